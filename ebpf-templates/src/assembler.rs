@@ -1,0 +1,194 @@
+//! Builds a [`Program`]: instructions plus labels, comments and a stack frame.
+//!
+//! Code is written from front to back. A jump names a [`Label`], bound before (a loop) or later; and
+//! [`Assembler::finish`] turns labels into offsets. No other module knows slot numbers.
+//!
+//! # Invariants
+//!
+//! - A label is bound exactly once. Two bindings, or none for a label that is jumped to, are a bug of slabql and
+//!   panic with the label's name.
+//! - The frame never exceeds [`MAX_FRAME`] bytes: [`Assembler::reserve`] says no, and the caller can still name
+//!   what did not fit.
+//!
+//! Comments cost nothing in the kernel; `explain` and the golden listings show them.
+
+use crate::insn::{Alu, Cond, Insn, Reg, Size, wide_text};
+use crate::program::{Hole, Kind, Program};
+
+/// The stack of one frame, in bytes (`MAX_BPF_STACK`).
+pub const MAX_FRAME: usize = 512;
+
+/// A place in the program that jumps can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label(usize);
+
+struct LabelState {
+    name: String,
+    slot: Option<usize>,
+}
+
+/// The frame is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameFull;
+
+/// A program being written.
+pub struct Assembler {
+    program: Program,
+    labels: Vec<LabelState>,
+    fixups: Vec<(usize, Label)>,
+    frame: usize,
+}
+
+impl Assembler {
+    /// Starts a program whose map value has `map_bytes` bytes.
+    #[must_use]
+    pub fn new(kind: Kind, map_bytes: u32) -> Self {
+        let program = Program::new(kind, map_bytes);
+        Self { program, labels: Vec::new(), fixups: Vec::new(), frame: 0 }
+    }
+
+    /// Appends one instruction that is no jump.
+    pub fn push(&mut self, insn: Insn) {
+        debug_assert!(!insn.is_jump() && !insn.is_wide(), "{insn} has a method of its own");
+        self.program.push(&[insn], insn.to_string());
+    }
+
+    /// Appends a comment, on a line of its own.
+    pub fn comment(&mut self, text: &str) {
+        self.program.comment(text);
+    }
+
+    /// Appends `dst = value` in the shortest form.
+    pub fn set(&mut self, dst: Reg, value: u64) {
+        match i32::try_from(value.cast_signed()) {
+            Ok(imm) => self.push(Insn::mov_imm(dst, imm)),
+            Err(_) => self.push_wide(Insn::load_imm64(dst, value)),
+        }
+    }
+
+    /// Appends `dst = value`, where `value` is parameter number `parameter` and can be set again.
+    pub fn set_parameter(&mut self, dst: Reg, parameter: usize, value: u64) {
+        self.program.holes.push(Hole { slot: self.program.insns.len(), parameter });
+        self.push_wide(Insn::load_imm64(dst, value));
+    }
+
+    /// Appends `dst = address of byte `offset` of the map's value`.
+    pub fn map_value(&mut self, dst: Reg, offset: u32) {
+        self.push_wide(Insn::load_map_value(dst, 0, offset));
+    }
+
+    fn push_wide(&mut self, pair: [Insn; 2]) {
+        self.program.push(&pair, wide_text(pair));
+    }
+
+    /// Appends stores of 0 over `bytes` bytes from `base + off` on. Both are multiples of 8.
+    pub fn zero(&mut self, base: Reg, off: i16, bytes: u16) {
+        debug_assert!(off % 8 == 0 && bytes.is_multiple_of(8), "zeroing {bytes} bytes at {off}");
+        let insns: Vec<Insn> = (0..bytes)
+            .step_by(8)
+            .map(|at| Insn::store_imm(Size::Dw, base, off + at.cast_signed(), 0))
+            .collect();
+        match insns.as_slice() {
+            [] => {}
+            [one] => self.push(*one),
+            [first, second] => {
+                self.push(*first);
+                self.push(*second);
+            }
+            _ => {
+                let last = off + bytes.cast_signed() - 8;
+                self.program.push(&insns, format!("*(u64 *)({base} {off:+}..{last:+}) = 0"));
+            }
+        }
+    }
+
+    /// Appends `call name`, a helper by its number.
+    pub fn call(&mut self, helper: u32, name: &str) {
+        self.program.push(&[Insn::call(helper.cast_signed())], format!("call bpf_{name}#{helper}"));
+    }
+
+    /// Appends `call name`, a kernel function by its BTF id.
+    pub fn call_kfunc(&mut self, btf_id: u32, name: &str) {
+        self.program.push(&[Insn::call_kfunc(btf_id.cast_signed())], format!("call {name}#{btf_id}"));
+    }
+
+    /// Makes a label. Its name is for the listing.
+    pub fn label(&mut self, name: &str) -> Label {
+        self.labels.push(LabelState { name: name.to_owned(), slot: None });
+        Label(self.labels.len() - 1)
+    }
+
+    /// Puts `label` before the next instruction.
+    pub fn bind(&mut self, label: Label) {
+        let slot = self.program.insns.len();
+        let state = &mut self.labels[label.0];
+        assert!(state.slot.is_none(), "label `{}` bound twice", state.name);
+        state.slot = Some(slot);
+        self.program.label(&state.name);
+    }
+
+    fn push_jump(&mut self, insn: Insn, target: Label, text: String) {
+        self.fixups.push((self.program.insns.len(), target));
+        self.program.push(&[insn], text);
+    }
+
+    /// Appends `goto target`.
+    pub fn jump(&mut self, target: Label) {
+        let text = format!("goto {}", self.labels[target.0].name);
+        self.push_jump(Insn::jump(0), target, text);
+    }
+
+    /// Appends `may_goto target`: the kernel's bound on a loop.
+    pub fn may_goto(&mut self, target: Label) {
+        let text = format!("may_goto {}", self.labels[target.0].name);
+        self.push_jump(Insn::may_goto(0), target, text);
+    }
+
+    /// Appends `if dst cond imm goto target`.
+    pub fn jump_imm(&mut self, cond: Cond, dst: Reg, imm: i32, target: Label) {
+        self.push_conditional(Insn::jump_imm(cond, dst, imm, 0), target);
+    }
+
+    /// Appends `if dst cond src goto target`.
+    pub fn jump_reg(&mut self, cond: Cond, dst: Reg, src: Reg, target: Label) {
+        self.push_conditional(Insn::jump_reg(cond, dst, src, 0), target);
+    }
+
+    fn push_conditional(&mut self, insn: Insn, target: Label) {
+        let text = insn.to_string();
+        let condition = text.strip_suffix("+0").unwrap_or(&text);
+        let text = format!("{condition}{}", self.labels[target.0].name);
+        self.push_jump(insn, target, text);
+    }
+
+    /// Appends `dst += imm`, for any `imm`.
+    pub fn add(&mut self, dst: Reg, imm: i32) {
+        if imm != 0 {
+            self.push(Insn::alu_imm(Alu::Add, dst, imm));
+        }
+    }
+
+    /// Reserves `bytes` bytes of stack, rounded up to a multiple of 8. Returns the offset of the first byte from
+    /// the frame pointer, which is negative.
+    pub fn reserve(&mut self, bytes: usize) -> Result<i16, FrameFull> {
+        let frame = self.frame + bytes.next_multiple_of(8);
+        if frame > MAX_FRAME {
+            return Err(FrameFull);
+        }
+        self.frame = frame;
+        i16::try_from(frame).map(|frame| -frame).map_err(|_| FrameFull)
+    }
+
+    /// Resolves every label and returns the program.
+    #[must_use]
+    pub fn finish(mut self) -> Program {
+        for (slot, label) in self.fixups {
+            let LabelState { name, slot: target } = &self.labels[label.0];
+            let target = target.unwrap_or_else(|| panic!("label `{name}` never bound"));
+            let distance = target.cast_signed() - slot.cast_signed() - 1;
+            self.program.insns[slot].off = i16::try_from(distance)
+                .unwrap_or_else(|_| panic!("label `{name}` is {distance} slots away"));
+        }
+        self.program
+    }
+}

@@ -1,0 +1,26 @@
+//! BPF programs over the kernel's slab caches, built without a compiler.
+//!
+//! A *template* is a program skeleton with holes: it knows how the kernel's `kmem_cache` iterator is driven,
+//! where a row is built and how it leaves the kernel. The caller fills the holes: the filter, the columns, the
+//! row's layout, the parameters. What comes out is a [`Program`]: instructions, the map they use, and a listing
+//! that says in words what each part is for.
+//!
+//! Reading order: [`insn`] (one instruction), [`assembler`] (labels and comments), [`program`] (the result),
+//! [`template`] (the skeletons), [`interpreter`](crate) (runs a program without a kernel, for tests).
+//!
+//! # Not done here
+//!
+//! This crate knows no SQL, no running kernel and does no I/O. Member offsets, type and function ids are numbers
+//! that the caller looked up.
+#![forbid(unsafe_code)]
+
+pub mod assembler;
+pub mod insn;
+#[cfg(feature = "interpreter")]
+pub mod interpreter;
+pub mod program;
+pub mod template;
+
+pub use assembler::{Assembler, Label};
+pub use insn::{Alu, Cond, Insn, Reg, Size};
+pub use program::{Kind, Program};

@@ -1,0 +1,210 @@
+//! Drives the kernel's iterator: the part of a program around its holes.
+//!
+//! | driver | is | rows go to |
+//! |---|---|---|
+//! | [`Driver::Iter`] | `iter/kmem_cache`: the kernel calls the program for each cache while the iterator's file is read | the file, by `bpf_seq_write` |
+//! | [`Driver::OpenCoded`] | a sleepable `syscall` program that loops over `bpf_iter_kmem_cache_next` | the map's value, which the reader maps |
+//!
+//! The second needs one system call to run and holds a reference from element to element, so it has no position
+//! to lose: no cache is shown twice and none is passed over. The first finds its place by counting at each
+//! `read(2)`, which a cache created or destroyed meanwhile shifts.
+
+use super::rows;
+use crate::assembler::{Assembler, Label};
+use crate::insn::{Alu, Cond, Insn, Reg, Size};
+use crate::program::{Kind, Program};
+
+/// Where the iterator's state (open-coded) or the `seq_file` (iter) lies in the frame.
+const STATE: i16 = -8;
+
+/// How the iterator is driven, with what that asks of the running kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// `iter/kmem_cache`, read through its file. Linux 6.13.
+    Iter {
+        /// The BTF id of the function `bpf_iter_kmem_cache`.
+        attach_btf_id: u32,
+        /// The offset of `meta` in `struct bpf_iter__kmem_cache`.
+        ctx_meta: i16,
+        /// The offset of `s` in `struct bpf_iter__kmem_cache`.
+        ctx_cache: i16,
+        /// The offset of `seq` in `struct bpf_iter_meta`.
+        meta_seq: i16,
+        /// The number of the helper `bpf_seq_write`.
+        seq_write: u32,
+    },
+    /// A `syscall` program over the open-coded iterator. Linux 6.13.
+    OpenCoded {
+        /// The BTF id of `bpf_iter_kmem_cache_new`.
+        new: u32,
+        /// The BTF id of `bpf_iter_kmem_cache_next`.
+        next: u32,
+        /// The BTF id of `bpf_iter_kmem_cache_destroy`.
+        destroy: u32,
+    },
+}
+
+/// The room that rows have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// The fixed part of a row with its header, in bytes; a multiple of 8.
+    pub row_fixed: u16,
+    /// The most that a row can take with its texts, in bytes; a multiple of 8.
+    pub row_max: u32,
+    /// The space for all rows, in bytes. The `iter` template takes one row's.
+    pub space: u32,
+}
+
+/// The holes of the template.
+pub trait Holes {
+    /// Why a hole cannot be filled.
+    type Error;
+
+    /// Appends code that goes to `skip` unless the cache in `R7` is wanted.
+    fn filter(&mut self, asm: &mut Assembler, skip: Label) -> Result<(), Self::Error>;
+
+    /// Appends code that fills the row at `R8`, whose fixed part is zeroed, and adds what it appends behind the
+    /// fixed part to `R9`.
+    fn columns(&mut self, asm: &mut Assembler) -> Result<(), Self::Error>;
+}
+
+impl Driver {
+    /// Builds the program.
+    pub fn build<H: Holes>(&self, room: Room, holes: &mut H) -> Result<Program, H::Error> {
+        match *self {
+            Self::Iter { attach_btf_id, .. } => {
+                let map_bytes = rows::HEADER + room.row_max;
+                let mut asm = Assembler::new(Kind::Iter { attach_btf_id }, map_bytes);
+                self.iter(&mut asm, room, holes)?;
+                Ok(asm.finish())
+            }
+            Self::OpenCoded { .. } => {
+                let mut asm = Assembler::new(Kind::Syscall, rows::HEADER + room.space);
+                self.open_coded(&mut asm, room, holes)?;
+                Ok(asm.finish())
+            }
+        }
+    }
+
+    fn iter<H: Holes>(
+        &self,
+        asm: &mut Assembler,
+        room: Room,
+        holes: &mut H,
+    ) -> Result<(), H::Error> {
+        let Self::Iter { ctx_meta, ctx_cache, meta_seq, seq_write, .. } = *self else {
+            unreachable!("called for an iter driver only")
+        };
+        // The first reservation of a frame is its top eight bytes, STATE.
+        let _ = asm.reserve(8);
+        let (end, next) = (asm.label("end"), asm.label("next"));
+        asm.comment("iter/kmem_cache: called once a cache, and once with none at the end");
+        asm.push(Insn::load(Size::Dw, Reg::R7, Reg::R1, ctx_cache));
+        asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R1, ctx_meta));
+        asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R2, meta_seq));
+        asm.push(Insn::store(Size::Dw, Reg::R10, STATE, Reg::R2));
+        asm.map_value(Reg::R6, 0);
+        asm.jump_imm(Cond::Eq, Reg::R7, 0, end);
+        holes.filter(asm, next)?;
+        asm.comment("the row");
+        asm.map_value(Reg::R8, rows::HEADER);
+        begin_row(asm, room);
+        holes.columns(asm)?;
+        asm.comment("emit");
+        asm.push(Insn::store(Size::W, Reg::R8, rows::ROW_SIZE, Reg::R9));
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R10, STATE));
+        asm.push(Insn::mov(Reg::R2, Reg::R8));
+        asm.push(Insn::mov(Reg::R3, Reg::R9));
+        asm.call(seq_write, "seq_write");
+        asm.jump(next);
+        asm.bind(end);
+        asm.comment("the trailer: what the header's flags say");
+        asm.map_value(Reg::R8, rows::HEADER);
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::FLAGS));
+        asm.push(Insn::store_imm(Size::W, Reg::R8, rows::ROW_SIZE, i32::from(rows::ROW_HEADER)));
+        asm.push(Insn::store_imm(Size::W, Reg::R8, rows::ROW_KIND, rows::KIND_END));
+        asm.push(Insn::store(Size::Dw, Reg::R8, rows::ROW_ADDR, Reg::R1));
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R10, STATE));
+        asm.push(Insn::mov(Reg::R2, Reg::R8));
+        asm.push(Insn::mov_imm(Reg::R3, i32::from(rows::ROW_HEADER)));
+        asm.call(seq_write, "seq_write");
+        asm.bind(next);
+        asm.push(Insn::mov_imm(Reg::R0, 0));
+        asm.push(Insn::exit());
+        Ok(())
+    }
+
+    fn open_coded<H: Holes>(
+        &self,
+        asm: &mut Assembler,
+        room: Room,
+        holes: &mut H,
+    ) -> Result<(), H::Error> {
+        let Self::OpenCoded { new, next: next_id, destroy } = *self else {
+            unreachable!("called for an open-coded driver only")
+        };
+        let _ = asm.reserve(8);
+        let (next, full, done) = (asm.label("next"), asm.label("full"), asm.label("done"));
+        asm.comment("syscall: one run walks all caches");
+        asm.map_value(Reg::R6, 0);
+        asm.zero(Reg::R6, rows::CURSOR, 32);
+        iterator(asm, new, "bpf_iter_kmem_cache_new");
+        asm.bind(next);
+        iterator(asm, next_id, "bpf_iter_kmem_cache_next");
+        asm.jump_imm(Cond::Eq, Reg::R0, 0, done);
+        asm.push(Insn::mov(Reg::R7, Reg::R0));
+        increment(asm, rows::ELEMENTS);
+        holes.filter(asm, next)?;
+        asm.comment("the row, behind the rows before it");
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::CURSOR));
+        let last = i32::try_from(room.space - room.row_max).unwrap_or(i32::MAX);
+        asm.jump_imm(Cond::Gt, Reg::R1, last, full);
+        asm.map_value(Reg::R8, rows::HEADER);
+        asm.push(Insn::alu(Alu::Add, Reg::R8, Reg::R1));
+        begin_row(asm, room);
+        holes.columns(asm)?;
+        asm.comment("emit");
+        asm.push(Insn::store(Size::W, Reg::R8, rows::ROW_SIZE, Reg::R9));
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::CURSOR));
+        asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R9));
+        asm.push(Insn::store(Size::Dw, Reg::R6, rows::CURSOR, Reg::R1));
+        increment(asm, rows::ROWS);
+        asm.jump(next);
+        asm.bind(full);
+        flag(asm, rows::FULL);
+        asm.bind(done);
+        iterator(asm, destroy, "bpf_iter_kmem_cache_destroy");
+        asm.push(Insn::mov_imm(Reg::R0, 0));
+        asm.push(Insn::exit());
+        Ok(())
+    }
+}
+
+/// Appends a call of one of the iterator's functions on its state.
+fn iterator(asm: &mut Assembler, btf_id: u32, name: &str) {
+    asm.push(Insn::mov(Reg::R1, Reg::R10));
+    asm.add(Reg::R1, i32::from(STATE));
+    asm.call_kfunc(btf_id, name);
+}
+
+/// Appends `header[field] += 1`.
+fn increment(asm: &mut Assembler, field: i16) {
+    asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, field));
+    asm.add(Reg::R1, 1);
+    asm.push(Insn::store(Size::Dw, Reg::R6, field, Reg::R1));
+}
+
+/// Appends `header.flags |= bit`. `R0` is lost.
+pub fn flag(asm: &mut Assembler, bit: i32) {
+    asm.push(Insn::load(Size::Dw, Reg::R0, Reg::R6, rows::FLAGS));
+    asm.push(Insn::alu_imm(Alu::Or, Reg::R0, bit));
+    asm.push(Insn::store(Size::Dw, Reg::R6, rows::FLAGS, Reg::R0));
+}
+
+/// Appends the zeroing of a row's fixed part and the filling of its header.
+fn begin_row(asm: &mut Assembler, room: Room) {
+    asm.zero(Reg::R8, 0, room.row_fixed);
+    asm.push(Insn::store_imm(Size::W, Reg::R8, rows::ROW_KIND, rows::KIND_ROW));
+    asm.push(Insn::store(Size::Dw, Reg::R8, rows::ROW_ADDR, Reg::R7));
+    asm.push(Insn::mov_imm(Reg::R9, i32::from(room.row_fixed)));
+}

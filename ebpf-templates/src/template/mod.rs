@@ -1,0 +1,39 @@
+//! The templates: program skeletons over the kernel's slab caches, with holes that the caller fills.
+//!
+//! ```text
+//!   drive the iterator ── end? ─────────────► trailer
+//!          │ a cache
+//!   hole: the filter ──── not wanted? ──────► next cache
+//!          │
+//!   zero the row's fixed part
+//!   hole: the columns
+//!          │
+//!   emit the row ───────────────────────────► next cache
+//! ```
+//!
+//! Two templates drive the same holes and give the same rows: [`driver::Driver::Iter`] and
+//! [`driver::Driver::OpenCoded`]. The blocks that fill holes are [`node`] (sums over NUMA nodes) and [`text`]
+//! (names). [`rows`] is what the program and its reader agree on.
+//!
+//! # Registers
+//!
+//! | register | holds | live |
+//! |---|---|---|
+//! | `R6` | the map's value: header, then rows | always |
+//! | `R7` | the cache, not null | within one element |
+//! | `R8` | the row being filled; free for blocks before that | from zeroing to emitting |
+//! | `R9` | the row's size so far; free for blocks before that | from zeroing to emitting |
+//! | `R0`..`R5` | scratch, lost in calls | – |
+//! | `R10 - 8` | the iterator's state, or the `seq_file` | always |
+//!
+//! # Invariants
+//!
+//! - A row is zeroed before it is filled, and so are the bytes behind a text: no byte of an earlier row or of the
+//!   kernel reaches the reader.
+//! - The call with no cache at the end of `iter/kmem_cache` is handled: it emits the trailer.
+//! - Every loop ends by its own count, and the verifier is shown a bound besides (the iterator, `may_goto`).
+
+pub mod driver;
+pub mod node;
+pub mod rows;
+pub mod text;

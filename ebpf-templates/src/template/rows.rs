@@ -1,0 +1,60 @@
+//! The memory that a program and its reader share.
+//!
+//! The program's one map is an array of one value:
+//!
+//! ```text
+//! byte 0        8      16        24     32     64
+//!      cursor   rows   elements  flags  zero   row, row, row …
+//! ```
+//!
+//! A row of the open-coded template stays there, and `cursor` counts the bytes of rows; a row of the `iter`
+//! template is built there and then written to the iterator's file, followed at the end by a trailer row. Both
+//! have the same form:
+//!
+//! ```text
+//! byte 0      4      8      16
+//!      size   kind   addr   fixed part …   texts …
+//! ```
+//!
+//! `size` counts the whole row and is a multiple of 8. `addr` is the cache's address, by which rows are told
+//! apart. What the fixed part holds is the business of whoever fills the holes.
+
+/// Bytes of rows so far (u64).
+pub const CURSOR: i16 = 0;
+/// Rows so far (u64).
+pub const ROWS: i16 = 8;
+/// Caches seen so far (u64). Not meaningful for the `iter` template, whose elements can be run twice.
+pub const ELEMENTS: i16 = 16;
+/// What went wrong: [`FULL`], [`RANGE`] (u64).
+pub const FLAGS: i16 = 24;
+/// Always 0, which the verifier does not know: a loop count that starts here has no known value, and so the
+/// verifier takes the loop as converged after one round.
+pub const ZERO: i16 = 32;
+/// Bytes of the header.
+pub const HEADER: u32 = 64;
+
+/// In [`FLAGS`]: the space for rows ran out, and later caches are missing.
+pub const FULL: i32 = 1;
+/// In [`FLAGS`]: arithmetic of the filter left the 64-bit range, and that was taken for NULL.
+pub const RANGE: i32 = 2;
+
+/// The row's size in bytes (u32).
+pub const ROW_SIZE: i16 = 0;
+/// The row's kind (u32).
+pub const ROW_KIND: i16 = 4;
+/// The cache's address (u64); of a trailer the header's flags.
+pub const ROW_ADDR: i16 = 8;
+/// Bytes of a row's own header.
+pub const ROW_HEADER: u16 = 16;
+
+/// A row of a cache.
+pub const KIND_ROW: i32 = 1;
+/// The row after the last: the iterator came to its end.
+pub const KIND_END: i32 = 2;
+
+/// The bytes that a text takes of the kernel at most, its NUL included. Of 257 the text is longer than 255 bytes.
+pub const TEXT_BYTES: u16 = 257;
+/// The length of a text that could not be read: NULL.
+pub const TEXT_NULL: u16 = 0xffff;
+/// What a text can add to a row at most, with the zeroed bytes behind it.
+pub const TEXT_ROOM: u16 = 272;

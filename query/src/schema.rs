@@ -1,0 +1,63 @@
+//! What the compiler asks of the kernel: where members lie, what numbers things have.
+//!
+//! The answers come from the running kernel's BTF, or in tests from a made-up kernel. A member, function or flag
+//! that a kernel does not have is `None`: what depends on it is NULL with a reason, or another template serves.
+
+/// A member of a kernel type, found by its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Bytes from the start of the outermost type. Of a bit-field: of the integer that holds it.
+    pub offset: u32,
+    /// Bytes. Of an array: of the whole array.
+    pub size: u32,
+    /// Whether it is a signed integer.
+    pub signed: bool,
+    /// Of a bit-field the first bit and the number of bits, counted from the least significant bit of the
+    /// integer at `offset`.
+    pub bits: Option<(u8, u8)>,
+    /// What it is.
+    pub kind: MemberKind,
+}
+
+/// What a member is, typedefs and qualifiers taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberKind {
+    /// An integer, a bool or an enum.
+    Integer,
+    /// A pointer.
+    Pointer,
+    /// A struct, union, or anything else that does not fit a register.
+    Other,
+}
+
+/// The kernel, as far as a compiler needs it.
+pub trait Schema {
+    /// The member of `struct type_name` at `path`: names joined by dots, elements of arrays by a number in
+    /// brackets: `oo.x`, `node[0]`, `per_node[1].node`. Unnamed members are passed through.
+    fn member(&self, type_name: &str, path: &str) -> Option<Member>;
+
+    /// The BTF id of `struct name`.
+    fn struct_id(&self, name: &str) -> Option<u32>;
+
+    /// The BTF id of the function `name`.
+    fn function_id(&self, name: &str) -> Option<u32>;
+
+    /// The number of the helper `bpf_<name>`, of `enum bpf_func_id`.
+    fn helper(&self, name: &str) -> Option<u32>;
+
+    /// The enumerators of `enum _slab_flag_bits` without their `_SLAB_`, and their bit numbers. Empty where the
+    /// kernel has no such enum.
+    fn slab_flags(&self) -> &[(String, u32)];
+
+    /// The enumerators `___GFP_*_BIT` without that frame, and their bit numbers.
+    fn gfp_flags(&self) -> &[(String, u32)];
+
+    /// Bytes of a page.
+    fn page_size(&self) -> u64;
+
+    /// Possible NUMA nodes: the highest number and 1.
+    fn nodes(&self) -> u32;
+
+    /// The kernel's release, as `uname -r` says it.
+    fn release(&self) -> &str;
+}

@@ -1,0 +1,39 @@
+//! Finds the name that was meant.
+
+/// The most letters that may differ between what was typed and what is suggested.
+const MAX_DISTANCE: usize = 3;
+
+/// The name nearest to `typed`, if one is near: at most [`MAX_DISTANCE`] letters away, and fewer than it has.
+#[must_use]
+pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let typed = typed.to_lowercase();
+    names
+        .into_iter()
+        .map(|name| (strsim::osa_distance(&typed, &name.to_lowercase()), name))
+        .filter(|(distance, _)| *distance <= MAX_DISTANCE && *distance < typed.chars().count())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// "did you mean `x`?", or the list of names where there are at most eight, or nothing.
+#[must_use]
+pub fn help<'a>(typed: &str, names: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
+    if let Some(name) = nearest(typed, names.clone()) {
+        return Some(format!("did you mean `{name}`?"));
+    }
+    let all: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    (all.len() <= 8 && !all.is_empty()).then(|| format!("there are {}", all.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggests_only_what_is_near() {
+        assert_eq!(nearest("objcts", ["objects", "size"]), Some("objects"));
+        assert_eq!(nearest("SIZ", ["objects", "size"]), Some("size"));
+        assert_eq!(nearest("zebra", ["objects", "size"]), None);
+        assert_eq!(nearest("x", ["id"]), None);
+    }
+}

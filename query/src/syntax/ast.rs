@@ -1,0 +1,275 @@
+//! The syntax tree of a statement, as it was written: names are not looked up, nothing is typed.
+//!
+//! Every node knows its [`Span`]. `Display` prints a tree as text that parses to the same tree.
+
+use crate::diagnostic::Span;
+
+/// A name as it was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ident {
+    /// The name: in lower case, or to the letter if it stood in double quotes.
+    pub name: String,
+    /// Whether it stood in double quotes.
+    pub quoted: bool,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// A statement.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Statement {
+    /// `select …`
+    Query(Query),
+    /// `explain select …`
+    Explain(Query),
+}
+
+/// A query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    /// `select distinct`
+    pub distinct: bool,
+    /// What is selected; at least one.
+    pub items: Vec<Item>,
+    /// `from`; the table `caches` if absent.
+    pub from: Option<Ident>,
+    /// `where`
+    pub filter: Option<Expr>,
+    /// `order by`
+    pub order_by: Vec<Key>,
+    /// `limit`
+    pub limit: Option<Count>,
+    /// `offset`
+    pub offset: Option<Count>,
+    /// The whole query.
+    pub span: Span,
+}
+
+/// The number behind `limit` or `offset`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Count {
+    /// Rows.
+    pub rows: u64,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// One item of the select list.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Item {
+    /// `*`: the table's choice of columns.
+    Star(Span),
+    /// `all` or `s.*`: every column of the table.
+    All(Span),
+    /// An expression and the name it is given.
+    Expr {
+        /// What is computed.
+        expr: Expr,
+        /// `as name`
+        alias: Option<Ident>,
+    },
+}
+
+/// A key of `order by`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Key {
+    /// What is sorted by. A plain integer is the position of an item of the select list.
+    pub expr: Expr,
+    /// `desc`
+    pub descending: bool,
+    /// `nulls first` or `nulls last`; NULLs come last if absent.
+    pub nulls_first: Option<bool>,
+}
+
+/// An expression.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// What an expression is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExprKind {
+    /// A value.
+    Literal(Literal),
+    /// A column or an alias.
+    Column(Ident),
+    /// An operator before its operand.
+    Unary(UnaryOp, Box<Expr>),
+    /// An operator between its operands.
+    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    /// `expr [not] between low and high`
+    Between {
+        /// What is tested.
+        expr: Box<Expr>,
+        /// The least that passes.
+        low: Box<Expr>,
+        /// The greatest that passes.
+        high: Box<Expr>,
+        /// `not between`
+        negated: bool,
+    },
+    /// `expr [not] in (…)`
+    In {
+        /// What is tested.
+        expr: Box<Expr>,
+        /// What it may be; at least one.
+        list: Vec<Expr>,
+        /// `not in`
+        negated: bool,
+    },
+    /// `expr [not] like pattern` and its kin.
+    Match {
+        /// What kind of pattern.
+        op: MatchOp,
+        /// What is tested.
+        expr: Box<Expr>,
+        /// The pattern.
+        pattern: Box<Expr>,
+        /// `not like`, `!~`
+        negated: bool,
+    },
+    /// `expr is [not] null`
+    IsNull {
+        /// What is tested.
+        expr: Box<Expr>,
+        /// `is not null`
+        negated: bool,
+    },
+    /// `expr has FLAG`, `expr has any (…)`, `expr has all (…)`
+    Has {
+        /// The flag set.
+        expr: Box<Expr>,
+        /// Whether all of the flags are asked for, or any. Of one flag it is `All`.
+        quantifier: Quantifier,
+        /// The flags' names; at least one.
+        flags: Vec<Ident>,
+    },
+    /// `case when … then … else … end`
+    Case {
+        /// Conditions and results; at least one.
+        arms: Vec<(Expr, Expr)>,
+        /// `else`
+        otherwise: Option<Box<Expr>>,
+    },
+    /// `cast(expr as type)`
+    Cast(Box<Expr>, Ident),
+    /// `name(arguments)`
+    Call(Ident, Vec<Expr>),
+}
+
+/// A value in the text.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Literal {
+    /// `null`
+    Null,
+    /// `true`, `false`
+    Bool(bool),
+    /// `1000`, `0xff`. An integer that does not fit is the lexer's error.
+    Int(u64),
+    /// `4k`, `1.5MiB`: bytes, and how they were written.
+    Size(u64, String),
+    /// `1.5`, `1e3`
+    Float(f64),
+    /// `'text'`
+    Text(String),
+}
+
+/// An operator before its operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UnaryOp {
+    /// `not`
+    Not,
+    /// `-`
+    Neg,
+    /// `~`
+    BitNot,
+}
+
+/// An operator between its operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum BinaryOp {
+    Or,
+    And,
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    BitOr,
+    BitXor,
+    BitAnd,
+    Shl,
+    Shr,
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Rem,
+}
+
+/// The kind of a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MatchOp {
+    /// `%` any text, `_` one character.
+    Like,
+    /// The same, letters of either case.
+    Ilike,
+    /// `*`, `?`, `[a-z]`.
+    Glob,
+    /// A regular expression, found anywhere.
+    Regex,
+}
+
+/// How many of several flags are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Quantifier {
+    Any,
+    All,
+}
+
+impl BinaryOp {
+    /// As it is written.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Or => "or",
+            Self::And => "and",
+            Self::Eq => "=",
+            Self::Ne => "!=",
+            Self::Lt => "<",
+            Self::Le => "<=",
+            Self::Gt => ">",
+            Self::Ge => ">=",
+            Self::BitOr => "|",
+            Self::BitXor => "^",
+            Self::BitAnd => "&",
+            Self::Shl => "<<",
+            Self::Shr => ">>",
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Div => "/",
+            Self::Rem => "%",
+        }
+    }
+}
+
+impl MatchOp {
+    /// As it is written.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Like => "like",
+            Self::Ilike => "ilike",
+            Self::Glob => "glob",
+            Self::Regex => "~",
+        }
+    }
+}

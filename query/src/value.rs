@@ -1,0 +1,188 @@
+//! Values of a row, their types and their units.
+
+use std::cmp::Ordering;
+
+/// A value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Unknown, or not there.
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// An integer that may be negative.
+    Int(i64),
+    /// An integer that cannot be negative.
+    UInt(u64),
+    /// A floating-point number; never a NaN.
+    Float(f64),
+    /// Bytes that are a name or other text; the kernel does not promise UTF-8.
+    Text(Box<[u8]>),
+    /// Several texts.
+    List(Vec<Box<[u8]>>),
+}
+
+/// The type of a column or an expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Type {
+    /// True or false.
+    Bool,
+    /// 64 bits, signed.
+    Int,
+    /// 64 bits, unsigned.
+    UInt,
+    /// A double.
+    Float,
+    /// Text.
+    Text,
+    /// A list of texts.
+    List,
+    /// A set of slab flags: an unsigned integer whose bits have names.
+    SlabFlags,
+    /// A set of page-allocator flags.
+    GfpFlags,
+    /// A NULL that nothing gave a type.
+    Null,
+}
+
+impl Type {
+    /// Its name in messages and in `.schema`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bool => "bool",
+            Self::Int => "int",
+            Self::UInt => "uint",
+            Self::Float => "float",
+            Self::Text => "text",
+            Self::List => "list",
+            Self::SlabFlags | Self::GfpFlags => "flags",
+            Self::Null => "null",
+        }
+    }
+
+    /// Whether it is an integer to arithmetic and to the kernel.
+    #[must_use]
+    pub fn is_integer(self) -> bool {
+        matches!(self, Self::Int | Self::UInt)
+    }
+
+    /// Whether it is a flag set.
+    #[must_use]
+    pub fn is_flags(self) -> bool {
+        matches!(self, Self::SlabFlags | Self::GfpFlags)
+    }
+
+    /// Whether arithmetic takes it.
+    #[must_use]
+    pub fn is_number(self) -> bool {
+        self.is_integer() || self == Self::Float
+    }
+}
+
+/// What a number counts. Only rendering depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Unit {
+    /// Nothing in particular.
+    #[default]
+    None,
+    /// Things: objects, slabs, references.
+    Count,
+    /// Bytes, shown with a binary prefix: `4.0 KiB`.
+    Bytes,
+    /// Hundredths of a whole.
+    Percent,
+    /// An address or a set of bits, shown in hexadecimal.
+    Hex,
+}
+
+impl Unit {
+    /// Its name in `.schema`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Count => "count",
+            Self::Bytes => "bytes",
+            Self::Percent => "%",
+            Self::Hex => "hex",
+        }
+    }
+}
+
+impl Value {
+    /// A text.
+    #[must_use]
+    pub fn text(text: impl AsRef<[u8]>) -> Self {
+        Self::Text(text.as_ref().into())
+    }
+
+    /// Its integer, if it is one.
+    #[must_use]
+    pub fn integer(&self) -> Option<i128> {
+        match self {
+            Self::Int(value) => Some((*value).into()),
+            Self::UInt(value) => Some((*value).into()),
+            _ => None,
+        }
+    }
+
+    /// Its number as a double, rounded to the nearest.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)] // a double is what was asked for
+    pub fn float(&self) -> Option<f64> {
+        match self {
+            Self::Int(value) => Some(*value as f64),
+            Self::UInt(value) => Some(*value as f64),
+            Self::Float(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The order of two values that are not NULL: numbers by size, whatever their types, false before true, texts
+    /// by bytes. None where one is NULL or the two do not compare.
+    #[must_use]
+    pub fn compare(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Bool(a), Self::Bool(b)) => Some(a.cmp(b)),
+            (Self::Text(a), Self::Text(b)) => Some(a.cmp(b)),
+            (Self::List(a), Self::List(b)) => Some(a.cmp(b)),
+            _ => match (self.integer(), other.integer()) {
+                (Some(a), Some(b)) => Some(a.cmp(&b)),
+                _ => compare_with_float(self, other),
+            },
+        }
+    }
+}
+
+/// Compares two numbers of which one is a double, exactly: an integer above 2^53 is not rounded first.
+fn compare_with_float(left: &Value, right: &Value) -> Option<Ordering> {
+    match (left, right) {
+        (Value::Float(a), Value::Float(b)) => a.partial_cmp(b),
+        (Value::Float(a), _) => Some(compare_float_integer(*a, right.integer()?)),
+        (_, Value::Float(b)) => Some(compare_float_integer(*b, left.integer()?).reverse()),
+        _ => None,
+    }
+}
+
+#[allow(clippy::cast_possible_truncation)] // saturates, which keeps the order
+fn compare_float_integer(float: f64, integer: i128) -> Ordering {
+    let whole = float.floor() as i128;
+    whole.cmp(&integer).then(if float.fract() == 0.0 { Ordering::Equal } else { Ordering::Greater })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_compare_by_size() {
+        assert_eq!(Value::Int(-1).compare(&Value::UInt(u64::MAX)), Some(Ordering::Less));
+        let big = (1_u64 << 53) + 1;
+        #[allow(clippy::cast_precision_loss)]
+        let rounded = (1_u64 << 53) as f64;
+        assert_eq!(Value::UInt(big).compare(&Value::Float(rounded)), Some(Ordering::Greater));
+        assert_eq!(Value::Float(1.5).compare(&Value::Int(1)), Some(Ordering::Greater));
+        assert_eq!(Value::Float(-1.5).compare(&Value::Int(-1)), Some(Ordering::Less));
+        assert_eq!(Value::Null.compare(&Value::Int(1)), None);
+    }
+}
