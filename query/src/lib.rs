@@ -2,7 +2,27 @@
 #![forbid(unsafe_code)]
 
 pub mod diagnostic;
-pub mod schema;
 pub mod suggest;
 pub mod syntax;
+
+pub mod catalog;
+pub mod function;
+pub mod offer;
+pub mod schema;
 pub mod value;
+
+pub mod resolve;
+pub mod resolved;
+
+pub mod eval;
+pub mod pattern;
+pub mod typed;
+pub mod typing;
+
+pub mod layout;
+pub mod plan;
+
+pub mod codegen;
+
+pub mod exec;
+pub mod output;

@@ -1,0 +1,139 @@
+//! `caches`: a row a `struct kmem_cache`, which `s` is.
+
+use super::{Column, Lookup, Source, Table};
+use crate::value::{Type, Unit};
+
+const U32: (Type, u8) = (Type::UInt, 32);
+const U64: (Type, u8) = (Type::UInt, 64);
+const I32: (Type, u8) = (Type::Int, 32);
+const I64: (Type, u8) = (Type::Int, 64);
+const BOOL: (Type, u8) = (Type::Bool, 1);
+const FLOAT: (Type, u8) = (Type::Float, 64);
+const TEXT: (Type, u8) = (Type::Text, 64);
+const LIST: (Type, u8) = (Type::List, 64);
+const SLAB_FLAGS: (Type, u8) = (Type::SlabFlags, 32);
+const GFP_FLAGS: (Type, u8) = (Type::GfpFlags, 32);
+
+use Source::{Address, Derived, Host, Member, NodeSum, Refcount, Text};
+use Unit::{Bytes, Count, Hex, None, Percent};
+
+const SLUB_DEBUG: &str = "the kernel is built without CONFIG_SLUB_DEBUG";
+const CPU_PARTIAL: &str =
+    "CPU partial lists were removed in 7.0, or the kernel is built without CONFIG_SLUB_CPU_PARTIAL";
+const SHEAVES: &str = "sheaves were added in 6.18";
+const NUMA: &str = "the kernel is built without CONFIG_NUMA";
+const USERCOPY: &str = "the kernel is built without CONFIG_HARDENED_USERCOPY";
+const SYSFS: &str = "the kernel is built without CONFIG_SYSFS";
+
+/// Slab caches.
+#[rustfmt::skip]
+pub static CACHES: Table = Table {
+    name: "caches",
+    doc: "A row for each slab cache of the kernel.",
+    star: &["name", "size", "objects", "slabs", "memory"],
+    columns: &[
+        // Identity
+        Column::new("name", TEXT, None, Text("name"),
+            "The name that the cache was created with; of merged caches the first creator's; not unique."),
+        Column::new("addr", U64, Hex, Address,
+            "The address of the cache, by which rows are told apart."),
+        Column::new("aliases", LIST, None, Host(Lookup::Aliases, &["sysfs_id", "name"]),
+            "The names of the caches merged into this one, its own left out."),
+        Column::new("alias_count", U32, Count, Derived("greatest(refcount - 1, 0)"),
+            "How many caches were merged into this one."),
+        Column::new("refcount", I32, Count, Refcount,
+            "The creators that share the cache, without the iterator's own reference; negative for the two boot caches."),
+        Column::new("sysfs_id", TEXT, None, Text("kobj.name"),
+            "The name of the cache's folder under /sys/kernel/slab.").absent(SYSFS).hidden(),
+
+        // Geometry
+        Column::new("object_size", U32, Bytes, Member("object_size"),
+            "The size that a caller asks for."),
+        Column::new("size", U32, Bytes, Member("size"),
+            "The distance between two objects, metadata and padding included; slabinfo's objsize."),
+        Column::new("align", U32, Bytes, Member("align"),
+            "The alignment of an object."),
+        Column::new("free_offset", U32, Bytes, Member("offset"),
+            "Where a free object keeps the pointer to the next one."),
+        Column::new("metadata_offset", U32, Bytes, Member("inuse"),
+            "Where an object's metadata begins."),
+        Column::new("red_left_pad", U32, Bytes, Member("red_left_pad"),
+            "The red zone before an object.").absent(SLUB_DEBUG),
+        Column::new("oo", U32, Hex, Member("oo.x"),
+            "The order of a slab in the upper 16 bits, the objects in it in the lower.").hidden(),
+        Column::new("page_order", U32, None, Derived("oo >> 16"),
+            "A slab has 2 to this power pages."),
+        Column::new("pages_per_slab", U32, Count, Derived("1 << page_order"),
+            "The pages of a slab."),
+        Column::new("objects_per_slab", U32, Count, Derived("oo & 0xffff"),
+            "The objects that a slab has room for."),
+        Column::new("slab_size", U64, Bytes, Derived("page_size() << page_order"),
+            "The size of a slab; under memory pressure the kernel may have built smaller ones."),
+        Column::new("padding", U32, Bytes, Derived("size - object_size"),
+            "What an object takes beyond the size asked for."),
+        Column::new("tail", U64, Bytes, Derived("slab_size - objects_per_slab * size"),
+            "What is left behind the last object of a slab."),
+
+        // Contents
+        Column::new("slabs", I64, Count, NodeSum("nr_slabs.counter"),
+            "The slabs, summed over all NUMA nodes.").absent(SLUB_DEBUG),
+        Column::new("objects", I64, Count, NodeSum("total_objects.counter"),
+            "The room for objects in all slabs, used or free; slabtop's OBJS.").absent(SLUB_DEBUG),
+        Column::new("partial", U64, Count, NodeSum("nr_partial"),
+            "The slabs on the nodes' lists of partly filled slabs."),
+        Column::new("memory", U64, Bytes, Derived("slabs * slab_size"),
+            "The memory of all slabs."),
+        Column::new("fragmentation", FLOAT, Percent, Derived("100.0 * partial / slabs"),
+            "The share of slabs that are on a partial list."),
+
+        // Policy
+        Column::new("min_partial", U64, Count, Member("min_partial"),
+            "The partial slabs that a node keeps although they are empty."),
+        Column::new("cpu_partial", U32, Count, Member("cpu_partial"),
+            "The free objects that a CPU may hold in partial slabs.").absent(CPU_PARTIAL),
+        Column::new("cpu_partial_slabs", U32, Count, Member("cpu_partial_slabs"),
+            "The partial slabs that a CPU may hold.").absent(CPU_PARTIAL),
+        Column::new("sheaf_capacity", U32, Count, Member("sheaf_capacity"),
+            "The objects that a sheaf holds; 0 for a cache without sheaves.").absent(SHEAVES),
+        Column::new("remote_ratio", U32, None, Member("remote_node_defrag_ratio"),
+            "How readily an allocation takes from another node, in tenths of a percent.").absent(NUMA).hidden(),
+        Column::new("remote_defrag", U32, Percent, Derived("remote_ratio / 10"),
+            "How readily an allocation takes from another node."),
+        Column::new("usersize", U32, Bytes, Member("usersize"),
+            "The size of the part that may be copied to and from user space.").absent(USERCOPY),
+        Column::new("useroffset", U32, Bytes, Member("useroffset"),
+            "Where the part that may be copied to and from user space begins.").absent(USERCOPY),
+        Column::new("flags", SLAB_FLAGS, Hex, Member("flags"),
+            "The SLAB_* flags of the cache."),
+        Column::new("allocflags", GFP_FLAGS, Hex, Member("allocflags"),
+            "The GFP flags that slabs are allocated with."),
+        Column::new("kmalloc_type", TEXT, None, Derived(
+            "case when not flags has KMALLOC then null \
+                  when flags has CACHE_DMA then 'dma' \
+                  when flags has RECLAIM_ACCOUNT then 'reclaim' \
+                  when flags has ACCOUNT then 'cgroup' \
+                  when name like 'kmalloc-rnd-%' then 'random' \
+                  when flags has NO_OBJ_EXT then 'no_objext' \
+                  else 'normal' end"),
+            "Which kind of kmalloc the cache serves; NULL if none."),
+        Column::new("size_class", U32, Bytes, Derived("case when flags has KMALLOC then object_size end"),
+            "The largest kmalloc that the cache serves; NULL if it serves none."),
+        Column::new("mergeable", BOOL, None, Derived(
+            "not flags has any (RED_ZONE, POISON, STORE_USER, TRACE, TYPESAFE_BY_RCU, NOLEAKTRACE, FAILSLAB, NO_MERGE) \
+             and ctor_addr = 0 and coalesce(usersize, 0) = 0 and refcount >= 0"),
+            "Whether a later cache may be merged into this one, boot parameters aside."),
+        Column::new("unreclaimable", BOOL, None, Derived("not flags has RECLAIM_ACCOUNT"),
+            "Whether the memory is counted as SUnreclaim."),
+        Column::new("rcu", BOOL, None, Derived("flags has TYPESAFE_BY_RCU"),
+            "Whether slabs are freed only after an RCU grace period."),
+        Column::new("accounted", BOOL, None, Derived("flags has ACCOUNT"),
+            "Whether objects are charged to memory cgroups."),
+        Column::new("debugged", BOOL, None, Derived(
+            "flags has any (RED_ZONE, POISON, STORE_USER, TRACE, CONSISTENCY_CHECKS)"),
+            "Whether a debugging option of the allocator is on."),
+        Column::new("ctor_addr", U64, Hex, Member("ctor"),
+            "The address of the constructor; 0 if none.").hidden(),
+        Column::new("ctor", TEXT, None, Host(Lookup::Symbol, &["ctor_addr"]),
+            "The constructor; NULL if none."),
+    ],
+};

@@ -1,0 +1,173 @@
+//! The catalog: every table, every column, and where its value comes from.
+//!
+//! The tables of this folder are data. Resolution, typing, `.schema`, completion and the book read them, so adding
+//! a column is one row here. A column is *stored* (a member of the kernel's structures, a sum over NUMA nodes, a
+//! look-up of the host) or *derived*: an expression over other columns, written in the query language itself. What
+//! a derived column means is its definition, and where the definition runs is the planner's business like that of
+//! any other expression.
+//!
+//! A stored column that the running kernel cannot give is NULL, with the reason that its row names.
+
+pub mod caches;
+
+use crate::value::{Type, Unit};
+
+/// A table.
+#[derive(Debug)]
+pub struct Table {
+    /// Its name behind `from`.
+    pub name: &'static str,
+    /// One sentence.
+    pub doc: &'static str,
+    /// Its columns, in the order of `select all`.
+    pub columns: &'static [Column],
+    /// What `*` stands for: a choice for people.
+    pub star: &'static [&'static str],
+}
+
+/// A column.
+#[derive(Debug)]
+pub struct Column {
+    /// Its name in queries.
+    pub name: &'static str,
+    /// Its type. Of a derived column it is the type of the definition.
+    pub ty: Type,
+    /// Of an integer, the bits that its value takes at most.
+    pub bits: u8,
+    /// What it counts.
+    pub unit: Unit,
+    /// Where its value comes from.
+    pub source: Source,
+    /// Why a kernel may lack it. Empty if every kernel with the iterator has it.
+    pub absent: &'static str,
+    /// One sentence.
+    pub doc: &'static str,
+    /// Whether it only serves the definitions of others, and `select all` leaves it out.
+    pub hidden: bool,
+}
+
+/// Where a column's value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The address of the element itself.
+    Address,
+    /// An integer member of `struct kmem_cache`, by its path.
+    Member(&'static str),
+    /// A `char *` member of `struct kmem_cache`, by its path.
+    Text(&'static str),
+    /// `refcount` without the reference that the iterator holds while the program looks.
+    Refcount,
+    /// The sum of an integer member of `struct kmem_cache_node` over all nodes, by its path.
+    NodeSum(&'static str),
+    /// A look-up in user space, by the values of other columns.
+    Host(Lookup, &'static [&'static str]),
+    /// An expression over other columns.
+    Derived(&'static str),
+}
+
+/// What only user space can look up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// The links under `/sys/kernel/slab` that lead to the folder of the first name, without the second name.
+    Aliases,
+    /// The kernel symbol at this address, by `/proc/kallsyms`.
+    Symbol,
+}
+
+impl Column {
+    /// A stored or derived column that every kernel has.
+    const fn new(
+        name: &'static str,
+        (ty, bits): (Type, u8),
+        unit: Unit,
+        source: Source,
+        doc: &'static str,
+    ) -> Self {
+        Self { name, ty, bits, unit, source, absent: "", doc, hidden: false }
+    }
+
+    /// The same, missing from some kernels for the reason given.
+    const fn absent(self, reason: &'static str) -> Self {
+        Self { absent: reason, ..self }
+    }
+
+    /// The same, left out of `select all`.
+    const fn hidden(self) -> Self {
+        Self { hidden: true, ..self }
+    }
+
+    /// The least and the greatest integer that it can hold.
+    #[must_use]
+    pub fn range(&self) -> (i128, i128) {
+        match self.ty {
+            Type::Int => (-(1 << (self.bits - 1)), (1 << (self.bits - 1)) - 1),
+            _ => (0, (1 << self.bits) - 1),
+        }
+    }
+
+    /// Whether the kernel's program reads it, as opposed to user space.
+    #[must_use]
+    pub fn in_kernel(&self) -> bool {
+        !matches!(self.source, Source::Host(..) | Source::Derived(_))
+    }
+}
+
+/// All tables; the first is meant where `from` is left out.
+pub static TABLES: &[&Table] = &[&caches::CACHES];
+
+/// The table of this name.
+#[must_use]
+pub fn table(name: &str) -> Option<&'static Table> {
+    TABLES.iter().copied().find(|table| table.name == name)
+}
+
+impl Table {
+    /// The column of this name, hidden ones too.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&'static Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The columns of `select all`.
+    pub fn shown(&self) -> impl Iterator<Item = &'static Column> + Clone {
+        self.columns.iter().filter(|column| !column.hidden)
+    }
+}
+
+impl PartialEq for Table {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl PartialEq for Column {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_well_formed() {
+        for table in TABLES {
+            for name in table.star {
+                assert!(table.column(name).is_some_and(|column| !column.hidden), "{name}");
+            }
+            for (index, column) in table.columns.iter().enumerate() {
+                let name = column.name;
+                assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+                assert!(column.doc.ends_with('.') && !column.doc.contains('\n'), "{name}");
+                assert!(!table.columns[..index].iter().any(|other| other.name == name), "{name}");
+                assert!(!column.absent.ends_with('.'), "{name}");
+                assert!((1..=64).contains(&column.bits), "{name}");
+                if let Source::Host(_, by) = column.source {
+                    let stored = |by: &&str| table.column(by).is_some_and(Column::in_kernel);
+                    assert!(by.iter().all(stored), "{name}");
+                }
+            }
+        }
+    }
+}

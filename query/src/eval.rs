@@ -1,0 +1,280 @@
+//! Computes expressions over the values of a row, in user space.
+//!
+//! This is the meaning of the language: what runs in the kernel gives the same, and tests hold the two together.
+//!
+//! # NULL
+//!
+//! An operation on NULL gives NULL, but for `and`, `or` (three-valued logic), `is null`, `case`, `coalesce`,
+//! `greatest` and `least`. Integer arithmetic is exact; a result that the type's 64 bits do not hold is NULL, and
+//! so are a division by 0, a shift by less than 0 or more than 63 bits, and a float that is no finite number.
+
+use std::cmp::Ordering;
+
+use crate::function::Function;
+use crate::typed::{Arith, Expr, ExprKind};
+use crate::value::{Type, Value};
+
+/// What a run has to say besides its answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Warnings {
+    /// How often arithmetic left its range.
+    pub range: u64,
+}
+
+impl Warnings {
+    /// Whether there is nothing to say.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+
+    fn null(&mut self) -> Value {
+        self.range += 1;
+        Value::Null
+    }
+}
+
+/// The value of `expr` for the inputs `row`.
+pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
+    let mut of = |inner: &Expr| eval(inner, row, warnings);
+    match &expr.kind {
+        ExprKind::Const(value) => value.clone(),
+        ExprKind::Input(input) => row.get(*input).cloned().unwrap_or(Value::Null),
+        ExprKind::Not(inner) => truth(&of(inner)).map_or(Value::Null, |value| Value::Bool(!value)),
+        ExprKind::And(left, right) => match (truth(&of(left)), right) {
+            (Some(false), _) => Value::Bool(false),
+            (left, right) => match (left, truth(&of(right))) {
+                (_, Some(false)) => Value::Bool(false),
+                (Some(true), Some(true)) => Value::Bool(true),
+                _ => Value::Null,
+            },
+        },
+        ExprKind::Or(left, right) => match (truth(&of(left)), right) {
+            (Some(true), _) => Value::Bool(true),
+            (left, right) => match (left, truth(&of(right))) {
+                (_, Some(true)) => Value::Bool(true),
+                (Some(false), Some(false)) => Value::Bool(false),
+                _ => Value::Null,
+            },
+        },
+        ExprKind::Neg(inner) => match of(inner) {
+            Value::Null => Value::Null,
+            Value::Float(value) => Value::Float(-value),
+            value => {
+                let negative = value.integer().map(|value| -value);
+                negative.map_or(Value::Null, |value| integer(value, expr.ty, warnings))
+            }
+        },
+        ExprKind::BitNot(inner) => match of(inner) {
+            Value::UInt(value) => Value::UInt(!value),
+            Value::Int(value) => Value::Int(!value),
+            _ => Value::Null,
+        },
+        ExprKind::Arith(op, left, right) => {
+            let (left, right) = (of(left), of(right));
+            arith(*op, &left, &right, expr.ty, warnings)
+        }
+        ExprKind::Compare(op, left, right) => {
+            let order = of(left).compare(&of(right));
+            order.map_or(Value::Null, |order| Value::Bool(op.holds(order)))
+        }
+        ExprKind::In(tested, list) => {
+            let tested = of(tested);
+            let mut unknown = false;
+            for item in list {
+                match tested.compare(&of(item)) {
+                    Some(Ordering::Equal) => return Value::Bool(true),
+                    Some(_) => {}
+                    None => unknown = true,
+                }
+            }
+            if unknown { Value::Null } else { Value::Bool(false) }
+        }
+        ExprKind::Match(tested, pattern) => match of(tested) {
+            Value::Text(text) => Value::Bool(pattern.matches(&text)),
+            _ => Value::Null,
+        },
+        ExprKind::IsNull(inner) => Value::Bool(of(inner) == Value::Null),
+        ExprKind::HasAll(set, mask) => has(&of(set), |bits| bits & mask == *mask),
+        ExprKind::HasAny(set, mask) => has(&of(set), |bits| bits & mask != 0),
+        ExprKind::Case(arms, otherwise) => {
+            let arm = arms.iter().find(|(when, _)| truth(&of(when)) == Some(true));
+            let result = arm.map(|(_, then)| then).or(otherwise.as_deref());
+            result.map_or(Value::Null, |result| as_type(of(result), expr.ty))
+        }
+        ExprKind::Cast(inner) => cast(of(inner), expr.ty, inner.ty, warnings),
+        ExprKind::Call(function, arguments) => {
+            let arguments: Vec<Value> = arguments.iter().map(&mut of).collect();
+            call(*function, arguments, expr.ty, warnings)
+        }
+    }
+}
+
+/// The truth of a condition; none if it is unknown.
+#[must_use]
+pub fn truth(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(value) => Some(*value),
+        _ => None,
+    }
+}
+
+/// An exact integer as a value of its type, or NULL and a warning.
+fn integer(exact: i128, ty: Type, warnings: &mut Warnings) -> Value {
+    let value = match ty {
+        Type::Int => i64::try_from(exact).ok().map(Value::Int),
+        _ => u64::try_from(exact).ok().map(Value::UInt),
+    };
+    value.unwrap_or_else(|| warnings.null())
+}
+
+/// A float as a value, or NULL and a warning.
+fn float(value: f64, warnings: &mut Warnings) -> Value {
+    if value.is_finite() { Value::Float(value) } else { warnings.null() }
+}
+
+/// A value of one of several expressions as the type that they have in common.
+fn as_type(value: Value, ty: Type) -> Value {
+    match (ty, value.integer()) {
+        (Type::Float, Some(_)) => value.float().map_or(Value::Null, Value::Float),
+        (Type::Int, Some(exact)) => i64::try_from(exact).map_or(Value::Null, Value::Int),
+        (Type::UInt, Some(exact)) => u64::try_from(exact).map_or(Value::Null, Value::UInt),
+        _ => value,
+    }
+}
+
+fn has(set: &Value, test: impl Fn(u64) -> bool) -> Value {
+    match set {
+        Value::UInt(bits) => Value::Bool(test(*bits)),
+        _ => Value::Null,
+    }
+}
+
+fn arith(op: Arith, left: &Value, right: &Value, ty: Type, warnings: &mut Warnings) -> Value {
+    if ty == Type::Float {
+        let (Some(left), Some(right)) = (left.float(), right.float()) else { return Value::Null };
+        return match op {
+            Arith::Add => float(left + right, warnings),
+            Arith::Sub => float(left - right, warnings),
+            Arith::Mul => float(left * right, warnings),
+            Arith::Div if right != 0.0 => float(left / right, warnings),
+            Arith::Rem if right != 0.0 => float(left % right, warnings),
+            _ => Value::Null,
+        };
+    }
+    let (Some(left), Some(right)) = (left.integer(), right.integer()) else { return Value::Null };
+    let exact = match op {
+        Arith::Add => Some(left + right),
+        Arith::Sub => Some(left - right),
+        // Two factors of 64 bits each can leave even 128.
+        Arith::Mul => Some(left.saturating_mul(right)),
+        Arith::Div => left.checked_div(right),
+        Arith::Rem => left.checked_rem(right),
+        Arith::BitAnd => Some(left & right),
+        Arith::BitOr => Some(left | right),
+        Arith::BitXor => Some(left ^ right),
+        Arith::Shl => shift(right).map(|by| left << by),
+        Arith::Shr => shift(right).map(|by| left >> by),
+    };
+    exact.map_or(Value::Null, |exact| integer(exact, ty, warnings))
+}
+
+/// A distance to shift by.
+fn shift(by: i128) -> Option<u32> {
+    u32::try_from(by).ok().filter(|by| *by < 64)
+}
+
+#[allow(clippy::cast_possible_truncation)] // a float is cut to a whole number on purpose, and checked after
+fn cast(value: Value, ty: Type, from: Type, warnings: &mut Warnings) -> Value {
+    match (ty, value) {
+        (_, Value::Null) => Value::Null,
+        (Type::Text, Value::Text(text)) => Value::Text(text),
+        (Type::Text, value) => Value::text(match value {
+            Value::Bool(value) => value.to_string(),
+            Value::Int(value) => value.to_string(),
+            Value::UInt(value) if from.is_flags() => format!("{value:#x}"),
+            Value::UInt(value) => value.to_string(),
+            Value::Float(value) => value.to_string(),
+            _ => return Value::Null,
+        }),
+        (Type::Bool, Value::Bool(value)) => Value::Bool(value),
+        (Type::Bool, value) => value.float().map_or(Value::Null, |value| Value::Bool(value != 0.0)),
+        (ty, Value::Bool(value)) => as_type(Value::UInt(value.into()), ty),
+        (ty, Value::Text(text)) => std::str::from_utf8(&text).map_or(Value::Null, |text| {
+            let text = text.trim();
+            match ty {
+                Type::Float => text
+                    .parse()
+                    .ok()
+                    .filter(|value: &f64| value.is_finite())
+                    .map_or(Value::Null, Value::Float),
+                _ => text.parse().map_or(Value::Null, |exact: i128| integer(exact, ty, warnings)),
+            }
+        }),
+        (Type::Float, value) => value.float().map_or(Value::Null, Value::Float),
+        (ty, Value::Float(value)) => integer(value.trunc() as i128, ty, warnings),
+        (ty, value) => {
+            value.integer().map_or(Value::Null, |exact| integer(exact, ty, warnings))
+        }
+    }
+}
+
+fn call(
+    function: Function,
+    mut arguments: Vec<Value>,
+    ty: Type,
+    warnings: &mut Warnings,
+) -> Value {
+    let extreme = |arguments: Vec<Value>, wanted: Ordering| {
+        let values = arguments.into_iter().filter(|value| *value != Value::Null);
+        let best = values.reduce(|best, value| match value.compare(&best) {
+            Some(order) if order == wanted => value,
+            _ => best,
+        });
+        as_type(best.unwrap_or(Value::Null), ty)
+    };
+    match function {
+        Function::Coalesce => {
+            let first = arguments.into_iter().find(|value| *value != Value::Null);
+            as_type(first.unwrap_or(Value::Null), ty)
+        }
+        Function::Greatest => extreme(arguments, Ordering::Greater),
+        Function::Least => extreme(arguments, Ordering::Less),
+        Function::Nullif => {
+            let second = arguments.pop().unwrap_or(Value::Null);
+            let first = arguments.pop().unwrap_or(Value::Null);
+            if first.compare(&second) == Some(Ordering::Equal) { Value::Null } else { first }
+        }
+        Function::Iif => {
+            let (otherwise, then) = (arguments.pop(), arguments.pop());
+            let when = arguments.pop().as_ref().and_then(truth);
+            let result = if when == Some(true) { then } else { otherwise };
+            as_type(result.unwrap_or(Value::Null), ty)
+        }
+        Function::StartsWith => match (&arguments[0], &arguments[1]) {
+            (Value::Text(text), Value::Text(prefix)) => Value::Bool(text.starts_with(prefix)),
+            _ => Value::Null,
+        },
+        Function::PageSize => Value::Null,
+        _ => unary(function, arguments.pop().unwrap_or(Value::Null), ty, warnings),
+    }
+}
+
+/// The functions of one argument.
+fn unary(function: Function, argument: Value, ty: Type, warnings: &mut Warnings) -> Value {
+    match (function, argument) {
+        (Function::Abs, Value::Float(value)) => Value::Float(value.abs()),
+        (Function::Abs, value) => value
+            .integer()
+            .map_or(Value::Null, |exact| integer(exact.abs(), ty, warnings)),
+        (Function::Round, Value::Float(value)) => Value::Float(value.round()),
+        (Function::Floor, Value::Float(value)) => Value::Float(value.floor()),
+        (Function::Ceil, Value::Float(value)) => Value::Float(value.ceil()),
+        (Function::Length, Value::Text(text)) => Value::UInt(text.len() as u64),
+        (Function::Length, Value::List(list)) => Value::UInt(list.len() as u64),
+        (Function::Lower, Value::Text(text)) => Value::text(text.to_ascii_lowercase()),
+        (Function::Upper, Value::Text(text)) => Value::text(text.to_ascii_uppercase()),
+        // `hex` and `size` change how a number is shown, and a whole number is rounded already.
+        (_, value) => value,
+    }
+}

@@ -1,0 +1,100 @@
+//! The functions of the language: a row each.
+
+/// A function of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // FUNCTIONS says what each one is
+pub enum Function {
+    Abs,
+    Ceil,
+    Coalesce,
+    Floor,
+    Greatest,
+    Hex,
+    Iif,
+    Least,
+    Length,
+    Lower,
+    Nullif,
+    Round,
+    Size,
+    StartsWith,
+    Upper,
+    /// Of no use to a query: the size of the kernel's pages, for the definitions of the catalog.
+    PageSize,
+}
+
+/// What a function takes and means.
+#[derive(Debug)]
+pub struct Signature {
+    /// Its name in queries.
+    pub name: &'static str,
+    /// Which one it is.
+    pub function: Function,
+    /// The fewest and the most arguments.
+    pub arguments: (usize, usize),
+    /// Its call as the documentation shows it.
+    pub call: &'static str,
+    /// One sentence.
+    pub doc: &'static str,
+}
+
+const MANY: usize = 64;
+
+/// All functions, by name.
+#[rustfmt::skip]
+pub static FUNCTIONS: &[Signature] = &[
+    sig("abs",         Function::Abs,        (1, 1),    "abs(x)",              "The number without its sign."),
+    sig("ceil",        Function::Ceil,       (1, 1),    "ceil(x)",             "The least whole number that is not below x."),
+    sig("coalesce",    Function::Coalesce,   (1, MANY), "coalesce(x, …)",      "The first argument that is not NULL."),
+    sig("floor",       Function::Floor,      (1, 1),    "floor(x)",            "The greatest whole number that is not above x."),
+    sig("greatest",    Function::Greatest,   (1, MANY), "greatest(x, …)",      "The greatest argument; NULLs are passed over."),
+    sig("hex",         Function::Hex,        (1, 1),    "hex(x)",              "The same integer, shown in hexadecimal."),
+    sig("iif",         Function::Iif,        (3, 3),    "iif(when, then, else)", "The second argument if the first is true, else the third."),
+    sig("least",       Function::Least,      (1, MANY), "least(x, …)",         "The least argument; NULLs are passed over."),
+    sig("length",      Function::Length,     (1, 1),    "length(text)",        "The bytes of a text, or the entries of a list."),
+    sig("lower",       Function::Lower,      (1, 1),    "lower(text)",         "The text with A to Z in lower case."),
+    sig("nullif",      Function::Nullif,     (2, 2),    "nullif(x, y)",        "NULL if the two are equal, else the first."),
+    sig("page_size",   Function::PageSize,   (0, 0),    "page_size()",         "The bytes of a page of the kernel."),
+    sig("round",       Function::Round,      (1, 1),    "round(x)",            "The nearest whole number; of two the one further from 0."),
+    sig("size",        Function::Size,       (1, 1),    "size(x)",             "The same number, shown as bytes: `4.0 KiB`."),
+    sig("starts_with", Function::StartsWith, (2, 2),    "starts_with(text, 'prefix')", "Whether the text begins with the prefix."),
+    sig("upper",       Function::Upper,      (1, 1),    "upper(text)",         "The text with a to z in upper case."),
+];
+
+const fn sig(
+    name: &'static str,
+    function: Function,
+    arguments: (usize, usize),
+    call: &'static str,
+    doc: &'static str,
+) -> Signature {
+    Signature { name, function, arguments, call, doc }
+}
+
+/// The function of this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Signature> {
+    FUNCTIONS.iter().find(|signature| signature.name == name)
+}
+
+/// The signature of a function.
+#[must_use]
+pub fn signature(function: Function) -> &'static Signature {
+    // Every function has a row, as the test below says.
+    FUNCTIONS.iter().find(|signature| signature.function == function).unwrap_or(&FUNCTIONS[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_sorted_and_well_formed() {
+        assert!(FUNCTIONS.is_sorted_by_key(|signature| signature.name));
+        for signature in FUNCTIONS {
+            assert!(signature.call.starts_with(signature.name), "{}", signature.name);
+            assert!(signature.doc.ends_with('.'), "{}", signature.name);
+            assert_eq!(super::signature(signature.function).name, signature.name);
+        }
+    }
+}

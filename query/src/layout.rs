@@ -1,0 +1,188 @@
+//! Where each value lies in a row: the one thing that both sides of the kernel share.
+//!
+//! ```text
+//! byte 0           16                                            fixed
+//!      row header  integers, widest first    lengths of texts    texts …
+//! ```
+//!
+//! The header is [`rows`]'. An integer takes as many bytes as its column's values need; a set address costs
+//! nothing, as every row's header has it. A text lies behind the fixed part, as long as it is, and starts on a
+//! multiple of 8.
+
+use ebpf_templates::template::driver::Room;
+use ebpf_templates::template::rows;
+
+use crate::catalog::Source;
+use crate::plan::Plan;
+use crate::value::{Type, Value};
+
+/// How many caches the space for rows is made for at first. A kernel with more is read again with more space.
+const EXPECTED_ROWS: u32 = 512;
+
+/// What a name takes in a row, on average and with room to spare, in bytes.
+const EXPECTED_TEXT: u32 = 32;
+
+/// Where the values of a plan's rows lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The places of the inputs that are sent, in the order of [`Plan::sent`].
+    pub places: Vec<(usize, Place)>,
+    /// The fixed part with its header, in bytes.
+    pub fixed: u16,
+    /// How many inputs a decoded row has.
+    pub width: usize,
+    texts: u16,
+}
+
+/// The place of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The address in the header.
+    Address,
+    /// An integer.
+    Integer {
+        /// Bytes from the start of the row.
+        offset: u16,
+        /// Bytes: 1, 2, 4 or 8.
+        size: u8,
+        /// Whether it has a sign.
+        signed: bool,
+    },
+    /// The length, with its NUL, of a text: two bytes. The texts follow the fixed part in this order.
+    Text {
+        /// Bytes from the start of the row to the length.
+        offset: u16,
+    },
+}
+
+/// A row as the kernel gave it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The address of the cache.
+    pub addr: u64,
+    /// A value for each input of the plan; NULL for those that are not sent.
+    pub values: Vec<Value>,
+}
+
+/// Bytes that are no rows of this layout: a bug of slabql.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotRows {
+    /// Where the first row that cannot be read begins.
+    pub at: usize,
+}
+
+impl Layout {
+    /// Lays out the rows of `plan`.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        let mut places = Vec::with_capacity(plan.sent.len());
+        let mut offset = rows::ROW_HEADER;
+        let size = |input: usize| plan.inputs[input].bits.max(8).next_power_of_two() / 8;
+        for wanted in [8, 4, 2, 1] {
+            for &input in &plan.sent {
+                let column = plan.inputs[input];
+                let integer = !matches!(column.source, Source::Address | Source::Text(_));
+                if integer && size(input) == wanted {
+                    let signed = column.ty == Type::Int;
+                    places.push((input, Place::Integer { offset, size: wanted, signed }));
+                    offset += u16::from(wanted);
+                }
+            }
+        }
+        offset = offset.next_multiple_of(2);
+        let mut texts = 0;
+        for &input in &plan.sent {
+            match plan.inputs[input].source {
+                Source::Address => places.push((input, Place::Address)),
+                Source::Text(_) => {
+                    places.push((input, Place::Text { offset }));
+                    offset += 2;
+                    texts += 1;
+                }
+                _ => {}
+            }
+        }
+        places.sort_by_key(|(input, _)| *input);
+        Self { places, fixed: offset.next_multiple_of(8), width: plan.inputs.len(), texts }
+    }
+
+    /// The room that rows of this layout get; `factor` multiplies the space for all of them.
+    #[must_use]
+    pub fn room(&self, factor: u32) -> Room {
+        let fixed = u32::from(self.fixed);
+        let texts = u32::from(self.texts);
+        let row_max = fixed + texts * u32::from(rows::TEXT_ROOM);
+        let expected = EXPECTED_ROWS * (fixed + texts * EXPECTED_TEXT);
+        Room { row_fixed: self.fixed, row_max, space: (expected * factor).max(row_max) }
+    }
+
+    /// Reads rows.
+    pub fn decode(&self, bytes: &[u8]) -> Result<Vec<Row>, NotRows> {
+        let mut found = Vec::new();
+        let mut at = 0;
+        while at < bytes.len() {
+            let row = self.row(&bytes[at..]).ok_or(NotRows { at })?;
+            at += row.0;
+            found.push(row.1);
+        }
+        Ok(found)
+    }
+
+    /// Reads the row at the start of `bytes`: its size and its values.
+    fn row(&self, bytes: &[u8]) -> Option<(usize, Row)> {
+        let size = usize::try_from(unsigned(bytes, rows::ROW_SIZE.unsigned_abs(), 4)?).ok()?;
+        let bytes = bytes.get(..size)?;
+        let kind = unsigned(bytes, rows::ROW_KIND.unsigned_abs(), 4)?;
+        let addr = unsigned(bytes, rows::ROW_ADDR.unsigned_abs(), 8)?;
+        if kind != u64::from(rows::KIND_ROW.unsigned_abs()) || size < usize::from(self.fixed) {
+            return None;
+        }
+        let mut values = vec![Value::Null; self.width];
+        let mut tail = usize::from(self.fixed);
+        for (input, place) in &self.places {
+            values[*input] = match *place {
+                Place::Address => Value::UInt(addr),
+                Place::Integer { offset, size, signed: false } => {
+                    Value::UInt(unsigned(bytes, offset, size)?)
+                }
+                Place::Integer { offset, size, signed: true } => {
+                    let unused = 64 - 8 * u32::from(size);
+                    let value = unsigned(bytes, offset, size)?;
+                    Value::Int((value << unused).cast_signed() >> unused)
+                }
+                Place::Text { offset } => {
+                    let length = unsigned(bytes, offset, 2)?;
+                    if length == u64::from(rows::TEXT_NULL) {
+                        Value::Null
+                    } else {
+                        let length = usize::try_from(length).ok()?;
+                        let text = bytes.get(tail..tail.checked_add(length)?)?.strip_suffix(&[0])?;
+                        tail = (tail + length).next_multiple_of(8);
+                        text_value(text)
+                    }
+                }
+            };
+        }
+        Some((size, Row { addr, values }))
+    }
+}
+
+/// A text of the kernel. One that was longer than there was room for is cut at 255 bytes and says so.
+fn text_value(text: &[u8]) -> Value {
+    let room = usize::from(rows::TEXT_BYTES) - 2;
+    if text.len() <= room {
+        return Value::text(text);
+    }
+    let mut cut = text[..room].to_vec();
+    cut.extend("…".as_bytes());
+    Value::Text(cut.into())
+}
+
+/// The little-endian number of `size` bytes at `offset`.
+fn unsigned(bytes: &[u8], offset: u16, size: u8) -> Option<u64> {
+    let offset = usize::from(offset);
+    let bytes = bytes.get(offset..offset + usize::from(size))?;
+    let mut word = [0; 8];
+    word[..bytes.len()].copy_from_slice(bytes);
+    Some(u64::from_le_bytes(word))
+}

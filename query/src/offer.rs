@@ -1,0 +1,78 @@
+//! What the place that rows come from can give: the running kernel, or a recording of one.
+
+use crate::catalog::{Column, Source, Table};
+use crate::schema::{Member, MemberKind, Schema};
+
+/// What a place can give, and the constants of its kernel.
+pub trait Offer {
+    /// Why the stored column `column` of `table` cannot be given; none if it can.
+    fn missing(&self, table: &Table, column: &Column) -> Option<String>;
+
+    /// Bytes of a page.
+    fn page_size(&self) -> u64;
+
+    /// The kernel's slab flags by name and bit.
+    fn slab_flags(&self) -> &[(String, u32)];
+
+    /// The kernel's page-allocator flags by name and bit.
+    fn gfp_flags(&self) -> &[(String, u32)];
+}
+
+/// The offer of a kernel with the iterator.
+pub struct KernelOffer<'a>(pub &'a dyn Schema);
+
+impl Offer for KernelOffer<'_> {
+    fn missing(&self, table: &Table, column: &Column) -> Option<String> {
+        let (owner, path, kind) = match column.source {
+            Source::Address | Source::Derived(_) => return None,
+            Source::Host(_, by) => {
+                let mut columns = by.iter().filter_map(|name| table.column(name));
+                return columns.find_map(|column| self.missing(table, column));
+            }
+            Source::Refcount => ("kmem_cache", "refcount", MemberKind::Integer),
+            Source::Member(path) => ("kmem_cache", path, MemberKind::Integer),
+            Source::Text(path) => ("kmem_cache", path, MemberKind::Pointer),
+            Source::NodeSum(path) => ("kmem_cache_node", path, MemberKind::Integer),
+        };
+        let Some(member) = self.0.member(owner, path) else {
+            let release = self.0.release();
+            return Some(match column.absent {
+                "" => format!("{release} has no {owner}.{path}"),
+                reason => format!("{release} has no {owner}.{path}: {reason}"),
+            });
+        };
+        if !fits(&member, kind, column) {
+            return Some(format!("{owner}.{path} is of another type in {}", self.0.release()));
+        }
+        None
+    }
+
+    fn page_size(&self) -> u64 {
+        self.0.page_size()
+    }
+
+    fn slab_flags(&self) -> &[(String, u32)] {
+        self.0.slab_flags()
+    }
+
+    fn gfp_flags(&self) -> &[(String, u32)] {
+        self.0.gfp_flags()
+    }
+}
+
+/// Whether every value of the member is one of the column.
+fn fits(member: &Member, kind: MemberKind, column: &Column) -> bool {
+    match (kind, member.kind) {
+        (MemberKind::Pointer, found) => found == MemberKind::Pointer,
+        // The address of a constructor is a number to the language.
+        (_, MemberKind::Integer | MemberKind::Pointer) => {
+            let signed = column.range().0 < 0;
+            let bits = 8 * member.size;
+            matches!(bits, 8 | 16 | 32 | 64)
+                && member.bits.is_none()
+                && if member.signed { signed } else { true }
+                && bits <= u32::from(column.bits) - u32::from(signed && !member.signed)
+        }
+        _ => false,
+    }
+}

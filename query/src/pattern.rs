@@ -1,0 +1,162 @@
+//! Patterns of `like`, `ilike`, `glob` and `~`: all of them become one regular expression.
+
+use regex_lite::Regex;
+
+use crate::syntax::ast::MatchOp;
+
+/// A pattern, ready to be matched.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    regex: Regex,
+    shape: Shape,
+}
+
+/// What a pattern comes to where it needs no engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// The text itself.
+    Exactly(String),
+    /// The text and whatever follows.
+    Prefix(String),
+    /// Anything else.
+    Other,
+}
+
+impl Pattern {
+    /// Reads a pattern. The error says what is wrong with it.
+    pub fn new(op: MatchOp, text: &str) -> Result<Self, String> {
+        let (regex, shape) = match op {
+            MatchOp::Regex => (text.to_owned(), Shape::Other),
+            MatchOp::Like => (like(text), shape(text, '%', "%_\\")),
+            MatchOp::Ilike => (format!("(?i){}", like(text)), Shape::Other),
+            MatchOp::Glob => (glob(text)?, shape(text, '*', "*?[\\")),
+        };
+        let regex = Regex::new(&regex).map_err(|error| error.to_string())?;
+        Ok(Self { regex, shape })
+    }
+
+    /// Whether a text matches. Bytes that are no UTF-8 match as the replacement character.
+    #[must_use]
+    pub fn matches(&self, text: &[u8]) -> bool {
+        match &self.shape {
+            Shape::Exactly(wanted) => text == wanted.as_bytes(),
+            Shape::Prefix(wanted) => text.starts_with(wanted.as_bytes()),
+            Shape::Other => self.regex.is_match(&String::from_utf8_lossy(text)),
+        }
+    }
+
+    /// What the pattern comes to.
+    #[must_use]
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+}
+
+/// The shape of a pattern in which `any` is the sign for any text and `special` are all signs.
+fn shape(text: &str, any: char, special: &str) -> Shape {
+    let plain = |text: &str| !text.contains(|c| special.contains(c));
+    match text.strip_suffix(any) {
+        Some(prefix) if plain(prefix) => Shape::Prefix(prefix.to_owned()),
+        _ if plain(text) => Shape::Exactly(text.to_owned()),
+        _ => Shape::Other,
+    }
+}
+
+/// `%` is any text, `_` one character, and a backslash takes the meaning of what follows.
+fn like(text: &str) -> String {
+    let mut regex = String::from("(?s)^");
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '%' => regex.push_str(".*"),
+            '_' => regex.push('.'),
+            '\\' => literal(&mut regex, chars.next().unwrap_or('\\')),
+            c => literal(&mut regex, c),
+        }
+    }
+    regex.push('$');
+    regex
+}
+
+/// `*` is any text, `?` one character, `[a-z]` one of these, `[^a-z]` or `[!a-z]` one that is none of them, and a
+/// backslash takes the meaning of what follows.
+fn glob(text: &str) -> Result<String, String> {
+    let mut regex = String::from("(?s)^");
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '*' => regex.push_str(".*"),
+            '?' => regex.push('.'),
+            '\\' => literal(&mut regex, chars.next().unwrap_or('\\')),
+            '[' => {
+                regex.push('[');
+                if chars.next_if(|c| matches!(c, '^' | '!')).is_some() {
+                    regex.push('^');
+                }
+                let mut first = true;
+                loop {
+                    match chars.next() {
+                        None => return Err("the class behind `[` is not closed by `]`".to_owned()),
+                        Some(']') if !first => break,
+                        Some('-') => regex.push('-'),
+                        Some(c) => literal(&mut regex, c),
+                    }
+                    first = false;
+                }
+                regex.push(']');
+            }
+            c => literal(&mut regex, c),
+        }
+    }
+    regex.push('$');
+    Ok(regex)
+}
+
+/// Appends a character that stands for itself.
+fn literal(regex: &mut String, c: char) {
+    regex.push_str(&regex_lite::escape(c.encode_utf8(&mut [0; 4])));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(op: MatchOp, pattern: &str, text: &str) -> bool {
+        Pattern::new(op, pattern).unwrap().matches(text.as_bytes())
+    }
+
+    #[test]
+    fn like_and_ilike() {
+        assert!(matches(MatchOp::Like, "kmalloc%", "kmalloc-8"));
+        assert!(!matches(MatchOp::Like, "kmalloc%", "dma-kmalloc-8"));
+        assert!(matches(MatchOp::Like, "%alloc-_", "kmalloc-8"));
+        assert!(!matches(MatchOp::Like, "a.c", "abc"));
+        assert!(matches(MatchOp::Like, "100\\%", "100%"));
+        assert!(!matches(MatchOp::Like, "100\\%", "1000"));
+        assert!(!matches(MatchOp::Like, "TCP", "tcp"));
+        assert!(matches(MatchOp::Ilike, "TC_", "tcp"));
+        assert!(matches(MatchOp::Like, "a%b", "a\nb"));
+    }
+
+    #[test]
+    fn glob_classes() {
+        assert!(matches(MatchOp::Glob, "kmalloc-[0-9]*", "kmalloc-64"));
+        assert!(!matches(MatchOp::Glob, "kmalloc-[!0-9]*", "kmalloc-64"));
+        assert!(matches(MatchOp::Glob, "[]]", "]"));
+        assert!(matches(MatchOp::Glob, "a?c", "abc"));
+        assert!(Pattern::new(MatchOp::Glob, "[a").is_err());
+        assert!(Pattern::new(MatchOp::Glob, "[z-a]").is_err());
+    }
+
+    #[test]
+    fn shapes() {
+        let shape = |op, text| Pattern::new(op, text).unwrap().shape;
+        assert_eq!(shape(MatchOp::Like, "a-b%"), Shape::Prefix("a-b".into()));
+        assert_eq!(shape(MatchOp::Like, "%"), Shape::Prefix(String::new()));
+        assert_eq!(shape(MatchOp::Like, "a-b"), Shape::Exactly("a-b".into()));
+        assert_eq!(shape(MatchOp::Like, "a_b%"), Shape::Other);
+        assert_eq!(shape(MatchOp::Like, "a\\%"), Shape::Other);
+        assert_eq!(shape(MatchOp::Glob, "a%*"), Shape::Prefix("a%".into()));
+        assert_eq!(shape(MatchOp::Regex, "abc"), Shape::Other);
+    }
+}

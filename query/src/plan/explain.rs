@@ -1,0 +1,81 @@
+//! Prints a plan: operators from the last to the first, each with where it runs.
+
+use std::fmt;
+
+use super::{Plan, Target};
+use crate::layout::{Layout, Place};
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut depth = 0;
+        let mut line = |f: &mut fmt::Formatter<'_>, text: &str| {
+            let arrow = if depth == 0 { "" } else { "-> " };
+            let result = writeln!(f, "{:indent$}{arrow}{text}", "", indent = 3 * depth_indent(depth));
+            depth += 1;
+            result
+        };
+        if self.limit.is_some() || self.offset > 0 {
+            let limit = self.limit.map_or_else(|| "all".to_owned(), |limit| limit.to_string());
+            let offset = if self.offset > 0 { format!(", offset {}", self.offset) } else { String::new() };
+            line(f, &format!("limit {limit}{offset}"))?;
+        }
+        if !self.order_by.is_empty() {
+            line(f, &format!("sort by {} (user space)", keys(self.order_by.len())))?;
+        }
+        if self.distinct {
+            line(f, "distinct (user space)")?;
+        }
+        let names: Vec<&str> = self.items.iter().map(|item| item.name.as_str()).collect();
+        line(f, &format!("project {} (user space)", names.join(", ")))?;
+        for residual in self.filter.iter().rev() {
+            let place = format!("filter {} (user space: {})", residual.text, residual.reason);
+            line(f, &place)?;
+            if residual.on_lookup && !self.lookups.is_empty() {
+                // The look-up comes before the first condition on it, and is printed below.
+            }
+        }
+        if !self.lookups.is_empty() {
+            let names: Vec<&str> = self.lookups.iter().map(|input| self.inputs[*input].name).collect();
+            line(f, &format!("look up {} (user space)", names.join(", ")))?;
+        }
+        for pushed in self.pushed.iter().rev() {
+            line(f, &format!("filter {} (kernel)", pushed.text))?;
+        }
+        match self.target {
+            Target::Kernel { template, .. } => {
+                line(f, &format!("scan {} (kernel, template {})", self.table.name, template.name()))
+            }
+            Target::Rows => line(f, &format!("scan {} (rows of a recording)", self.table.name)),
+        }
+    }
+}
+
+/// The root is at the margin, and so is what is under it but for its arrow.
+fn depth_indent(depth: usize) -> usize {
+    depth.saturating_sub(1)
+}
+
+fn keys(number: usize) -> String {
+    if number == 1 { "1 key".to_owned() } else { format!("{number} keys") }
+}
+
+/// Describes the row that the kernel gives: its size and what lies where.
+#[must_use]
+pub fn row(plan: &Plan, layout: &Layout) -> String {
+    let mut text = format!("row: {} bytes", layout.fixed);
+    let texts = layout.places.iter().filter(|(_, place)| matches!(place, Place::Text { .. })).count();
+    if texts > 0 {
+        text.push_str(" and the text behind them");
+    }
+    text.push('\n');
+    for (input, place) in &layout.places {
+        let name = plan.inputs[*input].name;
+        let line = match place {
+            Place::Address => format!("  {name}: 8 bytes at 8\n"),
+            Place::Integer { offset, size, .. } => format!("  {name}: {size} bytes at {offset}\n"),
+            Place::Text { offset } => format!("  {name}: text, its length at {offset}\n"),
+        };
+        text.push_str(&line);
+    }
+    text
+}

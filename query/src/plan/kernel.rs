@@ -1,0 +1,195 @@
+//! Conditions that run in the kernel: what code generation is given.
+//!
+//! Everything here has a form in BPF. Which typed expressions come to it, and why others do not, is
+//! [`super::lower`]'s business.
+
+use crate::typed::{Arith, Compare};
+
+/// A condition.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pred {
+    /// Known without a row; none is NULL.
+    Const(Option<bool>),
+    /// A comparison of two numbers.
+    Compare(Compare, Order, Scalar, Scalar),
+    /// Whether a number is one of several; with `null`, that it is none of them is unknown.
+    In {
+        /// What is tested.
+        scalar: Scalar,
+        /// The 64 bits of what it may be.
+        list: Vec<u64>,
+        /// Whether NULL stands in the list.
+        null: bool,
+    },
+    /// Whether all bits of a mask are set.
+    HasAll(Scalar, u64),
+    /// Whether any bit of a mask is set.
+    HasAny(Scalar, u64),
+    /// Whether a text is one of several.
+    TextIn {
+        /// The input.
+        input: usize,
+        /// What it may be.
+        list: Vec<TextTest>,
+        /// Whether NULL stands in the list.
+        null: bool,
+    },
+    /// Not.
+    Not(Box<Pred>),
+    /// And.
+    And(Box<Pred>, Box<Pred>),
+    /// Or.
+    Or(Box<Pred>, Box<Pred>),
+}
+
+/// A test of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TextTest {
+    /// The whole text.
+    Equals(Box<[u8]>),
+    /// Its beginning.
+    StartsWith(Box<[u8]>),
+}
+
+/// How two numbers are ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Both are unsigned.
+    Unsigned,
+    /// Both fit 64 bits with a sign.
+    Signed,
+    /// The left one can be negative, and the right one greater than any number with a sign.
+    SignedWithUnsigned,
+    /// The other way round.
+    UnsignedWithSigned,
+}
+
+/// A number in a register of 64 bits.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scalar {
+    /// A constant's bits.
+    Const(u64),
+    /// An input.
+    Input(usize),
+    /// `-x`; checked if `x` can be the least number with a sign.
+    Neg(Box<Scalar>, bool),
+    /// `~x`
+    BitNot(Box<Scalar>),
+    /// An operation.
+    Arith(Operation, Box<Scalar>, Box<Scalar>),
+}
+
+/// An operation on two registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// Which one.
+    pub op: Arith,
+    /// Whether the operands have signs; else neither has.
+    pub signed: bool,
+    /// Whether the result can leave its 64 bits, and is NULL then.
+    pub checked: bool,
+    /// Whether the right operand can be what gives NULL: a divisor of 0, a shift outside 0 to 63.
+    pub guarded: bool,
+}
+
+impl Pred {
+    /// Calls `visit` on every number in it.
+    pub fn scalars<'a>(&'a self, visit: &mut dyn FnMut(&'a Scalar)) {
+        match self {
+            Self::Const(_) | Self::TextIn { .. } => {}
+            Self::Compare(_, _, left, right) => {
+                visit(left);
+                visit(right);
+            }
+            Self::In { scalar, .. } | Self::HasAll(scalar, _) | Self::HasAny(scalar, _) => {
+                visit(scalar);
+            }
+            Self::Not(inner) => inner.scalars(visit),
+            Self::And(left, right) | Self::Or(left, right) => {
+                left.scalars(visit);
+                right.scalars(visit);
+            }
+        }
+    }
+
+    /// Calls `visit` on every text test in it: the input and the longest literal, in bytes.
+    pub fn texts(&self, visit: &mut dyn FnMut(usize, usize)) {
+        match self {
+            Self::TextIn { input, list, .. } => {
+                let longest = list.iter().map(|test| test.literal().len()).max();
+                visit(*input, longest.unwrap_or(0));
+            }
+            Self::Not(inner) => inner.texts(visit),
+            Self::And(left, right) | Self::Or(left, right) => {
+                left.texts(visit);
+                right.texts(visit);
+            }
+            _ => {}
+        }
+    }
+
+    /// The places in the frame that testing it takes.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        match self {
+            Self::Const(_) | Self::TextIn { .. } => 0,
+            Self::Compare(_, _, left, right) if right.is_simple() => left.depth(),
+            // The right side waits while the left one is computed.
+            Self::Compare(_, _, left, right) => right.depth().max(left.depth() + 1),
+            Self::In { scalar, .. } | Self::HasAll(scalar, _) | Self::HasAny(scalar, _) => scalar.depth(),
+            Self::Not(inner) => inner.depth(),
+            Self::And(left, right) | Self::Or(left, right) => left.depth().max(right.depth()),
+        }
+    }
+
+    /// The numbers of the inputs that it reads.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<usize> {
+        let mut inputs = Vec::new();
+        self.scalars(&mut |scalar| scalar.inputs(&mut inputs));
+        self.texts(&mut |input, _| inputs.push(input));
+        inputs
+    }
+}
+
+impl TextTest {
+    /// The text that is compared with.
+    #[must_use]
+    pub fn literal(&self) -> &[u8] {
+        match self {
+            Self::Equals(literal) | Self::StartsWith(literal) => literal,
+        }
+    }
+}
+
+impl Scalar {
+    fn inputs(&self, into: &mut Vec<usize>) {
+        match self {
+            Self::Const(_) => {}
+            Self::Input(input) => into.push(*input),
+            Self::Neg(inner, _) | Self::BitNot(inner) => inner.inputs(into),
+            Self::Arith(_, left, right) => {
+                left.inputs(into);
+                right.inputs(into);
+            }
+        }
+    }
+
+    /// Whether it is loaded by one instruction or two, without a place in the frame.
+    #[must_use]
+    pub fn is_simple(&self) -> bool {
+        matches!(self, Self::Const(_) | Self::Input(_))
+    }
+
+    /// The places in the frame that computing it takes.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        match self {
+            Self::Const(_) | Self::Input(_) => 0,
+            Self::Neg(inner, _) | Self::BitNot(inner) => inner.depth(),
+            Self::Arith(_, left, right) if right.is_simple() => left.depth(),
+            // The right side is computed first and kept while the left one is.
+            Self::Arith(_, left, right) => right.depth().max(left.depth() + 1),
+        }
+    }
+}

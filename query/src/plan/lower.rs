@@ -1,0 +1,227 @@
+//! Lowers typed conditions to what runs in the kernel, or says why one cannot.
+//!
+//! The kernel computes in registers of 64 bits whose sign is known beforehand. So an operation is lowered where
+//! both operands are unsigned, or both fit 64 bits with a sign; every other mixture runs in user space, on wider
+//! integers. The ranges that typing found decide, and they also tell which operations need a check at all.
+
+use ebpf_templates::template::text::LITERAL_MAX;
+
+use super::kernel::{Operation, Order, Pred, Scalar, TextTest};
+use crate::catalog::{Column, Source};
+use crate::function::Function;
+use crate::pattern::Shape;
+use crate::typed::{Arith, Compare, Expr, ExprKind, Range};
+use crate::value::{Type, Value};
+
+/// Why a condition runs in user space.
+pub type Reason = &'static str;
+
+/// The deepest nesting of parentheses that the frame has room for; see [`Pred::depth`].
+const MAX_DEPTH: usize = 16;
+
+const FLOATS: Reason = "the kernel has no floating-point numbers";
+const MIXED: Reason = "it mixes numbers below 0 with numbers above 2^63";
+const LOOKUP: Reason = "the value is looked up in user space";
+const BOOLEANS: Reason = "a condition used as a value has no form in the kernel";
+
+/// Lowers a condition over `inputs`.
+pub fn lower(expr: &Expr, inputs: &[&'static Column]) -> Result<Pred, Reason> {
+    let lowerer = Lowerer { inputs };
+    let pred = lowerer.pred(expr)?;
+    if pred.depth() > MAX_DEPTH { Err("it is nested too deeply for the kernel's stack") } else { Ok(pred) }
+}
+
+struct Lowerer<'a> {
+    inputs: &'a [&'static Column],
+}
+
+impl Lowerer<'_> {
+    fn pred(&self, expr: &Expr) -> Result<Pred, Reason> {
+        Ok(match &expr.kind {
+            ExprKind::Const(Value::Bool(value)) => Pred::Const(Some(*value)),
+            ExprKind::Const(_) => Pred::Const(None),
+            ExprKind::Not(inner) => Pred::Not(self.pred(inner)?.into()),
+            ExprKind::And(left, right) => Pred::And(self.pred(left)?.into(), self.pred(right)?.into()),
+            ExprKind::Or(left, right) => Pred::Or(self.pred(left)?.into(), self.pred(right)?.into()),
+            ExprKind::Compare(op, left, right) => self.compare(*op, left, right)?,
+            ExprKind::In(tested, list) if tested.ty == Type::Text => self.text_in(tested, list)?,
+            ExprKind::In(tested, list) => self.number_in(tested, list)?,
+            ExprKind::Match(tested, pattern) => match pattern.shape() {
+                Shape::Exactly(text) => self.text(tested, text.as_bytes(), TextTest::Equals)?,
+                Shape::Prefix(text) => self.text(tested, text.as_bytes(), TextTest::StartsWith)?,
+                Shape::Other => return Err("only a prefix or a whole text is matched in the kernel"),
+            },
+            ExprKind::HasAll(_, 0) => Pred::Const(Some(true)),
+            ExprKind::HasAny(_, 0) => Pred::Const(Some(false)),
+            ExprKind::HasAll(set, mask) => Pred::HasAll(self.scalar(set)?, *mask),
+            ExprKind::HasAny(set, mask) => Pred::HasAny(self.scalar(set)?, *mask),
+            ExprKind::Call(Function::StartsWith, arguments) => {
+                let Some(Value::Text(prefix)) = arguments[1].constant() else {
+                    return Err("the prefix is no constant");
+                };
+                self.text(&arguments[0], prefix, TextTest::StartsWith)?
+            }
+            ExprKind::IsNull(_) => return Err("`is null` is answered in user space"),
+            ExprKind::Case(..) => return Err("`case` runs in user space"),
+            ExprKind::Call(..) => return Err("functions run in user space"),
+            _ => return Err(BOOLEANS),
+        })
+    }
+
+    fn compare(&self, op: Compare, left: &Expr, right: &Expr) -> Result<Pred, Reason> {
+        if left.ty == Type::Text || right.ty == Type::Text {
+            let (tested, literal, op) = match (left.constant(), right.constant()) {
+                (_, Some(literal)) => (left, literal, op),
+                (Some(literal), _) => (right, literal, op),
+                _ => return Err("the kernel compares a text with a constant only"),
+            };
+            let Value::Text(literal) = literal else { return Ok(Pred::Const(None)) };
+            let equals = self.text(tested, literal, TextTest::Equals)?;
+            return match op {
+                Compare::Eq => Ok(equals),
+                Compare::Ne => Ok(Pred::Not(equals.into())),
+                _ => Err("the kernel tells texts apart, but does not order them"),
+            };
+        }
+        if left.ty == Type::Bool || right.ty == Type::Bool {
+            return Err(BOOLEANS);
+        }
+        if left.constant() == Some(&Value::Null) || right.constant() == Some(&Value::Null) {
+            return Ok(Pred::Const(None));
+        }
+        let order = match (left.range, right.range) {
+            (l, r) if l.within(Range::UINT) && r.within(Range::UINT) => Order::Unsigned,
+            (l, r) if l.within(Range::INT) && r.within(Range::INT) => Order::Signed,
+            (l, _) if l.within(Range::UINT) => Order::UnsignedWithSigned,
+            _ => Order::SignedWithUnsigned,
+        };
+        Ok(Pred::Compare(op, order, self.scalar(left)?, self.scalar(right)?))
+    }
+
+    fn number_in(&self, tested: &Expr, list: &[Expr]) -> Result<Pred, Reason> {
+        let scalar = self.scalar(tested)?;
+        let (mut bits, mut null) = (Vec::new(), false);
+        for item in list {
+            match item.constant() {
+                Some(Value::Null) => null = true,
+                // What the value cannot be is no bits that it could be taken for.
+                Some(value @ (Value::Int(_) | Value::UInt(_))) => {
+                    let value = value.integer().filter(|value| Range::of(*value).within(tested.range));
+                    bits.extend(value.map(to_bits));
+                }
+                Some(Value::Float(_)) => return Err(FLOATS),
+                _ => return Err("the list holds more than constants"),
+            }
+        }
+        Ok(Pred::In { scalar, list: bits, null })
+    }
+
+    fn text_in(&self, tested: &Expr, list: &[Expr]) -> Result<Pred, Reason> {
+        let input = self.text_input(tested)?;
+        let (mut tests, mut null) = (Vec::new(), false);
+        for item in list {
+            match item.constant() {
+                Some(Value::Null) => null = true,
+                Some(Value::Text(text)) => tests.extend(text_test(text, TextTest::Equals)?),
+                _ => return Err("the list holds more than constants"),
+            }
+        }
+        Ok(Pred::TextIn { input, list: tests, null })
+    }
+
+    fn text(
+        &self,
+        tested: &Expr,
+        literal: &[u8],
+        test: fn(Box<[u8]>) -> TextTest,
+    ) -> Result<Pred, Reason> {
+        let input = self.text_input(tested)?;
+        let list = text_test(literal, test)?.into_iter().collect();
+        Ok(Pred::TextIn { input, list, null: false })
+    }
+
+    fn text_input(&self, expr: &Expr) -> Result<usize, Reason> {
+        match expr.kind {
+            ExprKind::Input(input) if matches!(self.inputs[input].source, Source::Text(_)) => Ok(input),
+            ExprKind::Input(_) => Err(LOOKUP),
+            _ => Err("a computed text has no form in the kernel"),
+        }
+    }
+
+    fn scalar(&self, expr: &Expr) -> Result<Scalar, Reason> {
+        if !(expr.ty.is_integer() || expr.ty.is_flags()) {
+            return Err(if expr.ty == Type::Float { FLOATS } else { BOOLEANS });
+        }
+        Ok(match &expr.kind {
+            ExprKind::Const(value) => match value.integer() {
+                Some(value) => Scalar::Const(to_bits(value)),
+                None => return Err("NULL has no form in the kernel"),
+            },
+            ExprKind::Input(input) if self.inputs[*input].in_kernel() => Scalar::Input(*input),
+            ExprKind::Input(_) => return Err(LOOKUP),
+            ExprKind::Neg(inner) => {
+                if !inner.range.within(Range::INT) {
+                    return Err(MIXED);
+                }
+                Scalar::Neg(self.scalar(inner)?.into(), inner.range.low == Range::INT.low)
+            }
+            ExprKind::BitNot(inner) => Scalar::BitNot(self.scalar(inner)?.into()),
+            ExprKind::Arith(op, left, right) => {
+                let operation = operation(*op, left.range, right.range)?;
+                Scalar::Arith(operation, self.scalar(left)?.into(), self.scalar(right)?.into())
+            }
+            // A cast between integers keeps the bits of every value that has a place in both.
+            ExprKind::Cast(inner)
+                if (inner.ty.is_integer() || inner.ty.is_flags()) && inner.range.within(expr.range) =>
+            {
+                self.scalar(inner)?
+            }
+            ExprKind::Call(Function::Hex | Function::Size, arguments) => self.scalar(&arguments[0])?,
+            ExprKind::Case(..) => return Err("`case` runs in user space"),
+            ExprKind::Call(..) => return Err("functions run in user space"),
+            _ => return Err("it has no form in the kernel"),
+        })
+    }
+}
+
+/// What a number's register holds.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // two's complement of 64 bits is what is meant
+fn to_bits(value: i128) -> u64 {
+    value as u64
+}
+
+/// A test of a literal; none where no name of the kernel can be it.
+fn text_test(
+    literal: &[u8],
+    test: fn(Box<[u8]>) -> TextTest,
+) -> Result<Option<TextTest>, Reason> {
+    if literal.contains(&0) {
+        return Ok(None);
+    }
+    if literal.len() > LITERAL_MAX {
+        return Err("the text is longer than the 64 bytes that the kernel compares");
+    }
+    Ok(Some(test(literal.into())))
+}
+
+/// How an operation on operands of these ranges is done in registers.
+fn operation(op: Arith, left: Range, right: Range) -> Result<Operation, Reason> {
+    let unsigned = left.within(Range::UINT) && right.within(Range::UINT);
+    let signed = left.within(Range::INT) && right.within(Range::INT);
+    let shift = matches!(op, Arith::Shl | Arith::Shr);
+    // A distance to shift by has a range of its own: only the left side's sign counts.
+    let (unsigned, signed) = if shift {
+        (left.within(Range::UINT), left.within(Range::INT))
+    } else {
+        (unsigned, signed)
+    };
+    if !unsigned && !signed {
+        return Err(MIXED);
+    }
+    let guarded = match op {
+        Arith::Div | Arith::Rem => right.low <= 0 && right.high >= 0,
+        Arith::Shl | Arith::Shr => !right.within(Range { low: 0, high: 63 }),
+        _ => false,
+    };
+    Ok(Operation { op, signed: !unsigned, checked: crate::typing::can_leave(op, left, right), guarded })
+}

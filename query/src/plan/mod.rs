@@ -1,0 +1,196 @@
+//! Plans a typed query: what the kernel does, and what user space does with the rows that remain.
+//!
+//! ```text
+//!   kernel       scan ─ conditions of the kernel ─ row of the columns that are still needed
+//!                                 │
+//!   user space   other conditions ─ look-ups ─ conditions on them ─ project ─ distinct ─ sort ─ offset, limit
+//! ```
+//!
+//! Every condition that has a form in the kernel runs there, cheapest first. A column that only such conditions
+//! read is not sent. The answer is the same wherever a condition runs.
+
+pub mod explain;
+pub mod kernel;
+pub mod lower;
+
+use crate::catalog::{Column, Source, Table};
+use crate::resolved::Missing;
+use crate::typed::{Expr, Item, Key, Query};
+use kernel::Pred;
+use lower::Reason;
+
+/// How the kernel's iterator is driven; see [`ebpf_templates::template::driver`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Template {
+    /// One run of a `syscall` program.
+    OpenCoded,
+    /// A file of `iter/kmem_cache`.
+    Iter,
+}
+
+impl Template {
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OpenCoded => "open-coded",
+            Self::Iter => "iter",
+        }
+    }
+}
+
+/// Where a query is to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// In the kernel, by this template; with or without conditions there.
+    Kernel {
+        /// How the iterator is driven.
+        template: Template,
+        /// Whether conditions run in the kernel. Without them the answer is the same.
+        pushdown: bool,
+    },
+    /// On rows that are there already.
+    Rows,
+}
+
+/// A plan.
+#[derive(Debug)]
+pub struct Plan {
+    /// What is read.
+    pub table: &'static Table,
+    /// Where.
+    pub target: Target,
+    /// The stored columns that the query reads, numbered.
+    pub inputs: Vec<&'static Column>,
+    /// The conditions that run in the kernel, in their order.
+    pub pushed: Vec<Pushed>,
+    /// The inputs that a row of the kernel carries.
+    pub sent: Vec<usize>,
+    /// The conditions that run in user space, in their order: those on look-ups last.
+    pub filter: Vec<Residual>,
+    /// The inputs that are looked up in user space.
+    pub lookups: Vec<usize>,
+    /// What is shown.
+    pub items: Vec<Item>,
+    /// Whether equal rows are shown once.
+    pub distinct: bool,
+    /// How rows are sorted.
+    pub order_by: Vec<Key>,
+    /// The most rows that are shown.
+    pub limit: Option<u64>,
+    /// The rows that are passed over first.
+    pub offset: u64,
+    /// The columns that the query names and the source cannot give.
+    pub missing: Vec<Missing>,
+}
+
+/// A condition that runs in the kernel.
+#[derive(Debug)]
+pub struct Pushed {
+    /// What runs.
+    pub pred: Pred,
+    /// The text of the query that it was.
+    pub text: String,
+}
+
+/// A condition that runs in user space.
+#[derive(Debug)]
+pub struct Residual {
+    /// What runs.
+    pub expr: Expr,
+    /// The text of the query that it was.
+    pub text: String,
+    /// Why it does not run in the kernel.
+    pub reason: Reason,
+    /// Whether it reads a look-up.
+    pub on_lookup: bool,
+}
+
+/// Plans `query`, whose text is `text`, for `target`.
+#[must_use]
+pub fn plan(query: Query, target: Target, text: &str) -> Plan {
+    let inputs = query.inputs;
+    let is_lookup = |input: &usize| matches!(inputs[*input].source, Source::Host(..));
+    let (mut pushed, mut filter) = (Vec::new(), Vec::new());
+    for expr in query.filter {
+        let text = one_line(&text[expr.span.start..expr.span.end]);
+        let lowered = match target {
+            Target::Kernel { pushdown: true, .. } => lower::lower(&expr, &inputs),
+            Target::Kernel { pushdown: false, .. } => Err("conditions in the kernel are switched off"),
+            Target::Rows => Err("the rows are in user space already"),
+        };
+        match lowered {
+            Ok(pred) => pushed.push(Pushed { pred, text }),
+            Err(reason) => {
+                let on_lookup = expr.inputs().iter().any(is_lookup);
+                filter.push(Residual { expr, text, reason, on_lookup });
+            }
+        }
+    }
+    pushed.sort_by_key(|pushed| cost(&pushed.pred, &inputs));
+    filter.sort_by_key(|residual| residual.on_lookup);
+
+    let shown = query.items.iter().map(|item| &item.expr);
+    let sorted = query.order_by.iter().map(|key| &key.expr);
+    let filtered = filter.iter().map(|residual| &residual.expr);
+    let mut needed: Vec<usize> = shown.chain(sorted).chain(filtered).flat_map(Expr::inputs).collect();
+    needed.sort_unstable();
+    needed.dedup();
+    let lookups: Vec<usize> = needed.iter().copied().filter(is_lookup).collect();
+    for lookup in &lookups {
+        needed.extend(lookup_arguments(*lookup, &inputs));
+    }
+    needed.retain(|input| !is_lookup(input));
+    needed.sort_unstable();
+    needed.dedup();
+    Plan {
+        table: query.table,
+        target,
+        inputs,
+        pushed,
+        sent: needed,
+        filter,
+        lookups,
+        items: query.items,
+        distinct: query.distinct,
+        order_by: query.order_by,
+        limit: query.limit,
+        offset: query.offset,
+        missing: query.missing,
+    }
+}
+
+/// A piece of the query as it goes into a line.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The inputs that hold a look-up's arguments, in the order of its definition.
+#[must_use]
+pub fn lookup_arguments(lookup: usize, inputs: &[&'static Column]) -> Vec<usize> {
+    match inputs[lookup].source {
+        Source::Host(_, by) => by
+            .iter()
+            .filter_map(|name| inputs.iter().position(|input| input.name == *name))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// What a condition costs in the kernel: the dearest thing that it reads.
+fn cost(pred: &Pred, inputs: &[&'static Column]) -> u8 {
+    let cost = |input: usize| match inputs[input].source {
+        Source::NodeSum(_) => 2,
+        Source::Text(_) => 1,
+        _ => 0,
+    };
+    pred.inputs().into_iter().map(cost).max().unwrap_or(0)
+}
+
+impl Plan {
+    /// Whether a condition of the kernel reads sums over nodes.
+    #[must_use]
+    pub fn reads_sums(&self, pred: &Pred) -> bool {
+        pred.inputs().iter().any(|input| matches!(self.inputs[*input].source, Source::NodeSum(_)))
+    }
+}

@@ -1,0 +1,365 @@
+//! Resolves a query: every name becomes what it means.
+//!
+//! Columns become inputs (what the scan is to give), derived columns their definitions, aliases what they stand
+//! for, flags bits, functions their rows. Behind this stage there are no names left to look up.
+//!
+//! # What a name means
+//!
+//! In `where` a name is a column, else an alias of the select list. In `order by` a bare name is an alias first,
+//! as SQL has it, and a bare integer the position of an item.
+//!
+//! # Invariants
+//!
+//! - A column that the source cannot give becomes NULL, with its reason kept in [`resolved::Query::missing`].
+//! - An expression that came from a definition or an alias carries the span of its use, so that later errors mark
+//!   the text that the user wrote.
+
+use crate::catalog::{self, Column, Source, Table};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::function;
+use crate::offer::Offer;
+use crate::resolved::{Expr, ExprKind, Item, Key, Missing, Query};
+use crate::suggest;
+use crate::syntax::ast::{self, Ident};
+use crate::syntax::parse_expression;
+use crate::value::Type;
+
+/// Slab flags that some kernel of the supported releases has: naming one that the running kernel lacks is no
+/// error, as a flag that the kernel does not define is never set.
+const KNOWN_FLAGS: &[&str] = &[
+    "CONSISTENCY_CHECKS", "RED_ZONE", "POISON", "KMALLOC", "HWCACHE_ALIGN", "CACHE_DMA", "CACHE_DMA32",
+    "STORE_USER", "PANIC", "TYPESAFE_BY_RCU", "TRACE", "DEBUG_OBJECTS", "NOLEAKTRACE", "NO_MERGE", "FAILSLAB",
+    "ACCOUNT", "MAY_ACCOUNT", "KASAN", "NO_USER_FLAGS", "SKIP_KFENCE", "RECLAIM_ACCOUNT", "OBJECT_POISON",
+    "CMPXCHG_DOUBLE", "NO_OBJ_EXT", "OBJ_EXT_IN_OBJ", "NO_SHEAVES",
+];
+
+/// How deep definitions may name definitions. The catalog is a constant, so this only guards against a circle.
+const MAX_DEPTH: usize = 8;
+
+/// Resolves `query` against the catalog and what `offer` can give.
+pub fn resolve(query: &ast::Query, offer: &dyn Offer) -> Result<Query, Diagnostic> {
+    let table = match &query.from {
+        None => catalog::TABLES[0],
+        Some(name) => catalog::table(&name.name).ok_or_else(|| {
+            let tables = catalog::TABLES.iter().map(|table| table.name);
+            let mut error = Diagnostic::new(name.span, format!("unknown table `{}`", name.name));
+            error.help = suggest::help(&name.name, tables);
+            error
+        })?,
+    };
+    let mut resolver =
+        Resolver { table, offer, inputs: Vec::new(), missing: Vec::new(), aliases: Vec::new() };
+    let items = resolver.items(&query.items)?;
+    resolver.aliases = query
+        .items
+        .iter()
+        .filter_map(|item| match item {
+            ast::Item::Expr { expr, alias: Some(alias) } => {
+                Some((alias.name.clone(), expr.clone()))
+            }
+            _ => None,
+        })
+        .collect();
+    let filter = query.filter.as_ref().map(|filter| resolver.expr(filter)).transpose()?;
+    let order_by = query
+        .order_by
+        .iter()
+        .map(|key| resolver.key(key, &items, query))
+        .collect::<Result<_, _>>()?;
+    Ok(Query {
+        table,
+        distinct: query.distinct,
+        items,
+        filter,
+        order_by,
+        limit: query.limit.map(|count| count.rows),
+        offset: query.offset.map_or(0, |count| count.rows),
+        inputs: resolver.inputs,
+        missing: resolver.missing,
+    })
+}
+
+struct Resolver<'a> {
+    table: &'static Table,
+    offer: &'a dyn Offer,
+    inputs: Vec<&'static Column>,
+    missing: Vec<Missing>,
+    aliases: Vec<(String, ast::Expr)>,
+}
+
+impl Resolver<'_> {
+    fn items(&mut self, items: &[ast::Item]) -> Result<Vec<Item>, Diagnostic> {
+        let mut resolved = Vec::new();
+        for item in items {
+            match item {
+                ast::Item::Star(span) => {
+                    for name in self.table.star {
+                        if let Some(column) = self.table.column(name) {
+                            resolved.push(self.column_item(column, *span)?);
+                        }
+                    }
+                }
+                ast::Item::All(span) => {
+                    for column in self.table.shown() {
+                        resolved.push(self.column_item(column, *span)?);
+                    }
+                }
+                ast::Item::Expr { expr, alias } => {
+                    let name = match alias {
+                        Some(alias) => alias.name.clone(),
+                        None => match &expr.kind {
+                            ast::ExprKind::Column(name) => name.name.clone(),
+                            _ => expr.to_string(),
+                        },
+                    };
+                    resolved.push(Item { name, expr: self.expr(expr)? });
+                }
+            }
+        }
+        Ok(resolved)
+    }
+
+    fn column_item(&mut self, column: &'static Column, span: Span) -> Result<Item, Diagnostic> {
+        Ok(Item { name: column.name.to_owned(), expr: self.column(column, span, 0)? })
+    }
+
+    fn key(
+        &mut self,
+        key: &ast::Key,
+        items: &[Item],
+        query: &ast::Query,
+    ) -> Result<Key, Diagnostic> {
+        let span = key.expr.span;
+        let by_alias = match &key.expr.kind {
+            ast::ExprKind::Column(name) => {
+                items.iter().find(|item| item.name == name.name).map(|item| item.expr.at(span))
+            }
+            ast::ExprKind::Literal(ast::Literal::Int(position)) => {
+                let item = usize::try_from(*position).ok().and_then(|at| items.get(at.wrapping_sub(1)));
+                let item = item.ok_or_else(|| {
+                    Diagnostic::new(span, format!("there is no item {position} in the select list"))
+                        .help(format!("the list has {}", count(items.len(), "item")))
+                })?;
+                Some(item.expr.at(span))
+            }
+            _ => None,
+        };
+        let shown = |item: &ast::Item| match item {
+            ast::Item::Expr { expr, .. } => expr.to_string() == key.expr.to_string(),
+            ast::Item::Star(_) | ast::Item::All(_) => false,
+        };
+        if query.distinct && by_alias.is_none() && !query.items.iter().any(shown) {
+            let error = Diagnostic::new(span, "cannot sort distinct rows by what is not selected");
+            return Err(error.help("add it to the select list"));
+        }
+        let expr = by_alias.map_or_else(|| self.expr(&key.expr), Ok)?;
+        let nulls_first = key.nulls_first.unwrap_or(false);
+        Ok(Key { expr, descending: key.descending, nulls_first })
+    }
+
+    fn expr(&mut self, expr: &ast::Expr) -> Result<Expr, Diagnostic> {
+        self.expr_at(expr, None, 0)
+    }
+
+    /// Resolves an expression. Of a definition or an alias, `used` is where it is used, and replaces every span.
+    fn expr_at(
+        &mut self,
+        expr: &ast::Expr,
+        used: Option<Span>,
+        depth: usize,
+    ) -> Result<Expr, Diagnostic> {
+        let span = used.unwrap_or(expr.span);
+        let mut sub = |inner: &ast::Expr| self.expr_at(inner, used, depth).map(Box::new);
+        let kind = match &expr.kind {
+            ast::ExprKind::Literal(literal) => ExprKind::Literal(literal.clone()),
+            ast::ExprKind::Column(name) => return self.name(name, span, depth),
+            ast::ExprKind::Unary(op, inner) => ExprKind::Unary(*op, sub(inner)?),
+            ast::ExprKind::Binary(op, left, right) => {
+                let left = sub(left)?;
+                ExprKind::Binary(*op, left, sub(right)?)
+            }
+            ast::ExprKind::Between { expr, low, high, negated } => {
+                let (expr, low) = (sub(expr)?, sub(low)?);
+                ExprKind::Between { expr, low, high: sub(high)?, negated: *negated }
+            }
+            ast::ExprKind::In { expr, list, negated } => ExprKind::In {
+                expr: sub(expr)?,
+                list: list.iter().map(|item| sub(item).map(|item| *item)).collect::<Result<_, _>>()?,
+                negated: *negated,
+            },
+            ast::ExprKind::Match { op, expr, pattern, negated } => {
+                let expr = sub(expr)?;
+                ExprKind::Match { op: *op, expr, pattern: sub(pattern)?, negated: *negated }
+            }
+            ast::ExprKind::IsNull { expr, negated } => {
+                ExprKind::IsNull { expr: sub(expr)?, negated: *negated }
+            }
+            ast::ExprKind::Has { expr, quantifier, flags } => {
+                let expr = sub(expr)?;
+                let (mask, undefined) = self.flags(expr.flag_type(), flags)?;
+                ExprKind::Has { expr, quantifier: *quantifier, mask, undefined }
+            }
+            ast::ExprKind::Case { arms, otherwise } => ExprKind::Case {
+                arms: arms
+                    .iter()
+                    .map(|(when, then)| Ok((*sub(when)?, *sub(then)?)))
+                    .collect::<Result<_, Diagnostic>>()?,
+                otherwise: otherwise.as_deref().map(&mut sub).transpose()?,
+            },
+            ast::ExprKind::Cast(inner, name) => ExprKind::Cast(sub(inner)?, cast_type(name)?),
+            ast::ExprKind::Call(name, arguments) => {
+                let arguments: Vec<Expr> = arguments
+                    .iter()
+                    .map(|argument| sub(argument).map(|argument| *argument))
+                    .collect::<Result<_, _>>()?;
+                return self.call(name, arguments, span);
+            }
+        };
+        Ok(Expr { kind, span })
+    }
+
+    fn name(&mut self, name: &Ident, span: Span, depth: usize) -> Result<Expr, Diagnostic> {
+        if let Some(column) = self.table.column(&name.name) {
+            return self.column(column, span, depth);
+        }
+        if let Some((_, expr)) = self.aliases.iter().find(|(alias, _)| *alias == name.name) {
+            // An alias stands for an expression over columns: aliases do not see each other.
+            let (expr, aliases) = (expr.clone(), std::mem::take(&mut self.aliases));
+            let resolved = self.expr_at(&expr, Some(span), depth);
+            self.aliases = aliases;
+            return resolved;
+        }
+        let mut error = Diagnostic::new(span, format!("unknown column `{}`", name.name))
+            .label(format!("not in table `{}`", self.table.name));
+        let aliases: Vec<&str> = self.aliases.iter().map(|(alias, _)| alias.as_str()).collect();
+        let names = self.table.shown().map(|column| column.name).chain(aliases.iter().copied());
+        error.help = suggest::help(&name.name, names)
+            .or_else(|| Some(format!("`.schema {}` lists the columns", self.table.name)));
+        Err(error)
+    }
+
+    fn column(
+        &mut self,
+        column: &'static Column,
+        span: Span,
+        depth: usize,
+    ) -> Result<Expr, Diagnostic> {
+        if let Some(reason) = self.offer.missing(self.table, column) {
+            if !self.missing.iter().any(|missing| missing.column == column) {
+                self.missing.push(Missing { column, reason });
+            }
+            return Ok(Expr { kind: ExprKind::Missing(column), span });
+        }
+        if let Source::Derived(definition) = column.source {
+            assert!(depth < MAX_DEPTH, "the definition of `{}` goes in a circle", column.name);
+            let definition = parse_expression(definition)
+                .unwrap_or_else(|e| panic!("the definition of `{}`: {}", column.name, e.message));
+            let aliases = std::mem::take(&mut self.aliases);
+            let expr = self.expr_at(&definition, Some(span), depth + 1);
+            self.aliases = aliases;
+            return Ok(Expr { kind: ExprKind::Derived(column, Box::new(expr?)), span });
+        }
+        Ok(Expr { kind: ExprKind::Input(self.input(column), column), span })
+    }
+
+    /// The number of a stored column among the inputs. What a look-up needs becomes an input too.
+    fn input(&mut self, column: &'static Column) -> usize {
+        if let Source::Host(_, by) = column.source {
+            for name in by {
+                if let Some(column) = self.table.column(name) {
+                    self.input(column);
+                }
+            }
+        }
+        if let Some(at) = self.inputs.iter().position(|input| *input == column) {
+            return at;
+        }
+        self.inputs.push(column);
+        self.inputs.len() - 1
+    }
+
+    fn call(&self, name: &Ident, arguments: Vec<Expr>, span: Span) -> Result<Expr, Diagnostic> {
+        let Some(signature) = function::find(&name.name) else {
+            let mut error = Diagnostic::new(name.span, format!("unknown function `{}`", name.name));
+            let names = function::FUNCTIONS.iter().map(|signature| signature.name);
+            error.help = suggest::help(&name.name, names).or_else(|| {
+                AGGREGATES
+                    .contains(&name.name.as_str())
+                    .then(|| "aggregates are not supported yet".to_owned())
+            });
+            return Err(error);
+        };
+        let (least, most) = signature.arguments;
+        if !(least..=most).contains(&arguments.len()) {
+            let error = Diagnostic::new(span, format!("wrong number of arguments of `{}`", name.name))
+                .label(format!("{} given", count(arguments.len(), "argument")))
+                .help(format!("it is called as `{}`", signature.call));
+            return Err(error);
+        }
+        if signature.function == function::Function::PageSize {
+            let literal = ast::Literal::Int(self.offer.page_size());
+            return Ok(Expr { kind: ExprKind::Literal(literal), span });
+        }
+        Ok(Expr { kind: ExprKind::Call(signature.function, arguments), span })
+    }
+
+    /// The bits of the named flags, and whether one of them is not defined by this kernel.
+    fn flags(&self, of: Option<Type>, names: &[Ident]) -> Result<(u64, bool), Diagnostic> {
+        let gfp = of == Some(Type::GfpFlags);
+        let defined = if gfp { self.offer.gfp_flags() } else { self.offer.slab_flags() };
+        let known: &[&str] = if gfp { &[] } else { KNOWN_FLAGS };
+        let (mut mask, mut undefined) = (0, false);
+        for name in names {
+            let wanted = flag_name(&name.name);
+            if let Some((_, bit)) = defined.iter().find(|(flag, _)| *flag == wanted) {
+                mask |= 1 << bit;
+            } else if known.contains(&wanted.as_str()) {
+                undefined = true;
+            } else {
+                let flags = defined.iter().map(|(flag, _)| flag.as_str());
+                let mut error = Diagnostic::new(name.span, format!("unknown flag `{wanted}`"));
+                error.help = suggest::nearest(&wanted, flags.clone().chain(known.iter().copied()))
+                    .map(|flag| format!("did you mean `{flag}`?"))
+                    .or_else(|| {
+                        let flags: Vec<_> = flags.collect();
+                        Some(format!("the kernel's flags are {}", flags.join(", ")))
+                    });
+                return Err(error);
+            }
+        }
+        Ok((mask, undefined))
+    }
+}
+
+const AGGREGATES: &[&str] = &[
+    "count", "sum", "avg", "min", "max", "median", "percentile", "stddev", "histogram", "group_concat",
+];
+
+/// A flag's name as the kernel's enum has it: upper case, without `SLAB_` or `__GFP_`.
+#[must_use]
+pub fn flag_name(name: &str) -> String {
+    let upper = name.to_uppercase();
+    let short = upper.strip_prefix("SLAB_").or_else(|| upper.strip_prefix("__GFP_"));
+    short.unwrap_or(&upper).to_owned()
+}
+
+fn cast_type(name: &Ident) -> Result<Type, Diagnostic> {
+    const TYPES: [(&str, Type); 5] = [
+        ("int", Type::Int),
+        ("uint", Type::UInt),
+        ("float", Type::Float),
+        ("text", Type::Text),
+        ("bool", Type::Bool),
+    ];
+    TYPES.iter().find(|(text, _)| *text == name.name).map(|(_, ty)| *ty).ok_or_else(|| {
+        let mut error = Diagnostic::new(name.span, format!("unknown type `{}`", name.name));
+        error.help = suggest::help(&name.name, TYPES.iter().map(|(text, _)| *text));
+        error
+    })
+}
+
+/// "1 item", "2 items".
+fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+

@@ -1,0 +1,137 @@
+//! A resolved query: no names are left in it.
+
+use crate::catalog::{Column, Table};
+use crate::diagnostic::Span;
+use crate::function::Function;
+use crate::syntax::ast::{BinaryOp, Literal, MatchOp, Quantifier, UnaryOp};
+use crate::value::Type;
+
+/// A query whose names are resolved.
+#[derive(Debug)]
+pub struct Query {
+    /// What is read.
+    pub table: &'static Table,
+    /// Whether equal rows are shown once.
+    pub distinct: bool,
+    /// What is shown.
+    pub items: Vec<Item>,
+    /// What a row must satisfy.
+    pub filter: Option<Expr>,
+    /// How rows are sorted.
+    pub order_by: Vec<Key>,
+    /// The most rows that are shown.
+    pub limit: Option<u64>,
+    /// The rows that are passed over first.
+    pub offset: u64,
+    /// The stored columns that the query needs; [`ExprKind::Input`] counts in it.
+    pub inputs: Vec<&'static Column>,
+    /// The columns that the query names and the source cannot give.
+    pub missing: Vec<Missing>,
+}
+
+/// A column that the source cannot give.
+#[derive(Clone, Debug)]
+pub struct Missing {
+    /// The column.
+    pub column: &'static Column,
+    /// Why.
+    pub reason: String,
+}
+
+/// An item of the select list.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// The heading.
+    pub name: String,
+    /// The value.
+    pub expr: Expr,
+}
+
+/// A sort key.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// The value that is sorted by.
+    pub expr: Expr,
+    /// Greatest first.
+    pub descending: bool,
+    /// NULLs first.
+    pub nulls_first: bool,
+}
+
+/// An expression.
+#[derive(Clone, Debug)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// The text of the query that it stands for.
+    pub span: Span,
+}
+
+/// What an expression is. Operators are as in [`crate::syntax::ast::ExprKind`].
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub enum ExprKind {
+    Literal(Literal),
+    /// A stored column, by its number among the inputs.
+    Input(usize, &'static Column),
+    /// A column that the source cannot give: NULL.
+    Missing(&'static Column),
+    /// A derived column and its definition.
+    Derived(&'static Column, Box<Expr>),
+    Unary(UnaryOp, Box<Expr>),
+    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    Between {
+        expr: Box<Expr>,
+        low: Box<Expr>,
+        high: Box<Expr>,
+        negated: bool,
+    },
+    In {
+        expr: Box<Expr>,
+        list: Vec<Expr>,
+        negated: bool,
+    },
+    Match {
+        op: MatchOp,
+        expr: Box<Expr>,
+        pattern: Box<Expr>,
+        negated: bool,
+    },
+    IsNull {
+        expr: Box<Expr>,
+        negated: bool,
+    },
+    Has {
+        expr: Box<Expr>,
+        quantifier: Quantifier,
+        /// The bits of the flags that this kernel defines.
+        mask: u64,
+        /// Whether a flag was named that this kernel does not define: it is never set.
+        undefined: bool,
+    },
+    Case {
+        arms: Vec<(Expr, Expr)>,
+        otherwise: Option<Box<Expr>>,
+    },
+    Cast(Box<Expr>, Type),
+    Call(Function, Vec<Expr>),
+}
+
+impl Expr {
+    /// The same expression, used at another place of the text.
+    #[must_use]
+    pub fn at(&self, span: Span) -> Self {
+        Self { kind: self.kind.clone(), span }
+    }
+
+    /// The type of flag set that a reference to a column has.
+    #[must_use]
+    pub fn flag_type(&self) -> Option<Type> {
+        match &self.kind {
+            ExprKind::Derived(column, _)
+            | ExprKind::Missing(column)
+            | ExprKind::Input(_, column) => column.ty.is_flags().then_some(column.ty),
+            _ => None,
+        }
+    }
+}

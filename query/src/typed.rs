@@ -1,0 +1,251 @@
+//! A typed query: every expression has a type, a unit, and for integers a range.
+
+use crate::catalog::{Column, Table};
+use crate::diagnostic::Span;
+use crate::function::Function;
+use crate::pattern::Pattern;
+use crate::resolved::Missing;
+use crate::value::{Type, Unit, Value};
+
+/// A query whose expressions are typed.
+#[derive(Debug)]
+pub struct Query {
+    /// What is read.
+    pub table: &'static Table,
+    /// Whether equal rows are shown once.
+    pub distinct: bool,
+    /// What is shown.
+    pub items: Vec<Item>,
+    /// The conditions that a row must all satisfy.
+    pub filter: Vec<Expr>,
+    /// How rows are sorted.
+    pub order_by: Vec<Key>,
+    /// The most rows that are shown.
+    pub limit: Option<u64>,
+    /// The rows that are passed over first.
+    pub offset: u64,
+    /// The stored columns that the query needs; [`ExprKind::Input`] counts in it.
+    pub inputs: Vec<&'static Column>,
+    /// The columns that the query names and the source cannot give.
+    pub missing: Vec<Missing>,
+}
+
+/// An item of the select list.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// The heading.
+    pub name: String,
+    /// The value.
+    pub expr: Expr,
+}
+
+/// A sort key.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// The value that is sorted by.
+    pub expr: Expr,
+    /// Greatest first.
+    pub descending: bool,
+    /// NULLs first.
+    pub nulls_first: bool,
+}
+
+/// The least and the greatest value that an integer expression can have.
+///
+/// Of an expression that cannot be negative the type is [`Type::UInt`], else [`Type::Int`]; so the sign of an
+/// expression is known without running it, and a register of 64 bits holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The least.
+    pub low: i128,
+    /// The greatest.
+    pub high: i128,
+}
+
+impl Range {
+    /// All that 64 bits hold without a sign.
+    pub const UINT: Self = Self { low: 0, high: u64::MAX as i128 };
+    /// All that 64 bits hold with a sign.
+    pub const INT: Self = Self { low: i64::MIN as i128, high: i64::MAX as i128 };
+
+    /// The range of one value.
+    #[must_use]
+    pub fn of(value: i128) -> Self {
+        Self { low: value, high: value }
+    }
+
+    /// Whether every value of `self` is one of `other`.
+    #[must_use]
+    pub fn within(self, other: Self) -> bool {
+        other.low <= self.low && self.high <= other.high
+    }
+
+    /// The values of both.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self { low: self.low.min(other.low), high: self.high.max(other.high) }
+    }
+}
+
+/// An expression.
+#[derive(Clone, Debug)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// What its value is.
+    pub ty: Type,
+    /// What it counts.
+    pub unit: Unit,
+    /// The range of an integer or a flag set; of others without meaning.
+    pub range: Range,
+    /// The text of the query that it stands for.
+    pub span: Span,
+}
+
+/// What an expression is.
+#[derive(Clone, Debug)]
+pub enum ExprKind {
+    /// A value.
+    Const(Value),
+    /// A stored column, by its number among the inputs.
+    Input(usize),
+    /// Not, of three values.
+    Not(Box<Expr>),
+    /// And, of three values.
+    And(Box<Expr>, Box<Expr>),
+    /// Or, of three values.
+    Or(Box<Expr>, Box<Expr>),
+    /// `-x`
+    Neg(Box<Expr>),
+    /// `~x`, on 64 bits.
+    BitNot(Box<Expr>),
+    /// An operation on two numbers. Of integers the result is exact, or NULL where it leaves the 64-bit range of
+    /// its type.
+    Arith(Arith, Box<Expr>, Box<Expr>),
+    /// A comparison of two numbers, two texts, or two booleans.
+    Compare(Compare, Box<Expr>, Box<Expr>),
+    /// Whether a value is one of several.
+    In(Box<Expr>, Vec<Expr>),
+    /// Whether a text matches a pattern.
+    Match(Box<Expr>, Pattern),
+    /// Whether a value is NULL.
+    IsNull(Box<Expr>),
+    /// Whether all bits of a mask are set in a flag set.
+    HasAll(Box<Expr>, u64),
+    /// Whether any bit of a mask is set in a flag set.
+    HasAny(Box<Expr>, u64),
+    /// The first result whose condition is true.
+    Case(Vec<(Expr, Expr)>, Option<Box<Expr>>),
+    /// The value as this expression's type.
+    Cast(Box<Expr>),
+    /// A function.
+    Call(Function, Vec<Expr>),
+}
+
+/// An operation on two numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Arith {
+    Add,
+    Sub,
+    Mul,
+    /// Toward zero for integers; by 0 it is NULL.
+    Div,
+    /// With the sign of the dividend; by 0 it is NULL.
+    Rem,
+    BitAnd,
+    BitOr,
+    BitXor,
+    /// By 0 to 63 bits; by more it is NULL.
+    Shl,
+    /// By 0 to 63 bits, the sign kept; by more it is NULL.
+    Shr,
+}
+
+/// A comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Compare {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+}
+
+impl Compare {
+    /// Whether it holds of two values in this order.
+    #[must_use]
+    pub fn holds(self, order: std::cmp::Ordering) -> bool {
+        match self {
+            Self::Eq => order.is_eq(),
+            Self::Ne => order.is_ne(),
+            Self::Lt => order.is_lt(),
+            Self::Le => order.is_le(),
+            Self::Gt => order.is_gt(),
+            Self::Ge => order.is_ge(),
+        }
+    }
+}
+
+impl Expr {
+    /// Its value, if it is a constant.
+    #[must_use]
+    pub fn constant(&self) -> Option<&Value> {
+        match &self.kind {
+            ExprKind::Const(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Calls `visit` on the expressions that it is made of, one level down.
+    pub fn children<'a>(&'a self, visit: &mut dyn FnMut(&'a Self)) {
+        match &self.kind {
+            ExprKind::Const(_) | ExprKind::Input(_) => {}
+            ExprKind::Not(inner)
+            | ExprKind::Neg(inner)
+            | ExprKind::BitNot(inner)
+            | ExprKind::Match(inner, _)
+            | ExprKind::IsNull(inner)
+            | ExprKind::HasAll(inner, _)
+            | ExprKind::HasAny(inner, _)
+            | ExprKind::Cast(inner) => visit(inner),
+            ExprKind::And(left, right)
+            | ExprKind::Or(left, right)
+            | ExprKind::Arith(_, left, right)
+            | ExprKind::Compare(_, left, right) => {
+                visit(left);
+                visit(right);
+            }
+            ExprKind::In(expr, list) => {
+                visit(expr);
+                list.iter().for_each(visit);
+            }
+            ExprKind::Case(arms, otherwise) => {
+                for (when, then) in arms {
+                    visit(when);
+                    visit(then);
+                }
+                if let Some(otherwise) = otherwise {
+                    visit(otherwise);
+                }
+            }
+            ExprKind::Call(_, arguments) => arguments.iter().for_each(visit),
+        }
+    }
+
+    /// The numbers of the inputs that it reads, each as often as it does.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<usize> {
+        let mut found = Vec::new();
+        let mut rest = vec![self];
+        while let Some(expr) = rest.pop() {
+            if let ExprKind::Input(input) = expr.kind {
+                found.push(input);
+            }
+            expr.children(&mut |child| rest.push(child));
+        }
+        found
+    }
+}

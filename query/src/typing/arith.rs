@@ -1,0 +1,231 @@
+//! The types and ranges of arithmetic.
+
+use super::{described, node};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::function::Function;
+use crate::syntax::ast::UnaryOp;
+use crate::typed::{Arith, Expr, ExprKind, Range};
+use crate::value::{Type, Unit};
+
+/// The type of integers in a range: unsigned if none is negative.
+pub(super) fn integer_type(range: Range) -> Type {
+    if range.low >= 0 { Type::UInt } else { Type::Int }
+}
+
+/// The part of an exact range that the type of its integers can hold.
+fn clip(range: Range) -> (Type, Range) {
+    let ty = integer_type(range);
+    let bounds = if ty == Type::UInt { Range::UINT } else { Range::INT };
+    let clamp = |value: i128| value.clamp(bounds.low, bounds.high);
+    (ty, Range { low: clamp(range.low), high: clamp(range.high) })
+}
+
+/// Says no to what is no number, for the operator or function `what`.
+pub(super) fn number(expr: &Expr, what: &str) -> Result<(), Diagnostic> {
+    if expr.ty.is_number() || expr.ty == Type::Null {
+        return Ok(());
+    }
+    let error = Diagnostic::new(expr.span, format!("`{what}` needs a number"))
+        .label(format!("this is {}", described(expr.ty)));
+    Err(match expr.ty {
+        Type::SlabFlags | Type::GfpFlags => error.help("`cast(flags as int)` is the number"),
+        Type::Bool => error.help("`iif(…, 1, 0)` makes a number of a condition"),
+        Type::Text | Type::List => error.help("`length(…)` of it is a number"),
+        _ => error,
+    })
+}
+
+/// Types `-x` and `~x`.
+pub(super) fn unary(op: UnaryOp, inner: Expr, span: Span) -> Result<Expr, Diagnostic> {
+    let (unit, range) = (inner.unit, inner.range);
+    if op == UnaryOp::BitNot {
+        integer(&inner, "~")?;
+        let exact = match inner.ty {
+            Type::Int => Range { low: -1 - range.high, high: -1 - range.low },
+            _ => Range { low: Range::UINT.high - range.high, high: Range::UINT.high - range.low },
+        };
+        let (ty, range) = (if inner.ty == Type::Int { Type::Int } else { Type::UInt }, exact);
+        return Ok(Expr { kind: ExprKind::BitNot(inner.into()), ty, unit: Unit::Hex, range, span });
+    }
+    number(&inner, "-")?;
+    if inner.ty == Type::Float {
+        return Ok(node(ExprKind::Neg(inner.into()), Type::Float, unit, span));
+    }
+    let (ty, range) = clip(Range { low: -range.high, high: -range.low });
+    Ok(Expr { kind: ExprKind::Neg(inner.into()), ty, unit, range, span })
+}
+
+/// Says no to what has no bits.
+fn integer(expr: &Expr, what: &str) -> Result<(), Diagnostic> {
+    if expr.ty.is_flags() {
+        return Ok(());
+    }
+    if expr.ty == Type::Float {
+        return Err(Diagnostic::new(expr.span, format!("`{what}` needs integers"))
+            .label("this is a float")
+            .help("`cast(… as int)` cuts the fraction off"));
+    }
+    number(expr, what)
+}
+
+/// Types an operation on two numbers.
+pub(super) fn binary(op: Arith, left: Expr, right: Expr, span: Span) -> Result<Expr, Diagnostic> {
+    let unit = unit(op, &left, &right);
+    let bits = matches!(op, Arith::BitAnd | Arith::BitOr | Arith::BitXor | Arith::Shl | Arith::Shr);
+    for operand in [&left, &right] {
+        if bits { integer(operand, text(op))? } else { number(operand, text(op))? }
+    }
+    let float = left.ty == Type::Float || right.ty == Type::Float;
+    let (ty, range) = if float {
+        (Type::Float, Range::of(0))
+    } else {
+        clip(exact(op, left.range, right.range))
+    };
+    Ok(Expr { kind: ExprKind::Arith(op, left.into(), right.into()), ty, unit, range, span })
+}
+
+fn text(op: Arith) -> &'static str {
+    match op {
+        Arith::Add => "+",
+        Arith::Sub => "-",
+        Arith::Mul => "*",
+        Arith::Div => "/",
+        Arith::Rem => "%",
+        Arith::BitAnd => "&",
+        Arith::BitOr => "|",
+        Arith::BitXor => "^",
+        Arith::Shl => "<<",
+        Arith::Shr => ">>",
+    }
+}
+
+/// Bytes and bytes are bytes, bytes by a number too; bytes by bytes are a number.
+fn unit(op: Arith, left: &Expr, right: &Expr) -> Unit {
+    let plain = |unit| matches!(unit, Unit::None | Unit::Count);
+    match op {
+        Arith::Add | Arith::Sub => match (left.unit, right.unit) {
+            (a, b) if a == b => a,
+            (a, Unit::None) => a,
+            (Unit::None, b) => b,
+            _ => Unit::None,
+        },
+        Arith::Mul => match (left.unit, right.unit) {
+            (Unit::Bytes, b) if plain(b) => Unit::Bytes,
+            (a, Unit::Bytes) if plain(a) => Unit::Bytes,
+            (Unit::Count, Unit::Count) => Unit::Count,
+            _ => Unit::None,
+        },
+        Arith::Div => match (left.unit, right.unit) {
+            (Unit::Bytes, b) if plain(b) => Unit::Bytes,
+            (Unit::Count, Unit::None) => Unit::Count,
+            _ => Unit::None,
+        },
+        Arith::Rem | Arith::Shl | Arith::Shr if right.unit == Unit::None => left.unit,
+        Arith::BitAnd | Arith::BitOr | Arith::BitXor
+            if left.ty.is_flags() || left.unit == Unit::Hex || right.unit == Unit::Hex =>
+        {
+            Unit::Hex
+        }
+        _ => Unit::None,
+    }
+}
+
+/// Whether an operation on integers of these ranges can leave the 64 bits of its type.
+#[must_use]
+pub fn can_leave(op: Arith, left: Range, right: Range) -> bool {
+    let exact = exact(op, left, right);
+    clip(exact).1 != exact
+}
+
+/// The exact range of an operation, or more than it.
+fn exact(op: Arith, left: Range, right: Range) -> Range {
+    match op {
+        Arith::Add => Range { low: left.low + right.low, high: left.high + right.high },
+        Arith::Sub => Range { low: left.low - right.high, high: left.high - right.low },
+        // The factors have at most 65 bits with their signs, so their product fits 128 all but at the corner of
+        // two full unsigned ranges, where it is cut: 64 bits are left long before.
+        Arith::Mul => corners(left, right, i128::saturating_mul),
+        Arith::Div => {
+            let greatest = left.low.abs().max(left.high.abs());
+            let low = if left.low < 0 || right.low < 0 { -greatest } else { 0 };
+            Range { low, high: greatest }
+        }
+        Arith::Rem => {
+            let divisor = (right.low.abs().max(right.high.abs()) - 1).max(0);
+            let low = if left.low < 0 { -divisor.min(left.low.abs()) } else { 0 };
+            Range { low, high: divisor.min(left.high.max(0)) }
+        }
+        Arith::BitAnd | Arith::BitOr | Arith::BitXor if left.low >= 0 && right.low >= 0 => {
+            let all = |value: i128| (1_i128 << (128 - value.leading_zeros())) - 1;
+            let high = match op {
+                Arith::BitAnd => left.high.min(right.high),
+                _ => all(left.high.max(right.high)),
+            };
+            Range { low: 0, high }
+        }
+        Arith::BitAnd | Arith::BitOr | Arith::BitXor => Range::INT,
+        Arith::Shl => {
+            let by = Range { low: right.low.clamp(0, 63), high: right.high.clamp(0, 63) };
+            corners(left, by, |value, by| value << by)
+        }
+        Arith::Shr => {
+            let by = Range { low: right.low.clamp(0, 63), high: right.high.clamp(0, 63) };
+            corners(left, by, |value, by| value >> by)
+        }
+    }
+}
+
+/// The range of a function that is greatest and least at the corners of its operands' ranges.
+fn corners(left: Range, right: Range, of: impl Fn(i128, i128) -> i128) -> Range {
+    let corners = [
+        of(left.low, right.low),
+        of(left.low, right.high),
+        of(left.high, right.low),
+        of(left.high, right.high),
+    ];
+    let low = corners.iter().copied().fold(i128::MAX, i128::min);
+    let high = corners.iter().copied().fold(i128::MIN, i128::max);
+    Range { low, high }
+}
+
+/// The shape of `abs`, `round`, `floor` and `ceil`.
+pub(super) fn rounded(function: Function, argument: &Expr) -> Expr {
+    if function != Function::Abs || argument.ty == Type::Float {
+        return argument.clone();
+    }
+    let Range { low, high } = argument.range;
+    let least = if low <= 0 && high >= 0 { 0 } else { low.abs().min(high.abs()) };
+    let (ty, range) = clip(Range { low: least, high: low.abs().max(high.abs()) });
+    Expr { ty, range, ..argument.clone() }
+}
+
+/// Types `cast(x as type)`.
+pub(super) fn cast(inner: Expr, ty: Type, span: Span) -> Result<Expr, Diagnostic> {
+    let number = inner.ty.is_number() || inner.ty.is_flags() || inner.ty == Type::Bool;
+    let possible = inner.ty == Type::Null
+        || match ty {
+            Type::Int | Type::UInt | Type::Float => number || inner.ty == Type::Text,
+            Type::Bool => number,
+            _ => inner.ty != Type::List,
+        };
+    if !possible {
+        let what = format!("cannot make {} of {}", described(ty), described(inner.ty));
+        return Err(Diagnostic::new(inner.span, what).label(format!("this is {}", described(inner.ty))));
+    }
+    let unit = match ty {
+        Type::Text | Type::Bool => Unit::None,
+        _ => inner.unit,
+    };
+    let bounds = if ty == Type::UInt { Range::UINT } else { Range::INT };
+    let integer = inner.ty.is_integer() || inner.ty.is_flags();
+    // `int` is any integer of the language: what cannot be negative stays unsigned.
+    let (ty, range) = match ty {
+        Type::Int if integer && inner.range.low >= 0 => (Type::UInt, inner.range),
+        Type::Int if integer => (Type::Int, inner.range),
+        Type::UInt if integer && inner.range.high >= 0 => {
+            (Type::UInt, Range { low: inner.range.low.max(0), high: inner.range.high })
+        }
+        _ => (ty, bounds),
+    };
+    Ok(Expr { kind: ExprKind::Cast(inner.into()), ty, unit, range, span })
+}

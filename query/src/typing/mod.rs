@@ -1,0 +1,442 @@
+//! Types a query: every expression gets a type, a unit and a range, or the query is told what does not fit.
+//!
+//! # Integers
+//!
+//! An integer expression has a [`Range`], computed from the ranges of its parts. If it cannot be negative it is
+//! unsigned, else signed. Where the exact range of an operation fits 64 bits nothing can go wrong; where it does
+//! not, the operation is checked when it runs, and gives NULL with a warning instead of a wrapped number.
+//!
+//! # Constants
+//!
+//! An operation on constants is computed here, so `4k * 2` is one number to later stages.
+
+mod arith;
+
+pub use arith::can_leave;
+
+use crate::diagnostic::{Diagnostic, Span};
+use crate::eval::{self, Warnings};
+use crate::function::Function;
+use crate::pattern::Pattern;
+use crate::resolved;
+use crate::syntax::ast::{BinaryOp, Literal, Quantifier, UnaryOp};
+use crate::typed::{Compare, Expr, ExprKind, Item, Key, Query, Range};
+use crate::value::{Type, Unit, Value};
+
+/// Types `query`.
+pub fn check(query: resolved::Query) -> Result<Query, Diagnostic> {
+    let items = query
+        .items
+        .into_iter()
+        .map(|item| Ok(Item { name: item.name, expr: expr(&item.expr)? }))
+        .collect::<Result<Vec<_>, Diagnostic>>()?;
+    let mut filter = Vec::new();
+    if let Some(condition) = &query.filter {
+        conjuncts(condition, &mut filter)?;
+    }
+    let order_by = query
+        .order_by
+        .into_iter()
+        .map(|key| {
+            let (descending, nulls_first) = (key.descending, key.nulls_first);
+            let expr = expr(&key.expr)?;
+            if expr.ty == Type::List {
+                let error = Diagnostic::new(expr.span, "cannot sort by a list");
+                return Err(error.help("`length(…)` of it is a number"));
+            }
+            Ok(Key { expr, descending, nulls_first })
+        })
+        .collect::<Result<Vec<_>, Diagnostic>>()?;
+    Ok(Query {
+        table: query.table,
+        distinct: query.distinct,
+        items,
+        filter,
+        order_by,
+        limit: query.limit,
+        offset: query.offset,
+        inputs: query.inputs,
+        missing: query.missing,
+    })
+}
+
+/// Splits a condition at its topmost `and`s, so that each part can run where it can.
+fn conjuncts(condition: &resolved::Expr, into: &mut Vec<Expr>) -> Result<(), Diagnostic> {
+    match &condition.kind {
+        resolved::ExprKind::Binary(BinaryOp::And, left, right) => {
+            conjuncts(left, into)?;
+            conjuncts(right, into)
+        }
+        resolved::ExprKind::Between { expr: tested, low, high, negated: false } => {
+            let tested = expr(tested)?;
+            for (op, bound) in [(Compare::Ge, low), (Compare::Le, high)] {
+                into.push(compare(op, tested.clone(), expr(bound)?, condition.span)?);
+            }
+            Ok(())
+        }
+        _ => {
+            into.push(boolean(condition)?);
+            Ok(())
+        }
+    }
+}
+
+/// Types an expression.
+pub fn expr(resolved: &resolved::Expr) -> Result<Expr, Diagnostic> {
+    use resolved::ExprKind as R;
+    let span = resolved.span;
+    let typed = match &resolved.kind {
+        R::Literal(literal) => return Ok(constant(literal, span)),
+        R::Input(input, column) => {
+            let (low, high) = column.range();
+            return Ok(Expr {
+                kind: ExprKind::Input(*input),
+                ty: column.ty,
+                unit: column.unit,
+                range: Range { low, high },
+                span,
+            });
+        }
+        R::Missing(column) => {
+            let null = Expr { unit: column.unit, ..null(span) };
+            return Ok(Expr { ty: column.ty, ..null });
+        }
+        R::Derived(column, definition) => {
+            return Ok(Expr { unit: column.unit, ..expr(definition)? });
+        }
+        R::Unary(UnaryOp::Not, inner) => {
+            node(ExprKind::Not(Box::new(boolean(inner)?)), Type::Bool, Unit::None, span)
+        }
+        R::Unary(op, inner) => arith::unary(*op, expr(inner)?, span)?,
+        R::Binary(op, left, right) => return binary(*op, left, right, span),
+        R::Between { expr: tested, low, high, negated } => {
+            let tested = expr(tested)?;
+            let least = compare(Compare::Ge, tested.clone(), expr(low)?, span)?;
+            let most = compare(Compare::Le, tested, expr(high)?, span)?;
+            negate(node(ExprKind::And(least.into(), most.into()), Type::Bool, Unit::None, span), *negated)
+        }
+        R::In { expr: tested, list, negated } => negate(in_list(tested, list, span)?, *negated),
+        R::Match { op, expr: tested, pattern, negated } => {
+            let tested = text(tested, op.text())?;
+            let R::Literal(Literal::Text(wanted)) = &pattern.kind else {
+                let error = Diagnostic::new(pattern.span, format!("the pattern of `{}` must be a text", op.text()));
+                return Err(error.help("write it in single quotes: 'kmalloc%'"));
+            };
+            let pattern = Pattern::new(*op, wanted).map_err(|error| {
+                let what = format!("`{}` cannot take this pattern", op.text());
+                Diagnostic::new(pattern.span, what).label(first_line(&error))
+            })?;
+            let matches = ExprKind::Match(tested.into(), pattern);
+            negate(node(matches, Type::Bool, Unit::None, span), *negated)
+        }
+        R::IsNull { expr: tested, negated } => {
+            let kind = ExprKind::IsNull(Box::new(expr(tested)?));
+            negate(node(kind, Type::Bool, Unit::None, span), *negated)
+        }
+        R::Has { expr: set, quantifier, mask, undefined } => {
+            let set = expr(set)?;
+            if !set.ty.is_flags() {
+                return Err(Diagnostic::new(set.span, "`has` asks a set of flags")
+                    .label(format!("this is {}", described(set.ty)))
+                    .help("`flags has ACCOUNT`; bits of a number are tested with `x & 0x10 != 0`"));
+            }
+            let kind = match quantifier {
+                // A flag that the kernel does not define is never set.
+                Quantifier::All if *undefined => ExprKind::HasAny(set.into(), 0),
+                Quantifier::All => ExprKind::HasAll(set.into(), *mask),
+                Quantifier::Any => ExprKind::HasAny(set.into(), *mask),
+            };
+            node(kind, Type::Bool, Unit::None, span)
+        }
+        R::Case { arms, otherwise } => case(arms, otherwise.as_deref(), span)?,
+        R::Cast(inner, ty) => arith::cast(expr(inner)?, *ty, span)?,
+        R::Call(function, arguments) => call(*function, arguments, span)?,
+    };
+    Ok(fold(typed))
+}
+
+/// An expression of a type that is no integer.
+fn node(kind: ExprKind, ty: Type, unit: Unit, span: Span) -> Expr {
+    Expr { kind, ty, unit, range: Range::of(0), span }
+}
+
+fn null(span: Span) -> Expr {
+    node(ExprKind::Const(Value::Null), Type::Null, Unit::None, span)
+}
+
+fn constant(literal: &Literal, span: Span) -> Expr {
+    let uint = |value: u64, unit| Expr {
+        kind: ExprKind::Const(Value::UInt(value)),
+        ty: Type::UInt,
+        unit,
+        range: Range::of(value.into()),
+        span,
+    };
+    match literal {
+        Literal::Null => null(span),
+        Literal::Bool(value) => node(ExprKind::Const(Value::Bool(*value)), Type::Bool, Unit::None, span),
+        Literal::Int(value) => uint(*value, Unit::None),
+        Literal::Size(value, _) => uint(*value, Unit::Bytes),
+        Literal::Float(value) => {
+            node(ExprKind::Const(Value::Float(*value)), Type::Float, Unit::None, span)
+        }
+        Literal::Text(value) => node(ExprKind::Const(Value::text(value)), Type::Text, Unit::None, span),
+    }
+}
+
+/// Computes an operation whose operands are all constants.
+fn fold(expr: Expr) -> Expr {
+    let mut constant = true;
+    expr.children(&mut |child| constant &= child.constant().is_some());
+    if !constant || expr.constant().is_some() || matches!(expr.kind, ExprKind::Input(_)) {
+        return expr;
+    }
+    let mut warnings = Warnings::default();
+    let value = eval::eval(&expr, &[], &mut warnings);
+    // A warning belongs to the run, so what would give one is left for it.
+    if !warnings.is_empty() {
+        return expr;
+    }
+    let range = value.integer().map_or(expr.range, Range::of);
+    Expr { kind: ExprKind::Const(value), range, ..expr }
+}
+
+fn negate(inner: Expr, negated: bool) -> Expr {
+    if !negated {
+        return inner;
+    }
+    let span = inner.span;
+    node(ExprKind::Not(fold(inner).into()), Type::Bool, Unit::None, span)
+}
+
+/// Types an expression that must be a condition.
+fn boolean(resolved: &resolved::Expr) -> Result<Expr, Diagnostic> {
+    let typed = expr(resolved)?;
+    match typed.ty {
+        Type::Bool | Type::Null => Ok(Expr { ty: Type::Bool, ..typed }),
+        ty => {
+            let error = Diagnostic::new(typed.span, "a condition is needed here")
+                .label(format!("this is {}", described(ty)));
+            Err(match ty {
+                Type::Int | Type::UInt | Type::Float => error.help("compare it: `… != 0`"),
+                Type::SlabFlags => error.help("ask for a flag: `flags has ACCOUNT`"),
+                Type::Text => error.help("compare it: `… = 'kmalloc-64'`, `… like 'kmalloc%'`"),
+                _ => error,
+            })
+        }
+    }
+}
+
+/// Types an expression that must be a text, for `what`.
+fn text(resolved: &resolved::Expr, what: &str) -> Result<Expr, Diagnostic> {
+    let typed = expr(resolved)?;
+    match typed.ty {
+        Type::Text | Type::Null => Ok(Expr { ty: Type::Text, ..typed }),
+        ty => Err(Diagnostic::new(typed.span, format!("`{what}` needs a text"))
+            .label(format!("this is {}", described(ty)))
+            .help("`cast(… as text)` makes a text of a number")),
+    }
+}
+
+fn binary(
+    op: BinaryOp,
+    left: &resolved::Expr,
+    right: &resolved::Expr,
+    span: Span,
+) -> Result<Expr, Diagnostic> {
+    use crate::typed::Arith as A;
+    let arith = |op| Ok(fold(arith::binary(op, expr(left)?, expr(right)?, span)?));
+    match op {
+        BinaryOp::And | BinaryOp::Or => {
+            let (left, right) = (boolean(left)?.into(), boolean(right)?.into());
+            let kind =
+                if op == BinaryOp::And { ExprKind::And(left, right) } else { ExprKind::Or(left, right) };
+            Ok(fold(node(kind, Type::Bool, Unit::None, span)))
+        }
+        BinaryOp::Eq => compare(Compare::Eq, expr(left)?, expr(right)?, span),
+        BinaryOp::Ne => compare(Compare::Ne, expr(left)?, expr(right)?, span),
+        BinaryOp::Lt => compare(Compare::Lt, expr(left)?, expr(right)?, span),
+        BinaryOp::Le => compare(Compare::Le, expr(left)?, expr(right)?, span),
+        BinaryOp::Gt => compare(Compare::Gt, expr(left)?, expr(right)?, span),
+        BinaryOp::Ge => compare(Compare::Ge, expr(left)?, expr(right)?, span),
+        BinaryOp::BitOr => arith(A::BitOr),
+        BinaryOp::BitXor => arith(A::BitXor),
+        BinaryOp::BitAnd => arith(A::BitAnd),
+        BinaryOp::Shl => arith(A::Shl),
+        BinaryOp::Shr => arith(A::Shr),
+        BinaryOp::Add => arith(A::Add),
+        BinaryOp::Sub => arith(A::Sub),
+        BinaryOp::Mul => arith(A::Mul),
+        BinaryOp::Div => arith(A::Div),
+        BinaryOp::Rem => arith(A::Rem),
+    }
+}
+
+fn compare(op: Compare, left: Expr, right: Expr, span: Span) -> Result<Expr, Diagnostic> {
+    check_comparable(&left, &right)?;
+    if left.ty.is_flags() && right.ty == Type::Text {
+        return Err(Diagnostic::new(right.span, "a flag is no text").help("`flags has ACCOUNT`"));
+    }
+    Ok(fold(node(ExprKind::Compare(op, left.into(), right.into()), Type::Bool, Unit::None, span)))
+}
+
+fn check_comparable(left: &Expr, right: &Expr) -> Result<(), Diagnostic> {
+    let number = |ty: Type| ty.is_number() || ty.is_flags();
+    let comparable = match (left.ty, right.ty) {
+        (Type::Null, _) | (_, Type::Null) => true,
+        (Type::List, _) | (_, Type::List) => false,
+        (a, b) => a == b || (number(a) && number(b)),
+    };
+    if comparable {
+        return Ok(());
+    }
+    let error = Diagnostic::new(right.span, format!("cannot compare {} with {}", described(left.ty), described(right.ty)))
+        .label(format!("this is {}", described(right.ty)));
+    Err(match (left.ty, right.ty) {
+        (Type::Text, ty) if number(ty) => error.help("a text is written in single quotes: '64'"),
+        (ty, Type::Text) if ty.is_flags() => error.help("ask for a flag by name: `flags has ACCOUNT`"),
+        (ty, Type::Text) if number(ty) => error.help("a number is written without quotes"),
+        (Type::List, _) | (_, Type::List) => error.help("`length(…)` of a list is a number"),
+        _ => error,
+    })
+}
+
+fn in_list(
+    tested: &resolved::Expr,
+    list: &[resolved::Expr],
+    span: Span,
+) -> Result<Expr, Diagnostic> {
+    let tested = expr(tested)?;
+    let list = list
+        .iter()
+        .map(|item| {
+            let item = expr(item)?;
+            check_comparable(&tested, &item)?;
+            Ok(item)
+        })
+        .collect::<Result<_, Diagnostic>>()?;
+    Ok(fold(node(ExprKind::In(tested.into(), list), Type::Bool, Unit::None, span)))
+}
+
+fn case(
+    arms: &[(resolved::Expr, resolved::Expr)],
+    otherwise: Option<&resolved::Expr>,
+    span: Span,
+) -> Result<Expr, Diagnostic> {
+    let arms = arms
+        .iter()
+        .map(|(when, then)| Ok((boolean(when)?, expr(then)?)))
+        .collect::<Result<Vec<_>, Diagnostic>>()?;
+    let otherwise = otherwise.map(expr).transpose()?;
+    let results: Vec<&Expr> = arms.iter().map(|(_, then)| then).chain(&otherwise).collect();
+    let common = common(&results)?;
+    let kind = ExprKind::Case(arms, otherwise.map(Box::new));
+    Ok(Expr { kind, span, ..common })
+}
+
+/// The type, unit and range of an expression that gives one of several; its kind and span mean nothing.
+fn common(results: &[&Expr]) -> Result<Expr, Diagnostic> {
+    let mut common = null(Span::default());
+    for result in results.iter().filter(|result| result.ty != Type::Null) {
+        let unit = if common.unit == result.unit || common.ty == Type::Null { result.unit } else { Unit::None };
+        let (ty, range) = match (common.ty, result.ty) {
+            (Type::Null, ty) => (ty, result.range),
+            (a, b) if a.is_integer() && b.is_integer() => {
+                let range = common.range.union(result.range);
+                (arith::integer_type(range), range)
+            }
+            (a, b) if a.is_number() && b.is_number() => (Type::Float, common.range),
+            (a, b) if a == b => (a, common.range.union(result.range)),
+            (a, b) => {
+                return Err(Diagnostic::new(result.span, format!("{} does not go with {}", described(b), described(a)))
+                    .label(format!("this is {}", described(b)))
+                    .help("all results must be of one type; see `cast(… as text)`"));
+            }
+        };
+        common = Expr { ty, unit, range, ..common };
+    }
+    Ok(common)
+}
+
+fn call(
+    function: Function,
+    arguments: &[resolved::Expr],
+    span: Span,
+) -> Result<Expr, Diagnostic> {
+    let name = crate::function::signature(function).name;
+    let mut typed = match function {
+        Function::Length | Function::Lower | Function::Upper | Function::StartsWith => Vec::new(),
+        _ => arguments.iter().map(expr).collect::<Result<Vec<_>, _>>()?,
+    };
+    let shape = match function {
+        Function::Coalesce | Function::Greatest | Function::Least => {
+            let results: Vec<&Expr> = typed.iter().collect();
+            for pair in results.windows(2) {
+                check_comparable(pair[0], pair[1])?;
+            }
+            common(&results)?
+        }
+        Function::Nullif => {
+            check_comparable(&typed[0], &typed[1])?;
+            typed[0].clone()
+        }
+        Function::Iif => {
+            typed[0] = boolean(&arguments[0])?;
+            common(&[&typed[1], &typed[2]])?
+        }
+        Function::Abs | Function::Round | Function::Floor | Function::Ceil => {
+            arith::number(&typed[0], name)?;
+            arith::rounded(function, &typed[0])
+        }
+        Function::Hex | Function::Size => {
+            if function == Function::Hex && typed[0].ty == Type::Float {
+                return Err(Diagnostic::new(typed[0].span, "`hex` needs an integer").label("this is a float"));
+            }
+            if !typed[0].ty.is_flags() {
+                arith::number(&typed[0], name)?;
+            }
+            let unit = if function == Function::Hex { Unit::Hex } else { Unit::Bytes };
+            let ty = if typed[0].ty.is_flags() { Type::UInt } else { typed[0].ty };
+            Expr { unit, ty, ..typed[0].clone() }
+        }
+        Function::Length => {
+            let argument = expr(&arguments[0])?;
+            if argument.ty != Type::List {
+                text(&arguments[0], name)?;
+            }
+            typed.push(argument);
+            let range = Range { low: 0, high: i64::MAX.into() };
+            Expr { range, ..node(ExprKind::Const(Value::Null), Type::UInt, Unit::Count, span) }
+        }
+        Function::Lower | Function::Upper => {
+            typed.push(text(&arguments[0], name)?);
+            node(ExprKind::Const(Value::Null), Type::Text, Unit::None, span)
+        }
+        Function::StartsWith => {
+            typed.push(text(&arguments[0], name)?);
+            typed.push(text(&arguments[1], name)?);
+            node(ExprKind::Const(Value::Null), Type::Bool, Unit::None, span)
+        }
+        Function::PageSize => unreachable!("resolve makes a literal of it"),
+    };
+    Ok(Expr { kind: ExprKind::Call(function, typed), span, ..shape })
+}
+
+/// A type in a sentence: "a number", "text".
+pub(crate) fn described(ty: Type) -> &'static str {
+    match ty {
+        Type::Bool => "a condition",
+        Type::Int | Type::UInt => "a number",
+        Type::Float => "a float",
+        Type::Text => "a text",
+        Type::List => "a list",
+        Type::SlabFlags | Type::GfpFlags => "a set of flags",
+        Type::Null => "null",
+    }
+}
+
+/// What is worth saying of an error that draws pictures: its last line, or its only one.
+fn first_line(error: &str) -> String {
+    let line = error.lines().last().unwrap_or(error);
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
