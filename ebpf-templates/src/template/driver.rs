@@ -75,7 +75,7 @@ impl Driver {
             Self::Iter { attach_btf_id, .. } => {
                 let map_bytes = rows::HEADER + room.row_max;
                 let mut asm = Assembler::new(Kind::Iter { attach_btf_id }, map_bytes);
-                self.iter(&mut asm, room, holes)?;
+                self.called(&mut asm, room, holes)?;
                 Ok(asm.finish())
             }
             Self::OpenCoded { .. } => {
@@ -86,7 +86,7 @@ impl Driver {
         }
     }
 
-    fn iter<H: Holes>(
+    fn called<H: Holes>(
         &self,
         asm: &mut Assembler,
         room: Room,
