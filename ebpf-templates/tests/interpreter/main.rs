@@ -1,8 +1,8 @@
 //! Runs programs against a made-up kernel: first the interpreter itself, then the templates.
 
 mod arithmetic;
-mod calls;
 mod caches;
+mod calls;
 mod literals;
 mod templates;
 mod traps;

@@ -163,9 +163,8 @@ fn an_endless_loop_ends() {
 #[test]
 fn the_step_limit_counts_instructions() {
     let program = syscall(|asm| asm.set(R1, 1 << 40));
-    let limited = |steps| {
-        Interpreter::new(Kernel::default(), 64).step_limit(steps).run_syscall(&program)
-    };
+    let limited =
+        |steps| Interpreter::new(Kernel::default(), 64).step_limit(steps).run_syscall(&program);
     assert_eq!(limited(2).unwrap_err().reason, Reason::StepLimit);
     limited(3).unwrap();
 }
