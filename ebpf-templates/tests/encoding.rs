@@ -68,7 +68,7 @@ fn arithmetic() -> Vec<Row> {
         (Insn::alu_imm(Alu::Mod,  R9, 10),   [0x97, 0x09, 0, 0, 10, 0, 0, 0],         "r9 %= 10"),
         (Insn::alu_imm(Alu::SMod, R9, 10),   [0x97, 0x09, 1, 0, 10, 0, 0, 0],         "r9 s%= 10"),
         (Insn::alu_imm(Alu::Xor,  R9, 1),    [0xa7, 0x09, 0, 0, 1, 0, 0, 0],          "r9 ^= 1"),
-        (Insn::alu_imm(Alu::Mov,  R9, 0x12345678), [0xb7, 0x09, 0, 0, 0x78, 0x56, 0x34, 0x12], "r9 = 305419896"),
+        (Insn::alu_imm(Alu::Mov,  R9, 0x1234_5678), [0xb7, 0x09, 0, 0, 0x78, 0x56, 0x34, 0x12], "r9 = 305419896"),
         (Insn::alu_imm(Alu::Arsh, R9, 63),   [0xc7, 0x09, 0, 0, 63, 0, 0, 0],         "r9 s>>= 63"),
         (Insn::mov(R10, R0),  [0xbf, 0x0a, 0, 0, 0, 0, 0, 0],          "r10 = r0"),
         (Insn::mov_imm(R0, -1), [0xb7, 0x00, 0, 0, 255, 255, 255, 255], "r0 = -1"),

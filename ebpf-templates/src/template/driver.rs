@@ -51,7 +51,7 @@ pub struct Room {
     pub row_fixed: u16,
     /// The most that a row can take with its texts, in bytes; a multiple of 8.
     pub row_max: u32,
-    /// The space for all rows, in bytes. The `iter` template takes one row's.
+    /// The space for all rows, in bytes: at least `row_max`. The `iter` template takes one row's.
     pub space: u32,
 }
 

@@ -33,13 +33,14 @@ const BEHIND: usize = 3;
 /// The name of a cache.
 #[derive(Clone, Debug)]
 pub enum Name {
+    /// A text without a NUL.
     Text(Vec<u8>),
     /// A pointer that leads nowhere.
     Pointer(u64),
 }
 
-/// The name that programs see: a text without a NUL, and none where the pointer leads nowhere.
 impl Name {
+    /// The first letters of the alphabet, over and over.
     pub fn of(length: usize) -> Self {
         let letters = b"abcdefghijklmnopqrstuvwxyz".iter().copied().cycle();
         Self::Text(letters.take(length).collect())
@@ -102,7 +103,7 @@ pub fn kernel(caches: &[Cache], layout: Layout) -> Kernel {
     let mut elements = Vec::new();
     for cache in caches {
         let entries = cache.nodes.len() + BEHIND;
-        let bytes = (NODES + entries as u64 * layout.stride()) as usize;
+        let bytes = usize::try_from(NODES + entries as u64 * layout.stride()).unwrap();
         let addr = memory.allocate(bytes);
         memory.write(addr, &vec![0xee; bytes]);
         memory.write_int(at(addr, SIZE), Size::W, cache.size.into());
@@ -112,13 +113,13 @@ pub fn kernel(caches: &[Cache], layout: Layout) -> Kernel {
             Name::Pointer(pointer) => *pointer,
         };
         memory.write_int(at(addr, NAME), Size::Dw, name);
-        for entry in 0..entries as u64 {
-            let start = addr + NODES + entry * layout.stride();
+        for entry in 0..entries {
+            let offset = entry as u64 * layout.stride();
             if layout == Layout::PerNode {
                 // The barn.
-                memory.write_int(start, Size::Dw, garbage);
+                memory.write_int(addr + NODES + offset, Size::Dw, garbage);
             }
-            let node = match cache.nodes.get(entry as usize) {
+            let node = match cache.nodes.get(entry) {
                 Some(Some((partial, objects))) => {
                     let node = memory.allocate(64);
                     memory.write(node, &[0xee; 64]);
@@ -129,7 +130,7 @@ pub fn kernel(caches: &[Cache], layout: Layout) -> Kernel {
                 Some(None) => 0,
                 None => garbage,
             };
-            memory.write_int(addr + layout.first() + entry * layout.stride(), Size::Dw, node);
+            memory.write_int(addr + layout.first() + offset, Size::Dw, node);
         }
         elements.push(addr);
     }

@@ -21,7 +21,7 @@ struct Outcome {
 fn compare_at(memory: Memory, pointer: u64, literal: &[u8]) -> Outcome {
     let mut memory = memory;
     let cache = memory.allocate(128);
-    memory.write_int(cache + NAME.unsigned_abs() as u64, Size::Dw, pointer);
+    memory.write_int(cache + u64::from(NAME.unsigned_abs()), Size::Dw, pointer);
     let program = syscall(|asm| {
         let bytes = buffer_bytes(literal.len());
         let buffer = asm.reserve(bytes.into()).unwrap();

@@ -1,5 +1,8 @@
 //! Runs programs against a made-up kernel: first the interpreter itself, then the templates.
 
+// What a test's helper cannot do fails the test.
+#![allow(clippy::unwrap_used)]
+
 mod arithmetic;
 mod caches;
 mod calls;

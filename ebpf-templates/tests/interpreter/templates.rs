@@ -180,7 +180,8 @@ fn too_little_space_is_flagged_and_not_exceeded() {
     let sizes: Vec<usize> =
         caches.iter().zip(&kernel.elements).map(|(cache, addr)| row(cache, *addr).len()).collect();
     let all = rows(&kernel, &caches, |_| true);
-    for space in (ROW_MAX..all.len() as u32 + 2 * ROW_MAX).step_by(8) {
+    let most = u32::try_from(all.len()).unwrap() + 2 * ROW_MAX;
+    for space in (ROW_MAX..most).step_by(8) {
         // A row is begun where the largest would fit.
         let mut end = 0;
         let fits = |size: &&usize| {
@@ -189,7 +190,7 @@ fn too_little_space_is_flagged_and_not_exceeded() {
             fits
         };
         let count = sizes.iter().take_while(fits).count();
-        let flags = u64::from(count < caches.len()) * layout::FULL as u64;
+        let flags = u64::from(count < caches.len()) * u64::from(layout::FULL.unsigned_abs());
         let elements = (count as u64 + 1).min(caches.len() as u64);
 
         let interpreter = run_in(&kernel, space);
@@ -226,7 +227,7 @@ fn flags_reach_the_reader() {
     let program = OPEN_CODED.build(room, &mut Flagging).unwrap();
     let mut interpreter = Interpreter::new(kernel.clone(), program.map_bytes);
     interpreter.run_syscall(&program).unwrap();
-    let flags = (layout::RANGE | layout::FULL) as u64;
+    let flags = u64::from((layout::RANGE | layout::FULL).unsigned_abs());
     assert_eq!(header(&interpreter), [16, 1, 2, flags]);
 
     let program = ITER.build(room, &mut Flagging).unwrap();

@@ -2,8 +2,9 @@
 
 use super::{reason, run, syscall};
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
-use ebpf_templates::interpreter::{Interpreter, Kernel, Memory, Reason};
+use ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory, Reason};
 use ebpf_templates::{Assembler, Kind};
+use proptest::prelude::*;
 
 use Reg::{R0, R1, R2, R3, R6, R7, R9, R10};
 
@@ -245,4 +246,51 @@ fn the_map_keeps_its_bytes_from_run_to_run() {
     interpreter.run_syscall(&program).unwrap();
     interpreter.run_syscall(&program).unwrap();
     assert_eq!(super::word(interpreter.map(), 8), 42);
+}
+
+/// An instruction that is often one that [`ebpf_templates::insn`] builds.
+fn any_insn() -> impl Strategy<Value = Insn> {
+    let known = prop::sample::select(vec![
+        0x05, 0x07, 0x0f, 0x15, 0x18, 0x61, 0x62, 0x63, 0x71, 0x79, 0x7a, 0x7b, 0x81, 0x85, 0x87,
+        0x95, 0xb7, 0xbf, 0xd5, 0xe5,
+    ]);
+    let opcode = prop_oneof![8 => known, 1 => any::<u8>()];
+    let src = prop_oneof![Just(0_u8), Just(2), Just(10), 0_u8..16];
+    let off = prop_oneof![-16_i16..16, any::<i16>()];
+    let imm = prop_oneof![0_i32..10, -16_i32..128, any::<i32>()];
+    (opcode, 0_u8..12, src, off, imm).prop_map(|(opcode, dst, src, off, imm)| Insn {
+        opcode,
+        dst,
+        src,
+        off,
+        imm,
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_program_ends_in_a_result(insns in prop::collection::vec(any_insn(), 0..24)) {
+        // All arguments are set, so that calls get beyond them.
+        let mut program = Assembler::new(Kind::Syscall, 64).finish();
+        program.insns.extend((2..10).map(|at| Insn::mov_imm(Reg::ALL[at], 8)));
+        program.insns.extend(insns);
+        let kernel = [
+            Behaviour::ProbeReadKernel,
+            Behaviour::ProbeReadKernelStr,
+            Behaviour::SeqWrite,
+            Behaviour::RdonlyCast,
+            Behaviour::IterNew,
+            Behaviour::IterNext,
+            Behaviour::IterDestroy,
+        ];
+        let kernel = kernel.into_iter().zip(0..).fold(
+            Kernel::new(Memory::new(), vec![1, 2]),
+            |kernel, (behaviour, number)| kernel.helper(number, behaviour).kfunc(number, behaviour),
+        );
+        let mut interpreter = Interpreter::new(kernel, 64).step_limit(1000);
+        let result = interpreter.run_syscall(&program);
+        if let Err(trap) = result {
+            prop_assert!(trap.to_string().starts_with("slot "));
+        }
+    }
 }
