@@ -6,7 +6,8 @@
 //! that says in words what each part is for.
 //!
 //! Reading order: [`insn`] (one instruction), [`assembler`] (labels and comments), [`program`] (the result),
-//! [`template`] (the skeletons), [`interpreter`](crate) (runs a program without a kernel, for tests).
+//! [`template`] (the skeletons), `interpreter` (behind the feature of that name: runs a program without a kernel,
+//! for tests).
 //!
 //! # Not done here
 //!

@@ -95,19 +95,14 @@ impl Program {
     /// margin. Runs of one instruction over neighbouring places (the zeroing of a row) are one line.
     #[must_use]
     pub fn listing(&self) -> String {
-        let mut out = String::new();
-        for line in &self.lines {
-            match line {
-                Line::Comment(text) => out.push_str(&format!("      ; {text}\n")),
-                Line::Label(name) => out.push_str(&format!("{name}:\n")),
-                Line::Insn { slot, slots: 0..=2, text } => {
-                    out.push_str(&format!("{slot:4}  {text}\n"));
-                }
-                Line::Insn { slot, slots, text } => {
-                    out.push_str(&format!("{slot:4}  {text}  (to {})\n", slot + slots - 1));
-                }
+        let line = |line: &Line| match line {
+            Line::Comment(text) => format!("      ; {text}\n"),
+            Line::Label(name) => format!("{name}:\n"),
+            Line::Insn { slot, slots: 0..=2, text } => format!("{slot:4}  {text}\n"),
+            Line::Insn { slot, slots, text } => {
+                format!("{slot:4}  {text}  (to {})\n", slot + slots - 1)
             }
-        }
-        out
+        };
+        self.lines.iter().map(line).collect()
     }
 }

@@ -51,7 +51,7 @@ pub struct Room {
     pub row_fixed: u16,
     /// The most that a row can take with its texts, in bytes; a multiple of 8.
     pub row_max: u32,
-    /// The space for all rows, in bytes. The `iter` template takes one row's.
+    /// The space for all rows, in bytes: at least `row_max`. The `iter` template takes one row's.
     pub space: u32,
 }
 
@@ -75,7 +75,7 @@ impl Driver {
             Self::Iter { attach_btf_id, .. } => {
                 let map_bytes = rows::HEADER + room.row_max;
                 let mut asm = Assembler::new(Kind::Iter { attach_btf_id }, map_bytes);
-                self.iter(&mut asm, room, holes)?;
+                self.called(&mut asm, room, holes)?;
                 Ok(asm.finish())
             }
             Self::OpenCoded { .. } => {
@@ -86,7 +86,7 @@ impl Driver {
         }
     }
 
-    fn iter<H: Holes>(
+    fn called<H: Holes>(
         &self,
         asm: &mut Assembler,
         room: Room,

@@ -1,0 +1,232 @@
+//! Runs generated programs without a kernel: the stand-in for it in hermetic tests.
+//!
+//! A test describes a [`Kernel`]: its [`Memory`], the caches that the iterator walks, and what the numbers of
+//! helpers and kernel functions mean. An [`Interpreter`] adds the map's value and runs a [`Program`] over it. What
+//! the kernel's verifier would have to prove beforehand is checked while the program runs, and ends it with a
+//! [`Trap`]: a register or a byte of stack is read before it is written, an access leaves the stack or the map's
+//! value, kernel memory is written, an iterator is not destroyed.
+//!
+//! # Layout
+//!
+//! | address | is | a program may |
+//! |---|---|---|
+//! | `0xffff_8881_…` | [`Memory`] | load; outside any region it reads 0, as after a fault in the kernel |
+//! | `0xffff_c900_…` | the map's value | load and store, within exact bounds |
+//! | `0xffff_c901_…` | the stack, 512 bytes below `R10` | load what it stored, store |
+//! | `0xffff_c902_…` | the context | load, within exact bounds |
+//!
+//! # Invariants
+//!
+//! - The map's value keeps its bytes from run to run, the output grows, everything else starts anew.
+//! - No host address and no `unsafe`: any program ends in a result, at the latest after the step limit.
+//!
+//! # Not done here
+//!
+//! No types: that a pointer is trusted, or a scalar bounded, only the verifier knows. What passes here can still
+//! be refused by a kernel. 32-bit arithmetic, atomics, calls between functions of a program and maps other than
+//! the one value are unknown instructions, because [`crate::insn`] builds none.
+
+mod calls;
+mod compute;
+mod memory;
+mod run;
+mod trap;
+
+use std::collections::BTreeMap;
+
+pub use memory::Memory;
+pub use trap::{Reason, Trap};
+
+use crate::program::{Kind, Program};
+use crate::template::driver::Driver;
+use run::Run;
+
+/// What a helper or a kernel function does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behaviour {
+    /// `bpf_probe_read_kernel(dst, size, addr)`: copies, or zeroes `dst` and returns `-EFAULT`.
+    ProbeReadKernel,
+    /// `bpf_probe_read_kernel_str(dst, size, addr)`: copies up to the NUL and returns the length with it, or
+    /// zeroes `dst` and returns `-EFAULT`. A text that does not fit is cut, ends in a NUL, and returns `size`.
+    ProbeReadKernelStr,
+    /// `bpf_seq_write(seq, data, len)`: appends to [`Interpreter::output`].
+    SeqWrite,
+    /// `bpf_rdonly_cast(obj, type)`: returns `obj`.
+    RdonlyCast,
+    /// `bpf_iter_kmem_cache_new(state)`
+    IterNew,
+    /// `bpf_iter_kmem_cache_next(state)`: returns the next of [`Kernel::elements`], at the end 0.
+    IterNext,
+    /// `bpf_iter_kmem_cache_destroy(state)`
+    IterDestroy,
+}
+
+/// Where the members of an iterator's context lie.
+#[derive(Clone, Copy, Debug, Default)]
+struct Context {
+    meta: i16,
+    cache: i16,
+    seq: i16,
+}
+
+/// The made-up kernel that programs run against.
+#[derive(Clone, Debug, Default)]
+pub struct Kernel {
+    /// What the kernel's pointers point to.
+    pub memory: Memory,
+    /// The addresses that the iterator yields, in order.
+    pub elements: Vec<u64>,
+    helpers: BTreeMap<i32, Behaviour>,
+    kfuncs: BTreeMap<i32, Behaviour>,
+    context: Context,
+}
+
+impl Kernel {
+    /// Makes a kernel that knows no helper and no kernel function yet.
+    #[must_use]
+    pub fn new(memory: Memory, elements: Vec<u64>) -> Self {
+        Self { memory, elements, ..Self::default() }
+    }
+
+    /// Gives the helper with this number a behaviour.
+    #[must_use]
+    pub fn helper(mut self, number: u32, behaviour: Behaviour) -> Self {
+        self.helpers.insert(number.cast_signed(), behaviour);
+        self
+    }
+
+    /// Gives the kernel function with this BTF id a behaviour.
+    #[must_use]
+    pub fn kfunc(mut self, btf_id: u32, behaviour: Behaviour) -> Self {
+        self.kfuncs.insert(btf_id.cast_signed(), behaviour);
+        self
+    }
+
+    /// Adds what programs of `driver` need: its helper or kernel functions, and the form of their context.
+    #[must_use]
+    pub fn driver(mut self, driver: &Driver) -> Self {
+        match *driver {
+            Driver::Iter { ctx_meta, ctx_cache, meta_seq, seq_write, .. } => {
+                self.context = Context { meta: ctx_meta, cache: ctx_cache, seq: meta_seq };
+                self.helper(seq_write, Behaviour::SeqWrite)
+            }
+            Driver::OpenCoded { new, next, destroy } => self
+                .kfunc(new, Behaviour::IterNew)
+                .kfunc(next, Behaviour::IterNext)
+                .kfunc(destroy, Behaviour::IterDestroy),
+        }
+    }
+}
+
+/// The kernel's limit on a loop with `may_goto` (`BPF_MAX_LOOPS`).
+const MAX_LOOPS: u64 = 8 << 20;
+
+/// Runs programs against a [`Kernel`].
+#[derive(Clone, Debug)]
+pub struct Interpreter {
+    kernel: Kernel,
+    map: Vec<u8>,
+    output: Vec<u8>,
+    step_limit: u64,
+    may_goto_budget: u64,
+}
+
+impl Interpreter {
+    /// Makes an interpreter for programs whose map value has `map_bytes` bytes, zeroed as a new map's.
+    #[must_use]
+    pub fn new(kernel: Kernel, map_bytes: u32) -> Self {
+        Self {
+            kernel,
+            map: vec![0; map_bytes as usize],
+            output: Vec::new(),
+            step_limit: 10_000_000,
+            may_goto_budget: MAX_LOOPS,
+        }
+    }
+
+    /// Ends a program that runs for more than `steps` instructions, in one call, with a trap.
+    #[must_use]
+    pub fn step_limit(mut self, steps: u64) -> Self {
+        self.step_limit = steps;
+        self
+    }
+
+    /// Lets `may_goto` fall through `times` times in one call, then jump.
+    #[must_use]
+    pub fn may_goto_budget(mut self, times: u64) -> Self {
+        self.may_goto_budget = times;
+        self
+    }
+
+    /// The kernel that programs run against.
+    pub fn kernel_mut(&mut self) -> &mut Kernel {
+        &mut self.kernel
+    }
+
+    /// The map's value.
+    #[must_use]
+    pub fn map(&self) -> &[u8] {
+        &self.map
+    }
+
+    /// The map's value, for a test to fill. The header's `ZERO` stays 0: programs count on it.
+    pub fn map_mut(&mut self) -> &mut [u8] {
+        &mut self.map
+    }
+
+    /// What `bpf_seq_write` wrote.
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        &self.output
+    }
+
+    /// Empties the output and returns it.
+    pub fn take_output(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.output)
+    }
+
+    /// Runs a `syscall` program once, with an empty context.
+    pub fn run_syscall(&mut self, program: &Program) -> Result<(), Trap> {
+        self.check(program, program.kind == Kind::Syscall)?;
+        let context = run::empty_context();
+        self.call(program, context)
+    }
+
+    /// Runs an `iter/kmem_cache` program for each element, and once more with none.
+    pub fn run_iter(&mut self, program: &Program) -> Result<(), Trap> {
+        self.check(program, matches!(program.kind, Kind::Iter { .. }))?;
+        let elements = self.kernel.elements.clone();
+        for element in elements.into_iter().chain([0]) {
+            let context = run::iter_context(self.kernel.context, element);
+            self.call(program, context)?;
+        }
+        Ok(())
+    }
+
+    fn check(&self, program: &Program, kind: bool) -> Result<(), Trap> {
+        let reason = if !kind {
+            Reason::WrongKind
+        } else if program.map_bytes as usize != self.map.len() {
+            Reason::WrongMap { wanted: program.map_bytes }
+        } else {
+            return Ok(());
+        };
+        Err(Trap::new(&program.insns, 0, reason))
+    }
+
+    fn call(&mut self, program: &Program, context: Memory) -> Result<(), Trap> {
+        let mut run = Run {
+            insns: &program.insns,
+            kernel: &self.kernel,
+            map: &mut self.map,
+            output: &mut self.output,
+            context,
+            registers: run::registers_at_entry(),
+            stack: [None; crate::assembler::MAX_FRAME],
+            iterator: None,
+            pc: 0,
+            may_goto_left: self.may_goto_budget,
+        };
+        run.execute(self.step_limit).map_err(|reason| Trap::new(run.insns, run.pc, reason))
+    }
+}
