@@ -23,6 +23,7 @@
 //! Columns that share a name become `name`, `name_2` and so on, as readers keep one of two equal keys.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use query::output::OutputColumn;
@@ -142,7 +143,7 @@ fn push_string(row: &mut String, string: &str) -> io::Result<()> {
     for character in quoted.chars() {
         if text::is_hazard(character) {
             for unit in character.encode_utf16(&mut [0; 2]) {
-                row.push_str(&format!("\\u{unit:04x}"));
+                write!(row, "\\u{unit:04x}").expect("a String takes all text");
             }
         } else {
             row.push(character);

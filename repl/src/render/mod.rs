@@ -20,6 +20,7 @@
 //! pipe is an error like any other here; what it means is for the caller.
 
 mod csv;
+mod grid;
 mod json;
 mod markdown;
 mod table;
@@ -180,7 +181,7 @@ pub struct Renderer<W: Write> {
 
 enum Writer<W: Write> {
     Table(table::Table<W>),
-    Csv(csv::Csv<W>),
+    Csv(Box<csv::Csv<W>>),
     Tsv(csv::Tsv<W>),
     Json(json::Json<W>),
     Markdown(markdown::Markdown<W>),
@@ -198,7 +199,7 @@ impl<W: Write> Renderer<W> {
         let frame = Frame { columns, options };
         let format = match format {
             Format::Table => Writer::Table(table::Table::new(&frame, out)),
-            Format::Csv => Writer::Csv(csv::Csv::new(&frame, out)?),
+            Format::Csv => Writer::Csv(Box::new(csv::Csv::new(&frame, out)?)),
             Format::Tsv => Writer::Tsv(csv::Tsv::new(&frame, out)?),
             Format::Json => Writer::Json(json::Json::array(&frame, out)?),
             Format::Ndjson => Writer::Json(json::Json::lines(&frame, out)?),

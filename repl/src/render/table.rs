@@ -22,10 +22,12 @@
 use std::io::{self, Write};
 
 use comfy_table::{Attribute, Cell, CellAlignment, LineStyle, Row};
-use query::value::Value;
+use query::output::OutputColumn;
+use query::value::{Type, Value};
 
-use super::vertical::{Fields, set_column, styled_table, value_cell};
-use super::{Frame, text};
+use super::Frame;
+use super::grid::{self, set_column, styled_table, value_cell};
+use super::vertical::Fields;
 
 /// Columns between two columns.
 const GAP: usize = 2;
@@ -51,7 +53,7 @@ impl<W: Write> Table<W> {
         for row in rows {
             let cells = frame.cells(row);
             for (width, cell) in self.widths.iter_mut().zip(&cells) {
-                *width = text::width(cell.as_ref().unwrap_or(&frame.options.null)).max(*width);
+                *width = grid::width(cell.as_ref().unwrap_or(&frame.options.null)).max(*width);
             }
             self.rows.push(cells);
         }
@@ -106,7 +108,7 @@ impl Layout {
     fn new(frame: &Frame, values: &[usize]) -> Option<Self> {
         let names = frame.names();
         let natural: Vec<usize> =
-            names.iter().zip(values).map(|(name, value)| text::width(name).max(*value)).collect();
+            names.iter().zip(values).map(|(name, value)| grid::width(name).max(*value)).collect();
         let gaps = GAP * (values.len() - 1);
         let Some(width) = frame.width() else { return Some(Self { widths: natural }) };
         let room = width.checked_sub(gaps)?;
@@ -114,16 +116,17 @@ impl Layout {
             return Some(Self { widths: natural });
         }
 
-        let pieces = |name: &str| name_pieces(name).map(text::width).max().unwrap_or_default();
+        let pieces = |name: &str| name_pieces(name).map(grid::width).max().unwrap_or_default();
         let pieces: Vec<usize> = names.iter().map(|name| pieces(name)).collect();
         let wrapped: Vec<usize> =
             pieces.iter().zip(values).map(|(piece, value)| *piece.max(value)).collect();
         let least = wrapped.iter().zip(&pieces).zip(&frame.columns);
         let least: Vec<usize> = least
-            .map(|((wrapped, piece), column)| match is_text(column) {
-                true => *wrapped.min(piece.max(&MIN_TEXT)),
-                false => *wrapped,
-            })
+            .map(
+                |((wrapped, piece), column)| {
+                    if is_text(column) { *wrapped.min(piece.max(&MIN_TEXT)) } else { *wrapped }
+                },
+            )
             .collect();
         if least.iter().sum::<usize>() > room {
             return None;
@@ -174,16 +177,13 @@ impl Layout {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
-        for line in table.lines() {
-            writeln!(out, "{}", line.trim_end())?;
-        }
-        Ok(())
+        grid::write(&table, out)
     }
 }
 
 /// Whether a column's values may be cut.
-fn is_text(column: &query::output::OutputColumn) -> bool {
-    !column.ty.is_number() && column.ty != query::value::Type::Bool
+fn is_text(column: &OutputColumn) -> bool {
+    !column.ty.is_number() && column.ty != Type::Bool
 }
 
 /// The parts of a name that stay on one line: up to an underscore or a space.
@@ -196,7 +196,7 @@ fn wrap_name(name: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for piece in name_pieces(name) {
         let line = lines.last_mut().expect("starts with one");
-        if line.is_empty() || text::width(line) + text::width(piece) <= width {
+        if line.is_empty() || grid::width(line) + grid::width(piece) <= width {
             line.push_str(piece);
         } else {
             lines.push(piece.to_owned());
@@ -211,7 +211,7 @@ mod tests {
 
     use proptest::prelude::*;
     use query::output::Output;
-    use query::value::{Type, Unit};
+    use query::value::Unit;
 
     use super::super::fixture::{answer, extremes, nasty_texts, random_answer, rendered};
     use super::super::{Format, Options, render};
@@ -327,11 +327,11 @@ a_cache_with_q…  4.0 KiB    NULL  PANIC|0x8000
         for width in [20, 40, 80, 300] {
             let text = at_width(&output, width);
             assert_eq!(text.lines().count(), 2 + nasty_texts().len());
-            let right = text::width(text.lines().nth(1).unwrap());
+            let right = grid::width(text.lines().nth(1).unwrap());
             assert!(right <= width.into());
             for line in text.lines().skip(2) {
                 assert!(line.ends_with("  7"), "{line}");
-                assert_eq!(text::width(line), right, "{line}");
+                assert_eq!(grid::width(line), right, "{line}");
             }
         }
     }
@@ -343,7 +343,7 @@ a_cache_with_q…  4.0 KiB    NULL  PANIC|0x8000
         let output = answer(vec![("n", Type::UInt, Unit::None, values)]);
         let text = String::from_utf8(rendered(Format::Table, &output)).unwrap();
         assert_eq!(text.lines().count(), 3 * BATCH + 3);
-        assert!(text.lines().all(|line| text::width(line) == 7));
+        assert!(text.lines().all(|line| grid::width(line) == 7));
         assert_eq!(text.matches('n').count(), 1);
     }
 
@@ -351,7 +351,7 @@ a_cache_with_q…  4.0 KiB    NULL  PANIC|0x8000
         #[test]
         fn lines_fit_the_terminal(output in random_answer(), width in 34_u16..160) {
             for line in at_width(&output, width).lines() {
-                prop_assert!(text::width(line) <= width.into(), "{}", line);
+                prop_assert!(grid::width(line) <= width.into(), "{}", line);
             }
         }
 

@@ -1,4 +1,4 @@
-//! Makes text safe for a terminal and measures it.
+//! Makes text safe for a terminal.
 //!
 //! Names come from the kernel, and whoever loads a module picks them: they may hold escape sequences, line ends,
 //! characters that reverse the direction of writing, and bytes that are not UTF-8. On a terminal such a name
@@ -17,8 +17,6 @@
 //! are CSV, TSV and JSON.
 
 use std::fmt::Write;
-
-use comfy_table::Table;
 
 /// Returns a name as a terminal may show it.
 #[must_use]
@@ -63,16 +61,6 @@ pub(super) fn is_hazard(character: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Returns the columns on screen that a printable text takes, as the table counts them.
-pub(super) fn width(text: &str) -> usize {
-    if text.is_ascii() {
-        return text.len();
-    }
-    let mut table = Table::new();
-    table.add_row([text]);
-    table.column_max_content_widths().first().copied().unwrap_or_default().into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,14 +76,5 @@ mod tests {
         assert_eq!(printable(b"a\xffb\xe2\x82"), "a\\xffb\\xe2\\x82");
         assert_eq!(printable("日本 🦀 é".as_bytes()), "日本 🦀 é");
         assert_eq!(printable(b"a\\b"), "a\\b");
-    }
-
-    #[test]
-    fn widths_are_columns_on_screen() {
-        assert_eq!(width(""), 0);
-        assert_eq!(width("abc"), 3);
-        assert_eq!(width("日本"), 4);
-        assert_eq!(width("🦀"), 2);
-        assert_eq!(width("e\u{301}"), 1);
     }
 }

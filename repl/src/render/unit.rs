@@ -80,11 +80,11 @@ pub(super) fn hex(integer: i128) -> String {
 
 /// Returns the names of the bits that are set, by bit number, and last the bits without a name as one number.
 pub(super) fn flags(bits: u64, column: &OutputColumn) -> Vec<String> {
-    let mut named: Vec<_> = column.flag_names.iter().flat_map(|names| names.iter()).collect();
-    named.sort_by_key(|(_, bit)| *bit);
+    let mut table: Vec<_> = column.flag_names.iter().flat_map(|names| names.iter()).collect();
+    table.sort_by_key(|(_, bit)| *bit);
     let mut rest = bits;
     let mut names = Vec::new();
-    for (name, bit) in named {
+    for (name, bit) in table {
         let mask = 1_u64.checked_shl(*bit).unwrap_or_default();
         if bits & mask != 0 {
             names.push(text::printable(name.as_bytes()));
@@ -133,12 +133,12 @@ mod tests {
 
     use super::*;
 
-    fn show(value: Value, unit: Unit) -> String {
-        shown(&value, &OutputColumn::new("x", Type::UInt, unit), false).unwrap()
+    fn show(value: &Value, unit: Unit) -> String {
+        shown(value, &OutputColumn::new("x", Type::UInt, unit), false).unwrap()
     }
 
-    fn exact(value: Value, unit: Unit) -> String {
-        shown(&value, &OutputColumn::new("x", Type::UInt, unit), true).unwrap()
+    fn exact(value: &Value, unit: Unit) -> String {
+        shown(value, &OutputColumn::new("x", Type::UInt, unit), true).unwrap()
     }
 
     #[test]
@@ -155,32 +155,32 @@ mod tests {
             (3 << 29, "1.5 GiB"),
             (u64::MAX, "16.0 EiB"),
         ] {
-            assert_eq!(show(Value::UInt(value), Unit::Bytes), text);
+            assert_eq!(show(&Value::UInt(value), Unit::Bytes), text);
         }
-        assert_eq!(show(Value::Int(-1), Unit::Bytes), "-1 B");
-        assert_eq!(show(Value::Int(-4096), Unit::Bytes), "-4.0 KiB");
-        assert_eq!(show(Value::Int(i64::MIN), Unit::Bytes), "-8.0 EiB");
-        assert_eq!(show(Value::Float(85.25), Unit::Bytes), "85.2 B");
-        assert_eq!(show(Value::Float(2048.0), Unit::Bytes), "2.0 KiB");
+        assert_eq!(show(&Value::Int(-1), Unit::Bytes), "-1 B");
+        assert_eq!(show(&Value::Int(-4096), Unit::Bytes), "-4.0 KiB");
+        assert_eq!(show(&Value::Int(i64::MIN), Unit::Bytes), "-8.0 EiB");
+        assert_eq!(show(&Value::Float(85.25), Unit::Bytes), "85.2 B");
+        assert_eq!(show(&Value::Float(2048.0), Unit::Bytes), "2.0 KiB");
     }
 
     #[test]
     fn exact_shows_every_digit() {
-        assert_eq!(exact(Value::UInt(u64::MAX), Unit::Bytes), "18446744073709551615");
-        assert_eq!(exact(Value::Int(i64::MIN), Unit::Bytes), "-9223372036854775808");
-        assert_eq!(exact(Value::Float(0.1), Unit::Percent), "0.1");
-        assert_eq!(exact(Value::UInt(255), Unit::Hex), "0xff");
+        assert_eq!(exact(&Value::UInt(u64::MAX), Unit::Bytes), "18446744073709551615");
+        assert_eq!(exact(&Value::Int(i64::MIN), Unit::Bytes), "-9223372036854775808");
+        assert_eq!(exact(&Value::Float(0.1), Unit::Percent), "0.1");
+        assert_eq!(exact(&Value::UInt(255), Unit::Hex), "0xff");
     }
 
     #[test]
     fn other_units() {
-        assert_eq!(show(Value::UInt(1_234_567), Unit::Count), "1234567");
-        assert_eq!(show(Value::Float(12.5), Unit::Percent), "12.5 %");
-        assert_eq!(show(Value::UInt(7), Unit::Percent), "7 %");
-        assert_eq!(show(Value::UInt(0xffff_8880_0000_1000), Unit::Hex), "0xffff888000001000");
-        assert_eq!(show(Value::UInt(0), Unit::Hex), "0x0");
-        assert_eq!(show(Value::Int(-16), Unit::Hex), "-0x10");
-        assert_eq!(show(Value::Bool(true), Unit::None), "true");
+        assert_eq!(show(&Value::UInt(1_234_567), Unit::Count), "1234567");
+        assert_eq!(show(&Value::Float(12.5), Unit::Percent), "12.5 %");
+        assert_eq!(show(&Value::UInt(7), Unit::Percent), "7 %");
+        assert_eq!(show(&Value::UInt(0xffff_8880_0000_1000), Unit::Hex), "0xffff888000001000");
+        assert_eq!(show(&Value::UInt(0), Unit::Hex), "0x0");
+        assert_eq!(show(&Value::Int(-16), Unit::Hex), "-0x10");
+        assert_eq!(show(&Value::Bool(true), Unit::None), "true");
     }
 
     #[test]
@@ -196,7 +196,7 @@ mod tests {
             (1e300, "1.000e300"),
             (-2.25, "-2.25"),
         ] {
-            assert_eq!(show(Value::Float(value), Unit::None), text);
+            assert_eq!(show(&Value::Float(value), Unit::None), text);
         }
     }
 

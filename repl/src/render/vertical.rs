@@ -11,11 +11,11 @@
 
 use std::io::{self, Write};
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{Attribute, Cell, ColumnConstraint, Table, Width};
+use comfy_table::Cell;
 use query::value::Value;
 
-use super::{Frame, text};
+use super::Frame;
+use super::grid::{self, set_column, styled_table, value_cell};
 
 /// Columns of the line above a row, where the terminal has as many.
 const RULE: usize = 40;
@@ -57,7 +57,7 @@ pub struct Fields {
 impl Fields {
     pub fn new(frame: &Frame) -> Self {
         let names = frame.names();
-        let name_width = names.iter().map(|name| text::width(name)).max().unwrap_or_default();
+        let name_width = names.iter().map(|name| grid::width(name)).max().unwrap_or_default();
         Self { names, name_width, row: 0 }
     }
 
@@ -77,9 +77,10 @@ impl Fields {
         let fill =
             width.map_or(RULE, |width| width.min(RULE)).saturating_sub(title.chars().count());
         let rule = format!("{title}{}", "─".repeat(fill));
-        match frame.options.color {
-            true => writeln!(out, "\x1b[2m{rule}\x1b[0m")?,
-            false => writeln!(out, "{rule}")?,
+        if frame.options.color {
+            writeln!(out, "\x1b[2m{rule}\x1b[0m")?;
+        } else {
+            writeln!(out, "{rule}")?;
         }
 
         let mut table = styled_table(frame);
@@ -93,37 +94,7 @@ impl Fields {
         } else if let Some(column) = table.column_mut(1) {
             column.set_padding((0, 0));
         }
-        for line in table.lines() {
-            writeln!(out, "{}", line.trim_end())?;
-        }
-        Ok(())
-    }
-}
-
-/// A table without lines that asks the terminal nothing.
-pub fn styled_table(frame: &Frame) -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING).force_no_tty();
-    if frame.options.color {
-        table.enforce_styling().style_text_only();
-    }
-    table
-}
-
-/// A cell of a value; NULL is dim, so it is not taken for a text.
-pub fn value_cell(frame: &Frame, cell: Option<String>) -> Cell {
-    match cell {
-        Some(text) => Cell::new_owned(text),
-        None => Cell::new(&frame.options.null).add_attribute(Attribute::Dim),
-    }
-}
-
-/// Gives a column its width, of which `gap` stays empty at the right.
-pub fn set_column(table: &mut Table, index: usize, width: usize, gap: usize) {
-    if let Some(column) = table.column_mut(index) {
-        let [width, gap] = [width, gap].map(|size| u16::try_from(size).unwrap_or(u16::MAX));
-        column.set_padding((0, gap));
-        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+        grid::write(&table, out)
     }
 }
 
@@ -184,7 +155,7 @@ object_size  4.0 KiB
         #[test]
         fn lines_fit_the_terminal(output in random_answer(), width in 34_u16..120) {
             for line in at_width(&output, width).lines() {
-                prop_assert!(text::width(line) <= width.into(), "{}", line);
+                prop_assert!(grid::width(line) <= width.into(), "{}", line);
             }
         }
     }
