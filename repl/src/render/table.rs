@@ -12,7 +12,7 @@
 //!
 //! 1. names of columns go on in further lines, broken after underscores;
 //! 2. texts are cut with `…`, the widest first, to no less than ten columns;
-//! 3. the answer is written a field a line, as [`vertical`] does.
+//! 3. the answer is written a field a line, as the format `vertical` does.
 //!
 //! Numbers are never cut. In a file, lines are as long as they need be.
 //!
