@@ -1,0 +1,276 @@
+//! Writes CSV and TSV: a header, then a line a row, every digit and every byte.
+//!
+//! # Layout
+//!
+//! CSV follows RFC 4180 with one exception: lines end in `\n` alone, as the tools around a pipe expect, and not in
+//! `\r\n`. Fields with commas, quotes or line ends stand in quotes. NULL and the empty text are both an empty
+//! field; TSV tells them apart.
+//!
+//! TSV has no quotes. It follows the text format of Postgres' `COPY`: `\t`, `\n`, `\r`, `\b`, `\f` and `\v` for
+//! these characters, `\\` for a backslash, `\N` for NULL.
+//!
+//! In both, texts are the bytes of the kernel, UTF-8 or not; addresses are `0x…`; lists have commas between their
+//! texts, and a comma inside of a text is not marked.
+
+use std::io::{self, Write};
+
+use query::value::Value;
+
+use super::{Frame, plain};
+
+/// Comma-separated values.
+pub struct Csv<W: Write> {
+    writer: ::csv::Writer<W>,
+}
+
+impl<W: Write> Csv<W> {
+    pub fn new(frame: &Frame, out: W) -> io::Result<Self> {
+        let mut writer = ::csv::Writer::from_writer(out);
+        if !frame.columns.is_empty() {
+            writer
+                .write_record(frame.columns.iter().map(|column| &column.name))
+                .map_err(io_error)?;
+        }
+        Ok(Self { writer })
+    }
+
+    pub fn rows(&mut self, frame: &Frame, rows: &[Vec<Value>]) -> io::Result<()> {
+        if frame.columns.is_empty() {
+            return Ok(());
+        }
+        for row in rows {
+            let fields = row.iter().zip(&frame.columns);
+            let fields = fields.map(|(value, column)| plain(value, column).unwrap_or_default());
+            self.writer.write_record(fields).map_err(io_error)?;
+        }
+        Ok(())
+    }
+
+    pub fn finish(self) -> io::Result<W> {
+        self.writer.into_inner().map_err(::csv::IntoInnerError::into_error)
+    }
+}
+
+/// The I/O error inside of an error of the csv crate, whose own conversion loses its kind: callers need to know a
+/// closed pipe.
+fn io_error(error: ::csv::Error) -> io::Error {
+    match error.into_kind() {
+        ::csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}
+
+/// Tab-separated values.
+pub struct Tsv<W: Write> {
+    out: W,
+    line: Vec<u8>,
+}
+
+impl<W: Write> Tsv<W> {
+    pub fn new(frame: &Frame, out: W) -> io::Result<Self> {
+        let mut tsv = Self { out, line: Vec::new() };
+        tsv.write_line(frame.columns.iter().map(|column| Some(column.name.as_bytes())))?;
+        Ok(tsv)
+    }
+
+    pub fn rows(&mut self, frame: &Frame, rows: &[Vec<Value>]) -> io::Result<()> {
+        for row in rows {
+            self.write_line(
+                row.iter().zip(&frame.columns).map(|(value, column)| plain(value, column)),
+            )?;
+        }
+        Ok(())
+    }
+
+    pub fn finish(self) -> W {
+        self.out
+    }
+
+    fn write_line(
+        &mut self,
+        fields: impl ExactSizeIterator<Item = Option<impl AsRef<[u8]>>>,
+    ) -> io::Result<()> {
+        if fields.len() == 0 {
+            return Ok(());
+        }
+        self.line.clear();
+        for (index, field) in fields.enumerate() {
+            if index > 0 {
+                self.line.push(b'\t');
+            }
+            match field {
+                Some(field) => push_escaped(&mut self.line, field.as_ref()),
+                None => self.line.extend(b"\\N"),
+            }
+        }
+        self.line.push(b'\n');
+        self.out.write_all(&self.line)
+    }
+}
+
+fn push_escaped(line: &mut Vec<u8>, field: &[u8]) {
+    for &byte in field {
+        let escape = match byte {
+            b'\\' => b'\\',
+            b'\t' => b't',
+            b'\n' => b'n',
+            b'\r' => b'r',
+            0x08 => b'b',
+            0x0b => b'v',
+            0x0c => b'f',
+            _ => {
+                line.push(byte);
+                continue;
+            }
+        };
+        line.extend([b'\\', escape]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use query::output::{Output, OutputColumn};
+    use query::value::{Type, Unit};
+
+    use super::super::Format;
+    use super::super::fixture::{answer, extremes, nasty_texts, random_answer, rendered};
+    use super::*;
+
+    fn text(format: Format, output: &Output) -> String {
+        String::from_utf8(rendered(format, output)).unwrap()
+    }
+
+    /// The records of a CSV, header first.
+    fn parse_csv(bytes: &[u8]) -> Vec<Vec<Vec<u8>>> {
+        let mut reader = ::csv::ReaderBuilder::new().has_headers(false).from_reader(bytes);
+        let records = reader.byte_records().map(Result::unwrap);
+        records.map(|record| record.iter().map(<[u8]>::to_vec).collect()).collect()
+    }
+
+    /// The records of a TSV, header first; None is NULL.
+    fn parse_tsv(bytes: &[u8]) -> Vec<Vec<Option<Vec<u8>>>> {
+        let body = bytes.strip_suffix(b"\n").unwrap();
+        let lines = body.split(|byte| *byte == b'\n');
+        lines.map(|line| line.split(|byte| *byte == b'\t').map(unescape).collect()).collect()
+    }
+
+    fn unescape(field: &[u8]) -> Option<Vec<u8>> {
+        if field == b"\\N" {
+            return None;
+        }
+        let mut bytes = field.iter();
+        let mut text = Vec::new();
+        while let Some(byte) = bytes.next() {
+            text.push(match byte {
+                b'\\' => match bytes.next().unwrap() {
+                    b't' => b'\t',
+                    b'n' => b'\n',
+                    b'r' => b'\r',
+                    b'b' => 8,
+                    b'v' => 11,
+                    b'f' => 12,
+                    b'\\' => b'\\',
+                    other => panic!("unknown escape {other}"),
+                },
+                byte => *byte,
+            });
+        }
+        Some(text)
+    }
+
+    /// Whether a field says the same as a value.
+    fn same(field: &[u8], value: &Value, column: &OutputColumn) -> bool {
+        let text = || std::str::from_utf8(field).unwrap();
+        match value {
+            Value::Null => field.is_empty(),
+            Value::Bool(value) => text().parse() == Ok(*value),
+            Value::Float(value) => text().parse() == Ok(*value),
+            Value::Text(value) => field == value.as_ref(),
+            Value::List(items) => field == items.join(&b','),
+            Value::UInt(0) if column.ty.is_flags() => field.is_empty(),
+            Value::Int(_) | Value::UInt(_) if column.ty.is_flags() || column.unit == Unit::Hex => {
+                let (sign, digits) =
+                    text().strip_prefix('-').map_or((1, text()), |rest| (-1, rest));
+                let digits = digits.strip_prefix("0x").unwrap();
+                value.integer() == Some(sign * i128::from_str_radix(digits, 16).unwrap())
+            }
+            Value::Int(value) => text().parse() == Ok(*value),
+            Value::UInt(value) => text().parse() == Ok(*value),
+        }
+    }
+
+    #[test]
+    fn csv_quotes_what_needs_it() {
+        let output = answer(vec![
+            ("na,me", Type::Text, Unit::None, vec![Value::text("a \"b\", c\nd"), Value::text("x")]),
+            ("size", Type::UInt, Unit::Bytes, vec![Value::UInt(4096), Value::Null]),
+            ("address", Type::UInt, Unit::Hex, vec![Value::UInt(255), Value::UInt(0)]),
+        ]);
+        let expected = "\"na,me\",size,address\n\"a \"\"b\"\", c\nd\",4096,0xff\nx,,0x0\n";
+        assert_eq!(text(Format::Csv, &output), expected);
+    }
+
+    #[test]
+    fn a_single_null_is_no_blank_line() {
+        let output =
+            answer(vec![("a", Type::Text, Unit::None, vec![Value::Null, Value::text("x")])]);
+        assert_eq!(
+            parse_csv(&rendered(Format::Csv, &output)),
+            [[b"a".to_vec()], [vec![]], [b"x".to_vec()]]
+        );
+    }
+
+    #[test]
+    fn tsv_tells_null_from_text() {
+        let values =
+            vec![Value::Null, Value::text(""), Value::text("\\N"), Value::text("a\tb\nc\\")];
+        let output = answer(vec![("x", Type::Text, Unit::None, values)]);
+        assert_eq!(text(Format::Tsv, &output), "x\n\\N\n\n\\\\N\na\\tb\\nc\\\\\n");
+    }
+
+    #[test]
+    fn every_byte_of_a_name_survives() {
+        let output = answer(vec![
+            ("name", Type::Text, Unit::None, nasty_texts()),
+            ("again", Type::Text, Unit::None, nasty_texts()),
+        ]);
+        let csv = parse_csv(&rendered(Format::Csv, &output));
+        let tsv = parse_tsv(&rendered(Format::Tsv, &output));
+        for (index, name) in nasty_texts().into_iter().enumerate() {
+            let Value::Text(name) = name else { panic!("not a text") };
+            assert_eq!(csv[index + 1], [name.to_vec(), name.to_vec()]);
+            assert_eq!(tsv[index + 1], [Some(name.to_vec()), Some(name.to_vec())]);
+        }
+    }
+
+    #[test]
+    fn every_digit_survives() {
+        let output = answer(vec![("n", Type::Int, Unit::Bytes, extremes())]);
+        let expected = "n\n18446744073709551615\n9007199254740993\n0\n-9223372036854775808\n-1\n\
+                        9223372036854775807\n";
+        assert_eq!(text(Format::Csv, &output), expected);
+        assert_eq!(text(Format::Tsv, &output), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn rows_parse_back(output in random_answer()) {
+            let csv = parse_csv(&rendered(Format::Csv, &output));
+            let tsv = parse_tsv(&rendered(Format::Tsv, &output));
+            prop_assert_eq!(csv.len(), output.rows.len() + 1);
+            prop_assert_eq!(tsv.len(), output.rows.len() + 1);
+            for (index, row) in output.rows.iter().enumerate() {
+                for (place, (value, column)) in row.iter().zip(&output.columns).enumerate() {
+                    let field = &csv[index + 1][place];
+                    prop_assert!(same(field, value, column), "{:?} {:?}", field, value);
+                    let field = &tsv[index + 1][place];
+                    prop_assert_eq!(field.is_none(), *value == Value::Null);
+                    if let Some(field) = field {
+                        prop_assert!(same(field, value, column), "{:?} {:?}", field, value);
+                    }
+                }
+            }
+        }
+    }
+}

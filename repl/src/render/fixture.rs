@@ -1,0 +1,115 @@
+//! Makes answers for the tests of renderers: nasty names, extreme numbers, random rows.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use query::output::{Output, OutputColumn};
+use query::value::{Type, Unit, Value};
+
+use super::{Format, Options, render};
+
+/// A column of integers.
+pub fn column(name: &str) -> OutputColumn {
+    OutputColumn::new(name, Type::UInt, Unit::None)
+}
+
+/// An answer from columns of values, all of one length.
+pub fn answer(columns: Vec<(&str, Type, Unit, Vec<Value>)>) -> Output {
+    let length = columns.first().map_or(0, |(.., values)| values.len());
+    let rows =
+        (0..length).map(|row| columns.iter().map(|(.., values)| values[row].clone()).collect());
+    let rows = rows.collect();
+    let columns = columns.into_iter().map(|(name, ty, unit, _)| OutputColumn::new(name, ty, unit));
+    Output { columns: columns.collect(), rows, warnings: vec![] }
+}
+
+/// The answer in a format, with the default options.
+pub fn rendered(format: Format, output: &Output) -> Vec<u8> {
+    render(format, output, Options::default(), Vec::new()).unwrap()
+}
+
+/// Texts that break careless renderers.
+pub fn nasty_texts() -> Vec<Value> {
+    let long = "kmalloc-".repeat(25);
+    let texts: [&[u8]; 22] = [
+        b"kmalloc-64",
+        b"",
+        b" ",
+        b"a \"quoted\" name",
+        b"a,b;c|d",
+        b"two\nlines",
+        b"cr\r\nlf\rcr",
+        b"tab\tbell\x07nul\0",
+        b"\x1b[31mred\x1b[0m\x1b]0;title\x07",
+        "\u{9b}31m\u{85}".as_bytes(),
+        b"\xff\xfe",
+        b"half\xe2\x82",
+        b"back\\slash\\n",
+        b"looks like \\xff",
+        b"both \\xff \xff",
+        b"\\N",
+        b"NULL",
+        "\u{202e}evil\u{2066}".as_bytes(),
+        "日本語の名前".as_bytes(),
+        "🦀 👩\u{200d}🔬 e\u{301}".as_bytes(),
+        b"*_`<b>&amp;[x](y)~#",
+        long.as_bytes(),
+    ];
+    texts.into_iter().map(Value::text).collect()
+}
+
+/// Integers at the ends of their types.
+pub fn extremes() -> Vec<Value> {
+    vec![
+        Value::UInt(u64::MAX),
+        Value::UInt((1 << 53) + 1),
+        Value::UInt(0),
+        Value::Int(i64::MIN),
+        Value::Int(-1),
+        Value::Int(i64::MAX),
+    ]
+}
+
+/// Bytes of a name: mostly text, sometimes anything.
+fn name() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        "[a-z_0-9:-]{0,24}".prop_map(String::into_bytes),
+        ".{0,12}".prop_map(String::into_bytes),
+        "[\\\\,\"\n\r\tx]{0,8}".prop_map(String::into_bytes),
+        vec(any::<u8>(), 0..12),
+    ]
+}
+
+/// A value of a type, or NULL.
+fn value(ty: Type) -> BoxedStrategy<Value> {
+    let value = match ty {
+        Type::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
+        Type::Int => any::<i64>().prop_map(Value::Int).boxed(),
+        Type::Float => prop::num::f64::NORMAL.prop_map(Value::Float).boxed(),
+        Type::Text => name().prop_map(Value::text).boxed(),
+        Type::List => vec(name(), 0..4)
+            .prop_map(|items| Value::List(items.into_iter().map(Vec::into_boxed_slice).collect()))
+            .boxed(),
+        Type::Null => Just(Value::Null).boxed(),
+        Type::UInt | Type::SlabFlags | Type::GfpFlags => any::<u64>().prop_map(Value::UInt).boxed(),
+    };
+    prop_oneof![6 => value, 1 => Just(Value::Null)].boxed()
+}
+
+/// A random answer of one to eight columns.
+pub fn random_answer() -> impl Strategy<Value = Output> {
+    let types =
+        [Type::Bool, Type::Int, Type::UInt, Type::Float, Type::Text, Type::List, Type::SlabFlags];
+    let units = [Unit::None, Unit::Count, Unit::Bytes, Unit::Percent, Unit::Hex];
+    let types = prop::sample::select(types.to_vec());
+    let units = prop::sample::select(units.to_vec());
+    let column = ("[a-z_]{1,12}", types, units);
+    let column = column.prop_map(|(name, ty, unit)| OutputColumn::new(name, ty, unit));
+    vec(column, 1..9).prop_flat_map(|columns| {
+        let row: Vec<_> = columns.iter().map(|column| value(column.ty)).collect();
+        vec(row, 0..5).prop_map(move |rows| Output {
+            columns: columns.clone(),
+            rows,
+            warnings: vec![],
+        })
+    })
+}

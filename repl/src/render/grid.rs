@@ -1,0 +1,70 @@
+//! Wraps comfy-table, which aligns, cuts and styles cells and knows how wide characters are.
+//!
+//! comfy-table decides some things by the terminal it finds. Here all widths and styles are given, so a table is the
+//! same wherever it is made.
+
+use std::io::{self, Write};
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{Attribute, Cell, ColumnConstraint, Table, Width};
+
+use super::Frame;
+
+/// A table without lines that asks the terminal nothing.
+pub fn styled_table(frame: &Frame) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).force_no_tty();
+    if frame.options.color {
+        table.enforce_styling().style_text_only();
+    }
+    table
+}
+
+/// A cell of a value; NULL is dim, so it is not taken for a text.
+pub fn value_cell(frame: &Frame, cell: Option<String>) -> Cell {
+    match cell {
+        Some(text) => Cell::new_owned(text),
+        None => Cell::new(&frame.options.null).add_attribute(Attribute::Dim),
+    }
+}
+
+/// Gives a column its width, of which `gap` stays empty at the right.
+pub fn set_column(table: &mut Table, index: usize, width: usize, gap: usize) {
+    if let Some(column) = table.column_mut(index) {
+        let [width, gap] = [width, gap].map(|size| u16::try_from(size).unwrap_or(u16::MAX));
+        column.set_padding((0, gap));
+        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+    }
+}
+
+/// Writes the lines of a table, without the spaces at their ends.
+pub fn write(table: &Table, out: &mut impl Write) -> io::Result<()> {
+    for line in table.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// Returns the columns on screen that a printable text takes, as the table counts them.
+pub fn width(text: &str) -> usize {
+    if text.is_ascii() {
+        return text.len();
+    }
+    let mut table = Table::new();
+    table.add_row([text]);
+    table.column_max_content_widths().first().copied().unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths_are_columns_on_screen() {
+        assert_eq!(width(""), 0);
+        assert_eq!(width("abc"), 3);
+        assert_eq!(width("日本"), 4);
+        assert_eq!(width("🦀"), 2);
+        assert_eq!(width("e\u{301}"), 1);
+    }
+}

@@ -1,0 +1,373 @@
+//! Writes aligned columns under a header.
+//!
+//! ```text
+//! name        object_size  objects  flags
+//! ────────────────────────────────────────────
+//! kmalloc-64         64 B     8192  -
+//! dentry            192 B    51934  PANIC|ACCO…
+//! ```
+//!
+//! Columns are as wide as what is in them. Where that is wider than the terminal, each step that follows is taken
+//! only if the one before did not do:
+//!
+//! 1. names of columns go on in further lines, broken after underscores;
+//! 2. texts are cut with `…`, the widest first, to no less than ten columns;
+//! 3. the answer is written a field a line, as the format `vertical` does.
+//!
+//! Numbers are never cut. In a file, lines are as long as they need be.
+//!
+//! Rows are kept as text until the end, because the last row may be the widest. They are laid out in batches, so
+//! that the copies of comfy-table do not add up.
+
+use std::io::{self, Write};
+
+use comfy_table::{Attribute, Cell, CellAlignment, LineStyle, Row};
+use query::output::OutputColumn;
+use query::value::{Type, Value};
+
+use super::Frame;
+use super::grid::{self, set_column, styled_table, value_cell};
+use super::vertical::Fields;
+
+/// Columns between two columns.
+const GAP: usize = 2;
+/// Columns that a text keeps when it is cut.
+const MIN_TEXT: usize = 10;
+/// Rows that are laid out at once.
+const BATCH: usize = 1024;
+
+/// A table, kept until its end.
+pub struct Table<W: Write> {
+    out: W,
+    rows: Vec<Vec<Option<String>>>,
+    /// Of each column the columns on screen of its widest value.
+    widths: Vec<usize>,
+}
+
+impl<W: Write> Table<W> {
+    pub fn new(frame: &Frame, out: W) -> Self {
+        Self { out, rows: Vec::new(), widths: vec![0; frame.columns.len()] }
+    }
+
+    pub fn rows(&mut self, frame: &Frame, rows: &[Vec<Value>]) {
+        for row in rows {
+            let cells = frame.cells(row);
+            for (width, cell) in self.widths.iter_mut().zip(&cells) {
+                *width = grid::width(cell.as_ref().unwrap_or(&frame.options.null)).max(*width);
+            }
+            self.rows.push(cells);
+        }
+    }
+
+    pub fn finish(mut self, frame: &Frame) -> io::Result<W> {
+        if frame.columns.is_empty() {
+            return Ok(self.out);
+        }
+        if let Some(layout) = Layout::new(frame, &self.widths) {
+            let mut rows = self.rows.into_iter();
+            layout.write(
+                frame,
+                Some(header(frame, &layout)),
+                rows.by_ref().take(BATCH),
+                &mut self.out,
+            )?;
+            while rows.len() > 0 {
+                layout.write(frame, None, rows.by_ref().take(BATCH), &mut self.out)?;
+            }
+        } else {
+            let mut fields = Fields::new(frame);
+            for row in self.rows {
+                fields.write(frame, row, &mut self.out)?;
+            }
+        }
+        Ok(self.out)
+    }
+}
+
+fn header(frame: &Frame, layout: &Layout) -> Row {
+    let names = frame.names();
+    let names = names.iter().zip(&layout.widths).map(|(name, width)| wrap_name(name, *width));
+    let names: Vec<_> = names.collect();
+    let height = names.iter().map(Vec::len).max().unwrap_or_default();
+    let cells = names.into_iter().map(|lines| {
+        // Names that take fewer lines stand on the rule.
+        let above = "\n".repeat(height - lines.len());
+        Cell::new_owned(above + &lines.join("\n")).add_attribute(Attribute::Bold)
+    });
+    Row::from(cells.collect::<Vec<_>>())
+}
+
+/// Where columns go.
+struct Layout {
+    /// Columns on screen of each column, without the gap.
+    widths: Vec<usize>,
+}
+
+impl Layout {
+    /// Fits columns with values of these widths into the terminal; None where that takes cutting numbers.
+    fn new(frame: &Frame, values: &[usize]) -> Option<Self> {
+        let names = frame.names();
+        let natural: Vec<usize> =
+            names.iter().zip(values).map(|(name, value)| grid::width(name).max(*value)).collect();
+        let gaps = GAP * (values.len() - 1);
+        let Some(width) = frame.width() else { return Some(Self { widths: natural }) };
+        let room = width.checked_sub(gaps)?;
+        if natural.iter().sum::<usize>() <= room {
+            return Some(Self { widths: natural });
+        }
+
+        let pieces = |name: &str| name_pieces(name).map(grid::width).max().unwrap_or_default();
+        let pieces: Vec<usize> = names.iter().map(|name| pieces(name)).collect();
+        let wrapped: Vec<usize> =
+            pieces.iter().zip(values).map(|(piece, value)| *piece.max(value)).collect();
+        let least = wrapped.iter().zip(&pieces).zip(&frame.columns);
+        let least: Vec<usize> = least
+            .map(
+                |((wrapped, piece), column)| {
+                    if is_text(column) { *wrapped.min(piece.max(&MIN_TEXT)) } else { *wrapped }
+                },
+            )
+            .collect();
+        if least.iter().sum::<usize>() > room {
+            return None;
+        }
+
+        let capped = |cap: usize| {
+            wrapped.iter().zip(&least).map(move |(wrapped, least)| *wrapped.min(least.max(&cap)))
+        };
+        let cap = (0..=width).rev().find(|cap| capped(*cap).sum::<usize>() <= room)?;
+        let mut widths: Vec<usize> = capped(cap).collect();
+        // Room that is left gives names their lines back.
+        let mut spare = room - widths.iter().sum::<usize>();
+        for (width, natural) in widths.iter_mut().zip(natural) {
+            if natural > *width && natural - *width <= spare {
+                spare -= natural - *width;
+                *width = natural;
+            }
+        }
+        Some(Self { widths })
+    }
+
+    fn write(
+        &self,
+        frame: &Frame,
+        header: Option<Row>,
+        rows: impl Iterator<Item = Vec<Option<String>>>,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        let mut table = styled_table(frame);
+        // No space to break at: a text that is cut keeps as many characters as fit.
+        table.set_delimiter('\0').set_truncation_indicator("…");
+        if let Some(header) = header {
+            table.style_mut().header_separator = LineStyle::none().fill('─');
+            table.set_header(header);
+        }
+        for cells in rows {
+            let cells = cells.into_iter().map(|cell| value_cell(frame, cell));
+            let mut row = Row::from(cells.collect::<Vec<_>>());
+            row.max_height(1);
+            table.add_row(row);
+        }
+        for (index, (width, column)) in self.widths.iter().zip(&frame.columns).enumerate() {
+            let gap = if index + 1 < self.widths.len() { GAP } else { 0 };
+            set_column(&mut table, index, width + gap, gap);
+            if column.ty.is_number()
+                && let Some(column) = table.column_mut(index)
+            {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        grid::write(&table, out)
+    }
+}
+
+/// Whether a column's values may be cut.
+fn is_text(column: &OutputColumn) -> bool {
+    !column.ty.is_number() && column.ty != Type::Bool
+}
+
+/// The parts of a name that stay on one line: up to an underscore or a space.
+fn name_pieces(name: &str) -> impl Iterator<Item = &str> {
+    name.split_inclusive(['_', ' '])
+}
+
+/// The lines of a name at a width that its longest piece has.
+fn wrap_name(name: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for piece in name_pieces(name) {
+        let line = lines.last_mut().expect("starts with one");
+        if line.is_empty() || grid::width(line) + grid::width(piece) <= width {
+            line.push_str(piece);
+        } else {
+            lines.push(piece.to_owned());
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+    use query::output::Output;
+    use query::value::Unit;
+
+    use super::super::fixture::{answer, extremes, nasty_texts, random_answer, rendered};
+    use super::super::{Format, Options, render};
+    use super::*;
+
+    fn with(output: &Output, options: Options) -> String {
+        String::from_utf8(render(Format::Table, output, options, Vec::new()).unwrap()).unwrap()
+    }
+
+    fn at_width(output: &Output, width: u16) -> String {
+        with(output, Options { width: Some(width), ..Options::default() })
+    }
+
+    fn caches() -> Output {
+        let names = ["kmalloc-64", "dentry", "a_cache_with_quite_a_long_name"].map(Value::text);
+        let mut output = answer(vec![
+            ("name", Type::Text, Unit::None, names.to_vec()),
+            ("object_size", Type::UInt, Unit::Bytes, [64, 192, 4096].map(Value::UInt).to_vec()),
+            (
+                "used",
+                Type::Float,
+                Unit::Percent,
+                vec![Value::Float(99.25), Value::Float(7.0), Value::Null],
+            ),
+            ("flags", Type::SlabFlags, Unit::None, [0, 3, 0x8001].map(Value::UInt).to_vec()),
+        ]);
+        output.columns[3].flag_names = Some(Arc::new([("PANIC".into(), 0), ("ACCOUNT".into(), 1)]));
+        output
+    }
+
+    #[test]
+    fn columns_are_aligned() {
+        let expected = "\
+name                            object_size    used  flags
+──────────────────────────────────────────────────────────────────
+kmalloc-64                             64 B  99.2 %  -
+dentry                                192 B   7.0 %  PANIC|ACCOUNT
+a_cache_with_quite_a_long_name      4.0 KiB    NULL  PANIC|0x8000
+";
+        assert_eq!(at_width(&caches(), 80), expected);
+        assert_eq!(at_width(&caches(), 66), expected);
+        assert_eq!(at_width(&caches(), 0), expected);
+        assert_eq!(with(&caches(), Options::default()), expected);
+    }
+
+    #[test]
+    fn names_go_on_in_further_lines_first() {
+        let expected = "\x20                               object_
+name                               size    used  flags
+──────────────────────────────────────────────────────────────
+kmalloc-64                         64 B  99.2 %  -
+dentry                            192 B   7.0 %  PANIC|ACCOUNT
+a_cache_with_quite_a_long_name  4.0 KiB    NULL  PANIC|0x8000
+";
+        assert_eq!(at_width(&caches(), 65), expected);
+        assert_eq!(at_width(&caches(), 62), expected);
+    }
+
+    #[test]
+    fn texts_are_cut_before_numbers() {
+        let expected = "\x20                object_
+name                size    used  flags
+───────────────────────────────────────────────
+kmalloc-64          64 B  99.2 %  -
+dentry             192 B   7.0 %  PANIC|ACCOUNT
+a_cache_with_q…  4.0 KiB    NULL  PANIC|0x8000
+";
+        assert_eq!(at_width(&caches(), 47), expected);
+        assert!(at_width(&caches(), 39).contains("\na_cache_w…  4.0 KiB    NULL  PANIC|0x8…\n"));
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_a_field_a_line() {
+        let text = at_width(&caches(), 38);
+        assert!(text.starts_with("── row 1 ─────"), "{text}");
+        assert!(text.contains("\nname         kmalloc-64\nobject_size  64 B\n"), "{text}");
+        assert_eq!(text.lines().filter(|line| line.starts_with("── row ")).count(), 3);
+    }
+
+    #[test]
+    fn exact_has_no_units() {
+        let text = with(&caches(), Options { exact: true, ..Options::default() });
+        assert!(text.contains("         4096   NULL  PANIC|0x8000\n"), "{text}");
+        assert!(text.contains("           64  99.25  -\n"), "{text}");
+    }
+
+    #[test]
+    fn colors_only_on_request() {
+        let options = Options { color: true, null: "-".to_owned(), ..Options::default() };
+        let text = with(&caches(), options);
+        assert!(text.starts_with("\x1b[1mname\x1b[0m "), "{text:?}");
+        assert!(text.contains("  \x1b[2m-\x1b[0m  PANIC|0x8000\n"), "{text:?}");
+        assert!(!with(&caches(), Options::default()).contains('\x1b'));
+    }
+
+    #[test]
+    fn integers_at_the_ends() {
+        let output = answer(vec![("n", Type::Int, Unit::Count, extremes())]);
+        let expected = "                   n\n────────────────────\n18446744073709551615\n";
+        let text = at_width(&output, 20);
+        assert!(text.starts_with(expected), "{text}");
+        assert!(text.contains("\n-9223372036854775808\n"), "{text}");
+        let output = answer(vec![("n", Type::Int, Unit::Bytes, extremes())]);
+        assert!(at_width(&output, 80).contains("16.0 EiB\n"));
+    }
+
+    #[test]
+    fn nasty_names_take_a_line_each() {
+        let output = answer(vec![
+            ("na\nme", Type::Text, Unit::None, nasty_texts()),
+            ("n", Type::UInt, Unit::Count, vec![Value::UInt(7); nasty_texts().len()]),
+        ]);
+        for width in [20, 40, 80, 300] {
+            let text = at_width(&output, width);
+            assert_eq!(text.lines().count(), 2 + nasty_texts().len());
+            let right = grid::width(text.lines().nth(1).unwrap());
+            assert!(right <= width.into());
+            for line in text.lines().skip(2) {
+                assert!(line.ends_with("  7"), "{line}");
+                assert_eq!(grid::width(line), right, "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn batches_have_one_header_and_one_width() {
+        let mut values = vec![Value::UInt(1); 3 * BATCH];
+        values.push(Value::UInt(1_000_000));
+        let output = answer(vec![("n", Type::UInt, Unit::None, values)]);
+        let text = String::from_utf8(rendered(Format::Table, &output)).unwrap();
+        assert_eq!(text.lines().count(), 3 * BATCH + 3);
+        assert!(text.lines().all(|line| grid::width(line) == 7));
+        assert_eq!(text.matches('n').count(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn lines_fit_the_terminal(output in random_answer(), width in 34_u16..160) {
+            for line in at_width(&output, width).lines() {
+                prop_assert!(grid::width(line) <= width.into(), "{}", line);
+            }
+        }
+
+        #[test]
+        fn numbers_are_never_cut(output in random_answer(), width in 34_u16..160) {
+            let options = Options { width: Some(width), exact: true, ..Options::default() };
+            let text = with(&output, options);
+            for (index, column) in output.columns.iter().enumerate() {
+                for row in output.rows.iter().filter(|_| column.ty.is_number()) {
+                    if let Some(number) = super::super::shown(&row[index], column, true)
+                        && number.len() <= 20
+                    {
+                        prop_assert!(text.contains(&number), "{} in {}", number, text);
+                    }
+                }
+            }
+        }
+    }
+}

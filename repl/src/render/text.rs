@@ -1,0 +1,80 @@
+//! Makes text safe for a terminal.
+//!
+//! Names come from the kernel, and whoever loads a module picks them: they may hold escape sequences, line ends,
+//! characters that reverse the direction of writing, and bytes that are not UTF-8. On a terminal such a name
+//! must not move the cursor, end a line or hide what stands next to it.
+//!
+//! # Layout
+//!
+//! | in the name | shown |
+//! |---|---|
+//! | tab, line feed, carriage return | `\t` `\n` `\r` |
+//! | other ASCII control characters | `\x1b` |
+//! | other control characters, and characters that are invisible or reorder their neighbours | `\u{202e}` |
+//! | bytes that are not UTF-8 | `\xff` |
+//!
+//! A backslash stays one backslash, so what is shown cannot always be turned back into the name. For that there
+//! are CSV, TSV and JSON.
+
+use std::fmt::Write;
+
+/// Returns a name as a terminal may show it.
+#[must_use]
+pub fn printable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            push_printable(&mut text, character);
+        }
+        push_bytes(&mut text, chunk.invalid());
+    }
+    text
+}
+
+/// Appends bytes that are not UTF-8: `\xNN` each.
+pub(super) fn push_bytes(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        write!(text, "\\x{byte:02x}").expect("a String takes all text");
+    }
+}
+
+fn push_printable(text: &mut String, character: char) {
+    match character {
+        '\t' => text.push_str("\\t"),
+        '\n' => text.push_str("\\n"),
+        '\r' => text.push_str("\\r"),
+        _ if character.is_ascii_control() => push_bytes(text, &[character as u8]),
+        _ if is_hazard(character) => text.extend(character.escape_unicode()),
+        _ => text.push(character),
+    }
+}
+
+/// Whether a terminal does something else with the character than draw it: control characters, line ends of
+/// Unicode, marks of direction, and characters without a shape. The joiner of emoji is among them: terminals
+/// disagree on the width of what it joins, and a table needs the width.
+pub(super) fn is_hazard(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_steer_the_terminal() {
+        assert_eq!(printable(b"kmalloc-64"), "kmalloc-64");
+        assert_eq!(printable(b""), "");
+        assert_eq!(printable(b"a\nb\tc\rd"), "a\\nb\\tc\\rd");
+        assert_eq!(printable(b"\x1b[2J\x07\x7f\0"), "\\x1b[2J\\x07\\x7f\\x00");
+        assert_eq!(printable("\u{9b}2J".as_bytes()), "\\u{9b}2J");
+        assert_eq!(printable("a\u{202e}b\u{2066}".as_bytes()), "a\\u{202e}b\\u{2066}");
+        assert_eq!(printable(b"a\xffb\xe2\x82"), "a\\xffb\\xe2\\x82");
+        assert_eq!(printable("日本 🦀 é".as_bytes()), "日本 🦀 é");
+        assert_eq!(printable(b"a\\b"), "a\\b");
+    }
+}

@@ -1,0 +1,228 @@
+//! Turns values into text by the type and the unit of their column.
+//!
+//! Two ways: [`shown`] is for people, with prefixes and signs; [`plain`] is for programs, with every digit.
+//!
+//! # Units
+//!
+//! | unit | value | shown | plain |
+//! |---|---|---|---|
+//! | none, count | 4096 | `4096` | `4096` |
+//! | bytes | 4096 | `4.0 KiB` | `4096` |
+//! | percent | 12.5 | `12.5 %` | `12.5` |
+//! | hex | 255 | `0xff` | `0xff` |
+//! | a flag set | 5 | `A\|B\|0x4` | `A\|B\|0x4` |
+//!
+//! Addresses stay hexadecimal in both: their decimal digits serve nobody. Bytes change the prefix at 1024, with one
+//! decimal, rounded; below 1024 they are whole, or have one decimal where the value does.
+
+use std::borrow::Cow;
+
+use query::output::OutputColumn;
+use query::value::{Unit, Value};
+
+use super::text;
+
+/// Returns a value as a person reads it, safe for a terminal; None for NULL.
+#[must_use]
+pub fn shown(value: &Value, column: &OutputColumn, exact: bool) -> Option<String> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Text(text) => text::printable(text),
+        Value::List(items) => {
+            items.iter().map(|item| text::printable(item)).collect::<Vec<_>>().join(", ")
+        }
+        Value::UInt(0) if column.ty.is_flags() => "-".to_owned(),
+        Value::UInt(bits) if column.ty.is_flags() => flags(*bits, column).join("|"),
+        Value::Bool(_) => plain_text(value, column),
+        Value::Int(_) | Value::UInt(_) | Value::Float(_) if exact => plain_text(value, column),
+        Value::Int(_) | Value::UInt(_) => match column.unit {
+            Unit::None | Unit::Count | Unit::Hex => plain_text(value, column),
+            Unit::Bytes => bytes(value.float().unwrap_or_default()),
+            Unit::Percent => format!("{} %", plain_text(value, column)),
+        },
+        Value::Float(number) => match column.unit {
+            Unit::None | Unit::Count | Unit::Hex => float(*number),
+            Unit::Bytes => bytes(*number),
+            Unit::Percent => format!("{number:.1} %"),
+        },
+    })
+}
+
+/// Returns a value with every digit and every byte; None for NULL. Lists have a comma between their texts.
+#[must_use]
+pub fn plain<'a>(value: &'a Value, column: &OutputColumn) -> Option<Cow<'a, [u8]>> {
+    match value {
+        Value::Null => None,
+        Value::Text(text) => Some(Cow::Borrowed(text)),
+        Value::List(items) => Some(Cow::Owned(items.join(&b','))),
+        _ => Some(Cow::Owned(plain_text(value, column).into_bytes())),
+    }
+}
+
+/// A value that is neither NULL nor text.
+fn plain_text(value: &Value, column: &OutputColumn) -> String {
+    match (value, value.integer()) {
+        (Value::UInt(bits), _) if column.ty.is_flags() => flags(*bits, column).join("|"),
+        (_, Some(integer)) if column.unit == Unit::Hex => hex(integer),
+        (_, Some(integer)) => integer.to_string(),
+        (Value::Bool(value), _) => value.to_string(),
+        // The shortest digits that are this double and no other; with an exponent where they are far apart.
+        (Value::Float(number), _) => format!("{number:?}"),
+        _ => String::new(),
+    }
+}
+
+/// Returns an integer in hexadecimal. One below zero keeps its sign: the answer to a subtraction is no address.
+pub(super) fn hex(integer: i128) -> String {
+    let sign = if integer < 0 { "-" } else { "" };
+    format!("{sign}{:#x}", integer.unsigned_abs())
+}
+
+/// Returns the names of the bits that are set, by bit number, and last the bits without a name as one number.
+pub(super) fn flags(bits: u64, column: &OutputColumn) -> Vec<String> {
+    let mut table: Vec<_> = column.flag_names.iter().flat_map(|names| names.iter()).collect();
+    table.sort_by_key(|(_, bit)| *bit);
+    let mut rest = bits;
+    let mut names = Vec::new();
+    for (name, bit) in table {
+        let mask = 1_u64.checked_shl(*bit).unwrap_or_default();
+        if bits & mask != 0 {
+            names.push(text::printable(name.as_bytes()));
+            rest &= !mask;
+        }
+    }
+    if rest != 0 {
+        names.push(format!("{rest:#x}"));
+    }
+    names
+}
+
+/// Returns a number of bytes with a binary prefix.
+fn bytes(number: f64) -> String {
+    const PREFIXES: [&str; 6] = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+    let mut scaled = number / 1024.0;
+    if number.abs() < 1024.0 {
+        let text = format!("{number:.1}");
+        return format!("{} B", text.strip_suffix(".0").unwrap_or(&text));
+    }
+    let mut prefix = 0;
+    // 1023.95 would be rounded to `1024.0 KiB`.
+    while scaled.abs() >= 1023.95 && prefix + 1 < PREFIXES.len() {
+        scaled /= 1024.0;
+        prefix += 1;
+    }
+    format!("{scaled:.1} {}B", PREFIXES[prefix])
+}
+
+/// Returns a number with three decimals at most, or with an exponent where these would hide it.
+fn float(number: f64) -> String {
+    let size = number.abs();
+    if size >= 1e15 || (size > 0.0 && size < 0.0005) {
+        return format!("{number:.3e}");
+    }
+    // Adding zero takes the sign from a negative zero.
+    let text = format!("{:.3}", number + 0.0);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use query::value::Type;
+
+    use super::*;
+
+    fn show(value: &Value, unit: Unit) -> String {
+        shown(value, &OutputColumn::new("x", Type::UInt, unit), false).unwrap()
+    }
+
+    fn exact(value: &Value, unit: Unit) -> String {
+        shown(value, &OutputColumn::new("x", Type::UInt, unit), true).unwrap()
+    }
+
+    #[test]
+    fn bytes_have_binary_prefixes() {
+        for (value, text) in [
+            (0, "0 B"),
+            (512, "512 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (4096, "4.0 KiB"),
+            (1_048_524, "1023.9 KiB"),
+            (1_048_575, "1.0 MiB"),
+            (1_048_576, "1.0 MiB"),
+            (3 << 29, "1.5 GiB"),
+            (u64::MAX, "16.0 EiB"),
+        ] {
+            assert_eq!(show(&Value::UInt(value), Unit::Bytes), text);
+        }
+        assert_eq!(show(&Value::Int(-1), Unit::Bytes), "-1 B");
+        assert_eq!(show(&Value::Int(-4096), Unit::Bytes), "-4.0 KiB");
+        assert_eq!(show(&Value::Int(i64::MIN), Unit::Bytes), "-8.0 EiB");
+        assert_eq!(show(&Value::Float(85.25), Unit::Bytes), "85.2 B");
+        assert_eq!(show(&Value::Float(2048.0), Unit::Bytes), "2.0 KiB");
+    }
+
+    #[test]
+    fn exact_shows_every_digit() {
+        assert_eq!(exact(&Value::UInt(u64::MAX), Unit::Bytes), "18446744073709551615");
+        assert_eq!(exact(&Value::Int(i64::MIN), Unit::Bytes), "-9223372036854775808");
+        assert_eq!(exact(&Value::Float(0.1), Unit::Percent), "0.1");
+        assert_eq!(exact(&Value::UInt(255), Unit::Hex), "0xff");
+    }
+
+    #[test]
+    fn other_units() {
+        assert_eq!(show(&Value::UInt(1_234_567), Unit::Count), "1234567");
+        assert_eq!(show(&Value::Float(12.5), Unit::Percent), "12.5 %");
+        assert_eq!(show(&Value::UInt(7), Unit::Percent), "7 %");
+        assert_eq!(show(&Value::UInt(0xffff_8880_0000_1000), Unit::Hex), "0xffff888000001000");
+        assert_eq!(show(&Value::UInt(0), Unit::Hex), "0x0");
+        assert_eq!(show(&Value::Int(-16), Unit::Hex), "-0x10");
+        assert_eq!(show(&Value::Bool(true), Unit::None), "true");
+    }
+
+    #[test]
+    fn floats_have_three_decimals_at_most() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (1.0, "1"),
+            (1.5, "1.5"),
+            (2.0 / 3.0, "0.667"),
+            (100.0, "100"),
+            (1e-9, "1.000e-9"),
+            (1e300, "1.000e300"),
+            (-2.25, "-2.25"),
+        ] {
+            assert_eq!(show(&Value::Float(value), Unit::None), text);
+        }
+    }
+
+    #[test]
+    fn flag_sets_name_their_bits() {
+        let names: Arc<[_]> =
+            Arc::new([("B".to_owned(), 3), ("A".to_owned(), 0), ("Z".to_owned(), 64)]);
+        let column = OutputColumn::new("flags", Type::SlabFlags, Unit::None).with_flag_names(names);
+        let text = |bits, column: &OutputColumn| shown(&Value::UInt(bits), column, false).unwrap();
+        assert_eq!(text(0b1001, &column), "A|B");
+        assert_eq!(text(0x8009, &column), "A|B|0x8000");
+        assert_eq!(text(0, &column), "-");
+        assert_eq!(text(u64::MAX, &column), "A|B|0xfffffffffffffff6");
+        assert_eq!(plain(&Value::UInt(0), &column).unwrap().as_ref(), b"");
+        let unnamed = OutputColumn::new("flags", Type::GfpFlags, Unit::None);
+        assert_eq!(text(6, &unnamed), "0x6");
+    }
+
+    #[test]
+    fn lists_are_joined() {
+        let column = OutputColumn::new("x", Type::List, Unit::None);
+        let list = Value::List(vec![b"a".as_slice().into(), b"b\n".as_slice().into()]);
+        assert_eq!(shown(&list, &column, false).unwrap(), "a, b\\n");
+        assert_eq!(plain(&list, &column).unwrap().as_ref(), b"a,b\n");
+        assert_eq!(shown(&Value::List(vec![]), &column, false).unwrap(), "");
+        assert_eq!(shown(&Value::Null, &column, false), None);
+        assert_eq!(plain(&Value::Null, &column), None);
+    }
+}

@@ -1,0 +1,162 @@
+//! Writes a field a line, for rows that are too wide for a table.
+//!
+//! ```text
+//! ── row 1 ────────────────────
+//! name         kmalloc-64
+//! object_size  64 B
+//! ```
+//!
+//! On a terminal long texts go on below their start, so nothing is cut. Where names leave less than 20 columns,
+//! values get these 20, and lines are longer than the terminal.
+
+use std::io::{self, Write};
+
+use comfy_table::Cell;
+use query::value::Value;
+
+use super::Frame;
+use super::grid::{self, set_column, styled_table, value_cell};
+
+/// Columns of the line above a row, where the terminal has as many.
+const RULE: usize = 40;
+/// Columns that a value has at least: a 64-bit integer.
+const VALUE: usize = 20;
+/// Columns between a name and its value.
+const GAP: usize = 2;
+
+/// A field a line.
+pub struct Vertical<W: Write> {
+    out: W,
+    fields: Fields,
+}
+
+impl<W: Write> Vertical<W> {
+    pub fn new(frame: &Frame, out: W) -> Self {
+        Self { out, fields: Fields::new(frame) }
+    }
+
+    pub fn rows(&mut self, frame: &Frame, rows: &[Vec<Value>]) -> io::Result<()> {
+        for row in rows {
+            self.fields.write(frame, frame.cells(row), &mut self.out)?;
+        }
+        Ok(())
+    }
+
+    pub fn finish(self) -> W {
+        self.out
+    }
+}
+
+/// The names of the fields and the number of rows so far.
+pub struct Fields {
+    names: Vec<String>,
+    name_width: usize,
+    row: u64,
+}
+
+impl Fields {
+    pub fn new(frame: &Frame) -> Self {
+        let names = frame.names();
+        let name_width = names.iter().map(|name| grid::width(name)).max().unwrap_or_default();
+        Self { names, name_width, row: 0 }
+    }
+
+    /// Writes a row whose texts are made; None is NULL.
+    pub fn write(
+        &mut self,
+        frame: &Frame,
+        cells: Vec<Option<String>>,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        if self.names.is_empty() {
+            return Ok(());
+        }
+        self.row += 1;
+        let width = frame.width();
+        let title = format!("── row {} ", self.row);
+        let fill =
+            width.map_or(RULE, |width| width.min(RULE)).saturating_sub(title.chars().count());
+        let rule = format!("{title}{}", "─".repeat(fill));
+        if frame.options.color {
+            writeln!(out, "\x1b[2m{rule}\x1b[0m")?;
+        } else {
+            writeln!(out, "{rule}")?;
+        }
+
+        let mut table = styled_table(frame);
+        for (name, cell) in self.names.iter().zip(cells) {
+            table.add_row([Cell::new(name), value_cell(frame, cell)]);
+        }
+        let name_width = self.name_width + GAP;
+        set_column(&mut table, 0, name_width, GAP);
+        if let Some(width) = width {
+            set_column(&mut table, 1, width.saturating_sub(name_width).max(VALUE), 0);
+        } else if let Some(column) = table.column_mut(1) {
+            column.set_padding((0, 0));
+        }
+        grid::write(&table, out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use query::output::Output;
+    use query::value::{Type, Unit};
+
+    use super::super::fixture::{answer, extremes, nasty_texts, random_answer, rendered};
+    use super::super::{Format, Options, render};
+    use super::*;
+
+    fn at_width(output: &Output, width: u16) -> String {
+        let options = Options { width: Some(width), ..Options::default() };
+        String::from_utf8(render(Format::Vertical, output, options, Vec::new()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn names_are_aligned() {
+        let output = answer(vec![
+            ("name", Type::Text, Unit::None, vec![Value::text("kmalloc-64"), Value::Null]),
+            ("object_size", Type::UInt, Unit::Bytes, vec![Value::UInt(64), Value::UInt(4096)]),
+        ]);
+        let expected = "\
+── row 1 ───────────────────────────────
+name         kmalloc-64
+object_size  64 B
+── row 2 ───────────────────────────────
+name         NULL
+object_size  4.0 KiB
+";
+        assert_eq!(String::from_utf8(rendered(Format::Vertical, &output)).unwrap(), expected);
+        assert_eq!(at_width(&output, 80), expected);
+    }
+
+    #[test]
+    fn long_texts_go_on_below() {
+        let text = Value::text("one two three four five six seven");
+        let output = answer(vec![("x", Type::Text, Unit::None, vec![text])]);
+        let expected = "── row 1 ──────────────\nx  one two three four\n   five six seven\n";
+        assert_eq!(at_width(&output, 23), expected);
+    }
+
+    #[test]
+    fn nothing_is_cut_in_a_file() {
+        let output = answer(vec![("name", Type::Text, Unit::None, nasty_texts())]);
+        let text = String::from_utf8(rendered(Format::Vertical, &output)).unwrap();
+        assert_eq!(text.lines().count(), 2 * nasty_texts().len());
+        assert!(text.contains(&"kmalloc-".repeat(25)));
+        let output = answer(vec![("n", Type::Int, Unit::Count, extremes())]);
+        let text = String::from_utf8(rendered(Format::Vertical, &output)).unwrap();
+        assert!(text.contains("n  18446744073709551615\n"), "{text}");
+        assert!(text.contains("n  -9223372036854775808\n"), "{text}");
+    }
+
+    proptest! {
+        #[test]
+        fn lines_fit_the_terminal(output in random_answer(), width in 34_u16..120) {
+            for line in at_width(&output, width).lines() {
+                prop_assert!(grid::width(line) <= width.into(), "{}", line);
+            }
+        }
+    }
+}
