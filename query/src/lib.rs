@@ -2,8 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod diagnostic;
-pub mod output;
-pub mod schema;
 pub mod suggest;
 pub mod syntax;
 

@@ -21,7 +21,7 @@ use crate::offer::Offer;
 use crate::resolved::{Expr, ExprKind, Item, Key, Missing, Query};
 use crate::suggest;
 use crate::syntax::ast::{self, Ident};
-use crate::syntax::parse_expression;
+use crate::syntax::parse_text;
 use crate::value::Type;
 
 /// Slab flags that some kernel of the supported releases has: naming one that the running kernel lacks is no
@@ -252,7 +252,7 @@ impl Resolver<'_> {
         }
         if let Source::Derived(definition) = column.source {
             assert!(depth < MAX_DEPTH, "the definition of `{}` goes in a circle", column.name);
-            let definition = parse_expression(definition)
+            let definition = parse_definition(definition)
                 .unwrap_or_else(|e| panic!("the definition of `{}`: {}", column.name, e.message));
             let aliases = std::mem::take(&mut self.aliases);
             let expr = self.expr_at(&definition, Some(span), depth + 1);
@@ -328,6 +328,18 @@ impl Resolver<'_> {
             }
         }
         Ok((mask, undefined))
+    }
+}
+
+/// Parses the definition of a derived column.
+fn parse_definition(text: &str) -> Result<ast::Expr, Diagnostic> {
+    let statements = parse_text(&format!("select {text}"))?;
+    let items = statements.into_iter().next().map(|(statement, _)| match statement {
+        ast::Statement::Query(query) | ast::Statement::Explain(query) => query.items,
+    });
+    match items.into_iter().flatten().next() {
+        Some(ast::Item::Expr { expr, .. }) => Ok(expr),
+        _ => Err(Diagnostic::new(Span::default(), "a definition is one expression")),
     }
 }
 

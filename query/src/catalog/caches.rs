@@ -61,7 +61,8 @@ pub static CACHES: Table = Table {
             "The red zone before an object.").absent(SLUB_DEBUG),
         Column::new("oo", U32, Hex, Member("oo.x"),
             "The order of a slab in the upper 16 bits, the objects in it in the lower.").hidden(),
-        Column::new("page_order", U32, None, Derived("oo >> 16"),
+        // No order is above 31: said here, it keeps `memory` within what the kernel can compute.
+        Column::new("page_order", U32, None, Derived("oo >> 16 & 31"),
             "A slab has 2 to this power pages."),
         Column::new("pages_per_slab", U32, Count, Derived("1 << page_order"),
             "The pages of a slab."),

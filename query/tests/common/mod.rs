@@ -1,0 +1,235 @@
+//! A made-up kernel: its types, and caches in made-up memory.
+#![allow(dead_code)] // each test uses its part
+
+use ebpf_templates::insn::Size;
+use ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory};
+use ebpf_templates::program::{Kind, Program};
+use ebpf_templates::template::driver::Driver;
+use ebpf_templates::template::rows;
+use query::catalog::Lookup;
+use query::diagnostic::Diagnostic;
+use query::exec::Host;
+use query::layout::{Layout, Row};
+use query::offer::KernelOffer;
+use query::plan::{Plan, Target, Template};
+use query::schema::{Member, MemberKind, Schema};
+use query::syntax::{ast::Statement, parse_text};
+use query::value::Value;
+
+/// The members of the made-up kernel: owner, path, offset, size, signed, kind.
+#[rustfmt::skip]
+const MEMBERS: &[(&str, &str, u32, u32, bool, MemberKind)] = &[
+    ("kmem_cache", "flags",                     8, 4, false, MemberKind::Integer),
+    ("kmem_cache", "min_partial",              16, 8, false, MemberKind::Integer),
+    ("kmem_cache", "size",                     24, 4, false, MemberKind::Integer),
+    ("kmem_cache", "object_size",              28, 4, false, MemberKind::Integer),
+    ("kmem_cache", "offset",                   32, 4, false, MemberKind::Integer),
+    ("kmem_cache", "oo.x",                     40, 4, false, MemberKind::Integer),
+    ("kmem_cache", "allocflags",               44, 4, false, MemberKind::Integer),
+    ("kmem_cache", "refcount",                 48, 4, true,  MemberKind::Integer),
+    ("kmem_cache", "ctor",                     56, 8, false, MemberKind::Pointer),
+    ("kmem_cache", "inuse",                    64, 4, false, MemberKind::Integer),
+    ("kmem_cache", "align",                    68, 4, false, MemberKind::Integer),
+    ("kmem_cache", "red_left_pad",             72, 4, false, MemberKind::Integer),
+    ("kmem_cache", "sheaf_capacity",           84, 4, false, MemberKind::Integer),
+    ("kmem_cache", "remote_node_defrag_ratio", 88, 4, false, MemberKind::Integer),
+    ("kmem_cache", "name",                     96, 8, false, MemberKind::Pointer),
+    ("kmem_cache", "kobj.name",               104, 8, false, MemberKind::Pointer),
+    ("kmem_cache", "useroffset",              112, 4, false, MemberKind::Integer),
+    ("kmem_cache", "usersize",                116, 4, false, MemberKind::Integer),
+    ("kmem_cache", "node[0]",                 120, 8, false, MemberKind::Pointer),
+    ("kmem_cache", "node[1]",                 128, 8, false, MemberKind::Pointer),
+    ("kmem_cache_node", "nr_partial",           8, 8, false, MemberKind::Integer),
+    ("kmem_cache_node", "nr_slabs.counter",    16, 8, true,  MemberKind::Integer),
+    ("kmem_cache_node", "total_objects.counter", 24, 8, true, MemberKind::Integer),
+    ("bpf_iter__kmem_cache", "meta",            0, 8, false, MemberKind::Pointer),
+    ("bpf_iter__kmem_cache", "s",               8, 8, false, MemberKind::Pointer),
+    ("bpf_iter_meta", "seq",                    0, 8, false, MemberKind::Pointer),
+];
+
+const FUNCTIONS: &[(&str, u32)] = &[
+    ("bpf_iter_kmem_cache", 1000),
+    ("bpf_iter_kmem_cache_new", 1001),
+    ("bpf_iter_kmem_cache_next", 1002),
+    ("bpf_iter_kmem_cache_destroy", 1003),
+    ("bpf_rdonly_cast", 1004),
+];
+
+const HELPERS: &[(&str, u32)] =
+    &[("probe_read_kernel", 113), ("probe_read_kernel_str", 115), ("seq_write", 127)];
+
+/// A made-up kernel: 2 NUMA nodes, no CPU partial lists.
+pub struct Fixture {
+    flags: Vec<(String, u32)>,
+    gfp: Vec<(String, u32)>,
+}
+
+impl Fixture {
+    pub fn new() -> Self {
+        let bits = |names: &[(&str, u32)]| {
+            names.iter().map(|(name, bit)| ((*name).to_owned(), *bit)).collect::<Vec<_>>()
+        };
+        Self {
+            flags: bits(&[
+                ("CONSISTENCY_CHECKS", 0),
+                ("RED_ZONE", 1),
+                ("POISON", 2),
+                ("KMALLOC", 3),
+                ("HWCACHE_ALIGN", 4),
+                ("CACHE_DMA", 5),
+                ("STORE_USER", 7),
+                ("PANIC", 8),
+                ("TYPESAFE_BY_RCU", 9),
+                ("TRACE", 10),
+                ("NOLEAKTRACE", 11),
+                ("NO_MERGE", 12),
+                ("ACCOUNT", 13),
+                ("RECLAIM_ACCOUNT", 15),
+            ]),
+            gfp: bits(&[("COMP", 18), ("RECLAIMABLE", 4)]),
+        }
+    }
+}
+
+impl Schema for Fixture {
+    fn member(&self, type_name: &str, path: &str) -> Option<Member> {
+        let row = MEMBERS.iter().find(|row| row.0 == type_name && row.1 == path)?;
+        Some(Member { offset: row.2, size: row.3, signed: row.4, bits: None, kind: row.5 })
+    }
+
+    fn struct_id(&self, name: &str) -> Option<u32> {
+        (name == "kmem_cache_node").then_some(77)
+    }
+
+    fn function_id(&self, name: &str) -> Option<u32> {
+        FUNCTIONS.iter().find(|row| row.0 == name).map(|row| row.1)
+    }
+
+    fn helper(&self, name: &str) -> Option<u32> {
+        HELPERS.iter().find(|row| row.0 == name).map(|row| row.1)
+    }
+
+    fn slab_flags(&self) -> &[(String, u32)] {
+        &self.flags
+    }
+
+    fn gfp_flags(&self) -> &[(String, u32)] {
+        &self.gfp
+    }
+
+    fn page_size(&self) -> u64 {
+        4096
+    }
+
+    fn nodes(&self) -> u32 {
+        2
+    }
+
+    fn release(&self) -> &'static str {
+        "6.18.0-fixture"
+    }
+}
+
+/// A host that knows nothing.
+pub struct NoHost;
+
+impl Host for NoHost {
+    fn look_up(&self, _: Lookup, _: &[Vec<Value>]) -> Result<Vec<Value>, String> {
+        Err("the made-up kernel has no user space".to_owned())
+    }
+}
+
+/// A made-up cache: integers by the path of their member, and one node or two.
+#[derive(Clone, Debug, Default)]
+pub struct Cache {
+    pub name: Option<Vec<u8>>,
+    pub members: Vec<(&'static str, u64)>,
+    pub nodes: Vec<Option<[(&'static str, u64); 3]>>,
+}
+
+/// Puts caches into made-up memory.
+pub fn memory(caches: &[Cache]) -> Kernel {
+    let fixture = Fixture::new();
+    let size = |member: Member| Size::of(member.size).unwrap();
+    let mut memory = Memory::new();
+    let mut elements = Vec::new();
+    for cache in caches {
+        let at = memory.allocate(136);
+        let write = |memory: &mut Memory, owner, base: u64, path, value| {
+            let member = fixture.member(owner, path).unwrap();
+            memory.write_int(base + u64::from(member.offset), size(member), value);
+        };
+        for (path, value) in &cache.members {
+            write(&mut memory, "kmem_cache", at, path, *value);
+        }
+        if let Some(name) = &cache.name {
+            let name = memory.allocate_text(name);
+            write(&mut memory, "kmem_cache", at, "name", name);
+        }
+        for (index, node) in cache.nodes.iter().enumerate() {
+            let Some(node) = node else { continue };
+            let node_at = memory.allocate(32);
+            for (path, value) in node {
+                write(&mut memory, "kmem_cache_node", node_at, path, *value);
+            }
+            write(&mut memory, "kmem_cache", at, ["node[0]", "node[1]"][index], node_at);
+        }
+        elements.push(at);
+    }
+    let mut kernel = Kernel::new(memory, elements)
+        .helper(113, Behaviour::ProbeReadKernel)
+        .helper(115, Behaviour::ProbeReadKernelStr)
+        .kfunc(1004, Behaviour::RdonlyCast);
+    for driver in [
+        Driver::OpenCoded { new: 1001, next: 1002, destroy: 1003 },
+        Driver::Iter { attach_btf_id: 1000, ctx_meta: 0, ctx_cache: 8, meta_seq: 0, seq_write: 127 },
+    ] {
+        kernel = kernel.driver(&driver);
+    }
+    kernel
+}
+
+/// Plans a query over the made-up kernel.
+pub fn plan(text: &str, target: Target) -> Result<Plan, Diagnostic> {
+    let fixture = Fixture::new();
+    let statements = parse_text(text)?;
+    let (Statement::Query(query) | Statement::Explain(query)) = &statements[0].0;
+    let resolved = query::resolve::resolve(query, &KernelOffer(&fixture))?;
+    Ok(query::plan::plan(query::typing::check(resolved)?, target, text))
+}
+
+/// A plan's target in the kernel.
+pub fn kernel(template: Template, pushdown: bool) -> Target {
+    Target::Kernel { template, pushdown }
+}
+
+/// Generates a plan's program for the made-up kernel.
+pub fn generate(plan: &Plan) -> (Layout, Program) {
+    let layout = Layout::new(plan);
+    let program = query::codegen::generate(plan, &layout, &Fixture::new(), 1).unwrap();
+    (layout, program)
+}
+
+/// Runs a plan's program on made-up caches, the memory of its rows dirty from an earlier run.
+pub fn run(plan: &Plan, caches: &[Cache]) -> Vec<Row> {
+    let (layout, program) = generate(plan);
+    let mut interpreter = Interpreter::new(memory(caches), program.map_bytes);
+    let header = usize::try_from(rows::HEADER).unwrap();
+    interpreter.map_mut()[header..].fill(0xaa);
+    let bytes = match program.kind {
+        Kind::Syscall => {
+            interpreter.run_syscall(&program).unwrap_or_else(|trap| panic!("{trap}\n{}", program.listing()));
+            let map = interpreter.map();
+            let cursor = u64::from_le_bytes(map[..8].try_into().unwrap());
+            map[header..header + usize::try_from(cursor).unwrap()].to_vec()
+        }
+        Kind::Iter { .. } => {
+            interpreter.run_iter(&program).unwrap_or_else(|trap| panic!("{trap}\n{}", program.listing()));
+            let mut output = interpreter.take_output();
+            // The trailer.
+            output.truncate(output.len() - usize::from(rows::ROW_HEADER));
+            output
+        }
+    };
+    layout.decode(&bytes).unwrap()
+}

@@ -1,0 +1,152 @@
+//! A condition gives the same answer wherever it runs: random conditions over random caches, run in the kernel by
+//! both templates (on the interpreter) and in user space.
+
+mod common;
+
+use common::{Cache, NoHost, kernel, plan, run};
+use proptest::prelude::*;
+use query::eval::Warnings;
+use query::exec;
+use query::offer::KernelOffer;
+use query::plan::Template;
+use query::value::Value;
+
+/// Numbers at the edges of what registers hold, and ordinary ones.
+fn number() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        Just(0), Just(1), Just(63), Just(64), Just(u64::from(u32::MAX)), Just(1 << 32),
+        Just(i64::MAX.cast_unsigned()), Just(1 << 63), Just(u64::MAX), Just(u64::MAX - 1),
+        0..100_u64, any::<u64>(),
+    ]
+}
+
+fn name() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        Just(b"kmalloc-8".to_vec()), Just(b"kmalloc-80".to_vec()), Just(b"kmalloc-".to_vec()),
+        Just(b"dentry".to_vec()), Just(Vec::new()), Just(b"TCP".to_vec()), Just(vec![0xff, 0xfe]),
+        Just(vec![b'x'; 300]), "[ab]{0,20}".prop_map(String::into_bytes),
+    ]
+}
+
+fn cache() -> impl Strategy<Value = Cache> {
+    let members = prop::collection::vec(number(), 14);
+    let node = || prop::option::of((number(), number(), number()));
+    (prop::option::of(name()), members, node(), node()).prop_map(|(name, values, first, second)| {
+        let paths = [
+            "flags", "min_partial", "size", "object_size", "offset", "oo.x", "allocflags", "refcount", "ctor",
+            "inuse", "align", "red_left_pad", "usersize", "useroffset",
+        ];
+        let node = |node: Option<(u64, u64, u64)>| {
+            node.map(|(a, b, c)| [("nr_partial", a), ("nr_slabs.counter", b), ("total_objects.counter", c)])
+        };
+        Cache { name, members: paths.into_iter().zip(values).collect(), nodes: vec![node(first), node(second)] }
+    })
+}
+
+/// The text of a number.
+fn scalar() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        number().prop_map(|value| value.to_string()),
+        (0..70_u64).prop_map(|value| value.to_string()),
+        Just("-1".to_owned()), Just("(-9223372036854775807 - 1)".to_owned()), Just("4k".to_owned()),
+        prop::sample::select(vec![
+            "size", "object_size", "objects", "slabs", "partial", "min_partial", "refcount", "addr", "memory",
+            "slab_size", "objects_per_slab", "padding", "tail", "usersize", "ctor_addr",
+        ]).prop_map(str::to_owned),
+    ];
+    leaf.prop_recursive(4, 24, 2, |inner| {
+        let op = prop::sample::select(vec!["+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>"]);
+        prop_oneof![
+            6 => (inner.clone(), op, inner.clone()).prop_map(|(l, op, r)| format!("({l} {op} {r})")),
+            1 => inner.clone().prop_map(|x| format!("(- {x})")),
+            1 => inner.prop_map(|x| format!("(~ {x})")),
+        ]
+    })
+}
+
+/// The text of a condition.
+fn condition() -> impl Strategy<Value = String> {
+    let op = || prop::sample::select(vec!["=", "!=", "<", "<=", ">", ">="]);
+    let text = || prop::sample::select(vec!["kmalloc-8", "kmalloc-", "", "dentry", "TCP", "a", "abab"]);
+    let leaf = prop_oneof![
+        4 => (scalar(), op(), scalar()).prop_map(|(l, op, r)| format!("{l} {op} {r}")),
+        1 => (scalar(), scalar(), scalar()).prop_map(|(x, l, h)| format!("{x} between {l} and {h}")),
+        1 => (scalar(), prop::collection::vec(number(), 1..4), any::<bool>()).prop_map(|(x, list, null)| {
+            let mut list: Vec<String> = list.iter().map(u64::to_string).collect();
+            if null { list.push("null".to_owned()); }
+            format!("{x} in ({})", list.join(", "))
+        }),
+        1 => (text(), prop::sample::select(vec!["=", "!="])).prop_map(|(t, op)| format!("name {op} '{t}'")),
+        1 => text().prop_map(|t| format!("name like '{t}%'")),
+        1 => (text(), text()).prop_map(|(a, b)| format!("name in ('{a}', '{b}')")),
+        1 => prop::sample::select(vec!["KMALLOC", "ACCOUNT", "SKIP_KFENCE", "any (POISON, TRACE)",
+            "all (PANIC, ACCOUNT)"]).prop_map(|f| format!("flags has {f}")),
+        1 => Just("null".to_owned()),
+        1 => Just("name is null".to_owned()),
+        1 => Just("objects > 1.5".to_owned()),
+    ];
+    leaf.prop_recursive(3, 12, 2, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} and {b})")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} or {b})")),
+            inner.prop_map(|a| format!("not ({a})")),
+        ]
+    })
+}
+
+fn addresses(text: &str, template: Template, pushdown: bool, caches: &[Cache]) -> (usize, Vec<u64>) {
+    let plan = plan(text, kernel(template, pushdown)).unwrap_or_else(|e| panic!("{}", e.render(text)));
+    let rows = run(&plan, caches);
+    let fixture = common::Fixture::new();
+    let output = exec::run(&plan, rows, &NoHost, &KernelOffer(&fixture), Warnings::default());
+    let addresses = output.rows.iter().map(|row| match row[0] {
+        Value::UInt(addr) => addr,
+        ref other => panic!("an address is {other:?}"),
+    });
+    (plan.pushed.len(), addresses.collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn kernel_and_user_space_agree(
+        condition in condition(),
+        caches in prop::collection::vec(cache(), 1..8),
+    ) {
+        let text = format!("select addr where {condition}");
+        let (none, expected) = addresses(&text, Template::OpenCoded, false, &caches);
+        prop_assert_eq!(none, 0);
+        for template in [Template::OpenCoded, Template::Iter] {
+            let (_, got) = addresses(&text, template, true, &caches);
+            prop_assert_eq!(&got, &expected, "{} by {}", &text, template.name());
+        }
+    }
+}
+
+/// Each of these must run in the kernel, or the test above compares user space with itself.
+#[test]
+fn common_conditions_are_pushed() {
+    for condition in [
+        "objects > 1000",
+        "memory > 1MiB",
+        "objects * size >= 4k and not flags has ACCOUNT",
+        "name = 'dentry' or name like 'kmalloc%'",
+        "objects_per_slab in (1, 2, 4)",
+        "tail > slab_size / 8",
+        "size - object_size between 1 and 64",
+        "-refcount < 0",
+        "~flags & 0xff != 0",
+        "1 << page_order > 2",
+        "padding * 100 / size > 10",
+        "starts_with(name, 'kmalloc')",
+        "rcu",
+        "not unreclaimable",
+    ] {
+        let text = format!("select name where {condition}");
+        let plan = plan(&text, kernel(Template::OpenCoded, true)).unwrap_or_else(|e| panic!("{}", e.render(&text)));
+        let reasons: Vec<&str> = plan.filter.iter().map(|residual| residual.reason).collect();
+        assert!(plan.filter.is_empty(), "{condition}: {reasons:?}");
+        assert!(!plan.pushed.is_empty(), "{condition}");
+    }
+}
