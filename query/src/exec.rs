@@ -9,7 +9,7 @@ use crate::eval::{self, Warnings};
 use crate::layout::Row;
 use crate::offer::Offer;
 use crate::output::{Output, OutputColumn};
-use crate::plan::{Plan, Residual, lookup_arguments};
+use crate::plan::{Plan, Residual, Target, lookup_arguments};
 use crate::typed::Key;
 use crate::value::{Type, Value};
 
@@ -35,7 +35,8 @@ pub fn run(
     let (early, late): (Vec<&Residual>, Vec<&Residual>) =
         plan.filter.iter().partition(|residual| !residual.on_lookup);
     filter(&mut rows, &early, &mut warnings);
-    for lookup in &plan.lookups {
+    // Rows that are there already hold what was looked up when they were taken.
+    for lookup in plan.lookups.iter().filter(|_| plan.target != Target::Rows) {
         look_up(plan, *lookup, &mut rows, host, &mut notes);
     }
     filter(&mut rows, &late, &mut warnings);
@@ -99,10 +100,6 @@ fn look_up(
 ) {
     let column = plan.inputs[lookup];
     let Source::Host(kind, _) = column.source else { return };
-    // A recording has the values already.
-    if rows.iter().any(|row| row[lookup] != Value::Null) {
-        return;
-    }
     let arguments = lookup_arguments(lookup, &plan.inputs);
     let arguments: Vec<Vec<Value>> = rows
         .iter()

@@ -18,10 +18,8 @@ pub trait Offer {
     fn gfp_flags(&self) -> &[(String, u32)];
 }
 
-/// The offer of a kernel with the iterator.
-pub struct KernelOffer<'a>(pub &'a dyn Schema);
-
-impl Offer for KernelOffer<'_> {
+/// A kernel with the iterator.
+impl<S: Schema> Offer for S {
     fn missing(&self, table: &Table, column: &Column) -> Option<String> {
         let (owner, path, kind) = match column.source {
             Source::Address | Source::Derived(_) => return None,
@@ -34,29 +32,29 @@ impl Offer for KernelOffer<'_> {
             Source::Text(path) => ("kmem_cache", path, MemberKind::Pointer),
             Source::NodeSum(path) => ("kmem_cache_node", path, MemberKind::Integer),
         };
-        let Some(member) = self.0.member(owner, path) else {
-            let release = self.0.release();
+        let Some(member) = self.member(owner, path) else {
+            let release = self.release();
             return Some(match column.absent {
                 "" => format!("{release} has no {owner}.{path}"),
                 reason => format!("{release} has no {owner}.{path}: {reason}"),
             });
         };
         if !fits(&member, kind, column) {
-            return Some(format!("{owner}.{path} is of another type in {}", self.0.release()));
+            return Some(format!("{owner}.{path} is of another type in {}", self.release()));
         }
         None
     }
 
     fn page_size(&self) -> u64 {
-        self.0.page_size()
+        Schema::page_size(self)
     }
 
     fn slab_flags(&self) -> &[(String, u32)] {
-        self.0.slab_flags()
+        Schema::slab_flags(self)
     }
 
     fn gfp_flags(&self) -> &[(String, u32)] {
-        self.0.gfp_flags()
+        Schema::gfp_flags(self)
     }
 }
 

@@ -7,7 +7,6 @@ use common::{Cache, NoHost, kernel, plan, run};
 use proptest::prelude::*;
 use query::eval::Warnings;
 use query::exec;
-use query::offer::KernelOffer;
 use query::plan::Template;
 use query::value::Value;
 
@@ -98,7 +97,7 @@ fn addresses(text: &str, template: Template, pushdown: bool, caches: &[Cache]) -
     let plan = plan(text, kernel(template, pushdown)).unwrap_or_else(|e| panic!("{}", e.render(text)));
     let rows = run(&plan, caches);
     let fixture = common::Fixture::new();
-    let output = exec::run(&plan, rows, &NoHost, &KernelOffer(&fixture), Warnings::default());
+    let output = exec::run(&plan, rows, &NoHost, &fixture, Warnings::default());
     let addresses = output.rows.iter().map(|row| match row[0] {
         Value::UInt(addr) => addr,
         ref other => panic!("an address is {other:?}"),

@@ -54,7 +54,7 @@ pub enum Target {
 }
 
 /// A plan.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// What is read.
     pub table: &'static Table,
@@ -85,7 +85,7 @@ pub struct Plan {
 }
 
 /// A condition that runs in the kernel.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Pushed {
     /// What runs.
     pub pred: Pred,
@@ -94,7 +94,7 @@ pub struct Pushed {
 }
 
 /// A condition that runs in user space.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Residual {
     /// What runs.
     pub expr: Expr,

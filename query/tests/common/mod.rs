@@ -10,7 +10,6 @@ use query::catalog::Lookup;
 use query::diagnostic::Diagnostic;
 use query::exec::Host;
 use query::layout::{Layout, Row};
-use query::offer::KernelOffer;
 use query::plan::{Plan, Target, Template};
 use query::schema::{Member, MemberKind, Schema};
 use query::syntax::{ast::Statement, parse_text};
@@ -194,7 +193,7 @@ pub fn plan(text: &str, target: Target) -> Result<Plan, Diagnostic> {
     let fixture = Fixture::new();
     let statements = parse_text(text)?;
     let (Statement::Query(query) | Statement::Explain(query)) = &statements[0].0;
-    let resolved = query::resolve::resolve(query, &KernelOffer(&fixture))?;
+    let resolved = query::resolve::resolve(query, &fixture)?;
     Ok(query::plan::plan(query::typing::check(resolved)?, target, text))
 }
 

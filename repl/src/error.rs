@@ -1,0 +1,125 @@
+//! The three kinds of failure, which are never mixed, and how they are told.
+//!
+//! | kind | whose | exit code |
+//! |---|---|---|
+//! | query | the user's text | 1 |
+//! | environment | the machine's | 2 |
+//! | bug | slabql's own | 3 |
+
+use std::io;
+use std::path::Path;
+
+use query::diagnostic::Diagnostic;
+
+use crate::kernel::load::LoadError;
+use crate::kernel::read::ReadError;
+use crate::kernel::rights::Environment;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum Failure {
+    /// The query is wrong.
+    Query {
+        /// What is wrong.
+        diagnostic: Diagnostic,
+        /// The text that it speaks of.
+        text: String,
+        /// The file that the text came from.
+        file: Option<String>,
+    },
+    /// The machine cannot answer.
+    Environment(Environment),
+    /// slabql is wrong.
+    Bug {
+        /// What happened.
+        message: String,
+        /// What a report should hold.
+        details: String,
+    },
+    /// The answer could not be written.
+    Write(io::Error),
+}
+
+impl Failure {
+    /// The process's exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Query { .. } => 1,
+            Self::Environment(_) | Self::Write(_) => 2,
+            Self::Bug { .. } => 3,
+        }
+    }
+
+    /// Whether it is only that nobody reads the answer any more.
+    #[must_use]
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// A failure of the machine with a sentence and, if there is one, a remedy.
+    #[must_use]
+    pub fn environment(message: impl Into<String>, help: Option<&str>) -> Self {
+        Self::Environment(Environment { message: message.into(), help: help.map(str::to_owned) })
+    }
+
+    /// A file that cannot be read or written.
+    #[must_use]
+    pub fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
+        Self::environment(format!("cannot {doing} {}: {}", path.display(), plain(error)), None)
+    }
+
+    /// What standard error shows; ends in a newline.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::Query { diagnostic, text, file } => {
+                let from = file.as_ref().map_or_else(String::new, |file| format!("in {file}:\n"));
+                format!("{from}{}", diagnostic.render(text))
+            }
+            Self::Environment(Environment { message, help }) => {
+                let help = help.as_ref().map_or_else(String::new, |help| format!("  = help: {help}\n"));
+                format!("error: {message}\n{help}")
+            }
+            Self::Bug { message, details } => format!(
+                "bug: {message}\n  = please report this with the query, the kernel's release and what follows\n{details}\n"
+            ),
+            Self::Write(error) => format!("error: cannot write the answer: {}\n", plain(error)),
+        }
+    }
+}
+
+/// An I/O error without Rust's number.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+impl From<Environment> for Failure {
+    fn from(environment: Environment) -> Self {
+        Self::Environment(environment)
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Environment(environment) => Self::Environment(environment),
+            LoadError::Rejected(rejected) => Self::Bug {
+                message: format!("the kernel rejected the program that slabql generated: {}", plain(&rejected.error)),
+                details: format!("{}\n{}", rejected.listing, rejected.log),
+            },
+        }
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Failed(what, error) => Self::environment(format!("{what}: {}", plain(&error)), None),
+            ReadError::Malformed(what) => {
+                Self::Bug { message: format!("the kernel's rows cannot be read: {what}"), details: String::new() }
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The running kernel as a source: a program is generated, loaded, run and dropped for each scan.
+//!
+//! # Consistency
+//!
+//! The open-coded template holds its place in the kernel's list, so its rows are those of one walk. The `iter`
+//! template's file finds its place by counting at each `read(2)`; when one read is not enough, a cache created or
+//! destroyed in between makes it show a row twice or pass one over. Then the list of addresses, which is short
+//! enough for one read, is taken before and after another scan, and the scan counts if both are equal. If the list
+//! never rests, rows are told apart by address and the answer says that some may be missing.
+
+use std::collections::HashSet;
+
+use ebpf_templates::program::Program;
+use ebpf_templates::template::rows;
+use query::catalog::Lookup;
+use query::codegen;
+use query::eval::Warnings;
+use query::exec::Host;
+use query::layout::{Layout, Row};
+use query::offer::Offer;
+use query::plan::{Plan, Target, Template, explain};
+use query::schema::Schema;
+use query::value::Value;
+
+use super::{Choice, Scanned, Source};
+use crate::error::Failure;
+use crate::kernel::load::Loaded;
+use crate::kernel::read::Output;
+use crate::kernel::schema::KernelSchema;
+use crate::kernel::sysfs;
+
+/// The most that the space for rows is multiplied by: 16 times the rows that it is made for at first, twice over.
+const MAX_FACTOR: u32 = 256;
+
+/// How often a scan is taken again because the list of caches changed.
+const MAX_SCANS: usize = 4;
+
+/// The running kernel.
+pub struct Live {
+    schema: KernelSchema,
+    templates: Vec<Template>,
+}
+
+impl Live {
+    /// Opens the running kernel. Rights are not tried here: loading a program will tell.
+    pub fn open() -> Result<Self, Failure> {
+        let schema = KernelSchema::open()?;
+        let templates = codegen::templates(&schema);
+        Ok(Self { schema, templates })
+    }
+
+    fn generate(&self, plan: &Plan, factor: u32) -> Result<(Layout, Program), Failure> {
+        let layout = Layout::new(plan);
+        let program = codegen::generate(plan, &layout, &self.schema, factor).map_err(|error| {
+            Failure::environment(error.message, error.help.as_deref())
+        })?;
+        Ok((layout, program))
+    }
+
+    /// Loads and runs a plan's program, with more space as long as it is too little.
+    fn run(&self, plan: &Plan) -> Result<(Layout, Output, Loaded), Failure> {
+        let mut factor = 1;
+        loop {
+            let (layout, program) = self.generate(plan, factor)?;
+            let loaded = Loaded::load(&program)?;
+            let output = loaded.run()?;
+            if !output.is_full() || factor >= MAX_FACTOR {
+                return Ok((layout, output, loaded));
+            }
+            factor *= 4;
+        }
+    }
+
+    /// The addresses of all caches, in the order of the list. They take 16 bytes a cache, so one read has room
+    /// for 2000.
+    fn addresses(&self, plan: &Plan) -> Result<Vec<u64>, Failure> {
+        let bare = Plan { pushed: Vec::new(), sent: Vec::new(), ..plan.clone() };
+        let (layout, output, _) = self.run(&bare)?;
+        Ok(decode(&layout, &output)?.iter().map(|row| row.addr).collect())
+    }
+
+    /// Takes a scan that needed several reads again until the list rested meanwhile.
+    fn settle(&self, plan: &Plan, loaded: &Loaded, mut output: Output) -> Result<(Output, bool), Failure> {
+        for _ in 0..MAX_SCANS {
+            let before = self.addresses(plan)?;
+            output = loaded.run()?;
+            if output.reads <= 1 || before == self.addresses(plan)? {
+                return Ok((output, true));
+            }
+        }
+        Ok((output, false))
+    }
+}
+
+fn decode(layout: &Layout, output: &Output) -> Result<Vec<Row>, Failure> {
+    layout.decode(&output.bytes).map_err(|not_rows| Failure::Bug {
+        message: format!("the kernel's rows cannot be read at byte {}", not_rows.at),
+        details: format!("{layout:?}"),
+    })
+}
+
+impl Source for Live {
+    fn offer(&self) -> &dyn Offer {
+        &self.schema
+    }
+
+    fn target(&self, choice: Choice) -> Result<Target, Failure> {
+        let template = match choice.template {
+            Some(wanted) if self.templates.contains(&wanted) => wanted,
+            Some(wanted) => {
+                let message = format!("the kernel lacks what the template `{}` needs", wanted.name());
+                return Err(Failure::environment(message, None));
+            }
+            None => *self.templates.first().ok_or_else(|| {
+                Failure::environment("the kernel lacks what the templates need", None)
+            })?,
+        };
+        Ok(Target::Kernel { template, pushdown: !choice.no_pushdown })
+    }
+
+    fn scan(&self, plan: &Plan) -> Result<Scanned, Failure> {
+        let (layout, mut output, loaded) = self.run(plan)?;
+        let mut notes = Vec::new();
+        if output.reads > 1 {
+            let settled;
+            (output, settled) = self.settle(plan, &loaded, output)?;
+            if !settled {
+                notes.push("the list of caches changed during the scan: rows may be missing".to_owned());
+            }
+        }
+        let mut rows = decode(&layout, &output)?;
+        let mut seen = HashSet::new();
+        rows.retain(|row| seen.insert(row.addr));
+        if output.is_full() {
+            notes.push(format!("the answer was cut after {} rows: there is no space for more", rows.len()));
+        }
+        let range = u64::from(output.flags & u64::from(rows::RANGE.unsigned_abs()) != 0);
+        Ok(Scanned { rows, warnings: Warnings { range }, notes })
+    }
+
+    fn explain(&self, plan: &Plan) -> Result<String, Failure> {
+        let (layout, program) = self.generate(plan, 1)?;
+        Ok(format!("\n{}\n{}", explain::row(plan, &layout), program.listing()))
+    }
+
+    fn release(&self) -> &str {
+        self.schema.release()
+    }
+
+    fn label(&self) -> Option<String> {
+        None
+    }
+}
+
+impl Host for Live {
+    fn look_up(&self, lookup: Lookup, arguments: &[Vec<Value>]) -> Result<Vec<Value>, String> {
+        match lookup {
+            Lookup::Aliases => {
+                let aliases = sysfs::aliases()?;
+                let names = |arguments: &Vec<Value>| {
+                    let [Value::Text(folder), name] = arguments.as_slice() else { return Value::Null };
+                    let own = |alias: &&String| matches!(name, Value::Text(name) if **name == *alias.as_bytes());
+                    let links = aliases.of(&String::from_utf8_lossy(folder)).iter();
+                    Value::List(links.filter(|alias| !own(alias)).map(|alias| alias.as_bytes().into()).collect())
+                };
+                Ok(arguments.iter().map(names).collect())
+            }
+            Lookup::Symbol => {
+                let addresses: Vec<u64> = arguments.iter().map(|arguments| address(arguments)).collect();
+                let symbols = sysfs::symbols(&addresses)?;
+                let symbol = |address: &u64| symbols.get(address).map_or(Value::Null, Value::text);
+                Ok(addresses.iter().map(symbol).collect())
+            }
+        }
+    }
+}
+
+fn address(arguments: &[Value]) -> u64 {
+    match arguments {
+        [Value::UInt(address)] => *address,
+        _ => 0,
+    }
+}

@@ -1,0 +1,355 @@
+//! Recordings: what a scan read, in a text file that any machine can query.
+//!
+//! # Format, version 1
+//!
+//! UTF-8 text, a JSON value a line. The first line is an object:
+//!
+//! | key | holds |
+//! |---|---|
+//! | `format`, `version` | `"slabql recording"`, `1` |
+//! | `kernel`, `time` | the kernel's release; when it was taken, RFC 3339 in UTC |
+//! | `page_size` | bytes |
+//! | `slab_flags`, `gfp_flags` | an object from a flag's name to its bit number |
+//! | `table`, `columns` | the table, and the names of its stored columns in the order of the rows |
+//! | `missing` | an object from the name of a stored column that the kernel could not give to the reason |
+//! | `rows` | how many lines follow |
+//!
+//! Every other line is a row: an array of a value for each column. Integers are JSON numbers, to the last digit of
+//! 64 bits; NULL is `null`; lists are arrays of texts. A text that is valid UTF-8 without `\x` stands as it is; of
+//! any other, backslashes are doubled and each byte that is no UTF-8 is `\xNN`.
+//!
+//! Derived columns are not stored: they are computed from the stored ones by the program that reads the file.
+//! A reader passes over keys and columns that it does not know, and refuses a greater version.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::time::SystemTime;
+
+use query::catalog::{self, Column, Lookup, Source as From, Table};
+use query::exec::Host;
+use query::layout::Row;
+use query::offer::Offer;
+use query::plan::{Plan, Target};
+use query::value::{Type, Value};
+use serde_json::{Map, Value as Json, json};
+
+use super::{Choice, Scanned, Source};
+use crate::error::Failure;
+use crate::render::{text_from_json, text_to_json};
+
+/// The most bytes of a recording that are read.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// The recording that the program carries, of a real kernel.
+const DEMO: &str = include_str!("demo.slab");
+
+/// A recording in memory.
+pub struct Recording {
+    kernel: String,
+    time: String,
+    page_size: u64,
+    slab_flags: Vec<(String, u32)>,
+    gfp_flags: Vec<(String, u32)>,
+    columns: Vec<String>,
+    missing: BTreeMap<String, String>,
+    rows: Vec<Vec<Value>>,
+    /// What a label calls it.
+    title: String,
+}
+
+/// The columns that a recording stores.
+pub fn stored(table: &'static Table) -> impl Iterator<Item = &'static Column> {
+    table.columns.iter().filter(|column| !matches!(column.source, From::Derived(_)))
+}
+
+impl Recording {
+    /// The recording that the program carries.
+    pub fn demo() -> Result<Self, Failure> {
+        let mut demo = Self::parse(DEMO).map_err(|reason| Failure::Bug {
+            message: format!("the demo cannot be read: {reason}"),
+            details: String::new(),
+        })?;
+        demo.title = "the demo".to_owned();
+        Ok(demo)
+    }
+
+    /// Reads a file.
+    pub fn open(path: &Path) -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| Failure::file("read", path, &error);
+        let length = fs::metadata(path).map_err(failed)?.len();
+        if length > MAX_BYTES {
+            let message = format!("{} is no recording: it has {length} bytes", path.display());
+            return Err(Failure::environment(message, None));
+        }
+        let bytes = fs::read(path).map_err(failed)?;
+        let text = String::from_utf8(bytes).map_err(|_| not_one(path, "it is not UTF-8"))?;
+        let mut recording = Self::parse(&text).map_err(|reason| not_one(path, &reason))?;
+        recording.title = path.display().to_string();
+        Ok(recording)
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut lines = text.lines();
+        let header: Map<String, Json> = lines
+            .next()
+            .and_then(|line| serde_json::from_str(line).ok())
+            .ok_or("its first line is no header")?;
+        let field = |key: &str| header.get(key).ok_or_else(|| format!("its header has no `{key}`"));
+        if field("format")? != "slabql recording" {
+            return Err("its header is of another format".to_owned());
+        }
+        match field("version")?.as_u64() {
+            Some(1) => {}
+            Some(version) => {
+                return Err(format!("it is of version {version}, and this slabql reads version 1"));
+            }
+            None => return Err("its version is no number".to_owned()),
+        }
+        let text = |key: &str| -> Result<String, String> {
+            Ok(field(key)?.as_str().ok_or_else(|| format!("`{key}` is no text"))?.to_owned())
+        };
+        if catalog::table(&text("table")?) != Some(catalog::TABLES[0]) {
+            return Err(format!("this slabql has no table `{}`", text("table")?));
+        }
+        let columns: Vec<String> = field("columns")?
+            .as_array()
+            .and_then(|names| names.iter().map(|name| name.as_str().map(str::to_owned)).collect())
+            .ok_or("`columns` is no list of names")?;
+        let missing = field("missing")?.as_object().ok_or("`missing` is no object")?;
+        let count = field("rows")?.as_u64().ok_or("`rows` is no number")?;
+        let mut rows = Vec::new();
+        for (number, line) in lines.enumerate() {
+            let row = row(line, &columns).ok_or_else(|| format!("line {} is no row", number + 2))?;
+            rows.push(row);
+        }
+        if rows.len() as u64 != count {
+            return Err(format!("it has {} of its {count} rows", rows.len()));
+        }
+        Ok(Self {
+            kernel: text("kernel")?,
+            time: text("time")?,
+            page_size: field("page_size")?.as_u64().filter(|size| size.is_power_of_two()).ok_or("`page_size` is none")?,
+            slab_flags: flags(field("slab_flags")?).ok_or("`slab_flags` are none")?,
+            gfp_flags: flags(field("gfp_flags")?).ok_or("`gfp_flags` are none")?,
+            columns,
+            missing: missing
+                .iter()
+                .filter_map(|(name, reason)| Some((name.clone(), reason.as_str()?.to_owned())))
+                .collect(),
+            rows,
+            title: String::new(),
+        })
+    }
+
+    /// Makes a recording of rows that hold the columns of [`stored`] that `offer` has, in that order.
+    #[must_use]
+    pub fn new(table: &'static Table, offer: &dyn Offer, release: &str, rows: Vec<Vec<Value>>) -> Self {
+        let (mut columns, mut missing) = (Vec::new(), BTreeMap::new());
+        for column in stored(table) {
+            match offer.missing(table, column) {
+                None => columns.push(column.name.to_owned()),
+                Some(reason) => {
+                    missing.insert(column.name.to_owned(), reason);
+                }
+            }
+        }
+        Self {
+            kernel: release.to_owned(),
+            time: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            page_size: offer.page_size(),
+            slab_flags: offer.slab_flags().to_vec(),
+            gfp_flags: offer.gfp_flags().to_vec(),
+            columns,
+            missing,
+            rows,
+            title: "the recording".to_owned(),
+        }
+    }
+
+    /// How many rows it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Writes it to `path`: the whole of it, or nothing.
+    pub fn save(&self, path: &Path) -> Result<(), Failure> {
+        let failed = |error: std::io::Error| Failure::file("write", path, &error);
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.part", std::process::id()));
+        let part = path.with_file_name(name);
+        let written = fs::File::create(&part).and_then(|mut file| {
+            file.write_all(self.text().as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&part, path)
+        });
+        if written.is_err() {
+            // The file may not even exist; what failed first is what counts.
+            let _ = fs::remove_file(&part);
+        }
+        written.map_err(failed)
+    }
+
+    fn text(&self) -> String {
+        let bits = |flags: &[(String, u32)]| -> Map<String, Json> {
+            flags.iter().map(|(name, bit)| (name.clone(), json!(bit))).collect()
+        };
+        let header = json!({
+            "format": "slabql recording",
+            "version": 1,
+            "kernel": self.kernel,
+            "time": self.time,
+            "page_size": self.page_size,
+            "slab_flags": bits(&self.slab_flags),
+            "gfp_flags": bits(&self.gfp_flags),
+            "table": catalog::TABLES[0].name,
+            "columns": self.columns,
+            "missing": self.missing,
+            "rows": self.rows.len(),
+        });
+        let mut text = format!("{header}\n");
+        for row in &self.rows {
+            let row: Vec<Json> = row.iter().map(to_json).collect();
+            text.push_str(&format!("{}\n", Json::Array(row)));
+        }
+        text
+    }
+}
+
+fn not_one(path: &Path, reason: &str) -> Failure {
+    Failure::environment(format!("{} is no recording: {reason}", path.display()), None)
+}
+
+fn flags(object: &Json) -> Option<Vec<(String, u32)>> {
+    let flag = |(name, bit): (&String, &Json)| {
+        Some((name.clone(), u32::try_from(bit.as_u64()?).ok().filter(|bit| *bit < 64)?))
+    };
+    let mut flags: Vec<_> = object.as_object()?.iter().map(flag).collect::<Option<_>>()?;
+    flags.sort_by_key(|flag| flag.1);
+    Some(flags)
+}
+
+fn to_json(value: &Value) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(value) => json!(value),
+        Value::Int(value) => json!(value),
+        Value::UInt(value) => json!(value),
+        Value::Float(value) => json!(value),
+        Value::Text(text) => Json::String(text_to_json(text)),
+        Value::List(list) => list.iter().map(|text| Json::String(text_to_json(text))).collect(),
+    }
+}
+
+/// A line as a row. A value that its column cannot have makes it none.
+fn row(line: &str, columns: &[String]) -> Option<Vec<Value>> {
+    let values: Vec<Json> = serde_json::from_str(line).ok()?;
+    if values.len() != columns.len() {
+        return None;
+    }
+    values
+        .into_iter()
+        .zip(columns)
+        .map(|(value, name)| match catalog::TABLES[0].column(name) {
+            Some(column) => from_json(value, column),
+            None => Some(Value::Null),
+        })
+        .collect()
+}
+
+fn from_json(value: Json, column: &Column) -> Option<Value> {
+    let value = match (value, column.ty) {
+        (Json::Null, _) => Value::Null,
+        (Json::Bool(value), Type::Bool) => Value::Bool(value),
+        (Json::Number(value), Type::Int) => Value::Int(value.as_i64()?),
+        (Json::Number(value), Type::UInt | Type::SlabFlags | Type::GfpFlags) => Value::UInt(value.as_u64()?),
+        (Json::Number(value), Type::Float) => Value::Float(value.as_f64()?),
+        (Json::String(text), Type::Text) => Value::Text(text_from_json(&text)?.into()),
+        (Json::Array(list), Type::List) => Value::List(
+            list.iter().map(|text| Some(text_from_json(text.as_str()?)?.into())).collect::<Option<_>>()?,
+        ),
+        _ => return None,
+    };
+    let (low, high) = column.range();
+    let fits = column.ty == Type::Float || value.integer().is_none_or(|value| (low..=high).contains(&value));
+    fits.then_some(value)
+}
+
+impl Offer for Recording {
+    fn missing(&self, _: &Table, column: &Column) -> Option<String> {
+        if matches!(column.source, From::Derived(_)) || self.columns.iter().any(|name| name == column.name) {
+            return None;
+        }
+        let reason = self.missing.get(column.name);
+        Some(reason.cloned().unwrap_or_else(|| format!("the recording has no column `{}`", column.name)))
+    }
+
+    fn page_size(&self) -> u64 {
+        self.page_size
+    }
+
+    fn slab_flags(&self) -> &[(String, u32)] {
+        &self.slab_flags
+    }
+
+    fn gfp_flags(&self) -> &[(String, u32)] {
+        &self.gfp_flags
+    }
+}
+
+impl Host for Recording {
+    fn look_up(&self, _: Lookup, _: &[Vec<Value>]) -> Result<Vec<Value>, String> {
+        Err("a recording has only what was looked up when it was taken".to_owned())
+    }
+}
+
+impl Source for Recording {
+    fn offer(&self) -> &dyn Offer {
+        self
+    }
+
+    fn target(&self, choice: Choice) -> Result<Target, Failure> {
+        match choice.template {
+            None => Ok(Target::Rows),
+            Some(template) => {
+                let message = format!("a recording has no template `{}`", template.name());
+                Err(Failure::environment(message, Some("templates are for the running kernel")))
+            }
+        }
+    }
+
+    fn scan(&self, plan: &Plan) -> Result<Scanned, Failure> {
+        let at: Vec<Option<usize>> = plan
+            .inputs
+            .iter()
+            .map(|input| self.columns.iter().position(|name| name == input.name))
+            .collect();
+        let value = |row: &Vec<Value>, at: &Option<usize>| at.map_or(Value::Null, |at| row[at].clone());
+        let rows = self
+            .rows
+            .iter()
+            .map(|row| Row { addr: 0, values: at.iter().map(|at| value(row, at)).collect() })
+            .collect();
+        Ok(Scanned { rows, ..Scanned::default() })
+    }
+
+    fn explain(&self, _: &Plan) -> Result<String, Failure> {
+        Ok(String::new())
+    }
+
+    fn release(&self) -> &str {
+        &self.kernel
+    }
+
+    fn label(&self) -> Option<String> {
+        Some(format!("{}: Linux {}, recorded {}; not this machine", self.title, self.kernel, self.time))
+    }
+}
