@@ -1,14 +1,17 @@
 //! Loads and runs both templates on the running kernel and holds what they say against `/proc/slabinfo`.
 //!
 //! Tests that load programs take turns: one of them asks the kernel whether any is left.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use aya_obj::btf::BtfKind;
 use ebpf_templates::assembler::{FrameFull, Label};
 use ebpf_templates::template::driver::{Driver, Holes, Room};
 use ebpf_templates::template::node::{Nodes, Sum};
@@ -183,7 +186,7 @@ fn decode(bytes: &[u8]) -> Vec<Row> {
     decoded
 }
 
-/// `/proc/slabinfo` in its order: name, objsize, order, num_objs, num_slabs.
+/// `/proc/slabinfo` in its order: name, objsize, order, objects, slabs.
 fn slabinfo() -> Vec<(String, [u64; 4])> {
     let text = fs::read_to_string("/proc/slabinfo").unwrap();
     let line = |line: &str| {
@@ -215,7 +218,9 @@ fn both_drivers_equal_slabinfo() {
         let rows: Vec<_> = open_coded.iter().map(quiet).collect();
         let names = |rows: &[Row]| rows.iter().map(|row| row.name.clone()).collect::<Vec<_>>();
         let fixed = |rows: &[(String, [u64; 4])]| {
-            rows.iter().map(|(name, [size, order, ..])| (name.clone(), *size, *order)).collect::<Vec<_>>()
+            rows.iter()
+                .map(|(name, [size, order, ..])| (name.clone(), *size, *order))
+                .collect::<Vec<_>>()
         };
         assert!(rows.len() > 50, "{} caches", rows.len());
         assert_eq!(outputs.each_ref().map(|output| output.flags), [0, 0]);
@@ -317,8 +322,25 @@ fn a_rejected_program_is_a_bug_with_log_and_listing() {
     }
 }
 
-/// Flags of descriptors as `/proc/self/fdinfo` has them.
+/// A flag of descriptors as `/proc/self/fdinfo` has them.
 const O_CLOEXEC: u32 = 0o2_000_000;
+
+/// The number that the kernel gave the program behind a descriptor of this process. Fails on a descriptor of
+/// bpf(2) that a child would inherit.
+fn own_program() -> u32 {
+    let mut found = None;
+    for entry in fs::read_dir("/proc/self/fdinfo").unwrap().flatten() {
+        let info = fs::read_to_string(entry.path()).unwrap_or_default();
+        let field = |name| info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let program = field("prog_id:");
+        if program.or(field("map_id:")).or(field("link_id:")).is_some() {
+            let flags = u32::from_str_radix(field("flags:").unwrap(), 8).unwrap();
+            assert_ne!(flags & O_CLOEXEC, 0, "close-on-exec: {info}");
+        }
+        found = program.map(|id| id.parse().unwrap()).or(found);
+    }
+    found.unwrap()
+}
 
 #[test]
 fn nothing_stays_behind() {
@@ -326,41 +348,55 @@ fn nothing_stays_behind() {
         return;
     }
     let _turn = turn();
-    let ours = || {
-        let programs = aya::programs::loaded_programs().flatten();
-        let maps = aya::maps::loaded_maps().flatten();
-        [
-            programs.filter(|program| program.name() == b"slabql").count(),
-            maps.filter(|map| map.name() == b"slabql").count(),
-        ]
-    };
     let schema = KernelSchema::open().unwrap();
     for driver in drivers(&schema) {
         let loaded = load(&program(&schema, driver, 1 << 20, false));
-        assert_eq!(ours(), [1, 1]);
-        let mut checked = 0;
-        for entry in fs::read_dir("/proc/self/fd").unwrap().flatten() {
-            let Ok(target) = fs::read_link(entry.path()) else { continue };
-            if !target.to_string_lossy().contains("bpf") {
-                continue;
-            }
-            let info = entry.path().to_string_lossy().replace("/fd/", "/fdinfo/");
-            let info = fs::read_to_string(info).unwrap();
-            let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
-            let flags = u32::from_str_radix(flags.trim(), 8).unwrap();
-            assert_ne!(flags & O_CLOEXEC, 0, "{} is close-on-exec", target.display());
-            checked += 1;
-        }
-        assert!(checked > 0);
+        let id = own_program();
+        let programs = || aya::programs::loaded_programs().flatten();
+        let info = programs().find(|program| program.id() == id).unwrap();
+        assert_eq!(info.name(), b"slabql");
+        let [map] = info.map_ids().unwrap().unwrap()[..] else { panic!("one map") };
+        let maps = || aya::maps::loaded_maps().flatten();
+        assert!(maps().any(|found| found.id() == map && found.name() == b"slabql"));
         loaded.run().unwrap();
         drop(loaded);
         // The kernel frees programs and maps after a grace period.
-        let gone = (0..200).any(|_| {
+        let gone = (0..500).any(|_| {
             std::thread::sleep(std::time::Duration::from_millis(10));
-            ours() == [0, 0]
+            programs().all(|program| program.id() != id) && maps().all(|found| found.id() != map)
         });
-        assert!(gone, "{:?} are left", ours());
+        assert!(gone, "program {id} or map {map} is left");
     }
+}
+
+/// Set in a child that has given up root.
+const CHILD: &str = "SLABQL_TEST_WITHOUT_RIGHTS";
+
+#[test]
+fn missing_rights_are_named() {
+    if std::env::var_os(CHILD).is_some() {
+        let schema = KernelSchema::open().unwrap();
+        for driver in drivers(&schema) {
+            match Loaded::load(&program(&schema, driver, 4096, false)) {
+                Err(LoadError::Environment(environment)) => {
+                    let names = "loading BPF programs needs CAP_BPF and CAP_PERFMON";
+                    assert_eq!(environment.message, names);
+                    assert!(environment.help.is_some_and(|help| help.contains("setcap")));
+                }
+                Err(other) => panic!("{other}"),
+                Ok(_) => panic!("the program was taken"),
+            }
+        }
+        return;
+    }
+    if !common::live() {
+        return;
+    }
+    let mut child = Command::new("/proc/self/exe");
+    child.args(["missing_rights_are_named", "--exact"]).env(CHILD, "1").current_dir("/");
+    let output = child.uid(65534).gid(65534).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
 }
 
 #[test]
@@ -391,7 +427,6 @@ fn the_schema_equals_what_bpftool_and_headers_say() {
     assert!(schema.nodes() >= 1);
     // Another reader of the same bytes agrees on ids.
     let btf = aya::Btf::from_sys_fs().unwrap();
-    use aya_obj::btf::BtfKind;
     for name in ["kmem_cache", "kmem_cache_node", "task_struct"] {
         assert_eq!(schema.struct_id(name), btf.id_by_type_name_kind(name, BtfKind::Struct).ok());
     }
@@ -424,7 +459,8 @@ fn names_outside_of_programs_are_found() {
     let text = fs::read_to_string("/proc/kallsyms").unwrap();
     let symbol = text.lines().find_map(|line| {
         let mut words = line.split(' ');
-        let address = u64::from_str_radix(words.next()?, 16).ok().filter(|address| *address != 0)?;
+        let address =
+            u64::from_str_radix(words.next()?, 16).ok().filter(|address| *address != 0)?;
         Some((address, words.nth(1)?.to_owned()))
     });
     let (address, name) = symbol.expect("root sees addresses unless kptr_restrict is 2");

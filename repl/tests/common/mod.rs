@@ -1,5 +1,5 @@
 //! What the tests on a kernel share.
-#![allow(dead_code, missing_docs)] // each test file uses a part
+#![allow(dead_code, missing_docs, clippy::unwrap_used)] // each test file uses a part
 
 use std::fs;
 
