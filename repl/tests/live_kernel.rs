@@ -4,6 +4,8 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
+#[path = "common/probe.rs"]
+mod probe;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,126 +14,20 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aya_obj::btf::BtfKind;
-use ebpf_templates::assembler::{FrameFull, Label};
-use ebpf_templates::template::driver::{Driver, Holes, Room};
-use ebpf_templates::template::node::{Nodes, Sum};
+use ebpf_templates::template::driver::{Driver, Room};
 use ebpf_templates::template::rows;
-use ebpf_templates::template::text::Text;
-use ebpf_templates::{Assembler, Insn, Program, Reg, Size};
+use ebpf_templates::{Insn, Program, Reg};
+use probe::{Columns, FIXED, FLAGGED, MARK, Row, decode, drivers, program};
 use query::schema::Schema;
 use repl::kernel::load::{LoadError, Loaded};
 use repl::kernel::read::Output;
 use repl::kernel::schema::KernelSchema;
 use repl::kernel::{sys, sysfs};
 
-/// Where the row's values lie.
-const SIZE: i16 = 16;
-const OBJECT_SIZE: i16 = 20;
-const SLABS: i16 = 24;
-const OBJECTS: i16 = 32;
-const OO: i16 = 40;
-const NAME_LENGTH: i16 = 44;
-/// Eight bytes that no column fills; and behind `NAME_LENGTH` are two.
-const UNUSED: i16 = 48;
-const FIXED: u16 = 56;
-
 static TURN: Mutex<()> = Mutex::new(());
 
 fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The holes: some scalars, two sums and a text.
-struct Columns<'a> {
-    schema: &'a KernelSchema,
-    /// Goes to `skip` for every cache.
-    none: bool,
-}
-
-impl Columns<'_> {
-    fn offset(&self, of: &str, path: &str) -> i16 {
-        i16::try_from(self.schema.member(of, path).unwrap().offset).unwrap()
-    }
-
-    fn copy(&self, asm: &mut Assembler, path: &str, to: i16) {
-        let at = self.offset("kmem_cache", path);
-        asm.push(Insn::load(Size::W, Reg::R1, Reg::R7, at));
-        asm.push(Insn::store(Size::W, Reg::R8, to, Reg::R1));
-    }
-}
-
-/// The array of nodes of the running kernel.
-fn nodes(schema: &KernelSchema) -> Nodes {
-    let (path, next) = match schema.member("kmem_cache", "per_node[0].node") {
-        Some(_) => ("per_node[0].node", "per_node[1].node"),
-        None => ("node[0]", "node[1]"),
-    };
-    let at = |path| i32::try_from(schema.member("kmem_cache", path).unwrap().offset).unwrap();
-    Nodes {
-        first: at(path),
-        stride: at(next) - at(path),
-        count: i32::try_from(schema.nodes()).unwrap(),
-        node_type: schema.struct_id("kmem_cache_node").unwrap(),
-        rdonly_cast: schema.function_id("bpf_rdonly_cast").unwrap(),
-        probe_read_kernel: schema.helper("probe_read_kernel").unwrap(),
-    }
-}
-
-impl Holes for Columns<'_> {
-    type Error = FrameFull;
-
-    fn filter(&mut self, asm: &mut Assembler, skip: Label) -> Result<(), FrameFull> {
-        if self.none {
-            asm.jump_imm(ebpf_templates::Cond::Ne, Reg::R7, 0, skip);
-        }
-        let sum = |asm: &mut Assembler, path| {
-            let member = self.schema.member("kmem_cache_node", path).unwrap();
-            let offset = i16::try_from(member.offset).unwrap();
-            Ok(Sum { offset, size: Size::Dw, slot: asm.reserve(8)? })
-        };
-        let sums = [sum(asm, "nr_slabs.counter")?, sum(asm, "total_objects.counter")?];
-        nodes(self.schema).sum(asm, &sums)?;
-        assert_eq!([sums[0].slot, sums[1].slot], [-16, -24]);
-        Ok(())
-    }
-
-    fn columns(&mut self, asm: &mut Assembler) -> Result<(), FrameFull> {
-        self.copy(asm, "size", SIZE);
-        self.copy(asm, "object_size", OBJECT_SIZE);
-        self.copy(asm, "oo.x", OO);
-        for (slot, to) in [(-16, SLABS), (-24, OBJECTS)] {
-            asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R10, slot));
-            asm.push(Insn::store(Size::Dw, Reg::R8, to, Reg::R1));
-        }
-        let read_str = self.schema.helper("probe_read_kernel_str").unwrap();
-        Text { pointer: self.offset("kmem_cache", "name"), read_str }.append(asm, NAME_LENGTH);
-        Ok(())
-    }
-}
-
-fn drivers(schema: &KernelSchema) -> [Driver; 2] {
-    let function = |name| schema.function_id(name).unwrap();
-    let at = |of, path| i16::try_from(schema.member(of, path).unwrap().offset).unwrap();
-    [
-        Driver::Iter {
-            attach_btf_id: function("bpf_iter_kmem_cache"),
-            ctx_meta: at("bpf_iter__kmem_cache", "meta"),
-            ctx_cache: at("bpf_iter__kmem_cache", "s"),
-            meta_seq: at("bpf_iter_meta", "seq"),
-            seq_write: schema.helper("seq_write").unwrap(),
-        },
-        Driver::OpenCoded {
-            new: function("bpf_iter_kmem_cache_new"),
-            next: function("bpf_iter_kmem_cache_next"),
-            destroy: function("bpf_iter_kmem_cache_destroy"),
-        },
-    ]
-}
-
-fn program(schema: &KernelSchema, driver: Driver, space: u32, none: bool) -> Program {
-    let row_max = u32::from(FIXED + rows::TEXT_ROOM);
-    let room = Room { row_fixed: FIXED, row_max, space };
-    driver.build(room, &mut Columns { schema, none }).unwrap()
 }
 
 fn load(program: &Program) -> Loaded {
@@ -140,50 +36,6 @@ fn load(program: &Program) -> Loaded {
 
 fn run(schema: &KernelSchema, driver: Driver) -> Output {
     load(&program(schema, driver, 1 << 20, false)).run().unwrap()
-}
-
-/// A row, decoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Row {
-    addr: u64,
-    name: String,
-    size: u64,
-    object_size: u64,
-    order: u64,
-    slabs: u64,
-    objects: u64,
-}
-
-/// Decodes rows; fails on a byte that should be zero and is not.
-fn decode(bytes: &[u8]) -> Vec<Row> {
-    let mut rest = bytes;
-    let mut decoded = Vec::new();
-    while !rest.is_empty() {
-        let number = |at: i16, bytes: usize| {
-            let at = usize::try_from(at).unwrap();
-            rest[at..at + bytes].iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
-        };
-        let size = usize::try_from(number(rows::ROW_SIZE, 4)).unwrap();
-        assert_eq!(number(rows::ROW_KIND, 4), 1);
-        let length = usize::try_from(number(NAME_LENGTH, 2)).unwrap();
-        let text = usize::from(FIXED);
-        assert_eq!(size, text + length.next_multiple_of(8), "the row ends behind its text");
-        let name = String::from_utf8(rest[text..text + length - 1].to_vec()).unwrap();
-        assert_eq!(number(NAME_LENGTH + 2, 2), 0, "padding of {name}");
-        assert_eq!(number(UNUSED, 8), 0, "unused bytes of {name}");
-        assert!(rest[text + length - 1..size].iter().all(|byte| *byte == 0), "tail of {name}");
-        decoded.push(Row {
-            addr: number(rows::ROW_ADDR, 8),
-            name,
-            size: number(SIZE, 4),
-            object_size: number(OBJECT_SIZE, 4),
-            order: number(OO, 4) >> 16,
-            slabs: number(SLABS, 8),
-            objects: number(OBJECTS, 8),
-        });
-        rest = &rest[size..];
-    }
-    decoded
 }
 
 /// `/proc/slabinfo` in its order: name, objsize, order, objects, slabs.
@@ -228,7 +80,7 @@ fn both_drivers_equal_slabinfo() {
             assert_eq!(fixed(&rows), fixed(&before));
             assert_eq!(names(&iter), names(&open_coded));
         }
-        assert!(open_coded.iter().all(|row| row.object_size <= row.size));
+        assert!(open_coded.iter().all(|row| row.object_size <= row.size && row.unused == 0));
         let mut addresses: Vec<u64> = open_coded.iter().map(|row| row.addr).collect();
         addresses.sort_unstable();
         addresses.dedup();
@@ -277,6 +129,32 @@ fn a_filter_can_want_nothing() {
         let loaded = load(&program(&schema, driver, 4096, true));
         for _ in 0..2 {
             assert_eq!(loaded.run().unwrap(), Output { bytes: Vec::new(), reads: 1, flags: 0 });
+        }
+    }
+}
+
+#[test]
+fn flags_and_bytes_belong_to_one_run() {
+    if !common::live() {
+        return;
+    }
+    let _turn = turn();
+    let schema = KernelSchema::open().unwrap();
+    let room =
+        Room { row_fixed: FIXED, row_max: u32::from(FIXED + rows::TEXT_ROOM), space: 1 << 20 };
+    for driver in drivers(&schema) {
+        let mut holes = Columns { schema: &schema, none: false, flagged: true };
+        let loaded = load(&driver.build(room, &mut holes).unwrap());
+        let range = u64::try_from(rows::RANGE).unwrap();
+        for (name, flags) in [(FLAGGED, range), ("calm", 0), (FLAGGED, range), ("calm", 0)] {
+            fs::write("/proc/thread-self/comm", name).unwrap();
+            let output = loaded.run().unwrap();
+            assert_eq!(output.flags, flags, "{driver:?} in {name}");
+            for row in decode(&output.bytes) {
+                let marked = (row.size & u64::try_from(MARK).unwrap() != 0) == (name == FLAGGED);
+                let unused = if marked { u64::MAX } else { 0 };
+                assert_eq!(row.unused, unused, "left of another row: {row:?}");
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Answers the compiler's questions about the running kernel.
 //!
-//! The kernel's BTF is mapped, or read where it cannot be mapped, and walked once for the names of [`WANTED`]:
-//! that walk is the dearest part of a query's start. Another name costs a walk of its own, once.
+//! The kernel's BTF is mapped, or read where it cannot be mapped, and walked once for all names that templates
+//! ask for: that walk is the dearest part of a query's start. Another name costs a walk of its own, once.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -78,10 +78,14 @@ impl KernelSchema {
         let line = |path| fs::read_to_string(path).unwrap_or_default();
         let release = line("/proc/sys/kernel/osrelease").trim().to_owned();
         let nodes = nodes_of(&line("/sys/devices/system/node/possible"));
-        let schema = Self::new(btf, nodes, release);
-        match schema.function_id(ITERATOR) {
-            Some(_) => Ok(schema),
-            None => Err(Environment::no_iterator(&schema.release)),
+        Self::new(btf, nodes, release).with_iterator()
+    }
+
+    /// Fails on a kernel before 6.13.
+    fn with_iterator(self) -> Result<Self, Environment> {
+        match self.function_id(ITERATOR) {
+            Some(_) => Ok(self),
+            None => Err(Environment::no_iterator(&self.release)),
         }
     }
 
@@ -191,7 +195,7 @@ mod tests {
 
     fn schema(builder: Builder) -> KernelSchema {
         let btf = Btf::parse(Image::Read(builder.finish())).unwrap();
-        KernelSchema::new(btf, 1, "6.18.0".to_owned())
+        KernelSchema::new(btf, 1, "6.8.0".to_owned())
     }
 
     #[test]
@@ -231,6 +235,8 @@ mod tests {
         assert_eq!(schema.struct_id("not_wanted"), None);
         assert_eq!(schema.function_id("not_wanted"), None);
         assert_eq!(schema.helper("seq_write"), None);
+        let refused = schema.with_iterator().err().unwrap();
+        assert!(refused.message.ends_with("Linux 6.13 or later with CONFIG_SLUB; this is 6.8.0"));
     }
 
     #[test]
@@ -242,6 +248,17 @@ mod tests {
         assert_eq!(schema.struct_id("task_struct"), Some(id));
         assert_eq!(schema.member("task_struct", "pid").map(|member| member.size), Some(4));
         assert_eq!(schema.function_id("task_struct"), None);
+    }
+
+    #[test]
+    fn a_mapped_kernel_answers_as_a_read_one() {
+        let (Ok(mapped), Ok(bytes)) = (VmlinuxBtf::map(), fs::read(sys::VMLINUX_BTF)) else {
+            return;
+        };
+        assert!(mapped.as_ref() == bytes, "the bytes differ");
+        let ids = [Image::Mapped(mapped), Image::Read(bytes)]
+            .map(|image| KernelSchema::new(Btf::parse(image).unwrap(), 1, String::new()).wanted);
+        assert_eq!(ids[0], ids[1]);
     }
 
     #[test]
