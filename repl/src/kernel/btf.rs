@@ -190,7 +190,7 @@ impl<B: AsRef<[u8]>> Btf<B> {
     }
 
     /// Walks over the records from `id`, which begins at `at`. Notes where each 64th begins; ends when `visit`
-    /// says so by `false`, when the types do, or at a record that makes no sense.
+    /// says so by `false`, when the types do, or at a record that makes no sense. `visit` must not walk itself.
     #[inline]
     fn walk(
         &self,
