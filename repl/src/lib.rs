@@ -1,4 +1,24 @@
-//! The parts of the program `slabql` that tests and benchmarks use on their own.
+//! The parts of the program `slabql`: how rows are reached, how a query is run, how an answer is shown.
+//!
+//! ```text
+//!   args ─► session ─► query: parse, resolve, check, plan ─► source: scan ─► query: execute ─► render
+//!              ▲                                               │
+//!            prompt                                            kernel
+//! ```
+//!
+//! [`kernel`] finds out what the running kernel looks like, loads a program and brings its rows back; [`source`]
+//! makes it and recordings look alike; [`session`] runs statements; [`render`] writes answers.
+//!
+//! # Invariants
+//!
+//! `kernel::sys` is the only module with `unsafe` code.
 #![deny(unsafe_code)]
 
+pub mod args;
+pub mod command;
+pub mod error;
+pub mod kernel;
+pub mod prompt;
 pub mod render;
+pub mod session;
+pub mod source;

@@ -1,1 +1,4 @@
-fn main(){}
+//! The program `slabql`.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,391 @@
+//! Reads BTF, the kernel's description of its own types, without unpacking it.
+//!
+//! BTF is a list of records of different lengths, one a type, numbered from 1 on in order of appearance, and a
+//! section of names. Nothing says where type number `n` begins, so finding a type by name or by number means
+//! walking the list. [`Btf::find`] walks it once for all names together; every walk notes where each 64th type
+//! begins, and from there any type is at most 63 records away. No memory is taken per type: of 120,000 types a
+//! query needs a dozen.
+//!
+//! # Layout
+//!
+//! ```text
+//! header   magic, version, flags, length; offset and length of the sections
+//! types    { name: u32, info: u32, size or type: u32, what the kind adds … } …
+//! names    "\0" "kmem_cache\0" …
+//! layout   { bytes a record, bytes an element, flags: u16 } a kind    (since 7.1)
+//! ```
+//!
+//! `info` holds the number of elements in bits 0..24 (until 7.0 in bits 0..16, the rest zero), the kind in bits
+//! 24..31 and a flag in bit 31.
+//!
+//! # Invariants
+//!
+//! - Any bytes may come: every access is checked, and every chain of types is followed for a bounded number of
+//!   steps. What does not add up is "not found".
+//! - A kind that this module does not know ends the walk, unless the layout section tells its length.
+//!
+//! # Not done here
+//!
+//! BTF of modules, and of big-endian kernels.
+
+mod member;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::cell::RefCell;
+use std::fmt;
+use std::ops::Range;
+
+/// The number of a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TypeId(pub u32);
+
+/// The kinds of types that are told apart here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[allow(missing_docs)]
+pub enum Kind {
+    Int = 1,
+    Ptr = 2,
+    Array = 3,
+    Struct = 4,
+    Union = 5,
+    Enum = 6,
+    Typedef = 8,
+    Volatile = 9,
+    Const = 10,
+    Restrict = 11,
+    Func = 12,
+    Float = 16,
+    TypeTag = 18,
+    Enum64 = 19,
+    /// Anything else.
+    Other = 0,
+}
+
+impl Kind {
+    const ALL: [Self; 14] = [
+        Self::Int,
+        Self::Ptr,
+        Self::Array,
+        Self::Struct,
+        Self::Union,
+        Self::Enum,
+        Self::Typedef,
+        Self::Volatile,
+        Self::Const,
+        Self::Restrict,
+        Self::Func,
+        Self::Float,
+        Self::TypeTag,
+        Self::Enum64,
+    ];
+
+    fn of(number: u8) -> Self {
+        Self::ALL.into_iter().find(|kind| *kind as u8 == number).unwrap_or(Self::Other)
+    }
+}
+
+/// The bytes that each kind adds to a record, and to that for each element; by number.
+#[rustfmt::skip]
+const LENGTHS: [(u8, u8); 20] = [
+    (UNKNOWN, 0), (4, 0), (0, 0), (12, 0), (0, 12), (0, 12), (0, 8), (0, 0), (0, 0), (0, 0),
+    (0, 0), (0, 0), (0, 0), (0, 8), (4, 0), (0, 12), (0, 0), (4, 0), (0, 0), (0, 12),
+];
+/// Marks a kind of unknown length in [`LENGTHS`].
+const UNKNOWN: u8 = u8::MAX;
+/// Kinds have seven bits.
+const KINDS: usize = 128;
+/// The bytes that every record begins with.
+const RECORD: usize = 12;
+/// The distance of two types whose places are noted.
+const STRIDE: u32 = 64;
+/// How many typedefs, qualifiers and arrays are followed. The kernel's own limit is 32.
+const CHAIN_MAX: usize = 64;
+
+/// Why bytes are no BTF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed(&'static str);
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// One type: its record.
+#[derive(Clone, Copy, Debug)]
+pub struct Type<'a> {
+    /// Its number.
+    pub id: TypeId,
+    /// What it is.
+    pub kind: Kind,
+    flag: bool,
+    name: u32,
+    /// Bytes of a struct, union, integer, float or enum; the number of another type for the rest.
+    word: u32,
+    /// What the kind adds.
+    rest: &'a [u8],
+}
+
+impl Type<'_> {
+    /// Number `index` of the words that the kind adds.
+    fn added(&self, index: usize) -> Option<u32> {
+        word(self.rest, index * 4)
+    }
+
+    fn inner(&self) -> TypeId {
+        TypeId(self.word)
+    }
+}
+
+/// BTF over bytes that somebody else holds.
+pub struct Btf<B> {
+    bytes: B,
+    types: Range<usize>,
+    names: Range<usize>,
+    lengths: [(u8, u8); KINDS],
+    /// Where types 1, 65, 129, … begin, as far as a walk came.
+    marks: RefCell<Vec<u32>>,
+}
+
+impl<B: AsRef<[u8]>> Btf<B> {
+    /// Takes `bytes` after a look at the header.
+    pub fn parse(bytes: B) -> Result<Self, Malformed> {
+        let all = bytes.as_ref();
+        let header = |index: usize| word(all, index * 4).ok_or(Malformed("the header is cut off"));
+        if header(0)? & 0x00ff_ffff != 0x0001_eb9f {
+            return Err(Malformed("the header is not that of BTF version 1"));
+        }
+        let length = header(1)?;
+        let section = |offset: u32, bytes: u32| {
+            let start = u64::from(length) + u64::from(offset);
+            let range =
+                usize::try_from(start).ok()?..usize::try_from(start + u64::from(bytes)).ok()?;
+            all.get(range.clone()).map(|_| range)
+        };
+        let types = section(header(2)?, header(3)?).ok_or(Malformed("the types are cut off"))?;
+        let names = section(header(4)?, header(5)?).ok_or(Malformed("the names are cut off"))?;
+        if u32::try_from(types.len()).is_err() || length < 24 {
+            return Err(Malformed("the header's lengths are wrong"));
+        }
+        let mut lengths = [(UNKNOWN, 0); KINDS];
+        if length >= 32
+            && let Some(layout) = section(header(6)?, header(7)?)
+        {
+            for (length, entry) in lengths.iter_mut().zip(all[layout].chunks_exact(4)) {
+                *length = (entry[0], entry[1]);
+            }
+        }
+        lengths[..LENGTHS.len()].copy_from_slice(&LENGTHS);
+        Ok(Self { types, names, lengths, marks: RefCell::default(), bytes })
+    }
+
+    fn type_bytes(&self) -> &[u8] {
+        &self.bytes.as_ref()[self.types.clone()]
+    }
+
+    fn name_bytes(&self) -> &[u8] {
+        &self.bytes.as_ref()[self.names.clone()]
+    }
+
+    /// Walks over the records from `id`, which begins at `at`. Notes where each 64th begins; ends when `visit`
+    /// says so by `false`, when the types do, or at a record that makes no sense. `visit` must not walk itself.
+    #[inline]
+    fn walk(
+        &self,
+        mut id: u32,
+        mut at: usize,
+        mut visit: impl FnMut(u32, usize, u32, u32) -> bool,
+    ) {
+        let types = self.type_bytes();
+        let mut marks = self.marks.borrow_mut();
+        while let Some(head) = types.get(at..at + RECORD) {
+            let (name, info) = (le(&head[0..4]), le(&head[4..8]));
+            if id % STRIDE == 1 && marks.len() == (id / STRIDE) as usize {
+                marks.extend(u32::try_from(at));
+            }
+            if !visit(id, at, name, info) {
+                return;
+            }
+            let (fixed, each) = self.lengths[(info >> 24) as usize % KINDS];
+            if fixed == UNKNOWN {
+                return;
+            }
+            at += RECORD + usize::from(fixed) + usize::from(each) * (info & 0x00ff_ffff) as usize;
+            id += 1;
+        }
+    }
+
+    /// Finds types by kind and name: for each the first there is, in one walk that ends when all are found.
+    pub fn find(&self, wanted: &[(Kind, &str)]) -> Vec<Option<TypeId>> {
+        let names = self.name_bytes();
+        let filter = Filter::new(wanted);
+        let mut found = vec![None; wanted.len()];
+        let mut missing = wanted.len();
+        self.walk(1, 0, |id, _, name, info| {
+            let kind = (info >> 24) as usize % KINDS;
+            if !filter.passes(kind, names, name as usize) {
+                return true;
+            }
+            for ((wanted, text), found) in wanted.iter().zip(&mut found) {
+                if *wanted as usize == kind
+                    && found.is_none()
+                    && is_name(names, name as usize, text)
+                {
+                    *found = Some(TypeId(id));
+                    missing -= 1;
+                }
+            }
+            missing > 0
+        });
+        found
+    }
+
+    /// Finds the first unnamed enum with an enumerator whose name `wanted` likes.
+    pub fn find_unnamed_enum(&self, wanted: impl Fn(&str) -> bool) -> Option<TypeId> {
+        let mut ids = Vec::new();
+        self.walk(1, 0, |id, _, name, info| {
+            let kind = (info >> 24) as usize % KINDS;
+            if name == 0 && (kind == Kind::Enum as usize || kind == Kind::Enum64 as usize) {
+                ids.push(TypeId(id));
+            }
+            true
+        });
+        ids.into_iter().find(|id| self.enumerators(*id).any(|(name, _)| wanted(name)))
+    }
+
+    /// Returns type number `id`.
+    pub fn by_id(&self, id: TypeId) -> Option<Type<'_>> {
+        let TypeId(wanted) = id;
+        let mark = wanted.checked_sub(1)? / STRIDE;
+        let (from, at) = {
+            let marks = self.marks.borrow();
+            let last = u32::try_from(marks.len()).ok()?.checked_sub(1);
+            last.map_or((1, 0), |last| {
+                let mark = mark.min(last);
+                (mark * STRIDE + 1, marks[mark as usize] as usize)
+            })
+        };
+        let mut place = None;
+        self.walk(from, at, |id, at, name, info| {
+            if id == wanted {
+                place = Some((at, name, info));
+            }
+            id < wanted
+        });
+        let (at, name, info) = place?;
+        let (fixed, each) = self.lengths[(info >> 24) as usize % KINDS];
+        let count = (info & 0x00ff_ffff) as usize;
+        let length =
+            if fixed == UNKNOWN { 0 } else { usize::from(fixed) + usize::from(each) * count };
+        let rest = self.type_bytes().get(at + RECORD..at + RECORD + length)?;
+        Some(Type {
+            id,
+            kind: Kind::of((info >> 24) as u8 & 0x7f),
+            flag: info >> 31 == 1,
+            name,
+            word: word(self.type_bytes(), at + 8)?,
+            rest,
+        })
+    }
+
+    /// The name at `offset`; empty where there is none.
+    fn name(&self, offset: u32) -> &str {
+        let names = self.name_bytes().get(offset as usize..).unwrap_or_default();
+        let end = names.iter().position(|byte| *byte == 0).unwrap_or(0);
+        str::from_utf8(&names[..end]).unwrap_or_default()
+    }
+
+    /// The name of a type; empty where it has none.
+    pub fn name_of(&self, id: TypeId) -> &str {
+        self.by_id(id).map_or("", |found| self.name(found.name))
+    }
+
+    /// The enumerators of an enum with their values, a 64-bit value by its bits. Empty for anything else.
+    pub fn enumerators(&self, id: TypeId) -> impl Iterator<Item = (&str, i64)> {
+        let found = self.by_id(id);
+        let words = match found.map(|found| found.kind) {
+            Some(Kind::Enum) => 2,
+            Some(Kind::Enum64) => 3,
+            _ => usize::MAX / 8,
+        };
+        let signed = found.is_some_and(|found| found.flag);
+        let rest = found.map_or(&[][..], |found| found.rest);
+        rest.chunks_exact(words * 4).filter_map(move |entry| {
+            let low = word(entry, 4)?;
+            let value = match word(entry, 8) {
+                Some(high) => (u64::from(high) << 32 | u64::from(low)).cast_signed(),
+                None if signed => i64::from(low.cast_signed()),
+                None => i64::from(low),
+            };
+            Some((self.name(word(entry, 0)?), value))
+        })
+    }
+}
+
+/// Tells quickly that a record is not wanted: by its kind and a hash of its name's first bytes.
+///
+/// Of 50,000 functions some ten pass, so the names, a second walk through memory, are all but left alone.
+struct Filter {
+    /// For each kind which of the first eight bytes count, and the set of their hashes.
+    kinds: [(u64, [u64; 4]); KINDS],
+}
+
+impl Filter {
+    fn new(wanted: &[(Kind, &str)]) -> Self {
+        let mut kinds = [(0, [0; 4]); KINDS];
+        for (kind, text) in wanted {
+            // The NUL that ends a name counts too; what follows it is another name.
+            let bits = (text.len() + 1).min(8) * 8;
+            let mask = u64::MAX >> (64 - bits);
+            let known = &mut kinds[*kind as usize].0;
+            *known = if *known == 0 { mask } else { *known & mask };
+        }
+        for (kind, text) in wanted {
+            let mut start = [0; 8];
+            for (to, from) in start.iter_mut().zip(text.bytes()) {
+                *to = from;
+            }
+            let (mask, set) = &mut kinds[*kind as usize];
+            let hash = Self::hash(u64::from_le_bytes(start) & *mask);
+            set[hash / 64] |= 1 << (hash % 64);
+        }
+        Self { kinds }
+    }
+
+    fn hash(start: u64) -> usize {
+        (start.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
+    }
+
+    #[inline]
+    fn passes(&self, kind: usize, names: &[u8], at: usize) -> bool {
+        let (mask, set) = &self.kinds[kind];
+        if *mask == 0 {
+            return false;
+        }
+        let Some(start) = names.get(at..at + 8) else { return at < names.len() };
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(start);
+        let hash = Self::hash(u64::from_le_bytes(bytes) & mask);
+        set[hash / 64] >> (hash % 64) & 1 == 1
+    }
+}
+
+/// Whether the name at `at` is `text`.
+fn is_name(names: &[u8], at: usize, text: &str) -> bool {
+    names
+        .get(at..)
+        .is_some_and(|name| name.starts_with(text.as_bytes()) && name.get(text.len()) == Some(&0))
+}
+
+/// The `u32` at `at`.
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..at + 4).map(le)
+}
+
+/// The `u32` of four bytes.
+#[inline]
+fn le(bytes: &[u8]) -> u32 {
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+}

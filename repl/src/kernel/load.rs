@@ -1,0 +1,132 @@
+//! Loads a program into the kernel, with the map that its rows go to.
+//!
+//! A program that the kernel does not take is either the machine's fault, and [`rights`](super::rights) finds the
+//! words for it, or slabql's: then it is loaded again with the verifier's log, which costs time that a good
+//! program is spared.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use ebpf_templates::insn::PSEUDO_MAP_VALUE;
+use ebpf_templates::{Kind, Program};
+
+use super::rights::Environment;
+use super::sys::{self, MapValue};
+
+/// How often a load that a signal interrupted is tried.
+const TRIES: usize = 5;
+/// The first room for the verifier's log, in bytes.
+const LOG_FIRST: usize = 256 << 10;
+/// The most room for the verifier's log. What does not fit is its beginning.
+const LOG_MAX: usize = 16 << 20;
+
+/// Why a program was not loaded.
+#[derive(Debug)]
+pub enum LoadError {
+    /// The machine does not allow it.
+    Environment(Environment),
+    /// A bug of slabql: the kernel does not take the program.
+    Rejected(Box<Rejected>),
+}
+
+/// What a report of a rejected program holds.
+#[derive(Debug)]
+pub struct Rejected {
+    /// What the kernel returned.
+    pub error: io::Error,
+    /// The verifier's log; empty where it did not come to that.
+    pub log: String,
+    /// The program.
+    pub listing: String,
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Environment(environment) => environment.fmt(f),
+            Self::Rejected(rejected) => {
+                let Rejected { error, log, listing } = &**rejected;
+                write!(f, "the kernel rejected the program: {error}\n{listing}\n{log}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// How rows leave the kernel.
+pub(super) enum Rows {
+    /// Through the file of an iterator. The map's value, of `bytes` bytes, holds one row.
+    File { map: OwnedFd, bytes: u32 },
+    /// In the value of the map.
+    Value(MapValue),
+}
+
+/// A program in the kernel, unloaded on drop.
+pub struct Loaded {
+    pub(super) program: OwnedFd,
+    pub(super) rows: Rows,
+}
+
+impl Loaded {
+    /// Loads `program`.
+    pub fn load(program: &Program) -> Result<Self, LoadError> {
+        let failed = |error: io::Error| {
+            let what = "the kernel gives no memory for rows";
+            let explained = Environment::of_bpf(&error);
+            LoadError::Environment(explained.unwrap_or_else(|| Environment::failed(what, &error)))
+        };
+        let map = sys::map_create(program.map_bytes).map_err(failed)?;
+        let insns = patched(program, &map);
+        let loaded = retried(|| sys::prog_load(&insns, program.kind, None))
+            .map_err(|error| explain(program, &insns, error))?;
+        let rows = match program.kind {
+            Kind::Iter { .. } => Rows::File { map, bytes: program.map_bytes },
+            // The mapping keeps the map.
+            Kind::Syscall => Rows::Value(MapValue::map(&map, program.map_bytes).map_err(failed)?),
+        };
+        Ok(Self { program: loaded, rows })
+    }
+}
+
+/// The instructions as the kernel reads them, the map's number replaced by its descriptor.
+fn patched(program: &Program, map: &OwnedFd) -> Vec<u8> {
+    let patch = |insn: &ebpf_templates::Insn| {
+        let mut insn = *insn;
+        if insn.is_wide() && insn.src == PSEUDO_MAP_VALUE {
+            insn.imm = map.as_raw_fd();
+        }
+        insn.to_bytes()
+    };
+    program.insns.iter().flat_map(patch).collect()
+}
+
+/// Repeats a load that ended for a signal: the verifier gives up on one, and the kernel says EAGAIN.
+fn retried(mut load: impl FnMut() -> io::Result<OwnedFd>) -> io::Result<OwnedFd> {
+    let mut result = load();
+    for _ in 1..TRIES {
+        match &result {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => result = load(),
+            _ => break,
+        }
+    }
+    result
+}
+
+/// Says why the load of `program` failed with `error`.
+fn explain(program: &Program, insns: &[u8], error: io::Error) -> LoadError {
+    if let Some(environment) = Environment::of_bpf(&error) {
+        return LoadError::Environment(environment);
+    }
+    let mut log = vec![0; LOG_FIRST];
+    while let Err(again) = retried(|| sys::prog_load(insns, program.kind, Some(&mut log)))
+        && again.raw_os_error() == Some(libc::ENOSPC)
+        && log.len() < LOG_MAX
+    {
+        log = vec![0; log.len() * 8];
+    }
+    let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
+    let log = String::from_utf8_lossy(&log[..end]).into_owned();
+    LoadError::Rejected(Box::new(Rejected { error, log, listing: program.listing() }))
+}

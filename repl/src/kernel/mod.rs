@@ -1,0 +1,23 @@
+//! Reaches the running kernel: its types, its BPF subsystem, its files.
+//!
+//! ```text
+//!   /sys/kernel/btf/vmlinux ── btf ── schema ──► the compiler's questions
+//!   Program ── load ──► Loaded ── read ──► Output (rows)
+//!   /sys/kernel/slab, /proc/kallsyms ── sysfs ──► names that no program can tell
+//! ```
+//!
+//! [`sys`] holds the system calls, [`rights`] says why they are refused.
+//!
+//! # Invariants
+//!
+//! - Nothing is pinned and every descriptor is close-on-exec: when a [`load::Loaded`] is dropped, or the process
+//!   ends however it ends, the kernel has unloaded the program and its map.
+//! - Bytes of the kernel, BTF and rows alike, are checked before they are believed.
+
+pub mod btf;
+pub mod load;
+pub mod read;
+pub mod rights;
+pub mod schema;
+pub mod sys;
+pub mod sysfs;

@@ -1,0 +1,271 @@
+//! Explains why the machine does not let slabql read the live kernel.
+//!
+//! The kernel says little more than EPERM. What it means is found by looking around after the fact: at the
+//! process's capabilities, its user namespace, seccomp, lockdown. Nothing here runs unless something failed.
+//!
+//! # Not done here
+//!
+//! Nothing is tried in advance: a process that looks as if it lacked a right may still have it.
+
+use std::fmt;
+use std::fs;
+use std::io;
+
+use super::sys;
+
+/// What is wrong with the machine, not with the query and not with slabql.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Environment {
+    /// One sentence in lower case, without a full stop.
+    pub message: String,
+    /// What would work.
+    pub help: Option<String>,
+}
+
+impl Environment {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None }
+    }
+
+    fn help(self, help: &str) -> Self {
+        Self { help: Some(help.to_owned()), ..self }
+    }
+
+    /// The kernel's types cannot be read.
+    #[must_use]
+    pub fn no_btf(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::NotFound {
+            return Self::new(format!("the live source needs {}", sys::VMLINUX_BTF)).help(
+                "mount sysfs on /sys; if it is, this kernel was built without CONFIG_DEBUG_INFO_BTF",
+            );
+        }
+        Self::new(format!("{} cannot be read: {}", sys::VMLINUX_BTF, text(error)))
+    }
+
+    /// The kernel's types make no sense.
+    #[must_use]
+    pub fn bad_btf(reason: &super::btf::Malformed) -> Self {
+        Self::new(format!("{} cannot be understood: {reason}", sys::VMLINUX_BTF))
+    }
+
+    /// The kernel has no iterator over its caches.
+    #[must_use]
+    pub fn no_iterator(release: &str) -> Self {
+        Self::new(format!(
+            "the live source needs Linux 6.13 or later with CONFIG_SLUB; this is {release}"
+        ))
+    }
+
+    /// A system call failed for a reason that has nothing to do with what was asked of it.
+    #[must_use]
+    pub fn failed(what: &str, error: &io::Error) -> Self {
+        Self::new(format!("{what}: {}", text(error)))
+    }
+
+    /// Says what about this machine explains that bpf(2) failed with `error`; none if nothing does.
+    #[must_use]
+    pub fn of_bpf(error: &io::Error) -> Option<Self> {
+        Machine::look().explain(error)
+    }
+}
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        self.help.iter().try_for_each(|help| write!(f, " (help: {help})"))
+    }
+}
+
+/// The error in the style of a message: lower case, without Rust's number behind it.
+fn text(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// Bits of `CapEff` in `/proc/self/status`, by name.
+const CAPABILITIES: [(u32, &str); 2] = [(39, "CAP_BPF"), (38, "CAP_PERFMON")];
+/// The capability that stands for both.
+const CAP_SYS_ADMIN: u32 = 21;
+/// The kernel's own ENOTSUPP, which libc does not know: a kfunc without the JIT compiler.
+const ENOTSUPP: i32 = 524;
+
+/// What files say about the machine; an absent file is empty.
+#[derive(Default)]
+struct Machine {
+    /// `/proc/self/status`
+    status: String,
+    /// `/proc/self/uid_map`
+    uid_map: String,
+    /// `/sys/kernel/security/lockdown`
+    lockdown: String,
+    /// `/proc/sys/net/core/bpf_jit_enable`
+    jit: String,
+}
+
+impl Machine {
+    fn look() -> Self {
+        let read = |path| fs::read_to_string(path).unwrap_or_default();
+        Self {
+            status: read("/proc/self/status"),
+            uid_map: read("/proc/self/uid_map"),
+            lockdown: read("/sys/kernel/security/lockdown"),
+            jit: read("/proc/sys/net/core/bpf_jit_enable"),
+        }
+    }
+
+    /// A field of the process's status.
+    fn status(&self, field: &str) -> Option<&str> {
+        self.status
+            .lines()
+            .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
+            .map(str::trim)
+    }
+
+    /// The capabilities that the process lacks, as far as it can be known.
+    fn missing(&self) -> Vec<&'static str> {
+        let Some(effective) =
+            self.status("CapEff").and_then(|text| u64::from_str_radix(text, 16).ok())
+        else {
+            return Vec::new();
+        };
+        let has = |bit: u32| effective >> bit & 1 == 1;
+        let lacks = |(bit, name)| (!has(bit) && !has(CAP_SYS_ADMIN)).then_some(name);
+        CAPABILITIES.into_iter().filter_map(lacks).collect()
+    }
+
+    /// Whether ids are mapped, as in a user namespace, where capabilities do not count for bpf(2).
+    fn is_mapped(&self) -> bool {
+        let map: Vec<&str> = self.uid_map.split_whitespace().collect();
+        !map.is_empty() && map != ["0", "0", "4294967295"]
+    }
+
+    fn explain(&self, error: &io::Error) -> Option<Environment> {
+        let errno = error.raw_os_error().unwrap_or(0);
+        if errno == libc::ENOSYS {
+            return Some(
+                Environment::new("this system has no bpf(2)").help(
+                    "it takes CONFIG_BPF_SYSCALL and, in a container, a seccomp profile that lets bpf(2) pass",
+                ),
+            );
+        }
+        let out_of = [libc::ENOMEM, libc::EMFILE, libc::ENFILE, libc::EAGAIN, libc::EINTR];
+        if out_of.contains(&errno) {
+            return Some(Environment::failed("the kernel could not load the program", error));
+        }
+        // Without CAP_PERFMON a program may be loaded but not read the kernel, which the verifier reports with
+        // errors of its own: so what is missing counts whatever the error is.
+        let missing = self.missing();
+        if !missing.is_empty() {
+            let names = missing.join(" and ");
+            return Some(Environment::new(format!("loading BPF programs needs {names}")).help(
+                "run slabql as root, or `sudo setcap cap_bpf,cap_perfmon+ep $(command -v slabql)`",
+            ));
+        }
+        if self.lockdown.contains("[confidentiality]") {
+            return Some(
+                Environment::new("the kernel is locked down: BPF programs may not read its memory")
+                    .help("boot without lockdown=confidentiality"),
+            );
+        }
+        if errno == ENOTSUPP && self.jit.trim() == "0" {
+            return Some(
+                Environment::new("the kernel's BPF compiler is switched off")
+                    .help("`sudo sysctl net.core.bpf_jit_enable=1`"),
+            );
+        }
+        if errno != libc::EPERM {
+            return None;
+        }
+        if self.is_mapped() {
+            return Some(
+                Environment::new("bpf(2) takes no capabilities of a user namespace")
+                    .help("run slabql outside of the container"),
+            );
+        }
+        let refusal = "the kernel refuses bpf(2) though CAP_BPF and CAP_PERFMON are there";
+        Some(match self.status("Seccomp") {
+            Some("0") | None => Environment::new(refusal)
+                .help("a security module such as SELinux may forbid it; see the kernel's log"),
+            Some(_) => Environment::new(format!("{refusal}, and a seccomp filter is at work"))
+                .help("run slabql outside of the container, or let its profile pass bpf(2)"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(effective: &str) -> Machine {
+        Machine {
+            status: format!("Name:\tslabql\nCapEff:\t{effective}\nSeccomp:\t0\n"),
+            uid_map: "         0          0 4294967295\n".to_owned(),
+            ..Machine::default()
+        }
+    }
+
+    fn message(machine: &Machine, errno: i32) -> Option<String> {
+        machine.explain(&io::Error::from_raw_os_error(errno)).map(|found| found.message)
+    }
+
+    #[test]
+    fn missing_capabilities_are_named() {
+        for (effective, names) in [
+            ("0000000000000000", "CAP_BPF and CAP_PERFMON"),
+            ("0000008000000000", "CAP_PERFMON"),
+            ("0000004000000000", "CAP_BPF"),
+        ] {
+            let text = format!("loading BPF programs needs {names}");
+            for errno in [libc::EPERM, libc::EACCES, libc::EINVAL] {
+                assert_eq!(message(&machine(effective), errno).as_ref(), Some(&text));
+            }
+        }
+    }
+
+    #[test]
+    fn a_rejection_with_all_rights_has_no_excuse() {
+        for effective in ["000001ffffffffff", "000000c000000000", "0000000000200000"] {
+            assert_eq!(message(&machine(effective), libc::EACCES), None, "{effective}");
+            assert_eq!(message(&machine(effective), libc::EINVAL), None, "{effective}");
+        }
+    }
+
+    #[test]
+    fn refusals_with_all_rights_are_told_apart() {
+        let all = || machine("000001ffffffffff");
+        let says = |machine: &Machine, errno, words: &str| {
+            let found = message(machine, errno).unwrap_or_default();
+            assert!(found.contains(words), "{found}");
+        };
+        says(&all(), libc::EPERM, "refuses bpf(2)");
+        says(&Machine { uid_map: "0 1000 1".to_owned(), ..all() }, libc::EPERM, "user namespace");
+        says(
+            &Machine { status: "CapEff: 1ffffffffff\nSeccomp: 2".to_owned(), ..all() },
+            libc::EPERM,
+            "seccomp",
+        );
+        let lockdown = "none integrity [confidentiality]".to_owned();
+        says(&Machine { lockdown, ..all() }, libc::EINVAL, "locked down");
+        says(&Machine { jit: "0\n".to_owned(), ..all() }, ENOTSUPP, "switched off");
+        says(&all(), libc::ENOSYS, "no bpf(2)");
+        says(&all(), libc::ENOMEM, "cannot allocate memory");
+        assert_eq!(message(&Machine::default(), libc::EACCES), None, "nothing is known");
+    }
+
+    #[test]
+    fn absent_types_have_a_remedy() {
+        let absent = Environment::no_btf(&io::Error::from_raw_os_error(libc::ENOENT));
+        assert!(absent.help.is_some_and(|help| help.contains("CONFIG_DEBUG_INFO_BTF")));
+        let refused = Environment::no_btf(&io::Error::from_raw_os_error(libc::EACCES));
+        assert_eq!(
+            refused.to_string(),
+            "/sys/kernel/btf/vmlinux cannot be read: permission denied"
+        );
+        assert_eq!(
+            Environment::no_iterator("6.8.0").message,
+            "the live source needs Linux 6.13 or later with CONFIG_SLUB; this is 6.8.0"
+        );
+    }
+}

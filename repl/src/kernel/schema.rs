@@ -1,0 +1,270 @@
+//! Answers the compiler's questions about the running kernel.
+//!
+//! The kernel's BTF is mapped, or read where it cannot be mapped, and walked once for all names that templates
+//! ask for: that walk is the dearest part of a query's start. Another name costs a walk of its own, once.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::fs;
+
+use query::schema::{Member, Schema};
+
+use super::btf::{Btf, Kind, TypeId};
+use super::rights::Environment;
+use super::sys::{self, VmlinuxBtf};
+
+/// The function that names the iterator over caches; there since 6.13.
+const ITERATOR: &str = "bpf_iter_kmem_cache";
+
+/// The names that templates ask for.
+const WANTED: [(Kind, &str); 16] = [
+    (Kind::Struct, "kmem_cache"),
+    (Kind::Struct, "kmem_cache_node"),
+    (Kind::Struct, "kmem_cache_cpu"),
+    (Kind::Struct, "slab"),
+    (Kind::Struct, "slab_sheaf"),
+    (Kind::Struct, "node_barn"),
+    (Kind::Struct, "bpf_iter__kmem_cache"),
+    (Kind::Struct, "bpf_iter_meta"),
+    (Kind::Enum, "_slab_flag_bits"),
+    (Kind::Enum, "bpf_func_id"),
+    (Kind::Func, ITERATOR),
+    (Kind::Func, "bpf_iter_kmem_cache_new"),
+    (Kind::Func, "bpf_iter_kmem_cache_next"),
+    (Kind::Func, "bpf_iter_kmem_cache_destroy"),
+    (Kind::Func, "bpf_rdonly_cast"),
+    (Kind::Func, "bpf_get_kmem_cache"),
+];
+
+/// The bytes of the kernel's BTF.
+enum Image {
+    Mapped(VmlinuxBtf),
+    Read(Vec<u8>),
+}
+
+impl AsRef<[u8]> for Image {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(mapped) => mapped.as_ref(),
+            Self::Read(bytes) => bytes,
+        }
+    }
+}
+
+/// The running kernel's types and figures.
+pub struct KernelSchema {
+    btf: Btf<Image>,
+    /// Those of [`WANTED`].
+    wanted: Vec<Option<TypeId>>,
+    /// Those asked for besides.
+    others: RefCell<BTreeMap<(u8, String), Option<TypeId>>>,
+    slab_flags: OnceCell<Vec<(String, u32)>>,
+    gfp_flags: OnceCell<Vec<(String, u32)>>,
+    page_size: u64,
+    nodes: u32,
+    release: String,
+}
+
+impl KernelSchema {
+    /// Opens the running kernel's. Fails where it has no iterator over caches.
+    pub fn open() -> Result<Self, Environment> {
+        let image = match VmlinuxBtf::map() {
+            Ok(mapped) => Image::Mapped(mapped),
+            Err(_) => Image::Read(
+                fs::read(sys::VMLINUX_BTF).map_err(|error| Environment::no_btf(&error))?,
+            ),
+        };
+        let btf = Btf::parse(image).map_err(|reason| Environment::bad_btf(&reason))?;
+        let line = |path| fs::read_to_string(path).unwrap_or_default();
+        let release = line("/proc/sys/kernel/osrelease").trim().to_owned();
+        let nodes = nodes_of(&line("/sys/devices/system/node/possible"));
+        Self::new(btf, nodes, release).with_iterator()
+    }
+
+    /// Fails on a kernel before 6.13.
+    fn with_iterator(self) -> Result<Self, Environment> {
+        match self.function_id(ITERATOR) {
+            Some(_) => Ok(self),
+            None => Err(Environment::no_iterator(&self.release)),
+        }
+    }
+
+    fn new(btf: Btf<Image>, nodes: u32, release: String) -> Self {
+        Self {
+            wanted: btf.find(&WANTED),
+            btf,
+            others: RefCell::default(),
+            slab_flags: OnceCell::new(),
+            gfp_flags: OnceCell::new(),
+            page_size: sys::page_size(),
+            nodes,
+            release,
+        }
+    }
+
+    fn id(&self, kind: Kind, name: &str) -> Option<TypeId> {
+        if let Some(index) = WANTED.iter().position(|wanted| *wanted == (kind, name)) {
+            return *self.wanted.get(index)?;
+        }
+        let key = (kind as u8, name.to_owned());
+        let mut others = self.others.borrow_mut();
+        *others.entry(key).or_insert_with(|| self.btf.find(&[(kind, name)])[0])
+    }
+
+    /// The enumerators of `id` as `strip` shortens them, in order of their values; those it drops are left out.
+    fn flags(
+        &self,
+        id: Option<TypeId>,
+        strip: impl Fn(&str) -> Option<&str>,
+    ) -> Vec<(String, u32)> {
+        let enumerators = id.into_iter().flat_map(|id| self.btf.enumerators(id));
+        let mut flags: Vec<_> = enumerators
+            .filter_map(|(name, value)| Some((strip(name)?.to_owned(), u32::try_from(value).ok()?)))
+            .collect();
+        flags.sort_by_key(|flag| flag.1);
+        flags
+    }
+}
+
+/// The name of a `_SLAB_*` enumerator; none for the count at the end.
+fn slab_flag(name: &str) -> Option<&str> {
+    name.strip_prefix("_SLAB_").filter(|name| *name != "FLAGS_LAST_BIT")
+}
+
+/// The name of a `___GFP_*_BIT` enumerator; none for the count at the end and for gaps.
+fn gfp_flag(name: &str) -> Option<&str> {
+    let name = name.strip_prefix("___GFP_")?.strip_suffix("_BIT")?;
+    (name != "LAST" && !name.starts_with("UNUSED")).then_some(name)
+}
+
+/// The highest number in a list such as `0-1,4`, and 1; 1 where there is none.
+fn nodes_of(list: &str) -> u32 {
+    let numbers = list.trim().split([',', '-']).filter_map(|number| number.parse::<u32>().ok());
+    numbers.max().unwrap_or(0).saturating_add(1)
+}
+
+impl Schema for KernelSchema {
+    fn member(&self, type_name: &str, path: &str) -> Option<Member> {
+        self.btf.member(self.id(Kind::Struct, type_name)?, path)
+    }
+
+    fn struct_id(&self, name: &str) -> Option<u32> {
+        self.id(Kind::Struct, name).map(|TypeId(id)| id)
+    }
+
+    fn function_id(&self, name: &str) -> Option<u32> {
+        self.id(Kind::Func, name).map(|TypeId(id)| id)
+    }
+
+    fn helper(&self, name: &str) -> Option<u32> {
+        let id = self.id(Kind::Enum, "bpf_func_id")?;
+        let mut helpers = self.btf.enumerators(id);
+        let found = helpers.find(|(helper, _)| helper.strip_prefix("BPF_FUNC_") == Some(name));
+        u32::try_from(found?.1).ok()
+    }
+
+    fn slab_flags(&self) -> &[(String, u32)] {
+        self.slab_flags
+            .get_or_init(|| self.flags(self.id(Kind::Enum, "_slab_flag_bits"), slab_flag))
+    }
+
+    fn gfp_flags(&self) -> &[(String, u32)] {
+        self.gfp_flags.get_or_init(|| {
+            let unnamed = self.btf.find_unnamed_enum(|name| gfp_flag(name).is_some());
+            self.flags(unnamed, gfp_flag)
+        })
+    }
+
+    fn page_size(&self) -> u64 {
+        self.page_size
+    }
+
+    fn nodes(&self) -> u32 {
+        self.nodes
+    }
+
+    fn release(&self) -> &str {
+        &self.release
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::btf::tests::Builder;
+    use super::*;
+
+    fn schema(builder: Builder) -> KernelSchema {
+        let btf = Btf::parse(Image::Read(builder.finish())).unwrap();
+        KernelSchema::new(btf, 1, "6.8.0".to_owned())
+    }
+
+    #[test]
+    fn flags_lose_their_frame() {
+        let mut builder = Builder::new();
+        let slab =
+            [("_SLAB_POISON", 1), ("_SLAB_CONSISTENCY_CHECKS", 0), ("_SLAB_FLAGS_LAST_BIT", 2)];
+        builder.enumeration("_slab_flag_bits", false, &slab);
+        builder.enumeration("", false, &[("___GFP_T", 9)]);
+        let gfp = [
+            ("___GFP_DMA_BIT", 0),
+            ("___GFP_UNUSED_BIT", 1),
+            ("___GFP_HIGH_BIT", 2),
+            ("___GFP_LAST_BIT", 3),
+        ];
+        builder.enumeration("", false, &gfp);
+        builder.enumeration(
+            "bpf_func_id",
+            false,
+            &[("BPF_FUNC_unspec", 0), ("BPF_FUNC_seq_write", 127)],
+        );
+        let schema = schema(builder);
+        let names = |flags: &[(String, u32)]| {
+            flags.iter().map(|(name, bit)| format!("{name} {bit}")).collect::<Vec<_>>()
+        };
+        assert_eq!(names(schema.slab_flags()), ["CONSISTENCY_CHECKS 0", "POISON 1"]);
+        assert_eq!(names(schema.gfp_flags()), ["DMA 0", "HIGH 2"]);
+        assert_eq!(schema.helper("seq_write"), Some(127));
+        assert_eq!(schema.helper("seq"), None);
+    }
+
+    #[test]
+    fn an_empty_kernel_has_nothing() {
+        let schema = schema(Builder::new());
+        assert!(schema.slab_flags().is_empty() && schema.gfp_flags().is_empty());
+        assert_eq!(schema.member("kmem_cache", "name"), None);
+        assert_eq!(schema.struct_id("not_wanted"), None);
+        assert_eq!(schema.function_id("not_wanted"), None);
+        assert_eq!(schema.helper("seq_write"), None);
+        let refused = schema.with_iterator().err().unwrap();
+        assert!(refused.message.ends_with("Linux 6.13 or later with CONFIG_SLUB; this is 6.8.0"));
+    }
+
+    #[test]
+    fn names_beyond_the_wanted_are_found_too() {
+        let mut builder = Builder::new();
+        let int = builder.int("int", 4, 1);
+        let id = builder.members(Kind::Struct, "task_struct", 4, &[("pid", int, 0, 0)]);
+        let schema = schema(builder);
+        assert_eq!(schema.struct_id("task_struct"), Some(id));
+        assert_eq!(schema.member("task_struct", "pid").map(|member| member.size), Some(4));
+        assert_eq!(schema.function_id("task_struct"), None);
+    }
+
+    #[test]
+    fn a_mapped_kernel_answers_as_a_read_one() {
+        let (Ok(mapped), Ok(bytes)) = (VmlinuxBtf::map(), fs::read(sys::VMLINUX_BTF)) else {
+            return;
+        };
+        assert!(mapped.as_ref() == bytes, "the bytes differ");
+        let ids = [Image::Mapped(mapped), Image::Read(bytes)]
+            .map(|image| KernelSchema::new(Btf::parse(image).unwrap(), 1, String::new()).wanted);
+        assert_eq!(ids[0], ids[1]);
+    }
+
+    #[test]
+    fn possible_nodes_are_counted() {
+        for (list, nodes) in [("0\n", 1), ("0-3\n", 4), ("0,2-5", 6), ("", 1), ("x", 1)] {
+            assert_eq!(nodes_of(list), nodes, "{list:?}");
+        }
+    }
+}

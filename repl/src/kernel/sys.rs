@@ -1,0 +1,237 @@
+//! Makes the system calls that Rust's library has none for: bpf(2), mmap(2), sysconf(3).
+//!
+//! The only module with `unsafe` code. Its functions are safe to call with any arguments: the kernel checks what
+//! it is given, descriptors are owned, and memory is passed with its length.
+//!
+//! # Invariants
+//!
+//! Every descriptor is close-on-exec: bpf(2) makes no others. Errors keep the kernel's `errno`.
+#![allow(unsafe_code)]
+
+use std::ffi::c_long;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::ptr::{self, NonNull};
+
+use aya_obj::generated::{
+    BPF_F_MMAPABLE, BPF_F_SLEEPABLE, bpf_attach_type, bpf_attr, bpf_cmd, bpf_map_type,
+    bpf_prog_type,
+};
+use ebpf_templates::Kind;
+
+/// What programs and maps are called in the kernel.
+const NAME: &[u8] = b"slabql";
+/// The program's licence, without which the kernel allows none of the functions used. Slabql is under MIT.
+const LICENCE: &[u8] = b"Dual MIT/GPL\0";
+
+/// Where the kernel shows its BTF.
+pub const VMLINUX_BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// Calls bpf(2).
+fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<c_long> {
+    // SAFETY: `attr` is readable and writable for the length given. The pointers in it are set by the functions
+    // below, each to memory that outlives the call with its length beside it.
+    let result = unsafe {
+        libc::syscall(libc::SYS_bpf, command as c_long, ptr::from_mut(attr), size_of::<bpf_attr>())
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Calls bpf(2) for a descriptor.
+fn bpf_fd(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
+    let fd = i32::try_from(bpf(command, attr)?).map_err(io::Error::other)?;
+    // SAFETY: the kernel made this descriptor for us right now, and nobody else knows its number.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// A `bpf_attr` of zeros, which the kernel wants wherever nothing is said.
+fn zeroed() -> bpf_attr {
+    // SAFETY: `bpf_attr` is a union of structs of integers, for which zeros are a value.
+    unsafe { std::mem::zeroed() }
+}
+
+/// The descriptor as bpf(2) wants it.
+fn number(fd: &impl AsFd) -> u32 {
+    fd.as_fd().as_raw_fd().cast_unsigned()
+}
+
+fn set_name(to: &mut [std::ffi::c_char]) {
+    for (to, from) in to.iter_mut().zip(NAME) {
+        *to = from.cast_signed();
+    }
+}
+
+/// Creates an array of one value of `value_bytes` bytes that can be mapped.
+pub fn map_create(value_bytes: u32) -> io::Result<OwnedFd> {
+    let mut attr = zeroed();
+    // SAFETY: all members of the union are integers: any bytes are a value of each.
+    let map = unsafe { &mut attr.__bindgen_anon_1 };
+    map.map_type = bpf_map_type::BPF_MAP_TYPE_ARRAY as u32;
+    map.key_size = 4;
+    map.value_size = value_bytes;
+    map.max_entries = 1;
+    map.map_flags = BPF_F_MMAPABLE;
+    set_name(&mut map.map_name);
+    bpf_fd(bpf_cmd::BPF_MAP_CREATE, &mut attr)
+}
+
+/// Fills the value of a map of [`map_create`] with zeros. `value_bytes` is what it was created with.
+pub fn map_clear(map: &OwnedFd, value_bytes: u32) -> io::Result<()> {
+    // The kernel reads the size rounded up to a multiple of 8 for some maps; eight bytes more are always enough.
+    let value = vec![0_u8; value_bytes as usize + 8];
+    let key = 0_u32;
+    let mut attr = zeroed();
+    // SAFETY: all members of the union are integers: any bytes are a value of each.
+    let element = unsafe { &mut attr.__bindgen_anon_2 };
+    element.map_fd = number(map);
+    element.key = ptr::from_ref(&key).expose_provenance() as u64;
+    element.__bindgen_anon_1.value = value.as_ptr().expose_provenance() as u64;
+    bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr).map(drop)
+}
+
+/// Loads the program that `insns` are the bytes of. With a `log` the verifier writes to it, up to its length, and
+/// ends with a NUL; where it is too short the error is ENOSPC.
+pub fn prog_load(insns: &[u8], kind: Kind, log: Option<&mut Vec<u8>>) -> io::Result<OwnedFd> {
+    let mut attr = zeroed();
+    // SAFETY: all members of the union are integers: any bytes are a value of each.
+    let program = unsafe { &mut attr.__bindgen_anon_3 };
+    match kind {
+        Kind::Iter { attach_btf_id } => {
+            program.prog_type = bpf_prog_type::BPF_PROG_TYPE_TRACING as u32;
+            program.expected_attach_type = bpf_attach_type::BPF_TRACE_ITER as u32;
+            program.attach_btf_id = attach_btf_id;
+        }
+        Kind::Syscall => {
+            program.prog_type = bpf_prog_type::BPF_PROG_TYPE_SYSCALL as u32;
+            program.prog_flags = BPF_F_SLEEPABLE;
+        }
+    }
+    program.insns = insns.as_ptr().expose_provenance() as u64;
+    program.insn_cnt = u32::try_from(insns.len() / 8).map_err(io::Error::other)?;
+    program.license = LICENCE.as_ptr().expose_provenance() as u64;
+    set_name(&mut program.prog_name);
+    if let Some(log) = log {
+        program.log_level = 1;
+        program.log_size = u32::try_from(log.len()).map_err(io::Error::other)?;
+        program.log_buf = log.as_mut_ptr().expose_provenance() as u64;
+    }
+    bpf_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr)
+}
+
+/// Attaches an iterator program to nothing but a link.
+pub fn link_create_iter(program: &OwnedFd) -> io::Result<OwnedFd> {
+    let mut attr = zeroed();
+    attr.link_create.__bindgen_anon_1.prog_fd = number(program);
+    attr.link_create.attach_type = bpf_attach_type::BPF_TRACE_ITER as u32;
+    bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
+}
+
+/// Opens the file of an iterator. Reading it runs the program.
+pub fn iter_create(link: &OwnedFd) -> io::Result<File> {
+    let mut attr = zeroed();
+    attr.iter_create.link_fd = number(link);
+    bpf_fd(bpf_cmd::BPF_ITER_CREATE, &mut attr).map(File::from)
+}
+
+/// Runs a `syscall` program once. Returns what it returned.
+pub fn test_run(program: &OwnedFd) -> io::Result<u32> {
+    let mut attr = zeroed();
+    attr.test.prog_fd = number(program);
+    bpf(bpf_cmd::BPF_PROG_TEST_RUN, &mut attr)?;
+    // SAFETY: all members of the union are integers, and the kernel wrote this one.
+    Ok(unsafe { attr.test.retval })
+}
+
+/// Bytes of a page.
+#[must_use]
+pub fn page_size() -> u64 {
+    // SAFETY: sysconf(3) takes a number and returns one.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(size).unwrap_or(4096)
+}
+
+/// Memory mapped for reading; unmapped on drop.
+struct Mapping {
+    start: NonNull<u8>,
+    bytes: usize,
+}
+
+impl Mapping {
+    fn new(fd: &impl AsFd, bytes: usize, flags: i32) -> io::Result<Self> {
+        let fd = fd.as_fd().as_raw_fd();
+        // SAFETY: the kernel chooses a place that is free.
+        let start = unsafe { libc::mmap(ptr::null_mut(), bytes, libc::PROT_READ, flags, fd, 0) };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(start.cast()).ok_or_else(|| io::Error::other("mapped at 0"))?;
+        Ok(Self { start, bytes })
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: `Mapping::new` mapped these bytes; borrows of them ended before this value.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
+    }
+}
+
+/// The kernel's BTF, mapped.
+pub struct VmlinuxBtf(Mapping);
+
+impl VmlinuxBtf {
+    /// Maps [`VMLINUX_BTF`]. Linux 6.12 and earlier cannot, and fails with ENODEV. EINVAL if the file is not
+    /// sysfs's: another one could be changed or cut off while it is mapped.
+    pub fn map() -> io::Result<Self> {
+        let file = File::open(VMLINUX_BTF)?;
+        // SAFETY: `statfs` is a struct of integers, for which zeros are a value.
+        let mut system: libc::statfs = unsafe { std::mem::zeroed() };
+        // SAFETY: `system` is writable and of the type that fstatfs(2) fills.
+        if unsafe { libc::fstatfs(file.as_raw_fd(), &raw mut system) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        if system.f_type != libc::SYSFS_MAGIC {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        let bytes = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+        Mapping::new(&file, bytes, libc::MAP_PRIVATE).map(Self)
+    }
+}
+
+impl AsRef<[u8]> for VmlinuxBtf {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: these bytes are mapped for reading as long as `self` lives. They are read-only data of the
+        // kernel's image, which nobody changes.
+        unsafe { std::slice::from_raw_parts(self.0.start.as_ptr(), self.0.bytes) }
+    }
+}
+
+/// The value of a map of [`map_create`].
+pub struct MapValue(Mapping);
+
+impl MapValue {
+    /// Maps the value of `map`, of `value_bytes` bytes.
+    pub fn map(map: &OwnedFd, value_bytes: u32) -> io::Result<Self> {
+        Mapping::new(map, value_bytes as usize, libc::MAP_SHARED).map(Self)
+    }
+
+    /// Copies a part of the value; none where it has no such part. A copy, because the kernel may write the value
+    /// whenever a program runs.
+    #[must_use]
+    pub fn copy(&self, range: Range<usize>) -> Option<Vec<u8>> {
+        if range.start > range.end || range.end > self.0.bytes {
+            return None;
+        }
+        let mut copy = Vec::with_capacity(range.len());
+        // SAFETY: the range lies in the mapping, which stays as long as `self`; the copy has room for it, and its
+        // length is set to what was written.
+        unsafe {
+            let from = self.0.start.as_ptr().add(range.start);
+            ptr::copy_nonoverlapping(from, copy.as_mut_ptr(), range.len());
+            copy.set_len(range.len());
+        }
+        Some(copy)
+    }
+}

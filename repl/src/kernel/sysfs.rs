@@ -1,0 +1,134 @@
+//! Reads the names that no program can tell: aliases of merged caches, and what lies at an address.
+//!
+//! Both are extras of an answer: where they cannot be read there is a reason, and the rest of the row stands.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+/// Where the kernel lists its caches.
+const SLAB: &str = "/sys/kernel/slab";
+/// Where the kernel lists its symbols.
+const SYMBOLS: &str = "/proc/kallsyms";
+/// The most that is read of the symbols, in bytes. A large kernel has some 10 MiB.
+const SYMBOLS_MAX: u64 = 256 << 20;
+
+/// The names of caches that were merged.
+///
+/// A merged cache has a folder with a made-up name such as `:0000064`, and a link to it for each of its names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aliases(BTreeMap<String, Vec<String>>);
+
+impl Aliases {
+    /// The names that link to the folder `folder`, which is `s->kobj.name`; sorted.
+    #[must_use]
+    pub fn of(&self, folder: &str) -> &[String] {
+        self.0.get(folder).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Reads all aliases. The error says why there are none.
+pub fn aliases() -> Result<Aliases, String> {
+    aliases_in(Path::new(SLAB))
+}
+
+fn aliases_in(folder: &Path) -> Result<Aliases, String> {
+    let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut found = BTreeMap::<_, Vec<_>>::new();
+    for entry in entries.flatten() {
+        // A folder is no link, and a cache may go while we look: both have no target.
+        let Ok(target) = fs::read_link(entry.path()) else { continue };
+        let Some(target) = target.file_name() else { continue };
+        let name = entry.file_name().to_string_lossy().into_owned();
+        found.entry(target.to_string_lossy().into_owned()).or_default().push(name);
+    }
+    for names in found.values_mut() {
+        names.sort_unstable();
+    }
+    Ok(Aliases(found))
+}
+
+/// Finds the symbols that begin exactly at `addresses`; an address without one is left out. The error says why
+/// there are none at all.
+pub fn symbols(addresses: &[u64]) -> Result<BTreeMap<u64, String>, String> {
+    if addresses.iter().all(|address| *address == 0) {
+        return Ok(BTreeMap::new());
+    }
+    let file = File::open(SYMBOLS).map_err(|error| format!("{SYMBOLS}: {error}"))?;
+    symbols_of(BufReader::new(file.take(SYMBOLS_MAX)), addresses)
+}
+
+fn symbols_of(mut lines: impl BufRead, addresses: &[u64]) -> Result<BTreeMap<u64, String>, String> {
+    let mut wanted: Vec<u64> = addresses.iter().copied().filter(|address| *address != 0).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let mut found = BTreeMap::new();
+    let mut hidden = true;
+    let mut line = Vec::new();
+    while found.len() < wanted.len() {
+        line.clear();
+        match lines.read_until(b'\n', &mut line) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) => return Err(format!("{SYMBOLS}: {error}")),
+        }
+        let Ok(text) = str::from_utf8(&line) else { continue };
+        let mut words = text.split_ascii_whitespace();
+        let (Some(address), Some(_), Some(name)) = (words.next(), words.next(), words.next())
+        else {
+            continue;
+        };
+        let Ok(address) = u64::from_str_radix(address, 16) else { continue };
+        hidden &= address == 0;
+        if wanted.binary_search(&address).is_ok() {
+            found.entry(address).or_insert_with(|| name.to_owned());
+        }
+    }
+    if hidden && !wanted.is_empty() {
+        return Err(format!("{SYMBOLS} hides addresses (kernel.kptr_restrict)"));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_grouped_by_target() {
+        let folder = std::env::temp_dir().join(format!("slabql-aliases-{}", std::process::id()));
+        fs::create_dir_all(folder.join(":0000064")).unwrap();
+        for (name, target) in
+            [("pid", ":0000064"), ("cred", "../slab/:0000064"), ("gone", ":0000008")]
+        {
+            std::os::unix::fs::symlink(target, folder.join(name)).unwrap();
+        }
+        let found = aliases_in(&folder);
+        fs::remove_dir_all(&folder).unwrap();
+        let found = found.unwrap();
+        assert_eq!(found.of(":0000064"), ["cred", "pid"]);
+        assert_eq!(found.of(":0000008"), ["gone"]);
+        assert!(found.of("pid").is_empty());
+        assert!(aliases_in(&folder).is_err_and(|reason| reason.contains("No such file")));
+    }
+
+    #[test]
+    fn symbols_are_exact() {
+        let text = "ffffffff81000000 T start\nnonsense\nffffffff81000010 t init_once [ext4]\n\
+                    ffffffff81000010 t other\nffffffff81000020 t end\n";
+        let found = symbols_of(text.as_bytes(), &[0, 0xffff_ffff_8100_0010, 0xffff_ffff_8100_0011]);
+        assert_eq!(found, Ok(BTreeMap::from([(0xffff_ffff_8100_0010, "init_once".to_owned())])));
+    }
+
+    #[test]
+    fn hidden_addresses_have_a_reason() {
+        let text = "0000000000000000 T start\n0000000000000000 t end\n";
+        assert!(
+            symbols_of(text.as_bytes(), &[1]).is_err_and(|reason| reason.contains("kptr_restrict"))
+        );
+        assert!(symbols_of(&b"\xff\n"[..], &[1]).is_err());
+        assert_eq!(symbols(&[0, 0]), Ok(BTreeMap::new()));
+        assert_eq!(symbols(&[]), Ok(BTreeMap::new()));
+    }
+}
