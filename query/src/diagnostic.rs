@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn marks_the_second_line_by_characters() {
-        let text = render("select\n 'é' x", 12, 13);
+        let text = render("select\n 'é' x", 13, 14);
         assert_eq!(text, "error: m\n  |\n2 |  'é' x\n  |      ^ l\n  = help: h\n");
     }
 
