@@ -109,7 +109,8 @@ impl Assembler {
 
     /// Appends `call name`, a kernel function by its BTF id.
     pub fn call_kfunc(&mut self, btf_id: u32, name: &str) {
-        self.program.push(&[Insn::call_kfunc(btf_id.cast_signed())], format!("call {name}#{btf_id}"));
+        self.program
+            .push(&[Insn::call_kfunc(btf_id.cast_signed())], format!("call {name}#{btf_id}"));
     }
 
     /// Makes a label. Its name is for the listing.

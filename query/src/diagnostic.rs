@@ -106,7 +106,8 @@ impl fmt::Display for Render<'_> {
             .take(column - skipped + width + CONTEXT)
             .map(|c| if c.is_control() { ' ' } else { c })
             .collect();
-        let (lead, indent) = if skipped == 0 { ("", column) } else { ("…", column - skipped + 1) };
+        let (lead, indent) =
+            if skipped == 0 { ("", column) } else { ("…", column - skipped + 1) };
         let gutter = " ".repeat(number.to_string().len());
 
         writeln!(f, "error: {message}")?;

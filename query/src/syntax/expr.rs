@@ -10,11 +10,11 @@
 //!   recursion here nor the tree gets higher than `MAX_OPERATORS` + `MAX_NESTING` + 1.
 //! - No rule reads a token twice, so the time is proportional to the number of tokens.
 
+use nom::Parser;
 use nom::branch::alt;
 use nom::combinator::{cut, map, opt, value};
 use nom::multi::many1;
 use nom::sequence::{pair, preceded, terminated};
-use nom::Parser;
 
 use super::ast::{BinaryOp, Expr, ExprKind, Ident, Literal, MatchOp, Quantifier, UnaryOp};
 use super::failure::{Failure, Parsed, excerpt};
@@ -44,12 +44,9 @@ pub(super) fn level(op: BinaryOp) -> Level {
     match op {
         BinaryOp::Or => OR,
         BinaryOp::And => AND,
-        BinaryOp::Eq
-        | BinaryOp::Ne
-        | BinaryOp::Lt
-        | BinaryOp::Le
-        | BinaryOp::Gt
-        | BinaryOp::Ge => COMPARISON,
+        BinaryOp::Eq | BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => {
+            COMPARISON
+        }
         BinaryOp::BitOr => BIT_OR,
         BinaryOp::BitXor => BIT_XOR,
         BinaryOp::BitAnd => BIT_AND,
@@ -212,12 +209,7 @@ fn test(input: Input<'_>, expr: Expr) -> Parsed<'_, ExprKind> {
 }
 
 /// Parses the pattern that `expr` is held against.
-fn pattern(
-    input: Input<'_>,
-    op: MatchOp,
-    expr: Box<Expr>,
-    negated: bool,
-) -> Parsed<'_, ExprKind> {
+fn pattern(input: Input<'_>, op: MatchOp, expr: Box<Expr>, negated: bool) -> Parsed<'_, ExprKind> {
     let (input, pattern) = tighter(input, COMPARISON)?;
     Ok((input, ExprKind::Match { op, expr, pattern: Box::new(pattern), negated }))
 }
@@ -361,10 +353,8 @@ fn arguments<'a>(input: Input<'a>, name: &Ident) -> Parsed<'a, Vec<Expr>> {
             ));
         }
         Some(TokenKind::Keyword(Keyword::Distinct)) => {
-            return rest.refuse(Diagnostic::new(
-                rest.span(),
-                "`distinct` in a call is not supported yet",
-            ));
+            return rest
+                .refuse(Diagnostic::new(rest.span(), "`distinct` in a call is not supported yet"));
         }
         _ => {}
     }

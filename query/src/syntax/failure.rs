@@ -102,7 +102,9 @@ impl Furthest {
             .filter(|keyword| Keyword::find(keyword).is_some() && keyword.len() > MAX_TYPOS)
             .map(|keyword| (strsim::osa_distance(word, keyword), keyword))
             .filter(|(distance, _)| *distance <= MAX_TYPOS && *distance < word.len())
-            .min_by_key(|(distance, keyword)| (*distance, word.chars().next() != keyword.chars().next()))
+            .min_by_key(|(distance, keyword)| {
+                (*distance, word.chars().next() != keyword.chars().next())
+            })
             .map(|(_, keyword)| keyword)
     }
 }
@@ -127,8 +129,9 @@ impl Failure {
             }
         }
 
-        let error = Diagnostic::new(state.span_at(position), format!("expected {}", furthest.list()))
-            .label(found(state, position));
+        let error =
+            Diagnostic::new(state.span_at(position), format!("expected {}", furthest.list()))
+                .label(found(state, position));
         match keyword.map(|keyword| format!("did you mean `{keyword}`?")) {
             Some(help) => error.help(help),
             None => match advice(state, &furthest, position) {
@@ -173,7 +176,7 @@ fn advice(state: &State<'_>, furthest: &Furthest, position: usize) -> Option<Str
         }
         None | Some(TokenKind::Keyword(_) | TokenKind::Symbol(Symbol::ParenClose))
             if wants("an expression")
-            && before.is_some_and(|token| state.text_at(token.span) == ",") =>
+                && before.is_some_and(|token| state.text_at(token.span) == ",") =>
         {
             Some("nothing follows the comma: leave it out".to_owned())
         }
@@ -192,11 +195,8 @@ pub(super) fn found(state: &State<'_>, position: usize) -> String {
 /// `text` on one line, cut where it is too long for a label.
 pub(super) fn excerpt(text: &str) -> String {
     const LENGTH: usize = 30;
-    let mut short: String = text
-        .chars()
-        .take(LENGTH)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let mut short: String =
+        text.chars().take(LENGTH).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(LENGTH).is_some() {
         short.push('…');
     }

@@ -299,15 +299,18 @@ mod tests {
     #[test]
     fn comments_are_skipped() {
         assert_eq!(kinds("\u{feff}#!/usr/bin/x\n1 -- 2\n /* 3 ; */ # 4"), [TokenKind::Int(1)]);
-        assert_eq!(error("1 /* 2"), ("the comment is not closed".into(), Span { start: 2, end: 4 }));
+        assert_eq!(
+            error("1 /* 2"),
+            ("the comment is not closed".into(), Span { start: 2, end: 4 })
+        );
     }
 
     #[test]
     fn text_is_to_the_letter() {
-        assert_eq!(kinds("'it''s\nÉ' ''"), [
-            TokenKind::Text("it's\nÉ".into()),
-            TokenKind::Text(String::new()),
-        ]);
+        assert_eq!(
+            kinds("'it''s\nÉ' ''"),
+            [TokenKind::Text("it's\nÉ".into()), TokenKind::Text(String::new()),]
+        );
         let (message, span) = error("a 'b\nc");
         assert_eq!((message.as_str(), span), ("the text is not closed", Span { start: 2, end: 4 }));
     }
@@ -326,7 +329,10 @@ mod tests {
         assert_eq!(kinds("1-2"), [Int(1), Mark(Symbol::Minus), Int(2)]);
         assert_eq!(kinds("1e-2 0xe-2"), [Float(0.01), Int(14), Mark(Symbol::Minus), Int(2)]);
         assert_eq!(kinds("1 .5 2."), [Int(1), Float(0.5), Int(2), Mark(Symbol::Dot)]);
-        assert_eq!(error("size > 12abc "), ("`12abc` is not a number".into(), Span { start: 7, end: 12 }));
+        assert_eq!(
+            error("size > 12abc "),
+            ("`12abc` is not a number".into(), Span { start: 7, end: 12 })
+        );
     }
 
     #[test]

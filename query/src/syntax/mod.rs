@@ -12,7 +12,8 @@
 //!   proportional to its length.
 //! - A tree is at most [`MAX_OPERATORS`] + [`MAX_NESTING`] + 1 nodes high, so every later stage may walk it by
 //!   recursion.
-//! - What `Display` prints of a parsed tree parses to the same tree, its spans aside.
+//! - What `Display` prints of a parsed tree parses to the same tree, its spans aside, unless its
+//!   blanks make it longer than [`MAX_TEXT`].
 
 pub mod ast;
 mod expr;

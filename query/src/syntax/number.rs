@@ -126,9 +126,9 @@ fn float(word: &str, span: Span) -> Result<TokenKind, Diagnostic> {
 fn no_number(word: &str, span: Span) -> Diagnostic {
     let (mantissa, suffix) = split(word);
     if let [letter, b'B' | b'b'] = suffix.as_bytes()
-        && let Some((text, power)) = SIZES.iter().find(|(text, _)| {
-            text.len() == 1 && text.as_bytes()[0].eq_ignore_ascii_case(letter)
-        })
+        && let Some((text, power)) = SIZES
+            .iter()
+            .find(|(text, _)| text.len() == 1 && text.as_bytes()[0].eq_ignore_ascii_case(letter))
     {
         let binary = format!("{}{}iB", short(mantissa), text.to_uppercase());
         let count = mantissa.replace('_', "").parse::<u64>().ok();

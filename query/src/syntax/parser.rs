@@ -87,9 +87,8 @@ fn statements(mut input: Input<'_>) -> Parsed<'_, Vec<(Statement, Span)>> {
 
 /// Parses a statement.
 fn statement(input: Input<'_>) -> Parsed<'_, Statement> {
-    let refused = |message: &str, help: &str| {
-        input.refuse(Diagnostic::new(input.span(), message).help(help))
-    };
+    let refused =
+        |message: &str, help: &str| input.refuse(Diagnostic::new(input.span(), message).help(help));
     match input.peek() {
         Some(TokenKind::Keyword(word @ (Keyword::Watch | Keyword::Whatis))) => {
             let message = format!("`{}` is not supported yet", word.text());
@@ -121,7 +120,8 @@ fn explain(input: Input<'_>) -> Parsed<'_, Query> {
 fn query(input: Input<'_>) -> Parsed<'_, Query> {
     let start = input.span();
     let (input, _) = keyword(Keyword::Select)(input)?;
-    let (input, distinct) = map(opt(keyword(Keyword::Distinct)), |found| found.is_some()).parse(input)?;
+    let (input, distinct) =
+        map(opt(keyword(Keyword::Distinct)), |found| found.is_some()).parse(input)?;
     let (input, items) = cut(list(item)).parse(input)?;
     let (input, from) = clause(Keyword::From, table).parse(input)?;
     let (input, filter) = clause(Keyword::Where, expression).parse(input)?;
@@ -257,8 +257,7 @@ fn order_by(input: Input<'_>) -> Parsed<'_, ()> {
 
 /// Parses a key of `order by`.
 fn key(input: Input<'_>) -> Parsed<'_, Key> {
-    let direction =
-        alt((value(false, keyword(Keyword::Asc)), value(true, keyword(Keyword::Desc))));
+    let direction = alt((value(false, keyword(Keyword::Asc)), value(true, keyword(Keyword::Desc))));
     let nulls = alt((value(true, keyword(Keyword::First)), value(false, keyword(Keyword::Last))));
     let (input, expr): (_, Expr) = expression(input)?;
     let (input, descending) = opt(direction).parse(input)?;
