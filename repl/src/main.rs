@@ -1,4 +1,149 @@
 //! The program `slabql`.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::fs;
+use std::io::{self, BufWriter, IsTerminal, Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+use query::diagnostic::{Diagnostic, Span};
+use repl::args::{Args, TemplateName};
+use repl::error::Failure;
+use repl::prompt;
+use repl::session::{Session, Settings};
+use repl::source::live::Live;
+use repl::source::recording::Recording;
+use repl::source::{Choice, Source};
+
+/// A text to run, and the file that it came from.
+struct Text {
+    text: String,
+    file: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // A wrong option is a wrong question, like a wrong query; help and version are answers.
+            let code = u8::from(error.use_stderr());
+            return match error.print() {
+                Ok(()) => ExitCode::from(code),
+                Err(_) => ExitCode::from(2),
+            };
+        }
+    };
+    match run(&args) {
+        Ok(code) => ExitCode::from(code),
+        // Who closes the pipe has read enough.
+        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Standard error may be closed too; the exit code is left to say it.
+            let _ = io::stderr().write_all(failure.text().as_bytes());
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// Does what the command line says. Gives the exit code.
+fn run(args: &Args) -> Result<u8, Failure> {
+    let texts = texts(args)?;
+    let terminal = io::stdout().is_terminal();
+    let (source, code) = match source(args) {
+        Ok(source) => (source, 0),
+        Err(failure) => instead(args, terminal, failure)?,
+    };
+    let settings = Settings {
+        format: args.format,
+        exact: args.exact,
+        color: args.color.on(terminal),
+        timer: texts.is_none(),
+        choice: Choice {
+            template: args.template.map(|TemplateName(template)| template),
+            no_pushdown: args.no_pushdown,
+        },
+    };
+    let mut session = Session { source, settings };
+    if let Some(path) = &args.record {
+        let recording = session.record()?;
+        recording.save(path)?;
+        eprintln!("recorded {} rows to {}", recording.len(), path.display());
+        session.source = Box::new(recording);
+        if args.query.is_none() && args.file.is_empty() {
+            return Ok(0);
+        }
+    }
+    let Some(texts) = texts else {
+        return prompt::run(&mut session);
+    };
+    if let Some(label) = session.source.label().filter(|_| args.record.is_none()) {
+        eprintln!("{label}");
+    }
+    let mut out = BufWriter::new(io::stdout().lock());
+    for Text { text, file } in texts {
+        match session.run(&text, file.as_deref(), &mut out) {
+            Err(failure) if code == 0 => {
+                if let Some((source, code)) = without_rights(args, terminal, &failure)? {
+                    eprintln!("{}", source.label().unwrap_or_default());
+                    session.source = source;
+                    session.run(&text, file.as_deref(), &mut out)?;
+                    return Ok(code);
+                }
+                return Err(failure);
+            }
+            result => result?,
+        }
+    }
+    Ok(code)
+}
+
+/// The texts to run; none for the prompt.
+fn texts(args: &Args) -> Result<Option<Vec<Text>>, Failure> {
+    if let Some(query) = &args.query {
+        return Ok(Some(vec![Text { text: query.clone(), file: None }]));
+    }
+    if !args.file.is_empty() {
+        return args.file.iter().map(|path| read(path)).collect::<Result<_, _>>().map(Some);
+    }
+    if args.record.is_some() {
+        return Ok(Some(Vec::new()));
+    }
+    if io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    read(Path::new("-")).map(|text| Some(vec![text]))
+}
+
+/// Reads a query file; `-` is standard input.
+fn read(path: &Path) -> Result<Text, Failure> {
+    let (name, bytes) = if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        let result = io::stdin().lock().read_to_end(&mut bytes);
+        ("standard input".to_owned(), result.map(|_| bytes))
+    } else {
+        (path.display().to_string(), fs::read(path))
+    };
+    let bytes = bytes.map_err(|error| Failure::file("read", Path::new(&name), &error))?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Text { text, file: Some(name) }),
+        Err(error) => {
+            let valid = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            let diagnostic = Diagnostic::new(Span { start: valid, end: valid }, "the text is not UTF-8")
+                .label(format!("byte {valid} is not"));
+            Err(Failure::Query { diagnostic, text, file: Some(name) })
+        }
+    }
+}
+
+/// The source that the command line names.
+fn source(args: &Args) -> Result<Box<dyn Source>, Failure> {
+    if let Some(path) = &args.from {
+        return Ok(Box::new(Recording::open(path)?));
+    }
+    if args.demo {
+        return Ok(Box::new(Recording::demo()?));
+    }
+    Ok(Box::new(Live::open()?))
+}

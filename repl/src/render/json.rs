@@ -113,9 +113,9 @@ fn push_value(row: &mut String, value: &Value, column: &OutputColumn) -> io::Res
         }
         // A double without end has no JSON; serde_json writes null.
         Value::Float(number) => row.push_str(&serde_json::to_string(number)?),
-        Value::Text(bytes) => push_string(row, &string(bytes))?,
+        Value::Text(bytes) => push_string(row, &text_to_json(bytes))?,
         Value::List(items) => {
-            push_array(row, &items.iter().map(|item| string(item)).collect::<Vec<_>>())?;
+            push_array(row, &items.iter().map(|item| text_to_json(item)).collect::<Vec<_>>())?;
         }
     }
     Ok(())
@@ -153,7 +153,8 @@ fn push_string(row: &mut String, string: &str) -> io::Result<()> {
 }
 
 /// The Unicode string for the bytes of a text, by the rule in the header of this module.
-fn string(bytes: &[u8]) -> String {
+#[must_use]
+pub fn text_to_json(bytes: &[u8]) -> String {
     if let Ok(text) = std::str::from_utf8(bytes)
         && !text.contains("\\x")
     {
@@ -165,6 +166,32 @@ fn string(bytes: &[u8]) -> String {
         text::push_bytes(&mut string, chunk.invalid());
     }
     string
+}
+
+/// The bytes that [`text_to_json`] made this string of; none if it made it of no bytes.
+#[must_use]
+pub fn text_from_json(string: &str) -> Option<Vec<u8>> {
+    if !string.contains("\\x") {
+        return Some(string.as_bytes().to_vec());
+    }
+    let mut bytes = Vec::new();
+    let mut parts = string.split('\\');
+    bytes.extend(parts.next()?.as_bytes());
+    while let Some(part) = parts.next() {
+        match part.strip_prefix('x') {
+            // Between two backslashes lies nothing: they are one.
+            None if part.is_empty() => {
+                bytes.push(b'\\');
+                bytes.extend(parts.next()?.as_bytes());
+            }
+            None => return None,
+            Some(rest) => {
+                bytes.push(u8::from_str_radix(rest.get(..2)?, 16).ok()?);
+                bytes.extend(rest.get(2..)?.as_bytes());
+            }
+        }
+    }
+    Some(bytes)
 }
 
 /// The names of columns, made different by numbers from 2. A name that one column has from the query is not given
@@ -215,29 +242,7 @@ mod tests {
 
     /// Undoes `string`, by what its documentation promises.
     fn bytes_of(string: &str) -> Vec<u8> {
-        if !string.contains("\\x") {
-            return string.as_bytes().to_vec();
-        }
-        let mut bytes = string.as_bytes();
-        let mut text = Vec::new();
-        while let Some((&first, rest)) = bytes.split_first() {
-            bytes = match (first, rest.first()) {
-                (b'\\', Some(b'x')) => {
-                    let digits = std::str::from_utf8(&rest[1..3]).unwrap();
-                    text.push(u8::from_str_radix(digits, 16).unwrap());
-                    &rest[3..]
-                }
-                (b'\\', Some(b'\\')) => {
-                    text.push(b'\\');
-                    &rest[1..]
-                }
-                _ => {
-                    text.push(first);
-                    rest
-                }
-            };
-        }
-        text
+        text_from_json(string).unwrap()
     }
 
     fn same(parsed: &Parsed, value: &Value, column: &OutputColumn) -> bool {
@@ -303,9 +308,9 @@ mod tests {
             let Value::Text(name) = name else { panic!("not a text") };
             assert_eq!(bytes_of(parsed["name"].as_str().unwrap()), name.as_ref());
         }
-        assert_eq!(string(b"a\\b"), "a\\b");
-        assert_eq!(string(b"a\\xff"), "a\\\\xff");
-        assert_eq!(string(b"a\xff\\"), "a\\xff\\\\");
+        assert_eq!(text_to_json(b"a\\b"), "a\\b");
+        assert_eq!(text_to_json(b"a\\xff"), "a\\\\xff");
+        assert_eq!(text_to_json(b"a\xff\\"), "a\\xff\\\\");
     }
 
     #[test]

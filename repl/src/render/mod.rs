@@ -35,6 +35,7 @@ use std::str::FromStr;
 use query::output::{Output, OutputColumn};
 use query::value::Value;
 
+pub use json::{text_from_json, text_to_json};
 pub use text::printable;
 pub use unit::{plain, shown};
 

@@ -1,0 +1,365 @@
+//! Makes tokens of text.
+//!
+//! [`Lexer`] is an iterator that goes on behind a mistake, so that a line editor can colour a line that is not
+//! finished; [`lex`] stops at the first mistake, as a query does.
+//!
+//! Comments run from `--` or `#` to the end of the line and from `/*` to the next `*/`; they do not nest.
+//!
+//! # Invariants
+//!
+//! - Every item but the last leaves the lexer further on, so a text is read in time proportional to its length.
+//! - Spans do not overlap, ascend, and lie on the boundaries of characters.
+
+use super::token::{Keyword, Symbol, Token, TokenKind};
+use super::{MAX_TEXT, number};
+use crate::diagnostic::{Diagnostic, Span};
+
+/// Operators of two bytes, in every spelling. They are tried before those of one byte.
+const PAIRS: [(&str, Symbol); 9] = [
+    ("==", Symbol::Eq),
+    ("!=", Symbol::Ne),
+    ("<>", Symbol::Ne),
+    ("<=", Symbol::Le),
+    (">=", Symbol::Ge),
+    ("!~", Symbol::NotTilde),
+    ("<<", Symbol::Shl),
+    (">>", Symbol::Shr),
+    ("->", Symbol::Arrow),
+];
+
+/// Operators of other languages, and what to write for them.
+const FOREIGN: [(&str, &str); 5] = [
+    ("||", "texts are not joined by an operator; conditions are joined by `or`"),
+    ("&&", "write `and`"),
+    ("=<", "write `<=`"),
+    ("=>", "write `>=`"),
+    ("::", "write `cast(… as …)`"),
+];
+
+/// The tokens of `text`, or its first mistake.
+pub fn lex(text: &str) -> Result<Vec<Token>, Diagnostic> {
+    if text.len() > MAX_TEXT {
+        return Err(Diagnostic::new(Span::default(), "the text is too long")
+            .label(format!("{} bytes", text.len()))
+            .help(format!("a text has at most {MAX_TEXT} bytes")));
+    }
+    Lexer::new(text).collect()
+}
+
+/// Whether `text` ends with a `;` that stands neither in a string nor in a comment. White space and comments may
+/// follow it.
+#[must_use]
+pub fn is_complete(text: &str) -> bool {
+    let last = Lexer::new(text).last();
+    matches!(last, Some(Ok(Token { kind: TokenKind::Symbol(Symbol::Semicolon), .. })))
+}
+
+/// The tokens and mistakes of a text, from front to back.
+#[derive(Clone, Debug)]
+pub struct Lexer<'a> {
+    text: &'a str,
+    position: usize,
+}
+
+impl<'a> Lexer<'a> {
+    /// A lexer at the start of `text`, behind its byte order mark if it has one.
+    #[must_use]
+    pub fn new(text: &'a str) -> Self {
+        Self { text, position: if text.starts_with('\u{feff}') { 3 } else { 0 } }
+    }
+
+    /// What has not been read.
+    fn rest(&self) -> &'a str {
+        &self.text[self.position..]
+    }
+
+    /// Moves on by `length` bytes and returns where they stand.
+    fn advance(&mut self, length: usize) -> Span {
+        let start = self.position;
+        self.position += length;
+        Span { start, end: self.position }
+    }
+
+    /// The bytes up to the first character that `stop` takes.
+    fn length(&self, stop: impl Fn(char) -> bool) -> usize {
+        self.rest().find(stop).unwrap_or(self.rest().len())
+    }
+
+    /// Moves past white space and comments.
+    fn skip(&mut self) -> Result<(), Diagnostic> {
+        loop {
+            self.position += self.length(|c| !c.is_whitespace());
+            let rest = self.rest();
+            if rest.starts_with("--") || rest.starts_with('#') {
+                self.position += self.length(|c| c == '\n');
+            } else if let Some(comment) = rest.strip_prefix("/*") {
+                let Some(length) = comment.find("*/") else {
+                    let span = Span { start: self.position, end: self.position + 2 };
+                    self.position = self.text.len();
+                    return Err(Diagnostic::new(span, "the comment is not closed")
+                        .label("starts here")
+                        .help("a comment ends with `*/`"));
+                };
+                self.position += length + 4;
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads the token that starts with `first`.
+    fn token(&mut self, first: char) -> Result<Token, Diagnostic> {
+        let digit_behind = self.rest().as_bytes().get(1).is_some_and(u8::is_ascii_digit);
+        match first {
+            '\'' => {
+                let (text, span) = self.quoted('\'', "text")?;
+                Ok(Token { kind: TokenKind::Text(text), span })
+            }
+            '"' => {
+                let (name, span) = self.quoted('"', "name")?;
+                if name.is_empty() {
+                    return Err(Diagnostic::new(span, "a name has at least one letter")
+                        .help("text stands in single quotes: `''`"));
+                }
+                Ok(Token { kind: TokenKind::Ident { name, quoted: true }, span })
+            }
+            '0'..='9' => self.number(),
+            '.' if digit_behind => self.number(),
+            c if c.is_alphabetic() || c == '_' => Ok(self.word()),
+            c => self.symbol(c),
+        }
+    }
+
+    /// Reads a keyword or a name.
+    fn word(&mut self) -> Token {
+        let start = self.position;
+        let span = self.advance(self.length(|c| !c.is_alphanumeric() && c != '_'));
+        let word = &self.text[start..self.position];
+        let kind = match Keyword::find(word) {
+            Some(keyword) => TokenKind::Keyword(keyword),
+            // Only ASCII letters change: for others lower case is not always one character, nor stable.
+            None => TokenKind::Ident { name: word.to_ascii_lowercase(), quoted: false },
+        };
+        Token { kind, span }
+    }
+
+    /// Reads a number: digits and letters, a dot before a digit, and a sign behind an exponent's `e`.
+    fn number(&mut self) -> Result<Token, Diagnostic> {
+        let rest = self.rest();
+        let bytes = rest.as_bytes();
+        let digit_at = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+        let mut decimal = true;
+        let end = rest.char_indices().find(|&(at, c)| {
+            let exponent = at > 0 && decimal && matches!(bytes[at - 1], b'e' | b'E');
+            let inside = match c {
+                '.' => digit_at(at + 1),
+                '+' | '-' => exponent && digit_at(at + 1),
+                _ => c.is_alphanumeric() || c == '_',
+            };
+            decimal &= matches!(c, '0'..='9' | '.' | '_' | 'e' | 'E');
+            !inside
+        });
+        let length = end.map_or(rest.len(), |(at, _)| at);
+        let span = self.advance(length);
+        let kind = number::number(&rest[..length], span)?;
+        Ok(Token { kind, span })
+    }
+
+    /// Reads text between two of `quote`, where a doubled one stands for itself.
+    fn quoted(&mut self, quote: char, what: &str) -> Result<(String, Span), Diagnostic> {
+        let start = self.position;
+        let mut content = String::new();
+        self.position += 1;
+        loop {
+            let Some(length) = self.rest().find(quote) else {
+                self.position = self.text.len();
+                let line = self.text[start..].find(['\n', '\r']);
+                let end = line.map_or(self.text.len(), |length| start + length);
+                return Err(Diagnostic::new(
+                    Span { start, end },
+                    format!("the {what} is not closed"),
+                )
+                .label(format!("no `{quote}` ends it"))
+                .help(format!("`{quote}{quote}` inside stands for one `{quote}`")));
+            };
+            content.push_str(&self.rest()[..length]);
+            self.position += length + 1;
+            if !self.rest().starts_with(quote) {
+                return Ok((content, Span { start, end: self.position }));
+            }
+            content.push(quote);
+            self.position += 1;
+        }
+    }
+
+    /// Reads an operator or another mark.
+    fn symbol(&mut self, first: char) -> Result<Token, Diagnostic> {
+        let rest = self.rest();
+        let foreign = FOREIGN.iter().find(|(text, _)| rest.starts_with(text));
+        if let Some((text, help)) = foreign {
+            let span = self.advance(text.len());
+            return Err(Diagnostic::new(span, format!("there is no operator `{text}`")).help(*help));
+        }
+        let single = || Symbol::ALL.iter().map(|symbol| (symbol.text(), *symbol));
+        let found = PAIRS.into_iter().chain(single()).find(|(text, _)| rest.starts_with(text));
+        match found {
+            Some((text, symbol)) => {
+                let span = self.advance(text.len());
+                Ok(Token { kind: TokenKind::Symbol(symbol), span })
+            }
+            None => Err(self.stray(first)),
+        }
+    }
+
+    /// The error for a character that starts no token.
+    fn stray(&mut self, c: char) -> Diagnostic {
+        if c == '$' {
+            let behind = self.rest()[1..].find(|c: char| !c.is_alphanumeric() && c != '_');
+            let length = behind.map_or(self.rest().len(), |length| length + 1);
+            return Diagnostic::new(self.advance(length), "parameters are not supported yet")
+                .help("write the value itself");
+        }
+        let span = self.advance(c.len_utf8());
+        let help = match c {
+            '`' | '\u{201c}' | '\u{201d}' | '\u{201e}' | '«' | '»' => {
+                Some("a name stands in straight double quotes: `\"name\"`")
+            }
+            '\u{2018}' | '\u{2019}' | '\u{201a}' | '´' => {
+                Some("text stands in straight single quotes: `'text'`")
+            }
+            '!' => Some("write `not`, or `!=` for not equal"),
+            '?' | ':' => Some("parameters are not supported yet"),
+            '≤' => Some("write `<=`"),
+            '≥' => Some("write `>=`"),
+            '≠' => Some("write `!=`"),
+            '−' | '–' | '—' => Some("write `-`"),
+            '×' => Some("write `*`"),
+            _ => None,
+        };
+        let name = if is_visible(c) { c.to_string() } else { format!("U+{:04X}", u32::from(c)) };
+        let error = Diagnostic::new(span, format!("unexpected character `{name}`"));
+        match help {
+            Some(help) => error.help(help),
+            None => error,
+        }
+    }
+}
+
+impl Iterator for Lexer<'_> {
+    type Item = Result<Token, Diagnostic>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Err(error) = self.skip() {
+            return Some(Err(error));
+        }
+        let first = self.rest().chars().next()?;
+        Some(self.token(first))
+    }
+}
+
+/// Whether `c` leaves a trace on a screen; not so controls, zero-width characters and marks of direction.
+fn is_visible(c: char) -> bool {
+    let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    !hidden && !c.is_control()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(text: &str) -> Vec<TokenKind> {
+        lex(text).unwrap().into_iter().map(|token| token.kind).collect()
+    }
+
+    fn symbols(text: &str) -> Vec<Symbol> {
+        kinds(text).iter().filter_map(TokenKind::symbol).collect()
+    }
+
+    fn error(text: &str) -> (String, Span) {
+        let error = lex(text).unwrap_err();
+        (error.message, error.span)
+    }
+
+    #[test]
+    fn words_are_lowered_unless_quoted() {
+        let ident = |name: &str, quoted| TokenKind::Ident { name: name.into(), quoted };
+        assert_eq!(
+            kinds(r#"SELECT Name, "Na""me" _x9 größe"#),
+            [
+                TokenKind::Keyword(Keyword::Select),
+                ident("name", false),
+                TokenKind::Symbol(Symbol::Comma),
+                ident("Na\"me", true),
+                ident("_x9", false),
+                ident("größe", false),
+            ]
+        );
+    }
+
+    #[test]
+    fn comments_are_skipped() {
+        assert_eq!(kinds("\u{feff}#!/usr/bin/x\n1 -- 2\n /* 3 ; */ # 4"), [TokenKind::Int(1)]);
+        assert_eq!(
+            error("1 /* 2"),
+            ("the comment is not closed".into(), Span { start: 2, end: 4 })
+        );
+    }
+
+    #[test]
+    fn text_is_to_the_letter() {
+        assert_eq!(
+            kinds("'it''s\nÉ' ''"),
+            [TokenKind::Text("it's\nÉ".into()), TokenKind::Text(String::new()),]
+        );
+        let (message, span) = error("a 'b\nc");
+        assert_eq!((message.as_str(), span), ("the text is not closed", Span { start: 2, end: 4 }));
+    }
+
+    #[test]
+    fn operators_in_all_spellings() {
+        use Symbol::{Arrow, Eq, Ge, Gt, Le, Lt, Minus, Ne, NotTilde, Shl, Shr, Tilde};
+        assert_eq!(symbols("= == <> != <= >= < >"), [Eq, Eq, Ne, Ne, Le, Ge, Lt, Gt]);
+        assert_eq!(symbols("<< >> -> !~ ~ - -"), [Shl, Shr, Arrow, NotTilde, Tilde, Minus, Minus]);
+        assert_eq!(symbols("<<= "), [Shl, Eq]);
+    }
+
+    #[test]
+    fn numbers_end_where_their_word_ends() {
+        use TokenKind::{Float, Int, Symbol as Mark};
+        assert_eq!(kinds("1-2"), [Int(1), Mark(Symbol::Minus), Int(2)]);
+        assert_eq!(kinds("1e-2 0xe-2"), [Float(0.01), Int(14), Mark(Symbol::Minus), Int(2)]);
+        assert_eq!(kinds("1 .5 2."), [Int(1), Float(0.5), Int(2), Mark(Symbol::Dot)]);
+        assert_eq!(
+            error("size > 12abc "),
+            ("`12abc` is not a number".into(), Span { start: 7, end: 12 })
+        );
+    }
+
+    #[test]
+    fn what_starts_no_token_is_named() {
+        assert_eq!(error("a @ b").0, "unexpected character `@`");
+        assert_eq!(error("a ! b").0, "unexpected character `!`");
+        assert_eq!(error("a\0").0, "unexpected character `U+0000`");
+        assert_eq!(error("a \u{200b}").0, "unexpected character `U+200B`");
+        assert_eq!(error("a || b").0, "there is no operator `||`");
+        let parameter = Span { start: 2, end: 8 };
+        assert_eq!(error("> $miné)"), ("parameters are not supported yet".into(), parameter));
+        assert_eq!(error("\"\"").0, "a name has at least one letter");
+    }
+
+    #[test]
+    fn goes_on_behind_a_mistake() {
+        let items: Vec<_> = Lexer::new("a ` 12x b").map(|item| item.is_ok()).collect();
+        assert_eq!(items, [true, false, false, true]);
+    }
+
+    #[test]
+    fn a_statement_is_complete_at_its_semicolon() {
+        for text in ["select 1;", "a; -- b", "a; /* ; */ ", ";", "` ;"] {
+            assert!(is_complete(text), "{text}");
+        }
+        for text in ["", "select 1", "a; b", "a -- ;", "'a;", "/* ;", "\"a;", "a; /*"] {
+            assert!(!is_complete(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! Parses tokens into statements.
+//!
+//! The grammar is written with nom, over tokens rather than text, so that no rule has to think about white space or
+//! about where a word ends. Expressions are in [`expr`](super::expr).
+//!
+//! # Errors
+//!
+//! A rule that fails notes what it expected, and where; [`failure`](super::failure) makes the message. A rule commits
+//! with [`cut`] as soon as a keyword or a comma has told it apart from its alternatives. Without it, [`opt`] would
+//! take a mistake behind `where` for the absence of a `where`, and blame the keyword.
+//!
+//! What SQL has and slabql has not is refused by name, with what to do instead.
+
+use nom::Parser;
+use nom::branch::alt;
+use nom::combinator::{cut, map, opt, value};
+use nom::multi::many0;
+use nom::sequence::{pair, preceded};
+
+use super::ast::{Count, Expr, Ident, Item, Key, Query, Statement};
+use super::expr::expression;
+use super::failure::{Parsed, excerpt};
+use super::input::{Input, State};
+use super::lexer::lex;
+use super::token::{Keyword, Symbol, Token, TokenKind};
+use crate::diagnostic::{Diagnostic, Span};
+
+/// The clauses behind the select list, in their order.
+const CLAUSES: [Keyword; 7] = [
+    Keyword::From,
+    Keyword::Where,
+    Keyword::Group,
+    Keyword::Having,
+    Keyword::Order,
+    Keyword::Limit,
+    Keyword::Offset,
+];
+
+/// The first words of statements that would change something.
+const WRITES: [&str; 9] =
+    ["insert", "update", "delete", "create", "drop", "alter", "truncate", "replace", "merge"];
+
+/// What may stand before `join`.
+const JOINS: [&str; 6] = ["inner", "left", "right", "full", "cross", "natural"];
+
+/// The statements of `text`, which are separated by `;`, and where each stands. There is at least one.
+pub fn parse_text(text: &str) -> Result<Vec<(Statement, Span)>, Diagnostic> {
+    parse(text, &lex(text)?)
+}
+
+/// The statements of `tokens`, and where each stands. There is at least one. `text` is what the tokens were made
+/// of; messages quote it.
+pub fn parse(text: &str, tokens: &[Token]) -> Result<Vec<(Statement, Span)>, Diagnostic> {
+    let state = State::new(text, tokens);
+    match statements(Input::new(&state)) {
+        Ok((_, statements)) if statements.is_empty() => {
+            Err(Diagnostic::new(Span::default(), "there is no query")
+                .help("a query is `select name, size where objects > 1000`"))
+        }
+        Ok((_, statements)) => Ok(statements),
+        Err(nom::Err::Error(failure) | nom::Err::Failure(failure)) => {
+            Err(failure.into_diagnostic(&state))
+        }
+        Err(nom::Err::Incomplete(_)) => unreachable!("no rule asks for more tokens"),
+    }
+}
+
+/// Parses statements up to the end.
+fn statements(mut input: Input<'_>) -> Parsed<'_, Vec<(Statement, Span)>> {
+    let mut statements = Vec::new();
+    loop {
+        while input.peek_symbol() == Some(Symbol::Semicolon) {
+            input = input.skip(1);
+        }
+        if input.peek().is_none() {
+            return Ok((input, statements));
+        }
+        let start = input.span();
+        let (rest, parsed) = statement(input)?;
+        statements.push((parsed, rest.since(start)));
+        if !matches!(rest.peek(), None | Some(TokenKind::Symbol(Symbol::Semicolon))) {
+            return rest.expected("the end of the query");
+        }
+        input = rest;
+    }
+}
+
+/// Parses a statement.
+fn statement(input: Input<'_>) -> Parsed<'_, Statement> {
+    let refused =
+        |message: &str, help: &str| input.refuse(Diagnostic::new(input.span(), message).help(help));
+    match input.peek() {
+        Some(TokenKind::Keyword(word @ (Keyword::Watch | Keyword::Whatis))) => {
+            let message = format!("`{}` is not supported yet", word.text());
+            refused(&message, "a query starts with `select`")
+        }
+        Some(TokenKind::Ident { name, quoted: false }) if WRITES.contains(&name.as_str()) => {
+            refused("slabql only reads", "a query starts with `select`")
+        }
+        Some(TokenKind::Ident { name, quoted: false }) if name == "with" => {
+            refused("`with` is not supported", "a query reads one table")
+        }
+        _ => alt((map(query, Statement::Query), map(explain, Statement::Explain))).parse(input),
+    }
+}
+
+/// Parses `explain select …`.
+fn explain(input: Input<'_>) -> Parsed<'_, Query> {
+    let (input, _) = keyword(Keyword::Explain)(input)?;
+    if input.peek_keyword() == Some(Keyword::Analyze) {
+        return input.refuse(
+            Diagnostic::new(input.span(), "`explain analyze` is not supported yet")
+                .help("`explain` shows the plan without running it"),
+        );
+    }
+    cut(query).parse(input)
+}
+
+/// Parses a query up to where no clause can follow.
+fn query(input: Input<'_>) -> Parsed<'_, Query> {
+    let start = input.span();
+    let (input, _) = keyword(Keyword::Select)(input)?;
+    let (input, distinct) =
+        map(opt(keyword(Keyword::Distinct)), |found| found.is_some()).parse(input)?;
+    let (input, items) = cut(list(item)).parse(input)?;
+    let (input, from) = clause(Keyword::From, table).parse(input)?;
+    let (input, filter) = clause(Keyword::Where, expression).parse(input)?;
+    let (input, order_by) = opt(preceded(order_by, cut(list(key)))).parse(input)?;
+    let (input, limit) = clause(Keyword::Limit, |input| count(input, "limit")).parse(input)?;
+    let (input, offset) = clause(Keyword::Offset, |input| count(input, "offset")).parse(input)?;
+
+    let seen = [
+        (Keyword::From, from.is_some()),
+        (Keyword::Where, filter.is_some()),
+        (Keyword::Order, order_by.is_some()),
+        (Keyword::Limit, limit.is_some()),
+        (Keyword::Offset, offset.is_some()),
+    ];
+    if let Some(error) = misplaced(input, &seen.map(|(word, is)| is.then_some(word))) {
+        return input.refuse(error);
+    }
+    let order_by = order_by.unwrap_or_default();
+    let span = input.since(start);
+    Ok((input, Query { distinct, items, from, filter, order_by, limit, offset, span }))
+}
+
+/// Parses what follows `word`, if it is there.
+fn clause<'a, T>(
+    word: Keyword,
+    rule: impl FnMut(Input<'a>) -> Parsed<'a, T>,
+) -> impl Parser<Input<'a>, Output = Option<T>, Error = super::failure::Failure> {
+    opt(preceded(keyword(word), cut(rule)))
+}
+
+/// What is wrong with the next token where it is a clause in the wrong place, or one that does not exist.
+fn misplaced(input: Input<'_>, seen: &[Option<Keyword>]) -> Option<Diagnostic> {
+    let word = input.peek_keyword()?;
+    let error = |message: String| Some(Diagnostic::new(input.span(), message));
+    match word {
+        Keyword::Group | Keyword::Having => {
+            return error(format!("`{}` is not supported yet", clause_name(word)));
+        }
+        Keyword::Union | Keyword::Intersect | Keyword::Except => {
+            return error(format!("there is no `{}`", word.text()))
+                .map(|error| error.help("separate queries with `;`"));
+        }
+        Keyword::Join => return Some(no_joins(input.span())),
+        _ => {}
+    }
+    let rank = |word: Keyword| CLAUSES.iter().position(|clause| *clause == word);
+    let here = rank(word)?;
+    if seen.contains(&Some(word)) {
+        let error = error(format!("there are two `{}`", clause_name(word)));
+        return match word {
+            Keyword::Where => error.map(|error| error.help("join the conditions with `and`")),
+            _ => error,
+        };
+    }
+    let later = seen.iter().flatten().find(|clause| rank(**clause) > Some(here))?;
+    error(format!("`{}` comes before `{}`", clause_name(word), clause_name(*later)))
+}
+
+/// What a clause is called.
+fn clause_name(word: Keyword) -> &'static str {
+    match word {
+        Keyword::Group => "group by",
+        Keyword::Order => "order by",
+        _ => word.text(),
+    }
+}
+
+/// Parses an item of the select list.
+fn item(input: Input<'_>) -> Parsed<'_, Item> {
+    let symbol_at = |ahead| input.peek_at(ahead).and_then(TokenKind::symbol);
+    let span = input.span();
+    match input.peek() {
+        Some(TokenKind::Symbol(Symbol::Star)) => return Ok((input.skip(1), Item::Star(span))),
+        Some(TokenKind::Keyword(Keyword::All)) => return Ok((input.skip(1), Item::All(span))),
+        Some(TokenKind::Ident { name, quoted: false })
+            if name == "s"
+                && symbol_at(1) == Some(Symbol::Dot)
+                && symbol_at(2) == Some(Symbol::Star) =>
+        {
+            let rest = input.skip(3);
+            return Ok((rest, Item::All(rest.since(span))));
+        }
+        _ => input.hoped("`*`"),
+    }
+    map(pair(expression, alias), |(expr, alias)| Item::Expr { expr, alias }).parse(input)
+}
+
+/// Parses the name that an item is given. Without `as` no keyword serves as one.
+fn alias(input: Input<'_>) -> Parsed<'_, Option<Ident>> {
+    if let Some(TokenKind::Ident { .. }) = input.peek() {
+        let position = input.position();
+        input.state().furthest.borrow_mut().note_bare_alias(position);
+        return map(|input| ident(input, "a name"), Some).parse(input);
+    }
+    opt(preceded(keyword(Keyword::As), cut(|input| ident(input, "a name")))).parse(input)
+}
+
+/// Parses the table behind `from`.
+fn table(input: Input<'_>) -> Parsed<'_, Ident> {
+    if input.peek_symbol() == Some(Symbol::ParenOpen) {
+        return input.refuse(
+            Diagnostic::new(input.span(), "there are no subqueries")
+                .label("expected a table")
+                .help("a query reads one table"),
+        );
+    }
+    let (rest, table) = ident(input, "a table")?;
+    match rest.peek() {
+        Some(TokenKind::Symbol(Symbol::Comma)) => rest.refuse(no_joins(rest.span())),
+        Some(TokenKind::Ident { name, quoted: false }) if JOINS.contains(&name.as_str()) => {
+            rest.refuse(no_joins(rest.span()))
+        }
+        Some(TokenKind::Keyword(Keyword::As)) => rest.refuse(
+            Diagnostic::new(rest.span(), "a table is given no other name")
+                .help("columns are named without their table"),
+        ),
+        _ => Ok((rest, table)),
+    }
+}
+
+/// The error for a second table.
+fn no_joins(span: Span) -> Diagnostic {
+    Diagnostic::new(span, "there are no joins").help("a query reads one table")
+}
+
+/// Parses `order by`.
+fn order_by(input: Input<'_>) -> Parsed<'_, ()> {
+    if input.peek_keyword() != Some(Keyword::Order) {
+        return input.expected("`order by`");
+    }
+    value((), cut(keyword(Keyword::By))).parse(input.skip(1))
+}
+
+/// Parses a key of `order by`.
+fn key(input: Input<'_>) -> Parsed<'_, Key> {
+    let direction = alt((value(false, keyword(Keyword::Asc)), value(true, keyword(Keyword::Desc))));
+    let nulls = alt((value(true, keyword(Keyword::First)), value(false, keyword(Keyword::Last))));
+    let (input, expr): (_, Expr) = expression(input)?;
+    let (input, descending) = opt(direction).parse(input)?;
+    let (input, nulls_first) = opt(preceded(keyword(Keyword::Nulls), cut(nulls))).parse(input)?;
+    Ok((input, Key { expr, descending: descending.unwrap_or(false), nulls_first }))
+}
+
+/// Parses the number behind `limit` or `offset`, which is written out.
+fn count<'a>(input: Input<'a>, clause: &str) -> Parsed<'a, Count> {
+    let start = input.span();
+    let rest = input.skip(1);
+    let ends = matches!(
+        input.peek(),
+        None | Some(TokenKind::Symbol(Symbol::Semicolon | Symbol::ParenClose))
+    ) || input.peek_keyword().is_some_and(|word| CLAUSES.contains(&word));
+    if ends {
+        return input.expected("a number of rows");
+    }
+    let refuse = |length: usize| {
+        let span = input.skip(length).since(start);
+        let text = excerpt(input.state().text_at(span));
+        Diagnostic::new(span, format!("`{clause}` takes a whole number of rows"))
+            .label(format!("found `{text}`"))
+    };
+    let Some(TokenKind::Int(rows)) = input.peek() else {
+        let signed = matches!(input.peek_symbol(), Some(Symbol::Minus | Symbol::Plus));
+        let error = refuse(if signed { 2 } else { 1 });
+        return input.refuse(match clause {
+            "limit" => error.help("leave `limit` out to get all rows"),
+            _ => error,
+        });
+    };
+    match (rest.peek_symbol(), rest.peek_at(1)) {
+        (None | Some(Symbol::Semicolon), _) => Ok((rest, Count { rows: *rows, span: start })),
+        (Some(Symbol::Comma), Some(TokenKind::Int(limit))) => {
+            input.refuse(refuse(3).help(format!("write `limit {limit} offset {rows}`")))
+        }
+        _ => input.refuse(refuse(3)),
+    }
+}
+
+/// A rule that takes `word`.
+pub(super) fn keyword<'a>(word: Keyword) -> impl Fn(Input<'a>) -> Parsed<'a, Span> {
+    move |input| match input.peek_keyword() {
+        Some(found) if found == word => Ok((input.skip(1), input.span())),
+        _ => input.expected(word.quoted()),
+    }
+}
+
+/// A rule that takes `mark`.
+pub(super) fn symbol<'a>(mark: Symbol) -> impl Fn(Input<'a>) -> Parsed<'a, Span> {
+    move |input| match input.peek_symbol() {
+        Some(found) if found == mark => Ok((input.skip(1), input.span())),
+        _ => input.expected(mark.quoted()),
+    }
+}
+
+/// Takes a name; `what` is what the name stands for.
+pub(super) fn ident<'a>(input: Input<'a>, what: &'static str) -> Parsed<'a, Ident> {
+    let span = input.span();
+    let (name, quoted) = match input.peek() {
+        Some(TokenKind::Ident { name, quoted }) => (name.clone(), *quoted),
+        Some(TokenKind::Keyword(word)) if !word.is_reserved() => (word.text().to_owned(), false),
+        _ => return input.expected(what),
+    };
+    Ok((input.skip(1), Ident { name, quoted, span }))
+}
+
+/// A rule that takes one or more of `rule`, separated by commas. Behind a comma there is no way back.
+pub(super) fn list<'a, T>(
+    rule: impl Fn(Input<'a>) -> Parsed<'a, T> + Copy,
+) -> impl Fn(Input<'a>) -> Parsed<'a, Vec<T>> {
+    move |input| {
+        let (input, first) = rule(input)?;
+        let (input, more) = many0(preceded(symbol(Symbol::Comma), cut(rule))).parse(input)?;
+        let mut all = vec![first];
+        all.extend(more);
+        Ok((input, all))
+    }
+}

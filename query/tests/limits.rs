@@ -1,0 +1,118 @@
+//! Holds texts of absurd size and depth against the parser: each gives a tree or an error, never an overflow of the
+//! stack, in a time that grows with the length and no faster.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use query::syntax::{MAX_NESTING, MAX_OPERATORS, MAX_TEXT, is_complete, parse_text};
+
+/// What a thread of the test runner has, and less than the main thread.
+const STACK: usize = 2 << 20;
+
+/// The message for `text`, or `None` if it is a query. A tree is cloned, compared, printed and dropped on the way.
+fn outcome(text: String) -> Option<String> {
+    let work = move || match parse_text(&text) {
+        Ok(statements) => {
+            let printed = statements[0].0.to_string();
+            // Printed with its spaces, a text of the full length is too long.
+            if printed.len() <= MAX_TEXT {
+                assert_eq!(parse_text(&printed).unwrap()[0].0.to_string(), printed);
+            }
+            assert!(statements.clone() == statements);
+            None
+        }
+        Err(error) => {
+            assert!(text.get(error.span.start..error.span.end).is_some(), "{:?}", error.span);
+            assert!(error.render(&text).to_string().lines().all(|line| line.len() < 1000));
+            Some(error.message)
+        }
+    };
+    thread::Builder::new().stack_size(STACK).spawn(work).unwrap().join().unwrap()
+}
+
+fn nested(open: &str, close: &str, depth: usize) -> String {
+    format!("select {}1{}", open.repeat(depth), close.repeat(depth))
+}
+
+#[test]
+fn nesting_ends_at_its_limit() {
+    for (open, close) in [
+        ("(", ")"),
+        ("not ", ""),
+        ("- ", ""),
+        ("~", ""),
+        ("f(", ")"),
+        ("f(1, ", ")"),
+        ("cast(", " as int)"),
+        ("1 in (", ")"),
+        ("case when 1 then ", " end"),
+        ("case when ", " then 1 end"),
+        ("case when 1 then 1 else ", " end"),
+    ] {
+        assert_eq!(outcome(nested(open, close, MAX_NESTING)), None, "{open}");
+        for depth in [MAX_NESTING + 1, 30_000] {
+            let message = outcome(nested(open, close, depth)).unwrap();
+            assert_eq!(message, "nested too deeply", "{open}");
+        }
+    }
+    assert_eq!(outcome(format!("select {}", "(".repeat(500_000))).unwrap(), "nested too deeply");
+}
+
+#[test]
+fn an_expression_ends_at_its_limit() {
+    for op in ["+", " and ", " or ", "*", "|"] {
+        let chain = |count: usize| format!("select 1{}", format!("{op}1").repeat(count));
+        assert_eq!(outcome(chain(MAX_OPERATORS)), None, "{op}");
+        for count in [MAX_OPERATORS + 1, 100_000] {
+            assert_eq!(outcome(chain(count)).unwrap(), "the expression is too long", "{op}");
+        }
+    }
+}
+
+#[test]
+fn the_highest_tree_fits_the_stack() {
+    // Every level of precedence inside every level of nesting, as far as the operators go, and a chain on top.
+    let levels = "1 or 1 and not 1 = 1 | 1 ^ 1 & 1 << 1 + 1 * ";
+    let deep = format!("{}(", levels).repeat(MAX_OPERATORS / 9);
+    let text = format!("select {deep}1{}", ")".repeat(MAX_OPERATORS / 9));
+    assert_eq!(outcome(text), None);
+    let calls = format!("select {}1{}", "1 + f(1 * -f(".repeat(31), "))".repeat(31));
+    assert_eq!(outcome(calls).as_deref(), Some("nested too deeply"));
+}
+
+#[test]
+fn what_is_wide_is_no_matter() {
+    let wide = |start: &str, item: &str, end: &str| {
+        let count = (MAX_TEXT / 8 - start.len() - end.len()) / item.len();
+        format!("{start}{}{end}", item.repeat(count))
+    };
+    let started = Instant::now();
+    assert_eq!(outcome(wide("select 1", ",1", "")), None);
+    assert_eq!(outcome(wide("select a where a in (1", ",1", ")")), None);
+    assert_eq!(outcome(wide("select f(1", ",1", ")")), None);
+    assert_eq!(outcome(wide("select case", " when 1 then 1", " end")), None);
+    assert_eq!(outcome(wide("", "select 1;", "")), None);
+    assert_eq!(outcome(wide("select 1", " ", "")), None);
+    assert_eq!(outcome(wide("select 1", "/**/", "")), None);
+    assert_eq!(outcome(wide("select '", "''", "'")), None);
+    assert_eq!(outcome(wide("select ", "a", "")), None);
+    assert_eq!(outcome(wide("select 1.", "1", "")), None);
+    for start in ["'", "\"", "/*", "select $", "select 1"] {
+        assert!(outcome(wide(start, "1", "")).is_some(), "{start}");
+    }
+    for item in ["a ", "1 ", ". ", "select ", "+", "''", "0.1", "))", ",", "@", "é"] {
+        assert!(outcome(wide("", item, "")).is_some(), "{item}");
+    }
+    let full = format!("select 1{}", ",1".repeat(MAX_TEXT / 2 - 4));
+    assert_eq!((full.len(), outcome(full)), (MAX_TEXT, None));
+    // A quadratic rule would take far longer.
+    assert!(started.elapsed() < Duration::from_secs(120), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_text_has_a_limit() {
+    let text = format!("select 1 {}", " ".repeat(10 << 20));
+    assert_eq!(outcome(text.clone()).as_deref(), Some("the text is too long"));
+    assert!(!is_complete(&text));
+    assert!(is_complete(&format!("{text};")));
+}

@@ -1,0 +1,290 @@
+//! Random trees, tokens and bytes: what is printed parses to the same tree, and nothing panics.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use query::diagnostic::{Diagnostic, Span};
+use query::syntax::ast::{
+    BinaryOp, Count, Expr, ExprKind, Ident, Item, Key, Literal, MatchOp, Quantifier, Query,
+    Statement, UnaryOp,
+};
+use query::syntax::{Keyword, Lexer, Symbol, is_complete, parse_text};
+
+/// Every operator between operands.
+const BINARY: [BinaryOp; 18] = [
+    BinaryOp::Or,
+    BinaryOp::And,
+    BinaryOp::Eq,
+    BinaryOp::Ne,
+    BinaryOp::Lt,
+    BinaryOp::Le,
+    BinaryOp::Gt,
+    BinaryOp::Ge,
+    BinaryOp::BitOr,
+    BinaryOp::BitXor,
+    BinaryOp::BitAnd,
+    BinaryOp::Shl,
+    BinaryOp::Shr,
+    BinaryOp::Add,
+    BinaryOp::Sub,
+    BinaryOp::Mul,
+    BinaryOp::Div,
+    BinaryOp::Rem,
+];
+
+/// Fragments of which texts are made that are nearly queries.
+const FRAGMENTS: [&str; 24] = [
+    "'", "''", "\"", "\"a\"", "--", "\n", "/*", "*/", "#", "||", "$x", "4k", "4kB", "0x", "1e",
+    "1.5", "5m", "s.*", "s->x", "“", "é", "'x'", "caches", "\u{feff}",
+];
+
+fn ident() -> impl Strategy<Value = Ident> {
+    let plain = "[a-z_][a-z0-9_]{0,6}".prop_map(|name| (name, false));
+    let other = prop::sample::select(vec!["größe", "_", "offset", "any", "explain", "s"])
+        .prop_map(|name| (name.to_owned(), false));
+    let quoted = "\\PC{1,6}|[\"']{1,3}|select|A b".prop_map(|name| (name, true));
+    prop_oneof![6 => plain, 1 => other, 1 => quoted]
+        .prop_filter("a keyword is a name in quotes only", |(name, quoted)| {
+            *quoted || Keyword::find(name).is_none_or(|keyword| !keyword.is_reserved())
+        })
+        .prop_map(|(name, quoted)| Ident { name, quoted, span: Span::default() })
+}
+
+fn literal() -> impl Strategy<Value = Literal> {
+    prop_oneof![
+        Just(Literal::Null),
+        any::<bool>().prop_map(Literal::Bool),
+        any::<u64>().prop_map(Literal::Int),
+        (0..5000_u64, prop::sample::select(vec![("k", 10), ("KiB", 10), ("M", 20), ("T", 40)]))
+            .prop_map(|(count, (unit, power))| {
+                Literal::Size(count << power, format!("{count}{unit}"))
+            }),
+        any::<f64>()
+            .prop_filter("a literal has no sign and an end", |value| value.is_finite())
+            .prop_map(|value| Literal::Float(value.abs())),
+        "\\PC{0,8}|['\n;]{1,3}".prop_map(Literal::Text),
+    ]
+}
+
+fn new(kind: ExprKind) -> Expr {
+    Expr { kind, span: Span::default() }
+}
+
+fn expr() -> impl Strategy<Value = Expr> {
+    let leaf =
+        prop_oneof![literal().prop_map(ExprKind::Literal), ident().prop_map(ExprKind::Column),]
+            .prop_map(new);
+    leaf.prop_recursive(6, 48, 4, |part| {
+        let boxed = part.clone().prop_map(Box::new).boxed();
+        let not = any::<bool>();
+        let unary = prop::sample::select(vec![UnaryOp::Not, UnaryOp::Neg, UnaryOp::BitNot]);
+        let pattern = prop::sample::select(vec![
+            MatchOp::Like,
+            MatchOp::Ilike,
+            MatchOp::Glob,
+            MatchOp::Regex,
+        ]);
+        let quantifier = prop::sample::select(vec![Quantifier::Any, Quantifier::All]);
+        prop_oneof![
+            2 => (unary, boxed.clone()).prop_map(|(op, expr)| ExprKind::Unary(op, expr)),
+            6 => (prop::sample::select(&BINARY[..]), boxed.clone(), boxed.clone())
+                .prop_map(|(op, left, right)| ExprKind::Binary(op, left, right)),
+            1 => (boxed.clone(), boxed.clone(), boxed.clone(), not)
+                .prop_map(|(expr, low, high, negated)| {
+                    ExprKind::Between { expr, low, high, negated }
+                }),
+            1 => (boxed.clone(), vec(part.clone(), 1..4), not)
+                .prop_map(|(expr, list, negated)| ExprKind::In { expr, list, negated }),
+            1 => (pattern, boxed.clone(), boxed.clone(), not)
+                .prop_map(|(op, expr, pattern, negated)| {
+                    ExprKind::Match { op, expr, pattern, negated }
+                }),
+            1 => (boxed.clone(), not).prop_map(|(expr, negated)| ExprKind::IsNull { expr, negated }),
+            1 => (boxed.clone(), quantifier, vec(ident(), 1..3))
+                .prop_map(|(expr, quantifier, flags)| {
+                    let one = flags.len() == 1;
+                    let quantifier = if one { Quantifier::All } else { quantifier };
+                    ExprKind::Has { expr, quantifier, flags }
+                }),
+            1 => (vec((part.clone(), part.clone()), 1..3), option::of(boxed.clone()))
+                .prop_map(|(arms, otherwise)| ExprKind::Case { arms, otherwise }),
+            1 => (boxed, ident()).prop_map(|(expr, to)| ExprKind::Cast(expr, to)),
+            1 => (ident(), vec(part, 0..3)).prop_map(|(name, list)| ExprKind::Call(name, list)),
+        ]
+        .prop_map(new)
+    })
+}
+
+fn statement() -> impl Strategy<Value = Statement> {
+    let item = prop_oneof![
+        1 => Just(Item::Star(Span::default())),
+        1 => Just(Item::All(Span::default())),
+        8 => (expr(), option::of(ident())).prop_map(|(expr, alias)| Item::Expr { expr, alias }),
+    ];
+    let key = (expr(), any::<bool>(), any::<Option<bool>>())
+        .prop_map(|(expr, descending, nulls_first)| Key { expr, descending, nulls_first });
+    let count = || option::of(any::<u64>().prop_map(|rows| Count { rows, span: Span::default() }));
+    let head = (any::<bool>(), any::<bool>(), vec(item, 1..4), option::of(ident()));
+    let tail = (option::of(expr()), vec(key, 0..3), count(), count());
+    (head, tail).prop_map(
+        |((explain, distinct, items, from), (filter, order_by, limit, offset))| {
+            let span = Span::default();
+            let query = Query { distinct, items, from, filter, order_by, limit, offset, span };
+            if explain { Statement::Explain(query) } else { Statement::Query(query) }
+        },
+    )
+}
+
+/// Takes the spans out of a tree.
+fn forget(statement: &mut Statement) {
+    let (Statement::Query(query) | Statement::Explain(query)) = statement;
+    query.span = Span::default();
+    for item in &mut query.items {
+        match item {
+            Item::Star(span) | Item::All(span) => *span = Span::default(),
+            Item::Expr { expr, alias } => {
+                forget_expr(expr);
+                forget_idents(alias);
+            }
+        }
+    }
+    forget_idents(&mut query.from);
+    query.filter.iter_mut().for_each(forget_expr);
+    query.order_by.iter_mut().for_each(|key| forget_expr(&mut key.expr));
+    for count in [&mut query.limit, &mut query.offset].into_iter().flatten() {
+        count.span = Span::default();
+    }
+}
+
+fn forget_idents<'a>(idents: impl IntoIterator<Item = &'a mut Ident>) {
+    idents.into_iter().for_each(|ident| ident.span = Span::default());
+}
+
+fn forget_expr(expr: &mut Expr) {
+    expr.span = Span::default();
+    match &mut expr.kind {
+        ExprKind::Literal(_) => {}
+        ExprKind::Column(name) => forget_idents([name]),
+        ExprKind::Unary(_, expr) | ExprKind::IsNull { expr, .. } => forget_expr(expr),
+        ExprKind::Binary(_, left, right) => [left, right].into_iter().for_each(|e| forget_expr(e)),
+        ExprKind::Between { expr, low, high, .. } => {
+            [expr, low, high].into_iter().for_each(|e| forget_expr(e));
+        }
+        ExprKind::In { expr, list, .. } => {
+            forget_expr(expr);
+            list.iter_mut().for_each(forget_expr);
+        }
+        ExprKind::Match { expr, pattern, .. } => {
+            [expr, pattern].into_iter().for_each(|e| forget_expr(e));
+        }
+        ExprKind::Has { expr, flags, .. } => {
+            forget_expr(expr);
+            forget_idents(flags);
+        }
+        ExprKind::Case { arms, otherwise } => {
+            for (condition, result) in arms {
+                forget_expr(condition);
+                forget_expr(result);
+            }
+            otherwise.iter_mut().for_each(|e| forget_expr(e));
+        }
+        ExprKind::Cast(expr, to) => {
+            forget_expr(expr);
+            forget_idents([to]);
+        }
+        ExprKind::Call(name, list) => {
+            forget_idents([name]);
+            list.iter_mut().for_each(forget_expr);
+        }
+    }
+}
+
+/// Checks that a mistake marks a part of `text`, can be shown, and speaks of no tool of the parser.
+fn check(text: &str, error: &Diagnostic) {
+    assert!(text.get(error.span.start..error.span.end).is_some(), "{text:?}: {error:?}");
+    assert!(!error.message.is_empty() && !error.message.ends_with("expected "), "{error:?}");
+    let shown = error.render(text).to_string();
+    assert!(shown.starts_with("error: ") && !shown.contains("ErrorKind"), "{shown}");
+}
+
+/// Reads `text` in every way there is.
+fn read(text: &str) {
+    let _ = is_complete(text);
+    let mut end = 0;
+    for item in Lexer::new(text) {
+        match item {
+            Ok(token) => {
+                let span = token.span;
+                assert!(end <= span.start && span.start < span.end, "{text:?}");
+                assert!(text.get(span.start..span.end).is_some(), "{text:?}");
+                end = span.end;
+            }
+            Err(error) => check(text, &error),
+        }
+    }
+    match parse_text(text) {
+        Ok(statements) => {
+            assert!(!statements.is_empty());
+            for (mut statement, span) in statements {
+                assert!(text.get(span.start..span.end).is_some_and(|text| !text.is_empty()));
+                let printed = statement.to_string();
+                let mut again = parse_text(&printed).unwrap();
+                assert_eq!(again.len(), 1, "{printed}");
+                forget(&mut statement);
+                forget(&mut again[0].0);
+                assert_eq!(again[0].0, statement, "{printed}");
+            }
+        }
+        Err(error) => check(text, &error),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_printed_parses_to_the_same_tree(statement in statement()) {
+        let text = statement.to_string();
+        let mut parsed = match parse_text(&text) {
+            Ok(parsed) => parsed,
+            Err(error) => panic!("{}", error.render(&text)),
+        };
+        prop_assert_eq!(parsed.len(), 1);
+        let (mut again, span) = parsed.remove(0);
+        prop_assert_eq!(span, Span { start: 0, end: text.len() });
+        forget(&mut again);
+        prop_assert_eq!(again, statement, "{}", text);
+    }
+
+    #[test]
+    fn random_words_never_panic(
+        words in vec(
+            prop_oneof![
+                4 => prop::sample::select(Keyword::ALL).prop_map(Keyword::text),
+                4 => prop::sample::select(Symbol::ALL).prop_map(Symbol::text),
+                4 => prop::sample::select(vec!["a", "1", "name", "size"]),
+                1 => prop::sample::select(&FRAGMENTS[..]),
+            ],
+            0..30,
+        ),
+        joint in prop::sample::select(vec![" ", ""]),
+        select in any::<bool>(),
+    ) {
+        read(&format!("{}{}", if select { "select a where " } else { "" }, words.join(joint)));
+    }
+
+    #[test]
+    fn a_mutilated_query_never_panics(statement in statement(), cut in any::<prop::sample::Index>(), length in 0..4_usize) {
+        let chars: Vec<char> = statement.to_string().chars().collect();
+        let at = cut.index(chars.len());
+        let text: String = chars[..at].iter().chain(chars[at..].iter().skip(length)).collect();
+        read(&text);
+        read(&text[..text.char_indices().nth(at).map_or(text.len(), |(at, _)| at)]);
+    }
+
+    #[test]
+    fn random_text_never_panics(text in "\\PC{0,40}|[a-z0-9 .'\"*/(),;<>=!-]{0,60}", bytes in vec(any::<u8>(), 0..60)) {
+        read(&text);
+        read(&String::from_utf8_lossy(&bytes));
+    }
+}

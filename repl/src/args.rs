@@ -1,0 +1,118 @@
+//! The command line: one table of options, from which `--help` is made.
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValue;
+use clap::{ColorChoice, Parser, ValueEnum};
+use query::plan::Template;
+
+use crate::render::Format;
+
+const EXAMPLES: &str = "\
+Examples:
+  slabql 'select name, size, objects where objects > 1000'
+  slabql 'select name, memory order by memory desc limit 10'
+  slabql --format json 'select * where size > 1k' | jq .
+  slabql -f examples/largest.slabql
+  slabql 'explain select name where objects > 1000'
+  slabql --record now.slab && slabql --from now.slab 'select name, objects'
+
+Exit codes: 0 answered, 1 the query is wrong, 2 the machine cannot answer, 3 a bug of slabql.";
+
+/// Answers questions about the Linux slab allocator, asked in SQL.
+#[derive(Parser, Debug)]
+#[command(name = "slabql", version, about, after_help = EXAMPLES, color = ColorChoice::Auto)]
+pub struct Args {
+    /// The query; several are separated by `;`. None on a terminal: the prompt.
+    pub query: Option<String>,
+
+    /// Reads queries from FILE; `-` is standard input. May be given several times.
+    #[arg(short, long, value_name = "FILE", conflicts_with = "query")]
+    pub file: Vec<PathBuf>,
+
+    /// How the answer is written. Without it: a table on a terminal, CSV elsewhere.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<Format>,
+
+    /// Shows plain integers instead of `4.0 KiB`.
+    #[arg(long)]
+    pub exact: bool,
+
+    /// Colours: NO_COLOR is honoured.
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+
+    /// Queries a recording instead of this machine.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["demo", "record"])]
+    pub from: Option<PathBuf>,
+
+    /// Queries a recording of a Linux 6.18 that slabql carries.
+    #[arg(long, conflicts_with = "record")]
+    pub demo: bool,
+
+    /// Writes what is read of this machine to FILE, and answers from that.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+
+    /// How the kernel's iterator is driven; slabql picks the quicker one.
+    #[arg(long, value_enum, value_name = "TEMPLATE")]
+    pub template: Option<TemplateName>,
+
+    /// Keeps conditions out of the kernel. The answer is the same.
+    #[arg(long)]
+    pub no_pushdown: bool,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// A template by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TemplateName(pub Template);
+
+impl ValueEnum for TemplateName {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self(Template::OpenCoded), Self(Template::Iter)]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self.0 {
+            Template::OpenCoded => "one run of a syscall program",
+            Template::Iter => "a file of iter/kmem_cache",
+        };
+        Some(PossibleValue::new(self.0.name()).help(help))
+    }
+}
+
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(self.help()))
+    }
+}
+
+impl Color {
+    /// Whether colours are used on a stream that is a terminal or not.
+    #[must_use]
+    pub fn on(self, terminal: bool) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => {
+                let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                terminal && !refused
+            }
+        }
+    }
+}

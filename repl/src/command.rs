@@ -1,0 +1,167 @@
+//! Dot commands of the prompt: one table, from which `.help` is made.
+
+use std::io::Write;
+use std::str::FromStr;
+
+use query::catalog::{self, Column, Source, Table};
+use query::function;
+use query::suggest;
+
+use crate::error::Failure;
+use crate::render::{Format, printable};
+use crate::session::Session;
+
+/// A dot command.
+struct Command {
+    name: &'static str,
+    arguments: &'static str,
+    doc: &'static str,
+    run: fn(&mut Session, &str, &mut dyn Write) -> Result<Next, Failure>,
+}
+
+/// What the prompt does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Asks for more.
+    Prompt,
+    /// Ends.
+    Quit,
+}
+
+#[rustfmt::skip]
+const COMMANDS: &[Command] = &[
+    Command { name: "help",   arguments: "",         doc: "Shows this.", run: help },
+    Command { name: "tables", arguments: "",         doc: "Lists the tables.", run: tables },
+    Command { name: "schema", arguments: "[TABLE]",  doc: "Lists the columns of a table, with what each one means.", run: schema },
+    Command { name: "functions", arguments: "",      doc: "Lists the functions.", run: functions },
+    Command { name: "mode",   arguments: "[FORMAT]", doc: "Sets how answers are shown, or says how.", run: mode },
+    Command { name: "timer",  arguments: "[on|off]", doc: "Tells the rows and the time of every answer.", run: timer },
+    Command { name: "quit",   arguments: "",         doc: "Ends slabql; so does Ctrl-D.", run: quit },
+];
+
+/// Runs a line that begins with a dot.
+pub fn run(session: &mut Session, line: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let line = line.trim().trim_end_matches(';');
+    let (name, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let name = name.trim_start_matches('.');
+    let found = COMMANDS.iter().find(|command| command.name == name);
+    let Some(command) = found.or_else(|| matches!(name, "exit" | "q").then(|| &COMMANDS[COMMANDS.len() - 1])) else {
+        let names = COMMANDS.iter().map(|command| command.name);
+        let near = suggest::nearest(name, names).map(|near| format!("did you mean `.{near}`?"));
+        let help = near.unwrap_or_else(|| "`.help` lists the commands".to_owned());
+        let name = printable(name.as_bytes());
+        return Err(Failure::environment(format!("unknown command `.{name}`"), Some(&help)));
+    };
+    let argument = argument.trim();
+    if command.arguments.is_empty() && !argument.is_empty() {
+        let message = format!("`.{}` takes no argument", command.name);
+        return Err(Failure::environment(message, None));
+    }
+    let next = (command.run)(session, argument, out)?;
+    out.flush().map_err(Failure::Write)?;
+    Ok(next)
+}
+
+fn write(out: &mut dyn Write, text: &str) -> Result<Next, Failure> {
+    out.write_all(text.as_bytes()).map_err(Failure::Write)?;
+    Ok(Next::Prompt)
+}
+
+fn help(_: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let mut text = String::from("A query ends with `;`. Commands are a line each:\n");
+    for Command { name, arguments, doc, .. } in COMMANDS {
+        let call = format!(".{name} {arguments}");
+        text.push_str(&format!("  {call:18} {doc}\n"));
+    }
+    text.push_str("Try: select name, size, objects where objects > 1000 order by objects desc limit 5;\n");
+    write(out, &text)
+}
+
+fn tables(_: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let lines: String =
+        catalog::TABLES.iter().map(|table| format!("{:10} {}\n", table.name, table.doc)).collect();
+    write(out, &lines)
+}
+
+fn schema(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let table = if name.is_empty() { Some(catalog::TABLES[0]) } else { catalog::table(name) };
+    let Some(table) = table else {
+        let names = catalog::TABLES.iter().map(|table| table.name);
+        let help = suggest::help(name, names);
+        let message = format!("unknown table `{}`", printable(name.as_bytes()));
+        return Err(Failure::environment(message, help.as_deref()));
+    };
+    let mut text = format!("{}: {}\n", table.name, table.doc);
+    for column in table.shown() {
+        text.push_str(&describe(session, table, column));
+    }
+    write(out, &text)
+}
+
+/// The lines of `.schema` for a column.
+fn describe(session: &Session, table: &Table, column: &Column) -> String {
+    let Column { name, ty, unit, doc, .. } = column;
+    let mut text = format!("  {name:18} {:6} {:6} {doc}\n", ty.name(), unit.name());
+    if let Source::Derived(definition) = column.source {
+        let definition = definition.split_whitespace().collect::<Vec<_>>().join(" ");
+        text.push_str(&format!("  {:32} = {definition}\n", ""));
+    }
+    if let Some(reason) = session.source.offer().missing(table, column) {
+        text.push_str(&format!("  {:32} NULL here: {reason}\n", ""));
+    }
+    text
+}
+
+fn functions(_: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let lines: String = function::FUNCTIONS
+        .iter()
+        .map(|signature| format!("{:30} {}\n", signature.call, signature.doc))
+        .collect();
+    write(out, &lines)
+}
+
+fn mode(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    if name.is_empty() {
+        let mode = session.settings.format.map_or("auto", Format::name);
+        return write(out, &format!("{mode}\n"));
+    }
+    session.settings.format = match name {
+        "auto" => None,
+        name => Some(
+            Format::from_str(name)
+                .map_err(|error| Failure::environment(error.to_string(), None))?,
+        ),
+    };
+    Ok(Next::Prompt)
+}
+
+fn timer(session: &mut Session, switch: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    match switch {
+        "on" => session.settings.timer = true,
+        "off" => session.settings.timer = false,
+        "" => return write(out, if session.settings.timer { "on\n" } else { "off\n" }),
+        other => {
+            let other = printable(other.as_bytes());
+            let message = format!("`.timer` is on or off, not `{other}`");
+            return Err(Failure::environment(message, None));
+        }
+    }
+    Ok(Next::Prompt)
+}
+
+fn quit(_: &mut Session, _: &str, _: &mut dyn Write) -> Result<Next, Failure> {
+    Ok(Next::Quit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_well_formed() {
+        for command in COMMANDS {
+            assert!(command.doc.ends_with('.'), "{}", command.name);
+        }
+        assert_eq!(COMMANDS.last().map(|command| command.name), Some("quit"));
+    }
+}

@@ -1,0 +1,159 @@
+//! Runs statements: from text to an answer on a writer.
+//!
+//! The prompt, a query on the command line and a query file all come here. Every statement of a text is parsed
+//! before the first one runs.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use query::catalog;
+use query::diagnostic::Diagnostic;
+use query::exec;
+use query::output::Output;
+use query::plan::{Plan, Target, plan};
+use query::resolve::resolve;
+use query::syntax::ast::{Query, Statement};
+use query::syntax::parse_text;
+use query::typing::check;
+
+use crate::error::Failure;
+use crate::render::{self, Format, Options};
+use crate::source::recording::{Recording, stored};
+use crate::source::{Choice, Source};
+
+/// How answers are made and shown.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The format; none is a table on a terminal and CSV elsewhere.
+    pub format: Option<Format>,
+    /// Plain integers.
+    pub exact: bool,
+    /// Whether standard output gets colours.
+    pub color: bool,
+    /// Whether rows and time are told after an answer.
+    pub timer: bool,
+    /// What the command line asks of plans.
+    pub choice: Choice,
+}
+
+/// A source and the settings of its answers.
+pub struct Session {
+    /// Where rows come from.
+    pub source: Box<dyn Source>,
+    /// How they are shown.
+    pub settings: Settings,
+}
+
+impl Session {
+    /// Runs every statement of `text`, which came from `file` if it came from one. Answers go to `out`, everything
+    /// else to standard error.
+    pub fn run(&self, text: &str, file: Option<&str>, out: &mut dyn Write) -> Result<(), Failure> {
+        let query = |diagnostic: Diagnostic| Failure::Query {
+            diagnostic,
+            text: text.to_owned(),
+            file: file.map(str::to_owned),
+        };
+        for (statement, _) in parse_text(text).map_err(query)? {
+            match statement {
+                Statement::Query(statement) => {
+                    let start = Instant::now();
+                    let plan = self.plan(&statement, text)?.map_err(query)?;
+                    let output = self.execute(&plan)?;
+                    self.show(output, start.elapsed(), out)?;
+                }
+                Statement::Explain(statement) => {
+                    let plan = self.plan(&statement, text)?.map_err(query)?;
+                    let program = self.source.explain(&plan)?;
+                    out.write_all(format!("{plan}{program}").as_bytes()).map_err(Failure::Write)?;
+                }
+            }
+        }
+        out.flush().map_err(Failure::Write)
+    }
+
+    /// Plans a query. The outer failure is the source's, the inner one the query's.
+    fn plan(&self, query: &Query, text: &str) -> Result<Result<Plan, Diagnostic>, Failure> {
+        let target = self.source.target(self.settings.choice)?;
+        let typed = resolve(query, self.source.offer()).and_then(check);
+        Ok(typed.map(|typed| plan(typed, target, text)))
+    }
+
+    /// Runs a plan.
+    pub fn execute(&self, plan: &Plan) -> Result<Output, Failure> {
+        let mut scanned = self.source.scan(plan)?;
+        let host: &dyn exec::Host = &*self.source;
+        let mut output = exec::run(plan, scanned.rows, host, self.source.offer(), scanned.warnings);
+        output.warnings.append(&mut scanned.notes);
+        Ok(output)
+    }
+
+    /// Writes an answer, its warnings, and if asked what it took.
+    fn show(&self, output: Output, took: Duration, out: &mut dyn Write) -> Result<(), Failure> {
+        let format = self.settings.format.unwrap_or_else(default_format);
+        for warning in &output.warnings {
+            eprintln!("note: {}", render::printable(warning.as_bytes()));
+        }
+        let rows = output.rows.len();
+        render::render(format, &output, self.options(), &mut *out).map_err(Failure::Write)?;
+        // What follows on standard error belongs behind the rows.
+        out.flush().map_err(Failure::Write)?;
+        if self.settings.timer {
+            let plural = if rows == 1 { "" } else { "s" };
+            eprintln!("({rows} row{plural} in {})", duration(took));
+        }
+        Ok(())
+    }
+
+    fn options(&self) -> Options {
+        let width = io::stdout().is_terminal().then(|| {
+            let size = crossterm::terminal::size();
+            size.map_or(0, |(columns, _)| columns)
+        });
+        let Settings { exact, color, .. } = self.settings;
+        Options { exact, color, width, ..Options::default() }
+    }
+
+    /// Reads all that a recording stores.
+    pub fn record(&self) -> Result<Recording, Failure> {
+        let table = catalog::TABLES[0];
+        let offer = self.source.offer();
+        let there = stored(table).filter(|column| offer.missing(table, column).is_none());
+        let names: Vec<&str> = there.map(|column| column.name).collect();
+        let text = format!("select {}", names.join(", "));
+        let bug = |diagnostic: Diagnostic| Failure::Bug {
+            message: "a recording could not be planned".to_owned(),
+            details: diagnostic.render(&text).to_string(),
+        };
+        let statements = parse_text(&text).map_err(bug)?;
+        let Some((Statement::Query(query), _)) = statements.first() else {
+            unreachable!("`{text}` is one query")
+        };
+        let plan = self.plan(query, &text)?.map_err(bug)?;
+        let output = self.execute(&plan)?;
+        for warning in &output.warnings {
+            eprintln!("note: {}", render::printable(warning.as_bytes()));
+        }
+        Ok(Recording::new(table, offer, self.source.release(), output.rows))
+    }
+
+    /// Where the plans of this session run.
+    pub fn target(&self) -> Result<Target, Failure> {
+        self.source.target(self.settings.choice)
+    }
+}
+
+/// A table on a terminal, CSV elsewhere.
+fn default_format() -> Format {
+    if io::stdout().is_terminal() { Format::Table } else { Format::Csv }
+}
+
+/// A time in three digits: `850 µs`, `1.24 ms`, `2.0 s`.
+#[must_use]
+pub fn duration(took: Duration) -> String {
+    let micros = took.as_secs_f64() * 1e6;
+    match micros {
+        ..1000.0 => format!("{micros:.0} µs"),
+        ..1_000_000.0 => format!("{:.2} ms", micros / 1e3),
+        _ => format!("{:.2} s", micros / 1e6),
+    }
+}
