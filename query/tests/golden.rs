@@ -6,6 +6,8 @@
 //! `UPDATE_GOLDENFILES=1 cargo test -p query --test golden` writes the output into the scripts; the review is to read
 //! the difference.
 
+#![allow(clippy::unwrap_used)] // tests
+
 use std::error::Error;
 use std::path::Path;
 
