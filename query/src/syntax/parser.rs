@@ -1,11 +1,11 @@
 //! Parses tokens into statements.
 //!
 //! The grammar is written with nom, over tokens rather than text, so that no rule has to think about white space or
-//! about where a word ends. Expressions are in [`expr`](super::expr).
+//! about where a word ends. Expressions are in `expr`.
 //!
 //! # Errors
 //!
-//! A rule that fails notes what it expected, and where; [`failure`](super::failure) makes the message. A rule commits
+//! A rule that fails notes what it expected, and where; `failure` makes the message. A rule commits
 //! with [`cut`] as soon as a keyword or a comma has told it apart from its alternatives. Without it, [`opt`] would
 //! take a mistake behind `where` for the absence of a `where`, and blame the keyword.
 //!
