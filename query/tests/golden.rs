@@ -4,7 +4,9 @@
 //! `> query` runs the last stage there is. A mistake is printed as the user sees it. `\n` in a query is a line break.
 //!
 //! `UPDATE_GOLDENFILES=1 cargo test -p query --test golden` writes the output into the scripts; the review is to read
-//! the difference.
+//! the difference. The scripts are listed when this file is compiled: after adding one, `touch` it.
+
+#![allow(clippy::unwrap_used)] // tests
 
 use std::error::Error;
 use std::path::Path;
@@ -71,7 +73,9 @@ fn tokens(query: &str) -> Result<String, Diagnostic> {
 
 /// A line a statement, as `Display` prints it.
 fn print(query: &str) -> Result<String, Diagnostic> {
-    Ok(parse_text(query)?.iter().map(|(statement, _)| format!("{statement}\n")).collect())
+    let lines: Vec<String> =
+        parse_text(query)?.iter().map(|(statement, _)| statement.to_string() + "\n").collect();
+    Ok(lines.concat())
 }
 
 /// A line a node of the tree, the deeper the further in, with the text that its span marks.
@@ -93,7 +97,7 @@ struct Tree<'a> {
 
 impl Tree<'_> {
     fn line(&mut self, depth: usize, text: &str) {
-        self.text += &format!("{:1$}{text}\n", "", depth * 2);
+        self.text.extend(["  ".repeat(depth).as_str(), text, "\n"]);
     }
 
     fn query(&mut self, depth: usize, name: &str, query: &Query) {

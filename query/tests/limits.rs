@@ -1,13 +1,15 @@
 //! Holds texts of absurd size and depth against the parser: each gives a tree or an error, never an overflow of the
 //! stack, in a time that grows with the length and no faster.
 
+#![allow(clippy::unwrap_used)] // tests
+
 use std::thread;
 use std::time::{Duration, Instant};
 
 use query::syntax::{MAX_NESTING, MAX_OPERATORS, MAX_TEXT, is_complete, parse_text};
 
-/// What a thread of the test runner has, and less than the main thread.
-const STACK: usize = 2 << 20;
+/// Half of what a thread of the test runner has, so that later stages have room too.
+const STACK: usize = 1 << 20;
 
 /// The message for `text`, or `None` if it is a query. A tree is cloned, compared, printed and dropped on the way.
 fn outcome(text: String) -> Option<String> {
@@ -73,7 +75,7 @@ fn an_expression_ends_at_its_limit() {
 fn the_highest_tree_fits_the_stack() {
     // Every level of precedence inside every level of nesting, as far as the operators go, and a chain on top.
     let levels = "1 or 1 and not 1 = 1 | 1 ^ 1 & 1 << 1 + 1 * ";
-    let deep = format!("{}(", levels).repeat(MAX_OPERATORS / 9);
+    let deep = format!("{levels}(").repeat(MAX_OPERATORS / 9);
     let text = format!("select {deep}1{}", ")".repeat(MAX_OPERATORS / 9));
     assert_eq!(outcome(text), None);
     let calls = format!("select {}1{}", "1 + f(1 * -f(".repeat(31), "))".repeat(31));
@@ -106,7 +108,7 @@ fn what_is_wide_is_no_matter() {
     let full = format!("select 1{}", ",1".repeat(MAX_TEXT / 2 - 4));
     assert_eq!((full.len(), outcome(full)), (MAX_TEXT, None));
     // A quadratic rule would take far longer.
-    assert!(started.elapsed() < Duration::from_secs(120), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_mins(2), "{:?}", started.elapsed());
 }
 
 #[test]

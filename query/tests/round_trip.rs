@@ -1,5 +1,7 @@
 //! Random trees, tokens and bytes: what is printed parses to the same tree, and nothing panics.
 
+#![allow(clippy::unwrap_used)] // tests
+
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -160,22 +162,26 @@ fn forget_idents<'a>(idents: impl IntoIterator<Item = &'a mut Ident>) {
     idents.into_iter().for_each(|ident| ident.span = Span::default());
 }
 
+fn forget_all<'a>(exprs: impl IntoIterator<Item = &'a mut Box<Expr>>) {
+    exprs.into_iter().for_each(|expr| forget_expr(expr));
+}
+
 fn forget_expr(expr: &mut Expr) {
     expr.span = Span::default();
     match &mut expr.kind {
         ExprKind::Literal(_) => {}
         ExprKind::Column(name) => forget_idents([name]),
         ExprKind::Unary(_, expr) | ExprKind::IsNull { expr, .. } => forget_expr(expr),
-        ExprKind::Binary(_, left, right) => [left, right].into_iter().for_each(|e| forget_expr(e)),
+        ExprKind::Binary(_, left, right) => forget_all([left, right]),
         ExprKind::Between { expr, low, high, .. } => {
-            [expr, low, high].into_iter().for_each(|e| forget_expr(e));
+            forget_all([expr, low, high]);
         }
         ExprKind::In { expr, list, .. } => {
             forget_expr(expr);
             list.iter_mut().for_each(forget_expr);
         }
         ExprKind::Match { expr, pattern, .. } => {
-            [expr, pattern].into_iter().for_each(|e| forget_expr(e));
+            forget_all([expr, pattern]);
         }
         ExprKind::Has { expr, flags, .. } => {
             forget_expr(expr);
@@ -186,7 +192,7 @@ fn forget_expr(expr: &mut Expr) {
                 forget_expr(condition);
                 forget_expr(result);
             }
-            otherwise.iter_mut().for_each(|e| forget_expr(e));
+            forget_all(otherwise);
         }
         ExprKind::Cast(expr, to) => {
             forget_expr(expr);

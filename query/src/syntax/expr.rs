@@ -2,7 +2,8 @@
 //!
 //! [`climb`] reads an operand and then every operator that binds at least as tightly as it was asked for; for the
 //! right operand it calls itself, asking for more. One function instead of one a level keeps the stack flat: the
-//! recursion is as deep as the tree, whatever the number of levels.
+//! recursion is as deep as the tree, whatever the number of levels. For the same reason the rules that call themselves
+//! pass boxes, and [`commit`] to a result where others [`cut`] a rule: a combinator is a frame or two more a level.
 //!
 //! # Invariants
 //!
@@ -11,13 +12,11 @@
 //! - No rule reads a token twice, so the time is proportional to the number of tokens.
 
 use nom::Parser;
-use nom::branch::alt;
-use nom::combinator::{cut, map, opt, value};
-use nom::multi::many1;
-use nom::sequence::{pair, preceded, terminated};
+use nom::combinator::{cut, opt};
+use nom::sequence::terminated;
 
 use super::ast::{BinaryOp, Expr, ExprKind, Ident, Literal, MatchOp, Quantifier, UnaryOp};
-use super::failure::{Failure, Parsed, excerpt};
+use super::failure::{Failure, Parsed, commit, excerpt, refuse};
 use super::input::Input;
 use super::parser::{ident, keyword, list, symbol};
 use super::token::{Keyword, Symbol, TokenKind};
@@ -59,16 +58,16 @@ pub(super) fn level(op: BinaryOp) -> Level {
 /// Parses an expression that is part of no other.
 pub(super) fn expression(input: Input<'_>) -> Parsed<'_, Expr> {
     input.reset_operators();
-    climb(input, OR)
+    operand(input)
 }
 
 /// Parses a part of an expression.
 fn operand(input: Input<'_>) -> Parsed<'_, Expr> {
-    climb(input, OR)
+    climb(input, OR).map(|(input, expr)| (input, *expr))
 }
 
 /// Parses operators that bind at least as tightly as `least`, and their operands.
-fn climb(input: Input<'_>, least: Level) -> Parsed<'_, Expr> {
+fn climb(input: Input<'_>, least: Level) -> Parsed<'_, Box<Expr>> {
     let (mut input, mut left) = prefix(input, least)?;
     let mut compared = false;
     loop {
@@ -84,29 +83,27 @@ fn climb(input: Input<'_>, least: Level) -> Parsed<'_, Expr> {
             return Ok((input, left));
         }
         if compared && level == COMPARISON {
-            return input.refuse(chained(input));
+            return refuse(chained(input));
         }
         compared = level == COMPARISON;
         input.count_operator()?;
         (input, left) = match infix {
-            Infix::Binary(op) => {
-                let (input, right) = tighter(input.skip(1), level)?;
-                let span = left.span.to(right.span);
-                let kind = ExprKind::Binary(op, Box::new(left), Box::new(right));
-                (input, Expr { kind, span })
-            }
-            Infix::Test => {
-                let start = left.span;
-                let (input, kind) = test(input, left)?;
-                (input, Expr { kind, span: input.since(start) })
-            }
+            Infix::Binary(op) => binary(input, op, left)?,
+            Infix::Test => test(input, left)?,
         };
     }
 }
 
+/// Parses `op` and its right operand.
+fn binary(input: Input<'_>, op: BinaryOp, left: Box<Expr>) -> Parsed<'_, Box<Expr>> {
+    let (input, right) = tighter(input.skip(1), level(op))?;
+    let span = left.span.to(right.span);
+    Ok((input, Box::new(Expr { kind: ExprKind::Binary(op, left, right), span })))
+}
+
 /// Parses the right operand of an operator of `level`, and commits to it.
-fn tighter(input: Input<'_>, level: Level) -> Parsed<'_, Expr> {
-    cut(|input| climb(input, level + 1)).parse(input)
+fn tighter(input: Input<'_>, level: Level) -> Parsed<'_, Box<Expr>> {
+    commit(climb(input, level + 1))
 }
 
 /// What stands between or behind operands.
@@ -165,61 +162,68 @@ fn chained(input: Input<'_>) -> Diagnostic {
 }
 
 /// Parses what is behind `expr`: `[not] between`, `[not] in`, patterns, `is [not] null` and `has`.
-fn test(input: Input<'_>, expr: Expr) -> Parsed<'_, ExprKind> {
-    let expr = Box::new(expr);
-    let (input, negated) = map(opt(keyword(Keyword::Not)), |not| not.is_some()).parse(input)?;
-    if !negated {
-        match input.peek() {
-            Some(TokenKind::Keyword(Keyword::Is)) => {
-                let not = map(opt(keyword(Keyword::Not)), |not| not.is_some());
-                let (input, negated) =
-                    cut(terminated(not, keyword(Keyword::Null))).parse(input.skip(1))?;
-                return Ok((input, ExprKind::IsNull { expr, negated }));
-            }
-            Some(TokenKind::Keyword(Keyword::Has)) => return has(input.skip(1), expr),
-            Some(TokenKind::Symbol(symbol @ (Symbol::Tilde | Symbol::NotTilde))) => {
-                let negated = *symbol == Symbol::NotTilde;
-                return pattern(input.skip(1), MatchOp::Regex, expr, negated);
-            }
-            _ => {}
+fn test(input: Input<'_>, expr: Box<Expr>) -> Parsed<'_, Box<Expr>> {
+    let start = expr.span;
+    let negated = input.peek_keyword() == Some(Keyword::Not);
+    let input = if negated { input.skip(1) } else { input };
+    let rest = input.skip(1);
+    let (input, kind) = match input.peek() {
+        Some(TokenKind::Keyword(Keyword::Between)) => between(rest, expr, negated),
+        Some(TokenKind::Keyword(Keyword::In)) => is_in(rest, expr, negated),
+        Some(TokenKind::Keyword(Keyword::Like)) => pattern(rest, MatchOp::Like, expr, negated),
+        Some(TokenKind::Keyword(Keyword::Ilike)) => pattern(rest, MatchOp::Ilike, expr, negated),
+        Some(TokenKind::Keyword(Keyword::Glob)) => pattern(rest, MatchOp::Glob, expr, negated),
+        Some(TokenKind::Symbol(Symbol::Tilde)) if !negated => {
+            pattern(rest, MatchOp::Regex, expr, false)
         }
-    }
-    match input.peek_keyword() {
-        Some(Keyword::Between) => {
-            let (input, low) = tighter(input.skip(1), COMPARISON)?;
-            let (input, _) = cut(keyword(Keyword::And)).parse(input)?;
-            let (input, high) = tighter(input, COMPARISON)?;
-            let (low, high) = (Box::new(low), Box::new(high));
-            Ok((input, ExprKind::Between { expr, low, high, negated }))
+        Some(TokenKind::Symbol(Symbol::NotTilde)) if !negated => {
+            pattern(rest, MatchOp::Regex, expr, true)
         }
-        Some(Keyword::In) => {
-            let (input, list) = cut(values).parse(input.skip(1))?;
-            Ok((input, ExprKind::In { expr, list, negated }))
-        }
-        Some(Keyword::Like) => pattern(input.skip(1), MatchOp::Like, expr, negated),
-        Some(Keyword::Ilike) => pattern(input.skip(1), MatchOp::Ilike, expr, negated),
-        Some(Keyword::Glob) => pattern(input.skip(1), MatchOp::Glob, expr, negated),
+        Some(TokenKind::Keyword(Keyword::Is)) if !negated => is_null(rest, expr),
+        Some(TokenKind::Keyword(Keyword::Has)) if !negated => has(rest, expr),
         _ => {
             for what in ["`between`", "`in`", "`like`", "`ilike`", "`glob`"] {
                 input.hoped(what);
             }
             Err(nom::Err::Failure(Failure::default()))
         }
-    }
+    }?;
+    Ok((input, Box::new(Expr { kind, span: input.since(start) })))
+}
+
+/// Parses the bounds of `between`.
+fn between(input: Input<'_>, expr: Box<Expr>, negated: bool) -> Parsed<'_, ExprKind> {
+    let (input, low) = tighter(input, COMPARISON)?;
+    let (input, _) = commit(keyword(Keyword::And)(input))?;
+    let (input, high) = tighter(input, COMPARISON)?;
+    Ok((input, ExprKind::Between { expr, low, high, negated }))
+}
+
+/// Parses the values behind `in`.
+fn is_in(input: Input<'_>, expr: Box<Expr>, negated: bool) -> Parsed<'_, ExprKind> {
+    let (input, _) = commit(symbol(Symbol::ParenOpen)(input))?;
+    let (input, list) = input.nested(operands)?;
+    Ok((input, ExprKind::In { expr, list, negated }))
+}
+
+/// Parses `a, b, …)`.
+fn operands(input: Input<'_>) -> Parsed<'_, Vec<Expr>> {
+    let (input, list) = commit(list(operand)(input))?;
+    let (input, _) = commit(symbol(Symbol::ParenClose)(input))?;
+    Ok((input, list))
+}
+
+/// Parses what is behind `is`.
+fn is_null(input: Input<'_>, expr: Box<Expr>) -> Parsed<'_, ExprKind> {
+    let (input, not) =
+        cut(terminated(opt(keyword(Keyword::Not)), keyword(Keyword::Null))).parse(input)?;
+    Ok((input, ExprKind::IsNull { expr, negated: not.is_some() }))
 }
 
 /// Parses the pattern that `expr` is held against.
 fn pattern(input: Input<'_>, op: MatchOp, expr: Box<Expr>, negated: bool) -> Parsed<'_, ExprKind> {
     let (input, pattern) = tighter(input, COMPARISON)?;
-    Ok((input, ExprKind::Match { op, expr, pattern: Box::new(pattern), negated }))
-}
-
-/// Parses `(a, b, …)`.
-fn values(input: Input<'_>) -> Parsed<'_, Vec<Expr>> {
-    input.nested(|input| {
-        let (input, _) = symbol(Symbol::ParenOpen)(input)?;
-        cut(terminated(list(operand), symbol(Symbol::ParenClose))).parse(input)
-    })
+    Ok((input, ExprKind::Match { op, expr, pattern, negated }))
 }
 
 /// Parses the flags behind `has`.
@@ -245,22 +249,30 @@ fn has(input: Input<'_>, expr: Box<Expr>) -> Parsed<'_, ExprKind> {
 }
 
 /// Parses an operand and the operators before it.
-fn prefix(input: Input<'_>, least: Level) -> Parsed<'_, Expr> {
-    let (op, level) = match input.peek() {
-        Some(TokenKind::Keyword(Keyword::Not)) if least <= NOT => (UnaryOp::Not, NOT),
-        Some(TokenKind::Symbol(Symbol::Minus)) => (UnaryOp::Neg, UNARY),
-        Some(TokenKind::Symbol(Symbol::Tilde)) => (UnaryOp::BitNot, UNARY),
-        _ => return primary(input),
-    };
-    let start = input.span();
-    let (input, expr) =
-        input.nested(|input| cut(|input| climb(input, level)).parse(input.skip(1)))?;
-    let span = start.to(expr.span);
-    Ok((input, Expr { kind: ExprKind::Unary(op, Box::new(expr)), span }))
+fn prefix(input: Input<'_>, least: Level) -> Parsed<'_, Box<Expr>> {
+    match input.peek() {
+        Some(TokenKind::Keyword(Keyword::Not)) if least <= NOT => unary(input, UnaryOp::Not, NOT),
+        Some(TokenKind::Symbol(Symbol::Minus)) => unary(input, UnaryOp::Neg, UNARY),
+        Some(TokenKind::Symbol(Symbol::Tilde)) => unary(input, UnaryOp::BitNot, UNARY),
+        Some(TokenKind::Symbol(Symbol::ParenOpen)) => input.nested(parentheses),
+        Some(TokenKind::Keyword(Keyword::Case)) => input.nested(case),
+        Some(TokenKind::Keyword(Keyword::Cast)) => input.nested(cast),
+        Some(TokenKind::Ident { .. }) => name(input),
+        Some(TokenKind::Keyword(keyword)) if !keyword.is_reserved() => name(input),
+        _ => literal(input),
+    }
 }
 
-/// Parses an operand without operators.
-fn primary(input: Input<'_>) -> Parsed<'_, Expr> {
+/// Parses `op`, which is the next token, and its operand.
+fn unary(input: Input<'_>, op: UnaryOp, level: Level) -> Parsed<'_, Box<Expr>> {
+    let start = input.span();
+    let (input, expr) = input.nested(|input| commit(climb(input.skip(1), level)))?;
+    let span = start.to(expr.span);
+    Ok((input, Box::new(Expr { kind: ExprKind::Unary(op, expr), span })))
+}
+
+/// Parses a literal.
+fn literal(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
     let span = input.span();
     let literal = match input.peek() {
         Some(TokenKind::Int(value)) => Literal::Int(*value),
@@ -272,22 +284,17 @@ fn primary(input: Input<'_>) -> Parsed<'_, Expr> {
         Some(TokenKind::Keyword(Keyword::Null)) => Literal::Null,
         Some(TokenKind::Keyword(Keyword::True)) => Literal::Bool(true),
         Some(TokenKind::Keyword(Keyword::False)) => Literal::Bool(false),
-        Some(TokenKind::Duration(_)) => return input.refuse(duration(input)),
+        Some(TokenKind::Duration(_)) => return refuse(duration(input)),
         Some(TokenKind::Keyword(Keyword::Select)) => {
-            return input.refuse(
+            return refuse(
                 Diagnostic::new(span, "there are no subqueries")
                     .label("a query inside a query")
                     .help("a query reads one table"),
             );
         }
-        Some(TokenKind::Keyword(Keyword::Case)) => return input.nested(case),
-        Some(TokenKind::Keyword(Keyword::Cast)) => return input.nested(cast),
-        Some(TokenKind::Symbol(Symbol::ParenOpen)) => return input.nested(parentheses),
-        Some(TokenKind::Ident { .. }) => return name(input),
-        Some(TokenKind::Keyword(keyword)) if !keyword.is_reserved() => return name(input),
         _ => return input.expected("an expression"),
     };
-    Ok((input.skip(1), Expr { kind: ExprKind::Literal(literal), span }))
+    Ok((input.skip(1), Box::new(Expr { kind: ExprKind::Literal(literal), span })))
 }
 
 /// The error for a duration where a value is asked for.
@@ -303,100 +310,117 @@ fn duration(input: Input<'_>) -> Diagnostic {
 }
 
 /// Parses `( … )`. The span takes the parentheses in.
-fn parentheses(input: Input<'_>) -> Parsed<'_, Expr> {
+fn parentheses(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
     let start = input.span();
-    let (input, expr) =
-        cut(terminated(operand, symbol(Symbol::ParenClose))).parse(input.skip(1))?;
-    Ok((input, Expr { kind: expr.kind, span: input.since(start) }))
+    let (input, mut expr) = commit(climb(input.skip(1), OR))?;
+    let (input, _) = commit(symbol(Symbol::ParenClose)(input))?;
+    expr.span = input.since(start);
+    Ok((input, expr))
 }
 
 /// Parses a column or a call.
-fn name(input: Input<'_>) -> Parsed<'_, Expr> {
-    let start = input.span();
+fn name(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
     let (rest, ident) = ident(input, "an expression")?;
     match rest.peek_symbol() {
-        Some(Symbol::ParenOpen) => {
-            let (rest, arguments) = rest.nested(|rest| arguments(rest, &ident))?;
-            let span = rest.since(start);
-            Ok((rest, Expr { kind: ExprKind::Call(ident, arguments), span }))
-        }
-        Some(Symbol::Arrow) => rest.refuse(
-            Diagnostic::new(rest.skip(2).since(start), "kernel member paths are not supported yet")
-                .help("name a column of the table"),
-        ),
-        Some(Symbol::Dot) => {
-            let member = rest.peek_at(1).map(|_| rest.skip(1).span());
-            let error =
-                Diagnostic::new(rest.skip(2).since(start), "columns are named without their table");
-            rest.refuse(match member.map(|span| rest.state().text_at(span)) {
-                Some(member) if ident.name != "s" && member != "*" => {
-                    error.help(format!("write `{}`", excerpt(member)))
-                }
-                _ => error.help("a query reads one table; `s.*` alone is every column of it"),
-            })
-        }
+        Some(Symbol::ParenOpen) => rest.nested(|rest| call(rest, ident)),
+        Some(Symbol::Arrow | Symbol::Dot) => refuse(path(rest, &ident)),
         _ => {
             let span = ident.span;
-            Ok((rest, Expr { kind: ExprKind::Column(ident), span }))
+            Ok((rest, Box::new(Expr { kind: ExprKind::Column(ident), span })))
         }
+    }
+}
+
+/// The error for `ident` with a path behind it.
+fn path(rest: Input<'_>, ident: &Ident) -> Diagnostic {
+    let span = rest.skip(2).since(ident.span);
+    if rest.peek_symbol() == Some(Symbol::Arrow) {
+        return Diagnostic::new(span, "kernel member paths are not supported yet")
+            .help("name a column of the table");
+    }
+    let error = Diagnostic::new(span, "columns are named without their table");
+    match rest.peek_at(1) {
+        Some(TokenKind::Ident { .. } | TokenKind::Keyword(_)) => {
+            let column = rest.state().text_at(rest.skip(1).span());
+            error.help(format!("write `{}`", excerpt(column)))
+        }
+        _ => error.help("a query reads one table; `s.*` alone is every column of it"),
     }
 }
 
 /// Parses the arguments of a call of `name`.
-fn arguments<'a>(input: Input<'a>, name: &Ident) -> Parsed<'a, Vec<Expr>> {
-    let rest = input.skip(1);
-    match rest.peek() {
-        Some(TokenKind::Symbol(Symbol::Star)) => {
-            return rest.refuse(Diagnostic::new(
-                rest.span(),
-                format!("`{}(*)` is not supported yet", excerpt(&name.name)),
-            ));
-        }
-        Some(TokenKind::Keyword(Keyword::Distinct)) => {
-            return rest
-                .refuse(Diagnostic::new(rest.span(), "`distinct` in a call is not supported yet"));
-        }
-        _ => {}
+fn call(input: Input<'_>, name: Ident) -> Parsed<'_, Box<Expr>> {
+    let input = input.skip(1);
+    let refused = match input.peek() {
+        Some(TokenKind::Symbol(Symbol::Star)) => format!("`{}(*)`", excerpt(&name.name)),
+        Some(TokenKind::Keyword(Keyword::Distinct)) => "`distinct` in a call".to_owned(),
+        _ => String::new(),
+    };
+    if !refused.is_empty() {
+        return refuse(Diagnostic::new(input.span(), format!("{refused} is not supported yet")));
     }
-    let close = || symbol(Symbol::ParenClose);
-    alt((value(Vec::new(), close()), cut(terminated(list(operand), close())))).parse(rest)
+    let (input, arguments) = match symbol(Symbol::ParenClose)(input) {
+        Ok((input, _)) => (input, Vec::new()),
+        Err(_) => operands(input)?,
+    };
+    let span = input.since(name.span);
+    Ok((input, Box::new(Expr { kind: ExprKind::Call(name, arguments), span })))
 }
 
 /// Parses `case when … then … else … end`.
-fn case(input: Input<'_>) -> Parsed<'_, Expr> {
+fn case(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
     let start = input.span();
-    let input = input.skip(1);
+    let (mut input, first) = arm(case_without_operand(input.skip(1))?.0)?;
+    let mut arms = vec![first];
+    while input.peek_keyword() == Some(Keyword::When) {
+        let (rest, next) = arm(input)?;
+        arms.push(next);
+        input = rest;
+    }
+    input.hoped("`when`");
+    let mut otherwise = None;
+    if let Ok((rest, _)) = keyword(Keyword::Else)(input) {
+        let (rest, expr) = commit(climb(rest, OR))?;
+        (input, otherwise) = (rest, Some(expr));
+    }
+    let (input, _) = commit(keyword(Keyword::End)(input))?;
+    let kind = ExprKind::Case { arms, otherwise };
+    Ok((input, Box::new(Expr { kind, span: input.since(start) })))
+}
+
+/// Parses `when … then …`.
+fn arm(input: Input<'_>) -> Parsed<'_, (Expr, Expr)> {
+    let (input, _) = commit(keyword(Keyword::When)(input))?;
+    let (input, condition) = commit(climb(input, OR))?;
+    let (input, _) = commit(keyword(Keyword::Then)(input))?;
+    let (input, result) = commit(climb(input, OR))?;
+    Ok((input, (*condition, *result)))
+}
+
+/// Refuses `case` with something that its arms are compared with.
+fn case_without_operand(input: Input<'_>) -> Parsed<'_, ()> {
     let operand_follows = match input.peek() {
         Some(TokenKind::Keyword(keyword)) => !keyword.is_reserved(),
         Some(TokenKind::Symbol(symbol)) => *symbol == Symbol::ParenOpen,
         found => found.is_some(),
     };
     if operand_follows {
-        return input.refuse(
+        return refuse(
             Diagnostic::new(input.span(), "`case` with an operand is not supported")
                 .label("expected `when`")
                 .help("compare in every arm: `case when x = 1 then … when x = 2 then … end`"),
         );
     }
-    let arm = pair(
-        preceded(keyword(Keyword::When), cut(operand)),
-        preceded(cut(keyword(Keyword::Then)), cut(operand)),
-    );
-    let otherwise = opt(preceded(keyword(Keyword::Else), cut(operand)));
-    let (input, ((arms, otherwise), _)) =
-        cut(pair(pair(many1(arm), otherwise), keyword(Keyword::End))).parse(input)?;
-    let kind = ExprKind::Case { arms, otherwise: otherwise.map(Box::new) };
-    Ok((input, Expr { kind, span: input.since(start) }))
+    Ok((input, ()))
 }
 
 /// Parses `cast(… as type)`.
-fn cast(input: Input<'_>) -> Parsed<'_, Expr> {
+fn cast(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
     let start = input.span();
-    let inside = pair(
-        preceded(symbol(Symbol::ParenOpen), operand),
-        preceded(keyword(Keyword::As), |input| ident(input, "a type")),
-    );
-    let (input, (expr, to)) =
-        cut(terminated(inside, symbol(Symbol::ParenClose))).parse(input.skip(1))?;
-    Ok((input, Expr { kind: ExprKind::Cast(Box::new(expr), to), span: input.since(start) }))
+    let (input, _) = commit(symbol(Symbol::ParenOpen)(input.skip(1)))?;
+    let (input, expr) = commit(climb(input, OR))?;
+    let (input, _) = commit(keyword(Keyword::As)(input))?;
+    let (input, to) = commit(ident(input, "a type"))?;
+    let (input, _) = commit(symbol(Symbol::ParenClose)(input))?;
+    Ok((input, Box::new(Expr { kind: ExprKind::Cast(expr, to), span: input.since(start) })))
 }

@@ -35,6 +35,19 @@ impl From<Diagnostic> for Failure {
     }
 }
 
+/// Fails for good, with a message that says more than what was expected.
+pub(super) fn refuse<'a, T>(diagnostic: Diagnostic) -> Parsed<'a, T> {
+    Err(nom::Err::Failure(diagnostic.into()))
+}
+
+/// Makes a failure final, as nom's `cut` does.
+pub(super) fn commit<T>(parsed: Parsed<'_, T>) -> Parsed<'_, T> {
+    match parsed {
+        Err(nom::Err::Error(failure)) => Err(nom::Err::Failure(failure)),
+        parsed => parsed,
+    }
+}
+
 impl ParseError<Input<'_>> for Failure {
     fn from_error_kind(_: Input<'_>, _: ErrorKind) -> Self {
         Self::default()

@@ -9,7 +9,7 @@ use std::slice;
 
 use nom::Needed;
 
-use super::failure::{Failure, Furthest, Parsed};
+use super::failure::{Failure, Furthest, Parsed, refuse};
 use super::token::{Keyword, Symbol, Token, TokenKind};
 use super::{MAX_NESTING, MAX_OPERATORS};
 use crate::diagnostic::{Diagnostic, Span};
@@ -122,16 +122,11 @@ impl<'a> Input<'a> {
         self.state.furthest.borrow_mut().note(self.position(), what);
     }
 
-    /// Fails for good.
-    pub fn refuse<T>(self, diagnostic: Diagnostic) -> Parsed<'a, T> {
-        Err(nom::Err::Failure(diagnostic.into()))
-    }
-
     /// Applies `rule` one level deeper.
     pub fn nested<T>(self, rule: impl FnOnce(Self) -> Parsed<'a, T>) -> Parsed<'a, T> {
         let nesting = self.state.nesting.get();
         if nesting == MAX_NESTING {
-            return self.refuse(
+            return refuse(
                 Diagnostic::new(self.span(), "nested too deeply")
                     .help(format!("an expression has at most {MAX_NESTING} levels")),
             );
@@ -146,7 +141,7 @@ impl<'a> Input<'a> {
     pub fn count_operator(self) -> Parsed<'a, ()> {
         let operators = self.state.operators.get();
         if operators == MAX_OPERATORS {
-            return self.refuse(
+            return refuse(
                 Diagnostic::new(self.span(), "the expression is too long").help(format!(
                     "an expression has at most {MAX_OPERATORS} operators; `in (…)` takes any number of values"
                 )),

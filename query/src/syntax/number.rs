@@ -92,7 +92,7 @@ fn size(mantissa: &str, power: u32, word: &str, span: Span) -> Result<u64, Diagn
     } else {
         let numerator: u128 = fraction.parse().map_err(|_| uneven())?;
         let fives = 5_u128.pow(places);
-        if numerator % fives != 0 {
+        if !numerator.is_multiple_of(fives) {
             return Err(uneven());
         }
         (numerator / fives) << (power - places)
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn durations() {
         assert_eq!(read("250ms"), Ok(TokenKind::Duration(Duration::from_millis(250))));
-        assert_eq!(read("5m"), Ok(TokenKind::Duration(Duration::from_secs(300))));
+        assert_eq!(read("5m"), Ok(TokenKind::Duration(Duration::from_mins(5))));
         assert_eq!(read("1.5s"), Err("`1.5s` is not a whole number of its unit".into()));
     }
 }

@@ -1,11 +1,11 @@
 //! Parses tokens into statements.
 //!
 //! The grammar is written with nom, over tokens rather than text, so that no rule has to think about white space or
-//! about where a word ends. Expressions are in [`expr`](super::expr).
+//! about where a word ends. Expressions are in `expr`.
 //!
 //! # Errors
 //!
-//! A rule that fails notes what it expected, and where; [`failure`](super::failure) makes the message. A rule commits
+//! A rule that fails notes what it expected, and where; `failure` makes the message. A rule commits
 //! with [`cut`] as soon as a keyword or a comma has told it apart from its alternatives. Without it, [`opt`] would
 //! take a mistake behind `where` for the absence of a `where`, and blame the keyword.
 //!
@@ -14,12 +14,11 @@
 use nom::Parser;
 use nom::branch::alt;
 use nom::combinator::{cut, map, opt, value};
-use nom::multi::many0;
 use nom::sequence::{pair, preceded};
 
 use super::ast::{Count, Expr, Ident, Item, Key, Query, Statement};
 use super::expr::expression;
-use super::failure::{Parsed, excerpt};
+use super::failure::{Failure, Parsed, commit, excerpt, refuse};
 use super::input::{Input, State};
 use super::lexer::lex;
 use super::token::{Keyword, Symbol, Token, TokenKind};
@@ -88,7 +87,7 @@ fn statements(mut input: Input<'_>) -> Parsed<'_, Vec<(Statement, Span)>> {
 /// Parses a statement.
 fn statement(input: Input<'_>) -> Parsed<'_, Statement> {
     let refused =
-        |message: &str, help: &str| input.refuse(Diagnostic::new(input.span(), message).help(help));
+        |message: &str, help: &str| refuse(Diagnostic::new(input.span(), message).help(help));
     match input.peek() {
         Some(TokenKind::Keyword(word @ (Keyword::Watch | Keyword::Whatis))) => {
             let message = format!("`{}` is not supported yet", word.text());
@@ -108,7 +107,7 @@ fn statement(input: Input<'_>) -> Parsed<'_, Statement> {
 fn explain(input: Input<'_>) -> Parsed<'_, Query> {
     let (input, _) = keyword(Keyword::Explain)(input)?;
     if input.peek_keyword() == Some(Keyword::Analyze) {
-        return input.refuse(
+        return refuse(
             Diagnostic::new(input.span(), "`explain analyze` is not supported yet")
                 .help("`explain` shows the plan without running it"),
         );
@@ -137,7 +136,7 @@ fn query(input: Input<'_>) -> Parsed<'_, Query> {
         (Keyword::Offset, offset.is_some()),
     ];
     if let Some(error) = misplaced(input, &seen.map(|(word, is)| is.then_some(word))) {
-        return input.refuse(error);
+        return refuse(error);
     }
     let order_by = order_by.unwrap_or_default();
     let span = input.since(start);
@@ -148,7 +147,7 @@ fn query(input: Input<'_>) -> Parsed<'_, Query> {
 fn clause<'a, T>(
     word: Keyword,
     rule: impl FnMut(Input<'a>) -> Parsed<'a, T>,
-) -> impl Parser<Input<'a>, Output = Option<T>, Error = super::failure::Failure> {
+) -> impl Parser<Input<'a>, Output = Option<T>, Error = Failure> {
     opt(preceded(keyword(word), cut(rule)))
 }
 
@@ -222,7 +221,7 @@ fn alias(input: Input<'_>) -> Parsed<'_, Option<Ident>> {
 /// Parses the table behind `from`.
 fn table(input: Input<'_>) -> Parsed<'_, Ident> {
     if input.peek_symbol() == Some(Symbol::ParenOpen) {
-        return input.refuse(
+        return refuse(
             Diagnostic::new(input.span(), "there are no subqueries")
                 .label("expected a table")
                 .help("a query reads one table"),
@@ -230,11 +229,11 @@ fn table(input: Input<'_>) -> Parsed<'_, Ident> {
     }
     let (rest, table) = ident(input, "a table")?;
     match rest.peek() {
-        Some(TokenKind::Symbol(Symbol::Comma)) => rest.refuse(no_joins(rest.span())),
+        Some(TokenKind::Symbol(Symbol::Comma)) => refuse(no_joins(rest.span())),
         Some(TokenKind::Ident { name, quoted: false }) if JOINS.contains(&name.as_str()) => {
-            rest.refuse(no_joins(rest.span()))
+            refuse(no_joins(rest.span()))
         }
-        Some(TokenKind::Keyword(Keyword::As)) => rest.refuse(
+        Some(TokenKind::Keyword(Keyword::As)) => refuse(
             Diagnostic::new(rest.span(), "a table is given no other name")
                 .help("columns are named without their table"),
         ),
@@ -276,7 +275,7 @@ fn count<'a>(input: Input<'a>, clause: &str) -> Parsed<'a, Count> {
     if ends {
         return input.expected("a number of rows");
     }
-    let refuse = |length: usize| {
+    let wrong = |length: usize| {
         let span = input.skip(length).since(start);
         let text = excerpt(input.state().text_at(span));
         Diagnostic::new(span, format!("`{clause}` takes a whole number of rows"))
@@ -284,8 +283,8 @@ fn count<'a>(input: Input<'a>, clause: &str) -> Parsed<'a, Count> {
     };
     let Some(TokenKind::Int(rows)) = input.peek() else {
         let signed = matches!(input.peek_symbol(), Some(Symbol::Minus | Symbol::Plus));
-        let error = refuse(if signed { 2 } else { 1 });
-        return input.refuse(match clause {
+        let error = wrong(if signed { 2 } else { 1 });
+        return refuse(match clause {
             "limit" => error.help("leave `limit` out to get all rows"),
             _ => error,
         });
@@ -293,9 +292,9 @@ fn count<'a>(input: Input<'a>, clause: &str) -> Parsed<'a, Count> {
     match (rest.peek_symbol(), rest.peek_at(1)) {
         (None | Some(Symbol::Semicolon), _) => Ok((rest, Count { rows: *rows, span: start })),
         (Some(Symbol::Comma), Some(TokenKind::Int(limit))) => {
-            input.refuse(refuse(3).help(format!("write `limit {limit} offset {rows}`")))
+            refuse(wrong(3).help(format!("write `limit {limit} offset {rows}`")))
         }
-        _ => input.refuse(refuse(3)),
+        _ => refuse(wrong(3)),
     }
 }
 
@@ -328,13 +327,16 @@ pub(super) fn ident<'a>(input: Input<'a>, what: &'static str) -> Parsed<'a, Iden
 
 /// A rule that takes one or more of `rule`, separated by commas. Behind a comma there is no way back.
 pub(super) fn list<'a, T>(
-    rule: impl Fn(Input<'a>) -> Parsed<'a, T> + Copy,
+    rule: impl Fn(Input<'a>) -> Parsed<'a, T>,
 ) -> impl Fn(Input<'a>) -> Parsed<'a, Vec<T>> {
     move |input| {
-        let (input, first) = rule(input)?;
-        let (input, more) = many0(preceded(symbol(Symbol::Comma), cut(rule))).parse(input)?;
+        let (mut input, first) = rule(input)?;
         let mut all = vec![first];
-        all.extend(more);
+        while let Ok((rest, _)) = symbol(Symbol::Comma)(input) {
+            let (rest, next) = commit(rule(rest))?;
+            all.push(next);
+            input = rest;
+        }
         Ok((input, all))
     }
 }

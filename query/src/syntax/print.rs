@@ -1,7 +1,7 @@
 //! Prints a tree as text that parses to the same tree, in lower case and on one line.
 //!
 //! Parentheses stand only where the tree needs them: around an operand that binds less tightly than its place asks
-//! for. The places' levels are those of [`expr`](super::expr).
+//! for. The places' levels are those of `expr`.
 
 use std::fmt::{self, Display, Formatter};
 
