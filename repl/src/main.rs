@@ -50,10 +50,6 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<u8, Failure> {
     let texts = texts(args)?;
     let terminal = io::stdout().is_terminal();
-    let (source, code) = match source(args) {
-        Ok(source) => (source, 0),
-        Err(failure) => instead(args, terminal, failure)?,
-    };
     let settings = Settings {
         format: args.format,
         exact: args.exact,
@@ -64,38 +60,50 @@ fn run(args: &Args) -> Result<u8, Failure> {
             no_pushdown: args.no_pushdown,
         },
     };
-    let mut session = Session { source, settings };
+    let (mut session, code) = open(args, settings, terminal)?;
     if let Some(path) = &args.record {
         let recording = session.record()?;
         recording.save(path)?;
         eprintln!("recorded {} rows to {}", recording.len(), path.display());
         session.source = Box::new(recording);
-        if args.query.is_none() && args.file.is_empty() {
-            return Ok(0);
-        }
     }
     let Some(texts) = texts else {
-        return prompt::run(&mut session);
+        return prompt::run(&mut session).map(|()| 0);
     };
+    // What was recorded a moment ago is this machine.
     if let Some(label) = session.source.label().filter(|_| args.record.is_none()) {
         eprintln!("{label}");
     }
     let mut out = BufWriter::new(io::stdout().lock());
     for Text { text, file } in texts {
-        match session.run(&text, file.as_deref(), &mut out) {
-            Err(failure) if code == 0 => {
-                if let Some((source, code)) = without_rights(args, terminal, &failure)? {
-                    eprintln!("{}", source.label().unwrap_or_default());
-                    session.source = source;
-                    session.run(&text, file.as_deref(), &mut out)?;
-                    return Ok(code);
-                }
-                return Err(failure);
-            }
-            result => result?,
-        }
+        session.run(&text, file.as_deref(), &mut out)?;
     }
     Ok(code)
+}
+
+/// Opens the source that the command line names. Where the running kernel cannot be read, a person at a terminal is
+/// told why and shown the demo; a pipe gets nothing. Gives the exit code of a run without further failures.
+fn open(args: &Args, settings: Settings, terminal: bool) -> Result<(Session, u8), Failure> {
+    let session = |source: Box<dyn Source>| Session { source, settings: settings.clone() };
+    if let Some(path) = &args.from {
+        return Ok((session(Box::new(Recording::open(path)?)), 0));
+    }
+    if args.demo {
+        return Ok((session(Box::new(Recording::demo()?)), 0));
+    }
+    let live = Live::open().map(|live| session(Box::new(live)));
+    if !terminal || args.record.is_some() || args.template.is_some() {
+        return Ok((live?, 0));
+    }
+    let tried = live.and_then(|live| live.run("select addr where false", None, &mut io::sink()).map(|()| live));
+    match tried {
+        Ok(live) => Ok((live, 0)),
+        Err(failure @ Failure::Environment(_)) => {
+            eprint!("{}", failure.text());
+            Ok((session(Box::new(Recording::demo()?)), failure.exit_code()))
+        }
+        Err(failure) => Err(failure),
+    }
 }
 
 /// The texts to run; none for the prompt.
@@ -135,15 +143,4 @@ fn read(path: &Path) -> Result<Text, Failure> {
             Err(Failure::Query { diagnostic, text, file: Some(name) })
         }
     }
-}
-
-/// The source that the command line names.
-fn source(args: &Args) -> Result<Box<dyn Source>, Failure> {
-    if let Some(path) = &args.from {
-        return Ok(Box::new(Recording::open(path)?));
-    }
-    if args.demo {
-        return Ok(Box::new(Recording::demo()?));
-    }
-    Ok(Box::new(Live::open()?))
 }

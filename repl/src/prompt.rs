@@ -23,11 +23,8 @@ const MORE: &str = "   ...> ";
 /// The most entries of the history.
 const HISTORY: usize = 10_000;
 
-/// The exit code after Ctrl-C on an empty prompt's behalf: what a shell reports for SIGINT.
-pub const INTERRUPTED: u8 = 130;
-
-/// Runs the prompt. Gives the exit code.
-pub fn run(session: &mut Session) -> Result<u8, Failure> {
+/// Runs the prompt until it is left.
+pub fn run(session: &mut Session) -> Result<(), Failure> {
     let config = Config::builder().auto_add_history(false).max_history_size(HISTORY);
     let config = config.and_then(|config| config.history_ignore_dups(true)).map(|config| config.build());
     let editor = config.and_then(Editor::<(), DefaultHistory>::with_config);
@@ -54,7 +51,7 @@ pub fn run(session: &mut Session) -> Result<u8, Failure> {
                 text.clear();
                 continue;
             }
-            Err(ReadlineError::Eof) => return Ok(0),
+            Err(ReadlineError::Eof) => return Ok(()),
             Err(error) => return Err(terminal(&error)),
         };
         if text.is_empty() && line.trim().is_empty() {
@@ -72,8 +69,8 @@ pub fn run(session: &mut Session) -> Result<u8, Failure> {
         remember(&mut editor, &statement, history.as_ref().ok());
         match step(session, &statement, is_command) {
             Ok(Next::Prompt) => {}
-            Ok(Next::Quit) => return Ok(0),
-            Err(failure) if failure.is_closed_pipe() => return Ok(0),
+            Ok(Next::Quit) => return Ok(()),
+            Err(failure) if failure.is_closed_pipe() => return Ok(()),
             Err(failure) => eprint!("{}", failure.text()),
         }
     }
