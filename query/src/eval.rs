@@ -213,18 +213,11 @@ fn cast(value: Value, ty: Type, from: Type, warnings: &mut Warnings) -> Value {
         }),
         (Type::Float, value) => value.float().map_or(Value::Null, Value::Float),
         (ty, Value::Float(value)) => integer(value.trunc() as i128, ty, warnings),
-        (ty, value) => {
-            value.integer().map_or(Value::Null, |exact| integer(exact, ty, warnings))
-        }
+        (ty, value) => value.integer().map_or(Value::Null, |exact| integer(exact, ty, warnings)),
     }
 }
 
-fn call(
-    function: Function,
-    mut arguments: Vec<Value>,
-    ty: Type,
-    warnings: &mut Warnings,
-) -> Value {
+fn call(function: Function, mut arguments: Vec<Value>, ty: Type, warnings: &mut Warnings) -> Value {
     let extreme = |arguments: Vec<Value>, wanted: Ordering| {
         let values = arguments.into_iter().filter(|value| *value != Value::Null);
         let best = values.reduce(|best, value| match value.compare(&best) {
@@ -264,9 +257,9 @@ fn call(
 fn unary(function: Function, argument: Value, ty: Type, warnings: &mut Warnings) -> Value {
     match (function, argument) {
         (Function::Abs, Value::Float(value)) => Value::Float(value.abs()),
-        (Function::Abs, value) => value
-            .integer()
-            .map_or(Value::Null, |exact| integer(exact.abs(), ty, warnings)),
+        (Function::Abs, value) => {
+            value.integer().map_or(Value::Null, |exact| integer(exact.abs(), ty, warnings))
+        }
         (Function::Round, Value::Float(value)) => Value::Float(value.round()),
         (Function::Floor, Value::Float(value)) => Value::Float(value.floor()),
         (Function::Ceil, Value::Float(value)) => Value::Float(value.ceil()),

@@ -29,8 +29,11 @@ pub fn run(
     offer: &dyn Offer,
     mut warnings: Warnings,
 ) -> Output {
-    let mut notes: Vec<String> =
-        plan.missing.iter().map(|missing| format!("`{}` is NULL: {}", missing.column.name, missing.reason)).collect();
+    let mut notes: Vec<String> = plan
+        .missing
+        .iter()
+        .map(|missing| format!("`{}` is NULL: {}", missing.column.name, missing.reason))
+        .collect();
     let mut rows: Vec<Vec<Value>> = rows.into_iter().map(|row| row.values).collect();
     let (early, late): (Vec<&Residual>, Vec<&Residual>) =
         plan.filter.iter().partition(|residual| !residual.on_lookup);
@@ -44,8 +47,10 @@ pub fn run(
     let mut answer: Vec<(Vec<Value>, Vec<Value>)> = rows
         .iter()
         .map(|row| {
-            let shown = plan.items.iter().map(|item| eval::eval(&item.expr, row, &mut warnings)).collect();
-            let keys = plan.order_by.iter().map(|key| eval::eval(&key.expr, row, &mut warnings)).collect();
+            let shown =
+                plan.items.iter().map(|item| eval::eval(&item.expr, row, &mut warnings)).collect();
+            let keys =
+                plan.order_by.iter().map(|key| eval::eval(&key.expr, row, &mut warnings)).collect();
             (shown, keys)
         })
         .collect();
@@ -134,7 +139,9 @@ fn identity(row: &[Value]) -> Vec<u8> {
             Value::Text(value) => text(5, value),
             Value::List(list) => {
                 text(6, &(list.len() as u64).to_le_bytes());
-                list.iter().for_each(|item| text(7, item));
+                for item in list {
+                    text(7, item);
+                }
             }
         }
     }
@@ -147,8 +154,20 @@ fn order(keys: &[Key], left: &[Value], right: &[Value]) -> Ordering {
         .zip(left.iter().zip(right))
         .map(|(key, (left, right))| match (left, right) {
             (Value::Null, Value::Null) => Ordering::Equal,
-            (Value::Null, _) => if key.nulls_first { Ordering::Less } else { Ordering::Greater },
-            (_, Value::Null) => if key.nulls_first { Ordering::Greater } else { Ordering::Less },
+            (Value::Null, _) => {
+                if key.nulls_first {
+                    Ordering::Less
+                } else {
+                    Ordering::Greater
+                }
+            }
+            (_, Value::Null) => {
+                if key.nulls_first {
+                    Ordering::Greater
+                } else {
+                    Ordering::Less
+                }
+            }
             _ => {
                 let order = left.compare(right).unwrap_or(Ordering::Equal);
                 if key.descending { order.reverse() } else { order }

@@ -156,7 +156,8 @@ impl Layout {
                         Value::Null
                     } else {
                         let length = usize::try_from(length).ok()?;
-                        let text = bytes.get(tail..tail.checked_add(length)?)?.strip_suffix(&[0])?;
+                        let text =
+                            bytes.get(tail..tail.checked_add(length)?)?.strip_suffix(&[0])?;
                         tail = (tail + length).next_multiple_of(8);
                         text_value(text)
                     }

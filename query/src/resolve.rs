@@ -27,10 +27,32 @@ use crate::value::Type;
 /// Slab flags that some kernel of the supported releases has: naming one that the running kernel lacks is no
 /// error, as a flag that the kernel does not define is never set.
 const KNOWN_FLAGS: &[&str] = &[
-    "CONSISTENCY_CHECKS", "RED_ZONE", "POISON", "KMALLOC", "HWCACHE_ALIGN", "CACHE_DMA", "CACHE_DMA32",
-    "STORE_USER", "PANIC", "TYPESAFE_BY_RCU", "TRACE", "DEBUG_OBJECTS", "NOLEAKTRACE", "NO_MERGE", "FAILSLAB",
-    "ACCOUNT", "MAY_ACCOUNT", "KASAN", "NO_USER_FLAGS", "SKIP_KFENCE", "RECLAIM_ACCOUNT", "OBJECT_POISON",
-    "CMPXCHG_DOUBLE", "NO_OBJ_EXT", "OBJ_EXT_IN_OBJ", "NO_SHEAVES",
+    "CONSISTENCY_CHECKS",
+    "RED_ZONE",
+    "POISON",
+    "KMALLOC",
+    "HWCACHE_ALIGN",
+    "CACHE_DMA",
+    "CACHE_DMA32",
+    "STORE_USER",
+    "PANIC",
+    "TYPESAFE_BY_RCU",
+    "TRACE",
+    "DEBUG_OBJECTS",
+    "NOLEAKTRACE",
+    "NO_MERGE",
+    "FAILSLAB",
+    "ACCOUNT",
+    "MAY_ACCOUNT",
+    "KASAN",
+    "NO_USER_FLAGS",
+    "SKIP_KFENCE",
+    "RECLAIM_ACCOUNT",
+    "OBJECT_POISON",
+    "CMPXCHG_DOUBLE",
+    "NO_OBJ_EXT",
+    "OBJ_EXT_IN_OBJ",
+    "NO_SHEAVES",
 ];
 
 /// How deep definitions may name definitions. The catalog is a constant, so this only guards against a circle.
@@ -135,7 +157,8 @@ impl Resolver<'_> {
                 items.iter().find(|item| item.name == name.name).map(|item| item.expr.at(span))
             }
             ast::ExprKind::Literal(ast::Literal::Int(position)) => {
-                let item = usize::try_from(*position).ok().and_then(|at| items.get(at.wrapping_sub(1)));
+                let item =
+                    usize::try_from(*position).ok().and_then(|at| items.get(at.wrapping_sub(1)));
                 let item = item.ok_or_else(|| {
                     Diagnostic::new(span, format!("there is no item {position} in the select list"))
                         .help(format!("the list has {}", count(items.len(), "item")))
@@ -184,7 +207,10 @@ impl Resolver<'_> {
             }
             ast::ExprKind::In { expr, list, negated } => ExprKind::In {
                 expr: sub(expr)?,
-                list: list.iter().map(|item| sub(item).map(|item| *item)).collect::<Result<_, _>>()?,
+                list: list
+                    .iter()
+                    .map(|item| sub(item).map(|item| *item))
+                    .collect::<Result<_, _>>()?,
                 negated: *negated,
             },
             ast::ExprKind::Match { op, expr, pattern, negated } => {
@@ -291,9 +317,10 @@ impl Resolver<'_> {
         };
         let (least, most) = signature.arguments;
         if !(least..=most).contains(&arguments.len()) {
-            let error = Diagnostic::new(span, format!("wrong number of arguments of `{}`", name.name))
-                .label(format!("{} given", count(arguments.len(), "argument")))
-                .help(format!("it is called as `{}`", signature.call));
+            let error =
+                Diagnostic::new(span, format!("wrong number of arguments of `{}`", name.name))
+                    .label(format!("{} given", count(arguments.len(), "argument")))
+                    .help(format!("it is called as `{}`", signature.call));
             return Err(error);
         }
         if signature.function == function::Function::PageSize {
@@ -344,7 +371,16 @@ fn parse_definition(text: &str) -> Result<ast::Expr, Diagnostic> {
 }
 
 const AGGREGATES: &[&str] = &[
-    "count", "sum", "avg", "min", "max", "median", "percentile", "stddev", "histogram", "group_concat",
+    "count",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "median",
+    "percentile",
+    "stddev",
+    "histogram",
+    "group_concat",
 ];
 
 /// A flag's name as the kernel's enum has it: upper case, without `SLAB_` or `__GFP_`.
@@ -374,4 +410,3 @@ fn cast_type(name: &Ident) -> Result<Type, Diagnostic> {
 fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
-

@@ -13,17 +13,32 @@ use query::value::Value;
 /// Numbers at the edges of what registers hold, and ordinary ones.
 fn number() -> impl Strategy<Value = u64> {
     prop_oneof![
-        Just(0), Just(1), Just(63), Just(64), Just(u64::from(u32::MAX)), Just(1 << 32),
-        Just(i64::MAX.cast_unsigned()), Just(1 << 63), Just(u64::MAX), Just(u64::MAX - 1),
-        0..100_u64, any::<u64>(),
+        Just(0),
+        Just(1),
+        Just(63),
+        Just(64),
+        Just(u64::from(u32::MAX)),
+        Just(1 << 32),
+        Just(i64::MAX.cast_unsigned()),
+        Just(1 << 63),
+        Just(u64::MAX),
+        Just(u64::MAX - 1),
+        0..100_u64,
+        any::<u64>(),
     ]
 }
 
 fn name() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
-        Just(b"kmalloc-8".to_vec()), Just(b"kmalloc-80".to_vec()), Just(b"kmalloc-".to_vec()),
-        Just(b"dentry".to_vec()), Just(Vec::new()), Just(b"TCP".to_vec()), Just(vec![0xff, 0xfe]),
-        Just(vec![b'x'; 300]), "[ab]{0,20}".prop_map(String::into_bytes),
+        Just(b"kmalloc-8".to_vec()),
+        Just(b"kmalloc-80".to_vec()),
+        Just(b"kmalloc-".to_vec()),
+        Just(b"dentry".to_vec()),
+        Just(Vec::new()),
+        Just(b"TCP".to_vec()),
+        Just(vec![0xff, 0xfe]),
+        Just(vec![b'x'; 300]),
+        "[ab]{0,20}".prop_map(String::into_bytes),
     ]
 }
 
@@ -32,13 +47,31 @@ fn cache() -> impl Strategy<Value = Cache> {
     let node = || prop::option::of((number(), number(), number()));
     (prop::option::of(name()), members, node(), node()).prop_map(|(name, values, first, second)| {
         let paths = [
-            "flags", "min_partial", "size", "object_size", "offset", "oo.x", "allocflags", "refcount", "ctor",
-            "inuse", "align", "red_left_pad", "usersize", "useroffset",
+            "flags",
+            "min_partial",
+            "size",
+            "object_size",
+            "offset",
+            "oo.x",
+            "allocflags",
+            "refcount",
+            "ctor",
+            "inuse",
+            "align",
+            "red_left_pad",
+            "usersize",
+            "useroffset",
         ];
         let node = |node: Option<(u64, u64, u64)>| {
-            node.map(|(a, b, c)| [("nr_partial", a), ("nr_slabs.counter", b), ("total_objects.counter", c)])
+            node.map(|(a, b, c)| {
+                [("nr_partial", a), ("nr_slabs.counter", b), ("total_objects.counter", c)]
+            })
         };
-        Cache { name, members: paths.into_iter().zip(values).collect(), nodes: vec![node(first), node(second)] }
+        Cache {
+            name,
+            members: paths.into_iter().zip(values).collect(),
+            nodes: vec![node(first), node(second)],
+        }
     })
 }
 
@@ -47,11 +80,27 @@ fn scalar() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         number().prop_map(|value| value.to_string()),
         (0..70_u64).prop_map(|value| value.to_string()),
-        Just("-1".to_owned()), Just("(-9223372036854775807 - 1)".to_owned()), Just("4k".to_owned()),
+        Just("-1".to_owned()),
+        Just("(-9223372036854775807 - 1)".to_owned()),
+        Just("4k".to_owned()),
         prop::sample::select(vec![
-            "size", "object_size", "objects", "slabs", "partial", "min_partial", "refcount", "addr", "memory",
-            "slab_size", "objects_per_slab", "padding", "tail", "usersize", "ctor_addr",
-        ]).prop_map(str::to_owned),
+            "size",
+            "object_size",
+            "objects",
+            "slabs",
+            "partial",
+            "min_partial",
+            "refcount",
+            "addr",
+            "memory",
+            "slab_size",
+            "objects_per_slab",
+            "padding",
+            "tail",
+            "usersize",
+            "ctor_addr",
+        ])
+        .prop_map(str::to_owned),
     ];
     leaf.prop_recursive(4, 24, 2, |inner| {
         let op = prop::sample::select(vec!["+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>"]);
@@ -66,7 +115,8 @@ fn scalar() -> impl Strategy<Value = String> {
 /// The text of a condition.
 fn condition() -> impl Strategy<Value = String> {
     let op = || prop::sample::select(vec!["=", "!=", "<", "<=", ">", ">="]);
-    let text = || prop::sample::select(vec!["kmalloc-8", "kmalloc-", "", "dentry", "TCP", "a", "abab"]);
+    let text =
+        || prop::sample::select(vec!["kmalloc-8", "kmalloc-", "", "dentry", "TCP", "a", "abab"]);
     let leaf = prop_oneof![
         4 => (scalar(), op(), scalar()).prop_map(|(l, op, r)| format!("{l} {op} {r}")),
         1 => (scalar(), scalar(), scalar()).prop_map(|(x, l, h)| format!("{x} between {l} and {h}")),
@@ -93,8 +143,14 @@ fn condition() -> impl Strategy<Value = String> {
     })
 }
 
-fn addresses(text: &str, template: Template, pushdown: bool, caches: &[Cache]) -> (usize, Vec<u64>) {
-    let plan = plan(text, kernel(template, pushdown)).unwrap_or_else(|e| panic!("{}", e.render(text)));
+fn addresses(
+    text: &str,
+    template: Template,
+    pushdown: bool,
+    caches: &[Cache],
+) -> (usize, Vec<u64>) {
+    let plan =
+        plan(text, kernel(template, pushdown)).unwrap_or_else(|e| panic!("{}", e.render(text)));
     let rows = run(&plan, caches);
     let fixture = common::Fixture::new();
     let output = exec::run(&plan, rows, &NoHost, &fixture, Warnings::default());
@@ -143,7 +199,8 @@ fn common_conditions_are_pushed() {
         "not unreclaimable",
     ] {
         let text = format!("select name where {condition}");
-        let plan = plan(&text, kernel(Template::OpenCoded, true)).unwrap_or_else(|e| panic!("{}", e.render(&text)));
+        let plan = plan(&text, kernel(Template::OpenCoded, true))
+            .unwrap_or_else(|e| panic!("{}", e.render(&text)));
         let reasons: Vec<&str> = plan.filter.iter().map(|residual| residual.reason).collect();
         assert!(plan.filter.is_empty(), "{condition}: {reasons:?}");
         assert!(!plan.pushed.is_empty(), "{condition}");

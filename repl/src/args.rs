@@ -38,7 +38,7 @@ pub struct Args {
     #[arg(long)]
     pub exact: bool,
 
-    /// Colours: NO_COLOR is honoured.
+    /// Colours: `NO_COLOR` is honoured.
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
 
@@ -66,7 +66,7 @@ pub struct Args {
 /// When to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Color {
-    /// On a terminal, unless NO_COLOR is set.
+    /// On a terminal, unless `NO_COLOR` is set.
     Auto,
     /// Always.
     Always,

@@ -16,8 +16,11 @@ struct Command {
     name: &'static str,
     arguments: &'static str,
     doc: &'static str,
-    run: fn(&mut Session, &str, &mut dyn Write) -> Result<Next, Failure>,
+    run: Run,
 }
+
+/// Runs a command with its argument.
+type Run = fn(&mut Session, &str, &mut dyn Write) -> Result<Next, Failure>;
 
 /// What the prompt does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +48,9 @@ pub fn run(session: &mut Session, line: &str, out: &mut dyn Write) -> Result<Nex
     let (name, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let name = name.trim_start_matches('.');
     let found = COMMANDS.iter().find(|command| command.name == name);
-    let Some(command) = found.or_else(|| matches!(name, "exit" | "q").then(|| &COMMANDS[COMMANDS.len() - 1])) else {
+    let Some(command) =
+        found.or_else(|| matches!(name, "exit" | "q").then(|| &COMMANDS[COMMANDS.len() - 1]))
+    else {
         let names = COMMANDS.iter().map(|command| command.name);
         let near = suggest::nearest(name, names).map(|near| format!("did you mean `.{near}`?"));
         let help = near.unwrap_or_else(|| "`.help` lists the commands".to_owned());
@@ -73,7 +78,9 @@ fn help(_: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> 
         let call = format!(".{name} {arguments}");
         text.push_str(&format!("  {call:18} {doc}\n"));
     }
-    text.push_str("Try: select name, size, objects where objects > 1000 order by objects desc limit 5;\n");
+    text.push_str(
+        "Try: select name, size, objects where objects > 1000 order by objects desc limit 5;\n",
+    );
     write(out, &text)
 }
 
@@ -149,6 +156,7 @@ fn timer(session: &mut Session, switch: &str, out: &mut dyn Write) -> Result<Nex
     Ok(Next::Prompt)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "commands have one signature")]
 fn quit(_: &mut Session, _: &str, _: &mut dyn Write) -> Result<Next, Failure> {
     Ok(Next::Quit)
 }

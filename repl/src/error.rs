@@ -19,14 +19,7 @@ use crate::kernel::rights::Environment;
 #[derive(Debug)]
 pub enum Failure {
     /// The query is wrong.
-    Query {
-        /// What is wrong.
-        diagnostic: Diagnostic,
-        /// The text that it speaks of.
-        text: String,
-        /// The file that the text came from.
-        file: Option<String>,
-    },
+    Query(Box<WrongQuery>),
     /// The machine cannot answer.
     Environment(Environment),
     /// slabql is wrong.
@@ -40,12 +33,30 @@ pub enum Failure {
     Write(io::Error),
 }
 
+/// A query with what is wrong about it.
+#[derive(Debug)]
+pub struct WrongQuery {
+    /// What is wrong.
+    pub diagnostic: Diagnostic,
+    /// The text that it speaks of.
+    pub text: String,
+    /// The file that the text came from.
+    pub file: Option<String>,
+}
+
 impl Failure {
+    /// A wrong query in `text`, which came from `file` if it came from one.
+    #[must_use]
+    pub fn query(diagnostic: Diagnostic, text: &str, file: Option<&str>) -> Self {
+        let (text, file) = (text.to_owned(), file.map(str::to_owned));
+        Self::Query(Box::new(WrongQuery { diagnostic, text, file }))
+    }
+
     /// The process's exit code.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Query { .. } => 1,
+            Self::Query(_) => 1,
             Self::Environment(_) | Self::Write(_) => 2,
             Self::Bug { .. } => 3,
         }
@@ -73,12 +84,14 @@ impl Failure {
     #[must_use]
     pub fn text(&self) -> String {
         match self {
-            Self::Query { diagnostic, text, file } => {
+            Self::Query(wrong) => {
+                let WrongQuery { diagnostic, text, file } = &**wrong;
                 let from = file.as_ref().map_or_else(String::new, |file| format!("in {file}:\n"));
                 format!("{from}{}", diagnostic.render(text))
             }
             Self::Environment(Environment { message, help }) => {
-                let help = help.as_ref().map_or_else(String::new, |help| format!("  = help: {help}\n"));
+                let help =
+                    help.as_ref().map_or_else(String::new, |help| format!("  = help: {help}\n"));
                 format!("error: {message}\n{help}")
             }
             Self::Bug { message, details } => format!(
@@ -106,7 +119,10 @@ impl From<LoadError> for Failure {
         match error {
             LoadError::Environment(environment) => Self::Environment(environment),
             LoadError::Rejected(rejected) => Self::Bug {
-                message: format!("the kernel rejected the program that slabql generated: {}", plain(&rejected.error)),
+                message: format!(
+                    "the kernel rejected the program that slabql generated: {}",
+                    plain(&rejected.error)
+                ),
                 details: format!("{}\n{}", rejected.listing, rejected.log),
             },
         }
@@ -116,10 +132,13 @@ impl From<LoadError> for Failure {
 impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::Failed(what, error) => Self::environment(format!("{what}: {}", plain(&error)), None),
-            ReadError::Malformed(what) => {
-                Self::Bug { message: format!("the kernel's rows cannot be read: {what}"), details: String::new() }
+            ReadError::Failed(what, error) => {
+                Self::environment(format!("{what}: {}", plain(&error)), None)
             }
+            ReadError::Malformed(what) => Self::Bug {
+                message: format!("the kernel's rows cannot be read: {what}"),
+                details: String::new(),
+            },
         }
     }
 }

@@ -60,7 +60,7 @@ fn run(args: &Args) -> Result<u8, Failure> {
             no_pushdown: args.no_pushdown,
         },
     };
-    let (mut session, code) = open(args, settings, terminal)?;
+    let (mut session, code) = open(args, &settings, terminal)?;
     if let Some(path) = &args.record {
         let recording = session.record()?;
         recording.save(path)?;
@@ -83,7 +83,7 @@ fn run(args: &Args) -> Result<u8, Failure> {
 
 /// Opens the source that the command line names. Where the running kernel cannot be read, a person at a terminal is
 /// told why and shown the demo; a pipe gets nothing. Gives the exit code of a run without further failures.
-fn open(args: &Args, settings: Settings, terminal: bool) -> Result<(Session, u8), Failure> {
+fn open(args: &Args, settings: &Settings, terminal: bool) -> Result<(Session, u8), Failure> {
     let session = |source: Box<dyn Source>| Session { source, settings: settings.clone() };
     if let Some(path) = &args.from {
         return Ok((session(Box::new(Recording::open(path)?)), 0));
@@ -95,7 +95,8 @@ fn open(args: &Args, settings: Settings, terminal: bool) -> Result<(Session, u8)
     if !terminal || args.record.is_some() || args.template.is_some() {
         return Ok((live?, 0));
     }
-    let tried = live.and_then(|live| live.run("select addr where false", None, &mut io::sink()).map(|()| live));
+    let tried = live
+        .and_then(|live| live.run("select addr where false", None, &mut io::sink()).map(|()| live));
     match tried {
         Ok(live) => Ok((live, 0)),
         Err(failure @ Failure::Environment(_)) => {
@@ -138,9 +139,10 @@ fn read(path: &Path) -> Result<Text, Failure> {
         Err(error) => {
             let valid = error.utf8_error().valid_up_to();
             let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-            let diagnostic = Diagnostic::new(Span { start: valid, end: valid }, "the text is not UTF-8")
-                .label(format!("byte {valid} is not"));
-            Err(Failure::Query { diagnostic, text, file: Some(name) })
+            let diagnostic =
+                Diagnostic::new(Span { start: valid, end: valid }, "the text is not UTF-8")
+                    .label(format!("byte {valid} is not"));
+            Err(Failure::query(diagnostic, &text, Some(&name)))
         }
     }
 }

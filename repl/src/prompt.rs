@@ -26,7 +26,9 @@ const HISTORY: usize = 10_000;
 /// Runs the prompt until it is left.
 pub fn run(session: &mut Session) -> Result<(), Failure> {
     let config = Config::builder().auto_add_history(false).max_history_size(HISTORY);
-    let config = config.and_then(|config| config.history_ignore_dups(true)).map(|config| config.build());
+    let config = config
+        .and_then(|config| config.history_ignore_dups(true))
+        .map(rustyline::config::Builder::build);
     let editor = config.and_then(Editor::<(), DefaultHistory>::with_config);
     let mut editor = editor.map_err(|error| terminal(&error))?;
     let history = history_file();
@@ -42,7 +44,11 @@ pub fn run(session: &mut Session) -> Result<(), Failure> {
     if let Some(label) = session.source.label() {
         eprintln!("{label}");
     }
-    eprintln!("slabql {}, Linux {}. `.help` for help.", env!("CARGO_PKG_VERSION"), session.source.release());
+    eprintln!(
+        "slabql {}, Linux {}. `.help` for help.",
+        env!("CARGO_PKG_VERSION"),
+        session.source.release()
+    );
     let mut text = String::new();
     loop {
         let line = match editor.readline(if text.is_empty() { FIRST } else { MORE }) {

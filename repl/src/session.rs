@@ -48,18 +48,14 @@ impl Session {
     /// Runs every statement of `text`, which came from `file` if it came from one. Answers go to `out`, everything
     /// else to standard error.
     pub fn run(&self, text: &str, file: Option<&str>, out: &mut dyn Write) -> Result<(), Failure> {
-        let query = |diagnostic: Diagnostic| Failure::Query {
-            diagnostic,
-            text: text.to_owned(),
-            file: file.map(str::to_owned),
-        };
+        let query = |diagnostic: Diagnostic| Failure::query(diagnostic, text, file);
         for (statement, _) in parse_text(text).map_err(query)? {
             match statement {
                 Statement::Query(statement) => {
                     let start = Instant::now();
                     let plan = self.plan(&statement, text)?.map_err(query)?;
                     let output = self.execute(&plan)?;
-                    self.show(output, start.elapsed(), out)?;
+                    self.show(&output, start.elapsed(), out)?;
                 }
                 Statement::Explain(statement) => {
                     let plan = self.plan(&statement, text)?.map_err(query)?;
@@ -88,13 +84,13 @@ impl Session {
     }
 
     /// Writes an answer, its warnings, and if asked what it took.
-    fn show(&self, output: Output, took: Duration, out: &mut dyn Write) -> Result<(), Failure> {
+    fn show(&self, output: &Output, took: Duration, out: &mut dyn Write) -> Result<(), Failure> {
         let format = self.settings.format.unwrap_or_else(default_format);
         for warning in &output.warnings {
             eprintln!("note: {}", render::printable(warning.as_bytes()));
         }
         let rows = output.rows.len();
-        render::render(format, &output, self.options(), &mut *out).map_err(Failure::Write)?;
+        render::render(format, output, self.options(), &mut *out).map_err(Failure::Write)?;
         // What follows on standard error belongs behind the rows.
         out.flush().map_err(Failure::Write)?;
         if self.settings.timer {
@@ -110,7 +106,7 @@ impl Session {
             size.map_or(0, |(columns, _)| columns)
         });
         let Settings { exact, color, .. } = self.settings;
-        Options { exact, color, width, ..Options::default() }
+        Options { exact, width, color, ..Options::default() }
     }
 
     /// Reads all that a recording stores.

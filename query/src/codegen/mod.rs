@@ -71,7 +71,8 @@ fn lacking(what: &str) -> Diagnostic {
 }
 
 fn driver(template: Template, schema: &dyn Schema) -> Result<Driver, Diagnostic> {
-    let function = |name: &str| schema.function_id(name).ok_or_else(|| lacking(&format!("function `{name}`")));
+    let function =
+        |name: &str| schema.function_id(name).ok_or_else(|| lacking(&format!("function `{name}`")));
     match template {
         Template::OpenCoded => Ok(Driver::OpenCoded {
             new: function("bpf_iter_kmem_cache_new")?,
@@ -103,7 +104,8 @@ fn helper(schema: &dyn Schema, name: &str) -> Result<u32, Diagnostic> {
 
 /// The array of nodes: `node[]` until 7.0, `per_node[]` from 7.1 on.
 fn nodes(schema: &dyn Schema) -> Result<Nodes, Diagnostic> {
-    let at = |path: &str| schema.member("kmem_cache", path).map(|member| member.offset.cast_signed());
+    let at =
+        |path: &str| schema.member("kmem_cache", path).map(|member| member.offset.cast_signed());
     let pair = |first: &str, second: &str| Some((at(first)?, at(second)?));
     let (first, second) = pair("node[0]", "node[1]")
         .or_else(|| pair("per_node[0].node", "per_node[1].node"))
@@ -112,7 +114,9 @@ fn nodes(schema: &dyn Schema) -> Result<Nodes, Diagnostic> {
         first,
         stride: second - first,
         count: schema.nodes().cast_signed(),
-        node_type: schema.struct_id("kmem_cache_node").ok_or_else(|| lacking("struct `kmem_cache_node`"))?,
+        node_type: schema
+            .struct_id("kmem_cache_node")
+            .ok_or_else(|| lacking("struct `kmem_cache_node`"))?,
         rdonly_cast: schema
             .function_id("bpf_rdonly_cast")
             .ok_or_else(|| lacking("function `bpf_rdonly_cast`"))?,
@@ -215,7 +219,8 @@ impl Generator<'_> {
             let offset = offset(self.schema, "kmem_cache_node", path)?;
             sums.push(Sum { offset, size: Size::of(member.size).unwrap_or(Size::Dw), slot: *slot });
         }
-        let names: Vec<&str> = self.sums.iter().map(|(input, _)| self.plan.inputs[*input].name).collect();
+        let names: Vec<&str> =
+            self.sums.iter().map(|(input, _)| self.plan.inputs[*input].name).collect();
         asm.comment(&format!("{}: summed over the nodes", names.join(", ")));
         nodes(self.schema)?.sum(asm, &sums).map_err(full)
     }
@@ -229,7 +234,11 @@ impl Generator<'_> {
     ) -> Result<(), Diagnostic> {
         asm.comment(&format!("where {}", pushed.text));
         let holds = asm.label("holds");
-        self.pred(asm, &pushed.pred, pred::Exits { yes: holds, no: skip, null: skip, next: holds })?;
+        self.pred(
+            asm,
+            &pushed.pred,
+            pred::Exits { yes: holds, no: skip, null: skip, next: holds },
+        )?;
         asm.bind(holds);
         Ok(())
     }

@@ -93,7 +93,12 @@ impl Generator<'_> {
                 self.scalar(asm, scalar, 0, null)?;
                 asm.set(Reg::R2, *mask);
                 asm.push(Insn::alu(Alu::And, Reg::R1, Reg::R2));
-                branch(asm, Cond::Eq, |asm, cond, to| asm.jump_reg(cond, Reg::R1, Reg::R2, to), exits);
+                branch(
+                    asm,
+                    Cond::Eq,
+                    |asm, cond, to| asm.jump_reg(cond, Reg::R1, Reg::R2, to),
+                    exits,
+                );
             }
             Pred::TextIn { input, list, null: unknown } => {
                 let (buffer, bytes) = self.text_buffer.expect("reserved for every text test");
@@ -184,12 +189,11 @@ impl Generator<'_> {
 
 /// Appends `if R1 == bits goto to`.
 fn jump_if_equal(asm: &mut Assembler, bits: u64, to: Label) {
-    match i32::try_from(bits.cast_signed()) {
-        Ok(imm) => asm.jump_imm(Cond::Eq, Reg::R1, imm, to),
-        Err(_) => {
-            asm.set(Reg::R2, bits);
-            asm.jump_reg(Cond::Eq, Reg::R1, Reg::R2, to);
-        }
+    if let Ok(imm) = i32::try_from(bits.cast_signed()) {
+        asm.jump_imm(Cond::Eq, Reg::R1, imm, to);
+    } else {
+        asm.set(Reg::R2, bits);
+        asm.jump_reg(Cond::Eq, Reg::R1, Reg::R2, to);
     }
 }
 

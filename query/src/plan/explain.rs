@@ -10,13 +10,16 @@ impl fmt::Display for Plan {
         let mut depth = 0;
         let mut line = |f: &mut fmt::Formatter<'_>, text: &str| {
             let arrow = if depth == 0 { "" } else { "-> " };
-            let result = writeln!(f, "{:indent$}{arrow}{text}", "", indent = 3 * depth_indent(depth));
+            // The second line stands under the first but for its arrow.
+            let indent = 3 * usize::max(depth, 1) - 3;
+            let result = writeln!(f, "{:indent$}{arrow}{text}", "");
             depth += 1;
             result
         };
         if self.limit.is_some() || self.offset > 0 {
             let limit = self.limit.map_or_else(|| "all".to_owned(), |limit| limit.to_string());
-            let offset = if self.offset > 0 { format!(", offset {}", self.offset) } else { String::new() };
+            let offset =
+                if self.offset > 0 { format!(", offset {}", self.offset) } else { String::new() };
             line(f, &format!("limit {limit}{offset}"))?;
         }
         if !self.order_by.is_empty() {
@@ -27,16 +30,16 @@ impl fmt::Display for Plan {
         }
         let names: Vec<&str> = self.items.iter().map(|item| item.name.as_str()).collect();
         line(f, &format!("project {} (user space)", names.join(", ")))?;
-        for residual in self.filter.iter().rev() {
-            let place = format!("filter {} (user space: {})", residual.text, residual.reason);
-            line(f, &place)?;
-            if residual.on_lookup && !self.lookups.is_empty() {
-                // The look-up comes before the first condition on it, and is printed below.
+        // From the last to the first: conditions on look-ups, the look-ups, the other conditions.
+        for late in [true, false] {
+            for residual in self.filter.iter().rev().filter(|residual| residual.on_lookup == late) {
+                line(f, &format!("filter {} (user space: {})", residual.text, residual.reason))?;
             }
-        }
-        if !self.lookups.is_empty() {
-            let names: Vec<&str> = self.lookups.iter().map(|input| self.inputs[*input].name).collect();
-            line(f, &format!("look up {} (user space)", names.join(", ")))?;
+            if late && !self.lookups.is_empty() {
+                let names: Vec<&str> =
+                    self.lookups.iter().map(|input| self.inputs[*input].name).collect();
+                line(f, &format!("look up {} (user space)", names.join(", ")))?;
+            }
         }
         for pushed in self.pushed.iter().rev() {
             line(f, &format!("filter {} (kernel)", pushed.text))?;
@@ -50,11 +53,6 @@ impl fmt::Display for Plan {
     }
 }
 
-/// The root is at the margin, and so is what is under it but for its arrow.
-fn depth_indent(depth: usize) -> usize {
-    depth.saturating_sub(1)
-}
-
 fn keys(number: usize) -> String {
     if number == 1 { "1 key".to_owned() } else { format!("{number} keys") }
 }
@@ -63,7 +61,8 @@ fn keys(number: usize) -> String {
 #[must_use]
 pub fn row(plan: &Plan, layout: &Layout) -> String {
     let mut text = format!("row: {} bytes", layout.fixed);
-    let texts = layout.places.iter().filter(|(_, place)| matches!(place, Place::Text { .. })).count();
+    let texts =
+        layout.places.iter().filter(|(_, place)| matches!(place, Place::Text { .. })).count();
     if texts > 0 {
         text.push_str(" and the text behind them");
     }

@@ -136,7 +136,9 @@ impl Pred {
             Self::Compare(_, _, left, right) if right.is_simple() => left.depth(),
             // The right side waits while the left one is computed.
             Self::Compare(_, _, left, right) => right.depth().max(left.depth() + 1),
-            Self::In { scalar, .. } | Self::HasAll(scalar, _) | Self::HasAny(scalar, _) => scalar.depth(),
+            Self::In { scalar, .. } | Self::HasAll(scalar, _) | Self::HasAny(scalar, _) => {
+                scalar.depth()
+            }
             Self::Not(inner) => inner.depth(),
             Self::And(left, right) | Self::Or(left, right) => left.depth().max(right.depth()),
         }

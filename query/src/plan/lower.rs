@@ -28,7 +28,11 @@ const BOOLEANS: Reason = "a condition used as a value has no form in the kernel"
 pub fn lower(expr: &Expr, inputs: &[&'static Column]) -> Result<Pred, Reason> {
     let lowerer = Lowerer { inputs };
     let pred = lowerer.pred(expr)?;
-    if pred.depth() > MAX_DEPTH { Err("it is nested too deeply for the kernel's stack") } else { Ok(pred) }
+    if pred.depth() > MAX_DEPTH {
+        Err("it is nested too deeply for the kernel's stack")
+    } else {
+        Ok(pred)
+    }
 }
 
 struct Lowerer<'a> {
@@ -41,15 +45,21 @@ impl Lowerer<'_> {
             ExprKind::Const(Value::Bool(value)) => Pred::Const(Some(*value)),
             ExprKind::Const(_) => Pred::Const(None),
             ExprKind::Not(inner) => Pred::Not(self.pred(inner)?.into()),
-            ExprKind::And(left, right) => Pred::And(self.pred(left)?.into(), self.pred(right)?.into()),
-            ExprKind::Or(left, right) => Pred::Or(self.pred(left)?.into(), self.pred(right)?.into()),
+            ExprKind::And(left, right) => {
+                Pred::And(self.pred(left)?.into(), self.pred(right)?.into())
+            }
+            ExprKind::Or(left, right) => {
+                Pred::Or(self.pred(left)?.into(), self.pred(right)?.into())
+            }
             ExprKind::Compare(op, left, right) => self.compare(*op, left, right)?,
             ExprKind::In(tested, list) if tested.ty == Type::Text => self.text_in(tested, list)?,
             ExprKind::In(tested, list) => self.number_in(tested, list)?,
             ExprKind::Match(tested, pattern) => match pattern.shape() {
                 Shape::Exactly(text) => self.text(tested, text.as_bytes(), TextTest::Equals)?,
                 Shape::Prefix(text) => self.text(tested, text.as_bytes(), TextTest::StartsWith)?,
-                Shape::Other => return Err("only a prefix or a whole text is matched in the kernel"),
+                Shape::Other => {
+                    return Err("only a prefix or a whole text is matched in the kernel");
+                }
             },
             ExprKind::HasAll(_, 0) => Pred::Const(Some(true)),
             ExprKind::HasAny(_, 0) => Pred::Const(Some(false)),
@@ -106,7 +116,8 @@ impl Lowerer<'_> {
                 Some(Value::Null) => null = true,
                 // What the value cannot be is no bits that it could be taken for.
                 Some(value @ (Value::Int(_) | Value::UInt(_))) => {
-                    let value = value.integer().filter(|value| Range::of(*value).within(tested.range));
+                    let value =
+                        value.integer().filter(|value| Range::of(*value).within(tested.range));
                     bits.extend(value.map(to_bits));
                 }
                 Some(Value::Float(_)) => return Err(FLOATS),
@@ -142,7 +153,9 @@ impl Lowerer<'_> {
 
     fn text_input(&self, expr: &Expr) -> Result<usize, Reason> {
         match expr.kind {
-            ExprKind::Input(input) if matches!(self.inputs[input].source, Source::Text(_)) => Ok(input),
+            ExprKind::Input(input) if matches!(self.inputs[input].source, Source::Text(_)) => {
+                Ok(input)
+            }
             ExprKind::Input(_) => Err(LOOKUP),
             _ => Err("a computed text has no form in the kernel"),
         }
@@ -172,11 +185,14 @@ impl Lowerer<'_> {
             }
             // A cast between integers keeps the bits of every value that has a place in both.
             ExprKind::Cast(inner)
-                if (inner.ty.is_integer() || inner.ty.is_flags()) && inner.range.within(expr.range) =>
+                if (inner.ty.is_integer() || inner.ty.is_flags())
+                    && inner.range.within(expr.range) =>
             {
                 self.scalar(inner)?
             }
-            ExprKind::Call(Function::Hex | Function::Size, arguments) => self.scalar(&arguments[0])?,
+            ExprKind::Call(Function::Hex | Function::Size, arguments) => {
+                self.scalar(&arguments[0])?
+            }
             ExprKind::Case(..) => return Err("`case` runs in user space"),
             ExprKind::Call(..) => return Err("functions run in user space"),
             _ => return Err("it has no form in the kernel"),
@@ -191,10 +207,7 @@ fn to_bits(value: i128) -> u64 {
 }
 
 /// A test of a literal; none where no name of the kernel can be it.
-fn text_test(
-    literal: &[u8],
-    test: fn(Box<[u8]>) -> TextTest,
-) -> Result<Option<TextTest>, Reason> {
+fn text_test(literal: &[u8], test: fn(Box<[u8]>) -> TextTest) -> Result<Option<TextTest>, Reason> {
     if literal.contains(&0) {
         return Ok(None);
     }
@@ -223,5 +236,10 @@ fn operation(op: Arith, left: Range, right: Range) -> Result<Operation, Reason> 
         Arith::Shl | Arith::Shr => !right.within(Range { low: 0, high: 63 }),
         _ => false,
     };
-    Ok(Operation { op, signed: !unsigned, checked: crate::typing::can_leave(op, left, right), guarded })
+    Ok(Operation {
+        op,
+        signed: !unsigned,
+        checked: crate::typing::can_leave(op, left, right),
+        guarded,
+    })
 }

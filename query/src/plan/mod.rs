@@ -116,7 +116,9 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
         let text = one_line(&text[expr.span.start..expr.span.end]);
         let lowered = match target {
             Target::Kernel { pushdown: true, .. } => lower::lower(&expr, &inputs),
-            Target::Kernel { pushdown: false, .. } => Err("conditions in the kernel are switched off"),
+            Target::Kernel { pushdown: false, .. } => {
+                Err("conditions in the kernel are switched off")
+            }
             Target::Rows => Err("the rows are in user space already"),
         };
         match lowered {
@@ -133,7 +135,8 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
     let shown = query.items.iter().map(|item| &item.expr);
     let sorted = query.order_by.iter().map(|key| &key.expr);
     let filtered = filter.iter().map(|residual| &residual.expr);
-    let mut needed: Vec<usize> = shown.chain(sorted).chain(filtered).flat_map(Expr::inputs).collect();
+    let mut needed: Vec<usize> =
+        shown.chain(sorted).chain(filtered).flat_map(Expr::inputs).collect();
     needed.sort_unstable();
     needed.dedup();
     let lookups: Vec<usize> = needed.iter().copied().filter(is_lookup).collect();

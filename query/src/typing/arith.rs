@@ -76,11 +76,8 @@ pub(super) fn binary(op: Arith, left: Expr, right: Expr, span: Span) -> Result<E
         if bits { integer(operand, text(op))? } else { number(operand, text(op))? }
     }
     let float = left.ty == Type::Float || right.ty == Type::Float;
-    let (ty, range) = if float {
-        (Type::Float, Range::of(0))
-    } else {
-        clip(exact(op, left.range, right.range))
-    };
+    let (ty, range) =
+        if float { (Type::Float, Range::of(0)) } else { clip(exact(op, left.range, right.range)) };
     Ok(Expr { kind: ExprKind::Arith(op, left.into(), right.into()), ty, unit, range, span })
 }
 
@@ -210,7 +207,9 @@ pub(super) fn cast(inner: Expr, ty: Type, span: Span) -> Result<Expr, Diagnostic
         };
     if !possible {
         let what = format!("cannot make {} of {}", described(ty), described(inner.ty));
-        return Err(Diagnostic::new(inner.span, what).label(format!("this is {}", described(inner.ty))));
+        return Err(
+            Diagnostic::new(inner.span, what).label(format!("this is {}", described(inner.ty)))
+        );
     }
     let unit = match ty {
         Type::Text | Type::Bool => Unit::None,

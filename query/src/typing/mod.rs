@@ -113,13 +113,19 @@ pub fn expr(resolved: &resolved::Expr) -> Result<Expr, Diagnostic> {
             let tested = expr(tested)?;
             let least = compare(Compare::Ge, tested.clone(), expr(low)?, span)?;
             let most = compare(Compare::Le, tested, expr(high)?, span)?;
-            negate(node(ExprKind::And(least.into(), most.into()), Type::Bool, Unit::None, span), *negated)
+            negate(
+                node(ExprKind::And(least.into(), most.into()), Type::Bool, Unit::None, span),
+                *negated,
+            )
         }
         R::In { expr: tested, list, negated } => negate(in_list(tested, list, span)?, *negated),
         R::Match { op, expr: tested, pattern, negated } => {
             let tested = text(tested, op.text())?;
             let R::Literal(Literal::Text(wanted)) = &pattern.kind else {
-                let error = Diagnostic::new(pattern.span, format!("the pattern of `{}` must be a text", op.text()));
+                let error = Diagnostic::new(
+                    pattern.span,
+                    format!("the pattern of `{}` must be a text", op.text()),
+                );
                 return Err(error.help("write it in single quotes: 'kmalloc%'"));
             };
             let pattern = Pattern::new(*op, wanted).map_err(|error| {
@@ -138,7 +144,9 @@ pub fn expr(resolved: &resolved::Expr) -> Result<Expr, Diagnostic> {
             if !set.ty.is_flags() {
                 return Err(Diagnostic::new(set.span, "`has` asks a set of flags")
                     .label(format!("this is {}", described(set.ty)))
-                    .help("`flags has ACCOUNT`; bits of a number are tested with `x & 0x10 != 0`"));
+                    .help(
+                        "`flags has ACCOUNT`; bits of a number are tested with `x & 0x10 != 0`",
+                    ));
             }
             let kind = match quantifier {
                 // A flag that the kernel does not define is never set.
@@ -174,13 +182,17 @@ fn constant(literal: &Literal, span: Span) -> Expr {
     };
     match literal {
         Literal::Null => null(span),
-        Literal::Bool(value) => node(ExprKind::Const(Value::Bool(*value)), Type::Bool, Unit::None, span),
+        Literal::Bool(value) => {
+            node(ExprKind::Const(Value::Bool(*value)), Type::Bool, Unit::None, span)
+        }
         Literal::Int(value) => uint(*value, Unit::None),
         Literal::Size(value, _) => uint(*value, Unit::Bytes),
         Literal::Float(value) => {
             node(ExprKind::Const(Value::Float(*value)), Type::Float, Unit::None, span)
         }
-        Literal::Text(value) => node(ExprKind::Const(Value::text(value)), Type::Text, Unit::None, span),
+        Literal::Text(value) => {
+            node(ExprKind::Const(Value::text(value)), Type::Text, Unit::None, span)
+        }
     }
 }
 
@@ -249,8 +261,11 @@ fn binary(
     match op {
         BinaryOp::And | BinaryOp::Or => {
             let (left, right) = (boolean(left)?.into(), boolean(right)?.into());
-            let kind =
-                if op == BinaryOp::And { ExprKind::And(left, right) } else { ExprKind::Or(left, right) };
+            let kind = if op == BinaryOp::And {
+                ExprKind::And(left, right)
+            } else {
+                ExprKind::Or(left, right)
+            };
             Ok(fold(node(kind, Type::Bool, Unit::None, span)))
         }
         BinaryOp::Eq => compare(Compare::Eq, expr(left)?, expr(right)?, span),
@@ -290,11 +305,16 @@ fn check_comparable(left: &Expr, right: &Expr) -> Result<(), Diagnostic> {
     if comparable {
         return Ok(());
     }
-    let error = Diagnostic::new(right.span, format!("cannot compare {} with {}", described(left.ty), described(right.ty)))
-        .label(format!("this is {}", described(right.ty)));
+    let error = Diagnostic::new(
+        right.span,
+        format!("cannot compare {} with {}", described(left.ty), described(right.ty)),
+    )
+    .label(format!("this is {}", described(right.ty)));
     Err(match (left.ty, right.ty) {
         (Type::Text, ty) if number(ty) => error.help("a text is written in single quotes: '64'"),
-        (ty, Type::Text) if ty.is_flags() => error.help("ask for a flag by name: `flags has ACCOUNT`"),
+        (ty, Type::Text) if ty.is_flags() => {
+            error.help("ask for a flag by name: `flags has ACCOUNT`")
+        }
         (ty, Type::Text) if number(ty) => error.help("a number is written without quotes"),
         (Type::List, _) | (_, Type::List) => error.help("`length(…)` of a list is a number"),
         _ => error,
@@ -338,7 +358,11 @@ fn case(
 fn common(results: &[&Expr]) -> Result<Expr, Diagnostic> {
     let mut common = null(Span::default());
     for result in results.iter().filter(|result| result.ty != Type::Null) {
-        let unit = if common.unit == result.unit || common.ty == Type::Null { result.unit } else { Unit::None };
+        let unit = if common.unit == result.unit || common.ty == Type::Null {
+            result.unit
+        } else {
+            Unit::None
+        };
         let (ty, range) = match (common.ty, result.ty) {
             (Type::Null, ty) => (ty, result.range),
             (a, b) if a.is_integer() && b.is_integer() => {
@@ -348,9 +372,12 @@ fn common(results: &[&Expr]) -> Result<Expr, Diagnostic> {
             (a, b) if a.is_number() && b.is_number() => (Type::Float, common.range),
             (a, b) if a == b => (a, common.range.union(result.range)),
             (a, b) => {
-                return Err(Diagnostic::new(result.span, format!("{} does not go with {}", described(b), described(a)))
-                    .label(format!("this is {}", described(b)))
-                    .help("all results must be of one type; see `cast(… as text)`"));
+                return Err(Diagnostic::new(
+                    result.span,
+                    format!("{} does not go with {}", described(b), described(a)),
+                )
+                .label(format!("this is {}", described(b)))
+                .help("all results must be of one type; see `cast(… as text)`"));
             }
         };
         common = Expr { ty, unit, range, ..common };
@@ -358,11 +385,7 @@ fn common(results: &[&Expr]) -> Result<Expr, Diagnostic> {
     Ok(common)
 }
 
-fn call(
-    function: Function,
-    arguments: &[resolved::Expr],
-    span: Span,
-) -> Result<Expr, Diagnostic> {
+fn call(function: Function, arguments: &[resolved::Expr], span: Span) -> Result<Expr, Diagnostic> {
     let name = crate::function::signature(function).name;
     let mut typed = match function {
         Function::Length | Function::Lower | Function::Upper | Function::StartsWith => Vec::new(),
@@ -390,14 +413,15 @@ fn call(
         }
         Function::Hex | Function::Size => {
             if function == Function::Hex && typed[0].ty == Type::Float {
-                return Err(Diagnostic::new(typed[0].span, "`hex` needs an integer").label("this is a float"));
+                return Err(Diagnostic::new(typed[0].span, "`hex` needs an integer")
+                    .label("this is a float"));
             }
             if !typed[0].ty.is_flags() {
                 arith::number(&typed[0], name)?;
             }
             let unit = if function == Function::Hex { Unit::Hex } else { Unit::Bytes };
             let ty = if typed[0].ty.is_flags() { Type::UInt } else { typed[0].ty };
-            Expr { unit, ty, ..typed[0].clone() }
+            Expr { ty, unit, ..typed[0].clone() }
         }
         Function::Length => {
             let argument = expr(&arguments[0])?;

@@ -1,5 +1,5 @@
 //! A made-up kernel: its types, and caches in made-up memory.
-#![allow(dead_code)] // each test uses its part
+#![allow(dead_code, clippy::unwrap_used)] // each test uses its part, and clippy sees tests only in `#[test]`
 
 use ebpf_templates::insn::Size;
 use ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory};
@@ -181,7 +181,13 @@ pub fn memory(caches: &[Cache]) -> Kernel {
         .kfunc(1004, Behaviour::RdonlyCast);
     for driver in [
         Driver::OpenCoded { new: 1001, next: 1002, destroy: 1003 },
-        Driver::Iter { attach_btf_id: 1000, ctx_meta: 0, ctx_cache: 8, meta_seq: 0, seq_write: 127 },
+        Driver::Iter {
+            attach_btf_id: 1000,
+            ctx_meta: 0,
+            ctx_cache: 8,
+            meta_seq: 0,
+            seq_write: 127,
+        },
     ] {
         kernel = kernel.driver(&driver);
     }
@@ -217,13 +223,17 @@ pub fn run(plan: &Plan, caches: &[Cache]) -> Vec<Row> {
     interpreter.map_mut()[header..].fill(0xaa);
     let bytes = match program.kind {
         Kind::Syscall => {
-            interpreter.run_syscall(&program).unwrap_or_else(|trap| panic!("{trap}\n{}", program.listing()));
+            interpreter
+                .run_syscall(&program)
+                .unwrap_or_else(|trap| panic!("{trap}\n{}", program.listing()));
             let map = interpreter.map();
             let cursor = u64::from_le_bytes(map[..8].try_into().unwrap());
             map[header..header + usize::try_from(cursor).unwrap()].to_vec()
         }
         Kind::Iter { .. } => {
-            interpreter.run_iter(&program).unwrap_or_else(|trap| panic!("{trap}\n{}", program.listing()));
+            interpreter
+                .run_iter(&program)
+                .unwrap_or_else(|trap| panic!("{trap}\n{}", program.listing()));
             let mut output = interpreter.take_output();
             // The trailer.
             output.truncate(output.len() - usize::from(rows::ROW_HEADER));

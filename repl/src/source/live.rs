@@ -51,9 +51,8 @@ impl Live {
 
     fn generate(&self, plan: &Plan, factor: u32) -> Result<(Layout, Program), Failure> {
         let layout = Layout::new(plan);
-        let program = codegen::generate(plan, &layout, &self.schema, factor).map_err(|error| {
-            Failure::environment(error.message, error.help.as_deref())
-        })?;
+        let program = codegen::generate(plan, &layout, &self.schema, factor)
+            .map_err(|error| Failure::environment(error.message, error.help.as_deref()))?;
         Ok((layout, program))
     }
 
@@ -80,7 +79,12 @@ impl Live {
     }
 
     /// Takes a scan that needed several reads again until the list rested meanwhile.
-    fn settle(&self, plan: &Plan, loaded: &Loaded, mut output: Output) -> Result<(Output, bool), Failure> {
+    fn settle(
+        &self,
+        plan: &Plan,
+        loaded: &Loaded,
+        mut output: Output,
+    ) -> Result<(Output, bool), Failure> {
         for _ in 0..MAX_SCANS {
             let before = self.addresses(plan)?;
             output = loaded.run()?;
@@ -108,7 +112,8 @@ impl Source for Live {
         let template = match choice.template {
             Some(wanted) if self.templates.contains(&wanted) => wanted,
             Some(wanted) => {
-                let message = format!("the kernel lacks what the template `{}` needs", wanted.name());
+                let message =
+                    format!("the kernel lacks what the template `{}` needs", wanted.name());
                 return Err(Failure::environment(message, None));
             }
             None => *self.templates.first().ok_or_else(|| {
@@ -125,14 +130,19 @@ impl Source for Live {
             let settled;
             (output, settled) = self.settle(plan, &loaded, output)?;
             if !settled {
-                notes.push("the list of caches changed during the scan: rows may be missing".to_owned());
+                notes.push(
+                    "the list of caches changed during the scan: rows may be missing".to_owned(),
+                );
             }
         }
         let mut rows = decode(&layout, &output)?;
         let mut seen = HashSet::new();
         rows.retain(|row| seen.insert(row.addr));
         if output.is_full() {
-            notes.push(format!("the answer was cut after {} rows: there is no space for more", rows.len()));
+            notes.push(format!(
+                "the answer was cut after {} rows: there is no space for more",
+                rows.len()
+            ));
         }
         let range = u64::from(output.flags & u64::from(rows::RANGE.unsigned_abs()) != 0);
         Ok(Scanned { rows, warnings: Warnings { range }, notes })
@@ -158,15 +168,23 @@ impl Host for Live {
             Lookup::Aliases => {
                 let aliases = sysfs::aliases()?;
                 let names = |arguments: &Vec<Value>| {
-                    let [Value::Text(folder), name] = arguments.as_slice() else { return Value::Null };
+                    let [Value::Text(folder), name] = arguments.as_slice() else {
+                        return Value::Null;
+                    };
                     let own = |alias: &&String| matches!(name, Value::Text(name) if **name == *alias.as_bytes());
                     let links = aliases.of(&String::from_utf8_lossy(folder)).iter();
-                    Value::List(links.filter(|alias| !own(alias)).map(|alias| alias.as_bytes().into()).collect())
+                    Value::List(
+                        links
+                            .filter(|alias| !own(alias))
+                            .map(|alias| alias.as_bytes().into())
+                            .collect(),
+                    )
                 };
                 Ok(arguments.iter().map(names).collect())
             }
             Lookup::Symbol => {
-                let addresses: Vec<u64> = arguments.iter().map(|arguments| address(arguments)).collect();
+                let addresses: Vec<u64> =
+                    arguments.iter().map(|arguments| address(arguments)).collect();
                 let symbols = sysfs::symbols(&addresses)?;
                 let symbol = |address: &u64| symbols.get(address).map_or(Value::Null, Value::text);
                 Ok(addresses.iter().map(symbol).collect())

@@ -71,7 +71,7 @@ impl Recording {
             message: format!("the demo cannot be read: {reason}"),
             details: String::new(),
         })?;
-        demo.title = "the demo".to_owned();
+        "the demo".clone_into(&mut demo.title);
         Ok(demo)
     }
 
@@ -121,7 +121,8 @@ impl Recording {
         let count = field("rows")?.as_u64().ok_or("`rows` is no number")?;
         let mut rows = Vec::new();
         for (number, line) in lines.enumerate() {
-            let row = row(line, &columns).ok_or_else(|| format!("line {} is no row", number + 2))?;
+            let row =
+                row(line, &columns).ok_or_else(|| format!("line {} is no row", number + 2))?;
             rows.push(row);
         }
         if rows.len() as u64 != count {
@@ -130,7 +131,10 @@ impl Recording {
         Ok(Self {
             kernel: text("kernel")?,
             time: text("time")?,
-            page_size: field("page_size")?.as_u64().filter(|size| size.is_power_of_two()).ok_or("`page_size` is none")?,
+            page_size: field("page_size")?
+                .as_u64()
+                .filter(|size| size.is_power_of_two())
+                .ok_or("`page_size` is none")?,
             slab_flags: flags(field("slab_flags")?).ok_or("`slab_flags` are none")?,
             gfp_flags: flags(field("gfp_flags")?).ok_or("`gfp_flags` are none")?,
             columns,
@@ -145,7 +149,12 @@ impl Recording {
 
     /// Makes a recording of rows that hold the columns of [`stored`] that `offer` has, in that order.
     #[must_use]
-    pub fn new(table: &'static Table, offer: &dyn Offer, release: &str, rows: Vec<Vec<Value>>) -> Self {
+    pub fn new(
+        table: &'static Table,
+        offer: &dyn Offer,
+        release: &str,
+        rows: Vec<Vec<Value>>,
+    ) -> Self {
         let (mut columns, mut missing) = (Vec::new(), BTreeMap::new());
         for column in stored(table) {
             match offer.missing(table, column) {
@@ -270,26 +279,37 @@ fn from_json(value: Json, column: &Column) -> Option<Value> {
         (Json::Null, _) => Value::Null,
         (Json::Bool(value), Type::Bool) => Value::Bool(value),
         (Json::Number(value), Type::Int) => Value::Int(value.as_i64()?),
-        (Json::Number(value), Type::UInt | Type::SlabFlags | Type::GfpFlags) => Value::UInt(value.as_u64()?),
+        (Json::Number(value), Type::UInt | Type::SlabFlags | Type::GfpFlags) => {
+            Value::UInt(value.as_u64()?)
+        }
         (Json::Number(value), Type::Float) => Value::Float(value.as_f64()?),
         (Json::String(text), Type::Text) => Value::Text(text_from_json(&text)?.into()),
         (Json::Array(list), Type::List) => Value::List(
-            list.iter().map(|text| Some(text_from_json(text.as_str()?)?.into())).collect::<Option<_>>()?,
+            list.iter()
+                .map(|text| Some(text_from_json(text.as_str()?)?.into()))
+                .collect::<Option<_>>()?,
         ),
         _ => return None,
     };
     let (low, high) = column.range();
-    let fits = column.ty == Type::Float || value.integer().is_none_or(|value| (low..=high).contains(&value));
+    let fits = column.ty == Type::Float
+        || value.integer().is_none_or(|value| (low..=high).contains(&value));
     fits.then_some(value)
 }
 
 impl Offer for Recording {
     fn missing(&self, _: &Table, column: &Column) -> Option<String> {
-        if matches!(column.source, From::Derived(_)) || self.columns.iter().any(|name| name == column.name) {
+        if matches!(column.source, From::Derived(_))
+            || self.columns.iter().any(|name| name == column.name)
+        {
             return None;
         }
         let reason = self.missing.get(column.name);
-        Some(reason.cloned().unwrap_or_else(|| format!("the recording has no column `{}`", column.name)))
+        Some(
+            reason
+                .cloned()
+                .unwrap_or_else(|| format!("the recording has no column `{}`", column.name)),
+        )
     }
 
     fn page_size(&self) -> u64 {
@@ -332,7 +352,8 @@ impl Source for Recording {
             .iter()
             .map(|input| self.columns.iter().position(|name| name == input.name))
             .collect();
-        let value = |row: &Vec<Value>, at: &Option<usize>| at.map_or(Value::Null, |at| row[at].clone());
+        let value =
+            |row: &Vec<Value>, at: &Option<usize>| at.map_or(Value::Null, |at| row[at].clone());
         let rows = self
             .rows
             .iter()
@@ -350,6 +371,9 @@ impl Source for Recording {
     }
 
     fn label(&self) -> Option<String> {
-        Some(format!("{}: Linux {}, recorded {}; not this machine", self.title, self.kernel, self.time))
+        Some(format!(
+            "{}: Linux {}, recorded {}; not this machine",
+            self.title, self.kernel, self.time
+        ))
     }
 }
