@@ -15,8 +15,11 @@
 use crate::insn::{Alu, Cond, Insn, Reg, Size, wide_text};
 use crate::program::{Hole, Kind, Program};
 
-/// The stack of one frame, in bytes (`MAX_BPF_STACK`).
-pub const MAX_FRAME: usize = 512;
+/// The stack of a program, in bytes (`MAX_BPF_STACK`).
+pub const STACK: usize = 512;
+
+/// What a program may take of it, in bytes: the kernel takes 16 for itself where there is a `may_goto`.
+pub const MAX_FRAME: usize = STACK - 16;
 
 /// A place in the program that jumps can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +78,11 @@ impl Assembler {
     /// Appends `dst = address of byte `offset` of the map's value`.
     pub fn map_value(&mut self, dst: Reg, offset: u32) {
         self.push_wide(Insn::load_map_value(dst, 0, offset));
+    }
+
+    /// Appends `dst = map number `number``.
+    pub fn map(&mut self, dst: Reg, number: u32) {
+        self.push_wide(Insn::load_map(dst, number));
     }
 
     fn push_wide(&mut self, pair: [Insn; 2]) {
@@ -178,6 +186,16 @@ impl Assembler {
         }
         self.frame = frame;
         i16::try_from(frame).map(|frame| -frame).map_err(|_| FrameFull)
+    }
+
+    /// Gives back the `bytes` bytes that were reserved last.
+    pub fn release(&mut self, bytes: usize) {
+        self.frame -= bytes.next_multiple_of(8);
+    }
+
+    /// Sets the CPU table that the map's value ends in; see [`crate::template::percpu`].
+    pub fn set_cpu_table(&mut self, offsets: &[u64]) {
+        self.program.cpu_table = offsets.to_vec();
     }
 
     /// Resolves every label and returns the program.

@@ -287,6 +287,12 @@ impl Insn {
         Self::new(0x87, dst, 0, 0, 0)
     }
 
+    /// `dst = bswap64 dst`: its bytes in the other order. Since Linux 6.6.
+    #[must_use]
+    pub fn swap(dst: Reg) -> Self {
+        Self::new(0xd7, dst, 0, 0, 64)
+    }
+
     /// `dst = value` as two slots.
     #[must_use]
     pub fn load_imm64(dst: Reg, value: u64) -> [Self; 2] {
@@ -298,6 +304,12 @@ impl Insn {
     #[must_use]
     pub fn load_map_value(dst: Reg, map: u32, offset: u32) -> [Self; 2] {
         Self::wide(dst, PSEUDO_MAP_VALUE, u64::from(map) | (u64::from(offset) << 32))
+    }
+
+    /// `dst = map number `map``, as two slots. The loader puts the map's file descriptor in the place of its number.
+    #[must_use]
+    pub fn load_map(dst: Reg, map: u32) -> [Self; 2] {
+        Self::wide(dst, PSEUDO_MAP, u64::from(map))
     }
 
     #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // both halves are kept
@@ -403,6 +415,7 @@ impl fmt::Display for Insn {
             (_, 0xe5) => write!(f, "may_goto {off:+}"),
             (_, 0x05) => write!(f, "goto {off:+}"),
             (_, 0x87) => write!(f, "r{dst} = -r{dst}"),
+            (_, 0xd7) => write!(f, "r{dst} = bswap{imm} r{dst}"),
             (0x01, _) if opcode & 0xe0 == 0x60 => {
                 write!(f, "r{dst} = *({} *)(r{src} {off:+})", size(false))
             }

@@ -45,6 +45,9 @@ pub struct Program {
     pub insns: Vec<Insn>,
     /// The size of the one value of the map that rows are built in, in bytes. See [`crate::template::rows`].
     pub map_bytes: u32,
+    /// What the loader puts at the end of the map's value: see [`crate::template::percpu`]. Counted in
+    /// [`Self::map_bytes`].
+    pub cpu_table: Vec<u64>,
     /// Where its parameters are.
     pub holes: Vec<Hole>,
     lines: Vec<Line>,
@@ -52,7 +55,14 @@ pub struct Program {
 
 impl Program {
     pub(crate) fn new(kind: Kind, map_bytes: u32) -> Self {
-        Self { kind, insns: Vec::new(), map_bytes, holes: Vec::new(), lines: Vec::new() }
+        Self {
+            kind,
+            insns: Vec::new(),
+            map_bytes,
+            cpu_table: Vec::new(),
+            holes: Vec::new(),
+            lines: Vec::new(),
+        }
     }
 
     pub(crate) fn comment(&mut self, text: &str) {

@@ -45,8 +45,8 @@ pub enum Place {
         offset: u16,
         /// Bytes: 1, 2, 4 or 8.
         size: u8,
-        /// Whether it has a sign.
-        signed: bool,
+        /// How its bits are read.
+        as_type: Type,
     },
     /// The length, with its NUL, of a text: two bytes. The texts follow the fixed part in this order.
     Text {
@@ -83,8 +83,8 @@ impl Layout {
                 let column = plan.inputs[input];
                 let integer = !matches!(column.source, Source::Address | Source::Text(_));
                 if integer && size(input) == wanted {
-                    let signed = column.ty == Type::Int;
-                    places.push((input, Place::Integer { offset, size: wanted, signed }));
+                    let place = Place::Integer { offset, size: wanted, as_type: column.ty };
+                    places.push((input, place));
                     offset += u16::from(wanted);
                 }
             }
@@ -142,13 +142,14 @@ impl Layout {
         for (input, place) in &self.places {
             values[*input] = match *place {
                 Place::Address => Value::UInt(addr),
-                Place::Integer { offset, size, signed: false } => {
-                    Value::UInt(unsigned(bytes, offset, size)?)
-                }
-                Place::Integer { offset, size, signed: true } => {
-                    let unused = 64 - 8 * u32::from(size);
+                Place::Integer { offset, size, as_type } => {
                     let value = unsigned(bytes, offset, size)?;
-                    Value::Int((value << unused).cast_signed() >> unused)
+                    let unused = 64 - 8 * u32::from(size);
+                    match as_type {
+                        Type::Bool => Value::Bool(value != 0),
+                        Type::Int => Value::Int((value << unused).cast_signed() >> unused),
+                        _ => Value::UInt(value),
+                    }
                 }
                 Place::Text { offset } => {
                     let length = unsigned(bytes, offset, 2)?;

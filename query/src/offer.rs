@@ -1,6 +1,6 @@
 //! What the place that rows come from can give: the running kernel, or a recording of one.
 
-use crate::catalog::{Column, Source, Table};
+use crate::catalog::{Column, Source, Table, Walk};
 use crate::schema::{Member, MemberKind, Schema};
 
 /// What a place can give, and the constants of its kernel.
@@ -31,6 +31,7 @@ impl<S: Schema> Offer for S {
             Source::Member(path) => ("kmem_cache", path, MemberKind::Integer),
             Source::Text(path) => ("kmem_cache", path, MemberKind::Pointer),
             Source::NodeSum(path) => ("kmem_cache_node", path, MemberKind::Integer),
+            Source::Walk(walk) => return walked(self, walk, column),
         };
         let Some(member) = self.member(owner, path) else {
             let release = self.release();
@@ -56,6 +57,22 @@ impl<S: Schema> Offer for S {
     fn gfp_flags(&self) -> &[(String, u32)] {
         Schema::gfp_flags(self)
     }
+}
+
+/// Why a walk's figure cannot be given.
+fn walked(schema: &dyn Schema, walk: Walk, column: &Column) -> Option<String> {
+    let (owner, path) = match walk {
+        Walk::FreePartial => ("kmem_cache_node", "partial"),
+        Walk::FreeSlabinfo => ("kmem_cache_node", "total_objects"),
+        Walk::CachedCpu => ("kmem_cache", "cpu_slab"),
+        Walk::CachedSheaves | Walk::CachedBarns | Walk::RcuPending => ("kmem_cache", "cpu_sheaves"),
+        Walk::Complete => return None,
+    };
+    if schema.member(owner, path).is_none() {
+        return Some(format!("{} has no {owner}.{path}: {}", schema.release(), column.absent));
+    }
+    let by_cpu = matches!(walk, Walk::CachedCpu | Walk::CachedSheaves | Walk::RcuPending);
+    if by_cpu { schema.cpu_offsets().err() } else { None }
 }
 
 /// Whether every value of the member is one of the column.

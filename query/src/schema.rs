@@ -58,6 +58,9 @@ pub trait Schema {
     /// Possible NUMA nodes: the highest number and 1.
     fn nodes(&self) -> u32;
 
+    /// For each possible CPU the distance from a per-CPU pointer to that CPU's copy; or why it is not known.
+    fn cpu_offsets(&self) -> Result<&[u64], String>;
+
     /// The kernel's release, as `uname -r` says it.
     fn release(&self) -> &str;
 }

@@ -144,7 +144,7 @@ fn flags_and_bytes_belong_to_one_run() {
         Room { row_fixed: FIXED, row_max: u32::from(FIXED + rows::TEXT_ROOM), space: 1 << 20 };
     for driver in drivers(&schema) {
         let mut holes = Columns { schema: &schema, none: false, flagged: true };
-        let loaded = load(&driver.build(room, &mut holes).unwrap());
+        let loaded = load(&driver.build(room, &[], &mut holes).unwrap());
         let range = u64::try_from(rows::RANGE).unwrap();
         for (name, flags) in [(FLAGGED, range), ("calm", 0), (FLAGGED, range), ("calm", 0)] {
             fs::write("/proc/thread-self/comm", name).unwrap();

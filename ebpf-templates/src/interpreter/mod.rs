@@ -222,7 +222,7 @@ impl Interpreter {
             output: &mut self.output,
             context,
             registers: run::registers_at_entry(),
-            stack: [None; crate::assembler::MAX_FRAME],
+            stack: [None; crate::assembler::STACK],
             iterator: None,
             pc: 0,
             may_goto_left: self.may_goto_budget,

@@ -2,7 +2,7 @@
 
 use super::compute::{alu, extend, holds};
 use super::{Context, Kernel, Memory, Reason};
-use crate::assembler::MAX_FRAME;
+use crate::assembler::STACK;
 use crate::insn::{Insn, PSEUDO_MAP_VALUE};
 
 // Each memory of its own has the middle of 4 GiB: an offset that leaves it is still known as meant for it.
@@ -30,7 +30,7 @@ pub(super) struct Run<'a> {
     pub(super) output: &'a mut Vec<u8>,
     pub(super) context: Memory,
     pub(super) registers: [Option<u64>; 11],
-    pub(super) stack: [Option<u8>; MAX_FRAME],
+    pub(super) stack: [Option<u8>; STACK],
     pub(super) iterator: Option<Iterator>,
     pub(super) pc: usize,
     pub(super) may_goto_left: u64,
@@ -130,6 +130,10 @@ impl Run<'_> {
                 let value = self.get(dst)?;
                 self.set(dst, value.wrapping_neg())?;
             }
+            0xd7 if imm == 64 => {
+                let value = self.get(dst)?;
+                self.set(dst, value.swap_bytes())?;
+            }
             _ => {
                 let operand = if opcode & 0x08 == 0 { immediate } else { self.get(src)? };
                 match opcode & 0x07 {
@@ -193,7 +197,7 @@ impl Run<'_> {
         if area(FRAME_POINTER) {
             let offset = addr.wrapping_sub(FRAME_POINTER).cast_signed();
             let first = usize::try_from(offset + 512).ok();
-            let first = first.filter(|first| first.saturating_add(bytes) <= MAX_FRAME);
+            let first = first.filter(|first| first.saturating_add(bytes) <= STACK);
             let first = first.ok_or(Reason::OutsideStack { offset })?;
             if let Some(Iterator { state, .. }) = self.iterator
                 && addr < state + ITERATOR_BYTES as u64

@@ -69,17 +69,34 @@ pub trait Holes {
 }
 
 impl Driver {
-    /// Builds the program.
-    pub fn build<H: Holes>(&self, room: Room, holes: &mut H) -> Result<Program, H::Error> {
+    /// Where the CPU table begins in the map's value: behind the rows.
+    #[must_use]
+    pub fn cpu_table(&self, room: Room) -> u32 {
+        match self {
+            Self::Iter { .. } => rows::HEADER + room.row_max,
+            Self::OpenCoded { .. } => rows::HEADER + room.space,
+        }
+    }
+
+    /// Builds the program. `cpus` is its CPU table, empty where the holes walk no CPUs.
+    pub fn build<H: Holes>(
+        &self,
+        room: Room,
+        cpus: &[u64],
+        holes: &mut H,
+    ) -> Result<Program, H::Error> {
+        let table = u32::try_from(8 * cpus.len()).expect("a kernel has at most 8192 CPUs");
+        let map_bytes = self.cpu_table(room) + table;
         match *self {
             Self::Iter { attach_btf_id, .. } => {
-                let map_bytes = rows::HEADER + room.row_max;
                 let mut asm = Assembler::new(Kind::Iter { attach_btf_id }, map_bytes);
+                asm.set_cpu_table(cpus);
                 self.called(&mut asm, room, holes)?;
                 Ok(asm.finish())
             }
             Self::OpenCoded { .. } => {
-                let mut asm = Assembler::new(Kind::Syscall, rows::HEADER + room.space);
+                let mut asm = Assembler::new(Kind::Syscall, map_bytes);
+                asm.set_cpu_table(cpus);
                 self.open_coded(&mut asm, room, holes)?;
                 Ok(asm.finish())
             }

@@ -12,8 +12,8 @@
 //! ```
 //!
 //! Two templates drive the same holes and give the same rows: [`driver::Driver::Iter`] and
-//! [`driver::Driver::OpenCoded`]. The blocks that fill holes are [`node`] (sums over NUMA nodes) and [`text`]
-//! (names). [`rows`] is what the program and its reader agree on.
+//! [`driver::Driver::OpenCoded`]. The blocks that fill holes are [`node`] (sums over NUMA nodes), [`text`]
+//! (names), [`partial`] and [`percpu`] (walks). [`rows`] is what the program and its reader agree on.
 //!
 //! # Registers
 //!
@@ -35,5 +35,10 @@
 
 pub mod driver;
 pub mod node;
+pub mod offsets;
+pub mod partial;
+pub mod peek;
+pub mod percpu;
 pub mod rows;
+pub mod slab;
 pub mod text;

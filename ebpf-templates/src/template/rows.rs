@@ -3,9 +3,13 @@
 //! The program's one map is an array of one value:
 //!
 //! ```text
-//! byte 0        8      16        24     32     64
-//!      cursor   rows   elements  flags  zero   row, row, row …
+//! byte 0        8      16        24     32     40     64        256
+//!      cursor   rows   elements  flags  zero   self   scratch   row, row, row …   CPU table
 //! ```
+//!
+//! Scratch is where walks keep their numbers: the stack has less room, and the verifier knows nothing of what the
+//! map holds, so a loop that counts there is converged after one round. The CPU table, at the very end, is filled by
+//! the loader: for each possible CPU the distance from a per-CPU pointer to that CPU's copy.
 //!
 //! A row of the open-coded template stays there, and `cursor` counts the bytes of rows; a row of the `iter`
 //! template is built there and then written to the iterator's file, followed at the end by a trailer row. Both
@@ -30,13 +34,36 @@ pub const FLAGS: i16 = 24;
 /// Always 0, which the verifier does not know: a loop count that starts here has no known value, and so the
 /// verifier takes the loop as converged after one round.
 pub const ZERO: i16 = 32;
+/// The cache's address as a number, during an element (u64). A pointer that went through memory is a number to the
+/// verifier, which may then be computed with.
+pub const SELF: i16 = 40;
+/// The first of the numbers of walks (u64 each); see [`Scratch`].
+pub const SCRATCH: i16 = 64;
 /// Bytes of the header.
-pub const HEADER: u32 = 64;
+pub const HEADER: u32 = 256;
+
+/// Hands out the numbers of [`SCRATCH`].
+#[derive(Clone, Debug, Default)]
+pub struct Scratch(i16);
+
+impl Scratch {
+    /// The next number's offset in the header. A caller that takes more than there are has a bug.
+    pub fn take(&mut self) -> i16 {
+        let at = SCRATCH + 8 * self.0;
+        assert!(u32::try_from(at + 8).is_ok_and(|end| end <= HEADER), "the scratch space is full");
+        self.0 += 1;
+        at
+    }
+}
 
 /// In [`FLAGS`]: the space for rows ran out, and later caches are missing.
 pub const FULL: i32 = 1;
 /// In [`FLAGS`]: arithmetic of the filter left the 64-bit range, and that was taken for NULL.
 pub const RANGE: i32 = 2;
+/// In [`FLAGS`]: the kernel ended a loop, whose figures are then too small.
+pub const CUT: i32 = 4;
+/// In [`FLAGS`]: a walk left its list several times in a row, and its figure is too small.
+pub const TORN: i32 = 8;
 
 /// The row's size in bytes (u32).
 pub const ROW_SIZE: i16 = 0;

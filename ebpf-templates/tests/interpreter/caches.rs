@@ -5,11 +5,11 @@ use ebpf_templates::assembler::{Assembler, FrameFull, Label};
 use ebpf_templates::insn::{Cond, Insn, Reg, Size};
 use ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory};
 use ebpf_templates::template::driver::{Driver, Holes, Room};
-use ebpf_templates::template::node::{Nodes, Sum};
+use ebpf_templates::template::node::{Entries, Nodes, Sum};
 use ebpf_templates::template::rows;
 use ebpf_templates::template::text::Text;
 
-use Reg::{R1, R2, R7, R8, R10};
+use Reg::{R1, R2, R6, R7, R8};
 
 pub const READ: u32 = 113;
 pub const READ_STR: u32 = 115;
@@ -160,15 +160,15 @@ pub struct TestHoles {
 
 impl TestHoles {
     pub fn new(layout: Layout, count: usize, minimum: u64) -> Self {
-        let nodes = Nodes {
+        let entries = Entries {
             first: i32::try_from(layout.first()).unwrap(),
             stride: i32::try_from(layout.stride()).unwrap(),
             count: i32::try_from(count).unwrap(),
-            node_type: 300,
-            rdonly_cast: CAST,
             probe_read_kernel: READ,
         };
-        Self { nodes, minimum, slots: [0; 2] }
+        let nodes = Nodes { entries, node_type: 300, rdonly_cast: CAST };
+        let mut scratch = rows::Scratch::default();
+        Self { nodes, minimum, slots: [scratch.take(), scratch.take()] }
     }
 }
 
@@ -176,14 +176,13 @@ impl Holes for TestHoles {
     type Error = FrameFull;
 
     fn filter(&mut self, asm: &mut Assembler, skip: Label) -> Result<(), FrameFull> {
-        self.slots = [asm.reserve(8)?, asm.reserve(8)?];
         let [partial, objects] = self.slots;
         let sums = [
             Sum { offset: PARTIAL, size: Size::W, slot: partial },
             Sum { offset: OBJECTS, size: Size::Dw, slot: objects },
         ];
         self.nodes.sum(asm, &sums)?;
-        asm.push(Insn::load(Size::Dw, R1, R10, objects));
+        asm.push(Insn::load(Size::Dw, R1, R6, objects));
         asm.set_parameter(R2, 0, self.minimum);
         asm.jump_reg(Cond::Lt, R1, R2, skip);
         Ok(())
@@ -195,7 +194,7 @@ impl Holes for TestHoles {
         asm.push(Insn::load_signed(Size::H, R1, R7, ALIGN));
         asm.push(Insn::store(Size::H, R8, 20, R1));
         for (slot, column) in self.slots.into_iter().zip([24, 32]) {
-            asm.push(Insn::load(Size::Dw, R1, R10, slot));
+            asm.push(Insn::load(Size::Dw, R1, R6, slot));
             asm.push(Insn::store(Size::Dw, R8, column, R1));
         }
         Text { pointer: NAME, read_str: READ_STR }.append(asm, 40);
@@ -268,5 +267,5 @@ pub fn collect(interpreter: &mut Interpreter, driver: &Driver, program: &Program
 /// The template with [`TestHoles`] for these caches.
 pub fn build(driver: &Driver, layout: Layout, count: usize, space: u32) -> Program {
     let room = Room { row_fixed: FIXED, row_max: ROW_MAX, space };
-    driver.build(room, &mut TestHoles::new(layout, count, 0)).unwrap()
+    driver.build(room, &[], &mut TestHoles::new(layout, count, 0)).unwrap()
 }

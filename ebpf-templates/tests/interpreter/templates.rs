@@ -139,7 +139,7 @@ fn a_parameter_can_be_set_again() {
             // What was set is what would have been generated.
             let room = Room { row_fixed: FIXED, row_max: ROW_MAX, space: SPACE };
             let mut holes = TestHoles::new(Layout::Node, 1, minimum);
-            assert_eq!(driver.build(room, &mut holes).unwrap(), program);
+            assert_eq!(driver.build(room, &[], &mut holes).unwrap(), program);
         }
     }
 }
@@ -224,13 +224,13 @@ fn flags_reach_the_reader() {
     let room = Room { row_fixed: 16, row_max: 16, space: 16 };
     let kernel = kernel(&counted(&[1, 1]), Layout::Node);
 
-    let program = OPEN_CODED.build(room, &mut Flagging).unwrap();
+    let program = OPEN_CODED.build(room, &[], &mut Flagging).unwrap();
     let mut interpreter = Interpreter::new(kernel.clone(), program.map_bytes);
     interpreter.run_syscall(&program).unwrap();
     let flags = u64::from((layout::RANGE | layout::FULL).unsigned_abs());
     assert_eq!(header(&interpreter), [16, 1, 2, flags]);
 
-    let program = ITER.build(room, &mut Flagging).unwrap();
+    let program = ITER.build(room, &[], &mut Flagging).unwrap();
     let mut interpreter = Interpreter::new(kernel, program.map_bytes);
     interpreter.run_iter(&program).unwrap();
     let trailer = [16, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0];

@@ -1,12 +1,14 @@
 //! `caches`: a row a `struct kmem_cache`, which `s` is.
 
-use super::{Column, Lookup, Source, Table};
+use super::{Column, Lookup, Source, Table, Walk as Walked};
 use crate::value::{Type, Unit};
 
 const U32: (Type, u8) = (Type::UInt, 32);
 const U64: (Type, u8) = (Type::UInt, 64);
 const I32: (Type, u8) = (Type::Int, 32);
 const I64: (Type, u8) = (Type::Int, 64);
+/// A walk visits at most eight million places of at most 32,767 objects each.
+const WALKED: (Type, u8) = (Type::UInt, 48);
 const BOOL: (Type, u8) = (Type::Bool, 1);
 const FLOAT: (Type, u8) = (Type::Float, 64);
 const TEXT: (Type, u8) = (Type::Text, 64);
@@ -14,12 +16,16 @@ const LIST: (Type, u8) = (Type::List, 64);
 const SLAB_FLAGS: (Type, u8) = (Type::SlabFlags, 32);
 const GFP_FLAGS: (Type, u8) = (Type::GfpFlags, 32);
 
-use Source::{Address, Derived, Host, Member, NodeSum, Refcount, Text};
+use Source::{Address, Derived, Host, Member, NodeSum, Refcount, Text, Walk};
 use Unit::{Bytes, Count, Hex, None, Percent};
+use Walked::{
+    CachedBarns, CachedCpu, CachedSheaves, Complete, FreePartial, FreeSlabinfo, RcuPending,
+};
 
 const SLUB_DEBUG: &str = "the kernel is built without CONFIG_SLUB_DEBUG";
 const CPU_PARTIAL: &str =
     "CPU partial lists were removed in 7.0, or the kernel is built without CONFIG_SLUB_CPU_PARTIAL";
+const CPU_SLABS: &str = "CPU slabs (kmem_cache_cpu) were removed in 7.0";
 const SHEAVES: &str = "sheaves were added in 6.18";
 const NUMA: &str = "the kernel is built without CONFIG_NUMA";
 const USERCOPY: &str = "the kernel is built without CONFIG_HARDENED_USERCOPY";
@@ -30,7 +36,7 @@ const SYSFS: &str = "the kernel is built without CONFIG_SYSFS";
 pub static CACHES: Table = Table {
     name: "caches",
     doc: "A row for each slab cache of the kernel.",
-    star: &["name", "size", "objects", "slabs", "memory"],
+    star: &["name", "size", "objects", "active", "cached", "slabs", "memory", "utilization"],
     columns: &[
         // Identity
         Column::new("name", TEXT, None, Text("name"),
@@ -82,8 +88,39 @@ pub static CACHES: Table = Table {
             "The room for objects in all slabs, used or free; slabtop's OBJS.").absent(SLUB_DEBUG),
         Column::new("partial", U64, Count, NodeSum("nr_partial"),
             "The slabs on the nodes' lists of partly filled slabs."),
+        Column::new("free_partial", WALKED, Count, Walk(FreePartial),
+            "The free objects on the nodes' partial lists, found by walking them."),
+        Column::new("free_slabinfo", WALKED, Count, Walk(FreeSlabinfo),
+            "The free objects on the nodes' partial lists as /proc/slabinfo counts them.").absent(SLUB_DEBUG).hidden(),
+        Column::new("cached_cpu", WALKED, Count, Walk(CachedCpu),
+            "The free objects in CPU slabs and on CPU partial lists.").absent(CPU_SLABS),
+        Column::new("cached_sheaves", WALKED, Count, Walk(CachedSheaves),
+            "The free objects in the CPUs' main and spare sheaves.").absent(SHEAVES),
+        Column::new("cached_barns", WALKED, Count, Walk(CachedBarns),
+            "The free objects in the full sheaves of the nodes' barns.").absent(SHEAVES),
+        Column::new("rcu_pending", WALKED, Count, Walk(RcuPending),
+            "The freed objects in sheaves that wait for an RCU grace period.").absent(SHEAVES),
+        Column::new("cached", WALKED, Count, Derived(
+            "coalesce(cached_cpu, 0) + coalesce(cached_sheaves, 0) + coalesce(cached_barns, 0) + coalesce(rcu_pending, 0)"),
+            "The objects that are free, but held ready by a CPU or a barn."),
+        Column::new("active", I64, Count, Derived("objects - free_partial - cached"),
+            "The objects that are really handed out."),
+        Column::new("active_slabinfo", I64, Count, Derived("objects - free_slabinfo"),
+            "What /proc/slabinfo prints as active: it counts cached objects too, and of a node with more than 10000 partial slabs it counts a part."),
+        Column::new("complete", BOOL, None, Walk(Complete),
+            "Whether every walk that the query needed reached its end; if not, the free objects found are the least there are."),
         Column::new("memory", U64, Bytes, Derived("slabs * slab_size"),
             "The memory of all slabs."),
+        Column::new("used", I64, Bytes, Derived("active * object_size"),
+            "What callers asked for, in the objects handed out."),
+        Column::new("waste", I64, Bytes, Derived("memory - used"),
+            "The memory that holds no object handed out, with padding and metadata."),
+        Column::new("idle", U64, Bytes, Derived("cached * size"),
+            "The memory of objects that are free, but held ready."),
+        Column::new("utilization", FLOAT, Percent, Derived("100.0 * active / objects"),
+            "The share of objects that are handed out; NULL of a cache without slabs."),
+        Column::new("efficiency", FLOAT, Percent, Derived("100.0 * used / memory"),
+            "The share of memory that callers asked for and hold; NULL of a cache without slabs."),
         Column::new("fragmentation", FLOAT, Percent, Derived("100.0 * partial / slabs"),
             "The share of slabs that are on a partial list."),
 

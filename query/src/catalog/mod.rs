@@ -59,10 +59,31 @@ pub enum Source {
     Refcount,
     /// The sum of an integer member of `struct kmem_cache_node` over all nodes, by its path.
     NodeSum(&'static str),
+    /// A figure that is found by walking lists or what CPUs hold.
+    Walk(Walk),
     /// A look-up in user space, by the values of other columns.
     Host(Lookup, &'static [&'static str]),
     /// An expression over other columns.
     Derived(&'static str),
+}
+
+/// A figure that is found by walking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Walk {
+    /// Free objects on the nodes' partial lists.
+    FreePartial,
+    /// The same as `/proc/slabinfo` counts them.
+    FreeSlabinfo,
+    /// Objects in the barns' full sheaves.
+    CachedBarns,
+    /// Free objects in CPU slabs and CPU partial lists.
+    CachedCpu,
+    /// Objects in the CPUs' main and spare sheaves.
+    CachedSheaves,
+    /// Objects in sheaves that wait for an RCU grace period.
+    RcuPending,
+    /// Whether every walk that the query needed reached its end.
+    Complete,
 }
 
 /// What only user space can look up.

@@ -6,14 +6,16 @@
 //!   conditions on members and texts ── no ──► next cache
 //!   sums over NUMA nodes, if anything needs them
 //!   conditions on sums ── no ──► next cache
+//!   walks of the nodes' lists, conditions on them
+//!   walks over CPUs and barns, conditions on them
 //!   the row
 //! ```
 //!
 //! # Registers
 //!
 //! See [`ebpf_templates::template`]. Numbers are computed in `R1` with `R2` and `R3` beside it; [`scalar`] says
-//! more. The frame holds, besides the template's own eight bytes, a place for each sum, for each number that waits
-//! while another is computed, and for the text of a comparison.
+//! more. The frame holds, besides the template's own eight bytes, a place for each number that waits while another is
+//! computed, and for the text of a comparison; sums and walked figures lie in the map's header.
 //!
 //! # Not done here
 //!
@@ -21,18 +23,23 @@
 
 mod pred;
 mod scalar;
+mod walk;
 
 use ebpf_templates::assembler::{Assembler, FrameFull, Label};
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
 use ebpf_templates::program::Program;
 use ebpf_templates::template::driver::{Driver, Holes};
-use ebpf_templates::template::node::{Nodes, Sum};
+use ebpf_templates::template::node::Sum;
+use ebpf_templates::template::percpu::Own;
+use ebpf_templates::template::rows::{self, Scratch};
 use ebpf_templates::template::text::{self, Text};
 
-use crate::catalog::Source;
+use crate::catalog::{Source, Walk};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::layout::{Layout, Place};
-use crate::plan::{Plan, Pushed, Target, Template};
+use crate::plan::{
+    AFTER_ALL, CPU_WALK, NODE_WALK, Plan, Pushed, SUM, Target, Template, cost, dearest,
+};
 use crate::schema::{Member, Schema};
 
 /// The templates that the kernel has everything for, best first.
@@ -53,15 +60,30 @@ pub fn generate(
         unreachable!("a plan over rows has no program")
     };
     let driver = driver(template, schema)?;
+    let room = layout.room(factor);
     let mut generator = Generator {
         plan,
         layout,
         schema,
-        sums: Vec::new(),
+        table: driver.cpu_table(room),
+        scratch: Scratch::default(),
+        slots: Vec::new(),
+        incomplete: None,
         temporaries: Vec::new(),
         text_buffer: None,
     };
-    driver.build(layout.room(factor), &mut generator)
+    let walks_cpus = read(plan).into_iter().any(|input| cost(plan.inputs[input]) == CPU_WALK);
+    let cpus = if walks_cpus { schema.cpu_offsets().unwrap_or_default() } else { &[] };
+    driver.build(room, cpus, &mut generator)
+}
+
+/// The inputs that the kernel's program reads, each once.
+fn read(plan: &Plan) -> Vec<usize> {
+    let mut inputs = plan.sent.clone();
+    inputs.extend(plan.pushed.iter().flat_map(|pushed| pushed.pred.inputs()));
+    inputs.sort_unstable();
+    inputs.dedup();
+    inputs
 }
 
 /// What the kernel must have, and has not.
@@ -102,34 +124,18 @@ fn helper(schema: &dyn Schema, name: &str) -> Result<u32, Diagnostic> {
     schema.helper(name).ok_or_else(|| lacking(&format!("helper `bpf_{name}`")))
 }
 
-/// The array of nodes: `node[]` until 7.0, `per_node[]` from 7.1 on.
-fn nodes(schema: &dyn Schema) -> Result<Nodes, Diagnostic> {
-    let at =
-        |path: &str| schema.member("kmem_cache", path).map(|member| member.offset.cast_signed());
-    let pair = |first: &str, second: &str| Some((at(first)?, at(second)?));
-    let (first, second) = pair("node[0]", "node[1]")
-        .or_else(|| pair("per_node[0].node", "per_node[1].node"))
-        .ok_or_else(|| lacking("member `kmem_cache.node` or `kmem_cache.per_node`"))?;
-    Ok(Nodes {
-        first,
-        stride: second - first,
-        count: schema.nodes().cast_signed(),
-        node_type: schema
-            .struct_id("kmem_cache_node")
-            .ok_or_else(|| lacking("struct `kmem_cache_node`"))?,
-        rdonly_cast: schema
-            .function_id("bpf_rdonly_cast")
-            .ok_or_else(|| lacking("function `bpf_rdonly_cast`"))?,
-        probe_read_kernel: helper(schema, "probe_read_kernel")?,
-    })
-}
-
 struct Generator<'a> {
     plan: &'a Plan,
     layout: &'a Layout,
     schema: &'a dyn Schema,
-    /// The inputs that are sums, and where they lie in the frame.
-    sums: Vec<(usize, i16)>,
+    /// Where the CPU table begins in the map's value.
+    table: u32,
+    /// Hands out the numbers of the header.
+    scratch: Scratch,
+    /// The inputs that are summed or walked for, and where their numbers lie in the header.
+    slots: Vec<(usize, i16)>,
+    /// Where walks that did not reach their end are counted, if there are walks.
+    incomplete: Option<i16>,
     /// The places for numbers that wait, by depth.
     temporaries: Vec<i16>,
     /// Where the text of a comparison lies, and its size.
@@ -147,15 +153,23 @@ impl Holes for Generator<'_> {
 
     fn filter(&mut self, asm: &mut Assembler, skip: Label) -> Result<(), Diagnostic> {
         self.reserve(asm).map_err(full)?;
-        let plan = self.plan;
-        let (dear, cheap): (Vec<_>, Vec<_>) =
-            plan.pushed.iter().partition(|pushed| plan.reads_sums(&pushed.pred));
-        for pushed in cheap {
-            self.condition(asm, pushed, skip)?;
+        if let Some(incomplete) = self.incomplete {
+            asm.push(Insn::store(Size::Dw, Reg::R6, rows::SELF, Reg::R7));
+            asm.push(Insn::store_imm(Size::Dw, Reg::R6, incomplete, 0));
         }
-        self.sum(asm)?;
-        for pushed in dear {
-            self.condition(asm, pushed, skip)?;
+        let plan = self.plan;
+        for price in 0..=AFTER_ALL {
+            match price {
+                SUM => self.sum(asm)?,
+                NODE_WALK => self.walk_nodes(asm)?,
+                CPU_WALK => self.walk_cpus(asm)?,
+                _ => {}
+            }
+            for pushed in &plan.pushed {
+                if dearest(&pushed.pred, &plan.inputs) == price {
+                    self.condition(asm, pushed, skip)?;
+                }
+            }
         }
         Ok(())
     }
@@ -184,17 +198,17 @@ impl Generator<'_> {
     /// Gives every part of the frame its place.
     fn reserve(&mut self, asm: &mut Assembler) -> Result<(), FrameFull> {
         let (mut depth, mut longest) = (0, None);
-        let mut inputs = self.plan.sent.clone();
         for pushed in &self.plan.pushed {
             depth = depth.max(pushed.pred.depth());
             pushed.pred.texts(&mut |_, bytes| longest = longest.max(Some(bytes)));
-            inputs.extend(pushed.pred.inputs());
         }
-        inputs.sort_unstable();
-        inputs.dedup();
-        for input in inputs {
-            if matches!(self.plan.inputs[input].source, Source::NodeSum(_)) {
-                self.sums.push((input, asm.reserve(8)?));
+        for input in read(self.plan) {
+            let price = cost(self.plan.inputs[input]);
+            if (SUM..AFTER_ALL).contains(&price) {
+                self.slots.push((input, self.scratch.take()));
+            }
+            if price > SUM && self.incomplete.is_none() {
+                self.incomplete = Some(self.scratch.take());
             }
         }
         for _ in 0..depth {
@@ -207,22 +221,85 @@ impl Generator<'_> {
         Ok(())
     }
 
-    /// Appends the sums over nodes that anything needs.
-    fn sum(&self, asm: &mut Assembler) -> Result<(), Diagnostic> {
-        if self.sums.is_empty() {
-            return Ok(());
-        }
+    /// The sums over nodes that anything needs.
+    fn sums(&self) -> Result<Vec<Sum>, Diagnostic> {
         let mut sums = Vec::new();
-        for (input, slot) in &self.sums {
+        for (input, slot) in &self.slots {
             let Source::NodeSum(path) = self.plan.inputs[*input].source else { continue };
             let member = member(self.schema, "kmem_cache_node", path)?;
             let offset = offset(self.schema, "kmem_cache_node", path)?;
-            sums.push(Sum { offset, size: Size::of(member.size).unwrap_or(Size::Dw), slot: *slot });
+            let size = Size::of(member.size).unwrap_or(Size::Dw);
+            sums.push(Sum { offset, size, slot: *slot });
         }
-        let names: Vec<&str> =
-            self.sums.iter().map(|(input, _)| self.plan.inputs[*input].name).collect();
-        asm.comment(&format!("{}: summed over the nodes", names.join(", ")));
-        nodes(self.schema)?.sum(asm, &sums).map_err(full)
+        Ok(sums)
+    }
+
+    /// The slot of a walked figure, if anything needs it.
+    fn slot(&self, walk: Walk) -> Option<i16> {
+        let found =
+            |(input, _): &&(usize, i16)| self.plan.inputs[*input].source == Source::Walk(walk);
+        self.slots.iter().find(found).map(|(_, slot)| *slot)
+    }
+
+    /// Appends the sums over nodes.
+    fn sum(&mut self, asm: &mut Assembler) -> Result<(), Diagnostic> {
+        let sums = self.sums()?;
+        // The walk of the nodes computes them too; here they are for the conditions before it.
+        let early = |pushed: &Pushed| dearest(&pushed.pred, &self.plan.inputs) == SUM;
+        let walked = self.slot(Walk::FreePartial).or(self.slot(Walk::FreeSlabinfo)).is_some();
+        if sums.is_empty() || (walked && !self.plan.pushed.iter().any(early)) {
+            return Ok(());
+        }
+        asm.comment("sums over the nodes");
+        walk::nodes(self.schema)?.sum(asm, &sums).map_err(full)
+    }
+
+    /// Appends the walks of the nodes' lists and barns.
+    fn walk_nodes(&mut self, asm: &mut Assembler) -> Result<(), Diagnostic> {
+        let Some(incomplete) = self.incomplete else { return Ok(()) };
+        let (free, free_slabinfo) = (self.slot(Walk::FreePartial), self.slot(Walk::FreeSlabinfo));
+        if free.or(free_slabinfo).is_some() {
+            let free = free.unwrap_or_else(|| self.scratch.take());
+            let sums = self.sums()?;
+            asm.comment("the partial lists of the nodes");
+            walk::partial(self.schema, &mut self.scratch, free, free_slabinfo, incomplete)?
+                .walk(asm, &sums)
+                .map_err(full)?;
+        }
+        Ok(())
+    }
+
+    /// Appends the walks of what CPUs and barns hold ready.
+    fn walk_cpus(&mut self, asm: &mut Assembler) -> Result<(), Diagnostic> {
+        let Some(incomplete) = self.incomplete else { return Ok(()) };
+        let cpu = self.slot(Walk::CachedCpu);
+        let (cached, pending) = (self.slot(Walk::CachedSheaves), self.slot(Walk::RcuPending));
+        let barns = self.slot(Walk::CachedBarns);
+        if cpu.or(cached).or(pending).or(barns).is_none() {
+            return Ok(());
+        }
+        let own = Own::new(&mut self.scratch);
+        if let Some(cached) = barns {
+            asm.comment("the barns of the nodes");
+            let slab = walk::slab(self.schema)?;
+            walk::barns(self.schema, cached)?
+                .walk(asm, slab.peek, own, incomplete)
+                .map_err(full)?;
+        }
+        let cpu_slab = cpu.map(|free| walk::cpu_slab(self.schema, free)).transpose()?;
+        let sheaves = match (cached, pending) {
+            (None, None) => None,
+            (cached, pending) => {
+                let cached = cached.unwrap_or_else(|| self.scratch.take());
+                let pending = pending.unwrap_or_else(|| self.scratch.take());
+                Some(walk::sheaves(self.schema, cached, pending)?)
+            }
+        };
+        if cpu_slab.is_some() || sheaves.is_some() {
+            asm.comment("what the CPUs hold ready");
+            walk::per_cpu(self.schema, own, cpu_slab, sheaves, incomplete, self.table)?.walk(asm);
+        }
+        Ok(())
     }
 
     /// Appends code that goes to `skip` unless the condition is true.
@@ -246,11 +323,15 @@ impl Generator<'_> {
     /// Appends the loading of an integer input into `dst`, with the sign of its column.
     fn load_input(&self, asm: &mut Assembler, dst: Reg, input: usize) -> Result<(), Diagnostic> {
         let column = self.plan.inputs[input];
-        if let Some((_, slot)) = self.sums.iter().find(|(sum, _)| *sum == input) {
-            asm.push(Insn::load(Size::Dw, dst, Reg::R10, *slot));
+        if let Some((_, slot)) = self.slots.iter().find(|(found, _)| *found == input) {
+            asm.push(Insn::load(Size::Dw, dst, Reg::R6, *slot));
             return Ok(());
         }
         let path = match column.source {
+            Source::Walk(Walk::Complete) => {
+                self.complete(asm, dst);
+                return Ok(());
+            }
             Source::Address => {
                 asm.push(Insn::mov(dst, Reg::R7));
                 return Ok(());
@@ -275,6 +356,20 @@ impl Generator<'_> {
             asm.bind(kept);
         }
         Ok(())
+    }
+
+    /// Appends `dst = whether no walk was given up`.
+    fn complete(&self, asm: &mut Assembler, dst: Reg) {
+        let known = asm.label("known");
+        let Some(incomplete) = self.incomplete else {
+            asm.set(dst, 1);
+            return;
+        };
+        asm.push(Insn::load(Size::Dw, Reg::R0, Reg::R6, incomplete));
+        asm.set(dst, 1);
+        asm.jump_imm(Cond::Eq, Reg::R0, 0, known);
+        asm.set(dst, 0);
+        asm.bind(known);
     }
 
     fn text(&self, input: usize) -> Result<Text, Diagnostic> {

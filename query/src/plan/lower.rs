@@ -71,6 +71,10 @@ impl Lowerer<'_> {
                 };
                 self.text(&arguments[0], prefix, TextTest::StartsWith)?
             }
+            ExprKind::Input(input) if self.inputs[*input].in_kernel() => {
+                let zero = Scalar::Const(0);
+                Pred::Compare(Compare::Ne, Order::Unsigned, Scalar::Input(*input), zero)
+            }
             ExprKind::IsNull(_) => return Err("`is null` is answered in user space"),
             ExprKind::Case(..) => return Err("`case` runs in user space"),
             ExprKind::Call(..) => return Err("functions run in user space"),
@@ -191,6 +195,12 @@ impl Lowerer<'_> {
                 self.scalar(inner)?
             }
             ExprKind::Call(Function::Hex | Function::Size, arguments) => {
+                self.scalar(&arguments[0])?
+            }
+            // The kernel's own columns are never NULL there, so the first argument decides.
+            ExprKind::Call(Function::Coalesce, arguments)
+                if matches!(&arguments[0].kind, ExprKind::Input(_)) =>
+            {
                 self.scalar(&arguments[0])?
             }
             ExprKind::Case(..) => return Err("`case` runs in user space"),

@@ -13,7 +13,7 @@ pub mod explain;
 pub mod kernel;
 pub mod lower;
 
-use crate::catalog::{Column, Source, Table};
+use crate::catalog::{Column, Source, Table, Walk};
 use crate::resolved::Missing;
 use crate::typed::{Expr, Item, Key, Query};
 use kernel::Pred;
@@ -129,7 +129,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
             }
         }
     }
-    pushed.sort_by_key(|pushed| cost(&pushed.pred, &inputs));
+    pushed.sort_by_key(|pushed| dearest(&pushed.pred, &inputs));
     filter.sort_by_key(|residual| residual.on_lookup);
 
     let shown = query.items.iter().map(|item| &item.expr);
@@ -180,20 +180,31 @@ pub fn lookup_arguments(lookup: usize, inputs: &[&'static Column]) -> Vec<usize>
     }
 }
 
-/// What a condition costs in the kernel: the dearest thing that it reads.
-fn cost(pred: &Pred, inputs: &[&'static Column]) -> u8 {
-    let cost = |input: usize| match inputs[input].source {
-        Source::NodeSum(_) => 2,
+/// The price of a sum over nodes; see [`cost`].
+pub const SUM: u8 = 2;
+/// The price of a walk of the nodes' partial lists.
+pub const NODE_WALK: u8 = 3;
+/// The price of a walk of what CPUs and barns hold ready.
+pub const CPU_WALK: u8 = 4;
+/// The price of what is known only after all walks.
+pub const AFTER_ALL: u8 = 5;
+
+/// What a column costs in the kernel: a member, a text, a sum over nodes, a walk of the nodes' lists, a walk over
+/// CPUs, and last what is known only after all walks.
+#[must_use]
+pub fn cost(column: &Column) -> u8 {
+    match column.source {
+        Source::Walk(Walk::Complete) => AFTER_ALL,
+        Source::Walk(Walk::FreePartial | Walk::FreeSlabinfo) => NODE_WALK,
+        Source::Walk(_) => CPU_WALK,
+        Source::NodeSum(_) => SUM,
         Source::Text(_) => 1,
         _ => 0,
-    };
-    pred.inputs().into_iter().map(cost).max().unwrap_or(0)
+    }
 }
 
-impl Plan {
-    /// Whether a condition of the kernel reads sums over nodes.
-    #[must_use]
-    pub fn reads_sums(&self, pred: &Pred) -> bool {
-        pred.inputs().iter().any(|input| matches!(self.inputs[*input].source, Source::NodeSum(_)))
-    }
+/// What a condition costs in the kernel: the dearest thing that it reads.
+#[must_use]
+pub fn dearest(pred: &Pred, inputs: &[&'static Column]) -> u8 {
+    pred.inputs().into_iter().map(|input| cost(inputs[input])).max().unwrap_or(0)
 }

@@ -124,6 +124,10 @@ impl Schema for Fixture {
         2
     }
 
+    fn cpu_offsets(&self) -> Result<&[u64], String> {
+        Err("the made-up kernel has no per-CPU memory".to_owned())
+    }
+
     fn release(&self) -> &'static str {
         "6.18.0-fixture"
     }

@@ -57,8 +57,9 @@ impl std::error::Error for LoadError {}
 
 /// How rows leave the kernel.
 pub(super) enum Rows {
-    /// Through the file of an iterator. The map's value, of `bytes` bytes, holds one row.
-    File { map: OwnedFd, bytes: u32 },
+    /// Through the file of an iterator. The map's value, of `bytes` bytes, holds one row, and ends in
+    /// the CPU table.
+    File { map: OwnedFd, bytes: u32, table: Vec<u8> },
     /// In the value of the map.
     Value(MapValue),
 }
@@ -78,11 +79,15 @@ impl Loaded {
             LoadError::Environment(explained.unwrap_or_else(|| Environment::failed(what, &error)))
         };
         let map = sys::map_create(program.map_bytes).map_err(failed)?;
+        let table: Vec<u8> = program.cpu_table.iter().flat_map(|at| at.to_le_bytes()).collect();
+        if !table.is_empty() {
+            sys::map_fill(&map, program.map_bytes, &table).map_err(failed)?;
+        }
         let insns = patched(program, &map);
         let loaded = retried(|| sys::prog_load(&insns, program.kind, None))
             .map_err(|error| explain(program, &insns, error))?;
         let rows = match program.kind {
-            Kind::Iter { .. } => Rows::File { map, bytes: program.map_bytes },
+            Kind::Iter { .. } => Rows::File { map, bytes: program.map_bytes, table },
             // The mapping keeps the map.
             Kind::Syscall => Rows::Value(MapValue::map(&map, program.map_bytes).map_err(failed)?),
         };

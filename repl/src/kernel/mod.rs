@@ -16,6 +16,7 @@
 
 pub mod btf;
 pub mod load;
+pub mod percpu;
 pub mod read;
 pub mod rights;
 pub mod schema;

@@ -79,9 +79,9 @@ impl Loaded {
                 }
                 Ok(Output { bytes, reads: 1, flags })
             }
-            Rows::File { map, bytes } => {
+            Rows::File { map, bytes, table } => {
                 // Flags stay in the map from run to run, and a run that was given up never said them.
-                sys::map_clear(map, *bytes)
+                sys::map_fill(map, *bytes, table)
                     .map_err(|error| ReadError::Failed("the map could not be cleared", error))?;
                 let link = sys::link_create_iter(&self.program).map_err(|error| {
                     ReadError::Failed("the iterator could not be attached", error)

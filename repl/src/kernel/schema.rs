@@ -10,6 +10,7 @@ use std::fs;
 use query::schema::{Member, Schema};
 
 use super::btf::{Btf, Kind, TypeId};
+use super::percpu;
 use super::rights::Environment;
 use super::sys::{self, VmlinuxBtf};
 
@@ -17,13 +18,15 @@ use super::sys::{self, VmlinuxBtf};
 const ITERATOR: &str = "bpf_iter_kmem_cache";
 
 /// The names that templates ask for.
-const WANTED: [(Kind, &str); 16] = [
+const WANTED: [(Kind, &str); 18] = [
     (Kind::Struct, "kmem_cache"),
     (Kind::Struct, "kmem_cache_node"),
     (Kind::Struct, "kmem_cache_cpu"),
     (Kind::Struct, "slab"),
     (Kind::Struct, "slab_sheaf"),
     (Kind::Struct, "node_barn"),
+    (Kind::Struct, "slub_percpu_sheaves"),
+    (Kind::Struct, "bpf_array"),
     (Kind::Struct, "bpf_iter__kmem_cache"),
     (Kind::Struct, "bpf_iter_meta"),
     (Kind::Enum, "_slab_flag_bits"),
@@ -60,6 +63,7 @@ pub struct KernelSchema {
     others: RefCell<BTreeMap<(u8, String), Option<TypeId>>>,
     slab_flags: OnceCell<Vec<(String, u32)>>,
     gfp_flags: OnceCell<Vec<(String, u32)>>,
+    cpu_offsets: OnceCell<Result<Vec<u64>, String>>,
     page_size: u64,
     nodes: u32,
     release: String,
@@ -96,6 +100,7 @@ impl KernelSchema {
             others: RefCell::default(),
             slab_flags: OnceCell::new(),
             gfp_flags: OnceCell::new(),
+            cpu_offsets: OnceCell::new(),
             page_size: sys::page_size(),
             nodes,
             release,
@@ -181,6 +186,11 @@ impl Schema for KernelSchema {
 
     fn nodes(&self) -> u32 {
         self.nodes
+    }
+
+    fn cpu_offsets(&self) -> Result<&[u64], String> {
+        let offsets = self.cpu_offsets.get_or_init(|| percpu::offsets(self));
+        offsets.as_deref().map_err(Clone::clone)
     }
 
     fn release(&self) -> &str {

@@ -77,10 +77,27 @@ pub fn map_create(value_bytes: u32) -> io::Result<OwnedFd> {
     bpf_fd(bpf_cmd::BPF_MAP_CREATE, &mut attr)
 }
 
-/// Fills the value of a map of [`map_create`] with zeros. `value_bytes` is what it was created with.
-pub fn map_clear(map: &OwnedFd, value_bytes: u32) -> io::Result<()> {
+/// Creates a per-CPU array of one value of eight bytes.
+pub fn percpu_map_create() -> io::Result<OwnedFd> {
+    let mut attr = zeroed();
+    // SAFETY: all members of the union are integers: any bytes are a value of each.
+    let map = unsafe { &mut attr.__bindgen_anon_1 };
+    map.map_type = bpf_map_type::BPF_MAP_TYPE_PERCPU_ARRAY as u32;
+    map.key_size = 4;
+    map.value_size = 8;
+    map.max_entries = 1;
+    set_name(&mut map.map_name);
+    bpf_fd(bpf_cmd::BPF_MAP_CREATE, &mut attr)
+}
+
+/// Fills the value of a map of [`map_create`] with zeros, and its end with `tail`. `value_bytes` is what it was
+/// created with.
+pub fn map_fill(map: &OwnedFd, value_bytes: u32, tail: &[u8]) -> io::Result<()> {
+    let bytes = value_bytes as usize;
     // The kernel reads the size rounded up to a multiple of 8 for some maps; eight bytes more are always enough.
-    let value = vec![0_u8; value_bytes as usize + 8];
+    let mut value = vec![0_u8; bytes + 8];
+    let start = bytes.checked_sub(tail.len()).ok_or(io::ErrorKind::InvalidInput)?;
+    value[start..bytes].copy_from_slice(tail);
     let key = 0_u32;
     let mut attr = zeroed();
     // SAFETY: all members of the union are integers: any bytes are a value of each.

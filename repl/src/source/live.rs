@@ -144,7 +144,13 @@ impl Source for Live {
                 rows.len()
             ));
         }
-        let range = u64::from(output.flags & u64::from(rows::RANGE.unsigned_abs()) != 0);
+        if has(output.flags, rows::CUT) {
+            notes.push("the kernel ended a loop: figures may be too small".to_owned());
+        }
+        if has(output.flags, rows::TORN) {
+            notes.push("a list changed while it was walked: `complete` says of which caches the figures are no more than a bound".to_owned());
+        }
+        let range = u64::from(has(output.flags, rows::RANGE));
         Ok(Scanned { rows, warnings: Warnings { range }, notes })
     }
 
@@ -191,6 +197,11 @@ impl Host for Live {
             }
         }
     }
+}
+
+/// Whether a flag of the header is set.
+fn has(flags: u64, flag: i32) -> bool {
+    flags & u64::from(flag.unsigned_abs()) != 0
 }
 
 fn address(arguments: &[Value]) -> u64 {

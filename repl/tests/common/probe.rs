@@ -2,7 +2,7 @@
 
 use ebpf_templates::assembler::{FrameFull, Label};
 use ebpf_templates::template::driver::{self, Driver, Holes, Room};
-use ebpf_templates::template::node::{Nodes, Sum};
+use ebpf_templates::template::node::{Entries, Nodes, Sum};
 use ebpf_templates::template::rows;
 use ebpf_templates::template::text::{self, Text};
 use ebpf_templates::{Alu, Assembler, Cond, Insn, Program, Reg, Size};
@@ -33,7 +33,7 @@ pub struct Columns<'a> {
 pub const FLAGGED: &str = "flagged";
 pub const MARK: i32 = 64;
 /// Where the frame holds [`MARK`] or 0.
-const WANTED: i16 = -56;
+const WANTED: i16 = -32;
 
 impl Columns<'_> {
     fn offset(&self, of: &str, path: &str) -> i16 {
@@ -55,12 +55,14 @@ fn nodes(schema: &KernelSchema) -> Nodes {
     };
     let at = |path| i32::try_from(schema.member("kmem_cache", path).unwrap().offset).unwrap();
     Nodes {
-        first: at(path),
-        stride: at(next) - at(path),
-        count: i32::try_from(schema.nodes()).unwrap(),
+        entries: Entries {
+            first: at(path),
+            stride: at(next) - at(path),
+            count: i32::try_from(schema.nodes()).unwrap(),
+            probe_read_kernel: schema.helper("probe_read_kernel").unwrap(),
+        },
         node_type: schema.struct_id("kmem_cache_node").unwrap(),
         rdonly_cast: schema.function_id("bpf_rdonly_cast").unwrap(),
-        probe_read_kernel: schema.helper("probe_read_kernel").unwrap(),
     }
 }
 
@@ -71,14 +73,16 @@ impl Holes for Columns<'_> {
         if self.none {
             asm.jump_imm(Cond::Ne, Reg::R7, 0, skip);
         }
-        let sum = |asm: &mut Assembler, path| {
+        let sum = |path, slot| {
             let member = self.schema.member("kmem_cache_node", path).unwrap();
             let offset = i16::try_from(member.offset).unwrap();
-            Ok(Sum { offset, size: Size::Dw, slot: asm.reserve(8)? })
+            Sum { offset, size: Size::Dw, slot }
         };
-        let sums = [sum(asm, "nr_slabs.counter")?, sum(asm, "total_objects.counter")?];
+        let sums = [
+            sum("nr_slabs.counter", rows::SCRATCH),
+            sum("total_objects.counter", rows::SCRATCH + 8),
+        ];
         nodes(self.schema).sum(asm, &sums)?;
-        assert_eq!([sums[0].slot, sums[1].slot], [-16, -24]);
         if self.flagged {
             let (buffer, calm) = (asm.reserve(16)?, asm.label("calm"));
             asm.push(Insn::mov(Reg::R1, Reg::R10));
@@ -99,8 +103,8 @@ impl Holes for Columns<'_> {
         self.copy(asm, "size", SIZE);
         self.copy(asm, "object_size", OBJECT_SIZE);
         self.copy(asm, "oo.x", OO);
-        for (slot, to) in [(-16, SLABS), (-24, OBJECTS)] {
-            asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R10, slot));
+        for (slot, to) in [(rows::SCRATCH, SLABS), (rows::SCRATCH + 8, OBJECTS)] {
+            asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, slot));
             asm.push(Insn::store(Size::Dw, Reg::R8, to, Reg::R1));
         }
         if self.flagged {
@@ -140,7 +144,7 @@ pub fn drivers(schema: &KernelSchema) -> [Driver; 2] {
 pub fn program(schema: &KernelSchema, driver: Driver, space: u32, none: bool) -> Program {
     let row_max = u32::from(FIXED + rows::TEXT_ROOM);
     let room = Room { row_fixed: FIXED, row_max, space };
-    driver.build(room, &mut Columns { schema, none, flagged: false }).unwrap()
+    driver.build(room, &[], &mut Columns { schema, none, flagged: false }).unwrap()
 }
 
 /// A row, decoded.

@@ -1,0 +1,364 @@
+//! Walks what CPUs hold back for themselves: CPU slabs and CPU partial lists (until 6.19), sheaves (from 6.18 on).
+//!
+//! ```text
+//!   kmem_cache.cpu_slab ── + offset of the CPU ─► slab       free: freelist, and objects − inuse
+//!                                                 partial ─► slab ─► slab ─► NULL
+//!   kmem_cache.cpu_sheaves ── + offset ─────────► main, spare, rcu_free: size each
+//! ```
+//!
+//! A per-CPU pointer is followed by adding the CPU's offset, which the loader has put into the CPU table.
+//!
+//! # Consistency
+//!
+//! The CPU goes on allocating meanwhile. Its `tid` changes with every operation on the CPU slab, so it is read
+//! before and after: if it changed, that CPU is walked again, three times in all, and then the row says that it is
+//! incomplete. A freelist has at most 32,767 entries, and a CPU partial list is bounded likewise.
+
+use super::node::{Entries, add_to, zero};
+use super::peek::Peek;
+use super::slab::{Slab, try_again};
+use super::{driver, rows};
+use crate::assembler::{Assembler, FrameFull, Label};
+use crate::insn::{Alu, Cond, Insn, Reg, Size};
+
+/// The most objects of a slab, and so the most entries of a freelist (`MAX_OBJS_PER_PAGE`).
+const FREELIST: i32 = 32_767;
+/// The most slabs that a CPU partial list is followed for.
+const CPU_PARTIAL: i32 = 32_767;
+/// The most sheaves that a barn's list is followed for: it holds at most ten full ones.
+const SHEAVES: i32 = 64;
+
+/// Where a cache keeps its CPU slabs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuSlab {
+    /// The offset of `cpu_slab` in `struct kmem_cache`.
+    pub pointer: i16,
+    /// The offset of `slab` in `struct kmem_cache_cpu`.
+    pub slab: i32,
+    /// The offset of `freelist`.
+    pub freelist: i32,
+    /// The offset of `tid`.
+    pub tid: i32,
+    /// The offset of `partial`, if the kernel has CPU partial lists.
+    pub partial: Option<i32>,
+    /// The offset of `next` in `struct slab`.
+    pub next: i16,
+    /// The offset of `offset` in `struct kmem_cache`: where a free object keeps the pointer to the next.
+    pub free_offset: i16,
+    /// The offset of `random` in `struct kmem_cache`, if pointers of freelists are mangled with it.
+    pub random: Option<i16>,
+    /// Where the free objects go.
+    pub free: i16,
+}
+
+/// Where a cache keeps its sheaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sheaves {
+    /// The offset of `cpu_sheaves` in `struct kmem_cache`.
+    pub pointer: i16,
+    /// The offset of `sheaf_capacity` in `struct kmem_cache`.
+    pub capacity: i16,
+    /// The offsets of `main` and `spare` in `struct slub_percpu_sheaves`.
+    pub held: [i32; 2],
+    /// The offset of `rcu_free`.
+    pub rcu_free: i32,
+    /// The offset of `size` in `struct slab_sheaf`.
+    pub size: i32,
+    /// Where the objects in main and spare sheaves go.
+    pub cached: i16,
+    /// Where the objects in `rcu_free` sheaves go.
+    pub pending: i16,
+}
+
+/// Where a cache keeps its barns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Barns {
+    /// The pointers: to barns (from 7.1 on), or to nodes that have one.
+    pub entries: Entries,
+    /// Until 7.0 the offset of `barn` in `struct kmem_cache_node`.
+    pub in_node: Option<i32>,
+    /// The offset of the list `sheaves_full` in `struct node_barn`.
+    pub full: i32,
+    /// The offset of `barn_list` in `struct slab_sheaf`.
+    pub list: i32,
+    /// The offset of `size` in `struct slab_sheaf`.
+    pub size: i32,
+    /// The offset of `sheaf_capacity` in `struct kmem_cache`.
+    pub capacity: i16,
+    /// Where the objects go.
+    pub cached: i16,
+}
+
+/// The walk over CPUs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PerCpu {
+    /// The slabs.
+    pub slab: Slab,
+    /// How many CPUs are possible: the entries of the CPU table.
+    pub cpus: i32,
+    /// CPU slabs, if asked for.
+    pub cpu_slab: Option<CpuSlab>,
+    /// Sheaves, if asked for.
+    pub sheaves: Option<Sheaves>,
+    /// Walks that did not reach their end.
+    pub incomplete: i16,
+    /// Where the CPU table begins in the map's value.
+    pub table: u32,
+    /// Numbers for the walk's own use.
+    pub own: Own,
+}
+
+/// Numbers for a walk's own use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Own {
+    base: i16,
+    found: i16,
+    steps: i16,
+    tries: i16,
+    tid: i16,
+}
+
+impl Own {
+    /// Takes its numbers of `scratch`.
+    pub fn new(scratch: &mut rows::Scratch) -> Self {
+        Self {
+            base: scratch.take(),
+            found: scratch.take(),
+            steps: scratch.take(),
+            tries: scratch.take(),
+            tid: scratch.take(),
+        }
+    }
+}
+
+impl PerCpu {
+    /// Appends the walk over all CPUs for the cache in `R7`. Takes `R0` to `R5`, `R8` and `R9`.
+    pub fn walk(&self, asm: &mut Assembler) {
+        let slots = self.cpu_slab.map(|slab| slab.free).into_iter();
+        zero(
+            asm,
+            slots.chain(
+                self.sheaves.into_iter().flat_map(|sheaves| [sheaves.cached, sheaves.pending]),
+            ),
+        );
+        let [cpu, cut, done] = ["cpu", "cut", "cpus_done"].map(|name| asm.label(name));
+        asm.push(Insn::load(Size::Dw, Reg::R8, Reg::R6, rows::ZERO));
+        asm.bind(cpu);
+        asm.may_goto(cut);
+        asm.jump_imm(Cond::Ge, Reg::R8, self.cpus, done);
+        if let Some(cpu_slab) = self.cpu_slab {
+            self.cpu_slab(asm, cpu_slab);
+        }
+        if let Some(sheaves) = self.sheaves {
+            self.sheaves(asm, sheaves);
+        }
+        asm.add(Reg::R8, 1);
+        asm.jump(cpu);
+        asm.bind(cut);
+        driver::flag(asm, rows::CUT);
+        asm.bind(done);
+    }
+
+    /// Appends `header[base] = R7->pointer + the CPU's offset`; goes to `none` if the pointer is null.
+    fn base(&self, asm: &mut Assembler, pointer: i16, none: Label) {
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R7, pointer));
+        number(asm, self.own.base);
+        asm.jump_imm(Cond::Eq, Reg::R1, 0, none);
+        asm.push(Insn::mov(Reg::R2, Reg::R8));
+        asm.push(Insn::alu_imm(Alu::Lsh, Reg::R2, 3));
+        asm.map_value(Reg::R3, self.table);
+        asm.push(Insn::alu(Alu::Add, Reg::R3, Reg::R2));
+        asm.push(Insn::load(Size::Dw, Reg::R3, Reg::R3, 0));
+        asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R3));
+        asm.push(Insn::store(Size::Dw, Reg::R6, self.own.base, Reg::R1));
+    }
+
+    /// Appends `R0 = *(u64 *)(header[base] + offset)`.
+    fn member(&self, asm: &mut Assembler, offset: i32) {
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, self.own.base));
+        self.slab.peek.load(asm, offset);
+    }
+
+    fn cpu_slab(&self, asm: &mut Assembler, cpu_slab: CpuSlab) {
+        let Own { found, tries, tid, .. } = self.own;
+        let [again, partial, torn, same, done] =
+            ["again", "partial", "torn", "same", "cpu_slab_done"].map(|name| asm.label(name));
+        self.base(asm, cpu_slab.pointer, done);
+        zero(asm, [tries].into_iter());
+        asm.bind(again);
+        zero(asm, [found].into_iter());
+        self.member(asm, cpu_slab.tid);
+        asm.push(Insn::store(Size::Dw, Reg::R6, tid, Reg::R0));
+        self.member(asm, cpu_slab.slab);
+        asm.jump_imm(Cond::Eq, Reg::R0, 0, partial);
+        asm.comment("the CPU slab: what others freed to it, then its freelist");
+        asm.push(Insn::mov(Reg::R1, Reg::R0));
+        self.slab.peek.load(asm, self.slab.peek.counters.into());
+        asm.push(Insn::mov(Reg::R1, Reg::R0));
+        self.slab.free(asm);
+        add_to(asm, found, Reg::R1);
+        self.freelist(asm, cpu_slab, torn);
+        asm.bind(partial);
+        if let Some(list) = cpu_slab.partial {
+            self.cpu_partial(asm, cpu_slab, list, torn);
+        }
+        self.member(asm, cpu_slab.tid);
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, tid));
+        asm.jump_reg(Cond::Eq, Reg::R0, Reg::R1, same);
+        asm.bind(torn);
+        try_again(asm, tries, again, self.incomplete);
+        asm.bind(same);
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, found));
+        add_to(asm, cpu_slab.free, Reg::R1);
+        asm.bind(done);
+    }
+
+    /// Appends the count of the CPU's freelist.
+    fn freelist(&self, asm: &mut Assembler, cpu_slab: CpuSlab, torn: Label) {
+        let Own { found, steps, .. } = self.own;
+        let [object, end] = ["object", "freelist_end"].map(|name| asm.label(name));
+        self.member(asm, cpu_slab.freelist);
+        asm.push(Insn::mov(Reg::R9, Reg::R0));
+        zero(asm, [steps].into_iter());
+        asm.bind(object);
+        asm.may_goto(torn);
+        asm.jump_imm(Cond::Eq, Reg::R9, 0, end);
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, steps));
+        asm.jump_imm(Cond::Ge, Reg::R1, FREELIST, torn);
+        asm.add(Reg::R1, 1);
+        asm.push(Insn::store(Size::Dw, Reg::R6, steps, Reg::R1));
+        asm.push(Insn::load(Size::W, Reg::R1, Reg::R7, cpu_slab.free_offset));
+        asm.push(Insn::alu(Alu::Add, Reg::R9, Reg::R1));
+        asm.push(Insn::mov(Reg::R1, Reg::R9));
+        self.slab.peek.load(asm, 0);
+        match cpu_slab.random {
+            // freelist_ptr_decode(): the pointer, the cache's secret and where it lies, byte-swapped.
+            Some(random) => {
+                asm.push(Insn::swap(Reg::R9));
+                asm.push(Insn::alu(Alu::Xor, Reg::R9, Reg::R0));
+                asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R7, random));
+                asm.push(Insn::alu(Alu::Xor, Reg::R9, Reg::R1));
+            }
+            None => asm.push(Insn::mov(Reg::R9, Reg::R0)),
+        }
+        asm.jump(object);
+        asm.bind(end);
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, steps));
+        add_to(asm, found, Reg::R1);
+    }
+
+    /// Appends the count of the free objects on the CPU's partial list.
+    fn cpu_partial(&self, asm: &mut Assembler, cpu_slab: CpuSlab, list: i32, torn: Label) {
+        let Own { found, steps, .. } = self.own;
+        let [slab, end] = ["cpu_partial", "cpu_partial_end"].map(|name| asm.label(name));
+        self.member(asm, list);
+        asm.push(Insn::mov(Reg::R9, Reg::R0));
+        zero(asm, [steps].into_iter());
+        asm.bind(slab);
+        asm.may_goto(torn);
+        asm.jump_imm(Cond::Eq, Reg::R9, 0, end);
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, steps));
+        asm.jump_imm(Cond::Ge, Reg::R1, CPU_PARTIAL, torn);
+        asm.add(Reg::R1, 1);
+        asm.push(Insn::store(Size::Dw, Reg::R6, steps, Reg::R1));
+        self.slab.visit(asm, 0, torn);
+        asm.push(Insn::load(Size::Dw, Reg::R9, Reg::R0, cpu_slab.next));
+        self.slab.free(asm);
+        add_to(asm, found, Reg::R1);
+        asm.jump(slab);
+        asm.bind(end);
+    }
+
+    fn sheaves(&self, asm: &mut Assembler, sheaves: Sheaves) {
+        let done = asm.label("sheaves_done");
+        // Without a capacity the pointer leads to one empty sheaf that all such caches share (7.0).
+        asm.push(Insn::load(Size::W, Reg::R1, Reg::R7, sheaves.capacity));
+        asm.jump_imm(Cond::Eq, Reg::R1, 0, done);
+        self.base(asm, sheaves.pointer, done);
+        let [main, spare] = sheaves.held;
+        for (offset, slot) in
+            [(main, sheaves.cached), (spare, sheaves.cached), (sheaves.rcu_free, sheaves.pending)]
+        {
+            let none = asm.label("no_sheaf");
+            self.member(asm, offset);
+            asm.jump_imm(Cond::Eq, Reg::R0, 0, none);
+            asm.push(Insn::mov(Reg::R1, Reg::R0));
+            add_size(asm, self.slab.peek, sheaves.size, slot);
+            asm.bind(none);
+        }
+        asm.bind(done);
+    }
+}
+
+impl Barns {
+    /// Appends the count of the objects in the full sheaves of all barns of the cache in `R7`. Takes `R0` to `R5`,
+    /// `R8` and `R9`.
+    pub fn walk(
+        &self,
+        asm: &mut Assembler,
+        peek: Peek,
+        own: Own,
+        incomplete: i16,
+    ) -> Result<(), FrameFull> {
+        let Own { base: head, found, steps, tries, .. } = own;
+        let done = asm.label("barns_done");
+        zero(asm, [self.cached].into_iter());
+        asm.push(Insn::load(Size::W, Reg::R1, Reg::R7, self.capacity));
+        asm.jump_imm(Cond::Eq, Reg::R1, 0, done);
+        self.entries.each(asm, |asm| {
+            let [again, sheaf, torn, end, none] =
+                ["again", "sheaf", "torn", "barn_end", "no_barn"].map(|name| asm.label(name));
+            if let Some(barn) = self.in_node {
+                peek.load(asm, barn);
+                asm.push(Insn::mov(Reg::R1, Reg::R0));
+                asm.jump_imm(Cond::Eq, Reg::R1, 0, none);
+            }
+            asm.add(Reg::R1, self.full);
+            asm.push(Insn::store(Size::Dw, Reg::R6, head, Reg::R1));
+            zero(asm, [tries].into_iter());
+            asm.bind(again);
+            zero(asm, [found, steps].into_iter());
+            asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, head));
+            peek.load(asm, 0);
+            asm.push(Insn::mov(Reg::R9, Reg::R0));
+            asm.bind(sheaf);
+            asm.may_goto(torn);
+            asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, head));
+            asm.jump_reg(Cond::Eq, Reg::R9, Reg::R1, end);
+            asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, steps));
+            asm.jump_imm(Cond::Ge, Reg::R1, SHEAVES, torn);
+            asm.add(Reg::R1, 1);
+            asm.push(Insn::store(Size::Dw, Reg::R6, steps, Reg::R1));
+            // A list that was read while it changed can end nowhere.
+            asm.jump_imm(Cond::Eq, Reg::R9, 0, torn);
+            asm.push(Insn::mov(Reg::R1, Reg::R9));
+            add_size(asm, peek, self.size - self.list, found);
+            asm.push(Insn::mov(Reg::R1, Reg::R9));
+            peek.load(asm, 0);
+            asm.push(Insn::mov(Reg::R9, Reg::R0));
+            asm.jump(sheaf);
+            asm.bind(torn);
+            try_again(asm, tries, again, incomplete);
+            asm.bind(end);
+            asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, found));
+            add_to(asm, self.cached, Reg::R1);
+            asm.bind(none);
+            Ok::<(), FrameFull>(())
+        })?;
+        asm.bind(done);
+        Ok(())
+    }
+}
+
+/// Appends `header[slot] += *(u32 *)(R1 + offset)`.
+fn add_size(asm: &mut Assembler, peek: Peek, offset: i32, slot: i16) {
+    peek.load(asm, offset);
+    Peek::low_half(asm);
+    add_to(asm, slot, Reg::R0);
+}
+
+/// Appends `R1 = R1 as a number`: what went through memory is no pointer to the verifier any more.
+fn number(asm: &mut Assembler, slot: i16) {
+    asm.push(Insn::store(Size::Dw, Reg::R6, slot, Reg::R1));
+    asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, slot));
+}

@@ -1,0 +1,171 @@
+//! What walks need to know of the kernel, looked up in its types.
+
+use ebpf_templates::template::node::{Entries, Nodes};
+use ebpf_templates::template::partial::{self, Partial};
+use ebpf_templates::template::peek::Peek;
+use ebpf_templates::template::percpu::{self, Barns, CpuSlab, PerCpu, Sheaves};
+use ebpf_templates::template::rows::Scratch;
+use ebpf_templates::template::slab::{Bits, Slab};
+
+use super::{helper, lacking, member, offset};
+use crate::diagnostic::Diagnostic;
+use crate::schema::Schema;
+
+fn struct_id(schema: &dyn Schema, name: &str) -> Result<u32, Diagnostic> {
+    schema.struct_id(name).ok_or_else(|| lacking(&format!("struct `{name}`")))
+}
+
+fn rdonly_cast(schema: &dyn Schema) -> Result<u32, Diagnostic> {
+    schema.function_id("bpf_rdonly_cast").ok_or_else(|| lacking("function `bpf_rdonly_cast`"))
+}
+
+fn wide(schema: &dyn Schema, owner: &str, path: &str) -> Result<i32, Diagnostic> {
+    Ok(member(schema, owner, path)?.offset.cast_signed())
+}
+
+/// The entries of an array of pointers in a cache, an entry a node.
+fn entries(schema: &dyn Schema, paths: [&str; 2]) -> Result<Entries, Diagnostic> {
+    let [first, second] = paths;
+    let first = wide(schema, "kmem_cache", first)?;
+    Ok(Entries {
+        first,
+        stride: wide(schema, "kmem_cache", second)? - first,
+        count: schema.nodes().cast_signed(),
+        probe_read_kernel: helper(schema, "probe_read_kernel")?,
+    })
+}
+
+/// The array of nodes: `node[]` until 7.0, `per_node[]` from 7.1 on.
+pub(super) fn nodes(schema: &dyn Schema) -> Result<Nodes, Diagnostic> {
+    let paths = match schema.member("kmem_cache", "node[0]") {
+        Some(_) => ["node[0]", "node[1]"],
+        None => ["per_node[0].node", "per_node[1].node"],
+    };
+    Ok(Nodes {
+        entries: entries(schema, paths)?,
+        node_type: struct_id(schema, "kmem_cache_node")?,
+        rdonly_cast: rdonly_cast(schema)?,
+    })
+}
+
+/// The members of `struct slab`.
+pub(super) fn slab(schema: &dyn Schema) -> Result<Slab, Diagnostic> {
+    let counters = offset(schema, "slab", "counters")?;
+    let bits = |path: &str| {
+        let member = member(schema, "slab", path)?;
+        let (first, count) =
+            member.bits.ok_or_else(|| lacking(&format!("bit-field `slab.{path}`")))?;
+        let before = 8 * (member.offset.cast_signed() - i32::from(counters));
+        Ok::<_, Diagnostic>(Bits { first: before + i32::from(first), count })
+    };
+    Ok(Slab {
+        peek: Peek {
+            rdonly_cast: rdonly_cast(schema)?,
+            slab_type: struct_id(schema, "slab")?,
+            counters,
+        },
+        slab_cache: offset(schema, "slab", "slab_cache")?,
+        slab_list: offset(schema, "slab", "slab_list")?,
+        inuse: bits("inuse")?,
+        objects: bits("objects")?,
+    })
+}
+
+/// The walk of the nodes' partial lists, for the slots `free` and `free_slabinfo`.
+pub(super) fn partial(
+    schema: &dyn Schema,
+    scratch: &mut Scratch,
+    free: i16,
+    free_slabinfo: Option<i16>,
+    incomplete: i16,
+) -> Result<Partial, Diagnostic> {
+    let node = |path| offset(schema, "kmem_cache_node", path);
+    Ok(Partial {
+        nodes: nodes(schema)?,
+        slab: slab(schema)?,
+        list: node("partial")?,
+        nr_partial: node("nr_partial")?,
+        total_objects: match free_slabinfo {
+            Some(_) => node("total_objects")?,
+            None => 0,
+        },
+        free,
+        free_slabinfo,
+        incomplete,
+        own: partial::Own::new(scratch),
+    })
+}
+
+/// Where CPU slabs are; their free objects go to the slot `free`.
+pub(super) fn cpu_slab(schema: &dyn Schema, free: i16) -> Result<CpuSlab, Diagnostic> {
+    let cpu = |path| wide(schema, "kmem_cache_cpu", path);
+    Ok(CpuSlab {
+        pointer: offset(schema, "kmem_cache", "cpu_slab")?,
+        slab: cpu("slab")?,
+        freelist: cpu("freelist")?,
+        tid: cpu("tid")?,
+        // Without CONFIG_SLUB_CPU_PARTIAL there is no such list.
+        partial: cpu("partial").ok(),
+        next: offset(schema, "slab", "next").unwrap_or_default(),
+        free_offset: offset(schema, "kmem_cache", "offset")?,
+        // Without CONFIG_SLAB_FREELIST_HARDENED pointers stand as they are.
+        random: offset(schema, "kmem_cache", "random").ok(),
+        free,
+    })
+}
+
+/// Where the CPUs' sheaves are; their objects go to the slots `cached` and `pending`.
+pub(super) fn sheaves(
+    schema: &dyn Schema,
+    cached: i16,
+    pending: i16,
+) -> Result<Sheaves, Diagnostic> {
+    let cpu = |path| wide(schema, "slub_percpu_sheaves", path);
+    Ok(Sheaves {
+        pointer: offset(schema, "kmem_cache", "cpu_sheaves")?,
+        capacity: offset(schema, "kmem_cache", "sheaf_capacity")?,
+        held: [cpu("main")?, cpu("spare")?],
+        rcu_free: cpu("rcu_free")?,
+        size: wide(schema, "slab_sheaf", "size")?,
+        cached,
+        pending,
+    })
+}
+
+/// Where the barns are; their objects go to the slot `cached`.
+pub(super) fn barns(schema: &dyn Schema, cached: i16) -> Result<Barns, Diagnostic> {
+    let (entries, in_node) = match schema.member("kmem_cache", "per_node[0].barn") {
+        Some(_) => (entries(schema, ["per_node[0].barn", "per_node[1].barn"])?, None),
+        None => (nodes(schema)?.entries, Some(wide(schema, "kmem_cache_node", "barn")?)),
+    };
+    Ok(Barns {
+        entries,
+        in_node,
+        full: wide(schema, "node_barn", "sheaves_full")?,
+        list: wide(schema, "slab_sheaf", "barn_list")?,
+        size: wide(schema, "slab_sheaf", "size")?,
+        capacity: offset(schema, "kmem_cache", "sheaf_capacity")?,
+        cached,
+    })
+}
+
+/// The walk over CPUs.
+pub(super) fn per_cpu(
+    schema: &dyn Schema,
+    own: percpu::Own,
+    cpu_slab: Option<CpuSlab>,
+    sheaves: Option<Sheaves>,
+    incomplete: i16,
+    table: u32,
+) -> Result<PerCpu, Diagnostic> {
+    let cpus = schema.cpu_offsets().map_or(0, <[u64]>::len);
+    Ok(PerCpu {
+        slab: slab(schema)?,
+        cpus: i32::try_from(cpus).unwrap_or(i32::MAX),
+        cpu_slab,
+        sheaves,
+        incomplete,
+        table,
+        own,
+    })
+}

@@ -1,0 +1,78 @@
+//! Finds where each CPU keeps its copy of per-CPU memory; see [`ebpf_templates::template::offsets`].
+
+use std::fs;
+use std::os::fd::AsRawFd;
+
+use ebpf_templates::Program;
+use ebpf_templates::insn::{PSEUDO_MAP, PSEUDO_MAP_VALUE};
+use ebpf_templates::template::offsets::Offsets;
+use ebpf_templates::template::rows;
+use query::schema::Schema;
+
+use super::sys::{self, MapValue};
+
+/// The most CPUs that a kernel is built for (`NR_CPUS`).
+const MAX_CPUS: u32 = 8192;
+
+/// The offset of every possible CPU; or why they are not known.
+pub fn offsets(schema: &dyn Schema) -> Result<Vec<u64>, String> {
+    let cpus = possible("/sys/devices/system/cpu/possible").filter(|cpus| *cpus <= MAX_CPUS);
+    let cpus = cpus.ok_or("the number of possible CPUs cannot be read")?;
+    let lacking = |what: &str| format!("the kernel has no {what}");
+    let program = Offsets {
+        cpus,
+        array_type: schema.struct_id("bpf_array").ok_or_else(|| lacking("struct `bpf_array`"))?,
+        pptrs: schema
+            .member("bpf_array", "pptrs")
+            .ok_or_else(|| lacking("member `bpf_array.pptrs`"))?
+            .offset
+            .cast_signed(),
+        rdonly_cast: schema
+            .function_id("bpf_rdonly_cast")
+            .ok_or_else(|| lacking("function `bpf_rdonly_cast`"))?,
+        probe_read_kernel: schema
+            .helper("probe_read_kernel")
+            .ok_or_else(|| lacking("helper `bpf_probe_read_kernel`"))?,
+        lookup: schema
+            .helper("map_lookup_percpu_elem")
+            .ok_or_else(|| lacking("helper `bpf_map_lookup_percpu_elem`"))?,
+    };
+    let program = program.build().map_err(|_| "the program does not fit its frame")?;
+    run(&program, cpus).map_err(|error| format!("per-CPU memory cannot be found: {error}"))
+}
+
+fn run(program: &Program, cpus: u32) -> std::io::Result<Vec<u64>> {
+    let map = sys::map_create(program.map_bytes)?;
+    let percpu = sys::percpu_map_create()?;
+    let insns: Vec<u8> = program
+        .insns
+        .iter()
+        .flat_map(|insn| {
+            let mut insn = *insn;
+            match (insn.is_wide(), insn.src) {
+                (true, PSEUDO_MAP_VALUE) => insn.imm = map.as_raw_fd(),
+                (true, PSEUDO_MAP) => insn.imm = percpu.as_raw_fd(),
+                _ => {}
+            }
+            insn.to_bytes()
+        })
+        .collect();
+    let loaded = sys::prog_load(&insns, program.kind, None)?;
+    let value = MapValue::map(&map, program.map_bytes)?;
+    sys::test_run(&loaded)?;
+    let bytes = value.copy(0..program.map_bytes as usize).unwrap_or_default();
+    let words: Vec<u64> =
+        bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+    let found = words.get(rows::ROWS.unsigned_abs() as usize / 8);
+    if found != Some(&u64::from(cpus)) {
+        return Err(std::io::Error::other("a CPU has no copy"));
+    }
+    Ok(words[rows::HEADER as usize / 8..][..cpus as usize].to_vec())
+}
+
+/// The highest number of a list such as `0-3,8`, and 1.
+fn possible(path: &str) -> Option<u32> {
+    let list = fs::read_to_string(path).ok()?;
+    let last = list.trim().rsplit([',', '-']).next()?;
+    last.parse::<u32>().ok()?.checked_add(1)
+}
