@@ -71,8 +71,7 @@ fn walked(schema: &dyn Schema, walk: Walk, column: &Column) -> Option<String> {
     if schema.member(owner, path).is_none() {
         return Some(format!("{} has no {owner}.{path}: {}", schema.release(), column.absent));
     }
-    let by_cpu = matches!(walk, Walk::CachedCpu | Walk::CachedSheaves | Walk::RcuPending);
-    if by_cpu { schema.cpu_offsets().err() } else { None }
+    if walk.by_cpu() { schema.cpu_offsets().err() } else { None }
 }
 
 /// Whether every value of the member is one of the column.

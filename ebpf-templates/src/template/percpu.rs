@@ -32,7 +32,7 @@ const SHEAVES: i32 = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CpuSlab {
     /// The offset of `cpu_slab` in `struct kmem_cache`.
-    pub pointer: i16,
+    pub pointer: i32,
     /// The offset of `slab` in `struct kmem_cache_cpu`.
     pub slab: i32,
     /// The offset of `freelist`.
@@ -55,7 +55,7 @@ pub struct CpuSlab {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sheaves {
     /// The offset of `cpu_sheaves` in `struct kmem_cache`.
-    pub pointer: i16,
+    pub pointer: i32,
     /// The offset of `sheaf_capacity` in `struct kmem_cache`.
     pub capacity: i16,
     /// The offsets of `main` and `spare` in `struct slub_percpu_sheaves`.
@@ -159,11 +159,14 @@ impl PerCpu {
         asm.bind(done);
     }
 
-    /// Appends `header[base] = R7->pointer + the CPU's offset`; goes to `none` if the pointer is null.
-    fn base(&self, asm: &mut Assembler, pointer: i16, none: Label) {
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R7, pointer));
-        number(asm, self.own.base);
-        asm.jump_imm(Cond::Eq, Reg::R1, 0, none);
+    /// Appends `header[base] = the cache's pointer + the CPU's offset`; goes to `none` if the pointer is null.
+    fn base(&self, asm: &mut Assembler, pointer: i32, none: Label) {
+        // Not through R7: for a pointer that is loaded from a trusted one the verifier searches all of the kernel's
+        // types by name, three times, which takes longer than everything else together.
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::SELF));
+        self.slab.peek.load(asm, pointer);
+        asm.jump_imm(Cond::Eq, Reg::R0, 0, none);
+        asm.push(Insn::mov(Reg::R1, Reg::R0));
         asm.push(Insn::mov(Reg::R2, Reg::R8));
         asm.push(Insn::alu_imm(Alu::Lsh, Reg::R2, 3));
         asm.map_value(Reg::R3, self.table);
@@ -355,10 +358,4 @@ fn add_size(asm: &mut Assembler, peek: Peek, offset: i32, slot: i16) {
     peek.load(asm, offset);
     Peek::low_half(asm);
     add_to(asm, slot, Reg::R0);
-}
-
-/// Appends `R1 = R1 as a number`: what went through memory is no pointer to the verifier any more.
-fn number(asm: &mut Assembler, slot: i16) {
-    asm.push(Insn::store(Size::Dw, Reg::R6, slot, Reg::R1));
-    asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, slot));
 }

@@ -86,6 +86,14 @@ pub enum Walk {
     Complete,
 }
 
+impl Walk {
+    /// Whether it is a walk over CPUs, which needs to know where they keep their memory.
+    #[must_use]
+    pub fn by_cpu(self) -> bool {
+        matches!(self, Self::CachedCpu | Self::CachedSheaves | Self::RcuPending)
+    }
+}
+
 /// What only user space can look up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {

@@ -72,7 +72,11 @@ pub fn generate(
         temporaries: Vec::new(),
         text_buffer: None,
     };
-    let walks_cpus = read(plan).into_iter().any(|input| cost(plan.inputs[input]) == CPU_WALK);
+    let by_cpu = |input: usize| match plan.inputs[input].source {
+        Source::Walk(walk) => walk.by_cpu(),
+        _ => false,
+    };
+    let walks_cpus = read(plan).into_iter().any(by_cpu);
     let cpus = if walks_cpus { schema.cpu_offsets().unwrap_or_default() } else { &[] };
     driver.build(room, cpus, &mut generator)
 }

@@ -100,7 +100,7 @@ pub(super) fn partial(
 pub(super) fn cpu_slab(schema: &dyn Schema, free: i16) -> Result<CpuSlab, Diagnostic> {
     let cpu = |path| wide(schema, "kmem_cache_cpu", path);
     Ok(CpuSlab {
-        pointer: offset(schema, "kmem_cache", "cpu_slab")?,
+        pointer: wide(schema, "kmem_cache", "cpu_slab")?,
         slab: cpu("slab")?,
         freelist: cpu("freelist")?,
         tid: cpu("tid")?,
@@ -122,7 +122,7 @@ pub(super) fn sheaves(
 ) -> Result<Sheaves, Diagnostic> {
     let cpu = |path| wide(schema, "slub_percpu_sheaves", path);
     Ok(Sheaves {
-        pointer: offset(schema, "kmem_cache", "cpu_sheaves")?,
+        pointer: wide(schema, "kmem_cache", "cpu_sheaves")?,
         capacity: offset(schema, "kmem_cache", "sheaf_capacity")?,
         held: [cpu("main")?, cpu("spare")?],
         rcu_free: cpu("rcu_free")?,
