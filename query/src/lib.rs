@@ -19,6 +19,8 @@ pub mod pattern;
 pub mod typed;
 pub mod typing;
 
+pub mod availability;
+
 pub mod layout;
 pub mod plan;
 

@@ -22,7 +22,7 @@ pub trait Offer {
 impl<S: Schema> Offer for S {
     fn missing(&self, table: &Table, column: &Column) -> Option<String> {
         let (owner, path, kind) = match column.source {
-            Source::Address | Source::Derived(_) => return None,
+            Source::Address | Source::Derived(_) | Source::Given => return None,
             Source::Host(_, by) => {
                 let mut columns = by.iter().filter_map(|name| table.column(name));
                 return columns.find_map(|column| self.missing(table, column));

@@ -26,7 +26,7 @@ use crate::value::Type;
 
 /// Slab flags that some kernel of the supported releases has: naming one that the running kernel lacks is no
 /// error, as a flag that the kernel does not define is never set.
-const KNOWN_FLAGS: &[&str] = &[
+pub const KNOWN_FLAGS: &[&str] = &[
     "CONSISTENCY_CHECKS",
     "RED_ZONE",
     "POISON",

@@ -1,6 +1,6 @@
 //! `caches`: a row a `struct kmem_cache`, which `s` is.
 
-use super::{Column, Lookup, Source, Table, Walk as Walked};
+use super::{Column, Lookup, Rows, Source, Table, Walk as Walked};
 use crate::value::{Type, Unit};
 
 const U32: (Type, u8) = (Type::UInt, 32);
@@ -36,6 +36,7 @@ const SYSFS: &str = "the kernel is built without CONFIG_SYSFS";
 pub static CACHES: Table = Table {
     name: "caches",
     doc: "A row for each slab cache of the kernel.",
+    rows: Rows::Caches,
     star: &["name", "size", "objects", "active", "cached", "slabs", "memory", "utilization"],
     columns: &[
         // Identity

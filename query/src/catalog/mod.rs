@@ -9,6 +9,7 @@
 //! A stored column that the running kernel cannot give is NULL, with the reason that its row names.
 
 pub mod caches;
+pub mod host;
 
 use crate::value::{Type, Unit};
 
@@ -19,10 +20,31 @@ pub struct Table {
     pub name: &'static str,
     /// One sentence.
     pub doc: &'static str,
+    /// What a row is made of.
+    pub rows: Rows,
     /// Its columns, in the order of `select all`.
     pub columns: &'static [Column],
     /// What `*` stands for: a choice for people.
     pub star: &'static [&'static str],
+}
+
+/// What the rows of a table are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// Each slab cache of the kernel.
+    Caches,
+    /// What user space puts together.
+    Host(HostTable),
+}
+
+/// A table whose rows user space puts together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // the tables of the same names say what they are
+pub enum HostTable {
+    Aliases,
+    Flags,
+    Slabinfo,
+    Columns,
 }
 
 /// A column.
@@ -63,6 +85,8 @@ pub enum Source {
     Walk(Walk),
     /// A look-up in user space, by the values of other columns.
     Host(Lookup, &'static [&'static str]),
+    /// A value that comes with the rows, of a table that user space puts together.
+    Given,
     /// An expression over other columns.
     Derived(&'static str),
 }
@@ -137,12 +161,13 @@ impl Column {
     /// Whether the kernel's program reads it, as opposed to user space.
     #[must_use]
     pub fn in_kernel(&self) -> bool {
-        !matches!(self.source, Source::Host(..) | Source::Derived(_))
+        !matches!(self.source, Source::Host(..) | Source::Derived(_) | Source::Given)
     }
 }
 
 /// All tables; the first is meant where `from` is left out.
-pub static TABLES: &[&Table] = &[&caches::CACHES];
+pub static TABLES: &[&Table] =
+    &[&caches::CACHES, &host::ALIASES, &host::FLAGS, &host::SLABINFO, &host::COLUMNS];
 
 /// The table of this name.
 #[must_use]
