@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::PossibleValue;
-use clap::{ColorChoice, Parser, ValueEnum};
+use clap::{ArgAction, ColorChoice, Parser, ValueEnum};
 use query::plan::Template;
 
 use crate::render::Format;
@@ -21,7 +21,7 @@ Exit codes: 0 answered, 1 the query is wrong, 2 the machine cannot answer, 3 a b
 
 /// Answers questions about the Linux slab allocator, asked in SQL.
 #[derive(Parser, Debug)]
-#[command(name = "slabql", version, after_help = EXAMPLES, color = ColorChoice::Auto)]
+#[command(name = "slabql", version, after_help = EXAMPLES, color = ColorChoice::Auto, disable_help_flag = true)]
 pub struct Args {
     /// The query; several are separated by `;`. None on a terminal: the prompt.
     pub query: Option<String>,
@@ -61,6 +61,10 @@ pub struct Args {
     /// Keeps conditions out of the kernel. The answer is the same.
     #[arg(long)]
     pub no_pushdown: bool,
+
+    /// Shows this.
+    #[arg(short, long, action = ArgAction::HelpShort)]
+    help: Option<bool>,
 }
 
 /// When to use colours.
