@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::PossibleValue;
-use clap::{ColorChoice, Parser, ValueEnum};
+use clap::{ArgAction, ColorChoice, Parser, ValueEnum};
 use query::plan::Template;
 
 use crate::render::Format;
@@ -21,7 +21,7 @@ Exit codes: 0 answered, 1 the query is wrong, 2 the machine cannot answer, 3 a b
 
 /// Answers questions about the Linux slab allocator, asked in SQL.
 #[derive(Parser, Debug)]
-#[command(name = "slabql", version, about, after_help = EXAMPLES, color = ColorChoice::Auto)]
+#[command(name = "slabql", version, after_help = EXAMPLES, color = ColorChoice::Auto, disable_help_flag = true)]
 pub struct Args {
     /// The query; several are separated by `;`. None on a terminal: the prompt.
     pub query: Option<String>,
@@ -38,7 +38,7 @@ pub struct Args {
     #[arg(long)]
     pub exact: bool,
 
-    /// Colours: `NO_COLOR` is honoured.
+    /// When to use colours; `NO_COLOR` is honoured.
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
 
@@ -61,12 +61,16 @@ pub struct Args {
     /// Keeps conditions out of the kernel. The answer is the same.
     #[arg(long)]
     pub no_pushdown: bool,
+
+    /// Shows this.
+    #[arg(short, long, action = ArgAction::HelpShort)]
+    help: Option<bool>,
 }
 
 /// When to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Color {
-    /// On a terminal, unless `NO_COLOR` is set.
+    /// On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`.
     Auto,
     /// Always.
     Always,
@@ -111,7 +115,8 @@ impl Color {
             Self::Never => false,
             Self::Auto => {
                 let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-                terminal && !refused
+                let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+                terminal && !refused && !dumb
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Dot commands of the prompt: one table, from which `.help` is made.
+//! Dot commands: one table, from which `.help` is made.
 
 use std::io::Write;
 use std::str::FromStr;
@@ -42,11 +42,66 @@ const COMMANDS: &[Command] = &[
     Command { name: "quit",   arguments: "",         doc: "Ends slabql; so does Ctrl-D.", run: quit },
 ];
 
-/// Runs a line that begins with a dot.
-pub fn run(session: &mut Session, line: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+/// Whether a line is a command. No query begins like one.
+#[must_use]
+pub fn is_command(line: &str) -> bool {
+    let line = line.trim();
+    // What people type who know other prompts; `\\` is only there to be answered.
+    line.starts_with(['.', '\\'])
+        || ["help", "quit", "exit"].contains(&line.trim_end_matches(';').trim_end())
+}
+
+/// Runs a text, which came from `file` if it came from one: the commands that stand before its first query, then its
+/// queries.
+pub fn run_text(
+    session: &mut Session,
+    text: &str,
+    file: Option<&str>,
+    out: &mut dyn Write,
+) -> Result<Next, Failure> {
+    // Blanks stand where commands were, so that errors in queries name the right line.
+    let mut queries = String::new();
+    let (mut commands, mut read) = (false, 0);
+    for line in text.split_inclusive('\n') {
+        let is_comment = line.trim().is_empty() || line.starts_with("--") || line.starts_with('#');
+        if is_command(line) {
+            commands = true;
+            if run(session, line, out)? == Next::Quit {
+                return Ok(Next::Quit);
+            }
+            queries.extend(line.chars().map(|c| if c == '\n' { c } else { ' ' }));
+        } else if is_comment {
+            queries.push_str(line);
+        } else {
+            commands = false;
+            break;
+        }
+        read += line.len();
+    }
+    if !commands {
+        queries.push_str(&text[read..]);
+        session.run(&queries, file, out).map_err(too_late)?;
+    }
+    Ok(Next::Prompt)
+}
+
+/// Says of a command behind a query where it would be one.
+fn too_late(mut failure: Failure) -> Failure {
+    if let Failure::Query(wrong) = &mut failure {
+        let (before, found) = wrong.text.split_at(wrong.diagnostic.span.start);
+        if found.starts_with('.') && before.trim_end().ends_with(';') {
+            let help = "commands such as `.tables` stand before the first query";
+            wrong.diagnostic.help = Some(help.to_owned());
+        }
+    }
+    failure
+}
+
+/// Runs a command.
+fn run(session: &mut Session, line: &str, out: &mut dyn Write) -> Result<Next, Failure> {
     let line = line.trim().trim_end_matches(';');
-    let (name, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    let name = name.trim_start_matches('.');
+    let (call, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let name = call.strip_prefix('.').unwrap_or(call);
     let found = COMMANDS.iter().find(|command| command.name == name);
     let Some(command) =
         found.or_else(|| matches!(name, "exit" | "q").then(|| &COMMANDS[COMMANDS.len() - 1]))
@@ -54,13 +109,13 @@ pub fn run(session: &mut Session, line: &str, out: &mut dyn Write) -> Result<Nex
         let names = COMMANDS.iter().map(|command| command.name);
         let near = suggest::nearest(name, names).map(|near| format!("did you mean `.{near}`?"));
         let help = near.unwrap_or_else(|| "`.help` lists the commands".to_owned());
-        let name = printable(name.as_bytes());
-        return Err(Failure::environment(format!("unknown command `.{name}`"), Some(&help)));
+        let call = printable(call.as_bytes());
+        return Err(Failure::command(format!("unknown command `{call}`"), Some(&help)));
     };
     let argument = argument.trim();
     if command.arguments.is_empty() && !argument.is_empty() {
         let message = format!("`.{}` takes no argument", command.name);
-        return Err(Failure::environment(message, None));
+        return Err(Failure::command(message, None));
     }
     let next = (command.run)(session, argument, out)?;
     out.flush().map_err(Failure::Write)?;
@@ -78,9 +133,7 @@ fn help(_: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> 
         let call = format!(".{name} {arguments}");
         text.push_str(&format!("  {call:18} {doc}\n"));
     }
-    text.push_str(
-        "Try: select name, size, objects where objects > 1000 order by objects desc limit 5;\n",
-    );
+    text.push_str("Try: select name, size, objects where objects > 1000 order by objects desc;\n");
     write(out, &text)
 }
 
@@ -96,7 +149,7 @@ fn schema(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next
         let names = catalog::TABLES.iter().map(|table| table.name);
         let help = suggest::help(name, names);
         let message = format!("unknown table `{}`", printable(name.as_bytes()));
-        return Err(Failure::environment(message, help.as_deref()));
+        return Err(Failure::command(message, help.as_deref()));
     };
     let mut text = format!("{}: {}\n", table.name, table.doc);
     for column in table.shown() {
@@ -135,8 +188,7 @@ fn mode(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, 
     session.settings.format = match name {
         "auto" => None,
         name => Some(
-            Format::from_str(name)
-                .map_err(|error| Failure::environment(error.to_string(), None))?,
+            Format::from_str(name).map_err(|error| Failure::command(error.to_string(), None))?,
         ),
     };
     Ok(Next::Prompt)
@@ -150,7 +202,7 @@ fn timer(session: &mut Session, switch: &str, out: &mut dyn Write) -> Result<Nex
         other => {
             let other = printable(other.as_bytes());
             let message = format!("`.timer` is on or off, not `{other}`");
-            return Err(Failure::environment(message, None));
+            return Err(Failure::command(message, None));
         }
     }
     Ok(Next::Prompt)
@@ -164,6 +216,16 @@ fn quit(_: &mut Session, _: &str, _: &mut dyn Write) -> Result<Next, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_are_told_from_queries() {
+        for line in [".tables", "  .x", "\\q", "quit", " exit; ", "help"] {
+            assert!(is_command(line), "{line}");
+        }
+        for line in ["select 1", "helpful", "quit now", "", "-- .tables", "'.'"] {
+            assert!(!is_command(line), "{line}");
+        }
+    }
 
     #[test]
     fn rows_are_well_formed() {

@@ -2,7 +2,7 @@
 //!
 //! | kind | whose | exit code |
 //! |---|---|---|
-//! | query | the user's text | 1 |
+//! | query, command | the user's text | 1 |
 //! | environment | the machine's | 2 |
 //! | bug | slabql's own | 3 |
 
@@ -14,12 +14,15 @@ use query::diagnostic::Diagnostic;
 use crate::kernel::load::LoadError;
 use crate::kernel::read::ReadError;
 use crate::kernel::rights::Environment;
+use crate::render::printable;
 
 /// Why there is no answer.
 #[derive(Debug)]
 pub enum Failure {
     /// The query is wrong.
     Query(Box<WrongQuery>),
+    /// A dot command is wrong.
+    Command(Environment),
     /// The machine cannot answer.
     Environment(Environment),
     /// slabql is wrong.
@@ -56,7 +59,7 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Query(_) => 1,
+            Self::Query(_) | Self::Command(_) => 1,
             Self::Environment(_) | Self::Write(_) => 2,
             Self::Bug { .. } => 3,
         }
@@ -74,10 +77,17 @@ impl Failure {
         Self::Environment(Environment { message: message.into(), help: help.map(str::to_owned) })
     }
 
+    /// A wrong dot command with a sentence and, if there is one, a remedy.
+    #[must_use]
+    pub fn command(message: impl Into<String>, help: Option<&str>) -> Self {
+        Self::Command(Environment { message: message.into(), help: help.map(str::to_owned) })
+    }
+
     /// A file that cannot be read or written.
     #[must_use]
     pub fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
-        Self::environment(format!("cannot {doing} {}: {}", path.display(), plain(error)), None)
+        let path = printable(path.as_os_str().as_encoded_bytes());
+        Self::environment(format!("cannot {doing} {path}: {}", plain(error)), None)
     }
 
     /// What standard error shows; ends in a newline.
@@ -89,7 +99,8 @@ impl Failure {
                 let from = file.as_ref().map_or_else(String::new, |file| format!("in {file}:\n"));
                 format!("{from}{}", diagnostic.render(text))
             }
-            Self::Environment(Environment { message, help }) => {
+            Self::Command(Environment { message, help })
+            | Self::Environment(Environment { message, help }) => {
                 let help =
                     help.as_ref().map_or_else(String::new, |help| format!("  = help: {help}\n"));
                 format!("error: {message}\n{help}")
@@ -103,7 +114,7 @@ impl Failure {
 }
 
 /// An I/O error without Rust's number.
-fn plain(error: &io::Error) -> String {
+pub(crate) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_owned()
 }

@@ -17,7 +17,10 @@
 pub mod args;
 pub mod command;
 pub mod error;
+mod history;
+pub mod input;
 pub mod kernel;
+pub mod message;
 pub mod prompt;
 pub mod render;
 pub mod session;

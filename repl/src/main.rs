@@ -1,54 +1,58 @@
 //! The program `slabql`.
 #![forbid(unsafe_code)]
 
-use std::fs;
-use std::io::{self, BufWriter, IsTerminal, Read, Write};
-use std::path::Path;
+use std::io::{self, BufWriter, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Parser;
-use query::diagnostic::{Diagnostic, Span};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use repl::args::{Args, TemplateName};
+use repl::command::{self, Next};
 use repl::error::Failure;
-use repl::prompt;
+use repl::input::{self, Text};
 use repl::session::{Session, Settings};
 use repl::source::live::Live;
 use repl::source::recording::Recording;
 use repl::source::{Choice, Source};
-
-/// A text to run, and the file that it came from.
-struct Text {
-    text: String,
-    file: Option<String>,
-}
+use repl::{message, prompt};
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => {
-            // A wrong option is a wrong question, like a wrong query; help and version are answers.
-            let code = u8::from(error.use_stderr());
-            return match error.print() {
-                Ok(()) => ExitCode::from(code),
-                Err(_) => ExitCode::from(2),
-            };
-        }
+        Err(error) => return ExitCode::from(usage(error)),
     };
+    message::use_color(args.color.on(io::stderr().is_terminal()));
     match run(&args) {
         Ok(code) => ExitCode::from(code),
         // Who closes the pipe has read enough.
         Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
-            // Standard error may be closed too; the exit code is left to say it.
-            let _ = io::stderr().write_all(failure.text().as_bytes());
+            message::failure(&failure);
             ExitCode::from(failure.exit_code())
         }
     }
 }
 
+/// Writes what clap has to say. Gives the exit code: a wrong option is a wrong question, like a wrong query; help and
+/// version are answers.
+fn usage(mut error: clap::Error) -> u8 {
+    let bare = |value: &ContextValue| matches!(value, ContextValue::String(word) if !word.starts_with('-'));
+    if error.kind() == ErrorKind::UnknownArgument
+        && error.get(ContextKind::InvalidArg).is_some_and(bare)
+    {
+        let tip = "a query is one argument: put it in quotes".into();
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    match error.print() {
+        _ if error.use_stderr() => 1,
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => 2,
+        _ => 0,
+    }
+}
+
 /// Does what the command line says. Gives the exit code.
 fn run(args: &Args) -> Result<u8, Failure> {
-    let texts = texts(args)?;
+    let texts = input::texts(args)?;
     let terminal = io::stdout().is_terminal();
     let settings = Settings {
         format: args.format,
@@ -60,11 +64,12 @@ fn run(args: &Args) -> Result<u8, Failure> {
             no_pushdown: args.no_pushdown,
         },
     };
-    let (mut session, code) = open(args, &settings, terminal)?;
+    // Without standard error the demo would have no label.
+    let (mut session, code) = open(args, &settings, terminal && io::stderr().is_terminal())?;
     if let Some(path) = &args.record {
         let recording = session.record()?;
         recording.save(path)?;
-        eprintln!("recorded {} rows to {}", recording.len(), path.display());
+        message::line(&format!("recorded {} rows to {}", recording.len(), path.display()));
         session.source = Box::new(recording);
     }
     let Some(texts) = texts else {
@@ -72,18 +77,20 @@ fn run(args: &Args) -> Result<u8, Failure> {
     };
     // What was recorded a moment ago is this machine.
     if let Some(label) = session.source.label().filter(|_| args.record.is_none()) {
-        eprintln!("{label}");
+        message::line(&label);
     }
     let mut out = BufWriter::new(io::stdout().lock());
     for Text { text, file } in texts {
-        session.run(&text, file.as_deref(), &mut out)?;
+        if command::run_text(&mut session, &text, file.as_deref(), &mut out)? == Next::Quit {
+            break;
+        }
     }
     Ok(code)
 }
 
 /// Opens the source that the command line names. Where the running kernel cannot be read, a person at a terminal is
 /// told why and shown the demo; a pipe gets nothing. Gives the exit code of a run without further failures.
-fn open(args: &Args, settings: &Settings, terminal: bool) -> Result<(Session, u8), Failure> {
+fn open(args: &Args, settings: &Settings, person: bool) -> Result<(Session, u8), Failure> {
     let session = |source: Box<dyn Source>| Session { source, settings: settings.clone() };
     if let Some(path) = &args.from {
         return Ok((session(Box::new(Recording::open(path)?)), 0));
@@ -92,57 +99,15 @@ fn open(args: &Args, settings: &Settings, terminal: bool) -> Result<(Session, u8
         return Ok((session(Box::new(Recording::demo()?)), 0));
     }
     let live = Live::open().map(|live| session(Box::new(live)));
-    if !terminal || args.record.is_some() || args.template.is_some() {
+    if !person || args.record.is_some() || args.template.is_some() {
         return Ok((live?, 0));
     }
-    let tried = live
-        .and_then(|live| live.run("select addr where false", None, &mut io::sink()).map(|()| live));
-    match tried {
+    match live.and_then(|live| live.probe().map(|()| live)) {
         Ok(live) => Ok((live, 0)),
         Err(failure @ Failure::Environment(_)) => {
-            eprint!("{}", failure.text());
+            message::failure(&failure);
             Ok((session(Box::new(Recording::demo()?)), failure.exit_code()))
         }
         Err(failure) => Err(failure),
-    }
-}
-
-/// The texts to run; none for the prompt.
-fn texts(args: &Args) -> Result<Option<Vec<Text>>, Failure> {
-    if let Some(query) = &args.query {
-        return Ok(Some(vec![Text { text: query.clone(), file: None }]));
-    }
-    if !args.file.is_empty() {
-        return args.file.iter().map(|path| read(path)).collect::<Result<_, _>>().map(Some);
-    }
-    if args.record.is_some() {
-        return Ok(Some(Vec::new()));
-    }
-    if io::stdin().is_terminal() {
-        return Ok(None);
-    }
-    read(Path::new("-")).map(|text| Some(vec![text]))
-}
-
-/// Reads a query file; `-` is standard input.
-fn read(path: &Path) -> Result<Text, Failure> {
-    let (name, bytes) = if path == Path::new("-") {
-        let mut bytes = Vec::new();
-        let result = io::stdin().lock().read_to_end(&mut bytes);
-        ("standard input".to_owned(), result.map(|_| bytes))
-    } else {
-        (path.display().to_string(), fs::read(path))
-    };
-    let bytes = bytes.map_err(|error| Failure::file("read", Path::new(&name), &error))?;
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(Text { text, file: Some(name) }),
-        Err(error) => {
-            let valid = error.utf8_error().valid_up_to();
-            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-            let diagnostic =
-                Diagnostic::new(Span { start: valid, end: valid }, "the text is not UTF-8")
-                    .label(format!("byte {valid} is not"));
-            Err(Failure::query(diagnostic, &text, Some(&name)))
-        }
     }
 }

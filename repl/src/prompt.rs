@@ -1,20 +1,23 @@
 //! The prompt: reads statements and dot commands from a terminal, until Ctrl-D.
 //!
 //! A statement may take several lines and ends with `;`. An error of whatever kind is told and the prompt goes on.
-//! The history lies in the XDG state folder, readable by its owner alone; where that cannot be written the prompt
-//! works without one and says so once.
+//! Ctrl-C drops what was typed. While a query runs the terminal is in its ordinary mode, so Ctrl-C ends the
+//! program then and leaves the terminal as it was.
+//!
+//! Standard output has rows only: where it is no terminal, the prompt is shown on the terminal that is there.
 
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::io::{self, BufWriter, IsTerminal};
 
-use etcetera::BaseStrategy;
-use query::syntax::is_complete;
+use query::syntax::{Symbol, TokenKind, is_complete, lex};
+use rustyline::config::Behavior;
 use rustyline::error::ReadlineError;
 use rustyline::history::DefaultHistory;
 use rustyline::{Config, Editor};
 
 use crate::command::{self, Next};
 use crate::error::Failure;
+use crate::history::History;
+use crate::message;
 use crate::session::Session;
 
 const FIRST: &str = "slabql> ";
@@ -25,30 +28,14 @@ const HISTORY: usize = 10_000;
 
 /// Runs the prompt until it is left.
 pub fn run(session: &mut Session) -> Result<(), Failure> {
-    let config = Config::builder().auto_add_history(false).max_history_size(HISTORY);
-    let config = config
-        .and_then(|config| config.history_ignore_dups(true))
-        .map(rustyline::config::Builder::build);
-    let editor = config.and_then(Editor::<(), DefaultHistory>::with_config);
-    let mut editor = editor.map_err(|error| terminal(&error))?;
-    let history = history_file();
-    match &history {
-        Ok(path) if path.exists() => {
-            if let Err(error) = editor.load_history(path) {
-                eprintln!("note: the history cannot be read: {error}");
-            }
-        }
-        Ok(_) => {}
-        Err(reason) => eprintln!("note: there is no history: {reason}"),
-    }
+    let mut editor = editor().map_err(|error| terminal(&error))?;
+    let mut history = History::open(&mut editor);
     if let Some(label) = session.source.label() {
-        eprintln!("{label}");
+        message::line(&label);
     }
-    eprintln!(
-        "slabql {}, Linux {}. `.help` for help.",
-        env!("CARGO_PKG_VERSION"),
-        session.source.release()
-    );
+    let release = session.source.release();
+    let version = env!("CARGO_PKG_VERSION");
+    message::line(&format!("slabql {version}, Linux {release}. `.help` for help."));
     let mut text = String::new();
     loop {
         let line = match editor.readline(if text.is_empty() { FIRST } else { MORE }) {
@@ -58,59 +45,71 @@ pub fn run(session: &mut Session) -> Result<(), Failure> {
                 continue;
             }
             Err(ReadlineError::Eof) => return Ok(()),
+            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                text.clear();
+                message::failure(&Failure::command("what was typed is not UTF-8", None));
+                continue;
+            }
             Err(error) => return Err(terminal(&error)),
         };
-        if text.is_empty() && line.trim().is_empty() {
-            continue;
-        }
         if !text.is_empty() {
             text.push('\n');
         }
         text.push_str(&line);
-        let is_command = text.trim_start().starts_with('.');
-        if !is_command && !is_complete(&text) {
+        if is_empty(&text) {
+            text.clear();
+            continue;
+        }
+        if !command::is_command(&text) && !is_complete(&text) {
             continue;
         }
         let statement = std::mem::take(&mut text);
-        remember(&mut editor, &statement, history.as_ref().ok());
-        match step(session, &statement, is_command) {
+        history.add(&mut editor, &statement);
+        let mut out = BufWriter::new(io::stdout().lock());
+        let result = command::run_text(session, &statement, None, &mut out);
+        // What is written goes before what is told.
+        drop(out);
+        match result {
             Ok(Next::Prompt) => {}
             Ok(Next::Quit) => return Ok(()),
             Err(failure) if failure.is_closed_pipe() => return Ok(()),
-            Err(failure) => eprint!("{}", failure.text()),
+            Err(failure) => message::failure(&failure),
         }
     }
 }
 
-fn step(session: &mut Session, text: &str, is_command: bool) -> Result<Next, Failure> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    if is_command {
-        return command::run(session, text, &mut out);
-    }
-    session.run(text, None, &mut out)?;
-    out.flush().map_err(Failure::Write)?;
-    Ok(Next::Prompt)
+fn editor() -> rustyline::Result<Editor<(), DefaultHistory>> {
+    let behavior = if io::stdout().is_terminal() { Behavior::Stdio } else { Behavior::PreferTerm };
+    let config = Config::builder()
+        .auto_add_history(false)
+        .behavior(behavior)
+        .max_history_size(HISTORY)?
+        .history_ignore_dups(true)?
+        .build();
+    Editor::with_config(config)
 }
 
-/// Adds a statement to the history, in memory and in its file.
-fn remember(editor: &mut Editor<(), DefaultHistory>, statement: &str, file: Option<&PathBuf>) {
-    let added = editor.add_history_entry(statement.trim());
-    if let (Ok(true), Some(file)) = (added, file)
-        && let Err(error) = editor.append_history(file)
-    {
-        eprintln!("note: the history cannot be written: {error}");
-    }
-}
-
-/// The file of the history, its folder made.
-fn history_file() -> Result<PathBuf, String> {
-    let folders = etcetera::choose_base_strategy().map_err(|error| error.to_string())?;
-    let state = folders.state_dir().ok_or("this system has no state folder")?;
-    let folder = state.join("slabql");
-    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    Ok(folder.join("history"))
+/// Whether a text has nothing but blanks, comments and `;`.
+fn is_empty(text: &str) -> bool {
+    let semicolon = TokenKind::Symbol(Symbol::Semicolon);
+    lex(text).is_ok_and(|tokens| tokens.iter().all(|token| token.kind == semicolon))
 }
 
 fn terminal(error: &ReadlineError) -> Failure {
     Failure::environment(format!("the terminal cannot be used: {error}"), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_and_comments_are_no_statement() {
+        for text in ["", "  ", ";", "-- x", "# x\n;", "/* x */"] {
+            assert!(is_empty(text), "{text}");
+        }
+        for text in ["select", "/* x", "'", "x;"] {
+            assert!(!is_empty(text), "{text}");
+        }
+    }
 }

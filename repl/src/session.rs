@@ -17,6 +17,7 @@ use query::syntax::parse_text;
 use query::typing::check;
 
 use crate::error::Failure;
+use crate::message;
 use crate::render::{self, Format, Options};
 use crate::source::recording::{Recording, stored};
 use crate::source::{Choice, Source};
@@ -87,7 +88,7 @@ impl Session {
     fn show(&self, output: &Output, took: Duration, out: &mut dyn Write) -> Result<(), Failure> {
         let format = self.settings.format.unwrap_or_else(default_format);
         for warning in &output.warnings {
-            eprintln!("note: {}", render::printable(warning.as_bytes()));
+            message::note(warning);
         }
         let rows = output.rows.len();
         render::render(format, output, self.options(), &mut *out).map_err(Failure::Write)?;
@@ -95,7 +96,7 @@ impl Session {
         out.flush().map_err(Failure::Write)?;
         if self.settings.timer {
             let plural = if rows == 1 { "" } else { "s" };
-            eprintln!("({rows} row{plural} in {})", duration(took));
+            message::line(&format!("({rows} row{plural} in {})", duration(took)));
         }
         Ok(())
     }
@@ -109,6 +110,11 @@ impl Session {
         Options { exact, width, color, ..Options::default() }
     }
 
+    /// Tries whether the source gives rows.
+    pub fn probe(&self) -> Result<(), Failure> {
+        self.own("select addr limit 1").map(|_| ())
+    }
+
     /// Reads all that a recording stores.
     pub fn record(&self) -> Result<Recording, Failure> {
         let table = catalog::TABLES[0];
@@ -116,20 +122,25 @@ impl Session {
         let there = stored(table).filter(|column| offer.missing(table, column).is_none());
         let names: Vec<&str> = there.map(|column| column.name).collect();
         let text = format!("select {}", names.join(", "));
+        let output = self.own(&text)?;
+        for warning in &output.warnings {
+            message::note(warning);
+        }
+        Ok(Recording::new(table, offer, self.source.release(), output.rows))
+    }
+
+    /// Runs a query of slabql's own.
+    fn own(&self, text: &str) -> Result<Output, Failure> {
         let bug = |diagnostic: Diagnostic| Failure::Bug {
-            message: "a recording could not be planned".to_owned(),
-            details: diagnostic.render(&text).to_string(),
+            message: "a query of slabql's own is wrong".to_owned(),
+            details: diagnostic.render(text).to_string(),
         };
-        let statements = parse_text(&text).map_err(bug)?;
+        let statements = parse_text(text).map_err(bug)?;
         let Some((Statement::Query(query), _)) = statements.first() else {
             unreachable!("`{text}` is one query")
         };
-        let plan = self.plan(query, &text)?.map_err(bug)?;
-        let output = self.execute(&plan)?;
-        for warning in &output.warnings {
-            eprintln!("note: {}", render::printable(warning.as_bytes()));
-        }
-        Ok(Recording::new(table, offer, self.source.release(), output.rows))
+        let plan = self.plan(query, text)?.map_err(bug)?;
+        self.execute(&plan)
     }
 
     /// Where the plans of this session run.

@@ -23,7 +23,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -37,7 +37,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{Choice, Scanned, Source};
 use crate::error::Failure;
-use crate::render::{text_from_json, text_to_json};
+use crate::render::{printable, text_from_json, text_to_json};
 
 /// The most bytes of a recording that are read.
 const MAX_BYTES: u64 = 1 << 30;
@@ -78,12 +78,14 @@ impl Recording {
     /// Reads a file.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let failed = |error: std::io::Error| Failure::file("read", path, &error);
-        let length = fs::metadata(path).map_err(failed)?.len();
-        if length > MAX_BYTES {
-            let message = format!("{} is no recording: it has {length} bytes", path.display());
-            return Err(Failure::environment(message, None));
+        let mut bytes = Vec::new();
+        // A byte more tells a file that is too long; a file may have no end.
+        fs::File::open(path)
+            .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+            .map_err(failed)?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(not_one(path, "it is too long"));
         }
-        let bytes = fs::read(path).map_err(failed)?;
         let text = String::from_utf8(bytes).map_err(|_| not_one(path, "it is not UTF-8"))?;
         let mut recording = Self::parse(&text).map_err(|reason| not_one(path, &reason))?;
         recording.title = path.display().to_string();
@@ -189,16 +191,23 @@ impl Recording {
         self.rows.is_empty()
     }
 
-    /// Writes it to `path`: the whole of it, or nothing.
+    /// Writes it to `path`: the whole of it, or nothing. What is no ordinary file, such as a pipe, is written to.
     pub fn save(&self, path: &Path) -> Result<(), Failure> {
         let failed = |error: std::io::Error| Failure::file("write", path, &error);
-        let mut name = path.file_name().unwrap_or_default().to_owned();
+        let text = self.text();
+        if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+            let file = fs::File::options().write(true).open(path);
+            return file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed);
+        }
+        // A link stays one: the file that it leads to is replaced.
+        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let mut name = target.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.part", std::process::id()));
-        let part = path.with_file_name(name);
+        let part = target.with_file_name(name);
         let written = fs::File::create(&part).and_then(|mut file| {
-            file.write_all(self.text().as_bytes())?;
+            file.write_all(text.as_bytes())?;
             file.sync_all()?;
-            fs::rename(&part, path)
+            fs::rename(&part, &target)
         });
         if written.is_err() {
             // The file may not even exist; what failed first is what counts.
@@ -234,7 +243,8 @@ impl Recording {
 }
 
 fn not_one(path: &Path, reason: &str) -> Failure {
-    Failure::environment(format!("{} is no recording: {reason}", path.display()), None)
+    let path = printable(path.as_os_str().as_encoded_bytes());
+    Failure::environment(format!("{path} is no recording: {reason}"), None)
 }
 
 fn flags(object: &Json) -> Option<Vec<(String, u32)>> {

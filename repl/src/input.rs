@@ -1,0 +1,99 @@
+//! Reads the texts that the command line names: its argument, files, standard input.
+//!
+//! No more of a file is read than a text may have, because a file may have no end.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::Path;
+
+use query::diagnostic::{Diagnostic, Span};
+use query::syntax::MAX_TEXT;
+
+use crate::args::Args;
+use crate::error::Failure;
+use crate::render::printable;
+
+/// A text to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// The text.
+    pub text: String,
+    /// The file that it came from, as errors call it.
+    pub file: Option<String>,
+}
+
+/// The texts to run; none for the prompt.
+pub fn texts(args: &Args) -> Result<Option<Vec<Text>>, Failure> {
+    if let Some(query) = &args.query {
+        return Ok(Some(vec![Text { text: query.clone(), file: None }]));
+    }
+    if !args.file.is_empty() {
+        return args.file.iter().map(|path| file(path)).collect::<Result<_, _>>().map(Some);
+    }
+    if args.record.is_some() {
+        return Ok(Some(Vec::new()));
+    }
+    if io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    file(Path::new("-")).map(|text| Some(vec![text]))
+}
+
+/// Reads a query file; `-` is standard input.
+fn file(path: &Path) -> Result<Text, Failure> {
+    let (name, read) = if path == Path::new("-") {
+        ("standard input".to_owned(), start(io::stdin().lock()))
+    } else {
+        (printable(path.as_os_str().as_encoded_bytes()), File::open(path).and_then(start))
+    };
+    let bytes = read.map_err(|error| Failure::file("read", Path::new(&name), &error))?;
+    text(bytes, name)
+}
+
+/// Reads as much as a text may have, and a byte more if there is one.
+fn start(reader: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.take(MAX_TEXT as u64 + 1).read_to_end(&mut bytes).map(|_| bytes)
+}
+
+fn text(bytes: Vec<u8>, name: String) -> Result<Text, Failure> {
+    let wrong = |diagnostic: Diagnostic, bytes: &[u8]| {
+        Err(Failure::query(diagnostic, &String::from_utf8_lossy(bytes), Some(&name)))
+    };
+    if bytes.len() > MAX_TEXT {
+        let diagnostic = Diagnostic::new(Span::default(), "the text is too long")
+            .help(format!("a text has at most {MAX_TEXT} bytes"));
+        return wrong(diagnostic, &bytes);
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Text { text, file: Some(name) }),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let diagnostic = Diagnostic::new(Span { start: at, end: at }, "the text is not UTF-8")
+                .label(format!("byte {at} is not"));
+            wrong(diagnostic, error.as_bytes())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_without_end_is_cut() {
+        let bytes = start(io::repeat(0xff)).unwrap();
+        let failure = text(bytes, "zero".to_owned()).unwrap_err();
+        assert!(failure.text().starts_with("in zero:\nerror: the text is too long\n"));
+        assert_eq!(failure.exit_code(), 1);
+        let bytes = start(io::repeat(b'-').take(MAX_TEXT as u64)).unwrap();
+        assert_eq!(text(bytes, String::new()).unwrap().text.len(), MAX_TEXT);
+    }
+
+    #[test]
+    fn a_byte_that_is_no_text_is_marked() {
+        let failure = text(b"select\n 'a\xff'".to_vec(), "f".to_owned()).unwrap_err().text();
+        assert!(failure.starts_with("in f:\nerror: the text is not UTF-8\n"), "{failure}");
+        assert!(failure.ends_with("|    ^ byte 10 is not\n"), "{failure}");
+    }
+}
