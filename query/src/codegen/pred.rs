@@ -48,6 +48,16 @@ impl Exits {
             asm.jump_imm(Cond::Eq, Reg::R1, 0, to);
         }
     }
+
+    /// Appends the way out for what was equal to nothing in a list, in which NULL stands if it is `unknown`.
+    fn otherwise(self, asm: &mut Assembler, empty: bool, unknown: bool) {
+        match (unknown, empty) {
+            // NULL may be where what was equal went.
+            (true, _) => self.always(asm, self.null),
+            (false, true) => self.always(asm, self.no),
+            (false, false) => self.leave(asm, self.no),
+        }
+    }
 }
 
 impl Generator<'_> {
@@ -95,7 +105,7 @@ impl Generator<'_> {
                 for bits in list {
                     jump_if_equal(asm, *bits, yes);
                 }
-                exits.always(asm, if *unknown { null } else { no });
+                exits.otherwise(asm, list.is_empty(), *unknown);
             }
             Pred::HasAny(scalar, mask) => {
                 self.scalar(asm, scalar, 0, null)?;
@@ -133,7 +143,7 @@ impl Generator<'_> {
                     asm.jump(yes);
                     asm.bind(differs);
                 }
-                exits.always(asm, if *unknown { null } else { no });
+                exits.otherwise(asm, list.is_empty(), *unknown);
             }
         }
         Ok(())

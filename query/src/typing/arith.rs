@@ -210,9 +210,13 @@ pub(super) fn cast(inner: Expr, ty: Type, span: Span) -> Result<Expr, Diagnostic
         };
     if !possible {
         let what = format!("cannot make {} of {}", described(ty), described(inner.ty));
-        return Err(
-            Diagnostic::new(inner.span, what).label(format!("this is {}", described(inner.ty)))
-        );
+        let error =
+            Diagnostic::new(inner.span, what).label(format!("this is {}", described(inner.ty)));
+        return Err(match inner.ty {
+            Type::List => error.help("`length(…)` of it is a number"),
+            Type::Text => error.help("compare it: `… = 'kmalloc-64'`"),
+            _ => error,
+        });
     }
     let unit = match ty {
         Type::Text | Type::Bool => Unit::None,

@@ -62,15 +62,12 @@ pub fn check(query: resolved::Query) -> Result<Query, Diagnostic> {
 
 /// Splits a condition at its topmost `and`s, so that each part can run where it can.
 fn conjuncts(condition: &resolved::Expr, into: &mut Vec<Expr>) -> Result<(), Diagnostic> {
-    match &condition.kind {
-        resolved::ExprKind::Binary(BinaryOp::And, left, right) => {
-            conjuncts(left, into)?;
-            conjuncts(right, into)
-        }
-        _ => {
-            into.push(boolean(condition)?);
-            Ok(())
-        }
+    if let resolved::ExprKind::Binary(BinaryOp::And, left, right) = &condition.kind {
+        conjuncts(left, into)?;
+        conjuncts(right, into)
+    } else {
+        into.push(boolean(condition)?);
+        Ok(())
     }
 }
 
@@ -311,7 +308,7 @@ fn check_comparable(left: &Expr, right: &Expr) -> Result<(), Diagnostic> {
             error.help("ask for a flag by name: `flags has ACCOUNT`")
         }
         (Type::Text, ty) if number(ty) && literal(right, ty) => {
-            error.help("a text is written in single quotes: '64'")
+            error.help("a text is written in single quotes")
         }
         (ty, Type::Text) | (Type::Text, ty)
             if number(ty) && (literal(left, Type::Text) || literal(right, Type::Text)) =>
@@ -372,12 +369,16 @@ fn common(results: &[&Expr]) -> Result<Expr, Diagnostic> {
             (a, b) if a.is_number() && b.is_number() => (Type::Float, common.range),
             (a, b) if a == b => (a, common.range.union(result.range)),
             (a, b) => {
-                return Err(Diagnostic::new(
-                    result.span,
-                    format!("{} does not go with {}", described(b), described(a)),
-                )
-                .label(format!("this is {}", described(b)))
-                .help("all results must be of one type; see `cast(… as text)`"));
+                let what = format!("{} does not go with {}", described(b), described(a));
+                let number = |ty: Type| ty.is_number() || ty.is_flags();
+                let help = if number(a) && number(b) {
+                    "all results are of one type: `cast(flags as int)` is a number"
+                } else {
+                    "all results are of one type: `cast(… as text)` makes a text of a number"
+                };
+                return Err(Diagnostic::new(result.span, what)
+                    .label(format!("this is {}", described(b)))
+                    .help(help));
             }
         };
         common = Expr { ty, range, ..common };
@@ -430,7 +431,8 @@ fn call(function: Function, arguments: &[resolved::Expr], span: Span) -> Result<
         Function::Hex | Function::Size => {
             if function == Function::Hex && typed[0].ty == Type::Float {
                 return Err(Diagnostic::new(typed[0].span, "`hex` needs an integer")
-                    .label("this is a float"));
+                    .label("this is a float")
+                    .help("`cast(… as int)` cuts the fraction off"));
             }
             if !typed[0].ty.is_flags() {
                 arith::number(&typed[0], name)?;
