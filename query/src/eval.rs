@@ -41,17 +41,13 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
         ExprKind::Const(value) => value.clone(),
         ExprKind::Input(input) => row.get(*input).cloned().unwrap_or(Value::Null),
         ExprKind::Not(inner) => truth(&of(inner)).map_or(Value::Null, |value| Value::Bool(!value)),
-        ExprKind::And(left, right) => match (truth(&of(left)), right) {
-            (Some(false), _) => Value::Bool(false),
-            (left, right) => match (left, truth(&of(right))) {
-                (_, Some(false)) => Value::Bool(false),
-                (Some(true), Some(true)) => Value::Bool(true),
-                _ => Value::Null,
-            },
+        ExprKind::And(left, right) => match truth(&of(left)) {
+            Some(false) => Value::Bool(false),
+            left => and(left, truth(&of(right))),
         },
-        ExprKind::Or(left, right) => match (truth(&of(left)), right) {
-            (Some(true), _) => Value::Bool(true),
-            (left, right) => match (left, truth(&of(right))) {
+        ExprKind::Or(left, right) => match truth(&of(left)) {
+            Some(true) => Value::Bool(true),
+            left => match (left, truth(&of(right))) {
                 (_, Some(true)) => Value::Bool(true),
                 (Some(false), Some(false)) => Value::Bool(false),
                 _ => Value::Null,
@@ -78,6 +74,12 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
             let order = of(left).compare(&of(right));
             order.map_or(Value::Null, |order| Value::Bool(op.holds(order)))
         }
+        ExprKind::Between(tested, low, high) => {
+            let tested = of(tested);
+            let least = tested.compare(&of(low)).map(Ordering::is_ge);
+            let most = tested.compare(&of(high)).map(Ordering::is_le);
+            and(least, most)
+        }
         ExprKind::In(tested, list) => {
             let tested = of(tested);
             let mut unknown = false;
@@ -100,13 +102,23 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
         ExprKind::Case(arms, otherwise) => {
             let arm = arms.iter().find(|(when, _)| truth(&of(when)) == Some(true));
             let result = arm.map(|(_, then)| then).or(otherwise.as_deref());
-            result.map_or(Value::Null, |result| as_type(of(result), expr.ty))
+            let value = result.map_or(Value::Null, of);
+            as_type(value, expr.ty, warnings)
         }
         ExprKind::Cast(inner) => cast(of(inner), expr.ty, inner.ty, warnings),
         ExprKind::Call(function, arguments) => {
             let arguments: Vec<Value> = arguments.iter().map(&mut of).collect();
             call(*function, arguments, expr.ty, warnings)
         }
+    }
+}
+
+/// And, of three values.
+fn and(left: Option<bool>, right: Option<bool>) -> Value {
+    match (left, right) {
+        (Some(false), _) | (_, Some(false)) => Value::Bool(false),
+        (Some(true), Some(true)) => Value::Bool(true),
+        _ => Value::Null,
     }
 }
 
@@ -134,11 +146,10 @@ fn float(value: f64, warnings: &mut Warnings) -> Value {
 }
 
 /// A value of one of several expressions as the type that they have in common.
-fn as_type(value: Value, ty: Type) -> Value {
+fn as_type(value: Value, ty: Type, warnings: &mut Warnings) -> Value {
     match (ty, value.integer()) {
         (Type::Float, Some(_)) => value.float().map_or(Value::Null, Value::Float),
-        (Type::Int, Some(exact)) => i64::try_from(exact).map_or(Value::Null, Value::Int),
-        (Type::UInt, Some(exact)) => u64::try_from(exact).map_or(Value::Null, Value::UInt),
+        (Type::Int | Type::UInt, Some(exact)) => integer(exact, ty, warnings),
         _ => value,
     }
 }
@@ -199,7 +210,7 @@ fn cast(value: Value, ty: Type, from: Type, warnings: &mut Warnings) -> Value {
         }),
         (Type::Bool, Value::Bool(value)) => Value::Bool(value),
         (Type::Bool, value) => value.float().map_or(Value::Null, |value| Value::Bool(value != 0.0)),
-        (ty, Value::Bool(value)) => as_type(Value::UInt(value.into()), ty),
+        (ty, Value::Bool(value)) => as_type(Value::UInt(value.into()), ty, warnings),
         (ty, Value::Text(text)) => std::str::from_utf8(&text).map_or(Value::Null, |text| {
             let text = text.trim();
             match ty {
@@ -218,18 +229,18 @@ fn cast(value: Value, ty: Type, from: Type, warnings: &mut Warnings) -> Value {
 }
 
 fn call(function: Function, mut arguments: Vec<Value>, ty: Type, warnings: &mut Warnings) -> Value {
-    let extreme = |arguments: Vec<Value>, wanted: Ordering| {
+    let mut extreme = |arguments: Vec<Value>, wanted: Ordering| {
         let values = arguments.into_iter().filter(|value| *value != Value::Null);
         let best = values.reduce(|best, value| match value.compare(&best) {
             Some(order) if order == wanted => value,
             _ => best,
         });
-        as_type(best.unwrap_or(Value::Null), ty)
+        as_type(best.unwrap_or(Value::Null), ty, warnings)
     };
     match function {
         Function::Coalesce => {
             let first = arguments.into_iter().find(|value| *value != Value::Null);
-            as_type(first.unwrap_or(Value::Null), ty)
+            as_type(first.unwrap_or(Value::Null), ty, warnings)
         }
         Function::Greatest => extreme(arguments, Ordering::Greater),
         Function::Least => extreme(arguments, Ordering::Less),
@@ -242,7 +253,7 @@ fn call(function: Function, mut arguments: Vec<Value>, ty: Type, warnings: &mut 
             let (otherwise, then) = (arguments.pop(), arguments.pop());
             let when = arguments.pop().as_ref().and_then(truth);
             let result = if when == Some(true) { then } else { otherwise };
-            as_type(result.unwrap_or(Value::Null), ty)
+            as_type(result.unwrap_or(Value::Null), ty, warnings)
         }
         Function::StartsWith => match (&arguments[0], &arguments[1]) {
             (Value::Text(text), Value::Text(prefix)) => Value::Bool(text.starts_with(prefix)),

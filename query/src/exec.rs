@@ -176,3 +176,41 @@ fn order(keys: &[Key], left: &[Value], right: &[Value]) -> Ordering {
         .find(|order| order.is_ne())
         .unwrap_or(Ordering::Equal)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identity_tells_rows_apart() {
+        let text = |text: &str| Value::text(text);
+        let list =
+            |items: &[&str]| Value::List(items.iter().map(|item| item.as_bytes().into()).collect());
+        let rows = [
+            vec![],
+            vec![Value::Null],
+            vec![Value::Null, Value::Null],
+            vec![Value::Bool(false)],
+            vec![Value::UInt(0)],
+            vec![Value::Int(0)],
+            vec![Value::Int(-1)],
+            vec![Value::UInt(u64::MAX)],
+            vec![Value::Float(0.0)],
+            vec![text("")],
+            vec![text(""), text("ab")],
+            vec![text("a"), text("b")],
+            vec![text("ab"), text("")],
+            vec![list(&[])],
+            vec![list(&["a", "b"])],
+            vec![list(&["ab"])],
+            vec![list(&["a"]), text("b")],
+            vec![list(&["a"]), list(&["b"])],
+        ];
+        for (i, left) in rows.iter().enumerate() {
+            for (j, right) in rows.iter().enumerate() {
+                assert_eq!(identity(left) == identity(right), i == j, "{left:?} and {right:?}");
+            }
+        }
+        assert_eq!(identity(&[Value::Float(0.0)]), identity(&[Value::Float(-0.0)]));
+    }
+}

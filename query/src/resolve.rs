@@ -14,6 +14,8 @@
 //! - An expression that came from a definition or an alias carries the span of its use, so that later errors mark
 //!   the text that the user wrote.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use crate::catalog::{self, Column, Source, Table};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::function;
@@ -58,6 +60,10 @@ pub const KNOWN_FLAGS: &[&str] = &[
 /// How deep definitions may name definitions. The catalog is a constant, so this only guards against a circle.
 const MAX_DEPTH: usize = 8;
 
+/// The most nodes that aliases and definitions stand for in one query. An alias may be long and used often; what
+/// it comes to is written out at every use.
+const MAX_WRITTEN_OUT: usize = 1 << 18;
+
 /// Resolves `query` against the catalog and what `offer` can give.
 pub fn resolve(query: &ast::Query, offer: &dyn Offer) -> Result<Query, Diagnostic> {
     let table = match &query.from {
@@ -69,25 +75,25 @@ pub fn resolve(query: &ast::Query, offer: &dyn Offer) -> Result<Query, Diagnosti
             error
         })?,
     };
-    let mut resolver =
-        Resolver { table, offer, inputs: Vec::new(), missing: Vec::new(), aliases: Vec::new() };
+    let mut resolver = Resolver {
+        table,
+        offer,
+        inputs: Vec::new(),
+        missing: Vec::new(),
+        aliases: BTreeMap::new(),
+        hidden: alias_names(query),
+        written_out: 0,
+    };
     let items = resolver.items(&query.items)?;
-    resolver.aliases = query
-        .items
-        .iter()
-        .filter_map(|item| match item {
-            ast::Item::Expr { expr, alias: Some(alias) } => {
-                Some((alias.name.clone(), expr.clone()))
-            }
-            _ => None,
-        })
-        .collect();
+    resolver.hidden = HashSet::new();
+    for item in &query.items {
+        if let ast::Item::Expr { expr, alias: Some(alias) } = item {
+            // Of two items of one name the first is meant.
+            resolver.aliases.entry(alias.name.clone()).or_insert_with(|| expr.clone());
+        }
+    }
     let filter = query.filter.as_ref().map(|filter| resolver.expr(filter)).transpose()?;
-    let order_by = query
-        .order_by
-        .iter()
-        .map(|key| resolver.key(key, &items, query))
-        .collect::<Result<_, _>>()?;
+    let order_by = resolver.order_by(query, &items)?;
     Ok(Query {
         table,
         distinct: query.distinct,
@@ -106,7 +112,21 @@ struct Resolver<'a> {
     offer: &'a dyn Offer,
     inputs: Vec<&'static Column>,
     missing: Vec<Missing>,
-    aliases: Vec<(String, ast::Expr)>,
+    /// What the aliases that can be named stand for.
+    aliases: BTreeMap<String, ast::Expr>,
+    /// The aliases that cannot be named where resolution is.
+    hidden: HashSet<String>,
+    /// How many nodes came from aliases and definitions.
+    written_out: usize,
+}
+
+/// The names that the select list gives.
+fn alias_names(query: &ast::Query) -> HashSet<String> {
+    let alias = |item: &ast::Item| match item {
+        ast::Item::Expr { alias, .. } => alias.as_ref().map(|alias| alias.name.clone()),
+        ast::Item::Star(_) | ast::Item::All(_) => None,
+    };
+    query.items.iter().filter_map(alias).collect()
 }
 
 impl Resolver<'_> {
@@ -145,39 +165,38 @@ impl Resolver<'_> {
         Ok(Item { name: column.name.to_owned(), expr: self.column(column, span, 0)? })
     }
 
-    fn key(
-        &mut self,
-        key: &ast::Key,
-        items: &[Item],
-        query: &ast::Query,
-    ) -> Result<Key, Diagnostic> {
-        let span = key.expr.span;
-        let by_alias = match &key.expr.kind {
-            ast::ExprKind::Column(name) => {
-                items.iter().find(|item| item.name == name.name).map(|item| item.expr.at(span))
-            }
-            ast::ExprKind::Literal(ast::Literal::Int(position)) => {
-                let item =
-                    usize::try_from(*position).ok().and_then(|at| items.get(at.wrapping_sub(1)));
-                let item = item.ok_or_else(|| {
-                    Diagnostic::new(span, format!("there is no item {position} in the select list"))
-                        .help(format!("the list has {}", count(items.len(), "item")))
-                })?;
-                Some(item.expr.at(span))
-            }
-            _ => None,
-        };
-        let shown = |item: &ast::Item| match item {
-            ast::Item::Expr { expr, .. } => expr.to_string() == key.expr.to_string(),
-            ast::Item::Star(_) | ast::Item::All(_) => false,
-        };
-        if query.distinct && by_alias.is_none() && !query.items.iter().any(shown) {
-            let error = Diagnostic::new(span, "cannot sort distinct rows by what is not selected");
-            return Err(error.help("add it to the select list"));
+    fn order_by(&mut self, query: &ast::Query, items: &[Item]) -> Result<Vec<Key>, Diagnostic> {
+        let mut by_name = HashMap::new();
+        for (index, item) in items.iter().enumerate() {
+            by_name.entry(item.name.as_str()).or_insert(index);
         }
-        let expr = by_alias.map_or_else(|| self.expr(&key.expr), Ok)?;
-        let nulls_first = key.nulls_first.unwrap_or(false);
-        Ok(Key { expr, descending: key.descending, nulls_first })
+        let text = |item: &ast::Item| match item {
+            ast::Item::Expr { expr, .. } => Some(expr.to_string()),
+            ast::Item::Star(_) | ast::Item::All(_) => None,
+        };
+        let shown: HashSet<String> = if query.distinct && !query.order_by.is_empty() {
+            query.items.iter().filter_map(text).collect()
+        } else {
+            HashSet::new()
+        };
+        let mut sorted_by = HashSet::new();
+        let mut keys = Vec::new();
+        for key in &query.order_by {
+            let span = key.expr.span;
+            let expr = match item_of_key(&key.expr, &by_name, items.len())? {
+                // Rows that an item left equal are equal by it a second time.
+                Some(item) if !sorted_by.insert(item) => continue,
+                Some(item) => items[item].expr.at(span),
+                None if query.distinct && !shown.contains(&key.expr.to_string()) => {
+                    let message = "cannot sort distinct rows by what is not selected";
+                    return Err(Diagnostic::new(span, message).help("add it to the select list"));
+                }
+                None => self.expr(&key.expr)?,
+            };
+            let nulls_first = key.nulls_first.unwrap_or(false);
+            keys.push(Key { expr, descending: key.descending, nulls_first });
+        }
+        Ok(keys)
     }
 
     fn expr(&mut self, expr: &ast::Expr) -> Result<Expr, Diagnostic> {
@@ -192,6 +211,13 @@ impl Resolver<'_> {
         depth: usize,
     ) -> Result<Expr, Diagnostic> {
         let span = used.unwrap_or(expr.span);
+        if used.is_some() {
+            self.written_out += 1;
+            if self.written_out > MAX_WRITTEN_OUT {
+                let error = Diagnostic::new(span, "the query is too large");
+                return Err(error.label("with what the names in it stand for written out"));
+            }
+        }
         let mut sub = |inner: &ast::Expr| self.expr_at(inner, used, depth).map(Box::new);
         let kind = match &expr.kind {
             ast::ExprKind::Literal(literal) => ExprKind::Literal(literal.clone()),
@@ -248,19 +274,30 @@ impl Resolver<'_> {
         if let Some(column) = self.table.column(&name.name) {
             return self.column(column, span, depth);
         }
-        if let Some((_, expr)) = self.aliases.iter().find(|(alias, _)| *alias == name.name) {
+        if let Some(expr) = self.aliases.get(&name.name) {
             // An alias stands for an expression over columns: aliases do not see each other.
-            let (expr, aliases) = (expr.clone(), std::mem::take(&mut self.aliases));
+            let expr = expr.clone();
+            let aliases = std::mem::take(&mut self.aliases);
             let resolved = self.expr_at(&expr, Some(span), depth);
             self.aliases = aliases;
             return resolved;
         }
         let mut error = Diagnostic::new(span, format!("unknown column `{}`", name.name))
             .label(format!("not in table `{}`", self.table.name));
-        let aliases: Vec<&str> = self.aliases.iter().map(|(alias, _)| alias.as_str()).collect();
-        let names = self.table.shown().map(|column| column.name).chain(aliases.iter().copied());
-        error.help = suggest::help(&name.name, names)
-            .or_else(|| Some(format!("`.schema {}` lists the columns", self.table.name)));
+        if self.hidden.contains(&name.name) {
+            return Err(error
+                .label("an alias of the select list, which its other items cannot name")
+                .help("write out here what it stands for"));
+        }
+        let aliases = self.aliases.keys().map(String::as_str);
+        let names = self.table.shown().map(|column| column.name).chain(aliases);
+        error.help = match suggest::nearest(&name.name, names) {
+            Some(near) => Some(format!("did you mean `{near}`?")),
+            None if name.quoted => {
+                Some(format!("a text is written in single quotes: '{}'", short(&name.name)))
+            }
+            None => Some(format!("`.schema {}` lists the columns", self.table.name)),
+        };
         Err(error)
     }
 
@@ -308,10 +345,11 @@ impl Resolver<'_> {
         let Some(signature) = function::find(&name.name) else {
             let mut error = Diagnostic::new(name.span, format!("unknown function `{}`", name.name));
             let names = function::FUNCTIONS.iter().map(|signature| signature.name);
-            error.help = suggest::help(&name.name, names).or_else(|| {
-                AGGREGATES
-                    .contains(&name.name.as_str())
-                    .then(|| "aggregates are not supported yet".to_owned())
+            error.help = Some(if AGGREGATES.contains(&name.name.as_str()) {
+                "aggregates are not supported yet".to_owned()
+            } else {
+                suggest::help(&name.name, names)
+                    .unwrap_or_else(|| "`.functions` lists them".to_owned())
             });
             return Err(error);
         };
@@ -356,6 +394,35 @@ impl Resolver<'_> {
         }
         Ok((mask, undefined))
     }
+}
+
+/// The item that a key of `order by` names, by its name or its position; none if it is an expression.
+fn item_of_key(
+    key: &ast::Expr,
+    by_name: &HashMap<&str, usize>,
+    items: usize,
+) -> Result<Option<usize>, Diagnostic> {
+    match &key.kind {
+        ast::ExprKind::Column(name) => Ok(by_name.get(name.name.as_str()).copied()),
+        ast::ExprKind::Literal(ast::Literal::Int(position)) => {
+            let item = usize::try_from(*position).ok().and_then(|at| at.checked_sub(1));
+            item.filter(|item| *item < items).map(Some).ok_or_else(|| {
+                let message = format!("there is no item {position} in the select list");
+                Diagnostic::new(key.span, message)
+                    .help(format!("the list has {}", count(items, "item")))
+            })
+        }
+        ast::ExprKind::Literal(_) => Err(Diagnostic::new(key.span, "cannot sort by a constant")
+            .label("the same for every row")
+            .help("a column is named without quotes, an item also by its position")),
+        _ => Ok(None),
+    }
+}
+
+/// The start of a name that may be of any length.
+fn short(name: &str) -> String {
+    let start: String = name.chars().take(40).collect();
+    if start.len() < name.len() { start + "…" } else { start }
 }
 
 /// Parses the definition of a derived column.

@@ -124,6 +124,8 @@ pub enum ExprKind {
     Arith(Arith, Box<Expr>, Box<Expr>),
     /// A comparison of two numbers, two texts, or two booleans.
     Compare(Compare, Box<Expr>, Box<Expr>),
+    /// Whether a value is neither less than the second nor greater than the third.
+    Between(Box<Expr>, Box<Expr>, Box<Expr>),
     /// Whether a value is one of several.
     In(Box<Expr>, Vec<Expr>),
     /// Whether a text matches a pattern.
@@ -217,6 +219,11 @@ impl Expr {
             | ExprKind::Compare(_, left, right) => {
                 visit(left);
                 visit(right);
+            }
+            ExprKind::Between(expr, low, high) => {
+                visit(expr);
+                visit(low);
+                visit(high);
             }
             ExprKind::In(expr, list) => {
                 visit(expr);

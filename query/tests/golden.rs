@@ -1,18 +1,23 @@
 //! Runs the scripts under `tests/scripts`: every stage of the compiler, as text.
 //!
 //! A line `[stage]> query` prints what the stage makes of the query, several stages one after the other; a line
-//! `> query` runs the last stage there is. A mistake is printed as the user sees it. `\n` in a query is a line break.
+//! `> query` prints it anew. What the stages show is said where they are: `tokens`, `ast` and `print` here, those
+//! behind the parser in `stages`. A mistake is printed as the user sees it. `\n` in a query is a line break.
 //!
 //! `UPDATE_GOLDENFILES=1 cargo test -p query --test golden` writes the output into the scripts; the review is to read
 //! the difference. The scripts are listed when this file is compiled: after adding one, `touch` it.
 
 #![allow(clippy::unwrap_used)] // tests
 
+mod common;
+mod stages;
+
 use std::error::Error;
 use std::path::Path;
 
 use goldenscript::{Command, Context};
 use query::diagnostic::Diagnostic;
+use query::plan::Template;
 use query::syntax::ast::{Expr, ExprKind, Item, Query, Statement};
 use query::syntax::{Token, TokenKind, lex, parse_text};
 
@@ -47,6 +52,15 @@ fn run(stage: &str, query: &str) -> String {
         "tokens" => tokens(query),
         "ast" => ast(query),
         "print" => print(query),
+        "resolved" => stages::resolved(query),
+        "typed" => stages::typed(query),
+        "plan" => stages::planned(query),
+        "layout" => stages::layout(query),
+        "asm" => stages::listing(query, Template::OpenCoded),
+        "iter" => stages::listing(query, Template::Iter),
+        "filter" => stages::filter(query),
+        "columns" => stages::columns(query),
+        "rows" => stages::rows(query),
         _ => panic!("there is no stage `{stage}`"),
     };
     result.unwrap_or_else(|error| error.render(query).to_string())

@@ -1,7 +1,9 @@
-//! Holds texts of absurd size and depth against the parser: each gives a tree or an error, never an overflow of the
-//! stack, in a time that grows with the length and no faster.
+//! Holds texts of absurd size and depth against the parser and the stages behind it: each gives a result or an
+//! error, never an overflow of the stack, in a time that grows with the length and no faster.
 
 #![allow(clippy::unwrap_used)] // tests
+
+mod common;
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -117,4 +119,79 @@ fn a_text_has_a_limit() {
     assert_eq!(outcome(text.clone()).as_deref(), Some("the text is too long"));
     assert!(!is_complete(&text));
     assert!(is_complete(&format!("{text};")));
+}
+
+/// What becomes of `text` behind the parser: the plan, or the message.
+fn planned(text: String) -> Result<query::plan::Plan, String> {
+    let target = common::kernel(query::plan::Template::OpenCoded, true);
+    let work = move || {
+        let plan = common::plan(&text, target).map_err(|error| error.message)?;
+        let (_, program) = common::generate(&plan);
+        assert!(program.insns.len() < 30_000, "{} slots", program.insns.len());
+        common::run(&plan, &[common::Cache::default()]);
+        Ok(plan)
+    };
+    thread::Builder::new().stack_size(STACK).spawn(work).unwrap().join().unwrap()
+}
+
+#[test]
+fn an_operand_is_typed_and_computed_once() {
+    let nested = |open: &str, leaf: &str, close: &str, depth: usize| {
+        format!("select name where {}{leaf}{}", open.repeat(depth), close.repeat(depth))
+    };
+    // Each of these doubled the work at every level.
+    for (open, leaf, close) in [
+        ("(", "size > 1", " between false and true)"),
+        ("iif(", "size > 1", ", true, false)"),
+        ("(length(cast(", "name", " as text)) > 0)"),
+        ("iif(iif(size > 1, 2, 3) between 1 and 2, (", "rcu", "), rcu)"),
+    ] {
+        let depth = if open.starts_with("iif(iif") { 20 } else { 60 };
+        let depth = if open.starts_with("(length") { 15 } else { depth };
+        planned(nested(open, leaf, close, depth)).unwrap_or_else(|e| panic!("{open}: {e}"));
+    }
+}
+
+#[test]
+fn what_names_stand_for_has_a_limit() {
+    let long = |item: &str, count: usize| vec![item; count].join(", ");
+    let text =
+        format!("select size in ({}) as a where a in ({})", long("1", 5000), long("a", 5000));
+    assert_eq!(planned(text).unwrap_err(), "the query is too large");
+    let text = format!("select name where tail in ({})", long("tail", 40_000));
+    assert_eq!(planned(text).unwrap_err(), "the query is too large");
+    let plan = planned(format!("select size as a order by {}", long("a", 50_000))).unwrap();
+    assert_eq!(plan.order_by.len(), 1);
+}
+
+#[test]
+fn a_condition_that_no_program_has_room_for_runs_in_user_space() {
+    let numbers: Vec<String> = (0..20_000_u64).map(|n| (n << 33).to_string()).collect();
+    let texts: Vec<String> = (0..2_000).map(|n| format!("'{n:064}'")).collect();
+    for condition in [
+        format!("addr in ({})", numbers.join(", ")),
+        format!("name in ({})", texts.join(", ")),
+        format!("size > 8 and name in ({}) and align > 8", texts.join(", ")),
+    ] {
+        let plan = planned(format!("select name where {condition}")).unwrap();
+        let reasons: Vec<&str> = plan.filter.iter().map(|residual| residual.reason).collect();
+        assert_eq!(reasons, ["there is no room left in the program"]);
+    }
+    // Many short ones fill it too.
+    let many = vec!["tail % 7 = 3"; 250].join(" and ");
+    let plan = planned(format!("select name where {many}")).unwrap();
+    assert!(!plan.filter.is_empty() && !plan.pushed.is_empty());
+}
+
+#[test]
+fn the_highest_tree_fits_the_stack_of_every_stage() {
+    let sum = format!("size{}", " + 1".repeat(MAX_OPERATORS - 1));
+    planned(format!("select {sum} as a where a{} > 1", " + 1".repeat(MAX_OPERATORS - 1))).unwrap();
+    let right = format!("{}tail{}", "1 + (".repeat(60), ")".repeat(60));
+    planned(format!("select {right} as a where {}a{} > 1", "1 - (".repeat(60), ")".repeat(60)))
+        .unwrap();
+    planned(format!("select name where {}rcu", "not ".repeat(60))).unwrap();
+    planned(format!("select name where rcu{}", " or rcu".repeat(MAX_OPERATORS))).unwrap();
+    let deep = format!("{}1{}", "case when rcu then ".repeat(60), " end".repeat(60));
+    planned(format!("select {deep} as a where a{} > 1", " + 1".repeat(MAX_OPERATORS - 2))).unwrap();
 }

@@ -4,6 +4,11 @@
 //! top false and NULL share an exit, and `not` only swaps the first two. Hence NULL always shares its exit with one
 //! of the others, and neither `and` nor `or` ever has to test a side twice: where NULL goes where false goes,
 //! `and` may treat them alike; where it goes where true goes, `and` goes on with the other side, whose false wins.
+//!
+//! # Invariants
+//!
+//! Something leads to every instruction, or the verifier refuses the program: where a condition may leave by one
+//! exit only, it leaves by [`Exits::always`].
 
 use ebpf_templates::assembler::{Assembler, Label};
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
@@ -34,6 +39,25 @@ impl Exits {
             asm.jump(to);
         }
     }
+
+    /// Appends the way to `to` where it may be the only one: a jump that the verifier sees is always taken, but
+    /// which leads on as well as far as its search for unreachable code knows.
+    fn always(self, asm: &mut Assembler, to: Label) {
+        if to != self.next {
+            asm.set(Reg::R1, 0);
+            asm.jump_imm(Cond::Eq, Reg::R1, 0, to);
+        }
+    }
+
+    /// Appends the way out for what was equal to nothing in a list, in which NULL stands if it is `unknown`.
+    fn otherwise(self, asm: &mut Assembler, empty: bool, unknown: bool) {
+        match (unknown, empty) {
+            // NULL may be where what was equal went.
+            (true, _) => self.always(asm, self.null),
+            (false, true) => self.always(asm, self.no),
+            (false, false) => self.leave(asm, self.no),
+        }
+    }
 }
 
 impl Generator<'_> {
@@ -52,7 +76,7 @@ impl Generator<'_> {
                     Some(false) => no,
                     None => null,
                 };
-                exits.leave(asm, to);
+                exits.always(asm, to);
             }
             Pred::Not(inner) => {
                 self.pred(asm, inner, Exits { yes: no, no: yes, null, next })?;
@@ -81,7 +105,7 @@ impl Generator<'_> {
                 for bits in list {
                     jump_if_equal(asm, *bits, yes);
                 }
-                exits.leave(asm, if *unknown { null } else { no });
+                exits.otherwise(asm, list.is_empty(), *unknown);
             }
             Pred::HasAny(scalar, mask) => {
                 self.scalar(asm, scalar, 0, null)?;
@@ -103,6 +127,11 @@ impl Generator<'_> {
             Pred::TextIn { input, list, null: unknown } => {
                 let (buffer, bytes) = self.text_buffer.expect("reserved for every text test");
                 self.text(*input)?.to_frame(asm, buffer, bytes, null);
+                // Every text begins with the empty one.
+                if list.iter().any(TextTest::is_always_true) {
+                    exits.always(asm, yes);
+                    return Ok(());
+                }
                 for test in list {
                     let differs = asm.label("differs");
                     match test {
@@ -114,7 +143,7 @@ impl Generator<'_> {
                     asm.jump(yes);
                     asm.bind(differs);
                 }
-                exits.leave(asm, if *unknown { null } else { no });
+                exits.otherwise(asm, list.is_empty(), *unknown);
             }
         }
         Ok(())
@@ -154,7 +183,7 @@ impl Generator<'_> {
                 match (immediate, right) {
                     (_, Scalar::Const(bits)) if bits.cast_signed() >= 0 => {}
                     (Some(_), _) => {
-                        exits.leave(asm, greater);
+                        exits.always(asm, greater);
                         return Ok(());
                     }
                     _ => asm.jump_imm(Cond::SLt, Reg::R2, 0, greater),

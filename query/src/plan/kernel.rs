@@ -144,6 +144,23 @@ impl Pred {
         }
     }
 
+    /// The slots of a program that testing it takes, or a few more.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        match self {
+            Self::Const(_) => 2,
+            Self::Compare(_, _, left, right) => left.slots() + right.slots() + 6,
+            Self::In { scalar, list, .. } => scalar.slots() + 3 * list.len() + 2,
+            Self::HasAll(scalar, _) | Self::HasAny(scalar, _) => scalar.slots() + 5,
+            Self::TextIn { list, .. } => {
+                let words = |test: &TextTest| test.literal().len() / 8 + 1;
+                20 + list.iter().map(|test| 7 * words(test) + 1).sum::<usize>()
+            }
+            Self::Not(inner) => inner.slots(),
+            Self::And(left, right) | Self::Or(left, right) => left.slots() + right.slots(),
+        }
+    }
+
     /// The numbers of the inputs that it reads.
     #[must_use]
     pub fn inputs(&self) -> Vec<usize> {
@@ -162,6 +179,12 @@ impl TextTest {
             Self::Equals(literal) | Self::StartsWith(literal) => literal,
         }
     }
+
+    /// Whether it is true of every text.
+    #[must_use]
+    pub fn is_always_true(&self) -> bool {
+        matches!(self, Self::StartsWith(prefix) if prefix.is_empty())
+    }
 }
 
 impl Scalar {
@@ -174,6 +197,17 @@ impl Scalar {
                 left.inputs(into);
                 right.inputs(into);
             }
+        }
+    }
+
+    /// The slots of a program that computing it takes, or a few more.
+    fn slots(&self) -> usize {
+        match self {
+            Self::Const(_) => 2,
+            Self::Input(_) => 6,
+            Self::Neg(inner, _) => inner.slots() + 8,
+            Self::BitNot(inner) => inner.slots() + 1,
+            Self::Arith(_, left, right) => left.slots() + right.slots() + 20,
         }
     }
 

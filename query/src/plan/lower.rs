@@ -55,6 +55,10 @@ impl Lowerer<'_> {
                 Pred::Or(self.pred(left)?.into(), self.pred(right)?.into())
             }
             ExprKind::Compare(op, left, right) => self.compare(*op, left, right)?,
+            ExprKind::Between(tested, low, high) => Pred::And(
+                self.compare(Compare::Ge, tested, low)?.into(),
+                self.compare(Compare::Le, tested, high)?.into(),
+            ),
             ExprKind::In(tested, list) if tested.ty == Type::Text => self.text_in(tested, list)?,
             ExprKind::In(tested, list) => self.number_in(tested, list)?,
             ExprKind::Match(tested, pattern) => match pattern.shape() {
@@ -64,8 +68,10 @@ impl Lowerer<'_> {
                     return Err("only a prefix or a whole text is matched in the kernel");
                 }
             },
-            ExprKind::HasAll(_, 0) => Pred::Const(Some(true)),
-            ExprKind::HasAny(_, 0) => Pred::Const(Some(false)),
+            // A column is never NULL; what is computed can be, and then the answer is.
+            ExprKind::HasAny(set, 0) if matches!(set.kind, ExprKind::Input(_)) => {
+                Pred::Const(Some(false))
+            }
             ExprKind::HasAll(set, mask) => Pred::HasAll(self.scalar(set)?, *mask),
             ExprKind::HasAny(set, mask) => Pred::HasAny(self.scalar(set)?, *mask),
             ExprKind::Call(Function::StartsWith, arguments) => {
@@ -188,6 +194,10 @@ impl Lowerer<'_> {
             ExprKind::BitNot(inner) => Scalar::BitNot(self.scalar(inner)?.into()),
             ExprKind::Arith(op, left, right) => {
                 let operation = operation(*op, left.range, right.range)?;
+                // The check of a signed result would refuse what only an unsigned one holds.
+                if operation.signed && operation.checked && expr.ty == Type::UInt {
+                    return Err(MIXED);
+                }
                 Scalar::Arith(operation, self.scalar(left)?.into(), self.scalar(right)?.into())
             }
             // A cast between integers keeps the bits of every value that has a place in both.

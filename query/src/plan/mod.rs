@@ -19,6 +19,10 @@ use crate::typed::{Expr, Item, Key, Query};
 use kernel::Pred;
 use lower::Reason;
 
+/// The most slots of a program that conditions take. A jump reaches eight times as far, and the verifier follows
+/// twice as many jumps in a row.
+const MAX_SLOTS: usize = 4096;
+
 /// How the kernel's iterator is driven; see [`ebpf_templates::template::driver`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Template {
@@ -112,6 +116,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
     let inputs = query.inputs;
     let is_lookup = |input: &usize| matches!(inputs[*input].source, Source::Host(..));
     let (mut pushed, mut filter) = (Vec::new(), Vec::new());
+    let mut room = MAX_SLOTS;
     for expr in query.filter {
         let text = one_line(&text[expr.span.start..expr.span.end]);
         let lowered = match target {
@@ -121,7 +126,14 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
             }
             Target::Rows => Err("the rows are in user space already"),
         };
-        match lowered {
+        let fitting = lowered.and_then(|pred| match room.checked_sub(pred.slots()) {
+            Some(left) => {
+                room = left;
+                Ok(pred)
+            }
+            None => Err("there is no room left in the program"),
+        });
+        match fitting {
             Ok(pred) => pushed.push(Pushed { pred, text }),
             Err(reason) => {
                 let on_lookup = expr.inputs().iter().any(is_lookup);

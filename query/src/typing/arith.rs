@@ -8,12 +8,12 @@ use crate::typed::{Arith, Expr, ExprKind, Range};
 use crate::value::{Type, Unit};
 
 /// The type of integers in a range: unsigned if none is negative.
-pub(super) fn integer_type(range: Range) -> Type {
+fn integer_type(range: Range) -> Type {
     if range.low >= 0 { Type::UInt } else { Type::Int }
 }
 
 /// The part of an exact range that the type of its integers can hold.
-fn clip(range: Range) -> (Type, Range) {
+pub(super) fn clip(range: Range) -> (Type, Range) {
     let ty = integer_type(range);
     let bounds = if ty == Type::UInt { Range::UINT } else { Range::INT };
     let clamp = |value: i128| value.clamp(bounds.low, bounds.high);
@@ -30,6 +30,7 @@ pub(super) fn number(expr: &Expr, what: &str) -> Result<(), Diagnostic> {
     Err(match expr.ty {
         Type::SlabFlags | Type::GfpFlags => error.help("`cast(flags as int)` is the number"),
         Type::Bool => error.help("`iif(…, 1, 0)` makes a number of a condition"),
+        Type::Text if expr.constant().is_some() => error.help("a number is written without quotes"),
         Type::Text | Type::List => error.help("`length(…)` of it is a number"),
         _ => error,
     })
@@ -109,7 +110,8 @@ fn unit(op: Arith, left: &Expr, right: &Expr) -> Unit {
         Arith::Mul => match (left.unit, right.unit) {
             (Unit::Bytes, b) if plain(b) => Unit::Bytes,
             (a, Unit::Bytes) if plain(a) => Unit::Bytes,
-            (Unit::Count, Unit::Count) => Unit::Count,
+            (Unit::Count, b) if plain(b) => Unit::Count,
+            (a, Unit::Count) if plain(a) => Unit::Count,
             _ => Unit::None,
         },
         Arith::Div => match (left.unit, right.unit) {
@@ -117,6 +119,7 @@ fn unit(op: Arith, left: &Expr, right: &Expr) -> Unit {
             (Unit::Count, Unit::None) => Unit::Count,
             _ => Unit::None,
         },
+        Arith::Rem if right.unit == left.unit => left.unit,
         Arith::Rem | Arith::Shl | Arith::Shr if right.unit == Unit::None => left.unit,
         Arith::BitAnd | Arith::BitOr | Arith::BitXor
             if left.ty.is_flags() || left.unit == Unit::Hex || right.unit == Unit::Hex =>
@@ -207,9 +210,13 @@ pub(super) fn cast(inner: Expr, ty: Type, span: Span) -> Result<Expr, Diagnostic
         };
     if !possible {
         let what = format!("cannot make {} of {}", described(ty), described(inner.ty));
-        return Err(
-            Diagnostic::new(inner.span, what).label(format!("this is {}", described(inner.ty)))
-        );
+        let error =
+            Diagnostic::new(inner.span, what).label(format!("this is {}", described(inner.ty)));
+        return Err(match inner.ty {
+            Type::List => error.help("`length(…)` of it is a number"),
+            Type::Text => error.help("compare it: `… = 'kmalloc-64'`"),
+            _ => error,
+        });
     }
     let unit = match ty {
         Type::Text | Type::Bool => Unit::None,

@@ -19,7 +19,7 @@ use crate::eval::{self, Warnings};
 use crate::function::Function;
 use crate::pattern::Pattern;
 use crate::resolved;
-use crate::syntax::ast::{BinaryOp, Literal, Quantifier, UnaryOp};
+use crate::syntax::ast::{BinaryOp, Literal, MatchOp, Quantifier, UnaryOp};
 use crate::typed::{Compare, Expr, ExprKind, Item, Key, Query, Range};
 use crate::value::{Type, Unit, Value};
 
@@ -62,22 +62,12 @@ pub fn check(query: resolved::Query) -> Result<Query, Diagnostic> {
 
 /// Splits a condition at its topmost `and`s, so that each part can run where it can.
 fn conjuncts(condition: &resolved::Expr, into: &mut Vec<Expr>) -> Result<(), Diagnostic> {
-    match &condition.kind {
-        resolved::ExprKind::Binary(BinaryOp::And, left, right) => {
-            conjuncts(left, into)?;
-            conjuncts(right, into)
-        }
-        resolved::ExprKind::Between { expr: tested, low, high, negated: false } => {
-            let tested = expr(tested)?;
-            for (op, bound) in [(Compare::Ge, low), (Compare::Le, high)] {
-                into.push(compare(op, tested.clone(), expr(bound)?, condition.span)?);
-            }
-            Ok(())
-        }
-        _ => {
-            into.push(boolean(condition)?);
-            Ok(())
-        }
+    if let resolved::ExprKind::Binary(BinaryOp::And, left, right) = &condition.kind {
+        conjuncts(left, into)?;
+        conjuncts(right, into)
+    } else {
+        into.push(boolean(condition)?);
+        Ok(())
     }
 }
 
@@ -110,23 +100,19 @@ pub fn expr(resolved: &resolved::Expr) -> Result<Expr, Diagnostic> {
         R::Unary(op, inner) => arith::unary(*op, expr(inner)?, span)?,
         R::Binary(op, left, right) => return binary(*op, left, right, span),
         R::Between { expr: tested, low, high, negated } => {
-            let tested = expr(tested)?;
-            let least = compare(Compare::Ge, tested.clone(), expr(low)?, span)?;
-            let most = compare(Compare::Le, tested, expr(high)?, span)?;
-            negate(
-                node(ExprKind::And(least.into(), most.into()), Type::Bool, Unit::None, span),
-                *negated,
-            )
+            let (tested, low, high) = (expr(tested)?, expr(low)?, expr(high)?);
+            check_comparable(&tested, &low)?;
+            check_comparable(&tested, &high)?;
+            let kind = ExprKind::Between(tested.into(), low.into(), high.into());
+            negate(node(kind, Type::Bool, Unit::None, span), *negated)
         }
         R::In { expr: tested, list, negated } => negate(in_list(tested, list, span)?, *negated),
         R::Match { op, expr: tested, pattern, negated } => {
-            let tested = text(tested, op.text())?;
+            let tested = text(expr(tested)?, op.text())?;
             let R::Literal(Literal::Text(wanted)) = &pattern.kind else {
-                let error = Diagnostic::new(
-                    pattern.span,
-                    format!("the pattern of `{}` must be a text", op.text()),
-                );
-                return Err(error.help("write it in single quotes: 'kmalloc%'"));
+                let what = format!("the pattern of `{}` must be written out", op.text());
+                let help = format!("in single quotes: {}", example(*op));
+                return Err(Diagnostic::new(pattern.span, what).help(help));
             };
             let pattern = Pattern::new(*op, wanted).map_err(|error| {
                 let what = format!("`{}` cannot take this pattern", op.text());
@@ -232,6 +218,8 @@ fn boolean(resolved: &resolved::Expr) -> Result<Expr, Diagnostic> {
             Err(match ty {
                 Type::Int | Type::UInt | Type::Float => error.help("compare it: `… != 0`"),
                 Type::SlabFlags => error.help("ask for a flag: `flags has ACCOUNT`"),
+                Type::GfpFlags => error.help("ask for a flag: `allocflags has COMP`"),
+                Type::List => error.help("compare how long it is: `length(…) > 0`"),
                 Type::Text => error.help("compare it: `… = 'kmalloc-64'`, `… like 'kmalloc%'`"),
                 _ => error,
             })
@@ -239,14 +227,21 @@ fn boolean(resolved: &resolved::Expr) -> Result<Expr, Diagnostic> {
     }
 }
 
-/// Types an expression that must be a text, for `what`.
-fn text(resolved: &resolved::Expr, what: &str) -> Result<Expr, Diagnostic> {
-    let typed = expr(resolved)?;
+/// Says no to what is no text, for the operator or function `what`.
+fn text(typed: Expr, what: &str) -> Result<Expr, Diagnostic> {
     match typed.ty {
         Type::Text | Type::Null => Ok(Expr { ty: Type::Text, ..typed }),
-        ty => Err(Diagnostic::new(typed.span, format!("`{what}` needs a text"))
-            .label(format!("this is {}", described(ty)))
-            .help("`cast(… as text)` makes a text of a number")),
+        ty => {
+            let error = Diagnostic::new(typed.span, format!("`{what}` needs a text"))
+                .label(format!("this is {}", described(ty)));
+            Err(match ty {
+                Type::SlabFlags | Type::GfpFlags => {
+                    error.help("ask for a flag by name: `flags has ACCOUNT`")
+                }
+                ty if ty.is_number() => error.help("`cast(… as text)` makes a text of a number"),
+                _ => error,
+            })
+        }
     }
 }
 
@@ -289,9 +284,6 @@ fn binary(
 
 fn compare(op: Compare, left: Expr, right: Expr, span: Span) -> Result<Expr, Diagnostic> {
     check_comparable(&left, &right)?;
-    if left.ty.is_flags() && right.ty == Type::Text {
-        return Err(Diagnostic::new(right.span, "a flag is no text").help("`flags has ACCOUNT`"));
-    }
     Ok(fold(node(ExprKind::Compare(op, left.into(), right.into()), Type::Bool, Unit::None, span)))
 }
 
@@ -310,12 +302,22 @@ fn check_comparable(left: &Expr, right: &Expr) -> Result<(), Diagnostic> {
         format!("cannot compare {} with {}", described(left.ty), described(right.ty)),
     )
     .label(format!("this is {}", described(right.ty)));
+    let literal = |expr: &Expr, ty: Type| expr.constant().is_some() && expr.ty == ty;
     Err(match (left.ty, right.ty) {
-        (Type::Text, ty) if number(ty) => error.help("a text is written in single quotes: '64'"),
-        (ty, Type::Text) if ty.is_flags() => {
+        (Type::Text, ty) | (ty, Type::Text) if ty.is_flags() => {
             error.help("ask for a flag by name: `flags has ACCOUNT`")
         }
-        (ty, Type::Text) if number(ty) => error.help("a number is written without quotes"),
+        (Type::Text, ty) if number(ty) && literal(right, ty) => {
+            error.help("a text is written in single quotes")
+        }
+        (ty, Type::Text) | (Type::Text, ty)
+            if number(ty) && (literal(left, Type::Text) || literal(right, Type::Text)) =>
+        {
+            error.help("a number is written without quotes")
+        }
+        (Type::Bool, _) | (_, Type::Bool) => {
+            error.help("a condition stands alone, or is compared with `true` or `false`")
+        }
         (Type::List, _) | (_, Type::List) => error.help("`length(…)` of a list is a number"),
         _ => error,
     })
@@ -357,42 +359,55 @@ fn case(
 /// The type, unit and range of an expression that gives one of several; its kind and span mean nothing.
 fn common(results: &[&Expr]) -> Result<Expr, Diagnostic> {
     let mut common = null(Span::default());
+    common.unit = common_unit(results);
     for result in results.iter().filter(|result| result.ty != Type::Null) {
-        let unit = if common.unit == result.unit || common.ty == Type::Null {
-            result.unit
-        } else {
-            Unit::None
-        };
         let (ty, range) = match (common.ty, result.ty) {
             (Type::Null, ty) => (ty, result.range),
             (a, b) if a.is_integer() && b.is_integer() => {
-                let range = common.range.union(result.range);
-                (arith::integer_type(range), range)
+                arith::clip(common.range.union(result.range))
             }
             (a, b) if a.is_number() && b.is_number() => (Type::Float, common.range),
             (a, b) if a == b => (a, common.range.union(result.range)),
             (a, b) => {
-                return Err(Diagnostic::new(
-                    result.span,
-                    format!("{} does not go with {}", described(b), described(a)),
-                )
-                .label(format!("this is {}", described(b)))
-                .help("all results must be of one type; see `cast(… as text)`"));
+                let what = format!("{} does not go with {}", described(b), described(a));
+                let number = |ty: Type| ty.is_number() || ty.is_flags();
+                let help = if number(a) && number(b) {
+                    "all results are of one type: `cast(flags as int)` is a number"
+                } else {
+                    "all results are of one type: `cast(… as text)` makes a text of a number"
+                };
+                return Err(Diagnostic::new(result.span, what)
+                    .label(format!("this is {}", described(b)))
+                    .help(help));
             }
         };
-        common = Expr { ty, unit, range, ..common };
+        common = Expr { ty, range, ..common };
     }
     Ok(common)
+}
+
+/// The unit that all results have. A plain number that is written out, as in `coalesce(usersize, 0)`, has any.
+fn common_unit(results: &[&Expr]) -> Unit {
+    let plain = |result: &Expr| result.unit == Unit::None && result.constant().is_some();
+    let mut units = results.iter().filter(|result| !plain(result)).map(|result| result.unit);
+    let first = units.next().unwrap_or_default();
+    if units.all(|unit| unit == first) { first } else { Unit::None }
 }
 
 fn call(function: Function, arguments: &[resolved::Expr], span: Span) -> Result<Expr, Diagnostic> {
     let name = crate::function::signature(function).name;
     let mut typed = match function {
-        Function::Length | Function::Lower | Function::Upper | Function::StartsWith => Vec::new(),
+        // An argument is typed once: twice at every level would be without end.
+        Function::Length
+        | Function::Lower
+        | Function::Upper
+        | Function::StartsWith
+        | Function::Iif => Vec::new(),
         _ => arguments.iter().map(expr).collect::<Result<Vec<_>, _>>()?,
     };
     let shape = match function {
-        Function::Coalesce | Function::Greatest | Function::Least => {
+        Function::Coalesce => common(&typed.iter().collect::<Vec<_>>())?,
+        Function::Greatest | Function::Least => {
             let results: Vec<&Expr> = typed.iter().collect();
             for pair in results.windows(2) {
                 check_comparable(pair[0], pair[1])?;
@@ -404,7 +419,9 @@ fn call(function: Function, arguments: &[resolved::Expr], span: Span) -> Result<
             typed[0].clone()
         }
         Function::Iif => {
-            typed[0] = boolean(&arguments[0])?;
+            typed.push(boolean(&arguments[0])?);
+            typed.push(expr(&arguments[1])?);
+            typed.push(expr(&arguments[2])?);
             common(&[&typed[1], &typed[2]])?
         }
         Function::Abs | Function::Round | Function::Floor | Function::Ceil => {
@@ -414,7 +431,8 @@ fn call(function: Function, arguments: &[resolved::Expr], span: Span) -> Result<
         Function::Hex | Function::Size => {
             if function == Function::Hex && typed[0].ty == Type::Float {
                 return Err(Diagnostic::new(typed[0].span, "`hex` needs an integer")
-                    .label("this is a float"));
+                    .label("this is a float")
+                    .help("`cast(… as int)` cuts the fraction off"));
             }
             if !typed[0].ty.is_flags() {
                 arith::number(&typed[0], name)?;
@@ -425,20 +443,17 @@ fn call(function: Function, arguments: &[resolved::Expr], span: Span) -> Result<
         }
         Function::Length => {
             let argument = expr(&arguments[0])?;
-            if argument.ty != Type::List {
-                text(&arguments[0], name)?;
-            }
-            typed.push(argument);
+            typed.push(if argument.ty == Type::List { argument } else { text(argument, name)? });
             let range = Range { low: 0, high: i64::MAX.into() };
             Expr { range, ..node(ExprKind::Const(Value::Null), Type::UInt, Unit::Count, span) }
         }
         Function::Lower | Function::Upper => {
-            typed.push(text(&arguments[0], name)?);
+            typed.push(text(expr(&arguments[0])?, name)?);
             node(ExprKind::Const(Value::Null), Type::Text, Unit::None, span)
         }
         Function::StartsWith => {
-            typed.push(text(&arguments[0], name)?);
-            typed.push(text(&arguments[1], name)?);
+            typed.push(text(expr(&arguments[0])?, name)?);
+            typed.push(text(expr(&arguments[1])?, name)?);
             node(ExprKind::Const(Value::Null), Type::Bool, Unit::None, span)
         }
         Function::PageSize => unreachable!("resolve makes a literal of it"),
@@ -456,6 +471,15 @@ pub(crate) fn described(ty: Type) -> &'static str {
         Type::List => "a list",
         Type::SlabFlags | Type::GfpFlags => "a set of flags",
         Type::Null => "null",
+    }
+}
+
+/// A pattern as it is written.
+fn example(op: MatchOp) -> &'static str {
+    match op {
+        MatchOp::Like | MatchOp::Ilike => "'kmalloc%'",
+        MatchOp::Glob => "'kmalloc*'",
+        MatchOp::Regex => "'^kmalloc'",
     }
 }
 

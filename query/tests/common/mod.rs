@@ -1,7 +1,7 @@
 //! A made-up kernel: its types, and caches in made-up memory.
 #![allow(dead_code, clippy::unwrap_used)] // each test uses its part, and clippy sees tests only in `#[test]`
 
-use ebpf_templates::insn::Size;
+use ebpf_templates::insn::{Insn, Size};
 use ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory};
 use ebpf_templates::program::{Kind, Program};
 use ebpf_templates::template::driver::Driver;
@@ -216,7 +216,34 @@ pub fn kernel(template: Template, pushdown: bool) -> Target {
 pub fn generate(plan: &Plan) -> (Layout, Program) {
     let layout = Layout::new(plan);
     let program = query::codegen::generate(plan, &layout, &Fixture::new(), 1).unwrap();
+    assert_reached(&program);
     (layout, program)
+}
+
+/// Something leads to every instruction, as the verifier demands before it looks at what they do.
+fn assert_reached(program: &Program) {
+    let insns = &program.insns;
+    let mut reached = vec![false; insns.len()];
+    let mut rest = vec![0];
+    while let Some(at) = rest.pop() {
+        if std::mem::replace(&mut reached[at], true) {
+            continue;
+        }
+        let insn = insns[at];
+        let target = (at + 1).wrapping_add_signed(isize::from(insn.off));
+        match (insn.is_wide(), insn.is_jump()) {
+            (true, _) => {
+                reached[at + 1] = true;
+                rest.push(at + 2);
+            }
+            _ if insn == Insn::exit() => {}
+            _ if insn == Insn::jump(insn.off) => rest.push(target),
+            (_, true) => rest.extend([at + 1, target]),
+            _ => rest.push(at + 1),
+        }
+    }
+    let lost = reached.iter().position(|reached| !reached);
+    assert!(lost.is_none(), "nothing leads to {}\n{}", lost.unwrap(), program.listing());
 }
 
 /// Runs a plan's program on made-up caches, the memory of its rows dirty from an earlier run.

@@ -1,0 +1,349 @@
+//! Prints what the stages behind the parser make of a query, over the made-up kernel of `common`.
+//!
+//! | stage | prints |
+//! |---|---|
+//! | `resolved` | expressions in prefix notation, what names stand for behind `=`; inputs; what is missing |
+//! | `typed` | a line a node: type, unit, range |
+//! | `plan` | what `explain` shows of the plan |
+//! | `layout` | the row that the kernel gives |
+//! | `asm`, `iter` | the whole program, of the open-coded template and of the other |
+//! | `filter`, `columns` | of the open-coded template only what fills that hole |
+//! | `rows` | the answer over [`caches`], which must be the same by both templates and in user space |
+
+use std::fmt::Write;
+
+use query::catalog::Lookup;
+use query::diagnostic::Diagnostic;
+use query::eval::Warnings;
+use query::exec::{self, Host};
+use query::layout::Layout;
+use query::output::Output;
+use query::plan::{Plan, Template, explain};
+use query::resolved::{Expr as Resolved, ExprKind as ResolvedKind};
+use query::syntax::ast::{Query, Statement, UnaryOp};
+use query::typed::{Arith, Compare, Expr, ExprKind};
+use query::value::{Type, Value};
+use query::{function, resolve, syntax, typing};
+
+use crate::common::{Cache, Fixture, generate, kernel, plan, run};
+
+fn parse(text: &str) -> Result<Query, Diagnostic> {
+    let (statement, _) = syntax::parse_text(text)?.remove(0);
+    let (Statement::Query(query) | Statement::Explain(query)) = statement;
+    Ok(query)
+}
+
+/// Names, derived columns and aliases replaced by what they mean.
+pub fn resolved(text: &str) -> Result<String, Diagnostic> {
+    let query = resolve::resolve(&parse(text)?, &Fixture::new())?;
+    let mut out = String::new();
+    for item in &query.items {
+        writeln!(out, "item {}: {}", item.name, prefix(&item.expr)).unwrap();
+    }
+    if let Some(filter) = &query.filter {
+        writeln!(out, "where {}", prefix(filter)).unwrap();
+    }
+    for key in &query.order_by {
+        let direction = if key.descending { " desc" } else { "" };
+        let nulls = if key.nulls_first { " nulls first" } else { "" };
+        writeln!(out, "order by {}{direction}{nulls}", prefix(&key.expr)).unwrap();
+    }
+    let inputs: Vec<&str> = query.inputs.iter().map(|column| column.name).collect();
+    writeln!(out, "inputs: {}", inputs.join(", ")).unwrap();
+    for missing in &query.missing {
+        writeln!(out, "missing: {}: {}", missing.column.name, missing.reason).unwrap();
+    }
+    Ok(out)
+}
+
+fn prefix(expr: &Resolved) -> String {
+    let call = |name: &str, arguments: Vec<&Resolved>| {
+        let arguments: Vec<String> = arguments.into_iter().map(prefix).collect();
+        format!("({name} {})", arguments.join(" "))
+    };
+    let not = |negated: bool, text: String| if negated { format!("(not {text})") } else { text };
+    match &expr.kind {
+        ResolvedKind::Literal(literal) => literal.to_string(),
+        ResolvedKind::Input(_, column) => column.name.to_owned(),
+        ResolvedKind::Missing(column) => format!("{}=missing", column.name),
+        ResolvedKind::Derived(column, definition) => {
+            format!("{}={}", column.name, prefix(definition))
+        }
+        ResolvedKind::Unary(op, inner) => {
+            let name = match op {
+                UnaryOp::Not => "not",
+                UnaryOp::Neg => "-",
+                UnaryOp::BitNot => "~",
+            };
+            call(name, vec![inner])
+        }
+        ResolvedKind::Binary(op, left, right) => call(op.text(), vec![left, right]),
+        ResolvedKind::Between { expr, low, high, negated } => {
+            not(*negated, call("between", vec![expr, low, high]))
+        }
+        ResolvedKind::In { expr, list, negated } => {
+            not(*negated, call("in", [&**expr].into_iter().chain(list).collect()))
+        }
+        ResolvedKind::Match { op, expr, pattern, negated } => {
+            not(*negated, call(op.text(), vec![expr, pattern]))
+        }
+        ResolvedKind::IsNull { expr, negated } => not(*negated, call("is-null", vec![expr])),
+        ResolvedKind::Has { expr, quantifier, mask, undefined } => {
+            let undefined = if *undefined { " undefined" } else { "" };
+            let quantifier = format!("{quantifier:?}").to_lowercase();
+            format!("(has-{quantifier} {} {mask:#x}{undefined})", prefix(expr))
+        }
+        ResolvedKind::Case { arms, otherwise } => {
+            let arms = arms.iter().flat_map(|(when, then)| [when, then]);
+            call("case", arms.chain(otherwise.as_deref()).collect())
+        }
+        ResolvedKind::Cast(inner, ty) => call(&format!("cast-{}", ty.name()), vec![inner]),
+        ResolvedKind::Call(function, arguments) => {
+            call(function::signature(*function).name, arguments.iter().collect())
+        }
+    }
+}
+
+/// A node a line, the deeper the further in: what it is, its type, its unit, and of an integer its range.
+pub fn typed(text: &str) -> Result<String, Diagnostic> {
+    let query = typing::check(resolve::resolve(&parse(text)?, &Fixture::new())?)?;
+    let names: Vec<&str> = query.inputs.iter().map(|column| column.name).collect();
+    let mut out = String::new();
+    for item in &query.items {
+        writeln!(out, "item {}", item.name).unwrap();
+        tree(&item.expr, &names, 1, &mut out);
+    }
+    for condition in &query.filter {
+        out.push_str("where\n");
+        tree(condition, &names, 1, &mut out);
+    }
+    for key in &query.order_by {
+        out.push_str("order by\n");
+        tree(&key.expr, &names, 1, &mut out);
+    }
+    Ok(out)
+}
+
+fn tree(expr: &Expr, names: &[&str], depth: usize, out: &mut String) {
+    let name = match &expr.kind {
+        ExprKind::Const(value) => shown(value, expr.ty),
+        ExprKind::Input(input) => names[*input].to_owned(),
+        ExprKind::Not(_) => "not".to_owned(),
+        ExprKind::And(..) => "and".to_owned(),
+        ExprKind::Or(..) => "or".to_owned(),
+        ExprKind::Neg(_) => "-".to_owned(),
+        ExprKind::BitNot(_) => "~".to_owned(),
+        ExprKind::Arith(op, ..) => arith(*op).to_owned(),
+        ExprKind::Compare(op, ..) => compare(*op).to_owned(),
+        ExprKind::Between(..) => "between".to_owned(),
+        ExprKind::In(..) => "in".to_owned(),
+        ExprKind::Match(_, pattern) => format!("matches {:?}", pattern.shape()),
+        ExprKind::IsNull(_) => "is null".to_owned(),
+        ExprKind::HasAll(_, mask) => format!("has all {mask:#x}"),
+        ExprKind::HasAny(_, mask) => format!("has any {mask:#x}"),
+        ExprKind::Case(..) => "case".to_owned(),
+        ExprKind::Cast(_) => "cast".to_owned(),
+        ExprKind::Call(function, _) => function::signature(*function).name.to_owned(),
+    };
+    write!(out, "{:1$}{name} : {2}", "", 2 * depth, expr.ty.name()).unwrap();
+    if !expr.unit.name().is_empty() {
+        write!(out, " {}", expr.unit.name()).unwrap();
+    }
+    let computed = expr.constant().is_none();
+    if computed && (expr.ty.is_integer() || expr.ty.is_flags()) {
+        write!(out, " {}..{}", power(expr.range.low), power(expr.range.high)).unwrap();
+    }
+    out.push('\n');
+    expr.children(&mut |child| tree(child, names, depth + 1, out));
+}
+
+/// A number; near a power of two from 2^16 on as that.
+fn power(value: i128) -> String {
+    let near = |offset: i128| {
+        let power = value.unsigned_abs().checked_add_signed(offset)?;
+        (power.is_power_of_two() && power >= 1 << 16).then(|| power.ilog2())
+    };
+    let sign = if value < 0 { "-" } else { "" };
+    match (near(0), near(1)) {
+        (Some(bits), _) => format!("{sign}2^{bits}"),
+        (_, Some(bits)) if value < 0 => format!("-(2^{bits}-1)"),
+        (_, Some(bits)) => format!("2^{bits}-1"),
+        _ => value.to_string(),
+    }
+}
+
+fn arith(op: Arith) -> &'static str {
+    match op {
+        Arith::Add => "+",
+        Arith::Sub => "-",
+        Arith::Mul => "*",
+        Arith::Div => "/",
+        Arith::Rem => "%",
+        Arith::BitAnd => "&",
+        Arith::BitOr => "|",
+        Arith::BitXor => "^",
+        Arith::Shl => "<<",
+        Arith::Shr => ">>",
+    }
+}
+
+fn compare(op: Compare) -> &'static str {
+    match op {
+        Compare::Eq => "=",
+        Compare::Ne => "!=",
+        Compare::Lt => "<",
+        Compare::Le => "<=",
+        Compare::Gt => ">",
+        Compare::Ge => ">=",
+    }
+}
+
+fn open_coded(text: &str) -> Result<Plan, Diagnostic> {
+    plan(text, kernel(Template::OpenCoded, true))
+}
+
+/// The operators, and where each runs.
+pub fn planned(text: &str) -> Result<String, Diagnostic> {
+    Ok(open_coded(text)?.to_string())
+}
+
+/// The row that the kernel gives.
+pub fn layout(text: &str) -> Result<String, Diagnostic> {
+    let plan = open_coded(text)?;
+    Ok(explain::row(&plan, &Layout::new(&plan)))
+}
+
+/// The program of one template.
+pub fn listing(text: &str, template: Template) -> Result<String, Diagnostic> {
+    Ok(generate(&plan(text, kernel(template, true))?).1.listing())
+}
+
+/// What fills the hole for conditions: from the first that is tested up to the row.
+pub fn filter(text: &str) -> Result<String, Diagnostic> {
+    let listing = listing(text, Template::OpenCoded)?;
+    let starts = |line: &&str| line.contains("; where") || line.contains(": summed over");
+    let lines = listing.lines().skip_while(|line| !starts(line));
+    Ok(lines
+        .take_while(|line| !line.contains("; the row,"))
+        .map(|line| format!("{line}\n"))
+        .collect())
+}
+
+/// What fills the hole for columns, and the zeroing and the header before it.
+pub fn columns(text: &str) -> Result<String, Diagnostic> {
+    let listing = listing(text, Template::OpenCoded)?;
+    let lines = listing.lines().skip_while(|line| !line.contains("; the row,"));
+    Ok(lines.take_while(|line| !line.contains("; emit")).map(|line| format!("{line}\n")).collect())
+}
+
+/// The caches that `rows` reads.
+///
+/// | name | size | object size | order, objects | references | flags | slabs, objects, partial |
+/// |---|---|---|---|---|---|---|
+/// | kmalloc-8 | 8 | 8 | 0, 512 | 1 | KMALLOC | 2, 1024, 1 |
+/// | kmalloc-64 | 64 | 64 | 0, 64 | 3 | KMALLOC | 10, 640, 4 on two nodes |
+/// | dentry | 192 | 188 | 1, 42 | 1 | PANIC, ACCOUNT, RECLAIM_ACCOUNT | 100, 4200, 0 |
+/// | TCP | 2432 | 2368 | 3, 13 | 1 | HWCACHE_ALIGN, TYPESAFE_BY_RCU; a constructor | 3, 39, 2 |
+/// | kmem_cache | 256 | 232 | 0, 16 | -1: a boot cache | HWCACHE_ALIGN, PANIC | 5, 80, 0 |
+/// | the empty text | 0 | 0 | 0, 0 | 1 | none | no nodes |
+/// | NULL | the greatest | 1 | 31, 65535 | 1 | all | the greatest |
+pub fn caches() -> Vec<Cache> {
+    type Numbers = (u64, u64, u64, u64, u64);
+    let cache = |name: Option<&str>,
+                 (flags, size, object_size, oo, refcount): Numbers,
+                 nodes: &[[u64; 3]]| {
+        let node = |[slabs, objects, partial]: [u64; 3]| {
+            [
+                ("nr_slabs.counter", slabs),
+                ("total_objects.counter", objects),
+                ("nr_partial", partial),
+            ]
+        };
+        Cache {
+            name: name.map(|name| name.as_bytes().to_vec()),
+            members: vec![
+                ("flags", flags),
+                ("size", size),
+                ("object_size", object_size),
+                ("oo.x", oo),
+                ("refcount", refcount),
+                ("ctor", if name == Some("TCP") { 0xffff_0000 } else { 0 }),
+            ],
+            nodes: nodes.iter().map(|numbers| Some(node(*numbers))).collect(),
+        }
+    };
+    let order = |order: u64, objects: u64| order << 16 | objects;
+    // Every count but that of a boot cache has the iterator's reference in it.
+    vec![
+        cache(Some("kmalloc-8"), (1 << 3, 8, 8, order(0, 512), 2), &[[2, 1024, 1]]),
+        cache(Some("kmalloc-64"), (1 << 3, 64, 64, order(0, 64), 4), &[[6, 384, 1], [4, 256, 3]]),
+        cache(Some("dentry"), (0xa100, 192, 188, order(1, 42), 2), &[[100, 4200, 0]]),
+        cache(Some("TCP"), (0x210, 2432, 2368, order(3, 13), 2), &[[3, 39, 2]]),
+        cache(Some("kmem_cache"), (0x110, 256, 232, order(0, 16), u64::MAX), &[[5, 80, 0]]),
+        cache(Some(""), (0, 0, 0, order(0, 0), 2), &[]),
+        cache(
+            None,
+            (u64::from(u32::MAX), u64::from(u32::MAX), 1, order(31, 0xffff), 2),
+            &[[i64::MAX.cast_unsigned(), i64::MAX.cast_unsigned(), u64::MAX]],
+        ),
+    ]
+}
+
+/// User space of the made-up kernel: one constructor, and the aliases of one cache.
+struct Machine;
+
+impl Host for Machine {
+    fn look_up(&self, lookup: Lookup, arguments: &[Vec<Value>]) -> Result<Vec<Value>, String> {
+        let answer = |arguments: &Vec<Value>| match (lookup, arguments.as_slice()) {
+            (Lookup::Symbol, [Value::UInt(0)]) => Value::Null,
+            (Lookup::Symbol, _) => Value::text("tcp_init_once"),
+            (Lookup::Aliases, [_, name]) if *name == Value::text("kmalloc-64") => {
+                Value::List(vec![(*b"biovec-4").into(), (*b"eventpoll").into()])
+            }
+            (Lookup::Aliases, _) => Value::List(Vec::new()),
+        };
+        Ok(arguments.iter().map(answer).collect())
+    }
+}
+
+/// The answer over [`caches`], however it is come by.
+pub fn rows(text: &str) -> Result<String, Diagnostic> {
+    let answer = |template, pushdown| -> Result<Output, Diagnostic> {
+        let plan = plan(text, kernel(template, pushdown))?;
+        let rows = run(&plan, &caches());
+        Ok(exec::run(&plan, rows, &Machine, &Fixture::new(), Warnings::default()))
+    };
+    let output = answer(Template::OpenCoded, false)?;
+    for template in [Template::OpenCoded, Template::Iter] {
+        let pushed = answer(template, true)?;
+        assert_eq!(pushed.rows, output.rows, "in the kernel by {}: {text}", template.name());
+        assert_eq!(pushed.columns, output.columns, "{text}");
+    }
+    let line = |cells: Vec<String>| cells.join(" | ") + "\n";
+    let mut out = line(output.columns.iter().map(|column| column.name.clone()).collect());
+    for row in &output.rows {
+        let cells = row.iter().zip(&output.columns).map(|(value, column)| shown(value, column.ty));
+        out.push_str(&line(cells.collect()));
+    }
+    for note in &output.warnings {
+        writeln!(out, "note: {note}").unwrap();
+    }
+    Ok(out)
+}
+
+fn shown(value: &Value, ty: Type) -> String {
+    let text = |text: &[u8]| format!("'{}'", String::from_utf8_lossy(text));
+    match value {
+        Value::Null => "NULL".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Int(value) => value.to_string(),
+        Value::UInt(value) if ty.is_flags() => format!("{value:#x}"),
+        Value::UInt(value) => value.to_string(),
+        Value::Float(value) => format!("{value:?}"),
+        Value::Text(value) => text(value),
+        Value::List(list) => {
+            let list: Vec<String> = list.iter().map(|item| text(item)).collect();
+            format!("[{}]", list.join(", "))
+        }
+    }
+}
