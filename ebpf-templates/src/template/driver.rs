@@ -76,11 +76,13 @@ impl Driver {
                 let map_bytes = rows::HEADER + room.row_max;
                 let mut asm = Assembler::new(Kind::Iter { attach_btf_id }, map_bytes);
                 self.called(&mut asm, room, holes)?;
+                asm.sweep();
                 Ok(asm.finish())
             }
             Self::OpenCoded { .. } => {
                 let mut asm = Assembler::new(Kind::Syscall, rows::HEADER + room.space);
                 self.open_coded(&mut asm, room, holes)?;
+                asm.sweep();
                 Ok(asm.finish())
             }
         }

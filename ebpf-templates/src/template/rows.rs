@@ -3,8 +3,8 @@
 //! The program's one map is an array of one value:
 //!
 //! ```text
-//! byte 0        8      16        24     32     64
-//!      cursor   rows   elements  flags  zero   row, row, row …
+//! byte 0        8      16        24     32     40       64
+//!      cursor   rows   elements  flags  zero   scratch  row, row, row …
 //! ```
 //!
 //! A row of the open-coded template stays there, and `cursor` counts the bytes of rows; a row of the `iter`
@@ -30,6 +30,9 @@ pub const FLAGS: i16 = 24;
 /// Always 0, which the verifier does not know: a loop count that starts here has no known value, and so the
 /// verifier takes the loop as converged after one round.
 pub const ZERO: i16 = 32;
+/// Free for blocks (u64). What was a pointer to the verifier is a number when it is read back from here, while a
+/// place in the frame remembers what it holds.
+pub const SCRATCH: i16 = 40;
 /// Bytes of the header.
 pub const HEADER: u32 = 64;
 

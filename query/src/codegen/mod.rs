@@ -27,6 +27,7 @@ use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
 use ebpf_templates::program::Program;
 use ebpf_templates::template::driver::{Driver, Holes};
 use ebpf_templates::template::node::{Nodes, Sum};
+use ebpf_templates::template::rows;
 use ebpf_templates::template::text::{self, Text};
 
 use crate::catalog::Source;
@@ -252,7 +253,9 @@ impl Generator<'_> {
         }
         let path = match column.source {
             Source::Address => {
-                asm.push(Insn::mov(dst, Reg::R7));
+                // The verifier computes with numbers only, and `R7` is a pointer to it.
+                asm.push(Insn::store(Size::Dw, Reg::R6, rows::SCRATCH, Reg::R7));
+                asm.push(Insn::load(Size::Dw, dst, Reg::R6, rows::SCRATCH));
                 return Ok(());
             }
             Source::Refcount => "refcount",
