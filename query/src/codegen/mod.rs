@@ -34,7 +34,7 @@ use crate::catalog::Source;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::layout::{Layout, Place};
 use crate::plan::{Plan, Pushed, Target, Template};
-use crate::schema::{Member, Schema};
+use crate::schema::{Member, MemberKind, Schema};
 
 /// The templates that the kernel has everything for, best first.
 #[must_use]
@@ -135,6 +135,12 @@ struct Generator<'a> {
     temporaries: Vec<i16>,
     /// Where the text of a comparison lies, and its size.
     text_buffer: Option<(i16, u16)>,
+}
+
+/// Appends `dst = src`, where `src` is a pointer to the verifier, which computes with numbers only.
+fn as_number(asm: &mut Assembler, dst: Reg, src: Reg) {
+    asm.push(Insn::store(Size::Dw, Reg::R6, rows::SCRATCH, src));
+    asm.push(Insn::load(Size::Dw, dst, Reg::R6, rows::SCRATCH));
 }
 
 /// The frame is full. The planner bounds what a query puts there, so that no query that was ever seen comes here.
@@ -253,9 +259,7 @@ impl Generator<'_> {
         }
         let path = match column.source {
             Source::Address => {
-                // The verifier computes with numbers only, and `R7` is a pointer to it.
-                asm.push(Insn::store(Size::Dw, Reg::R6, rows::SCRATCH, Reg::R7));
-                asm.push(Insn::load(Size::Dw, dst, Reg::R6, rows::SCRATCH));
+                as_number(asm, dst, Reg::R7);
                 return Ok(());
             }
             Source::Refcount => "refcount",
@@ -265,6 +269,9 @@ impl Generator<'_> {
         let found = member(self.schema, "kmem_cache", path)?;
         let size = Size::of(found.size).unwrap_or(Size::Dw);
         asm.push(Insn::load(size, dst, Reg::R7, offset(self.schema, "kmem_cache", path)?));
+        if found.kind == MemberKind::Pointer {
+            as_number(asm, dst, dst);
+        }
         if found.signed && size != Size::Dw {
             let unused = 64 - 8 * i32::from(size.bytes());
             asm.push(Insn::alu_imm(Alu::Lsh, dst, unused));

@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs, clippy::unwrap_used)] // each test file uses a part
 
 pub mod ask;
+pub mod child;
 pub mod kmsg;
 pub mod settle;
 pub mod witness;
