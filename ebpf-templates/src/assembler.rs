@@ -12,6 +12,8 @@
 //!
 //! Comments cost nothing in the kernel; `explain` and the golden listings show them.
 
+use std::collections::HashMap;
+
 use crate::insn::{Alu, Cond, Insn, Reg, Size, wide_text};
 use crate::program::{Hole, Kind, Program};
 
@@ -196,6 +198,47 @@ impl Assembler {
     /// Sets the CPU table that the map's value ends in; see [`crate::template::percpu`].
     pub fn set_cpu_table(&mut self, offsets: &[u64]) {
         self.program.cpu_table = offsets.to_vec();
+    }
+
+    /// Removes the instructions that nothing leads to: the verifier refuses a program that has any. Where a part
+    /// of a condition is always true, the parts behind it are such.
+    pub fn sweep(&mut self) {
+        let targets: HashMap<usize, Label> = self.fixups.iter().copied().collect();
+        let mut reached = vec![false; self.program.insns.len()];
+        let mut open = vec![0];
+        while let Some(slot) = open.pop() {
+            // Behind the last instruction there is none; a label that is not bound is for `finish` to name.
+            if reached.get(slot) != Some(&false) {
+                continue;
+            }
+            reached[slot] = true;
+            let insn = self.program.insns[slot];
+            open.extend(targets.get(&slot).and_then(|label| self.labels[label.0].slot));
+            if insn.falls_through() {
+                open.push(slot + 1);
+            }
+            if insn.is_wide() {
+                reached[slot + 1] = true;
+                open.push(slot + 2);
+            }
+        }
+        if reached.iter().all(|reached| *reached) {
+            return;
+        }
+        // The number of instructions kept before each slot, and before the end.
+        let mut kept = vec![0];
+        kept.extend(reached.iter().scan(0, |count, reached| {
+            *count += usize::from(*reached);
+            Some(*count)
+        }));
+        self.program.keep(&reached, &kept);
+        self.fixups.retain(|(slot, _)| reached[*slot]);
+        for (slot, _) in &mut self.fixups {
+            *slot = kept[*slot];
+        }
+        for slot in self.labels.iter_mut().filter_map(|label| label.slot.as_mut()) {
+            *slot = kept[*slot];
+        }
     }
 
     /// Resolves every label and returns the program.

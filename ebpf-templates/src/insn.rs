@@ -374,6 +374,12 @@ impl Insn {
         matches!(self.opcode & 0x07, 0x05 | 0x06) && !matches!(self.opcode, 0x85 | 0x95)
     }
 
+    /// Whether the next slot can follow: not behind `goto`, `exit` and the first slot of two.
+    #[must_use]
+    pub fn falls_through(self) -> bool {
+        !matches!(self.opcode, 0x05 | 0x06 | 0x95 | 0x18)
+    }
+
     /// The slot as the kernel reads it.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 8] {

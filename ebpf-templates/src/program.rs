@@ -79,6 +79,23 @@ impl Program {
         self.insns.extend_from_slice(insns);
     }
 
+    /// Keeps the instructions that are `reached`; `kept` counts them before each slot. Comments and labels stay.
+    pub(crate) fn keep(&mut self, reached: &[bool], kept: &[usize]) {
+        let mut slots = reached.iter();
+        self.insns.retain(|_| slots.next() == Some(&true));
+        self.holes.retain(|hole| reached[hole.slot]);
+        for hole in &mut self.holes {
+            hole.slot = kept[hole.slot];
+        }
+        // Nothing jumps into the middle of a line, so a line is reached as a whole or not at all.
+        self.lines.retain(|line| !matches!(line, Line::Insn { slot, .. } if !reached[*slot]));
+        for line in &mut self.lines {
+            if let Line::Insn { slot, .. } = line {
+                *slot = kept[*slot];
+            }
+        }
+    }
+
     /// Puts `value` into every place where parameter `parameter` is used.
     #[allow(clippy::cast_possible_truncation)] // the two halves
     pub fn set(&mut self, parameter: usize, value: u64) {

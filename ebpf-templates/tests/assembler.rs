@@ -47,6 +47,64 @@ fn an_unused_label_need_not_be_bound() {
 }
 
 #[test]
+fn what_nothing_leads_to_is_swept() {
+    let mut asm = Assembler::new(Kind::Syscall, 8);
+    let [dead, live, back, end] = ["dead", "live", "back", "end"].map(|name| asm.label(name));
+    asm.jump_imm(Cond::Eq, R1, 7, live);
+    asm.jump(end);
+    asm.bind(dead);
+    asm.comment("never");
+    asm.zero(R10, -24, 24);
+    asm.set_parameter(R1, 0, 1);
+    asm.jump_imm(Cond::Ne, R1, 0, back);
+    asm.jump(dead);
+    asm.bind(live);
+    asm.bind(back);
+    asm.set_parameter(R1, 1, 2);
+    asm.may_goto(end);
+    asm.jump(back);
+    asm.bind(end);
+    asm.push(Insn::exit());
+    asm.push(Insn::mov_imm(R0, 0));
+    asm.sweep();
+    let mut program = asm.finish();
+    program.set(1, 3);
+    let [low, high] = Insn::load_imm64(R1, 3);
+    let wanted = [
+        Insn::jump_imm(Cond::Eq, R1, 7, 1),
+        Insn::jump(4),
+        low,
+        high,
+        Insn::may_goto(1),
+        Insn::jump(-4),
+        Insn::exit(),
+    ];
+    assert_eq!(program.insns, wanted);
+    let listing = program.listing();
+    let lines: Vec<&str> = listing.lines().map(str::trim).collect();
+    assert_eq!(lines[2..6], ["dead:", "; never", "live:", "back:"]);
+    assert!(lines[6].starts_with("2  r1 = 0x3"), "{listing}");
+}
+
+#[test]
+fn sweeping_a_program_without_dead_code_changes_nothing() {
+    let build = |sweep: bool| {
+        let mut asm = Assembler::new(Kind::Syscall, 8);
+        let end = asm.label("end");
+        asm.set(R1, 1 << 40);
+        asm.jump_imm(Cond::Eq, R1, 7, end);
+        asm.push(Insn::mov_imm(R0, 0));
+        asm.bind(end);
+        asm.push(Insn::exit());
+        if sweep {
+            asm.sweep();
+        }
+        asm.finish()
+    };
+    assert_eq!(build(true), build(false));
+}
+
+#[test]
 fn jumps_count_from_the_next_slot_in_both_directions() {
     let mut asm = Assembler::new(Kind::Syscall, 8);
     let (back, forth) = (asm.label("back"), asm.label("forth"));

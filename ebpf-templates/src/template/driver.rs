@@ -92,12 +92,14 @@ impl Driver {
                 let mut asm = Assembler::new(Kind::Iter { attach_btf_id }, map_bytes);
                 asm.set_cpu_table(cpus);
                 self.called(&mut asm, room, holes)?;
+                asm.sweep();
                 Ok(asm.finish())
             }
             Self::OpenCoded { .. } => {
                 let mut asm = Assembler::new(Kind::Syscall, map_bytes);
                 asm.set_cpu_table(cpus);
                 self.open_coded(&mut asm, room, holes)?;
+                asm.sweep();
                 Ok(asm.finish())
             }
         }

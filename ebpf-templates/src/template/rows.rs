@@ -3,8 +3,8 @@
 //! The program's one map is an array of one value:
 //!
 //! ```text
-//! byte 0        8      16        24     32     40     64        256
-//!      cursor   rows   elements  flags  zero   self   scratch   row, row, row …   CPU table
+//! byte 0        8      16        24     32     40     48       64        256
+//!      cursor   rows   elements  flags  zero   self   number   scratch   row, row, row …   CPU table
 //! ```
 //!
 //! Scratch is where walks keep their numbers: the stack has less room, and the verifier knows nothing of what the
@@ -37,6 +37,9 @@ pub const ZERO: i16 = 32;
 /// The cache's address as a number, during an element (u64). A pointer that went through memory is a number to the
 /// verifier, which may then be computed with.
 pub const SELF: i16 = 40;
+/// Free for blocks (u64). What was a pointer to the verifier is a number when it is read back from here, while a
+/// place in the frame remembers what it holds.
+pub const NUMBER: i16 = 48;
 /// The first of the numbers of walks (u64 each); see [`Scratch`].
 pub const SCRATCH: i16 = 64;
 /// Bytes of the header.

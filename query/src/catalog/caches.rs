@@ -157,9 +157,11 @@ pub static CACHES: Table = Table {
             "Which kind of kmalloc the cache serves; NULL if none."),
         Column::new("size_class", U32, Bytes, Derived("case when flags has KMALLOC then object_size end"),
             "The largest kmalloc that the cache serves; NULL if it serves none."),
+        // Until 6.19, when there are CPU partial lists, sheaves prevent merging; from 7.0 on NO_MERGE alone tells.
         Column::new("mergeable", BOOL, None, Derived(
             "not flags has any (RED_ZONE, POISON, STORE_USER, TRACE, TYPESAFE_BY_RCU, NOLEAKTRACE, FAILSLAB, NO_MERGE) \
-             and ctor_addr = 0 and coalesce(usersize, 0) = 0 and refcount >= 0"),
+             and ctor_addr = 0 and coalesce(usersize, 0) = 0 and refcount >= 0 \
+             and (coalesce(sheaf_capacity, 0) = 0 or cpu_partial is null)"),
             "Whether a later cache may be merged into this one, boot parameters aside."),
         Column::new("unreclaimable", BOOL, None, Derived("not flags has RECLAIM_ACCOUNT"),
             "Whether the memory is counted as SUnreclaim."),

@@ -40,7 +40,7 @@ use crate::layout::{Layout, Place};
 use crate::plan::{
     AFTER_ALL, CPU_WALK, NODE_WALK, Plan, Pushed, SUM, Target, Template, cost, dearest,
 };
-use crate::schema::{Member, Schema};
+use crate::schema::{Member, MemberKind, Schema};
 
 /// The templates that the kernel has everything for, best first.
 #[must_use]
@@ -144,6 +144,12 @@ struct Generator<'a> {
     temporaries: Vec<i16>,
     /// Where the text of a comparison lies, and its size.
     text_buffer: Option<(i16, u16)>,
+}
+
+/// Appends `dst = src`, where `src` is a pointer to the verifier, which computes with numbers only.
+fn as_number(asm: &mut Assembler, dst: Reg, src: Reg) {
+    asm.push(Insn::store(Size::Dw, Reg::R6, rows::NUMBER, src));
+    asm.push(Insn::load(Size::Dw, dst, Reg::R6, rows::NUMBER));
 }
 
 /// The frame is full. The planner bounds what a query puts there, so that no query that was ever seen comes here.
@@ -337,7 +343,7 @@ impl Generator<'_> {
                 return Ok(());
             }
             Source::Address => {
-                asm.push(Insn::mov(dst, Reg::R7));
+                as_number(asm, dst, Reg::R7);
                 return Ok(());
             }
             Source::Refcount => "refcount",
@@ -347,6 +353,9 @@ impl Generator<'_> {
         let found = member(self.schema, "kmem_cache", path)?;
         let size = Size::of(found.size).unwrap_or(Size::Dw);
         asm.push(Insn::load(size, dst, Reg::R7, offset(self.schema, "kmem_cache", path)?));
+        if found.kind == MemberKind::Pointer {
+            as_number(asm, dst, dst);
+        }
         if found.signed && size != Size::Dw {
             let unused = 64 - 8 * i32::from(size.bytes());
             asm.push(Insn::alu_imm(Alu::Lsh, dst, unused));

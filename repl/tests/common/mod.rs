@@ -1,6 +1,13 @@
 //! What the tests on a kernel share.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)] // each test file uses a part
 
+pub mod ask;
+pub mod child;
+pub mod kmsg;
+pub mod settle;
+pub mod witness;
+pub mod zram;
+
 use std::fs;
 
 /// Whether this process may use the live kernel. Says so if not; with `SLABQL_REQUIRE_LIVE=1` that is a failure.
@@ -8,9 +15,14 @@ pub fn live() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let root = status.lines().any(|line| line.starts_with("Uid:\t0\t0"));
     if !root {
-        let required = std::env::var("SLABQL_REQUIRE_LIVE").is_ok_and(|value| value == "1");
-        assert!(!required, "SLABQL_REQUIRE_LIVE=1, but this is not root");
-        eprintln!("skipped: needs root");
+        skip("needs root");
     }
     root
+}
+
+/// Says why a part of a test does not run; with `SLABQL_REQUIRE_LIVE=1` that is a failure.
+pub fn skip(reason: &str) {
+    let required = std::env::var("SLABQL_REQUIRE_LIVE").is_ok_and(|value| value == "1");
+    assert!(!required, "SLABQL_REQUIRE_LIVE=1, but: {reason}");
+    eprintln!("skipped: {reason}");
 }

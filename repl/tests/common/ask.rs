@@ -1,0 +1,97 @@
+//! Asks a source as the program does, and finds the cells of an answer by name.
+
+use query::output::Output;
+use query::plan::{self, Plan};
+use query::resolve::resolve;
+use query::syntax::ast::Statement;
+use query::syntax::parse_text;
+use query::typing::check;
+use query::value::Value;
+use repl::error::Failure;
+use repl::session::{Session, Settings};
+use repl::source::live::Live;
+use repl::source::{Choice, Source};
+
+/// A session over `source`.
+pub fn session(source: Box<dyn Source>, choice: Choice) -> Session {
+    let settings = Settings { format: None, exact: true, color: false, timer: false, choice };
+    Session { source, settings }
+}
+
+/// A session over the running kernel.
+pub fn live(choice: Choice) -> Session {
+    let live = Live::open().unwrap_or_else(|failure| panic!("{}", failure.text()));
+    session(Box::new(live), choice)
+}
+
+/// Plans one query.
+pub fn plan(session: &Session, text: &str) -> Result<Plan, Failure> {
+    let wrong = |diagnostic| Failure::query(diagnostic, text, None);
+    let statements = parse_text(text).map_err(wrong)?;
+    let Some((Statement::Query(query), _)) = statements.first() else { panic!("{text}") };
+    let typed = resolve(query, session.source.offer()).and_then(check).map_err(wrong)?;
+    Ok(plan::plan(typed, session.target()?, text))
+}
+
+/// Runs one query.
+pub fn try_ask(session: &Session, text: &str) -> Result<Answer, Failure> {
+    session.execute(&plan(session, text)?).map(Answer)
+}
+
+/// Runs one query that must have an answer.
+pub fn ask(session: &Session, text: &str) -> Answer {
+    try_ask(session, text).unwrap_or_else(|failure| panic!("{text}: {}", failure.text()))
+}
+
+/// An answer whose cells have names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer(pub Output);
+
+impl Answer {
+    /// The names of its columns.
+    pub fn names(&self) -> Vec<&str> {
+        self.0.columns.iter().map(|column| column.name.as_str()).collect()
+    }
+
+    /// The values of a column.
+    pub fn column(&self, name: &str) -> Vec<&Value> {
+        let names = self.names();
+        let at = names.iter().position(|found| *found == name);
+        let at = at.unwrap_or_else(|| panic!("no {name} in {names:?}"));
+        self.0.rows.iter().map(|row| &row[at]).collect()
+    }
+
+    /// The values of a column as texts; see [`text`].
+    pub fn texts(&self, name: &str) -> Vec<String> {
+        self.column(name).into_iter().map(text).collect()
+    }
+
+    /// The values of a column of numbers.
+    pub fn numbers(&self, name: &str) -> Vec<u64> {
+        let number = |value: &Value| {
+            let number = value.integer().and_then(|value| u64::try_from(value).ok());
+            number.unwrap_or_else(|| panic!("{name} is {value:?}"))
+        };
+        self.column(name).into_iter().map(number).collect()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.rows.len()
+    }
+}
+
+/// A value as the kernel's files write it: 0 and 1 for a bool, the entries of a list with commas between.
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        Value::Bool(value) => u8::from(*value).to_string(),
+        Value::Int(value) => value.to_string(),
+        Value::UInt(value) => value.to_string(),
+        Value::Float(value) => format!("{value:.6}"),
+        Value::Text(text) => String::from_utf8_lossy(text).into_owned(),
+        Value::List(list) => {
+            let texts: Vec<_> = list.iter().map(|text| String::from_utf8_lossy(text)).collect();
+            texts.join(",")
+        }
+    }
+}

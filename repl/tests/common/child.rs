@@ -1,0 +1,150 @@
+//! Runs slabql as a process of its own, and sees what that process holds in the kernel.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a process may take for anything here.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs slabql to its end.
+pub fn slabql(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_slabql"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// What stands on standard output of a run that succeeded.
+pub fn answer(arguments: &[&str]) -> String {
+    let output = slabql(arguments);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A path for a file of this process, which is deleted at the end.
+pub struct TempFile(pub PathBuf);
+
+impl TempFile {
+    pub fn new(name: &str) -> Self {
+        let name = format!("{}-{name}", std::process::id());
+        Self(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name))
+    }
+
+    pub fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        // It may never have been written.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// The numbers that the kernel gave to what a process holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    pub programs: BTreeSet<u32>,
+    pub maps: BTreeSet<u32>,
+    pub links: BTreeSet<u32>,
+}
+
+/// What the process `pid` has descriptors of. A map that is only mapped has none.
+pub fn held(pid: u32) -> Held {
+    let mut held = Held::default();
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fdinfo")) else { return held };
+    for entry in entries.flatten() {
+        let info = fs::read_to_string(entry.path()).unwrap_or_default();
+        let field = |name: &str| {
+            info.lines()
+                .find_map(|line| line.strip_prefix(name))
+                .map(|id| id.trim().parse::<u32>().unwrap())
+        };
+        // A link's descriptor names its program too.
+        let link = field("link_id:");
+        held.links.extend(link);
+        if link.is_none() {
+            held.programs.extend(field("prog_id:"));
+        }
+        held.maps.extend(field("map_id:"));
+    }
+    held
+}
+
+/// A slabql that runs; killed on drop.
+pub struct Running(Child);
+
+impl Running {
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slabql"));
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.0.id().to_string()]).status();
+        assert!(status.unwrap().success(), "kill -s {name}");
+    }
+
+    pub fn kill(&mut self) {
+        self.0.kill().unwrap();
+    }
+
+    /// Stops it at a moment at which `wanted` is true of what it holds, and says what that is.
+    pub fn stop_while(&mut self, wanted: impl Fn(&Held) -> bool) -> Held {
+        let start = Instant::now();
+        let mut pause = 0;
+        while start.elapsed() < PATIENCE {
+            self.signal("STOP");
+            while !self.is_stopped() {
+                thread::yield_now();
+            }
+            let held = held(self.0.id());
+            if wanted(&held) {
+                return held;
+            }
+            self.signal("CONT");
+            // Not in step with its queries.
+            pause = (pause + 377) % 3001;
+            thread::sleep(Duration::from_micros(pause));
+        }
+        panic!("it was never seen with a program");
+    }
+
+    fn is_stopped(&mut self) -> bool {
+        if let Some(status) = self.0.try_wait().unwrap() {
+            panic!("it ended too early: {status}");
+        }
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
+        // The state stands behind the name, which is in parentheses.
+        stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+    }
+
+    /// Waits for its end.
+    pub fn end(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        panic!("it never ended");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
