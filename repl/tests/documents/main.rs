@@ -20,8 +20,16 @@ mod pages;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use blocks::Kind;
+
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Tests take turns: what one of them writes others read.
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The top folder: where the documents' commands are typed.
 fn top() -> PathBuf {
@@ -77,6 +85,7 @@ fn answer(arguments: &[&str]) {
 
 #[test]
 fn queries_have_answers() {
+    let _turn = turn();
     let mut count = 0;
     for file in documents() {
         // A line of the grammar's examples is a query, and they are there to be parsed.
@@ -94,22 +103,16 @@ fn queries_have_answers() {
 
 #[test]
 fn sessions_are_real() {
+    let _turn = turn();
     for file in documents() {
-        // Made by another test, which may be writing it at this moment.
-        if file.ends_with("book/src/recipes.md") {
-            continue;
-        }
         let text = fs::read_to_string(&file).unwrap();
-        let expected = blocks::play(&text);
-        // A page without sessions is not written: another test may be doing so.
-        if expected != text {
-            hold(&file, &expected);
-        }
+        hold(&file, &blocks::play(&text));
     }
 }
 
 #[test]
 fn examples_have_answers() {
+    let _turn = turn();
     let live = common::live();
     for file in files("examples", ".slabql") {
         let file = file.to_str().unwrap();
@@ -122,6 +125,7 @@ fn examples_have_answers() {
 
 #[test]
 fn links_lead_somewhere() {
+    let _turn = turn();
     for file in documents() {
         let text = fs::read_to_string(&file).unwrap();
         for (from, _) in text.match_indices("](") {
@@ -150,6 +154,7 @@ fn slug(heading: &str) -> String {
 
 #[test]
 fn every_page_is_in_the_summary() {
+    let _turn = turn();
     let summary = fs::read_to_string(top().join("book/src/SUMMARY.md")).unwrap();
     for page in files("book/src", ".md") {
         let name = page.file_name().unwrap().to_str().unwrap();
@@ -159,16 +164,19 @@ fn every_page_is_in_the_summary() {
 
 #[test]
 fn tables_page_is_current() {
+    let _turn = turn();
     hold(&top().join("book/src/tables.md"), &pages::tables());
 }
 
 #[test]
 fn functions_page_is_current() {
+    let _turn = turn();
     hold(&top().join("book/src/functions.md"), &pages::functions());
 }
 
 #[test]
 fn recipes_are_the_examples() {
+    let _turn = turn();
     hold(&top().join("book/src/recipes.md"), &pages::recipes(&files("examples", ".slabql")));
     hold(&top().join("examples/README.md"), &pages::examples(&files("examples", ".slabql")));
 }
