@@ -47,19 +47,16 @@ pub fn blocks(page: &str) -> Vec<Block<'_>> {
     let mut at = 0;
     for line in page.split_inclusive('\n') {
         if let Some(name) = line.strip_prefix("```") {
-            open = match open {
-                Some((kind, start)) => {
-                    blocks.push(Block { kind, text: &page[start..at] });
-                    None
-                }
-                None => {
-                    let kind = match name.trim() {
-                        "sql" => Kind::Sql,
-                        "console" => Kind::Console,
-                        _ => Kind::Other,
-                    };
-                    Some((kind, at + line.len()))
-                }
+            open = if let Some((kind, start)) = open {
+                blocks.push(Block { kind, text: &page[start..at] });
+                None
+            } else {
+                let kind = match name.trim() {
+                    "sql" => Kind::Sql,
+                    "console" => Kind::Console,
+                    _ => Kind::Other,
+                };
+                Some((kind, at + line.len()))
             };
         }
         at += line.len();
