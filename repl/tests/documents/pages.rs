@@ -22,8 +22,8 @@ figure of the kernel's own, or *derived*, which is an expression over other colu
 given below, so what a figure means can be looked up to the last operator.
 
 In the sources, `s` is the `struct kmem_cache` of the row and `n` one of its `struct kmem_cache_node`, one for each
-NUMA node. A column that says when it is NULL is NULL in every row of such a kernel; in all other kernels it has a
-value. `*` is short for the columns named under the title, `all` for every column.
+NUMA node. A column that is NULL on some kernels is NULL in every row there, and `.schema` says so. `*` is short for
+the columns named under the title, `all` for every column.
 ",
         catalog::TABLES[0].name
     );
@@ -63,7 +63,7 @@ fn row(column: &Column) -> String {
         Source::Refcount => "`s->refcount`".to_owned(),
         Source::NodeSum(path) => format!("the sum of `n->{path}`"),
     };
-    let absent = if absent.is_empty() { String::new() } else { format!(" NULL where {absent}.") };
+    let absent = if absent.is_empty() { String::new() } else { format!(" NULL on some kernels: {absent}.") };
     let cells = [&format!("`{name}`"), ty.name(), unit.name(), &format!("{doc}{absent}"), &is];
     let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
     format!("| {} |\n", cells.join(" | "))
