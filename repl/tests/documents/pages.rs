@@ -63,7 +63,8 @@ fn row(column: &Column) -> String {
         Source::Refcount => "`s->refcount`".to_owned(),
         Source::NodeSum(path) => format!("the sum of `n->{path}`"),
     };
-    let absent = if absent.is_empty() { String::new() } else { format!(" NULL on some kernels: {absent}.") };
+    let absent =
+        if absent.is_empty() { String::new() } else { format!(" NULL on some kernels: {absent}.") };
     let cells = [&format!("`{name}`"), ty.name(), unit.name(), &format!("{doc}{absent}"), &is];
     let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
     format!("| {} |\n", cells.join(" | "))
