@@ -1,0 +1,182 @@
+//! Holds the documents against the program: README, ARCHITECTURE, the book and the examples.
+//!
+//! | a block of | is | and must |
+//! |---|---|---|
+//! | `sql` | a query, or several with `;` | give an answer on the demo |
+//! | `console` | `$ slabql …` with its output, or `slabql> …` with its | be what the program prints, to the letter |
+//!
+//! Other blocks are not read. The demo never changes by itself, so what a document shows of it is exact. Pages made
+//! from the catalog and from the examples are compared whole; see [`pages`].
+//!
+//! `UPDATE_GOLDENFILES=1 cargo test -p repl --test documents` writes what is new into the documents; the review is
+//! to read the difference.
+#![allow(missing_docs, clippy::unwrap_used)] // tests
+
+mod blocks;
+#[path = "../common/mod.rs"]
+mod common;
+mod pages;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use blocks::Kind;
+
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Tests take turns: what one of them writes others read.
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The top folder: where the documents' commands are typed.
+fn top() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+/// The files of `folder` whose names end so, sorted.
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(top().join(folder)).unwrap();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.to_str().unwrap().ends_with(ending));
+    files.sort();
+    files
+}
+
+/// Every document.
+fn documents() -> Vec<PathBuf> {
+    let files = ["", "book/src", "examples", "query"].map(|folder| files(folder, ".md"));
+    files.concat()
+}
+
+/// Compares `file` with what it should be, or writes it.
+fn hold(file: &Path, expected: &str) {
+    if std::env::var_os("UPDATE_GOLDENFILES").is_some_and(|value| value == "1") {
+        return fs::write(file, expected).unwrap();
+    }
+    let found = fs::read_to_string(file).unwrap_or_default();
+    let same = found.lines().zip(expected.lines()).take_while(|(a, b)| a == b).count();
+    assert!(
+        found == expected,
+        "{}:{}: found {:?}, expected {:?}; `UPDATE_GOLDENFILES=1 cargo test -p repl --test documents` writes it",
+        file.display(),
+        same + 1,
+        found.lines().nth(same),
+        expected.lines().nth(same),
+    );
+}
+
+/// Runs the program in the top folder.
+fn slabql(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slabql"));
+    command.args(arguments).current_dir(top()).env("COLUMNS", "80").env_remove("NO_COLOR");
+    command.output().unwrap()
+}
+
+/// Runs the program, which must give an answer.
+fn answer(arguments: &[&str]) {
+    let output = slabql(arguments);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{arguments:?}: {error}");
+    assert!(!output.stdout.is_empty(), "{arguments:?}");
+}
+
+#[test]
+fn queries_have_answers() {
+    let _turn = turn();
+    let mut count = 0;
+    for file in documents() {
+        // A line of the grammar's examples is a query, and they are there to be parsed.
+        if file.ends_with("query/GRAMMAR.md") {
+            continue;
+        }
+        let text = fs::read_to_string(&file).unwrap();
+        for block in blocks::blocks(&text).into_iter().filter(|block| block.kind == Kind::Sql) {
+            answer(&["--demo", block.text]);
+            count += 1;
+        }
+    }
+    assert!(count > 5, "{count}");
+}
+
+#[test]
+fn sessions_are_real() {
+    let _turn = turn();
+    for file in documents() {
+        let text = fs::read_to_string(&file).unwrap();
+        hold(&file, &blocks::play(&text));
+    }
+}
+
+#[test]
+fn examples_have_answers() {
+    let _turn = turn();
+    let live = common::live();
+    for file in files("examples", ".slabql") {
+        let file = file.to_str().unwrap();
+        answer(&["--demo", "-f", file]);
+        if live {
+            answer(&["-f", file]);
+        }
+    }
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let _turn = turn();
+    for file in documents() {
+        let text = fs::read_to_string(&file).unwrap();
+        for (from, _) in text.match_indices("](") {
+            let (target, _) = text[from + 2..].split_once(')').unwrap();
+            if target.contains("://") {
+                continue;
+            }
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let there =
+                if path.is_empty() { file.clone() } else { file.parent().unwrap().join(path) };
+            assert!(there.exists(), "{}: {target}", file.display());
+            if !anchor.is_empty() {
+                let text = fs::read_to_string(there).unwrap();
+                let mut headings = text.lines().filter(|line| line.starts_with('#')).map(slug);
+                assert!(headings.any(|slug| slug == anchor), "{}: {target}", file.display());
+            }
+        }
+    }
+}
+
+/// The name that a link uses for a heading.
+fn slug(heading: &str) -> String {
+    let heading = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+    heading.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
+}
+
+#[test]
+fn every_page_is_in_the_summary() {
+    let _turn = turn();
+    let summary = fs::read_to_string(top().join("book/src/SUMMARY.md")).unwrap();
+    for page in files("book/src", ".md") {
+        let name = page.file_name().unwrap().to_str().unwrap();
+        assert!(name == "SUMMARY.md" || summary.contains(&format!("({name})")), "{name}");
+    }
+}
+
+#[test]
+fn tables_page_is_current() {
+    let _turn = turn();
+    hold(&top().join("book/src/tables.md"), &pages::tables());
+}
+
+#[test]
+fn functions_page_is_current() {
+    let _turn = turn();
+    hold(&top().join("book/src/functions.md"), &pages::functions());
+}
+
+#[test]
+fn recipes_are_the_examples() {
+    let _turn = turn();
+    hold(&top().join("book/src/recipes.md"), &pages::recipes(&files("examples", ".slabql")));
+    hold(&top().join("examples/README.md"), &pages::examples(&files("examples", ".slabql")));
+}

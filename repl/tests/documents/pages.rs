@@ -1,0 +1,160 @@
+//! Writes the pages that are made: from the catalog, from the functions, from the examples.
+
+use std::fs;
+use std::path::PathBuf;
+
+use query::catalog::{self, Column, Source};
+use query::function;
+
+use super::blocks;
+
+const MADE: &str = "\
+<!-- Made by `UPDATE_GOLDENFILES=1 cargo test -p repl --test documents`; the next run undoes changes by hand. -->\n";
+
+/// The page of tables and columns.
+pub fn tables() -> String {
+    let mut text = format!(
+        "{MADE}
+# Tables
+
+What a query can name. `from` says the table; without it `{}` is meant. A column is either *stored*, which is a
+figure of the kernel's own, or *derived*, which is an expression over other columns in the query language. Both are
+given below, so what a figure means can be looked up to the last operator.
+
+In the sources, `s` is the `struct kmem_cache` of the row and `n` one of its `struct kmem_cache_node`, one for each
+NUMA node. A column that is NULL on some kernels is NULL in every row there, and `.schema` says so. `*` is short for
+the columns named under the title, `all` for every column.
+",
+        catalog::TABLES[0].name
+    );
+    for table in catalog::TABLES {
+        let star: Vec<String> = table.star.iter().map(|name| format!("`{name}`")).collect();
+        text.push_str(&format!("\n## {}\n\n{}\n", table.name, table.doc));
+        text.push_str(&format!("`select *` gives {}.\n\n", star.join(", ")));
+        text.push_str("| column | type | unit | meaning | is |\n|---|---|---|---|---|\n");
+        for column in table.shown() {
+            text.push_str(&row(column));
+        }
+        let hidden: Vec<&Column> = table.columns.iter().filter(|column| column.hidden).collect();
+        if !hidden.is_empty() {
+            text.push_str("\nThese serve the definitions of others. They can be named, but `all` leaves them out.\n\n");
+            text.push_str("| column | type | unit | meaning | is |\n|---|---|---|---|---|\n");
+            for column in hidden {
+                text.push_str(&row(column));
+            }
+        }
+    }
+    text
+}
+
+fn row(column: &Column) -> String {
+    let Column { name, ty, unit, doc, absent, .. } = column;
+    let is = match column.source {
+        Source::Derived(definition) => {
+            let definition: Vec<&str> = definition.split_whitespace().collect();
+            format!("`{}`", definition.join(" "))
+        }
+        Source::Host(_, by) => {
+            let by: Vec<String> = by.iter().map(|name| format!("`{name}`")).collect();
+            format!("looked up in user space by {}", by.join(" and "))
+        }
+        Source::Address => "the pointer `s`".to_owned(),
+        Source::Member(path) | Source::Text(path) => format!("`s->{path}`"),
+        Source::Refcount => "`s->refcount`".to_owned(),
+        Source::NodeSum(path) => format!("the sum of `n->{path}`"),
+    };
+    let absent =
+        if absent.is_empty() { String::new() } else { format!(" NULL on some kernels: {absent}.") };
+    let cells = [&format!("`{name}`"), ty.name(), unit.name(), &format!("{doc}{absent}"), &is];
+    let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+    format!("| {} |\n", cells.join(" | "))
+}
+
+/// The page of functions.
+pub fn functions() -> String {
+    let mut text = format!(
+        "{MADE}
+# Functions
+
+A function of NULL is NULL, unless its row says otherwise.
+
+| call | gives |
+|---|---|
+"
+    );
+    for signature in function::FUNCTIONS {
+        text.push_str(&format!("| `{}` | {} |\n", signature.call, signature.doc));
+    }
+    text
+}
+
+/// An example file.
+struct Example {
+    /// From the top folder.
+    path: String,
+    title: String,
+    /// What stands between the title and the query.
+    paragraphs: Vec<String>,
+    query: String,
+}
+
+impl Example {
+    fn read(file: &PathBuf) -> Self {
+        let text = fs::read_to_string(file).unwrap();
+        let path = format!("examples/{}", file.file_name().unwrap().to_str().unwrap());
+        let comments = text.lines().take_while(|line| line.starts_with("--"));
+        let comments: Vec<&str> =
+            comments.map(|line| line.trim_start_matches('-').trim()).collect();
+        let query: Vec<&str> = text.lines().skip(comments.len()).collect();
+        let (title, comments) = comments.split_first().expect("an example begins with its title");
+        let paragraphs = comments.split(|line| line.is_empty()).map(|lines| lines.join(" "));
+        let paragraphs: Vec<String> = paragraphs.filter(|text| !text.is_empty()).collect();
+        assert!(paragraphs.len() == 2, "{path}: a title, the question, how to read the answer");
+        assert!(!title.ends_with('.') && paragraphs[0].ends_with('?'), "{path}");
+        assert!(paragraphs[1].ends_with('.'), "{path}");
+        let query = query.join("\n").trim().to_owned();
+        Self { path, title: (*title).to_owned(), paragraphs, query }
+    }
+}
+
+/// The page of recipes: every example with its answer on the demo.
+pub fn recipes(files: &[PathBuf]) -> String {
+    let mut text = format!(
+        "{MADE}
+# Recipes
+
+Each recipe is a file of the folder `examples`. The answers are those of the demo; leave `--demo` out to ask the
+running kernel.
+"
+    );
+    for Example { path, title, paragraphs, query } in files.iter().map(Example::read) {
+        let run = blocks::session(&format!("$ slabql --demo -f {path}\n"));
+        text.push_str(&format!("\n## {title}\n\n{}\n\n", paragraphs[0]));
+        text.push_str(&format!("```sql\n{query}\n```\n\n```console\n{run}```\n\n"));
+        text.push_str(&format!("{}\n", paragraphs[1]));
+    }
+    text
+}
+
+/// The list of examples.
+pub fn examples(files: &[PathBuf]) -> String {
+    let mut text = format!(
+        "{MADE}
+# Examples
+
+Query files to keep beside a runbook. Run one with `slabql -f examples/largest.slabql`, on any machine with
+`slabql --demo -f examples/largest.slabql`. The answers are in [the book](../book/src/recipes.md).
+
+The first line of a file is its title. The question that it answers follows, then how to read the answer, then the
+query.
+
+| file | asks |
+|---|---|
+"
+    );
+    for Example { path, paragraphs, .. } in files.iter().map(Example::read) {
+        let name = path.trim_start_matches("examples/");
+        text.push_str(&format!("| [{name}]({name}) | {} |\n", paragraphs[0]));
+    }
+    text
+}
