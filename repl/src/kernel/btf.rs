@@ -2,9 +2,9 @@
 //!
 //! BTF is a list of records of different lengths, one a type, numbered from 1 on in order of appearance, and a
 //! section of names. Nothing says where type number `n` begins, so finding a type by name or by number means
-//! walking the list. [`Btf::find`] walks it once for all names together; every walk notes where each 64th type
-//! begins, and from there any type is at most 63 records away. No memory is taken per type: of 120,000 types a
-//! query needs a dozen.
+//! walking the list. [`Btf::find`] walks it once for all names together, in [`scan`]; every walk notes where some
+//! types begin, and from there any type is at most 64 records away. No memory is taken per type: of 120,000 types
+//! a query needs a dozen.
 //!
 //! # Layout
 //!
@@ -29,6 +29,7 @@
 //! BTF of modules, and of big-endian kernels.
 
 mod member;
+mod scan;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -98,7 +99,7 @@ const UNKNOWN: u8 = u8::MAX;
 const KINDS: usize = 128;
 /// The bytes that every record begins with.
 const RECORD: usize = 12;
-/// The distance of two types whose places are noted.
+/// The least distance of two types whose places are noted.
 const STRIDE: u32 = 64;
 /// How many typedefs, qualifiers and arrays are followed. The kernel's own limit is 32.
 const CHAIN_MAX: usize = 64;
@@ -139,14 +140,22 @@ impl Type<'_> {
     }
 }
 
+/// Where a type begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mark {
+    id: u32,
+    /// Bytes from the start of the types.
+    at: u32,
+}
+
 /// BTF over bytes that somebody else holds.
 pub struct Btf<B> {
     bytes: B,
     types: Range<usize>,
     names: Range<usize>,
     lengths: [(u8, u8); KINDS],
-    /// Where types 1, 65, 129, … begin, as far as a walk came.
-    marks: RefCell<Vec<u32>>,
+    /// Where some types begin, in their order, as far as a walk came.
+    marks: RefCell<Vec<Mark>>,
 }
 
 impl<B: AsRef<[u8]>> Btf<B> {
@@ -189,9 +198,16 @@ impl<B: AsRef<[u8]>> Btf<B> {
         &self.bytes.as_ref()[self.names.clone()]
     }
 
-    /// Walks over the records from `id`, which begins at `at`. Notes where each 64th begins; ends when `visit`
-    /// says so by `false`, when the types do, or at a record that makes no sense. `visit` must not walk itself.
+    /// The bytes that a record with `info` has; none of a kind whose length nobody tells.
     #[inline]
+    fn record(&self, info: u32) -> Option<usize> {
+        let (fixed, each) = self.lengths[(info >> 24) as usize % KINDS];
+        let added = usize::from(fixed) + usize::from(each) * (info & 0x00ff_ffff) as usize;
+        (fixed != UNKNOWN).then_some(RECORD + added)
+    }
+
+    /// Walks over the records from `id`, which begins at `at`. Notes where some begin; ends when `visit` says so by
+    /// `false`, when the types do, or at a record that makes no sense. `visit` must not walk itself.
     fn walk(
         &self,
         mut id: u32,
@@ -202,44 +218,16 @@ impl<B: AsRef<[u8]>> Btf<B> {
         let mut marks = self.marks.borrow_mut();
         while let Some(head) = types.get(at..at + RECORD) {
             let (name, info) = (le(&head[0..4]), le(&head[4..8]));
-            if id % STRIDE == 1 && marks.len() == (id / STRIDE) as usize {
-                marks.extend(u32::try_from(at));
+            if marks.last().is_none_or(|mark| id - mark.id.min(id) >= STRIDE) {
+                marks.extend(u32::try_from(at).map(|at| Mark { id, at }));
             }
             if !visit(id, at, name, info) {
                 return;
             }
-            let (fixed, each) = self.lengths[(info >> 24) as usize % KINDS];
-            if fixed == UNKNOWN {
-                return;
-            }
-            at += RECORD + usize::from(fixed) + usize::from(each) * (info & 0x00ff_ffff) as usize;
+            let Some(length) = self.record(info) else { return };
+            at += length;
             id += 1;
         }
-    }
-
-    /// Finds types by kind and name: for each the first there is, in one walk that ends when all are found.
-    pub fn find(&self, wanted: &[(Kind, &str)]) -> Vec<Option<TypeId>> {
-        let names = self.name_bytes();
-        let filter = Filter::new(wanted);
-        let mut found = vec![None; wanted.len()];
-        let mut missing = wanted.len();
-        self.walk(1, 0, |id, _, name, info| {
-            let kind = (info >> 24) as usize % KINDS;
-            if !filter.passes(kind, names, name as usize) {
-                return true;
-            }
-            for ((wanted, text), found) in wanted.iter().zip(&mut found) {
-                if *wanted as usize == kind
-                    && found.is_none()
-                    && is_name(names, name as usize, text)
-                {
-                    *found = Some(TypeId(id));
-                    missing -= 1;
-                }
-            }
-            missing > 0
-        });
-        found
     }
 
     /// Finds the first unnamed enum with an enumerator whose name `wanted` likes.
@@ -258,28 +246,17 @@ impl<B: AsRef<[u8]>> Btf<B> {
     /// Returns type number `id`.
     pub fn by_id(&self, id: TypeId) -> Option<Type<'_>> {
         let TypeId(wanted) = id;
-        let mark = wanted.checked_sub(1)? / STRIDE;
-        let (from, at) = {
-            let marks = self.marks.borrow();
-            let last = u32::try_from(marks.len()).ok()?.checked_sub(1);
-            last.map_or((1, 0), |last| {
-                let mark = mark.min(last);
-                (mark * STRIDE + 1, marks[mark as usize] as usize)
-            })
-        };
+        let Mark { id: from, at } = self.mark(|mark| mark.id <= wanted);
         let mut place = None;
-        self.walk(from, at, |id, at, name, info| {
+        self.walk(from, at as usize, |id, at, name, info| {
             if id == wanted {
                 place = Some((at, name, info));
             }
             id < wanted
         });
         let (at, name, info) = place?;
-        let (fixed, each) = self.lengths[(info >> 24) as usize % KINDS];
-        let count = (info & 0x00ff_ffff) as usize;
-        let length =
-            if fixed == UNKNOWN { 0 } else { usize::from(fixed) + usize::from(each) * count };
-        let rest = self.type_bytes().get(at + RECORD..at + RECORD + length)?;
+        let length = self.record(info).unwrap_or(RECORD);
+        let rest = self.type_bytes().get(at + RECORD..at + length)?;
         Some(Type {
             id,
             kind: Kind::of((info >> 24) as u8 & 0x7f),
@@ -288,6 +265,13 @@ impl<B: AsRef<[u8]>> Btf<B> {
             word: word(self.type_bytes(), at + 8)?,
             rest,
         })
+    }
+
+    /// The last mark of those that come first and are `before`; the first type without one.
+    fn mark(&self, before: impl Fn(&Mark) -> bool) -> Mark {
+        let marks = self.marks.borrow();
+        let last = marks.partition_point(before).checked_sub(1);
+        last.and_then(|last| marks.get(last).copied()).unwrap_or(Mark { id: 1, at: 0 })
     }
 
     /// The name at `offset`; empty where there is none.
@@ -322,61 +306,6 @@ impl<B: AsRef<[u8]>> Btf<B> {
             Some((self.name(word(entry, 0)?), value))
         })
     }
-}
-
-/// Tells quickly that a record is not wanted: by its kind and a hash of its name's first bytes.
-///
-/// Of 50,000 functions some ten pass, so the names, a second walk through memory, are all but left alone.
-struct Filter {
-    /// For each kind which of the first eight bytes count, and the set of their hashes.
-    kinds: [(u64, [u64; 4]); KINDS],
-}
-
-impl Filter {
-    fn new(wanted: &[(Kind, &str)]) -> Self {
-        let mut kinds = [(0, [0; 4]); KINDS];
-        for (kind, text) in wanted {
-            // The NUL that ends a name counts too; what follows it is another name.
-            let bits = (text.len() + 1).min(8) * 8;
-            let mask = u64::MAX >> (64 - bits);
-            let known = &mut kinds[*kind as usize].0;
-            *known = if *known == 0 { mask } else { *known & mask };
-        }
-        for (kind, text) in wanted {
-            let mut start = [0; 8];
-            for (to, from) in start.iter_mut().zip(text.bytes()) {
-                *to = from;
-            }
-            let (mask, set) = &mut kinds[*kind as usize];
-            let hash = Self::hash(u64::from_le_bytes(start) & *mask);
-            set[hash / 64] |= 1 << (hash % 64);
-        }
-        Self { kinds }
-    }
-
-    fn hash(start: u64) -> usize {
-        (start.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
-    }
-
-    #[inline]
-    fn passes(&self, kind: usize, names: &[u8], at: usize) -> bool {
-        let (mask, set) = &self.kinds[kind];
-        if *mask == 0 {
-            return false;
-        }
-        let Some(start) = names.get(at..at + 8) else { return at < names.len() };
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(start);
-        let hash = Self::hash(u64::from_le_bytes(bytes) & mask);
-        set[hash / 64] >> (hash % 64) & 1 == 1
-    }
-}
-
-/// Whether the name at `at` is `text`.
-fn is_name(names: &[u8], at: usize, text: &str) -> bool {
-    names
-        .get(at..)
-        .is_some_and(|name| name.starts_with(text.as_bytes()) && name.get(text.len()) == Some(&0))
 }
 
 /// The `u32` at `at`.
