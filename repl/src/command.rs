@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::str::FromStr;
 
+use query::availability::unavailable;
 use query::catalog::{self, Column, Source, Table};
 use query::function;
 use query::suggest;
@@ -37,6 +38,8 @@ const COMMANDS: &[Command] = &[
     Command { name: "tables", arguments: "",         doc: "Lists the tables.", run: tables },
     Command { name: "schema", arguments: "[TABLE]",  doc: "Lists the columns of a table, with what each one means.", run: schema },
     Command { name: "functions", arguments: "",      doc: "Lists the functions.", run: functions },
+    Command { name: "why",    arguments: "[COLUMN]", doc: "Says why a column is NULL here, or what it is; alone: all that are NULL.", run: why },
+    Command { name: "verify", arguments: "",         doc: "Holds the figures against /proc/slabinfo and /sys/kernel/slab.", run: verify },
     Command { name: "mode",   arguments: "[FORMAT]", doc: "Sets how answers are shown, or says how.", run: mode },
     Command { name: "timer",  arguments: "[on|off]", doc: "Tells the rows and the time of every answer.", run: timer },
     Command { name: "quit",   arguments: "",         doc: "Ends slabql; so does Ctrl-D.", run: quit },
@@ -48,7 +51,7 @@ pub fn is_command(line: &str) -> bool {
     let line = line.trim();
     // What people type who know other prompts; `\\` is only there to be answered.
     line.starts_with(['.', '\\'])
-        || ["help", "quit", "exit"].contains(&line.trim_end_matches(';').trim_end())
+        || ["help", "quit", "exit", "verify"].contains(&line.trim_end_matches(';').trim_end())
 }
 
 /// Runs a text, which came from `file` if it came from one: the commands that stand before its first query, then its
@@ -159,17 +162,55 @@ fn schema(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next
 }
 
 /// The lines of `.schema` for a column.
-fn describe(session: &Session, table: &Table, column: &Column) -> String {
+fn describe(session: &Session, table: &'static Table, column: &'static Column) -> String {
     let Column { name, ty, unit, doc, .. } = column;
     let mut text = format!("  {name:18} {:6} {:6} {doc}\n", ty.name(), unit.name());
     if let Source::Derived(definition) = column.source {
         let definition = definition.split_whitespace().collect::<Vec<_>>().join(" ");
         text.push_str(&format!("  {:32} = {definition}\n", ""));
     }
-    if let Some(reason) = session.source.offer().missing(table, column) {
+    if let Some(reason) = unavailable(table, column, session.source.offer()) {
         text.push_str(&format!("  {:32} NULL here: {reason}\n", ""));
     }
     text
+}
+
+fn why(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let name = name.to_lowercase();
+    let (table, column) = name.rsplit_once('.').unwrap_or(("", &name));
+    let tables = catalog::TABLES.iter().filter(|found| table.is_empty() || found.name == table);
+    let all = tables.flat_map(|table| table.columns.iter().map(move |column| (*table, column)));
+    let found: Vec<_> = all.clone().filter(|(_, found)| found.name == column).collect();
+    if !name.is_empty() && found.is_empty() {
+        let help = suggest::help(column, all.map(|(_, column)| column.name));
+        let message = format!("unknown column `{}`", printable(name.as_bytes()));
+        return Err(Failure::command(message, help.as_deref()));
+    }
+    let mut text = String::new();
+    for (table, column) in if name.is_empty() { all.collect() } else { found } {
+        let reason = unavailable(table, column, session.source.offer());
+        match reason {
+            Some(reason) => {
+                text.push_str(&format!("{}.{} is NULL: {reason}\n", table.name, column.name))
+            }
+            None if name.is_empty() => {}
+            None => {
+                text.push_str(&format!(
+                    "{}.{} is there: {}\n",
+                    table.name, column.name, column.doc
+                ));
+            }
+        }
+    }
+    if text.is_empty() {
+        text.push_str("every column is there\n");
+    }
+    write(out, &text)
+}
+
+fn verify(session: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    crate::verify::run(session, out)?;
+    Ok(Next::Prompt)
 }
 
 fn functions(_: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> {

@@ -25,3 +25,5 @@ pub mod prompt;
 pub mod render;
 pub mod session;
 pub mod source;
+pub mod tables;
+pub mod verify;

@@ -6,21 +6,24 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use query::catalog;
+use query::catalog::{self, HostTable, Rows};
 use query::diagnostic::Diagnostic;
 use query::exec;
+use query::layout::Row;
 use query::output::Output;
 use query::plan::{Plan, Target, plan};
 use query::resolve::resolve;
 use query::syntax::ast::{Query, Statement};
 use query::syntax::parse_text;
 use query::typing::check;
+use query::value::Value;
 
 use crate::error::Failure;
 use crate::message;
 use crate::render::{self, Format, Options};
 use crate::source::recording::{Recording, stored};
-use crate::source::{Choice, Source};
+use crate::source::{Choice, Scanned, Source};
+use crate::tables;
 
 /// How answers are made and shown.
 #[derive(Clone, Debug)]
@@ -60,7 +63,10 @@ impl Session {
                 }
                 Statement::Explain(statement) => {
                     let plan = self.plan(&statement, text)?.map_err(query)?;
-                    let program = self.source.explain(&plan)?;
+                    let program = match plan.target {
+                        Target::Kernel { .. } => self.source.explain(&plan)?,
+                        Target::Rows => String::new(),
+                    };
                     out.write_all(format!("{plan}{program}").as_bytes()).map_err(Failure::Write)?;
                 }
             }
@@ -70,30 +76,61 @@ impl Session {
 
     /// Plans a query. The outer failure is the source's, the inner one the query's.
     fn plan(&self, query: &Query, text: &str) -> Result<Result<Plan, Diagnostic>, Failure> {
-        let target = self.source.target(self.settings.choice)?;
-        let typed = resolve(query, self.source.offer()).and_then(check);
-        Ok(typed.map(|typed| plan(typed, target, text)))
+        let typed = match resolve(query, self.source.offer()).and_then(check) {
+            Ok(typed) => typed,
+            Err(diagnostic) => return Ok(Err(diagnostic)),
+        };
+        let target = match typed.table.rows {
+            Rows::Caches => self.source.target(self.settings.choice)?,
+            Rows::Host(_) => Target::Rows,
+        };
+        Ok(Ok(plan(typed, target, text)))
     }
 
     /// Runs a plan.
     pub fn execute(&self, plan: &Plan) -> Result<Output, Failure> {
-        let mut scanned = self.source.scan(plan)?;
+        let mut scanned = match plan.table.rows {
+            Rows::Caches => self.source.scan(plan)?,
+            Rows::Host(table) => self.put_together(plan, table)?,
+        };
         let host: &dyn exec::Host = &*self.source;
         let mut output = exec::run(plan, scanned.rows, host, self.source.offer(), scanned.warnings);
         output.warnings.append(&mut scanned.notes);
         Ok(output)
     }
 
+    /// The rows of a table of user space.
+    fn put_together(&self, plan: &Plan, table: HostTable) -> Result<Scanned, Failure> {
+        let at: Vec<Option<usize>> = plan
+            .inputs
+            .iter()
+            .map(|input| plan.table.columns.iter().position(|column| column == *input))
+            .collect();
+        let value = |row: &[Value], at: &Option<usize>| {
+            at.and_then(|at| row.get(at)).cloned().unwrap_or(Value::Null)
+        };
+        let rows = tables::rows(table, self)?
+            .iter()
+            .map(|row| Row { addr: 0, values: at.iter().map(|at| value(row, at)).collect() })
+            .collect();
+        Ok(Scanned { rows, ..Scanned::default() })
+    }
+
+    /// Writes an answer that took no time worth telling.
+    pub fn answer(&self, output: &Output, out: &mut dyn Write) -> Result<(), Failure> {
+        let format = self.settings.format.unwrap_or_else(default_format);
+        render::render(format, output, self.options(), &mut *out).map_err(Failure::Write)?;
+        // What follows on standard error belongs behind the rows.
+        out.flush().map_err(Failure::Write)
+    }
+
     /// Writes an answer, its warnings, and if asked what it took.
     fn show(&self, output: &Output, took: Duration, out: &mut dyn Write) -> Result<(), Failure> {
-        let format = self.settings.format.unwrap_or_else(default_format);
         for warning in &output.warnings {
             message::note(warning);
         }
         let rows = output.rows.len();
-        render::render(format, output, self.options(), &mut *out).map_err(Failure::Write)?;
-        // What follows on standard error belongs behind the rows.
-        out.flush().map_err(Failure::Write)?;
+        self.answer(output, out)?;
         if self.settings.timer {
             let plural = if rows == 1 { "" } else { "s" };
             message::line(&format!("({rows} row{plural} in {})", duration(took)));
@@ -112,7 +149,7 @@ impl Session {
 
     /// Tries whether the source gives rows.
     pub fn probe(&self) -> Result<(), Failure> {
-        self.own("select addr limit 1").map(|_| ())
+        self.ask("select addr limit 1").map(|_| ())
     }
 
     /// Reads all that a recording stores.
@@ -122,7 +159,7 @@ impl Session {
         let there = stored(table).filter(|column| offer.missing(table, column).is_none());
         let names: Vec<&str> = there.map(|column| column.name).collect();
         let text = format!("select {}", names.join(", "));
-        let output = self.own(&text)?;
+        let output = self.ask(&text)?;
         for warning in &output.warnings {
             message::note(warning);
         }
@@ -130,7 +167,7 @@ impl Session {
     }
 
     /// Runs a query of slabql's own.
-    fn own(&self, text: &str) -> Result<Output, Failure> {
+    pub fn ask(&self, text: &str) -> Result<Output, Failure> {
         let bug = |diagnostic: Diagnostic| Failure::Bug {
             message: "a query of slabql's own is wrong".to_owned(),
             details: diagnostic.render(text).to_string(),

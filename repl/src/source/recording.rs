@@ -309,7 +309,7 @@ fn from_json(value: Json, column: &Column) -> Option<Value> {
 
 impl Offer for Recording {
     fn missing(&self, _: &Table, column: &Column) -> Option<String> {
-        if matches!(column.source, From::Derived(_))
+        if matches!(column.source, From::Derived(_) | From::Given)
             || self.columns.iter().any(|name| name == column.name)
         {
             return None;

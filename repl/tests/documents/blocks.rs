@@ -141,11 +141,7 @@ fn prompt(statement: &str) -> String {
     };
     let mut session = Session { source: Box::new(Recording::demo().unwrap()), settings };
     let mut out = Vec::new();
-    let result = if statement.starts_with('.') {
-        command::run(&mut session, statement, &mut out).map(|_| ())
-    } else {
-        session.run(statement, None, &mut out)
-    };
+    let result = command::run_text(&mut session, statement, None, &mut out).map(|_| ());
     if let Err(failure) = result {
         out.extend(failure.text().into_bytes());
     }

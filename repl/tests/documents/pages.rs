@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use query::catalog::{self, Column, Source};
+use query::catalog::{self, Column, Source, Walk};
 use query::function;
 
 use super::blocks;
@@ -62,6 +62,17 @@ fn row(column: &Column) -> String {
         Source::Member(path) | Source::Text(path) => format!("`s->{path}`"),
         Source::Refcount => "`s->refcount`".to_owned(),
         Source::NodeSum(path) => format!("the sum of `n->{path}`"),
+        Source::Walk(walk) => match walk {
+            Walk::FreePartial => "walk of `n->partial`: objects less inuse of each slab",
+            Walk::FreeSlabinfo => "the same, as `count_partial_free_approx()` does",
+            Walk::CachedCpu => "walk of the freelist and the partial list of each `s->cpu_slab`",
+            Walk::CachedSheaves => "`main->size` and `spare->size` of each `s->cpu_sheaves`",
+            Walk::RcuPending => "`rcu_free->size` of each `s->cpu_sheaves`",
+            Walk::CachedBarns => "walk of `sheaves_full` of each barn",
+            Walk::Complete => "what the walks of the query report",
+        }
+        .to_owned(),
+        Source::Given => "made in user space".to_owned(),
     };
     let absent =
         if absent.is_empty() { String::new() } else { format!(" NULL on some kernels: {absent}.") };

@@ -1,0 +1,249 @@
+//! Holds the figures of `caches` against the kernel's own: `/proc/slabinfo` and `/sys/kernel/slab`.
+//!
+//! Each witness is read before and after the figures. A figure that one of the readings shows is equal; one that
+//! neither shows has moved, if the readings differ, and is wrong if they agree. What looks wrong is looked at again,
+//! as a cache may have gone up and down in between, and is wrong if it looks so every time.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use query::output::{Output, OutputColumn};
+use query::value::{Type, Unit, Value};
+
+use crate::error::Failure;
+use crate::message;
+use crate::session::Session;
+use crate::tables::{SLABINFO, parse_slabinfo};
+
+/// How often what looks wrong is looked at.
+const ROUNDS: usize = 4;
+/// The most wrong figures that are told one by one.
+const TOLD: usize = 10;
+/// Where the kernel has a folder for each cache.
+const SLAB: &str = "/sys/kernel/slab";
+
+/// Where the kernel says a figure.
+#[derive(Clone, Copy)]
+enum Witness {
+    /// A field of a line of `/proc/slabinfo`, counted from the name.
+    Slabinfo(usize),
+    /// The first number in a file of the cache's folder.
+    Sysfs(&'static str),
+}
+
+/// What is compared: the column, as an expression that is an integer, and where the kernel says it.
+#[rustfmt::skip]
+const CHECKS: &[(&str, &str, Witness)] = &[
+    ("active_slabinfo",  "active_slabinfo",            Witness::Slabinfo(1)),
+    ("objects",          "objects",                    Witness::Slabinfo(2)),
+    ("size",             "size",                       Witness::Slabinfo(3)),
+    ("objects_per_slab", "objects_per_slab",           Witness::Slabinfo(4)),
+    ("pages_per_slab",   "pages_per_slab",             Witness::Slabinfo(5)),
+    ("slabs",            "slabs",                      Witness::Slabinfo(10)),
+    ("free_partial",     "objects - free_partial",     Witness::Sysfs("objects")),
+    ("objects",          "objects",                    Witness::Sysfs("total_objects")),
+    ("slabs",            "slabs",                      Witness::Sysfs("slabs")),
+    ("partial",          "partial",                    Witness::Sysfs("partial")),
+    ("object_size",      "object_size",                Witness::Sysfs("object_size")),
+    ("size",             "size",                       Witness::Sysfs("slab_size")),
+    ("align",            "align",                      Witness::Sysfs("align")),
+    ("objects_per_slab", "objects_per_slab",           Witness::Sysfs("objs_per_slab")),
+    ("page_order",       "page_order",                 Witness::Sysfs("order")),
+    ("min_partial",      "min_partial",                Witness::Sysfs("min_partial")),
+    ("cpu_partial",      "cpu_partial",                Witness::Sysfs("cpu_partial")),
+    ("sheaf_capacity",   "sheaf_capacity",             Witness::Sysfs("sheaf_capacity")),
+    ("usersize",         "usersize",                   Witness::Sysfs("usersize")),
+    ("alias_count",      "alias_count",                Witness::Sysfs("aliases")),
+    ("remote_defrag",    "remote_defrag",              Witness::Sysfs("remote_node_defrag_ratio")),
+    ("unreclaimable",    "iif(unreclaimable, 0, 1)",   Witness::Sysfs("reclaim_account")),
+    ("rcu",              "iif(rcu, 1, 0)",             Witness::Sysfs("destroy_by_rcu")),
+    ("flags",            "iif(flags has HWCACHE_ALIGN, 1, 0)", Witness::Sysfs("hwcache_align")),
+    ("flags",            "iif(flags has CACHE_DMA, 1, 0)", Witness::Sysfs("cache_dma")),
+    ("flags",            "iif(flags has CONSISTENCY_CHECKS, 1, 0)", Witness::Sysfs("sanity_checks")),
+    ("flags",            "iif(flags has RED_ZONE, 1, 0)", Witness::Sysfs("red_zone")),
+    ("flags",            "iif(flags has POISON, 1, 0)", Witness::Sysfs("poison")),
+    ("flags",            "iif(flags has STORE_USER, 1, 0)", Witness::Sysfs("store_user")),
+    ("flags",            "iif(flags has TRACE, 1, 0)", Witness::Sysfs("trace")),
+];
+
+/// What became of a figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    /// The witness says it too.
+    Equal,
+    /// It changed meanwhile.
+    Moved,
+    /// The witness says otherwise.
+    Wrong,
+}
+
+/// What all checks came to, by the number of the check and the cache's address and name.
+type Verdicts = BTreeMap<(usize, u64, String), (Verdict, String)>;
+
+/// Compares everything. Gives the table of what was found, and the wrong figures in words.
+pub fn verify(session: &Session) -> Result<(Output, Vec<String>), Failure> {
+    if session.source.label().is_some() {
+        let message = "a recording cannot be held against this machine";
+        return Err(Failure::environment(message, None));
+    }
+    let mut verdicts = round(session)?;
+    for _ in 1..ROUNDS {
+        if verdicts.values().all(|(verdict, _)| *verdict != Verdict::Wrong) {
+            break;
+        }
+        // The better of two looks counts.
+        for (key, again) in round(session)? {
+            match verdicts.get_mut(&key) {
+                Some(first) if again.0 < first.0 => *first = again,
+                Some(_) => {}
+                None => drop(verdicts.insert(key, again)),
+            }
+        }
+    }
+    let wrong: Vec<String> = verdicts
+        .values()
+        .filter(|(verdict, _)| *verdict == Verdict::Wrong)
+        .map(|(_, text)| text.clone())
+        .collect();
+    Ok((summary(&verdicts), wrong))
+}
+
+/// Runs `.verify`: shows the table, and fails if a figure is wrong.
+pub fn run(session: &Session, out: &mut dyn std::io::Write) -> Result<(), Failure> {
+    let (output, wrong) = verify(session)?;
+    session.answer(&output, out)?;
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    for text in wrong.iter().take(TOLD) {
+        message::note(text);
+    }
+    let plural = if wrong.len() == 1 { "figure is" } else { "figures are" };
+    let message = format!("{} {plural} not what the kernel says", wrong.len());
+    Err(Failure::command(message, None))
+}
+
+/// One look at all caches.
+fn round(session: &Session) -> Result<Verdicts, Failure> {
+    let figures: Vec<&str> = CHECKS.iter().map(|(_, figure, _)| *figure).collect();
+    let text = format!("select name, addr, sysfs_id, {}", figures.join(", "));
+    let folders = session.ask("select sysfs_id")?;
+    let read = || -> Result<_, Failure> { Ok((slabinfo()?, sysfs(&folders))) };
+    let before = read()?;
+    let answer = session.ask(&text)?;
+    let after = read()?;
+    let mut verdicts = Verdicts::new();
+    let mut seen = BTreeMap::new();
+    for row in &answer.rows {
+        let [Value::Text(name), Value::UInt(addr), id, figures @ ..] = row.as_slice() else {
+            continue;
+        };
+        let name = String::from_utf8_lossy(name).into_owned();
+        let id = match id {
+            Value::Text(id) => String::from_utf8_lossy(id).into_owned(),
+            _ => continue,
+        };
+        // Names repeat: the first of a name is the first of it in the file too, as both are in the list's order.
+        let count = seen.entry(name.clone()).or_insert(0_usize);
+        let nth = *count;
+        *count += 1;
+        for (check, ((column, _, witness), figure)) in CHECKS.iter().zip(figures).enumerate() {
+            let says = |(slabinfo, sysfs): &(Slabinfo, Sysfs)| match witness {
+                Witness::Slabinfo(field) => slabinfo.get(&name)?.get(nth)?.get(*field)?.integer(),
+                Witness::Sysfs(file) => sysfs.get(&id)?.get(file).copied(),
+            };
+            let (Some(first), Some(second), Some(figure)) =
+                (says(&before), says(&after), figure.integer())
+            else {
+                continue;
+            };
+            let verdict = match figure {
+                figure if figure == first || figure == second => Verdict::Equal,
+                _ if first != second => Verdict::Moved,
+                _ => Verdict::Wrong,
+            };
+            let text = format!("{name}: {column} is {figure}, {} says {first}", witness.name());
+            verdicts.insert((check, *addr, name.clone()), (verdict, text));
+        }
+    }
+    Ok(verdicts)
+}
+
+/// The lines of `/proc/slabinfo` by name, in the order of the file.
+type Slabinfo = BTreeMap<String, Vec<Vec<Value>>>;
+/// The numbers in a cache's files, by folder and file.
+type Sysfs = BTreeMap<String, BTreeMap<&'static str, i128>>;
+
+fn slabinfo() -> Result<Slabinfo, Failure> {
+    let path = Path::new(SLABINFO);
+    let text = fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?;
+    let mut lines = Slabinfo::new();
+    for row in parse_slabinfo(&text).unwrap_or_default() {
+        if let Some(Value::Text(name)) = row.first() {
+            lines.entry(String::from_utf8_lossy(name).into_owned()).or_default().push(row);
+        }
+    }
+    Ok(lines)
+}
+
+/// Reads the files of every folder. One that is not there, as its option is not built in, says nothing.
+fn sysfs(folders: &Output) -> Sysfs {
+    let mut found = Sysfs::new();
+    for row in &folders.rows {
+        let Some(Value::Text(id)) = row.first() else { continue };
+        let id = String::from_utf8_lossy(id).into_owned();
+        let files = CHECKS.iter().filter_map(|(_, _, witness)| match witness {
+            Witness::Sysfs(file) => Some(*file),
+            Witness::Slabinfo(_) => None,
+        });
+        let number = |file: &'static str| {
+            let text = fs::read_to_string(Path::new(SLAB).join(&id).join(file)).ok()?;
+            Some((file, text.split_whitespace().next()?.parse().ok()?))
+        };
+        let numbers = files.filter_map(number).collect();
+        found.insert(id, numbers);
+    }
+    found
+}
+
+impl Witness {
+    fn name(self) -> String {
+        match self {
+            Self::Slabinfo(_) => SLABINFO.to_owned(),
+            Self::Sysfs(file) => format!("{SLAB}/…/{file}"),
+        }
+    }
+}
+
+/// A row for each check.
+fn summary(verdicts: &Verdicts) -> Output {
+    let text = |name| OutputColumn::new(name, Type::Text, Unit::None);
+    let number = |name| OutputColumn::new(name, Type::UInt, Unit::Count);
+    let columns = vec![
+        text("column"),
+        text("witness"),
+        number("rows"),
+        number("equal"),
+        number("moved"),
+        number("wrong"),
+    ];
+    let row = |(check, (column, _, witness)): (usize, &(&str, &str, Witness))| {
+        let count = |wanted: Option<Verdict>| {
+            let of_check = verdicts.iter().filter(|((number, _, _), _)| *number == check);
+            let counted =
+                of_check.filter(|(_, (verdict, _))| wanted.is_none_or(|wanted| wanted == *verdict));
+            Value::UInt(counted.count() as u64)
+        };
+        vec![
+            Value::text(column),
+            Value::text(witness.name()),
+            count(None),
+            count(Some(Verdict::Equal)),
+            count(Some(Verdict::Moved)),
+            count(Some(Verdict::Wrong)),
+        ]
+    };
+    let rows = CHECKS.iter().enumerate().map(row).collect();
+    Output { columns, rows, warnings: Vec::new() }
+}
