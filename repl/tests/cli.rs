@@ -334,6 +334,27 @@ fn a_recording_answers_as_the_kernel_did() {
 }
 
 #[test]
+fn the_kernel_takes_conditions_that_are_decided() {
+    if !common::live() {
+        return;
+    }
+    for (condition, any) in [
+        ("false", false),
+        ("null", false),
+        ("1 > 2 and size > 1", false),
+        ("(size > 3 or objects > 5) and false", false),
+        ("size in (-1) and objects >= 0", false),
+        ("name like '%' and size > 3", true),
+        ("(name = 'x' and (false or size > 3)) or true", true),
+    ] {
+        let query = format!("select name where {condition} limit 1");
+        let ran: Ran = command(SLABQL).arg(&query).output().unwrap().into();
+        assert_eq!(ran.code, Some(0), "{condition}: {}", ran.err);
+        assert_eq!(ran.out.lines().count(), 1 + usize::from(any), "{condition}");
+    }
+}
+
+#[test]
 fn a_recording_is_written_whole_or_not_at_all() {
     if !common::live() {
         return;

@@ -104,6 +104,23 @@ fn statements_take_lines_and_errors_do_not_end_it() {
 }
 
 #[test]
+fn what_is_typed_ahead_is_not_lost() {
+    let mut terminal = Terminal::prompt(&Folder::new());
+    let ahead =
+        "select name,\nsize\nlimit 2;\n.mode\nselect name\n limit 3;\nselect size limit 4;\n";
+    terminal.key(ahead);
+    for answer in ["(2 rows in ", "auto\r\n", "(3 rows in ", "(4 rows in "] {
+        terminal.wait(answer);
+    }
+    terminal.wait(PROMPT);
+    // A paste that the terminal marks as one comes as one text.
+    terminal.key("\x1b[200~.mode csv\nselect name,\nsize limit 1;\x1b[201~\n");
+    terminal.wait("btrfs_delayed_node,312\r\n");
+    terminal.wait(PROMPT);
+    terminal.leave();
+}
+
+#[test]
 fn commands() {
     let mut terminal = Terminal::prompt(&Folder::new());
     terminal.ask(".help", ".quit");
