@@ -64,8 +64,9 @@ fn run(args: &Args) -> Result<u8, Failure> {
             no_pushdown: args.no_pushdown,
         },
     };
-    // Without standard error the demo would have no label.
-    let (mut session, code) = open(args, &settings, terminal && io::stderr().is_terminal())?;
+    // Rows of the demo may only go where its label is seen.
+    let person = terminal && io::stderr().is_terminal();
+    let (mut session, code) = open(args, &settings, person, texts.is_none())?;
     if let Some(path) = &args.record {
         let recording = session.record()?;
         recording.save(path)?;
@@ -90,7 +91,12 @@ fn run(args: &Args) -> Result<u8, Failure> {
 
 /// Opens the source that the command line names. Where the running kernel cannot be read, a person at a terminal is
 /// told why and shown the demo; a pipe gets nothing. Gives the exit code of a run without further failures.
-fn open(args: &Args, settings: &Settings, person: bool) -> Result<(Session, u8), Failure> {
+fn open(
+    args: &Args,
+    settings: &Settings,
+    person: bool,
+    prompt: bool,
+) -> Result<(Session, u8), Failure> {
     let session = |source: Box<dyn Source>| Session { source, settings: settings.clone() };
     if let Some(path) = &args.from {
         return Ok((session(Box::new(Recording::open(path)?)), 0));
@@ -99,12 +105,12 @@ fn open(args: &Args, settings: &Settings, person: bool) -> Result<(Session, u8),
         return Ok((session(Box::new(Recording::demo()?)), 0));
     }
     let live = Live::open().map(|live| session(Box::new(live)));
-    if !person || args.record.is_some() || args.template.is_some() {
+    if !(person || prompt) || args.record.is_some() || args.template.is_some() {
         return Ok((live?, 0));
     }
     match live.and_then(|live| live.probe().map(|()| live)) {
         Ok(live) => Ok((live, 0)),
-        Err(failure @ Failure::Environment(_)) => {
+        Err(failure @ Failure::Environment(_)) if person => {
             message::failure(&failure);
             Ok((session(Box::new(Recording::demo()?)), failure.exit_code()))
         }

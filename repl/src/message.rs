@@ -23,6 +23,11 @@ pub fn use_color(on: bool) {
     COLOR.store(on, Ordering::Relaxed);
 }
 
+/// Writes the prompt.
+pub fn prompt(text: &str) {
+    write(text);
+}
+
 /// Writes a line.
 pub fn line(text: &str) {
     write(&format!("{text}\n"));

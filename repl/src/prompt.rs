@@ -23,6 +23,9 @@ use crate::session::Session;
 const FIRST: &str = "slabql> ";
 const MORE: &str = "   ...> ";
 
+/// The terminals that rustyline does not edit on.
+const PLAIN: [&str; 3] = ["dumb", "cons25", "emacs"];
+
 /// The most entries of the history.
 const HISTORY: usize = 10_000;
 
@@ -38,7 +41,7 @@ pub fn run(session: &mut Session) -> Result<(), Failure> {
     message::line(&format!("slabql {version}, Linux {release}. `.help` for help."));
     let mut text = String::new();
     loop {
-        let line = match editor.readline(if text.is_empty() { FIRST } else { MORE }) {
+        let line = match ask(&mut editor, if text.is_empty() { FIRST } else { MORE }) {
             Ok(line) => line,
             Err(ReadlineError::Interrupted) => {
                 text.clear();
@@ -76,6 +79,17 @@ pub fn run(session: &mut Session) -> Result<(), Failure> {
             Err(failure) => message::failure(&failure),
         }
     }
+}
+
+/// Asks for a line. On a terminal that cannot edit, rustyline writes the prompt to standard output, whatever that is.
+fn ask(editor: &mut Editor<(), DefaultHistory>, prompt: &str) -> rustyline::Result<String> {
+    let plain =
+        std::env::var_os("TERM").is_some_and(|term| PLAIN.iter().any(|plain| term == *plain));
+    if plain && !io::stdout().is_terminal() {
+        message::prompt(prompt);
+        return editor.readline("");
+    }
+    editor.readline(prompt)
 }
 
 fn editor() -> rustyline::Result<Editor<(), DefaultHistory>> {
