@@ -218,27 +218,43 @@ impl Resolver<'_> {
                 return Err(error.label("with what the names in it stand for written out"));
             }
         }
-        let mut sub = |inner: &ast::Expr| self.expr_at(inner, used, depth).map(Box::new);
         let kind = match &expr.kind {
             ast::ExprKind::Literal(literal) => ExprKind::Literal(literal.clone()),
             ast::ExprKind::Column(name) => return self.name(name, span, depth),
-            ast::ExprKind::Unary(op, inner) => ExprKind::Unary(*op, sub(inner)?),
-            ast::ExprKind::Binary(op, left, right) => {
-                let left = sub(left)?;
-                ExprKind::Binary(*op, left, sub(right)?)
+            ast::ExprKind::Unary(op, inner) => {
+                ExprKind::Unary(*op, self.boxed(inner, used, depth)?)
             }
+            ast::ExprKind::Binary(op, left, right) => {
+                let left = self.boxed(left, used, depth)?;
+                ExprKind::Binary(*op, left, self.boxed(right, used, depth)?)
+            }
+            ast::ExprKind::Call(name, arguments) => {
+                let arguments = self.list(arguments, used, depth)?;
+                return self.call(name, arguments, span);
+            }
+            _ => self.test(&expr.kind, used, depth)?,
+        };
+        Ok(Expr { kind, span })
+    }
+
+    /// Resolves what has a syntax of its own. Apart from the operators, as what a frame keeps is multiplied by the
+    /// height of the tree.
+    fn test(
+        &mut self,
+        kind: &ast::ExprKind,
+        used: Option<Span>,
+        depth: usize,
+    ) -> Result<ExprKind, Diagnostic> {
+        let mut sub = |inner: &ast::Expr| self.boxed(inner, used, depth);
+        Ok(match kind {
             ast::ExprKind::Between { expr, low, high, negated } => {
                 let (expr, low) = (sub(expr)?, sub(low)?);
                 ExprKind::Between { expr, low, high: sub(high)?, negated: *negated }
             }
-            ast::ExprKind::In { expr, list, negated } => ExprKind::In {
-                expr: sub(expr)?,
-                list: list
-                    .iter()
-                    .map(|item| sub(item).map(|item| *item))
-                    .collect::<Result<_, _>>()?,
-                negated: *negated,
-            },
+            ast::ExprKind::In { expr, list, negated } => {
+                let expr = sub(expr)?;
+                ExprKind::In { expr, list: self.list(list, used, depth)?, negated: *negated }
+            }
             ast::ExprKind::Match { op, expr, pattern, negated } => {
                 let expr = sub(expr)?;
                 ExprKind::Match { op: *op, expr, pattern: sub(pattern)?, negated: *negated }
@@ -251,23 +267,40 @@ impl Resolver<'_> {
                 let (mask, undefined) = self.flags(expr.flag_type(), flags)?;
                 ExprKind::Has { expr, quantifier: *quantifier, mask, undefined }
             }
-            ast::ExprKind::Case { arms, otherwise } => ExprKind::Case {
-                arms: arms
-                    .iter()
-                    .map(|(when, then)| Ok((*sub(when)?, *sub(then)?)))
-                    .collect::<Result<_, Diagnostic>>()?,
-                otherwise: otherwise.as_deref().map(&mut sub).transpose()?,
-            },
-            ast::ExprKind::Cast(inner, name) => ExprKind::Cast(sub(inner)?, cast_type(name)?),
-            ast::ExprKind::Call(name, arguments) => {
-                let arguments: Vec<Expr> = arguments
-                    .iter()
-                    .map(|argument| sub(argument).map(|argument| *argument))
-                    .collect::<Result<_, _>>()?;
-                return self.call(name, arguments, span);
+            ast::ExprKind::Case { arms, otherwise } => {
+                let mut resolved = Vec::with_capacity(arms.len());
+                for (when, then) in arms {
+                    let when = sub(when)?;
+                    resolved.push((*when, *sub(then)?));
+                }
+                let otherwise = otherwise.as_deref().map(&mut sub).transpose()?;
+                ExprKind::Case { arms: resolved, otherwise }
             }
-        };
-        Ok(Expr { kind, span })
+            ast::ExprKind::Cast(inner, name) => ExprKind::Cast(sub(inner)?, cast_type(name)?),
+            ast::ExprKind::Literal(_)
+            | ast::ExprKind::Column(_)
+            | ast::ExprKind::Unary(..)
+            | ast::ExprKind::Binary(..)
+            | ast::ExprKind::Call(..) => unreachable!("these are resolved before"),
+        })
+    }
+
+    fn boxed(
+        &mut self,
+        expr: &ast::Expr,
+        used: Option<Span>,
+        depth: usize,
+    ) -> Result<Box<Expr>, Diagnostic> {
+        self.expr_at(expr, used, depth).map(Box::new)
+    }
+
+    fn list(
+        &mut self,
+        list: &[ast::Expr],
+        used: Option<Span>,
+        depth: usize,
+    ) -> Result<Vec<Expr>, Diagnostic> {
+        list.iter().map(|item| self.expr_at(item, used, depth)).collect()
     }
 
     fn name(&mut self, name: &Ident, span: Span, depth: usize) -> Result<Expr, Diagnostic> {

@@ -22,10 +22,9 @@ pub fn help<'a>(typed: &str, names: impl IntoIterator<Item = &'a str> + Clone) -
         return Some(format!("did you mean `{name}`?"));
     }
     let all: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
-    match all.len() {
-        0 => None,
-        1 => Some(format!("there is {} only", all[0])),
-        2..=8 => Some(format!("there are {}", all.join(", "))),
+    match all.as_slice() {
+        [one] => Some(format!("there is {one} only")),
+        [_, _, ..] if all.len() <= 8 => Some(format!("there are {}", all.join(", "))),
         _ => None,
     }
 }

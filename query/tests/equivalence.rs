@@ -38,6 +38,7 @@ fn name() -> impl Strategy<Value = Vec<u8>> {
         Just(b"TCP".to_vec()),
         Just(vec![0xff, 0xfe]),
         Just(vec![b'x'; 300]),
+        (60..68_usize).prop_map(|length| vec![b'x'; length]),
         "[ab]{0,20}".prop_map(String::into_bytes),
     ]
 }
@@ -130,7 +131,19 @@ fn condition() -> impl Strategy<Value = String> {
         1 => (text(), text()).prop_map(|(a, b)| format!("name in ('{a}', '{b}')")),
         1 => prop::sample::select(vec!["KMALLOC", "ACCOUNT", "SKIP_KFENCE", "any (POISON, TRACE)",
             "all (PANIC, ACCOUNT)"]).prop_map(|f| format!("flags has {f}")),
-        1 => Just("null".to_owned()),
+        1 => (scalar(), scalar(), scalar()).prop_map(|(x, l, h)| format!("{x} not between {l} and {h}")),
+        1 => (text(), any::<bool>(), any::<bool>()).prop_map(|(t, null, not)| {
+            let (null, not) = (if null { ", null" } else { "" }, if not { "not " } else { "" });
+            format!("name {not}in ('{t}', 'kmalloc-8'{null})")
+        }),
+        1 => (0..68_usize, 60..68_usize, any::<bool>()).prop_map(|(short, long, equal)| {
+            let (short, long) = ("x".repeat(short), "x".repeat(long));
+            if equal { format!("name in ('{short}', '{long}')") } else { format!("name like '{long}%'") }
+        }),
+        1 => text().prop_map(|t| format!("name not like '{t}%'")),
+        1 => Just("nullif(flags, 0) has FAILSLAB".to_owned()),
+        1 => (scalar(), scalar()).prop_map(|(l, r)| format!("({l} > 0) = ({r} > 0)")),
+        1 => prop::sample::select(vec!["null", "true", "false", "cpu_partial > 0"]).prop_map(str::to_owned),
         1 => Just("name is null".to_owned()),
         1 => Just("objects > 1.5".to_owned()),
     ];
@@ -204,5 +217,54 @@ fn common_conditions_are_pushed() {
         let reasons: Vec<&str> = plan.filter.iter().map(|residual| residual.reason).collect();
         assert!(plan.filter.is_empty(), "{condition}: {reasons:?}");
         assert!(!plan.pushed.is_empty(), "{condition}");
+    }
+}
+
+/// What random conditions found, or would seldom find.
+#[test]
+fn rare_conditions_agree() {
+    let cache = |min_partial: u64, name: Option<Vec<u8>>| Cache {
+        name,
+        members: vec![("min_partial", min_partial), ("flags", min_partial & 0xff)],
+        nodes: vec![],
+    };
+    let caches: Vec<Cache> = [0, 1, 63, 1 << 62, (1 << 63) - 1, 1 << 63, u64::MAX]
+        .into_iter()
+        .flat_map(|number| {
+            [None, Some(vec![]), Some(vec![b'x'; 64]), Some(vec![b'x'; 65])]
+                .map(|name| cache(number, name))
+        })
+        .collect();
+    for condition in [
+        // Results without a sign of operands with one.
+        "-(min_partial >> 1) * -3 > 0",
+        "-(min_partial >> 1) * -2 >= 9223372036854775808",
+        "-((-9223372036854775807 - 1) << (min_partial & 1)) > 1",
+        "-((-9223372036854775807 - 1) << (min_partial * 0)) = 9223372036854775808",
+        "-(min_partial >> 1) / -1 > 5",
+        "(-9223372036854775807 - 1) / -(min_partial & 1) > 0 or min_partial = 1",
+        "(-9223372036854775807 - 1) % -(min_partial & 1) = 0",
+        // A set of flags that is NULL.
+        "not nullif(flags, 0) has FAILSLAB",
+        // Ways that only one of the exits leads.
+        "min_partial not in (1, null)",
+        "name not in ('', null) or min_partial > -1",
+        "not (name like '%' and true) or null",
+        "true or min_partial > 8",
+        "not (false and min_partial > 8)",
+        "min_partial in (-1) or name = ''",
+        "min_partial > -1 and -1 < min_partial",
+        // Texts at the edges of what is copied.
+        &format!("name = '{}'", "x".repeat(64)),
+        &format!("name = '{}'", "x".repeat(63)),
+        &format!("name like '{}%'", "x".repeat(64)),
+        &format!("name != '{}' or name in ('{}')", "x".repeat(64), "x".repeat(65)),
+    ] {
+        let text = format!("select addr where {condition}");
+        let (_, expected) = addresses(&text, Template::OpenCoded, false, &caches);
+        for template in [Template::OpenCoded, Template::Iter] {
+            let (_, got) = addresses(&text, template, true, &caches);
+            assert_eq!(got, expected, "{text} by {}", template.name());
+        }
     }
 }

@@ -189,7 +189,9 @@ impl Lowerer<'_> {
                 if !inner.range.within(Range::INT) {
                     return Err(MIXED);
                 }
-                Scalar::Neg(self.scalar(inner)?.into(), inner.range.low == Range::INT.low)
+                // Where the result has no sign, 2^63 is one that it can be.
+                let checked = inner.range.low == Range::INT.low && expr.ty == Type::Int;
+                Scalar::Neg(self.scalar(inner)?.into(), checked)
             }
             ExprKind::BitNot(inner) => Scalar::BitNot(self.scalar(inner)?.into()),
             ExprKind::Arith(op, left, right) => {

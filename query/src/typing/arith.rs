@@ -1,6 +1,6 @@
 //! The types and ranges of arithmetic.
 
-use super::{described, node};
+use super::{described, node, shape};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::function::Function;
 use crate::syntax::ast::UnaryOp;
@@ -191,12 +191,12 @@ fn corners(left: Range, right: Range, of: impl Fn(i128, i128) -> i128) -> Range 
 /// The shape of `abs`, `round`, `floor` and `ceil`.
 pub(super) fn rounded(function: Function, argument: &Expr) -> Expr {
     if function != Function::Abs || argument.ty == Type::Float {
-        return argument.clone();
+        return shape(argument);
     }
     let Range { low, high } = argument.range;
     let least = if low <= 0 && high >= 0 { 0 } else { low.abs().min(high.abs()) };
     let (ty, range) = clip(Range { low: least, high: low.abs().max(high.abs()) });
-    Expr { ty, range, ..argument.clone() }
+    Expr { ty, range, ..shape(argument) }
 }
 
 /// Types `cast(x as type)`.

@@ -14,6 +14,7 @@ mod arith;
 
 pub use arith::can_leave;
 
+use crate::catalog::Column;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::eval::{self, Warnings};
 use crate::function::Function;
@@ -66,87 +67,142 @@ fn conjuncts(condition: &resolved::Expr, into: &mut Vec<Expr>) -> Result<(), Dia
         conjuncts(left, into)?;
         conjuncts(right, into)
     } else {
-        into.push(boolean(condition)?);
+        into.push(*self::condition(condition)?);
         Ok(())
     }
 }
 
 /// Types an expression.
+///
+/// What a frame keeps is multiplied by the height of the tree. So this only leads to the operands, and what is made
+/// of them is made by functions that do not come back here.
 pub fn expr(resolved: &resolved::Expr) -> Result<Expr, Diagnostic> {
     use resolved::ExprKind as R;
     let span = resolved.span;
-    let typed = match &resolved.kind {
-        R::Literal(literal) => return Ok(constant(literal, span)),
-        R::Input(input, column) => {
-            let (low, high) = column.range();
-            return Ok(Expr {
-                kind: ExprKind::Input(*input),
-                ty: column.ty,
-                unit: column.unit,
-                range: Range { low, high },
-                span,
-            });
-        }
-        R::Missing(column) => {
-            let null = Expr { unit: column.unit, ..null(span) };
-            return Ok(Expr { ty: column.ty, ..null });
-        }
-        R::Derived(column, definition) => {
-            return Ok(Expr { unit: column.unit, ..expr(definition)? });
-        }
-        R::Unary(UnaryOp::Not, inner) => {
-            node(ExprKind::Not(Box::new(boolean(inner)?)), Type::Bool, Unit::None, span)
-        }
-        R::Unary(op, inner) => arith::unary(*op, expr(inner)?, span)?,
-        R::Binary(op, left, right) => return binary(*op, left, right, span),
+    match &resolved.kind {
+        R::Literal(literal) => Ok(constant(literal, span)),
+        R::Input(input, column) => Ok(stored(*input, column, span)),
+        R::Missing(column) => Ok(missing(column, span)),
+        R::Derived(column, definition) => derived(column, definition),
+        R::Unary(UnaryOp::Not, inner) => condition(inner).map(|inner| not(inner, span)),
+        R::Unary(op, inner) => unary(*op, inner, span),
+        R::Binary(op, left, right) => binary(*op, left, right, span),
         R::Between { expr: tested, low, high, negated } => {
-            let (tested, low, high) = (expr(tested)?, expr(low)?, expr(high)?);
-            check_comparable(&tested, &low)?;
-            check_comparable(&tested, &high)?;
-            let kind = ExprKind::Between(tested.into(), low.into(), high.into());
-            negate(node(kind, Type::Bool, Unit::None, span), *negated)
+            between([tested, low, high], *negated, span)
         }
-        R::In { expr: tested, list, negated } => negate(in_list(tested, list, span)?, *negated),
+        R::In { expr: tested, list, negated } => in_list(tested, list, *negated, span),
         R::Match { op, expr: tested, pattern, negated } => {
-            let tested = text(expr(tested)?, op.text())?;
-            let R::Literal(Literal::Text(wanted)) = &pattern.kind else {
-                let what = format!("the pattern of `{}` must be written out", op.text());
-                let help = format!("in single quotes: {}", example(*op));
-                return Err(Diagnostic::new(pattern.span, what).help(help));
-            };
-            let pattern = Pattern::new(*op, wanted).map_err(|error| {
-                let what = format!("`{}` cannot take this pattern", op.text());
-                Diagnostic::new(pattern.span, what).label(first_line(&error))
-            })?;
-            let matches = ExprKind::Match(tested.into(), pattern);
-            negate(node(matches, Type::Bool, Unit::None, span), *negated)
+            matched(*op, *boxed(tested)?, pattern, *negated, span)
         }
         R::IsNull { expr: tested, negated } => {
-            let kind = ExprKind::IsNull(Box::new(expr(tested)?));
-            negate(node(kind, Type::Bool, Unit::None, span), *negated)
+            boxed(tested).map(|tested| is_null(tested, *negated, span))
         }
         R::Has { expr: set, quantifier, mask, undefined } => {
-            let set = expr(set)?;
-            if !set.ty.is_flags() {
-                return Err(Diagnostic::new(set.span, "`has` asks a set of flags")
-                    .label(format!("this is {}", described(set.ty)))
-                    .help(
-                        "`flags has ACCOUNT`; bits of a number are tested with `x & 0x10 != 0`",
-                    ));
-            }
-            let kind = match quantifier {
-                // A flag that the kernel does not define is never set.
-                Quantifier::All if *undefined => ExprKind::HasAny(set.into(), 0),
-                Quantifier::All => ExprKind::HasAll(set.into(), *mask),
-                Quantifier::Any => ExprKind::HasAny(set.into(), *mask),
-            };
-            node(kind, Type::Bool, Unit::None, span)
+            has(boxed(set)?, *quantifier, *mask, *undefined, span)
         }
-        R::Case { arms, otherwise } => case(arms, otherwise.as_deref(), span)?,
-        R::Cast(inner, ty) => arith::cast(expr(inner)?, *ty, span)?,
-        R::Call(function, arguments) => call(*function, arguments, span)?,
+        R::Case { arms, otherwise } => case(arms, otherwise.as_deref(), span),
+        R::Cast(inner, ty) => cast(*boxed(inner)?, *ty, span),
+        R::Call(function, arguments) => call(*function, arguments, span),
+    }
+}
+
+/// Types an operand.
+fn boxed(resolved: &resolved::Expr) -> Result<Box<Expr>, Diagnostic> {
+    expr(resolved).map(Box::new)
+}
+
+/// Types an operand that must be a condition.
+fn condition(resolved: &resolved::Expr) -> Result<Box<Expr>, Diagnostic> {
+    boolean(boxed(resolved)?)
+}
+
+fn stored(input: usize, column: &Column, span: Span) -> Expr {
+    let (low, high) = column.range();
+    let range = Range { low, high };
+    Expr { kind: ExprKind::Input(input), ty: column.ty, unit: column.unit, range, span }
+}
+
+fn missing(column: &Column, span: Span) -> Expr {
+    Expr { ty: column.ty, unit: column.unit, ..null(span) }
+}
+
+fn derived(column: &Column, definition: &resolved::Expr) -> Result<Expr, Diagnostic> {
+    let mut typed = boxed(definition)?;
+    typed.unit = column.unit;
+    Ok(*typed)
+}
+
+fn not(inner: Box<Expr>, span: Span) -> Expr {
+    fold(node(ExprKind::Not(inner), Type::Bool, Unit::None, span))
+}
+
+fn unary(op: UnaryOp, inner: &resolved::Expr, span: Span) -> Result<Expr, Diagnostic> {
+    let inner = boxed(inner)?;
+    arith::unary(op, *inner, span).map(fold)
+}
+
+fn matched(
+    op: MatchOp,
+    tested: Expr,
+    pattern: &resolved::Expr,
+    negated: bool,
+    span: Span,
+) -> Result<Expr, Diagnostic> {
+    let tested = text(tested, op.text())?;
+    let resolved::ExprKind::Literal(Literal::Text(wanted)) = &pattern.kind else {
+        let what = format!("the pattern of `{}` must be written out", op.text());
+        let help = format!("in single quotes: {}", example(op));
+        return Err(Diagnostic::new(pattern.span, what).help(help));
     };
-    Ok(fold(typed))
+    let pattern = Pattern::new(op, wanted).map_err(|error| {
+        let what = format!("`{}` cannot take this pattern", op.text());
+        Diagnostic::new(pattern.span, what).label(first_line(&error))
+    })?;
+    let kind = ExprKind::Match(tested.into(), pattern);
+    Ok(negate(node(kind, Type::Bool, Unit::None, span), negated))
+}
+
+fn is_null(tested: Box<Expr>, negated: bool, span: Span) -> Expr {
+    negate(node(ExprKind::IsNull(tested), Type::Bool, Unit::None, span), negated)
+}
+
+fn has(
+    set: Box<Expr>,
+    quantifier: Quantifier,
+    mask: u64,
+    undefined: bool,
+    span: Span,
+) -> Result<Expr, Diagnostic> {
+    if !set.ty.is_flags() {
+        let error = Diagnostic::new(set.span, "`has` asks a set of flags")
+            .label(format!("this is {}", described(set.ty)));
+        return Err(
+            error.help("`flags has ACCOUNT`; bits of a number are tested with `x & 0x10 != 0`")
+        );
+    }
+    let kind = match quantifier {
+        // A flag that the kernel does not define is never set.
+        Quantifier::All if undefined => ExprKind::HasAny(set, 0),
+        Quantifier::All => ExprKind::HasAll(set, mask),
+        Quantifier::Any => ExprKind::HasAny(set, mask),
+    };
+    Ok(fold(node(kind, Type::Bool, Unit::None, span)))
+}
+
+fn cast(inner: Expr, ty: Type, span: Span) -> Result<Expr, Diagnostic> {
+    arith::cast(inner, ty, span).map(fold)
+}
+
+fn between(
+    [tested, low, high]: [&resolved::Expr; 3],
+    negated: bool,
+    span: Span,
+) -> Result<Expr, Diagnostic> {
+    let (tested, low, high) = (boxed(tested)?, boxed(low)?, boxed(high)?);
+    check_comparable(&tested, &low)?;
+    check_comparable(&tested, &high)?;
+    let kind = ExprKind::Between(tested, low, high);
+    Ok(negate(node(kind, Type::Bool, Unit::None, span), negated))
 }
 
 /// An expression of a type that is no integer.
@@ -199,32 +255,29 @@ fn fold(expr: Expr) -> Expr {
     Expr { kind: ExprKind::Const(value), range, ..expr }
 }
 
+/// Computes a condition, and what `not` makes of it where that is asked for.
 fn negate(inner: Expr, negated: bool) -> Expr {
-    if !negated {
-        return inner;
-    }
-    let span = inner.span;
-    node(ExprKind::Not(fold(inner).into()), Type::Bool, Unit::None, span)
+    let (span, inner) = (inner.span, fold(inner));
+    if negated { not(inner.into(), span) } else { inner }
 }
 
-/// Types an expression that must be a condition.
-fn boolean(resolved: &resolved::Expr) -> Result<Expr, Diagnostic> {
-    let typed = expr(resolved)?;
-    match typed.ty {
-        Type::Bool | Type::Null => Ok(Expr { ty: Type::Bool, ..typed }),
-        ty => {
-            let error = Diagnostic::new(typed.span, "a condition is needed here")
-                .label(format!("this is {}", described(ty)));
-            Err(match ty {
-                Type::Int | Type::UInt | Type::Float => error.help("compare it: `… != 0`"),
-                Type::SlabFlags => error.help("ask for a flag: `flags has ACCOUNT`"),
-                Type::GfpFlags => error.help("ask for a flag: `allocflags has COMP`"),
-                Type::List => error.help("compare how long it is: `length(…) > 0`"),
-                Type::Text => error.help("compare it: `… = 'kmalloc-64'`, `… like 'kmalloc%'`"),
-                _ => error,
-            })
-        }
+/// Says no to what is no condition.
+fn boolean(mut typed: Box<Expr>) -> Result<Box<Expr>, Diagnostic> {
+    let ty = typed.ty;
+    if matches!(ty, Type::Bool | Type::Null) {
+        typed.ty = Type::Bool;
+        return Ok(typed);
     }
+    let error = Diagnostic::new(typed.span, "a condition is needed here")
+        .label(format!("this is {}", described(ty)));
+    Err(match ty {
+        Type::Int | Type::UInt | Type::Float => error.help("compare it: `… != 0`"),
+        Type::SlabFlags => error.help("ask for a flag: `flags has ACCOUNT`"),
+        Type::GfpFlags => error.help("ask for a flag: `allocflags has COMP`"),
+        Type::List => error.help("compare how long it is: `length(…) > 0`"),
+        Type::Text => error.help("compare it: `… = 'kmalloc-64'`, `… like 'kmalloc%'`"),
+        _ => error,
+    })
 }
 
 /// Says no to what is no text, for the operator or function `what`.
@@ -251,40 +304,44 @@ fn binary(
     right: &resolved::Expr,
     span: Span,
 ) -> Result<Expr, Diagnostic> {
-    use crate::typed::Arith as A;
-    let arith = |op| Ok(fold(arith::binary(op, expr(left)?, expr(right)?, span)?));
-    match op {
-        BinaryOp::And | BinaryOp::Or => {
-            let (left, right) = (boolean(left)?.into(), boolean(right)?.into());
-            let kind = if op == BinaryOp::And {
-                ExprKind::And(left, right)
-            } else {
-                ExprKind::Or(left, right)
-            };
-            Ok(fold(node(kind, Type::Bool, Unit::None, span)))
-        }
-        BinaryOp::Eq => compare(Compare::Eq, expr(left)?, expr(right)?, span),
-        BinaryOp::Ne => compare(Compare::Ne, expr(left)?, expr(right)?, span),
-        BinaryOp::Lt => compare(Compare::Lt, expr(left)?, expr(right)?, span),
-        BinaryOp::Le => compare(Compare::Le, expr(left)?, expr(right)?, span),
-        BinaryOp::Gt => compare(Compare::Gt, expr(left)?, expr(right)?, span),
-        BinaryOp::Ge => compare(Compare::Ge, expr(left)?, expr(right)?, span),
-        BinaryOp::BitOr => arith(A::BitOr),
-        BinaryOp::BitXor => arith(A::BitXor),
-        BinaryOp::BitAnd => arith(A::BitAnd),
-        BinaryOp::Shl => arith(A::Shl),
-        BinaryOp::Shr => arith(A::Shr),
-        BinaryOp::Add => arith(A::Add),
-        BinaryOp::Sub => arith(A::Sub),
-        BinaryOp::Mul => arith(A::Mul),
-        BinaryOp::Div => arith(A::Div),
-        BinaryOp::Rem => arith(A::Rem),
-    }
+    let operand = if matches!(op, BinaryOp::And | BinaryOp::Or) { condition } else { boxed };
+    let left = operand(left)?;
+    joined(op, left, operand(right)?, span)
 }
 
-fn compare(op: Compare, left: Expr, right: Expr, span: Span) -> Result<Expr, Diagnostic> {
+/// Types an operation on typed operands.
+fn joined(op: BinaryOp, left: Box<Expr>, right: Box<Expr>, span: Span) -> Result<Expr, Diagnostic> {
+    use crate::typed::Arith as A;
+    let op = match op {
+        BinaryOp::And => {
+            return Ok(fold(node(ExprKind::And(left, right), Type::Bool, Unit::None, span)));
+        }
+        BinaryOp::Or => {
+            return Ok(fold(node(ExprKind::Or(left, right), Type::Bool, Unit::None, span)));
+        }
+        BinaryOp::Eq => return compare(Compare::Eq, left, right, span),
+        BinaryOp::Ne => return compare(Compare::Ne, left, right, span),
+        BinaryOp::Lt => return compare(Compare::Lt, left, right, span),
+        BinaryOp::Le => return compare(Compare::Le, left, right, span),
+        BinaryOp::Gt => return compare(Compare::Gt, left, right, span),
+        BinaryOp::Ge => return compare(Compare::Ge, left, right, span),
+        BinaryOp::BitOr => A::BitOr,
+        BinaryOp::BitXor => A::BitXor,
+        BinaryOp::BitAnd => A::BitAnd,
+        BinaryOp::Shl => A::Shl,
+        BinaryOp::Shr => A::Shr,
+        BinaryOp::Add => A::Add,
+        BinaryOp::Sub => A::Sub,
+        BinaryOp::Mul => A::Mul,
+        BinaryOp::Div => A::Div,
+        BinaryOp::Rem => A::Rem,
+    };
+    arith::binary(op, *left, *right, span).map(fold)
+}
+
+fn compare(op: Compare, left: Box<Expr>, right: Box<Expr>, span: Span) -> Result<Expr, Diagnostic> {
     check_comparable(&left, &right)?;
-    Ok(fold(node(ExprKind::Compare(op, left.into(), right.into()), Type::Bool, Unit::None, span)))
+    Ok(fold(node(ExprKind::Compare(op, left, right), Type::Bool, Unit::None, span)))
 }
 
 fn check_comparable(left: &Expr, right: &Expr) -> Result<(), Diagnostic> {
@@ -326,18 +383,16 @@ fn check_comparable(left: &Expr, right: &Expr) -> Result<(), Diagnostic> {
 fn in_list(
     tested: &resolved::Expr,
     list: &[resolved::Expr],
+    negated: bool,
     span: Span,
 ) -> Result<Expr, Diagnostic> {
-    let tested = expr(tested)?;
-    let list = list
-        .iter()
-        .map(|item| {
-            let item = expr(item)?;
-            check_comparable(&tested, &item)?;
-            Ok(item)
-        })
-        .collect::<Result<_, Diagnostic>>()?;
-    Ok(fold(node(ExprKind::In(tested.into(), list), Type::Bool, Unit::None, span)))
+    let tested = boxed(tested)?;
+    let mut typed = Vec::with_capacity(list.len());
+    for item in list {
+        typed.push(expr(item)?);
+    }
+    typed.iter().try_for_each(|item| check_comparable(&tested, item))?;
+    Ok(negate(node(ExprKind::In(tested, typed), Type::Bool, Unit::None, span), negated))
 }
 
 fn case(
@@ -345,15 +400,25 @@ fn case(
     otherwise: Option<&resolved::Expr>,
     span: Span,
 ) -> Result<Expr, Diagnostic> {
-    let arms = arms
-        .iter()
-        .map(|(when, then)| Ok((boolean(when)?, expr(then)?)))
-        .collect::<Result<Vec<_>, Diagnostic>>()?;
-    let otherwise = otherwise.map(expr).transpose()?;
-    let results: Vec<&Expr> = arms.iter().map(|(_, then)| then).chain(&otherwise).collect();
+    let mut typed = Vec::with_capacity(arms.len());
+    for (when, then) in arms {
+        let when = condition(when)?;
+        typed.push((*when, expr(then)?));
+    }
+    let otherwise = otherwise.map(boxed).transpose()?;
+    chosen(typed, otherwise, span)
+}
+
+/// Types a `case` of typed parts.
+fn chosen(
+    arms: Vec<(Expr, Expr)>,
+    otherwise: Option<Box<Expr>>,
+    span: Span,
+) -> Result<Expr, Diagnostic> {
+    let results: Vec<&Expr> =
+        arms.iter().map(|(_, then)| then).chain(otherwise.as_deref()).collect();
     let common = common(&results)?;
-    let kind = ExprKind::Case(arms, otherwise.map(Box::new));
-    Ok(Expr { kind, span, ..common })
+    Ok(fold(Expr { kind: ExprKind::Case(arms, otherwise), span, ..common }))
 }
 
 /// The type, unit and range of an expression that gives one of several; its kind and span mean nothing.
@@ -395,33 +460,32 @@ fn common_unit(results: &[&Expr]) -> Unit {
 }
 
 fn call(function: Function, arguments: &[resolved::Expr], span: Span) -> Result<Expr, Diagnostic> {
+    let mut typed = Vec::with_capacity(arguments.len());
+    for argument in arguments {
+        typed.push(expr(argument)?);
+    }
+    called(function, typed, span).map(fold)
+}
+
+/// Types a call with typed arguments.
+fn called(function: Function, mut typed: Vec<Expr>, span: Span) -> Result<Expr, Diagnostic> {
     let name = crate::function::signature(function).name;
-    let mut typed = match function {
-        // An argument is typed once: twice at every level would be without end.
-        Function::Length
-        | Function::Lower
-        | Function::Upper
-        | Function::StartsWith
-        | Function::Iif => Vec::new(),
-        _ => arguments.iter().map(expr).collect::<Result<Vec<_>, _>>()?,
-    };
+    let of_type = |ty| node(ExprKind::Const(Value::Null), ty, Unit::None, span);
     let shape = match function {
         Function::Coalesce => common(&typed.iter().collect::<Vec<_>>())?,
         Function::Greatest | Function::Least => {
-            let results: Vec<&Expr> = typed.iter().collect();
-            for pair in results.windows(2) {
-                check_comparable(pair[0], pair[1])?;
+            for pair in typed.windows(2) {
+                check_comparable(&pair[0], &pair[1])?;
             }
-            common(&results)?
+            common(&typed.iter().collect::<Vec<_>>())?
         }
         Function::Nullif => {
             check_comparable(&typed[0], &typed[1])?;
-            typed[0].clone()
+            shape(&typed[0])
         }
         Function::Iif => {
-            typed.push(boolean(&arguments[0])?);
-            typed.push(expr(&arguments[1])?);
-            typed.push(expr(&arguments[2])?);
+            let when = typed.remove(0);
+            typed.insert(0, *boolean(when.into())?);
             common(&[&typed[1], &typed[2]])?
         }
         Function::Abs | Function::Round | Function::Floor | Function::Ceil => {
@@ -439,26 +503,37 @@ fn call(function: Function, arguments: &[resolved::Expr], span: Span) -> Result<
             }
             let unit = if function == Function::Hex { Unit::Hex } else { Unit::Bytes };
             let ty = if typed[0].ty.is_flags() { Type::UInt } else { typed[0].ty };
-            Expr { ty, unit, ..typed[0].clone() }
+            Expr { ty, unit, ..shape(&typed[0]) }
         }
         Function::Length => {
-            let argument = expr(&arguments[0])?;
-            typed.push(if argument.ty == Type::List { argument } else { text(argument, name)? });
+            if typed[0].ty != Type::List {
+                typed = texts(typed, name)?;
+            }
             let range = Range { low: 0, high: i64::MAX.into() };
-            Expr { range, ..node(ExprKind::Const(Value::Null), Type::UInt, Unit::Count, span) }
+            Expr { range, unit: Unit::Count, ..of_type(Type::UInt) }
         }
         Function::Lower | Function::Upper => {
-            typed.push(text(expr(&arguments[0])?, name)?);
-            node(ExprKind::Const(Value::Null), Type::Text, Unit::None, span)
+            typed = texts(typed, name)?;
+            of_type(Type::Text)
         }
         Function::StartsWith => {
-            typed.push(text(expr(&arguments[0])?, name)?);
-            typed.push(text(expr(&arguments[1])?, name)?);
-            node(ExprKind::Const(Value::Null), Type::Bool, Unit::None, span)
+            typed = texts(typed, name)?;
+            of_type(Type::Bool)
         }
         Function::PageSize => unreachable!("resolve makes a literal of it"),
     };
     Ok(Expr { kind: ExprKind::Call(function, typed), span, ..shape })
+}
+
+/// Says no to arguments that are no texts.
+fn texts(arguments: Vec<Expr>, name: &str) -> Result<Vec<Expr>, Diagnostic> {
+    arguments.into_iter().map(|argument| text(argument, name)).collect()
+}
+
+/// The type, unit and range of an expression; its kind means nothing.
+fn shape(expr: &Expr) -> Expr {
+    let Expr { ty, unit, range, span, .. } = *expr;
+    Expr { kind: ExprKind::Const(Value::Null), ty, unit, range, span }
 }
 
 /// A type in a sentence: "a number", "text".
