@@ -25,6 +25,9 @@ fn keys(answer: &Answer) -> Vec<String> {
         .collect()
 }
 
+/// A column, and what a line of `/proc/slabinfo` says of it.
+type Column = (&'static str, fn(&Line) -> u64);
+
 #[test]
 fn slabinfo_has_the_same_rows_in_the_same_order() {
     if !common::live() {
@@ -32,7 +35,7 @@ fn slabinfo_has_the_same_rows_in_the_same_order() {
     }
     let session = ask::live(Choice::default());
     let text = "select addr, name, objects, size, objects_per_slab, pages_per_slab, slabs";
-    let columns: [(&str, fn(&Line) -> u64); 5] = [
+    let columns: [Column; 5] = [
         ("objects", |line| line.objects),
         ("size", |line| line.size),
         ("objects_per_slab", |line| line.objects_per_slab),
@@ -165,8 +168,8 @@ fn compare(
     let session = ask::live(Choice::default());
     let direct = expressions.iter().map(|(file, expr)| format!("({expr}) as {file}_"));
     let follows = derived.iter().map(|(expr, _)| format!("{expr} as {expr}_derived"));
-    let list: Vec<String> = direct.chain(follows).collect();
-    let text = format!("select name, addr, sysfs_id, page_size() as page, {}", list.join(", "));
+    let items: Vec<String> = direct.chain(follows).collect();
+    let text = format!("select name, addr, sysfs_id, page_size() as page, {}", items.join(", "));
     let counts = settle(what, |round| {
         let before = witness();
         let answer = ask::ask(&session, &text);

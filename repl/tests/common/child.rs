@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a process may take for anything here.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Runs slabql to its end.
 pub fn slabql(arguments: &[&str]) -> Output {
@@ -78,54 +78,71 @@ pub fn held(pid: u32) -> Held {
     held
 }
 
+/// Whether the process `pid` has read a part of an iterator's file.
+pub fn in_between_reads(pid: u32) -> Option<()> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    let iterator = entries.flatten().find(|entry| {
+        fs::read_link(entry.path()).is_ok_and(|target| target.as_os_str() == "anon_inode:bpf_iter")
+    })?;
+    let number = iterator.file_name().into_string().ok()?;
+    let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")).ok()?;
+    let position = info.lines().find_map(|line| line.strip_prefix("pos:"))?;
+    (position.trim() != "0").then_some(())
+}
+
 /// A slabql that runs; killed on drop.
 pub struct Running(Child);
 
 impl Running {
-    pub fn start(arguments: &[&str]) -> Self {
+    /// Starts it, its answers going to `out`.
+    pub fn start(arguments: &[&str], out: Stdio) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_slabql"));
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(arguments).stdin(Stdio::null()).stdout(out).stderr(Stdio::null());
         Self(command.spawn().unwrap())
     }
 
-    /// Sends a signal by its name.
-    pub fn signal(&self, name: &str) {
+    /// Sends a signal by its name, unless it has ended.
+    pub fn signal(&mut self, name: &str) {
+        if self.0.try_wait().unwrap().is_some() {
+            return;
+        }
         let status = Command::new("kill").args(["-s", name, &self.0.id().to_string()]).status();
         assert!(status.unwrap().success(), "kill -s {name}");
     }
 
-    pub fn kill(&mut self) {
-        self.0.kill().unwrap();
-    }
-
-    /// Stops it at a moment at which `wanted` is true of what it holds, and says what that is.
-    pub fn stop_while(&mut self, wanted: impl Fn(&Held) -> bool) -> Held {
+    /// Stops it at a moment at which `wanted` finds something in the process with this number, and says what. None
+    /// if it ends before that.
+    pub fn stop_when<T>(&mut self, wanted: impl Fn(u32) -> Option<T>) -> Option<T> {
         let start = Instant::now();
         let mut pause = 0;
         while start.elapsed() < PATIENCE {
             self.signal("STOP");
-            while !self.is_stopped() {
-                thread::yield_now();
+            if !self.is_stopped() {
+                return None;
             }
-            let held = held(self.0.id());
-            if wanted(&held) {
-                return held;
+            let found = wanted(self.0.id());
+            if found.is_some() {
+                return found;
             }
             self.signal("CONT");
             // Not in step with its queries.
             pause = (pause + 377) % 3001;
             thread::sleep(Duration::from_micros(pause));
         }
-        panic!("it was never seen with a program");
+        panic!("it never was at that place");
     }
 
+    /// Waits until the signal has arrived: it is stopped, or it had ended.
     fn is_stopped(&mut self) -> bool {
-        if let Some(status) = self.0.try_wait().unwrap() {
-            panic!("it ended too early: {status}");
+        while self.0.try_wait().unwrap().is_none() {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
+            // The state stands behind the name, which is in parentheses.
+            if stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T')) {
+                return true;
+            }
+            thread::yield_now();
         }
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
-        // The state stands behind the name, which is in parentheses.
-        stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+        false
     }
 
     /// Waits for its end.

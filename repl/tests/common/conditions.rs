@@ -41,7 +41,7 @@ fn number() -> impl Strategy<Value = u64> {
 /// The text of a number.
 fn scalar(moving: bool) -> impl Strategy<Value = String> {
     let column = select(STABLE.to_vec()).prop_map(str::to_owned);
-    let moving = if moving { 1 } else { 0 };
+    let moving = u32::from(moving);
     let leaf = prop_oneof![
         5 => column,
         3 => number().prop_map(|value| value.to_string()),

@@ -3,52 +3,55 @@
 //! The device is one for the whole machine, so a lock on a file keeps test programs apart.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 
 use super::skip;
 
 /// The cache that the device has while it has a size.
 pub const CACHE: &str = "zs_handle-zram0";
-const DEVICE: &str = "/sys/block/zram0";
 
 /// The device, ours alone until it is dropped; then it has no size.
 pub struct Zram {
-    _lock: File,
+    device: &'static Path,
+    lock: File,
 }
 
 /// Waits for the device. None, with a reason printed, where there is none.
 pub fn zram() -> Option<Zram> {
-    if !Path::new(DEVICE).exists() {
-        skip(&format!("needs {DEVICE}"));
+    let device = Path::new("/sys/block/zram0");
+    if !device.exists() {
+        skip(&format!("needs {}", device.display()));
         return None;
     }
     let lock = File::create(std::env::temp_dir().join("slabql-zram0.lock")).unwrap();
     lock.lock().unwrap();
-    assert_eq!(size(), "0", "{DEVICE} is in use by somebody else");
-    Some(Zram { _lock: lock })
-}
-
-fn size() -> String {
-    fs::read_to_string(format!("{DEVICE}/disksize")).unwrap().trim().to_owned()
+    let size = fs::read_to_string(device.join("disksize")).unwrap();
+    assert_eq!(size.trim(), "0", "{} is in use by somebody else", device.display());
+    Some(Zram { device, lock })
 }
 
 impl Zram {
-    /// Creates the cache.
-    pub fn create(&self) {
-        fs::write(format!("{DEVICE}/disksize"), "4M").unwrap();
+    fn reset(&self) -> io::Result<()> {
+        fs::write(self.device.join("reset"), "1")
     }
 
-    /// Destroys the cache.
-    pub fn destroy(&self) {
-        fs::write(format!("{DEVICE}/reset"), "1").unwrap();
+    /// Creates the cache, and destroys it after `with`.
+    pub fn with_cache<T>(&self, with: impl FnOnce() -> T) -> T {
+        fs::write(self.device.join("disksize"), "4M").unwrap();
+        let result = with();
+        self.reset().unwrap();
+        result
     }
 }
 
 impl Drop for Zram {
     fn drop(&mut self) {
-        // A test that fails is told; one that fails twice aborts.
-        if size() != "0" && fs::write(format!("{DEVICE}/reset"), "1").is_err() {
-            eprintln!("{DEVICE} could not be reset");
+        // A panic here would hide the one that may have led here.
+        if self.reset().is_err() {
+            eprintln!("{} could not be reset", self.device.display());
         }
+        // Closing the file would do, but others wait for this very moment.
+        let _ = self.lock.unlock();
     }
 }
