@@ -1,12 +1,12 @@
 //! The program `slabql`.
 #![forbid(unsafe_code)]
 
+use std::env;
 use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
 use query::diagnostic::{Diagnostic, Span};
 use repl::args::{Args, TemplateName};
 use repl::error::Failure;
@@ -23,7 +23,7 @@ struct Text {
 }
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match Args::of(env::args_os().collect()) {
         Ok(args) => args,
         Err(error) => {
             // A wrong option is a wrong question, like a wrong query; help and version are answers.
