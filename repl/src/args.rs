@@ -1,5 +1,6 @@
 //! The command line: one table of options, from which `--help` is made.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValue;
@@ -20,7 +21,7 @@ Examples:
 Exit codes: 0 answered, 1 the query is wrong, 2 the machine cannot answer, 3 a bug of slabql.";
 
 /// Answers questions about the Linux slab allocator, asked in SQL.
-#[derive(Parser, Debug)]
+#[derive(Parser, Debug, Default)]
 #[command(name = "slabql", version, after_help = EXAMPLES, color = ColorChoice::Auto, disable_help_flag = true)]
 pub struct Args {
     /// The query; several are separated by `;`. None on a terminal: the prompt.
@@ -67,10 +68,28 @@ pub struct Args {
     help: Option<bool>,
 }
 
+impl Args {
+    /// Parses a command line, of which the first word is the program.
+    pub fn of(mut words: Vec<OsString>) -> Result<Self, clap::Error> {
+        // Building the table of options takes longer than a scan of all caches, so a query alone goes without.
+        let query = match words.as_slice() {
+            [_, word] if !word.as_encoded_bytes().starts_with(b"-") => words.pop(),
+            _ => None,
+        };
+        match query.map(OsString::into_string) {
+            Some(Ok(query)) => Ok(Self { query: Some(query), ..Self::default() }),
+            // Not UTF-8: clap has the words for it.
+            Some(Err(word)) => Self::try_parse_from(words.into_iter().chain([word])),
+            None => Self::try_parse_from(words),
+        }
+    }
+}
+
 /// When to use colours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     /// On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`.
+    #[default]
     Auto,
     /// Always.
     Always,
@@ -119,5 +138,32 @@ impl Color {
                 terminal && !refused && !dumb
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_alone_is_parsed_as_clap_does() {
+        for query in ["select name", "", "a b", "Größe", "help"] {
+            let words = ["slabql", query];
+            let own = Args::of(words.map(OsString::from).to_vec()).unwrap();
+            let clap = Args::try_parse_from(words).unwrap();
+            assert_eq!(format!("{own:?}"), format!("{clap:?}"), "{query:?}");
+        }
+    }
+
+    #[test]
+    fn the_rest_is_left_to_clap() {
+        let of = |words: &[&str]| Args::of(words.iter().map(OsString::from).collect());
+        assert!(of(&["slabql"]).unwrap().query.is_none());
+        assert!(of(&[]).unwrap().query.is_none());
+        assert!(of(&["slabql", "--demo"]).unwrap().demo);
+        assert!(of(&["slabql", "--nonsense"]).is_err());
+        assert!(of(&["slabql", "select name", "--exact"]).unwrap().exact);
+        let not_utf8 = std::os::unix::ffi::OsStringExt::from_vec(vec![b'a', 0xff]);
+        assert!(Args::of(vec!["slabql".into(), not_utf8]).is_err());
     }
 }

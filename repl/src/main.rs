@@ -1,10 +1,10 @@
 //! The program `slabql`.
 #![forbid(unsafe_code)]
 
+use std::env;
 use std::io::{self, BufWriter, IsTerminal};
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use repl::args::{Args, TemplateName};
 use repl::command::{self, Next};
@@ -17,7 +17,7 @@ use repl::source::{Choice, Source};
 use repl::{message, prompt};
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match Args::of(env::args_os().collect()) {
         Ok(args) => args,
         Err(error) => return ExitCode::from(usage(error)),
     };

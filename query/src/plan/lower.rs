@@ -22,16 +22,13 @@ const MAX_DEPTH: usize = 16;
 const FLOATS: Reason = "the kernel has no floating-point numbers";
 const MIXED: Reason = "it mixes numbers below 0 with numbers above 2^63";
 const LOOKUP: Reason = "the value is looked up in user space";
-const DECIDED: Reason = "it is the same for every row";
 const BOOLEANS: Reason = "a condition used as a value has no form in the kernel";
 
 /// Lowers a condition over `inputs`.
 pub fn lower(expr: &Expr, inputs: &[&'static Column]) -> Result<Pred, Reason> {
     let lowerer = Lowerer { inputs };
-    let pred = open(lowerer.pred(expr)?)?;
-    if pred == Pred::Const(Some(false)) || pred == Pred::Const(None) {
-        Err(DECIDED)
-    } else if pred.depth() > MAX_DEPTH {
+    let pred = lowerer.pred(expr)?;
+    if pred.depth() > MAX_DEPTH {
         Err("it is nested too deeply for the kernel's stack")
     } else {
         Ok(pred)
@@ -242,41 +239,6 @@ fn text_test(literal: &[u8], test: fn(Box<[u8]>) -> TextTest) -> Result<Option<T
     Ok(Some(test(literal.into())))
 }
 
-/// Removes what is true or false without a row, or says no where that decides the rest. A part that can leave only one
-/// way would make the code behind it unreachable, and the verifier refuses a program with such code.
-fn open(pred: Pred) -> Result<Pred, Reason> {
-    const TRUE: Pred = Pred::Const(Some(true));
-    const FALSE: Pred = Pred::Const(Some(false));
-    Ok(match pred {
-        Pred::Not(inner) => match open(*inner)? {
-            Pred::Const(value) => Pred::Const(value.map(|value| !value)),
-            inner => Pred::Not(inner.into()),
-        },
-        Pred::And(left, right) => match (open(*left)?, open(*right)?) {
-            (TRUE, other) | (other, TRUE) => other,
-            (Pred::Const(_), _) | (_, Pred::Const(_)) => return Err(DECIDED),
-            (left, right) => Pred::And(left.into(), right.into()),
-        },
-        Pred::Or(left, right) => match (open(*left)?, open(*right)?) {
-            (FALSE, other) | (other, FALSE) => other,
-            (Pred::Const(_), _) | (_, Pred::Const(_)) => return Err(DECIDED),
-            (left, right) => Pred::Or(left.into(), right.into()),
-        },
-        Pred::In { list, .. } if list.is_empty() => return Err(DECIDED),
-        Pred::TextIn { list, .. }
-            if list.is_empty() || list.contains(&TextTest::StartsWith(Box::default())) =>
-        {
-            return Err(DECIDED);
-        }
-        Pred::Compare(_, Order::UnsignedWithSigned, _, Scalar::Const(bits))
-            if bits.cast_signed() < 0 =>
-        {
-            return Err(DECIDED);
-        }
-        other => other,
-    })
-}
-
 /// How an operation on operands of these ranges is done in registers.
 fn operation(op: Arith, left: Range, right: Range) -> Result<Operation, Reason> {
     let unsigned = left.within(Range::UINT) && right.within(Range::UINT);
@@ -302,29 +264,4 @@ fn operation(op: Arith, left: Range, right: Range) -> Result<Operation, Reason> 
         checked: crate::typing::can_leave(op, left, right),
         guarded,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_that_is_decided_goes_to_the_kernel() {
-        let bit = || Box::new(Pred::HasAny(Scalar::Input(0), 1));
-        let constant = |value| Box::new(Pred::Const(value));
-        let kept = |pred| open(pred).unwrap();
-        assert_eq!(kept(Pred::And(constant(Some(true)), bit())), *bit());
-        assert_eq!(kept(Pred::And(bit(), constant(Some(true)))), *bit());
-        assert_eq!(kept(Pred::Or(constant(Some(false)), bit())), *bit());
-        assert_eq!(kept(Pred::Not(constant(Some(false)))), Pred::Const(Some(true)));
-        for value in [Some(false), None] {
-            assert_eq!(open(Pred::And(constant(value), bit())), Err(DECIDED));
-            assert_eq!(open(Pred::Not(Pred::And(bit(), constant(value)).into())), Err(DECIDED));
-        }
-        assert_eq!(open(Pred::Or(bit(), constant(Some(true)))), Err(DECIDED));
-        let texts = |list| Pred::TextIn { input: 0, list, null: false };
-        assert_eq!(open(texts(vec![])), Err(DECIDED));
-        assert_eq!(open(texts(vec![TextTest::StartsWith(Box::default())])), Err(DECIDED));
-        assert!(open(texts(vec![TextTest::Equals(Box::default())])).is_ok());
-    }
 }

@@ -136,8 +136,10 @@ impl Source for Live {
             }
         }
         let mut rows = decode(&layout, &output)?;
-        let mut seen = HashSet::new();
-        rows.retain(|row| seen.insert(row.addr));
+        if output.reads > 1 {
+            let mut seen = HashSet::new();
+            rows.retain(|row| seen.insert(row.addr));
+        }
         if output.is_full() {
             notes.push(format!(
                 "the answer was cut after {} rows: there is no space for more",
