@@ -34,11 +34,7 @@ impl<S: Schema> Offer for S {
             Source::Walk(walk) => return walked(self, walk, column),
         };
         let Some(member) = self.member(owner, path) else {
-            let release = self.release();
-            return Some(match column.absent {
-                "" => format!("{release} has no {owner}.{path}"),
-                reason => format!("{release} has no {owner}.{path}: {reason}"),
-            });
+            return Some(lacks(self.release(), owner, path, column.absent));
         };
         if !fits(&member, kind, column) {
             return Some(format!("{owner}.{path} is of another type in {}", self.release()));
@@ -59,6 +55,14 @@ impl<S: Schema> Offer for S {
     }
 }
 
+/// Says that a release has no such member, and why if that is known.
+fn lacks(release: &str, owner: &str, path: &str, reason: &str) -> String {
+    match reason {
+        "" => format!("{release} has no {owner}.{path}"),
+        reason => format!("{release} has no {owner}.{path}: {reason}"),
+    }
+}
+
 /// Why a walk's figure cannot be given.
 fn walked(schema: &dyn Schema, walk: Walk, column: &Column) -> Option<String> {
     let (owner, path) = match walk {
@@ -69,7 +73,7 @@ fn walked(schema: &dyn Schema, walk: Walk, column: &Column) -> Option<String> {
         Walk::Complete => return None,
     };
     if schema.member(owner, path).is_none() {
-        return Some(format!("{} has no {owner}.{path}: {}", schema.release(), column.absent));
+        return Some(lacks(schema.release(), owner, path, column.absent));
     }
     if walk.by_cpu() { schema.cpu_offsets().err() } else { None }
 }

@@ -19,7 +19,7 @@ use ebpf_templates::template::rows;
 use query::catalog::{Source, TABLES};
 use query::codegen;
 use query::layout::{Layout, Place};
-use query::plan::{Plan, Template};
+use query::plan::{Plan, SUM, Template, cost};
 use query::value::Type;
 use repl::kernel::load::Loaded;
 use repl::kernel::read::Output;
@@ -39,7 +39,21 @@ fn wide() -> String {
         .columns
         .iter()
         .filter(|column| !matches!(column.source, Source::Derived(_) | Source::Host(..)));
-    let names: Vec<&str> = stored.map(|column| column.name).collect();
+    // What CPUs hold ready never rests, the test's own caches least of all.
+    let names: Vec<&str> =
+        stored.filter(|column| cost(column) <= SUM).map(|column| column.name).collect();
+    format!("select {}", names.join(", "))
+}
+
+/// A query for every column that is shown and reads no walked figure.
+fn resting() -> String {
+    let session = by(Template::OpenCoded, false);
+    let rests = |name: &&str| {
+        let plan = ask::plan(&session, &format!("select {name}")).unwrap();
+        plan.inputs.iter().all(|input| cost(input) <= SUM)
+    };
+    let names: Vec<&str> = TABLES[0].shown().map(|column| column.name).filter(rests).collect();
+    assert!(names.len() > 30, "{names:?}");
     format!("select {}", names.join(", "))
 }
 
@@ -63,7 +77,7 @@ fn templates_and_pushdown_give_the_same_rows() {
     let variants: Vec<Session> =
         TEMPLATES.iter().flat_map(|template| [by(*template, false), by(*template, true)]).collect();
     for (text, least) in [
-        ("select all".to_owned(), 100),
+        (resting(), 100),
         (wide(), 100),
         ("select addr, name, size, objects where objects > 100 and size <= 1k".to_owned(), 10),
         (

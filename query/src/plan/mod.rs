@@ -93,6 +93,8 @@ pub struct Plan {
 pub struct Pushed {
     /// What runs.
     pub pred: Pred,
+    /// The same, for user space.
+    pub expr: Expr,
     /// The text of the query that it was.
     pub text: String,
 }
@@ -134,7 +136,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
             None => Err("there is no room left in the program"),
         });
         match fitting {
-            Ok(pred) => pushed.push(Pushed { pred, text }),
+            Ok(pred) => pushed.push(Pushed { pred, expr, text }),
             Err(reason) => {
                 let on_lookup = expr.inputs().iter().any(is_lookup);
                 filter.push(Residual { expr, text, reason, on_lookup });

@@ -48,6 +48,11 @@ pub fn check(query: resolved::Query) -> Result<Query, Diagnostic> {
             Ok(Key { expr, descending, nulls_first })
         })
         .collect::<Result<Vec<_>, Diagnostic>>()?;
+    // What is missing is worth a word where something is NULL for it, and not where the query does without.
+    let mut all = items.iter().map(|item| &item.expr).chain(&filter);
+    let null = |expr: &Expr| expr.constant() == Some(&Value::Null);
+    let told = all.any(null) || order_by.iter().any(|key| null(&key.expr));
+    let missing = if told { query.missing } else { Vec::new() };
     Ok(Query {
         table: query.table,
         distinct: query.distinct,
@@ -57,7 +62,7 @@ pub fn check(query: resolved::Query) -> Result<Query, Diagnostic> {
         limit: query.limit,
         offset: query.offset,
         inputs: query.inputs,
-        missing: query.missing,
+        missing,
     })
 }
 

@@ -5,8 +5,8 @@
 //! The open-coded template holds its place in the kernel's list, so its rows are those of one walk. The `iter`
 //! template's file finds its place by counting at each `read(2)`; when one read is not enough, a cache created or
 //! destroyed in between makes it show a row twice or pass one over. Then the list of addresses, which is short
-//! enough for one read, is taken before and after another scan, and the scan counts if both are equal. If the list
-//! never rests, rows are told apart by address and the answer says that some may be missing.
+//! enough for one read, is taken before another scan, which is of all caches and counts if it has just these, in
+//! this order. If the list never rests, rows are told apart by address and the answer says that some may be missing.
 
 use std::collections::HashSet;
 
@@ -14,11 +14,11 @@ use ebpf_templates::program::Program;
 use ebpf_templates::template::rows;
 use query::catalog::Lookup;
 use query::codegen;
-use query::eval::Warnings;
+use query::eval::{self, Warnings};
 use query::exec::Host;
 use query::layout::{Layout, Row};
 use query::offer::Offer;
-use query::plan::{Plan, Target, Template, explain};
+use query::plan::{Plan, Pushed, Target, Template, explain};
 use query::schema::Schema;
 use query::value::Value;
 
@@ -57,14 +57,14 @@ impl Live {
     }
 
     /// Loads and runs a plan's program, with more space as long as it is too little.
-    fn run(&self, plan: &Plan) -> Result<(Layout, Output, Loaded), Failure> {
+    fn run(&self, plan: &Plan) -> Result<(Layout, Output), Failure> {
         let mut factor = 1;
         loop {
             let (layout, program) = self.generate(plan, factor)?;
             let loaded = Loaded::load(&program)?;
             let output = loaded.run()?;
             if !output.is_full() || factor >= MAX_FACTOR {
-                return Ok((layout, output, loaded));
+                return Ok((layout, output));
             }
             factor *= 4;
         }
@@ -74,25 +74,42 @@ impl Live {
     /// for 2000.
     fn addresses(&self, plan: &Plan) -> Result<Vec<u64>, Failure> {
         let bare = Plan { pushed: Vec::new(), sent: Vec::new(), ..plan.clone() };
-        let (layout, output, _) = self.run(&bare)?;
+        let (layout, output) = self.run(&bare)?;
         Ok(decode(&layout, &output)?.iter().map(|row| row.addr).collect())
     }
 
-    /// Takes a scan that needed several reads again until the list rested meanwhile.
-    fn settle(
-        &self,
-        plan: &Plan,
-        loaded: &Loaded,
-        mut output: Output,
-    ) -> Result<(Output, bool), Failure> {
-        for _ in 0..MAX_SCANS {
-            let before = self.addresses(plan)?;
-            output = loaded.run()?;
-            if output.reads <= 1 || before == self.addresses(plan)? {
-                return Ok((output, true));
+    /// Takes a scan that needed several reads again, of all caches and without conditions, until its rows are
+    /// those of the list; gives the rows that the conditions let pass, and whether the list ever rested.
+    fn settle(&self, plan: &Plan) -> Result<(Scanned, Output), Failure> {
+        let in_kernel = |input: &usize| plan.inputs[*input].in_kernel();
+        let sent = (0..plan.inputs.len()).filter(in_kernel).collect();
+        let all = Plan { pushed: Vec::new(), sent, ..plan.clone() };
+        let mut tries = 0;
+        loop {
+            let list = self.addresses(plan)?;
+            let (layout, output) = self.run(&all)?;
+            let mut rows = decode(&layout, &output)?;
+            let settled = rows.iter().map(|row| row.addr).eq(list);
+            tries += 1;
+            if settled || tries == MAX_SCANS {
+                let mut warnings = Warnings::default();
+                rows.retain(|row| {
+                    let mut holds = |pushed: &Pushed| {
+                        let value = eval::eval(&pushed.expr, &row.values, &mut warnings);
+                        eval::truth(&value) == Some(true)
+                    };
+                    plan.pushed.iter().all(&mut holds)
+                });
+                let mut notes = Vec::new();
+                if !settled {
+                    let mut seen = HashSet::new();
+                    rows.retain(|row| seen.insert(row.addr));
+                    let note = "the list of caches changed during the scan: rows may be missing";
+                    notes.push(note.to_owned());
+                }
+                return Ok((Scanned { rows, warnings, notes }, output));
             }
         }
-        Ok((output, false))
     }
 }
 
@@ -124,26 +141,18 @@ impl Source for Live {
     }
 
     fn scan(&self, plan: &Plan) -> Result<Scanned, Failure> {
-        let (layout, mut output, loaded) = self.run(plan)?;
-        let mut notes = Vec::new();
+        let (layout, mut output) = self.run(plan)?;
+        let mut scanned = Scanned::default();
         if output.reads > 1 {
-            let settled;
-            (output, settled) = self.settle(plan, &loaded, output)?;
-            if !settled {
-                notes.push(
-                    "the list of caches changed during the scan: rows may be missing".to_owned(),
-                );
-            }
+            (scanned, output) = self.settle(plan)?;
+        } else {
+            scanned.rows = decode(&layout, &output)?;
         }
-        let mut rows = decode(&layout, &output)?;
-        if output.reads > 1 {
-            let mut seen = HashSet::new();
-            rows.retain(|row| seen.insert(row.addr));
-        }
+        let notes = &mut scanned.notes;
         if output.is_full() {
             notes.push(format!(
                 "the answer was cut after {} rows: there is no space for more",
-                rows.len()
+                scanned.rows.len()
             ));
         }
         if has(output.flags, rows::CUT) {
@@ -152,8 +161,8 @@ impl Source for Live {
         if has(output.flags, rows::TORN) {
             notes.push("a list changed while it was walked: `complete` says of which caches the figures are no more than a bound".to_owned());
         }
-        let range = u64::from(has(output.flags, rows::RANGE));
-        Ok(Scanned { rows, warnings: Warnings { range }, notes })
+        scanned.warnings.range += u64::from(has(output.flags, rows::RANGE));
+        Ok(scanned)
     }
 
     fn explain(&self, plan: &Plan) -> Result<String, Failure> {
