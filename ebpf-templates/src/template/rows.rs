@@ -3,8 +3,8 @@
 //! The program's one map is an array of one value:
 //!
 //! ```text
-//! byte 0        8      16        24     32     64
-//!      cursor   rows   elements  flags  zero   row, row, row …
+//! byte 0        8      16        24     32     40       64
+//!      cursor   rows   elements  flags  zero   number   row, row, row …
 //! ```
 //!
 //! A row of the open-coded template stays there, and `cursor` counts the bytes of rows; a row of the `iter`
@@ -30,6 +30,9 @@ pub const FLAGS: i16 = 24;
 /// Always 0, which the verifier does not know: a loop count that starts here has no known value, and so the
 /// verifier takes the loop as converged after one round.
 pub const ZERO: i16 = 32;
+/// Where a pointer is put to come back as a number (u64). To the verifier what was loaded from the kernel as a
+/// pointer stays one: it refuses arithmetic on it, and of comparisons it takes some as known that are not.
+pub const NUMBER: i16 = 40;
 /// Bytes of the header.
 pub const HEADER: u32 = 64;
 

@@ -27,13 +27,14 @@ use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
 use ebpf_templates::program::Program;
 use ebpf_templates::template::driver::{Driver, Holes};
 use ebpf_templates::template::node::{Nodes, Sum};
+use ebpf_templates::template::rows;
 use ebpf_templates::template::text::{self, Text};
 
 use crate::catalog::Source;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::layout::{Layout, Place};
 use crate::plan::{Plan, Pushed, Target, Template};
-use crate::schema::{Member, Schema};
+use crate::schema::{Member, MemberKind, Schema};
 
 /// The templates that the kernel has everything for, best first.
 #[must_use]
@@ -122,6 +123,12 @@ fn nodes(schema: &dyn Schema) -> Result<Nodes, Diagnostic> {
             .ok_or_else(|| lacking("function `bpf_rdonly_cast`"))?,
         probe_read_kernel: helper(schema, "probe_read_kernel")?,
     })
+}
+
+/// Appends `dst = pointer`, as a number to the verifier too.
+fn number(asm: &mut Assembler, dst: Reg, pointer: Reg) {
+    asm.push(Insn::store(Size::Dw, Reg::R6, rows::NUMBER, pointer));
+    asm.push(Insn::load(Size::Dw, dst, Reg::R6, rows::NUMBER));
 }
 
 struct Generator<'a> {
@@ -252,7 +259,7 @@ impl Generator<'_> {
         }
         let path = match column.source {
             Source::Address => {
-                asm.push(Insn::mov(dst, Reg::R7));
+                number(asm, dst, Reg::R7);
                 return Ok(());
             }
             Source::Refcount => "refcount",
@@ -266,6 +273,9 @@ impl Generator<'_> {
             let unused = 64 - 8 * i32::from(size.bytes());
             asm.push(Insn::alu_imm(Alu::Lsh, dst, unused));
             asm.push(Insn::alu_imm(Alu::Arsh, dst, unused));
+        }
+        if found.kind == MemberKind::Pointer {
+            number(asm, dst, dst);
         }
         if column.source == Source::Refcount {
             // The iterator holds a reference of its own, but for boot caches, whose count is negative.
