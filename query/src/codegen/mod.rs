@@ -9,6 +9,8 @@
 //!   the row
 //! ```
 //!
+//! An address is a pointer to the verifier, whatever is done with it; it becomes a number by way of the map.
+//!
 //! # Registers
 //!
 //! See [`ebpf_templates::template`]. Numbers are computed in `R1` with `R2` and `R3` beside it; [`scalar`] says
