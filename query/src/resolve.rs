@@ -11,7 +11,7 @@
 //!
 //! # Invariants
 //!
-//! - A column that the source cannot give becomes NULL, with its reason kept in [`resolved::Query::missing`].
+//! - A column that the source cannot give becomes NULL, with its reason kept in [`Query::missing`].
 //! - An expression that came from a definition or an alias carries the span of its use, so that later errors mark
 //!   the text that the user wrote.
 //! - What names stand for is bounded, so a short query cannot grow without end.

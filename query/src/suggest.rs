@@ -3,7 +3,7 @@
 /// The most letters that may differ between what was typed and what is suggested.
 const MAX_DISTANCE: usize = 3;
 
-/// The name nearest to `typed`, if one is near: at most [`MAX_DISTANCE`] letters away, and fewer than it has.
+/// The name nearest to `typed`, if one is near: at most `MAX_DISTANCE` letters away, and fewer than it has.
 #[must_use]
 pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase();

@@ -13,7 +13,7 @@
 //!
 //! # Registers
 //!
-//! See [`ebpf_templates::template`]. Numbers are computed in `R1` with `R2` and `R3` beside it; [`scalar`] says
+//! See [`ebpf_templates::template`]. Numbers are computed in `R1` with `R2` and `R3` beside it; `scalar` says
 //! more. The frame holds, besides the template's own eight bytes, a place for each sum, for each number that waits
 //! while another is computed, and for the text of a comparison.
 //!
