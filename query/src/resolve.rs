@@ -6,13 +6,15 @@
 //! # What a name means
 //!
 //! In `where` a name is a column, else an alias of the select list. In `order by` a bare name is an alias first,
-//! as SQL has it, and a bare integer the position of an item.
+//! as SQL has it, and a bare integer the position of an item. The items of the select list do not see the aliases of
+//! each other, so what an alias stands for is no larger than its text but for derived columns.
 //!
 //! # Invariants
 //!
-//! - A column that the source cannot give becomes NULL, with its reason kept in [`Query::missing`](crate::resolved::Query::missing).
+//! - A column that the source cannot give becomes NULL, with its reason kept in [`Query::missing`].
 //! - An expression that came from a definition or an alias carries the span of its use, so that later errors mark
 //!   the text that the user wrote.
+//! - What names stand for is bounded, so a short query cannot grow without end.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -37,8 +37,8 @@ pub const ZERO: i16 = 32;
 /// The cache's address as a number, during an element (u64). A pointer that went through memory is a number to the
 /// verifier, which may then be computed with.
 pub const SELF: i16 = 40;
-/// Free for blocks (u64). What was a pointer to the verifier is a number when it is read back from here, while a
-/// place in the frame remembers what it holds.
+/// Where a pointer is put to come back as a number (u64). To the verifier what was loaded from the kernel as a
+/// pointer stays one: it refuses arithmetic on it, and of comparisons it takes some as known that are not.
 pub const NUMBER: i16 = 48;
 /// The first of the numbers of walks (u64 each); see [`Scratch`].
 pub const SCRATCH: i16 = 64;

@@ -11,6 +11,8 @@
 //!   the row
 //! ```
 //!
+//! An address is a pointer to the verifier, whatever is done with it; it becomes a number by way of the map.
+//!
 //! # Registers
 //!
 //! See [`ebpf_templates::template`]. Numbers are computed in `R1` with `R2` and `R3` beside it; `scalar` says
@@ -128,6 +130,12 @@ fn helper(schema: &dyn Schema, name: &str) -> Result<u32, Diagnostic> {
     schema.helper(name).ok_or_else(|| lacking(&format!("helper `bpf_{name}`")))
 }
 
+/// Appends `dst = pointer`, as a number to the verifier too.
+fn number(asm: &mut Assembler, dst: Reg, pointer: Reg) {
+    asm.push(Insn::store(Size::Dw, Reg::R6, rows::NUMBER, pointer));
+    asm.push(Insn::load(Size::Dw, dst, Reg::R6, rows::NUMBER));
+}
+
 struct Generator<'a> {
     plan: &'a Plan,
     layout: &'a Layout,
@@ -144,12 +152,6 @@ struct Generator<'a> {
     temporaries: Vec<i16>,
     /// Where the text of a comparison lies, and its size.
     text_buffer: Option<(i16, u16)>,
-}
-
-/// Appends `dst = src`, where `src` is a pointer to the verifier, which computes with numbers only.
-fn as_number(asm: &mut Assembler, dst: Reg, src: Reg) {
-    asm.push(Insn::store(Size::Dw, Reg::R6, rows::NUMBER, src));
-    asm.push(Insn::load(Size::Dw, dst, Reg::R6, rows::NUMBER));
 }
 
 /// The frame is full. The planner bounds what a query puts there, so that no query that was ever seen comes here.
@@ -343,7 +345,7 @@ impl Generator<'_> {
                 return Ok(());
             }
             Source::Address => {
-                as_number(asm, dst, Reg::R7);
+                number(asm, dst, Reg::R7);
                 return Ok(());
             }
             Source::Refcount => "refcount",
@@ -354,7 +356,7 @@ impl Generator<'_> {
         let size = Size::of(found.size).unwrap_or(Size::Dw);
         asm.push(Insn::load(size, dst, Reg::R7, offset(self.schema, "kmem_cache", path)?));
         if found.kind == MemberKind::Pointer {
-            as_number(asm, dst, dst);
+            number(asm, dst, dst);
         }
         if found.signed && size != Size::Dw {
             let unused = 64 - 8 * i32::from(size.bytes());

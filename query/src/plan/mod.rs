@@ -6,8 +6,8 @@
 //!   user space   other conditions ─ look-ups ─ conditions on them ─ project ─ distinct ─ sort ─ offset, limit
 //! ```
 //!
-//! Every condition that has a form in the kernel runs there, cheapest first. A column that only such conditions
-//! read is not sent. The answer is the same wherever a condition runs.
+//! Every condition that has a form in the kernel runs there, cheapest first, as long as the program has room for it.
+//! A column that only such conditions read is not sent. The answer is the same wherever a condition runs.
 
 pub mod explain;
 pub mod kernel;
