@@ -342,6 +342,7 @@ fn a_list_that_changes_between_two_reads_is_read_again() {
     let all: Vec<String> = stored
         .map(|column| match column.ty {
             Type::Text => format!("{} != '-'", column.name),
+            Type::Bool => column.name.to_owned(),
             Type::SlabFlags | Type::GfpFlags => format!("cast({} as int) != 3", column.name),
             _ => format!("{} != 3", column.name),
         })

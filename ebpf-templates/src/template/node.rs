@@ -45,10 +45,12 @@ pub struct Sum {
 
 impl Entries {
     /// Appends a loop over the pointers that are not null, for the cache in `R7`. The body finds the pointer in
-    /// `R1`, a number; it must leave `R8`, the count, alone.
+    /// `R1`, a number; it must leave `R8`, the count, alone. A loop that the kernel ends counts in the slot
+    /// `incomplete`, if there is one.
     pub fn each<E: From<FrameFull>>(
         &self,
         asm: &mut Assembler,
+        incomplete: Option<i16>,
         body: impl FnOnce(&mut Assembler) -> Result<(), E>,
     ) -> Result<(), E> {
         let (node, cut, done) = (asm.label("node"), asm.label("cut"), asm.label("nodes_done"));
@@ -72,7 +74,7 @@ impl Entries {
         body(asm)?;
         asm.jump(node);
         asm.bind(cut);
-        driver::flag(asm, rows::CUT);
+        ended(asm, incomplete);
         asm.bind(done);
         asm.release(8);
         Ok(())
@@ -80,10 +82,16 @@ impl Entries {
 }
 
 impl Nodes {
-    /// Appends the loop that fills the slot of each sum, for the cache in `R7`. Takes `R0` to `R5` and `R8`.
-    pub fn sum(&self, asm: &mut Assembler, sums: &[Sum]) -> Result<(), FrameFull> {
+    /// Appends the loop that fills the slot of each sum, for the cache in `R7`. Takes `R0` to `R5` and `R8`. See
+    /// [`Entries::each`] for `incomplete`.
+    pub fn sum(
+        &self,
+        asm: &mut Assembler,
+        sums: &[Sum],
+        incomplete: Option<i16>,
+    ) -> Result<(), FrameFull> {
         zero(asm, sums.iter().map(|sum| sum.slot));
-        self.entries.each(asm, |asm| {
+        self.entries.each(asm, incomplete, |asm| {
             self.add(asm, sums);
             Ok(())
         })
@@ -97,6 +105,15 @@ impl Nodes {
             asm.push(Insn::load(sum.size, Reg::R1, Reg::R0, sum.offset));
             add_to(asm, sum.slot, Reg::R1);
         }
+    }
+}
+
+/// Appends what is to be said of a loop that the kernel ended. `R0` to `R2` are lost.
+pub(super) fn ended(asm: &mut Assembler, incomplete: Option<i16>) {
+    driver::flag(asm, rows::CUT);
+    if let Some(incomplete) = incomplete {
+        asm.push(Insn::mov_imm(Reg::R1, 1));
+        add_to(asm, incomplete, Reg::R1);
     }
 }
 

@@ -20,7 +20,7 @@
 
 use super::node::{Nodes, Sum, add_to, zero};
 use super::rows;
-use super::slab::{Slab, try_again};
+use super::slab::{Slab, give_up, try_again};
 use crate::assembler::{Assembler, FrameFull};
 use crate::insn::{Alu, Cond, Insn, Reg, Size};
 
@@ -85,7 +85,7 @@ impl Partial {
     pub fn walk(&self, asm: &mut Assembler, sums: &[Sum]) -> Result<(), FrameFull> {
         zero(asm, sums.iter().map(|sum| sum.slot));
         zero(asm, [self.free].into_iter().chain(self.free_slabinfo));
-        self.nodes.entries.each(asm, |asm| {
+        self.nodes.entries.each(asm, Some(self.incomplete), |asm| {
             asm.push(Insn::store(Size::Dw, Reg::R6, self.own.node, Reg::R1));
             self.nodes.add(asm, sums);
             self.list(asm);
@@ -121,7 +121,7 @@ impl Partial {
         asm.push(Insn::store(Size::Dw, Reg::R6, steps, Reg::R1));
         self.slab.visit(asm, self.slab.slab_list, torn);
         asm.push(Insn::load(Size::Dw, Reg::R9, Reg::R0, self.slab.slab_list));
-        self.slab.free(asm);
+        self.slab.free(asm, torn);
         add_to(asm, found, Reg::R1);
         if self.free_slabinfo.is_some() {
             // What the first half of the slabs that slabinfo counts come to.
@@ -152,8 +152,8 @@ impl Partial {
         /// Behind `next` lies `prev`.
         const PREV: i16 = 8;
         let Own { node, head, limit, half, steps, .. } = self.own;
-        let [step, scale, fits, add] =
-            ["from_the_end", "scale", "fits", "add"].map(|name| asm.label(name));
+        let [step, short, scale, fits, add] =
+            ["from_the_end", "short", "scale", "fits", "add"].map(|name| asm.label(name));
         asm.push(Insn::mov(Reg::R9, Reg::R1));
         asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, node));
         self.slab.peek.cast(asm, self.nodes.node_type);
@@ -163,18 +163,21 @@ impl Partial {
         zero(asm, [steps].into_iter());
         self.first(asm, PREV);
         asm.bind(step);
-        asm.may_goto(scale);
+        asm.may_goto(short);
+        // A list of more than 10,000 slabs does not end before 5,000, unless it has changed.
         asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, head));
-        asm.jump_reg(Cond::Eq, Reg::R9, Reg::R1, scale);
+        asm.jump_reg(Cond::Eq, Reg::R9, Reg::R1, short);
         asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, steps));
         asm.jump_imm(Cond::Ge, Reg::R1, SCANNED / 2, scale);
         asm.add(Reg::R1, 1);
         asm.push(Insn::store(Size::Dw, Reg::R6, steps, Reg::R1));
-        self.slab.visit(asm, self.slab.slab_list, scale);
+        self.slab.visit(asm, self.slab.slab_list, short);
         asm.push(Insn::load(Size::Dw, Reg::R9, Reg::R0, self.slab.slab_list + PREV));
-        self.slab.free(asm);
+        self.slab.free(asm, short);
         add_to(asm, half, Reg::R1);
         asm.jump(step);
+        asm.bind(short);
+        give_up(asm, self.incomplete);
         asm.bind(scale);
         // mult_frac(half, nr_partial, SCANNED): the quotient and the remainder are scaled apart.
         asm.push(Insn::load(Size::Dw, Reg::R9, Reg::R6, half));

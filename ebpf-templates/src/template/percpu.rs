@@ -14,10 +14,10 @@
 //! before and after: if it changed, that CPU is walked again, three times in all, and then the row says that it is
 //! incomplete. A freelist has at most 32,767 entries, and a CPU partial list is bounded likewise.
 
-use super::node::{Entries, add_to, zero};
+use super::node::{Entries, add_to, ended, zero};
 use super::peek::Peek;
+use super::rows;
 use super::slab::{Slab, try_again};
-use super::{driver, rows};
 use crate::assembler::{Assembler, FrameFull, Label};
 use crate::insn::{Alu, Cond, Insn, Reg, Size};
 
@@ -155,7 +155,7 @@ impl PerCpu {
         asm.add(Reg::R8, 1);
         asm.jump(cpu);
         asm.bind(cut);
-        driver::flag(asm, rows::CUT);
+        ended(asm, Some(self.incomplete));
         asm.bind(done);
     }
 
@@ -198,7 +198,7 @@ impl PerCpu {
         asm.push(Insn::mov(Reg::R1, Reg::R0));
         self.slab.peek.load(asm, self.slab.peek.counters.into());
         asm.push(Insn::mov(Reg::R1, Reg::R0));
-        self.slab.free(asm);
+        self.slab.free(asm, torn);
         add_to(asm, found, Reg::R1);
         self.freelist(asm, cpu_slab, torn);
         asm.bind(partial);
@@ -266,7 +266,7 @@ impl PerCpu {
         asm.push(Insn::store(Size::Dw, Reg::R6, steps, Reg::R1));
         self.slab.visit(asm, 0, torn);
         asm.push(Insn::load(Size::Dw, Reg::R9, Reg::R0, cpu_slab.next));
-        self.slab.free(asm);
+        self.slab.free(asm, torn);
         add_to(asm, found, Reg::R1);
         asm.jump(slab);
         asm.bind(end);
@@ -308,7 +308,7 @@ impl Barns {
         zero(asm, [self.cached].into_iter());
         asm.push(Insn::load(Size::W, Reg::R1, Reg::R7, self.capacity));
         asm.jump_imm(Cond::Eq, Reg::R1, 0, done);
-        self.entries.each(asm, |asm| {
+        self.entries.each(asm, Some(incomplete), |asm| {
             let [again, sheaf, torn, end, none] =
                 ["again", "sheaf", "torn", "barn_end", "no_barn"].map(|name| asm.label(name));
             if let Some(barn) = self.in_node {

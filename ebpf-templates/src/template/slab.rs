@@ -24,6 +24,11 @@ pub(super) fn try_again(asm: &mut Assembler, tries: i16, again: Label, incomplet
     asm.may_goto(given_up);
     asm.jump(again);
     asm.bind(given_up);
+    give_up(asm, incomplete);
+}
+
+/// Appends what is to be said of a walk that failed for good. `R0` to `R2` are lost.
+pub(super) fn give_up(asm: &mut Assembler, incomplete: i16) {
     asm.push(Insn::mov_imm(Reg::R1, 1));
     add_to(asm, incomplete, Reg::R1);
     driver::flag(asm, rows::TORN);
@@ -63,11 +68,13 @@ impl Bits {
 }
 
 impl Slab {
-    /// Appends `R1 = the free objects of a slab whose counters are in R1`. Takes `R2`.
-    pub fn free(&self, asm: &mut Assembler) {
+    /// Appends `R1 = the free objects of a slab whose counters are in R1`; goes to `torn` if they are not a slab's:
+    /// one with more objects in use than it has was freed meanwhile. Takes `R2`.
+    pub fn free(&self, asm: &mut Assembler, torn: Label) {
         asm.push(Insn::mov(Reg::R2, Reg::R1));
         self.objects.extract(asm, Reg::R1);
         self.inuse.extract(asm, Reg::R2);
+        asm.jump_reg(Cond::Lt, Reg::R1, Reg::R2, torn);
         asm.push(Insn::alu(Alu::Sub, Reg::R1, Reg::R2));
     }
 

@@ -181,7 +181,7 @@ impl Holes for TestHoles {
             Sum { offset: PARTIAL, size: Size::W, slot: partial },
             Sum { offset: OBJECTS, size: Size::Dw, slot: objects },
         ];
-        self.nodes.sum(asm, &sums)?;
+        self.nodes.sum(asm, &sums, None)?;
         asm.push(Insn::load(Size::Dw, R1, R6, objects));
         asm.set_parameter(R2, 0, self.minimum);
         asm.jump_reg(Cond::Lt, R1, R2, skip);

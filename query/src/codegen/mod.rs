@@ -263,7 +263,7 @@ impl Generator<'_> {
             return Ok(());
         }
         asm.comment("sums over the nodes");
-        walk::nodes(self.schema)?.sum(asm, &sums).map_err(full)
+        walk::nodes(self.schema)?.sum(asm, &sums, self.incomplete).map_err(full)
     }
 
     /// Appends the walks of the nodes' lists and barns.

@@ -1,6 +1,8 @@
 //! A made-up kernel: its types, and caches in made-up memory.
 #![allow(dead_code, clippy::unwrap_used)] // each test uses its part, and clippy sees tests only in `#[test]`
 
+pub mod slabs;
+
 use ebpf_templates::insn::{Insn, Size};
 use ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory};
 use ebpf_templates::program::{Kind, Program};

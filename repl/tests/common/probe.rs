@@ -82,7 +82,7 @@ impl Holes for Columns<'_> {
             sum("nr_slabs.counter", rows::SCRATCH),
             sum("total_objects.counter", rows::SCRATCH + 8),
         ];
-        nodes(self.schema).sum(asm, &sums)?;
+        nodes(self.schema).sum(asm, &sums, None)?;
         if self.flagged {
             let (buffer, calm) = (asm.reserve(16)?, asm.label("calm"));
             asm.push(Insn::mov(Reg::R1, Reg::R10));
