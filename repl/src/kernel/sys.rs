@@ -209,7 +209,9 @@ impl VmlinuxBtf {
         if unsafe { libc::fstatfs(file.as_raw_fd(), &raw mut system) } != 0 {
             return Err(io::Error::last_os_error());
         }
-        if system.f_type != libc::SYSFS_MAGIC {
+        // Both are signed with one libc and unsigned with another.
+        #[allow(clippy::cast_sign_loss, clippy::unnecessary_cast)]
+        if system.f_type as u64 != libc::SYSFS_MAGIC as u64 {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
         let bytes = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;

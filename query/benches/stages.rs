@@ -1,0 +1,104 @@
+//! Measures each stage of a query over a made-up kernel, from text to an answer.
+#![allow(missing_docs, clippy::unwrap_used)] // what criterion's macros make has no docs; a broken query may panic
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use std::hint::black_box;
+
+use common::{Cache, Fixture, NoHost};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use query::codegen;
+use query::eval::Warnings;
+use query::exec;
+use query::layout::{Layout, Row};
+use query::plan::{self, Plan, Target, Template};
+use query::resolve::resolve;
+use query::syntax::ast::{Query, Statement};
+use query::syntax::parse_text;
+use query::typing::check;
+
+const SHORT: &str = "select name, size, objects where objects > 1000";
+/// Ten conditions, of numbers, texts and flags.
+const LONG: &str = "select name, size, objects, memory, flags where objects > 1000 and size >= 64 \
+    and object_size between 8 and 4096 and name like 'kmalloc%' and not flags has ACCOUNT \
+    and objects_per_slab in (16, 32, 64) and memory > 1MiB and padding * 100 / size < 50 \
+    and page_order <= 3 and refcount > 0 order by memory desc, name limit 10";
+
+fn parse(text: &str) -> Query {
+    match parse_text(text).unwrap().remove(0).0 {
+        Statement::Query(query) | Statement::Explain(query) => query,
+    }
+}
+
+fn planned(text: &str, pushdown: bool) -> Plan {
+    common::plan(text, common::kernel(Template::OpenCoded, pushdown)).unwrap()
+}
+
+/// Rows of `count` made-up caches, with all that `plan` reads.
+fn rows(plan: &Plan, count: u64) -> Vec<Row> {
+    let cache = |number: u64| {
+        let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
+        Cache {
+            name: Some(format!("cache-{spread}").into_bytes()),
+            members: vec![("size", spread % 4096 + 8), ("oo.x", 1 << 16 | 32)],
+            nodes: vec![Some([
+                ("nr_partial", 1),
+                ("nr_slabs.counter", spread),
+                ("total_objects.counter", spread * 32),
+            ])],
+        }
+    };
+    // In portions, as the space for rows of a first run has an end.
+    let rows = (0..count).step_by(100).flat_map(|first| {
+        let caches: Vec<Cache> = (first..count.min(first + 100)).map(cache).collect();
+        common::run(plan, &caches)
+    });
+    rows.collect()
+}
+
+fn compile(criterion: &mut Criterion) {
+    let fixture = Fixture::new();
+    let target = Target::Kernel { template: Template::OpenCoded, pushdown: true };
+    for (name, text) in [("short", SHORT), ("ten conditions", LONG)] {
+        let mut group = criterion.benchmark_group(name);
+        group.bench_function("parse", |bencher| bencher.iter(|| parse_text(black_box(text))));
+        let query = parse(text);
+        let typed = || resolve(black_box(&query), &fixture).and_then(check).unwrap();
+        group.bench_function("resolve and check", |bencher| bencher.iter(typed));
+        group.bench_function("plan", |bencher| {
+            let planned = |typed| plan::plan(typed, target, text);
+            bencher.iter_batched(typed, planned, BatchSize::SmallInput);
+        });
+        let plan = planned(text, true);
+        group.bench_function("lay out and generate", |bencher| {
+            bencher.iter(|| {
+                let layout = Layout::new(black_box(&plan));
+                codegen::generate(&plan, &layout, &fixture, 1).unwrap()
+            });
+        });
+        group.finish();
+    }
+}
+
+fn execute(criterion: &mut Criterion) {
+    let fixture = Fixture::new();
+    for (name, text, count) in [
+        ("evaluate 1,000 rows", "select name, size, objects where objects > 1000", 1_000),
+        ("sort 10,000 rows", "select name, size, objects order by size desc, name", 10_000),
+    ] {
+        let plan = planned(text, false);
+        let rows = rows(&plan, count);
+        assert_eq!(rows.len() as u64, count);
+        criterion.bench_function(name, |bencher| {
+            bencher.iter_batched(
+                || rows.clone(),
+                |rows| exec::run(&plan, rows, &NoHost, &fixture, Warnings::default()),
+                BatchSize::LargeInput,
+            );
+        });
+    }
+}
+
+criterion_group!(stages, compile, execute);
+criterion_main!(stages);

@@ -1,0 +1,98 @@
+//! Measures what a query costs on the running kernel: opening its types, loading, running, and all of it from text
+//! to rows as in the prompt; and rendering. Needs root but for the last.
+#![allow(missing_docs, clippy::unwrap_used)] // what criterion's macros make has no docs; a refusal may panic
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use query::codegen;
+use query::layout::Layout;
+use query::output::Output;
+use query::plan::{Plan, plan};
+use query::resolve::resolve;
+use query::schema::Schema;
+use query::syntax::ast::{Query, Statement};
+use query::syntax::parse_text;
+use query::typing::check;
+use repl::kernel::load::Loaded;
+use repl::kernel::schema::KernelSchema;
+use repl::render::{Format, Options, render};
+use repl::session::{Session, Settings};
+use repl::source::live::Live;
+use repl::source::recording::Recording;
+use repl::source::{Choice, Source};
+
+const QUERY: &str = "select name, size, objects where objects > 1000";
+/// What is rendered: as many rows as a kernel has caches.
+const ROWS: usize = 236;
+
+fn parse(text: &str) -> Query {
+    match parse_text(text).unwrap().remove(0).0 {
+        Statement::Query(query) | Statement::Explain(query) => query,
+    }
+}
+
+fn session(source: Box<dyn Source>) -> Session {
+    let choice = Choice::default();
+    Session {
+        source,
+        settings: Settings { format: None, exact: false, color: false, timer: false, choice },
+    }
+}
+
+fn planned(session: &Session, text: &str) -> Plan {
+    let typed = resolve(&parse(text), session.source.offer()).and_then(check).unwrap();
+    plan(typed, session.target().unwrap(), text)
+}
+
+fn kernel(criterion: &mut Criterion) {
+    if !common::live() {
+        return;
+    }
+    criterion.bench_function("open the kernel's types", |bencher| {
+        bencher.iter(|| KernelSchema::open().unwrap());
+    });
+    let schema = KernelSchema::open().unwrap();
+    let live = session(Box::new(Live::open().unwrap()));
+    let plan = planned(&live, QUERY);
+    let layout = Layout::new(&plan);
+    let program = codegen::generate(&plan, &layout, &schema, 1).unwrap();
+    criterion.bench_function("load and unload", |bencher| {
+        bencher.iter(|| Loaded::load(black_box(&program)).unwrap());
+    });
+    let loaded = Loaded::load(&program).unwrap();
+    criterion.bench_function("run", |bencher| bencher.iter(|| loaded.run().unwrap()));
+    criterion.bench_function("text to rows", |bencher| {
+        bencher.iter(|| live.execute(&planned(&live, black_box(QUERY))).unwrap());
+    });
+    println!("kernel {}", schema.release());
+}
+
+/// An answer of [`ROWS`] rows from the demo.
+fn answer() -> Output {
+    let demo = session(Box::new(Recording::demo().unwrap()));
+    let mut output =
+        demo.execute(&planned(&demo, "select name, size, objects, memory, flags")).unwrap();
+    output.rows = output.rows.iter().cycle().take(ROWS).cloned().collect();
+    output
+}
+
+fn rendering(criterion: &mut Criterion) {
+    let output = answer();
+    for format in [Format::Table, Format::Csv] {
+        criterion.bench_function(&format!("render {ROWS} rows as {format}"), |bencher| {
+            let options = Options { width: Some(120), ..Options::default() };
+            bencher.iter(|| {
+                let mut text = Vec::new();
+                render(format, black_box(&output), options.clone(), &mut text).unwrap();
+                text
+            });
+        });
+    }
+}
+
+criterion_group!(live, kernel, rendering);
+criterion_main!(live);
