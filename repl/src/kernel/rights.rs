@@ -250,7 +250,7 @@ mod tests {
         says(&Machine { lockdown, ..all() }, libc::EINVAL, "locked down");
         says(&Machine { jit: "0\n".to_owned(), ..all() }, ENOTSUPP, "switched off");
         says(&all(), libc::ENOSYS, "no bpf(2)");
-        says(&all(), libc::ENOMEM, "cannot allocate memory");
+        says(&all(), libc::ENOMEM, "the kernel could not load the program: ");
         assert_eq!(message(&Machine::default(), libc::EACCES), None, "nothing is known");
     }
 
