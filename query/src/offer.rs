@@ -1,6 +1,6 @@
 //! What the place that rows come from can give: the running kernel, or a recording of one.
 
-use crate::catalog::{Column, Source, Table, Walk};
+use crate::catalog::{Column, CpuFigure, Source, Table, Walk};
 use crate::schema::{Member, MemberKind, Schema};
 
 /// What a place can give, and the constants of its kernel.
@@ -22,7 +22,7 @@ pub trait Offer {
 impl<S: Schema> Offer for S {
     fn missing(&self, table: &Table, column: &Column) -> Option<String> {
         let (owner, path, kind) = match column.source {
-            Source::Address | Source::Derived(_) | Source::Given => return None,
+            Source::Address | Source::Index | Source::Derived(_) | Source::Given => return None,
             Source::Host(_, by) => {
                 let mut columns = by.iter().filter_map(|name| table.column(name));
                 return columns.find_map(|column| self.missing(table, column));
@@ -31,7 +31,19 @@ impl<S: Schema> Offer for S {
             Source::Member(path) => ("kmem_cache", path, MemberKind::Integer),
             Source::Text(path) => ("kmem_cache", path, MemberKind::Pointer),
             Source::NodeSum(path) => ("kmem_cache_node", path, MemberKind::Integer),
+            Source::Node(path) => ("kmem_cache_node", path, MemberKind::Integer),
+            Source::Barn(path) => ("node_barn", path, MemberKind::Integer),
             Source::Walk(walk) => return walked(self, walk, column),
+            Source::Cpu(figure) => {
+                let path = match figure {
+                    CpuFigure::Main | CpuFigure::Spare | CpuFigure::RcuFree => "cpu_sheaves",
+                    _ => "cpu_slab",
+                };
+                if self.member("kmem_cache", path).is_none() {
+                    return Some(lacks(self.release(), "kmem_cache", path, column.absent));
+                }
+                return self.cpu_offsets().err();
+            }
         };
         let Some(member) = self.member(owner, path) else {
             return Some(lacks(self.release(), owner, path, column.absent));

@@ -6,12 +6,12 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use query::catalog::{self, HostTable, Rows};
+use query::catalog::{self, HostTable, Rows, Table};
 use query::diagnostic::Diagnostic;
 use query::exec;
 use query::layout::Row;
 use query::output::Output;
-use query::plan::{Plan, Target, plan};
+use query::plan::{Plan, Target, Template, plan};
 use query::resolve::resolve;
 use query::syntax::ast::{Query, Statement};
 use query::syntax::parse_text;
@@ -82,15 +82,31 @@ impl Session {
         };
         let target = match typed.table.rows {
             Rows::Caches => self.source.target(self.settings.choice)?,
+            Rows::Nodes | Rows::Cpus => self.target_of_parts(typed.table)?,
             Rows::Host(_) => Target::Rows,
         };
         Ok(Ok(plan(typed, target, text)))
     }
 
+    /// Where a plan over nodes or CPUs runs. They are of the running kernel, and only a template that keeps its place
+    /// between caches can give several rows of one.
+    fn target_of_parts(&self, table: &Table) -> Result<Target, Failure> {
+        if self.source.label().is_some() {
+            let message = format!("a recording has no table `{}`", table.name);
+            return Err(Failure::environment(message, Some("recordings hold `caches`")));
+        }
+        let choice = self.settings.choice;
+        if choice.template == Some(Template::Iter) {
+            let message = format!("the template `iter` cannot give the table `{}`", table.name);
+            return Err(Failure::command(message, Some("leave `--template` out")));
+        }
+        self.source.target(Choice { template: Some(Template::OpenCoded), ..choice })
+    }
+
     /// Runs a plan.
     pub fn execute(&self, plan: &Plan) -> Result<Output, Failure> {
         let mut scanned = match plan.table.rows {
-            Rows::Caches => self.source.scan(plan)?,
+            Rows::Caches | Rows::Nodes | Rows::Cpus => self.source.scan(plan)?,
             Rows::Host(table) => self.put_together(plan, table)?,
         };
         let host: &dyn exec::Host = &*self.source;

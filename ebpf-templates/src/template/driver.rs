@@ -66,6 +66,77 @@ pub trait Holes {
     /// Appends code that fills the row at `R8`, whose fixed part is zeroed, and adds what it appends behind the
     /// fixed part to `R9`.
     fn columns(&mut self, asm: &mut Assembler) -> Result<(), Self::Error>;
+
+    /// Appends what is done with the cache in `R7`: a row of it, if it is wanted. A table that makes several rows of
+    /// a cache does it in its own way. Code that is done falls through or goes to `next`.
+    fn element(
+        &mut self,
+        asm: &mut Assembler,
+        emitter: &Emitter,
+        next: Label,
+    ) -> Result<(), Self::Error>
+    where
+        Self: Sized,
+    {
+        self.filter(asm, next)?;
+        emitter.row(asm, self)
+    }
+}
+
+/// Builds rows and sends them off.
+#[derive(Clone, Copy, Debug)]
+pub struct Emitter {
+    room: Room,
+    to: To,
+}
+
+/// Where rows go.
+#[derive(Clone, Copy, Debug)]
+enum To {
+    /// The iterator's file, by the helper of this number.
+    File(u32),
+    /// The map's value; to this label where it is full.
+    Map(Label),
+}
+
+impl Emitter {
+    /// Appends the building of one row by the holes' columns, and its emission. Takes all registers but `R6` and `R7`.
+    pub fn row<H: Holes>(&self, asm: &mut Assembler, holes: &mut H) -> Result<(), H::Error> {
+        let room = self.room;
+        match self.to {
+            To::File(_) => {
+                asm.comment("the row");
+                asm.map_value(Reg::R8, rows::HEADER);
+            }
+            To::Map(full) => {
+                asm.comment("the row, behind the rows before it");
+                asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::CURSOR));
+                let last = i32::try_from(room.space - room.row_max).unwrap_or(i32::MAX);
+                asm.jump_imm(Cond::Gt, Reg::R1, last, full);
+                asm.map_value(Reg::R8, rows::HEADER);
+                asm.push(Insn::alu(Alu::Add, Reg::R8, Reg::R1));
+            }
+        }
+        begin_row(asm, room);
+        holes.columns(asm)?;
+        asm.comment("emit");
+        asm.push(Insn::store(Size::W, Reg::R8, rows::ROW_SIZE, Reg::R9));
+        match self.to {
+            To::File(seq_write) => {
+                asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R10, STATE));
+                asm.push(Insn::mov(Reg::R2, Reg::R8));
+                asm.push(Insn::mov(Reg::R3, Reg::R9));
+                asm.call(seq_write, "seq_write");
+            }
+            To::Map(_) => {
+                asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::CURSOR));
+                asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R9));
+                asm.push(Insn::store(Size::Dw, Reg::R6, rows::CURSOR, Reg::R1));
+                increment(asm, rows::ROWS);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Driver {
@@ -124,17 +195,7 @@ impl Driver {
         asm.push(Insn::store(Size::Dw, Reg::R10, STATE, Reg::R2));
         asm.map_value(Reg::R6, 0);
         asm.jump_imm(Cond::Eq, Reg::R7, 0, end);
-        holes.filter(asm, next)?;
-        asm.comment("the row");
-        asm.map_value(Reg::R8, rows::HEADER);
-        begin_row(asm, room);
-        holes.columns(asm)?;
-        asm.comment("emit");
-        asm.push(Insn::store(Size::W, Reg::R8, rows::ROW_SIZE, Reg::R9));
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R10, STATE));
-        asm.push(Insn::mov(Reg::R2, Reg::R8));
-        asm.push(Insn::mov(Reg::R3, Reg::R9));
-        asm.call(seq_write, "seq_write");
+        holes.element(asm, &Emitter { room, to: To::File(seq_write) }, next)?;
         asm.jump(next);
         asm.bind(end);
         asm.comment("the trailer: what the header's flags say");
@@ -173,21 +234,7 @@ impl Driver {
         asm.jump_imm(Cond::Eq, Reg::R0, 0, done);
         asm.push(Insn::mov(Reg::R7, Reg::R0));
         increment(asm, rows::ELEMENTS);
-        holes.filter(asm, next)?;
-        asm.comment("the row, behind the rows before it");
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::CURSOR));
-        let last = i32::try_from(room.space - room.row_max).unwrap_or(i32::MAX);
-        asm.jump_imm(Cond::Gt, Reg::R1, last, full);
-        asm.map_value(Reg::R8, rows::HEADER);
-        asm.push(Insn::alu(Alu::Add, Reg::R8, Reg::R1));
-        begin_row(asm, room);
-        holes.columns(asm)?;
-        asm.comment("emit");
-        asm.push(Insn::store(Size::W, Reg::R8, rows::ROW_SIZE, Reg::R9));
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::CURSOR));
-        asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R9));
-        asm.push(Insn::store(Size::Dw, Reg::R6, rows::CURSOR, Reg::R1));
-        increment(asm, rows::ROWS);
+        holes.element(asm, &Emitter { room, to: To::Map(full) }, next)?;
         asm.jump(next);
         asm.bind(full);
         flag(asm, rows::FULL);

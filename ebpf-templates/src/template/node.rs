@@ -97,6 +97,12 @@ impl Nodes {
         })
     }
 
+    /// Appends the reading of members of the node whose address is in `R1` into their slots. Takes `R0` to `R5`.
+    pub fn read(&self, asm: &mut Assembler, members: &[Sum]) {
+        zero(asm, members.iter().map(|member| member.slot));
+        self.add(asm, members);
+    }
+
     /// Appends `R0 = (struct kmem_cache_node *)R1`, and adds the node's members to the sums.
     pub(super) fn add(&self, asm: &mut Assembler, sums: &[Sum]) {
         asm.set(Reg::R2, u64::from(self.node_type));

@@ -93,6 +93,14 @@ impl Partial {
         })
     }
 
+    /// Appends the walk of the list of one node, whose address is in `R1`. Takes `R0` to `R5` and `R9`.
+    pub fn node(&self, asm: &mut Assembler) {
+        zero(asm, [self.free].into_iter().chain(self.free_slabinfo));
+        asm.push(Insn::store(Size::Dw, Reg::R6, self.own.node, Reg::R1));
+        self.nodes.add(asm, &[]);
+        self.list(asm);
+    }
+
     /// Appends the walk of one node's list. The node is in `R0`, its address in `own.node`.
     fn list(&self, asm: &mut Assembler) {
         let Own { node, head, limit, found, steps, half, tries } = self.own;

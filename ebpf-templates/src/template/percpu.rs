@@ -47,8 +47,14 @@ pub struct CpuSlab {
     pub free_offset: i16,
     /// The offset of `random` in `struct kmem_cache`, if pointers of freelists are mangled with it.
     pub random: Option<i16>,
-    /// Where the free objects go.
+    /// Where the free objects of the CPU slab go.
     pub free: i16,
+    /// Where those on the CPU partial list go.
+    pub partial_free: i16,
+    /// Where the number of slabs on the CPU partial list goes, if asked for.
+    pub partial_slabs: Option<i16>,
+    /// Where the address of the CPU slab goes, if asked for.
+    pub address: Option<i16>,
 }
 
 /// Where a cache keeps its sheaves.
@@ -65,7 +71,7 @@ pub struct Sheaves {
     /// The offset of `size` in `struct slab_sheaf`.
     pub size: i32,
     /// Where the objects in main and spare sheaves go.
-    pub cached: i16,
+    pub cached: [i16; 2],
     /// Where the objects in `rcu_free` sheaves go.
     pub pending: i16,
 }
@@ -113,6 +119,8 @@ pub struct PerCpu {
 pub struct Own {
     base: i16,
     found: i16,
+    found_partial: i16,
+    found_slabs: i16,
     steps: i16,
     tries: i16,
     tid: i16,
@@ -124,6 +132,8 @@ impl Own {
         Self {
             base: scratch.take(),
             found: scratch.take(),
+            found_partial: scratch.take(),
+            found_slabs: scratch.take(),
             steps: scratch.take(),
             tries: scratch.take(),
             tid: scratch.take(),
@@ -134,29 +144,54 @@ impl Own {
 impl PerCpu {
     /// Appends the walk over all CPUs for the cache in `R7`. Takes `R0` to `R5`, `R8` and `R9`.
     pub fn walk(&self, asm: &mut Assembler) {
-        let slots = self.cpu_slab.map(|slab| slab.free).into_iter();
-        zero(
-            asm,
-            slots.chain(
-                self.sheaves.into_iter().flat_map(|sheaves| [sheaves.cached, sheaves.pending]),
-            ),
-        );
-        let [cpu, cut, done] = ["cpu", "cut", "cpus_done"].map(|name| asm.label(name));
-        asm.push(Insn::load(Size::Dw, Reg::R8, Reg::R6, rows::ZERO));
-        asm.bind(cpu);
-        asm.may_goto(cut);
-        asm.jump_imm(Cond::Ge, Reg::R8, self.cpus, done);
+        self.clear(asm);
+        self.each::<std::convert::Infallible>(asm, |asm| {
+            self.cpu(asm);
+            Ok(())
+        })
+        .unwrap_or_else(|never| match never {});
+    }
+
+    /// Appends zeros for all figures.
+    pub fn clear(&self, asm: &mut Assembler) {
+        let slab = self.cpu_slab.into_iter().flat_map(|slab| {
+            let asked = [slab.partial_slabs, slab.address].into_iter().flatten();
+            [slab.free, slab.partial_free].into_iter().chain(asked)
+        });
+        let sheaves = self.sheaves.into_iter();
+        let sheaves =
+            sheaves.flat_map(|sheaves| [sheaves.cached[0], sheaves.cached[1], sheaves.pending]);
+        zero(asm, slab.chain(sheaves));
+    }
+
+    /// Appends the addition of what the CPU numbered in `R8` holds. Takes `R0` to `R5` and `R9`.
+    pub fn cpu(&self, asm: &mut Assembler) {
         if let Some(cpu_slab) = self.cpu_slab {
             self.cpu_slab(asm, cpu_slab);
         }
         if let Some(sheaves) = self.sheaves {
             self.sheaves(asm, sheaves);
         }
+    }
+
+    /// Appends a loop over all CPUs. The body finds the CPU's number in `R8` and must leave it there.
+    pub fn each<E>(
+        &self,
+        asm: &mut Assembler,
+        body: impl FnOnce(&mut Assembler) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let [cpu, cut, done] = ["cpu", "cut", "cpus_done"].map(|name| asm.label(name));
+        asm.push(Insn::load(Size::Dw, Reg::R8, Reg::R6, rows::ZERO));
+        asm.bind(cpu);
+        asm.may_goto(cut);
+        asm.jump_imm(Cond::Ge, Reg::R8, self.cpus, done);
+        body(asm)?;
         asm.add(Reg::R8, 1);
         asm.jump(cpu);
         asm.bind(cut);
         ended(asm, Some(self.incomplete));
         asm.bind(done);
+        Ok(())
     }
 
     /// Appends `header[base] = the cache's pointer + the CPU's offset`; goes to `none` if the pointer is null.
@@ -183,16 +218,19 @@ impl PerCpu {
     }
 
     fn cpu_slab(&self, asm: &mut Assembler, cpu_slab: CpuSlab) {
-        let Own { found, tries, tid, .. } = self.own;
+        let Own { found, found_partial, found_slabs, tries, tid, .. } = self.own;
         let [again, partial, torn, same, done] =
             ["again", "partial", "torn", "same", "cpu_slab_done"].map(|name| asm.label(name));
         self.base(asm, cpu_slab.pointer, done);
         zero(asm, [tries].into_iter());
         asm.bind(again);
-        zero(asm, [found].into_iter());
+        zero(asm, [found, found_partial, found_slabs].into_iter());
         self.member(asm, cpu_slab.tid);
         asm.push(Insn::store(Size::Dw, Reg::R6, tid, Reg::R0));
         self.member(asm, cpu_slab.slab);
+        if let Some(address) = cpu_slab.address {
+            asm.push(Insn::store(Size::Dw, Reg::R6, address, Reg::R0));
+        }
         asm.jump_imm(Cond::Eq, Reg::R0, 0, partial);
         asm.comment("the CPU slab: what others freed to it, then its freelist");
         asm.push(Insn::mov(Reg::R1, Reg::R0));
@@ -211,8 +249,14 @@ impl PerCpu {
         asm.bind(torn);
         try_again(asm, tries, again, self.incomplete);
         asm.bind(same);
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, found));
-        add_to(asm, cpu_slab.free, Reg::R1);
+        let slabs = cpu_slab.partial_slabs.map(|to| (found_slabs, to));
+        for (from, to) in [(found, cpu_slab.free), (found_partial, cpu_slab.partial_free)]
+            .into_iter()
+            .chain(slabs)
+        {
+            asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, from));
+            add_to(asm, to, Reg::R1);
+        }
         asm.bind(done);
     }
 
@@ -252,7 +296,7 @@ impl PerCpu {
 
     /// Appends the count of the free objects on the CPU's partial list.
     fn cpu_partial(&self, asm: &mut Assembler, cpu_slab: CpuSlab, list: i32, torn: Label) {
-        let Own { found, steps, .. } = self.own;
+        let Own { found_partial, found_slabs, steps, .. } = self.own;
         let [slab, end] = ["cpu_partial", "cpu_partial_end"].map(|name| asm.label(name));
         self.member(asm, list);
         asm.push(Insn::mov(Reg::R9, Reg::R0));
@@ -267,9 +311,11 @@ impl PerCpu {
         self.slab.visit(asm, 0, torn);
         asm.push(Insn::load(Size::Dw, Reg::R9, Reg::R0, cpu_slab.next));
         self.slab.free(asm, torn);
-        add_to(asm, found, Reg::R1);
+        add_to(asm, found_partial, Reg::R1);
         asm.jump(slab);
         asm.bind(end);
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, steps));
+        asm.push(Insn::store(Size::Dw, Reg::R6, found_slabs, Reg::R1));
     }
 
     fn sheaves(&self, asm: &mut Assembler, sheaves: Sheaves) {
@@ -279,9 +325,11 @@ impl PerCpu {
         asm.jump_imm(Cond::Eq, Reg::R1, 0, done);
         self.base(asm, sheaves.pointer, done);
         let [main, spare] = sheaves.held;
-        for (offset, slot) in
-            [(main, sheaves.cached), (spare, sheaves.cached), (sheaves.rcu_free, sheaves.pending)]
-        {
+        for (offset, slot) in [
+            (main, sheaves.cached[0]),
+            (spare, sheaves.cached[1]),
+            (sheaves.rcu_free, sheaves.pending),
+        ] {
             let none = asm.label("no_sheaf");
             self.member(asm, offset);
             asm.jump_imm(Cond::Eq, Reg::R0, 0, none);
@@ -303,53 +351,65 @@ impl Barns {
         own: Own,
         incomplete: i16,
     ) -> Result<(), FrameFull> {
-        let Own { base: head, found, steps, tries, .. } = own;
         let done = asm.label("barns_done");
         zero(asm, [self.cached].into_iter());
         asm.push(Insn::load(Size::W, Reg::R1, Reg::R7, self.capacity));
         asm.jump_imm(Cond::Eq, Reg::R1, 0, done);
         self.entries.each(asm, Some(incomplete), |asm| {
-            let [again, sheaf, torn, end, none] =
-                ["again", "sheaf", "torn", "barn_end", "no_barn"].map(|name| asm.label(name));
-            if let Some(barn) = self.in_node {
-                peek.load(asm, barn);
-                asm.push(Insn::mov(Reg::R1, Reg::R0));
-                asm.jump_imm(Cond::Eq, Reg::R1, 0, none);
-            }
-            asm.add(Reg::R1, self.full);
-            asm.push(Insn::store(Size::Dw, Reg::R6, head, Reg::R1));
-            zero(asm, [tries].into_iter());
-            asm.bind(again);
-            zero(asm, [found, steps].into_iter());
-            asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, head));
-            peek.load(asm, 0);
-            asm.push(Insn::mov(Reg::R9, Reg::R0));
-            asm.bind(sheaf);
-            asm.may_goto(torn);
-            asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, head));
-            asm.jump_reg(Cond::Eq, Reg::R9, Reg::R1, end);
-            asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, steps));
-            asm.jump_imm(Cond::Ge, Reg::R1, SHEAVES, torn);
-            asm.add(Reg::R1, 1);
-            asm.push(Insn::store(Size::Dw, Reg::R6, steps, Reg::R1));
-            // A list that was read while it changed can end nowhere.
-            asm.jump_imm(Cond::Eq, Reg::R9, 0, torn);
-            asm.push(Insn::mov(Reg::R1, Reg::R9));
-            add_size(asm, peek, self.size - self.list, found);
-            asm.push(Insn::mov(Reg::R1, Reg::R9));
-            peek.load(asm, 0);
-            asm.push(Insn::mov(Reg::R9, Reg::R0));
-            asm.jump(sheaf);
-            asm.bind(torn);
-            try_again(asm, tries, again, incomplete);
-            asm.bind(end);
-            asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, found));
-            add_to(asm, self.cached, Reg::R1);
-            asm.bind(none);
+            self.barn(asm, peek, own, incomplete);
             Ok::<(), FrameFull>(())
         })?;
         asm.bind(done);
         Ok(())
+    }
+
+    /// Appends `R1 = the barn of an entry`, where the entry's pointer is in `R1`; goes to `none` if it has none.
+    /// Takes `R0` to `R5`.
+    pub fn of_entry(&self, asm: &mut Assembler, peek: Peek, none: Label) {
+        if let Some(barn) = self.in_node {
+            peek.load(asm, barn);
+            asm.push(Insn::mov(Reg::R1, Reg::R0));
+            asm.jump_imm(Cond::Eq, Reg::R1, 0, none);
+        }
+    }
+
+    /// Appends the addition of the objects in the full sheaves of one barn, whose entry's pointer is in `R1`. Takes
+    /// `R0` to `R5` and `R9`.
+    pub fn barn(&self, asm: &mut Assembler, peek: Peek, own: Own, incomplete: i16) {
+        let Own { base: head, found, steps, tries, .. } = own;
+        let [again, sheaf, torn, end, none] =
+            ["again", "sheaf", "torn", "barn_end", "no_barn"].map(|name| asm.label(name));
+        self.of_entry(asm, peek, none);
+        asm.add(Reg::R1, self.full);
+        asm.push(Insn::store(Size::Dw, Reg::R6, head, Reg::R1));
+        zero(asm, [tries].into_iter());
+        asm.bind(again);
+        zero(asm, [found, steps].into_iter());
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, head));
+        peek.load(asm, 0);
+        asm.push(Insn::mov(Reg::R9, Reg::R0));
+        asm.bind(sheaf);
+        asm.may_goto(torn);
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, head));
+        asm.jump_reg(Cond::Eq, Reg::R9, Reg::R1, end);
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, steps));
+        asm.jump_imm(Cond::Ge, Reg::R1, SHEAVES, torn);
+        asm.add(Reg::R1, 1);
+        asm.push(Insn::store(Size::Dw, Reg::R6, steps, Reg::R1));
+        // A list that was read while it changed can end nowhere.
+        asm.jump_imm(Cond::Eq, Reg::R9, 0, torn);
+        asm.push(Insn::mov(Reg::R1, Reg::R9));
+        add_size(asm, peek, self.size - self.list, found);
+        asm.push(Insn::mov(Reg::R1, Reg::R9));
+        peek.load(asm, 0);
+        asm.push(Insn::mov(Reg::R9, Reg::R0));
+        asm.jump(sheaf);
+        asm.bind(torn);
+        try_again(asm, tries, again, incomplete);
+        asm.bind(end);
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, found));
+        add_to(asm, self.cached, Reg::R1);
+        asm.bind(none);
     }
 }
 

@@ -3,7 +3,7 @@
 //! The program's one map is an array of one value:
 //!
 //! ```text
-//! byte 0        8      16        24     32     40     48       64        256
+//! byte 0        8      16        24     32     40     48       64        320
 //!      cursor   rows   elements  flags  zero   self   number   scratch   row, row, row …   CPU table
 //! ```
 //!
@@ -43,7 +43,7 @@ pub const NUMBER: i16 = 48;
 /// The first of the numbers of walks (u64 each); see [`Scratch`].
 pub const SCRATCH: i16 = 64;
 /// Bytes of the header.
-pub const HEADER: u32 = 256;
+pub const HEADER: u32 = 320;
 
 /// Hands out the numbers of [`SCRATCH`].
 #[derive(Clone, Debug, Default)]

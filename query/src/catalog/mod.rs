@@ -10,6 +10,7 @@
 
 pub mod caches;
 pub mod host;
+pub mod parts;
 
 use crate::value::{Type, Unit};
 
@@ -33,6 +34,10 @@ pub struct Table {
 pub enum Rows {
     /// Each slab cache of the kernel.
     Caches,
+    /// Each NUMA node of each cache.
+    Nodes,
+    /// Each possible CPU of each cache.
+    Cpus,
     /// What user space puts together.
     Host(HostTable),
 }
@@ -81,6 +86,14 @@ pub enum Source {
     Refcount,
     /// The sum of an integer member of `struct kmem_cache_node` over all nodes, by its path.
     NodeSum(&'static str),
+    /// The number of the row's node or CPU.
+    Index,
+    /// An integer member of the row's `struct kmem_cache_node`, by its path.
+    Node(&'static str),
+    /// An integer member of the barn of the row's node, by its path.
+    Barn(&'static str),
+    /// What the row's CPU holds.
+    Cpu(CpuFigure),
     /// A figure that is found by walking lists or what CPUs hold.
     Walk(Walk),
     /// A look-up in user space, by the values of other columns.
@@ -89,6 +102,25 @@ pub enum Source {
     Given,
     /// An expression over other columns.
     Derived(&'static str),
+}
+
+/// What a CPU holds ready for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CpuFigure {
+    /// The address of its CPU slab.
+    Slab,
+    /// The free objects in it.
+    Free,
+    /// The slabs on its partial list.
+    PartialSlabs,
+    /// The free objects on its partial list.
+    PartialFree,
+    /// The objects in its main sheaf.
+    Main,
+    /// The objects in its spare sheaf.
+    Spare,
+    /// The freed objects in its sheaf that waits for an RCU grace period.
+    RcuFree,
 }
 
 /// A figure that is found by walking.
@@ -125,6 +157,8 @@ pub enum Lookup {
     Aliases,
     /// The kernel symbol at this address, by `/proc/kallsyms`.
     Symbol,
+    /// Whether the CPU of this number is online.
+    Online,
 }
 
 impl Column {
@@ -166,8 +200,15 @@ impl Column {
 }
 
 /// All tables; the first is meant where `from` is left out.
-pub static TABLES: &[&Table] =
-    &[&caches::CACHES, &host::ALIASES, &host::FLAGS, &host::SLABINFO, &host::COLUMNS];
+pub static TABLES: &[&Table] = &[
+    &caches::CACHES,
+    &parts::NODES,
+    &parts::CPUS,
+    &host::ALIASES,
+    &host::FLAGS,
+    &host::SLABINFO,
+    &host::COLUMNS,
+];
 
 /// The table of this name.
 #[must_use]

@@ -23,6 +23,7 @@
 //!
 //! Whether a condition runs in the kernel was decided by [`crate::plan`]; everything that arrives here has a form.
 
+mod parts;
 mod pred;
 mod scalar;
 mod walk;
@@ -30,13 +31,13 @@ mod walk;
 use ebpf_templates::assembler::{Assembler, FrameFull, Label};
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
 use ebpf_templates::program::Program;
-use ebpf_templates::template::driver::{Driver, Holes};
+use ebpf_templates::template::driver::{Driver, Emitter, Holes};
 use ebpf_templates::template::node::Sum;
 use ebpf_templates::template::percpu::Own;
 use ebpf_templates::template::rows::{self, Scratch};
 use ebpf_templates::template::text::{self, Text};
 
-use crate::catalog::{Source, Walk};
+use crate::catalog::{Rows, Source, Walk};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::layout::{Layout, Place};
 use crate::plan::{
@@ -78,7 +79,7 @@ pub fn generate(
         Source::Walk(walk) => walk.by_cpu(),
         _ => false,
     };
-    let walks_cpus = read(plan).into_iter().any(by_cpu);
+    let walks_cpus = plan.table.rows == Rows::Cpus || read(plan).into_iter().any(by_cpu);
     let cpus = if walks_cpus { schema.cpu_offsets().unwrap_or_default() } else { &[] };
     driver.build(room, cpus, &mut generator)
 }
@@ -155,21 +156,22 @@ struct Generator<'a> {
 }
 
 /// The frame is full. The planner bounds what a query puts there, so that no query that was ever seen comes here.
-fn full(_: FrameFull) -> Diagnostic {
-    Diagnostic::new(Span::default(), "the query needs more stack than a BPF program has")
-        .help("split the condition, or run it in user space with `--no-pushdown`")
+impl From<FrameFull> for Diagnostic {
+    fn from(_: FrameFull) -> Self {
+        Self::new(Span::default(), "the query needs more stack than a BPF program has")
+            .help("split the condition, or run it in user space with `--no-pushdown`")
+    }
 }
 
 impl Holes for Generator<'_> {
     type Error = Diagnostic;
 
     fn filter(&mut self, asm: &mut Assembler, skip: Label) -> Result<(), Diagnostic> {
-        self.reserve(asm).map_err(full)?;
-        if let Some(incomplete) = self.incomplete {
+        self.reserve(asm)?;
+        if self.incomplete.is_some() {
             asm.push(Insn::store(Size::Dw, Reg::R6, rows::SELF, Reg::R7));
-            asm.push(Insn::store_imm(Size::Dw, Reg::R6, incomplete, 0));
         }
-        let plan = self.plan;
+        self.begin_walks(asm);
         for price in 0..=AFTER_ALL {
             match price {
                 SUM => self.sum(asm)?,
@@ -177,13 +179,25 @@ impl Holes for Generator<'_> {
                 CPU_WALK => self.walk_cpus(asm)?,
                 _ => {}
             }
-            for pushed in &plan.pushed {
-                if dearest(&pushed.pred, &plan.inputs) == price {
-                    self.condition(asm, pushed, skip)?;
-                }
-            }
+            self.conditions(asm, price, skip)?;
         }
         Ok(())
+    }
+
+    fn element(
+        &mut self,
+        asm: &mut Assembler,
+        emitter: &Emitter,
+        next: Label,
+    ) -> Result<(), Diagnostic> {
+        match self.plan.table.rows {
+            Rows::Nodes => self.nodes(asm, emitter, next),
+            Rows::Cpus => self.cpus(asm, emitter, next),
+            Rows::Caches | Rows::Host(_) => {
+                self.filter(asm, next)?;
+                emitter.row(asm, self)
+            }
+        }
     }
 
     fn columns(&mut self, asm: &mut Assembler) -> Result<(), Diagnostic> {
@@ -233,6 +247,26 @@ impl Generator<'_> {
         Ok(())
     }
 
+    /// Appends the conditions of a price.
+    fn conditions(&self, asm: &mut Assembler, price: u8, skip: Label) -> Result<(), Diagnostic> {
+        let plan = self.plan;
+        let of_price = |pushed: &&Pushed| dearest(&pushed.pred, &plan.inputs) == price;
+        plan.pushed.iter().filter(of_price).try_for_each(|pushed| self.condition(asm, pushed, skip))
+    }
+
+    /// Appends that no walk has been given up yet.
+    fn begin_walks(&self, asm: &mut Assembler) {
+        if let Some(incomplete) = self.incomplete {
+            asm.push(Insn::store_imm(Size::Dw, Reg::R6, incomplete, 0));
+        }
+    }
+
+    /// The slot of the first input that comes from `source`, if anything needs it.
+    fn slot_of(&self, source: Source) -> Option<i16> {
+        let found = |(input, _): &&(usize, i16)| self.plan.inputs[*input].source == source;
+        self.slots.iter().find(found).map(|(_, slot)| *slot)
+    }
+
     /// The sums over nodes that anything needs.
     fn sums(&self) -> Result<Vec<Sum>, Diagnostic> {
         let mut sums = Vec::new();
@@ -248,9 +282,7 @@ impl Generator<'_> {
 
     /// The slot of a walked figure, if anything needs it.
     fn slot(&self, walk: Walk) -> Option<i16> {
-        let found =
-            |(input, _): &&(usize, i16)| self.plan.inputs[*input].source == Source::Walk(walk);
-        self.slots.iter().find(found).map(|(_, slot)| *slot)
+        self.slot_of(Source::Walk(walk))
     }
 
     /// Appends the sums over nodes.
@@ -263,7 +295,7 @@ impl Generator<'_> {
             return Ok(());
         }
         asm.comment("sums over the nodes");
-        walk::nodes(self.schema)?.sum(asm, &sums, self.incomplete).map_err(full)
+        walk::nodes(self.schema)?.sum(asm, &sums, self.incomplete).map_err(Diagnostic::from)
     }
 
     /// Appends the walks of the nodes' lists and barns.
@@ -275,8 +307,7 @@ impl Generator<'_> {
             let sums = self.sums()?;
             asm.comment("the partial lists of the nodes");
             walk::partial(self.schema, &mut self.scratch, free, free_slabinfo, incomplete)?
-                .walk(asm, &sums)
-                .map_err(full)?;
+                .walk(asm, &sums)?;
         }
         Ok(())
     }
@@ -294,17 +325,15 @@ impl Generator<'_> {
         if let Some(cached) = barns {
             asm.comment("the barns of the nodes");
             let slab = walk::slab(self.schema)?;
-            walk::barns(self.schema, cached)?
-                .walk(asm, slab.peek, own, incomplete)
-                .map_err(full)?;
+            walk::barns(self.schema, cached)?.walk(asm, slab.peek, own, incomplete)?;
         }
-        let cpu_slab = cpu.map(|free| walk::cpu_slab(self.schema, free)).transpose()?;
+        let cpu_slab = cpu.map(|free| walk::cpu_slab(self.schema, [free; 2])).transpose()?;
         let sheaves = match (cached, pending) {
             (None, None) => None,
             (cached, pending) => {
                 let cached = cached.unwrap_or_else(|| self.scratch.take());
                 let pending = pending.unwrap_or_else(|| self.scratch.take());
-                Some(walk::sheaves(self.schema, cached, pending)?)
+                Some(walk::sheaves(self.schema, [cached; 2], pending)?)
             }
         };
         if cpu_slab.is_some() || sheaves.is_some() {

@@ -96,8 +96,8 @@ pub(super) fn partial(
     })
 }
 
-/// Where CPU slabs are; their free objects go to the slot `free`.
-pub(super) fn cpu_slab(schema: &dyn Schema, free: i16) -> Result<CpuSlab, Diagnostic> {
+/// Where CPU slabs are; the free objects in them and on CPU partial lists go to the slots `free`.
+pub(super) fn cpu_slab(schema: &dyn Schema, free: [i16; 2]) -> Result<CpuSlab, Diagnostic> {
     let cpu = |path| wide(schema, "kmem_cache_cpu", path);
     Ok(CpuSlab {
         pointer: wide(schema, "kmem_cache", "cpu_slab")?,
@@ -110,14 +110,17 @@ pub(super) fn cpu_slab(schema: &dyn Schema, free: i16) -> Result<CpuSlab, Diagno
         free_offset: offset(schema, "kmem_cache", "offset")?,
         // Without CONFIG_SLAB_FREELIST_HARDENED pointers stand as they are.
         random: offset(schema, "kmem_cache", "random").ok(),
-        free,
+        free: free[0],
+        partial_free: free[1],
+        partial_slabs: None,
+        address: None,
     })
 }
 
 /// Where the CPUs' sheaves are; their objects go to the slots `cached` and `pending`.
 pub(super) fn sheaves(
     schema: &dyn Schema,
-    cached: i16,
+    cached: [i16; 2],
     pending: i16,
 ) -> Result<Sheaves, Diagnostic> {
     let cpu = |path| wide(schema, "slub_percpu_sheaves", path);

@@ -211,7 +211,8 @@ pub fn cost(column: &Column) -> u8 {
         Source::Walk(Walk::Complete) => AFTER_ALL,
         Source::Walk(Walk::FreePartial | Walk::FreeSlabinfo) => NODE_WALK,
         Source::Walk(_) => CPU_WALK,
-        Source::NodeSum(_) => SUM,
+        Source::Cpu(_) | Source::Barn(_) => CPU_WALK,
+        Source::NodeSum(_) | Source::Node(_) | Source::Index => SUM,
         Source::Text(_) => 1,
         _ => 0,
     }

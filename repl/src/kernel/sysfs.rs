@@ -2,13 +2,15 @@
 //!
 //! Both are extras of an answer: where they cannot be read there is a reason, and the rest of the row stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 /// Where the kernel lists its caches.
 const SLAB: &str = "/sys/kernel/slab";
+/// Where the kernel lists the CPUs that are online.
+const ONLINE: &str = "/sys/devices/system/cpu/online";
 /// Where the kernel lists its symbols.
 const SYMBOLS: &str = "/proc/kallsyms";
 /// The most that is read of the symbols, in bytes. A large kernel has some 10 MiB.
@@ -47,6 +49,28 @@ fn aliases_in(folder: &Path) -> Result<Aliases, String> {
         names.sort_unstable();
     }
     Ok(Aliases(found))
+}
+
+/// The numbers of the CPUs that are online. The error says why they are not known.
+pub fn online() -> Result<BTreeSet<u64>, String> {
+    let text = fs::read_to_string(ONLINE).map_err(|error| format!("{ONLINE}: {error}"))?;
+    numbers(&text).ok_or_else(|| format!("{ONLINE} is no list of numbers"))
+}
+
+/// The numbers of a list such as `0-3,8`.
+fn numbers(list: &str) -> Option<BTreeSet<u64>> {
+    /// More than a kernel is ever built for.
+    const MAX: u64 = 1 << 16;
+    let mut found = BTreeSet::new();
+    for part in list.trim().split(',').filter(|part| !part.is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+        if last >= MAX {
+            return None;
+        }
+        found.extend(first..=last);
+    }
+    Some(found)
 }
 
 /// Finds the symbols that begin exactly at `addresses`; an address without one is left out. The error says why
@@ -111,6 +135,14 @@ mod tests {
         assert_eq!(found.of(":0000008"), ["gone"]);
         assert!(found.of("pid").is_empty());
         assert!(aliases_in(&folder).is_err_and(|reason| reason.contains("No such file")));
+    }
+
+    #[test]
+    fn lists_of_numbers() {
+        assert_eq!(numbers("0-2,5\n"), Some(BTreeSet::from([0, 1, 2, 5])));
+        assert_eq!(numbers("\n"), Some(BTreeSet::new()));
+        assert_eq!(numbers("0-"), None);
+        assert_eq!(numbers("0-99999999999"), None);
     }
 
     #[test]

@@ -199,6 +199,14 @@ impl Host for Live {
                 };
                 Ok(arguments.iter().map(names).collect())
             }
+            Lookup::Online => {
+                let online = sysfs::online()?;
+                let known = |arguments: &Vec<Value>| match arguments.as_slice() {
+                    [Value::UInt(cpu)] => Value::Bool(online.contains(cpu)),
+                    _ => Value::Null,
+                };
+                Ok(arguments.iter().map(known).collect())
+            }
             Lookup::Symbol => {
                 let addresses: Vec<u64> =
                     arguments.iter().map(|arguments| address(arguments)).collect();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use query::catalog::{self, Column, Source, Walk};
+use query::catalog::{self, Column, CpuFigure, Source, Walk};
 use query::function;
 
 use super::blocks;
@@ -70,6 +70,19 @@ fn row(column: &Column) -> String {
             Walk::RcuPending => "`rcu_free->size` of each `s->cpu_sheaves`",
             Walk::CachedBarns => "walk of `sheaves_full` of each barn",
             Walk::Complete => "what the walks of the query report",
+        }
+        .to_owned(),
+        Source::Index => "the number of the row's node or CPU".to_owned(),
+        Source::Node(path) => format!("`n->{path}`"),
+        Source::Barn(path) => format!("`barn->{path}`"),
+        Source::Cpu(figure) => match figure {
+            CpuFigure::Slab => "`c->slab`",
+            CpuFigure::Free => "walk of `c->freelist`, and objects less inuse of `c->slab`",
+            CpuFigure::PartialSlabs => "walk of `c->partial`: its slabs",
+            CpuFigure::PartialFree => "walk of `c->partial`: objects less inuse of each slab",
+            CpuFigure::Main => "`main->size` of the CPU's sheaves",
+            CpuFigure::Spare => "`spare->size` of the CPU's sheaves",
+            CpuFigure::RcuFree => "`rcu_free->size` of the CPU's sheaves",
         }
         .to_owned(),
         Source::Given => "made in user space".to_owned(),

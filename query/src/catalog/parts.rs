@@ -1,0 +1,65 @@
+//! The tables of a cache's parts: `nodes` and `cpus`.
+
+use super::{Column, CpuFigure, Lookup, Rows, Source, Table, Walk as Walked};
+use crate::value::{Type, Unit};
+
+const U32: (Type, u8) = (Type::UInt, 32);
+const U64: (Type, u8) = (Type::UInt, 64);
+const I64: (Type, u8) = (Type::Int, 64);
+const WALKED: (Type, u8) = (Type::UInt, 48);
+const BOOL: (Type, u8) = (Type::Bool, 1);
+const TEXT: (Type, u8) = (Type::Text, 64);
+
+use Source::{Address, Barn, Cpu, Derived, Host, Index, Member, Node, Text, Walk};
+use Unit::{Count, Hex, None};
+
+const SLUB_DEBUG: &str = "the kernel is built without CONFIG_SLUB_DEBUG";
+const CPU_SLABS: &str = "CPU slabs (kmem_cache_cpu) were removed in 7.0";
+const SHEAVES: &str = "sheaves were added in 6.18";
+
+/// The NUMA nodes of caches.
+#[rustfmt::skip]
+pub static NODES: Table = Table {
+    name: "nodes",
+    doc: "A row for each slab cache and NUMA node that has memory.",
+    rows: Rows::Nodes,
+    star: &["name", "node", "slabs", "objects", "partial", "free_partial", "barn_full", "barn_empty", "cached_barns", "complete"],
+    columns: &[
+        Column::new("name", TEXT, None, Text("name"), "The name of the cache."),
+        Column::new("addr", U64, Hex, Address, "The address of the cache."),
+        Column::new("node", U32, None, Index, "The number of the node."),
+        Column::new("slabs", I64, Count, Node("nr_slabs.counter"), "The slabs of the cache on the node.").absent(SLUB_DEBUG),
+        Column::new("objects", I64, Count, Node("total_objects.counter"), "The room for objects in these slabs.").absent(SLUB_DEBUG),
+        Column::new("partial", U64, Count, Node("nr_partial"), "The slabs on the node's list of partly filled slabs."),
+        Column::new("free_partial", WALKED, Count, Walk(Walked::FreePartial), "The free objects on that list, found by walking it."),
+        Column::new("barn_full", U32, Count, Barn("nr_full"), "The full sheaves in the node's barn.").absent(SHEAVES),
+        Column::new("barn_empty", U32, Count, Barn("nr_empty"), "The empty sheaves in the node's barn.").absent(SHEAVES),
+        Column::new("cached_barns", WALKED, Count, Walk(Walked::CachedBarns), "The objects in the full sheaves.").absent(SHEAVES),
+        Column::new("complete", BOOL, None, Walk(Walked::Complete), "Whether every walk that the query needed reached its end."),
+    ],
+};
+
+/// The CPUs of caches.
+#[rustfmt::skip]
+pub static CPUS: Table = Table {
+    name: "cpus",
+    doc: "A row for each slab cache and possible CPU: what the CPU holds ready for itself.",
+    rows: Rows::Cpus,
+    star: &["name", "cpu", "online", "cpu_free", "partial_slabs", "partial_free", "main", "spare", "rcu_free", "capacity"],
+    columns: &[
+        Column::new("name", TEXT, None, Text("name"), "The name of the cache."),
+        Column::new("addr", U64, Hex, Address, "The address of the cache."),
+        Column::new("cpu", U32, None, Index, "The number of the CPU."),
+        Column::new("online", BOOL, None, Host(Lookup::Online, &["cpu"]), "Whether the CPU is online."),
+        Column::new("slab_addr", U64, Hex, Cpu(CpuFigure::Slab), "The address of the CPU slab's struct slab; 0 if none.").absent(CPU_SLABS).hidden(),
+        Column::new("slab", U64, Hex, Derived("nullif(slab_addr, 0)"), "The address of the CPU slab's struct slab; NULL if none."),
+        Column::new("cpu_free", WALKED, Count, Cpu(CpuFigure::Free), "The free objects in the CPU slab.").absent(CPU_SLABS),
+        Column::new("partial_slabs", WALKED, Count, Cpu(CpuFigure::PartialSlabs), "The slabs on the CPU partial list.").absent(CPU_SLABS),
+        Column::new("partial_free", WALKED, Count, Cpu(CpuFigure::PartialFree), "The free objects on the CPU partial list.").absent(CPU_SLABS),
+        Column::new("main", WALKED, Count, Cpu(CpuFigure::Main), "The objects in the main sheaf.").absent(SHEAVES),
+        Column::new("spare", WALKED, Count, Cpu(CpuFigure::Spare), "The objects in the spare sheaf.").absent(SHEAVES),
+        Column::new("rcu_free", WALKED, Count, Cpu(CpuFigure::RcuFree), "The freed objects in the sheaf that waits for an RCU grace period.").absent(SHEAVES),
+        Column::new("capacity", U32, Count, Member("sheaf_capacity"), "The objects that a sheaf holds; 0 for a cache without sheaves.").absent(SHEAVES),
+        Column::new("complete", BOOL, None, Walk(Walked::Complete), "Whether every walk that the query needed reached its end."),
+    ],
+};
