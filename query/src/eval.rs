@@ -255,6 +255,16 @@ fn call(function: Function, mut arguments: Vec<Value>, ty: Type, warnings: &mut 
             let result = if when == Some(true) { then } else { otherwise };
             as_type(result.unwrap_or(Value::Null), ty, warnings)
         }
+        Function::AliasOf => {
+            let [wanted, name, aliases] = &arguments[..] else { return Value::Null };
+            match (wanted, name, aliases) {
+                (Value::Text(wanted), Value::Text(name), _) if wanted == name => Value::Bool(true),
+                (Value::Text(wanted), _, Value::List(aliases)) => {
+                    Value::Bool(aliases.contains(wanted))
+                }
+                _ => Value::Null,
+            }
+        }
         Function::StartsWith => match (&arguments[0], &arguments[1]) {
             (Value::Text(text), Value::Text(prefix)) => Value::Bool(text.starts_with(prefix)),
             _ => Value::Null,

@@ -5,6 +5,7 @@
 #[allow(missing_docs)] // FUNCTIONS says what each one is
 pub enum Function {
     Abs,
+    AliasOf,
     Ceil,
     Coalesce,
     Floor,
@@ -45,6 +46,7 @@ const MANY: usize = usize::MAX;
 #[rustfmt::skip]
 pub static FUNCTIONS: &[Signature] = &[
     sig("abs",         Function::Abs,        (1, 1),    "abs(x)",              "The number without its sign."),
+    sig("alias_of",    Function::AliasOf,    (1, 1),    "alias_of('name')",    "Whether the cache goes by this name: its own, or that of a cache merged into it."),
     sig("ceil",        Function::Ceil,       (1, 1),    "ceil(x)",             "The least whole number that is not below x."),
     sig("coalesce",    Function::Coalesce,   (1, MANY), "coalesce(x, …)",      "The first argument that is not NULL."),
     sig("floor",       Function::Floor,      (1, 1),    "floor(x)",            "The greatest whole number that is not above x."),

@@ -30,8 +30,9 @@ impl<S: Schema> Offer for S {
             Source::Refcount => ("kmem_cache", "refcount", MemberKind::Integer),
             Source::Member(path) => ("kmem_cache", path, MemberKind::Integer),
             Source::Text(path) => ("kmem_cache", path, MemberKind::Pointer),
-            Source::NodeSum(path) => ("kmem_cache_node", path, MemberKind::Integer),
-            Source::Node(path) => ("kmem_cache_node", path, MemberKind::Integer),
+            Source::NodeSum(path) | Source::Node(path) => {
+                ("kmem_cache_node", path, MemberKind::Integer)
+            }
             Source::Barn(path) => ("node_barn", path, MemberKind::Integer),
             Source::Walk(walk) => return walked(self, walk, column),
             Source::Cpu(figure) => {

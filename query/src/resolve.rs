@@ -232,7 +232,7 @@ impl Resolver<'_> {
             }
             ast::ExprKind::Call(name, arguments) => {
                 let arguments = self.list(arguments, used, depth)?;
-                return self.call(name, arguments, span);
+                return self.call(name, arguments, span, depth);
             }
             _ => self.test(&expr.kind, used, depth)?,
         };
@@ -376,7 +376,13 @@ impl Resolver<'_> {
         self.inputs.len() - 1
     }
 
-    fn call(&self, name: &Ident, arguments: Vec<Expr>, span: Span) -> Result<Expr, Diagnostic> {
+    fn call(
+        &mut self,
+        name: &Ident,
+        mut arguments: Vec<Expr>,
+        span: Span,
+        depth: usize,
+    ) -> Result<Expr, Diagnostic> {
         let Some(signature) = function::find(&name.name) else {
             let mut error = Diagnostic::new(name.span, format!("unknown function `{}`", name.name));
             let names = function::FUNCTIONS.iter().map(|signature| signature.name);
@@ -399,6 +405,19 @@ impl Resolver<'_> {
         if signature.function == function::Function::PageSize {
             let literal = ast::Literal::Int(self.offer.page_size());
             return Ok(Expr { kind: ExprKind::Literal(literal), span });
+        }
+        if signature.function == function::Function::AliasOf {
+            // What it asks of are columns that the call does not name.
+            for implied in ["name", "aliases"] {
+                let Some(column) = self.table.column(implied) else {
+                    let message =
+                        format!("`alias_of` does not go with the table `{}`", self.table.name);
+                    return Err(
+                        Diagnostic::new(span, message).help("it asks for a row of `caches`")
+                    );
+                };
+                arguments.push(self.column(column, span, depth)?);
+            }
         }
         Ok(Expr { kind: ExprKind::Call(signature.function, arguments), span })
     }

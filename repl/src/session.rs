@@ -58,7 +58,10 @@ impl Session {
                 Statement::Query(statement) => {
                     let start = Instant::now();
                     let plan = self.plan(&statement, text)?.map_err(query)?;
-                    let output = self.execute(&plan)?;
+                    let mut output = self.execute(&plan)?;
+                    if output.rows.is_empty() {
+                        output.warnings.extend(self.merged(&plan));
+                    }
                     self.show(&output, start.elapsed(), out)?;
                 }
                 Statement::Explain(statement) => {
@@ -113,6 +116,26 @@ impl Session {
         let mut output = exec::run(plan, scanned.rows, host, self.source.offer(), scanned.warnings);
         output.warnings.append(&mut scanned.notes);
         Ok(output)
+    }
+
+    /// Of names that an empty answer asked for: into which caches they were merged.
+    fn merged(&self, plan: &Plan) -> Vec<String> {
+        let note = |name: &&[u8]| {
+            let name = str::from_utf8(name).ok()?;
+            let call = format!("alias_of('{}')", name.replace('\'', "''"));
+            // The answer stands without this note, so a look-up that fails says nothing.
+            let found = self.ask(&format!("select name where {call}")).ok()?;
+            match found.rows.first()?.first()? {
+                Value::Text(cache) => Some(format!(
+                    "`{name}` was merged into `{}`: `where {call}` finds it",
+                    String::from_utf8_lossy(cache)
+                )),
+                _ => None,
+            }
+        };
+        let here = plan.table.rows == Rows::Caches;
+        let names = if here { plan.wanted_names() } else { Vec::new() };
+        names.iter().filter_map(note).collect()
     }
 
     /// The rows of a table of user space.

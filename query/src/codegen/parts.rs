@@ -18,6 +18,7 @@ use ebpf_templates::template::percpu::{Barns, Own};
 use ebpf_templates::template::rows;
 
 use super::{Generator, Label, member, offset, walk};
+use crate::catalog::CpuFigure::{Free, Main, PartialFree, PartialSlabs, RcuFree, Slab, Spare};
 use crate::catalog::{CpuFigure, Source, Walk};
 use crate::diagnostic::Diagnostic;
 use crate::plan::{AFTER_ALL, CPU_WALK, NODE_WALK, SUM};
@@ -146,7 +147,6 @@ impl Generator<'_> {
         let asked = |figures: &[CpuFigure]| {
             figures.iter().any(|figure| self.slot_of(Source::Cpu(*figure)).is_some())
         };
-        use CpuFigure::{Free, Main, PartialFree, PartialSlabs, RcuFree, Slab, Spare};
         let slabs = asked(&[Slab, Free, PartialSlabs, PartialFree]);
         let sheaves = asked(&[Main, Spare, RcuFree]);
         // Where a figure goes that nobody asked for.

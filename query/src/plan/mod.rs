@@ -15,7 +15,8 @@ pub mod lower;
 
 use crate::catalog::{Column, Source, Table, Walk};
 use crate::resolved::Missing;
-use crate::typed::{Expr, Item, Key, Query};
+use crate::typed::{Compare, Expr, ExprKind, Item, Key, Query};
+use crate::value::Value;
 use kernel::Pred;
 use lower::Reason;
 
@@ -177,6 +178,35 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
     }
 }
 
+impl Plan {
+    /// The texts that the conditions want a cache's name to be equal to.
+    #[must_use]
+    pub fn wanted_names(&self) -> Vec<&[u8]> {
+        let is_name = |expr: &Expr| match expr.kind {
+            ExprKind::Input(input) => self.inputs[input].source == Source::Text("name"),
+            _ => false,
+        };
+        let mut names = Vec::new();
+        let pushed = self.pushed.iter().map(|pushed| &pushed.expr);
+        let mut rest: Vec<&Expr> =
+            pushed.chain(self.filter.iter().map(|residual| &residual.expr)).collect();
+        while let Some(expr) = rest.pop() {
+            let literals: Vec<&Expr> = match &expr.kind {
+                ExprKind::Compare(Compare::Eq, left, right) if is_name(left) => vec![right],
+                ExprKind::Compare(Compare::Eq, left, right) if is_name(right) => vec![left],
+                ExprKind::In(tested, list) if is_name(tested) => list.iter().collect(),
+                _ => Vec::new(),
+            };
+            names.extend(literals.into_iter().filter_map(|literal| match literal.constant() {
+                Some(Value::Text(name)) => Some(&**name),
+                _ => None,
+            }));
+            expr.children(&mut |child| rest.push(child));
+        }
+        names
+    }
+}
+
 /// A piece of the query as it goes into a line.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -210,8 +240,7 @@ pub fn cost(column: &Column) -> u8 {
     match column.source {
         Source::Walk(Walk::Complete) => AFTER_ALL,
         Source::Walk(Walk::FreePartial | Walk::FreeSlabinfo) => NODE_WALK,
-        Source::Walk(_) => CPU_WALK,
-        Source::Cpu(_) | Source::Barn(_) => CPU_WALK,
+        Source::Walk(_) | Source::Cpu(_) | Source::Barn(_) => CPU_WALK,
         Source::NodeSum(_) | Source::Node(_) | Source::Index => SUM,
         Source::Text(_) => 1,
         _ => 0,

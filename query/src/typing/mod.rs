@@ -521,6 +521,10 @@ fn called(function: Function, mut typed: Vec<Expr>, span: Span) -> Result<Expr, 
             typed = texts(typed, name)?;
             of_type(Type::Text)
         }
+        Function::AliasOf => {
+            typed[0] = text(typed[0].clone(), name)?;
+            of_type(Type::Bool)
+        }
         Function::StartsWith => {
             typed = texts(typed, name)?;
             of_type(Type::Bool)
