@@ -200,7 +200,7 @@ impl Host for Live {
                 Ok(arguments.iter().map(names).collect())
             }
             Lookup::Online => {
-                let online = sysfs::online()?;
+                let online = sysfs::cpus("online")?;
                 let known = |arguments: &Vec<Value>| match arguments.as_slice() {
                     [Value::UInt(cpu)] => Value::Bool(online.contains(cpu)),
                     _ => Value::Null,
