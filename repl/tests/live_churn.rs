@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use query::plan::Template;
 use rustix::event::{EventfdFlags, epoll, eventfd};
-use walked::{Prepared, failed, number, text};
+use walked::{Prepared, failed, folder, number, text};
 
 const TIME: Duration = Duration::from_secs(5);
 /// What a thread that ends with the others may take longer.
@@ -104,6 +104,29 @@ fn items_and_sockets(stop: &AtomicBool) -> usize {
     rounds
 }
 
+/// Takes and gives back file locks, whose cache holds next to none else, and flushes it: slabs come and go.
+fn locks(stop: &AtomicBool) -> usize {
+    let path = Path::new("/dev/shm").join(format!("slabql-locks-{}", std::process::id()));
+    fs::write(&path, "").unwrap();
+    let files: Vec<File> = (0..150).map(|_| File::open(&path).unwrap()).collect();
+    let shrink = format!("/sys/kernel/slab/{}/shrink", folder("file_lock_cache"));
+    let mut rounds = 0;
+    while !stop.load(Ordering::Relaxed) {
+        for file in &files {
+            file.lock_shared().unwrap();
+        }
+        for file in &files {
+            file.unlock().unwrap();
+        }
+        if rounds % 3 == 0 {
+            fs::write(&shrink, "1").unwrap();
+        }
+        rounds += 1;
+    }
+    fs::remove_file(&path).unwrap();
+    rounds
+}
+
 /// Why no cache is created and destroyed; none if it can be.
 fn no_zram() -> Option<&'static str> {
     let size = fs::read_to_string("/sys/block/zram0/disksize");
@@ -183,7 +206,7 @@ fn scans_hold_while_the_kernel_moves() {
     drop(scanned);
     let (churned, rounds) = mpsc::channel();
     let mut churns: Vec<(&str, fn(&AtomicBool) -> usize)> =
-        vec![("files", files), ("epoll items and sockets", items_and_sockets)];
+        vec![("files", files), ("items and sockets", items_and_sockets), ("locks", locks)];
     if reason.is_none() {
         churns.push(("caches", zram));
     }
