@@ -80,7 +80,7 @@ impl Assembler {
         self.push_wide(Insn::load_map_value(dst, 0, offset));
     }
 
-    /// Appends `dst = map number `number``.
+    /// Appends `dst = the map of this number`.
     pub fn map(&mut self, dst: Reg, number: u32) {
         self.push_wide(Insn::load_map(dst, number));
     }

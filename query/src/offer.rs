@@ -34,11 +34,7 @@ impl<S: Schema> Offer for S {
             Source::Walk(walk) => return walked(self, walk, column),
         };
         let Some(member) = self.member(owner, path) else {
-            let release = self.release();
-            return Some(match column.absent {
-                "" => format!("{release} has no {owner}.{path}"),
-                reason => format!("{release} has no {owner}.{path}: {reason}"),
-            });
+            return Some(lacking(self.release(), owner, path, column));
         };
         if !fits(&member, kind, column) {
             return Some(format!("{owner}.{path} is of another type in {}", self.release()));
@@ -59,17 +55,59 @@ impl<S: Schema> Offer for S {
     }
 }
 
-/// Why a walk's figure cannot be given.
+/// Says that a member is not there.
+fn lacking(release: &str, owner: &str, path: &str, column: &Column) -> String {
+    match column.absent {
+        "" => format!("{release} has no {owner}.{path}"),
+        reason => format!("{release} has no {owner}.{path}: {reason}"),
+    }
+}
+
+/// What every walk reads: numbers are read as the `counters` of a slab.
+const SLAB: &[(&str, &str)] = &[
+    ("slab", "slab_cache"),
+    ("slab", "slab_list"),
+    ("slab", "counters"),
+    ("slab", "inuse"),
+    ("slab", "objects"),
+];
+
+/// Why a walk's figure cannot be given. What a kernel is known to lack, and the column's reason is of, comes first.
 fn walked(schema: &dyn Schema, walk: Walk, column: &Column) -> Option<String> {
-    let (owner, path) = match walk {
-        Walk::FreePartial => ("kmem_cache_node", "partial"),
-        Walk::FreeSlabinfo => ("kmem_cache_node", "total_objects"),
-        Walk::CachedCpu => ("kmem_cache", "cpu_slab"),
-        Walk::CachedSheaves | Walk::CachedBarns | Walk::RcuPending => ("kmem_cache", "cpu_sheaves"),
+    let members: &[(&str, &str)] = match walk {
+        Walk::FreePartial => &[("kmem_cache_node", "partial"), ("kmem_cache_node", "nr_partial")],
+        Walk::FreeSlabinfo => &[
+            ("kmem_cache_node", "total_objects"),
+            ("kmem_cache_node", "partial"),
+            ("kmem_cache_node", "nr_partial"),
+        ],
+        Walk::CachedCpu => &[
+            ("kmem_cache", "cpu_slab"),
+            ("kmem_cache", "offset"),
+            ("kmem_cache_cpu", "slab"),
+            ("kmem_cache_cpu", "freelist"),
+            ("kmem_cache_cpu", "tid"),
+        ],
+        Walk::CachedSheaves | Walk::RcuPending => &[
+            ("kmem_cache", "cpu_sheaves"),
+            ("kmem_cache", "sheaf_capacity"),
+            ("slub_percpu_sheaves", "main"),
+            ("slub_percpu_sheaves", "spare"),
+            ("slub_percpu_sheaves", "rcu_free"),
+            ("slab_sheaf", "size"),
+        ],
+        Walk::CachedBarns => &[
+            ("kmem_cache", "cpu_sheaves"),
+            ("kmem_cache", "sheaf_capacity"),
+            ("node_barn", "sheaves_full"),
+            ("slab_sheaf", "barn_list"),
+            ("slab_sheaf", "size"),
+        ],
         Walk::Complete => return None,
     };
-    if schema.member(owner, path).is_none() {
-        return Some(format!("{} has no {owner}.{path}: {}", schema.release(), column.absent));
+    let gone = |(owner, path): &&(&str, &str)| schema.member(owner, path).is_none();
+    if let Some((owner, path)) = members.iter().chain(SLAB).find(gone) {
+        return Some(lacking(schema.release(), owner, path, column));
     }
     if walk.by_cpu() { schema.cpu_offsets().err() } else { None }
 }

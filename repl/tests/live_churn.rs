@@ -70,6 +70,9 @@ fn scan(template: Template, stop: &AtomicBool) -> Seen {
     seen
 }
 
+/// Moves caches until it is told to stop, and returns how often it did.
+type Churn = fn(&AtomicBool) -> usize;
+
 fn files(stop: &AtomicBool) -> usize {
     let root = Path::new("/dev/shm").join(format!("slabql-churn-{}", std::process::id()));
     fs::create_dir(&root).unwrap();
@@ -205,7 +208,7 @@ fn scans_hold_while_the_kernel_moves() {
     }
     drop(scanned);
     let (churned, rounds) = mpsc::channel();
-    let mut churns: Vec<(&str, fn(&AtomicBool) -> usize)> =
+    let mut churns: Vec<(&str, Churn)> =
         vec![("files", files), ("items and sockets", items_and_sockets), ("locks", locks)];
     if reason.is_none() {
         churns.push(("caches", zram));
