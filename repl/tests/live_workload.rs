@@ -227,8 +227,10 @@ fn a_long_partial_list_is_counted_exactly() {
             (0..20).map(run).min().unwrap()
         };
         let (without, with) = (time(&ask("partial")), time(&ask("free_partial")));
-        let each = (with.saturating_sub(without)).as_secs_f64() * 1e9 / partial as f64;
-        println!("  walked in {with:?}, {without:?} without: {each:.1} ns a slab");
+        let tenths =
+            with.saturating_sub(without).as_nanos() * 10 / u128::try_from(partial).unwrap();
+        let (each, tenth) = (tenths / 10, tenths % 10);
+        println!("  walked in {with:?}, {without:?} without: {each}.{tenth} ns a slab");
         let (mut exact, mut extrapolated) = (None, None);
         for _ in 0..200 {
             let sysfs_free = || sysfs(&folder, "total_objects") - sysfs(&folder, "objects");

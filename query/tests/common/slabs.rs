@@ -174,6 +174,8 @@ pub struct Types {
     nodes: u32,
     offsets: Vec<u64>,
     hardened: bool,
+    /// Members that it lacks.
+    pub lacking: Vec<(&'static str, &'static str)>,
     base: Fixture,
 }
 
@@ -185,7 +187,9 @@ impl Types {
         // What moved to 16 bytes further in the last form.
         let shift = if cpu_slabs { 0 } else { 16 };
         Some(match (owner, path) {
-            ("kmem_cache", "cpu_slab") if cpu_slabs => (0, 8, Pointer),
+            ("kmem_cache", "cpu_slab") | ("kmem_cache_cpu", "freelist") if cpu_slabs => {
+                (0, 8, Pointer)
+            }
             ("kmem_cache", "cpu_sheaves") if sheaves => (136, 8, Pointer),
             ("kmem_cache", "random") if self.hardened => (152, 8, Integer),
             ("kmem_cache", "node[0]") if cpu_slabs => (176, 8, Pointer),
@@ -197,16 +201,16 @@ impl Types {
             ("kmem_cache_node", "partial") => (32, 16, Other),
             ("kmem_cache_node", "total_objects") => (24, 8, Other),
             ("kmem_cache_node", "barn") if self.era == Era::Both => (48, 8, Pointer),
-            ("kmem_cache_cpu", "freelist") if cpu_slabs => (0, 8, Pointer),
             ("kmem_cache_cpu", "tid") if cpu_slabs => (8, 8, Integer),
             ("kmem_cache_cpu", "slab") if cpu_slabs => (16, 8, Pointer),
             ("kmem_cache_cpu", "partial") if cpu_slabs => (24, 8, Pointer),
             ("slub_percpu_sheaves", "main") if sheaves => (8, 8, Pointer),
             ("slub_percpu_sheaves", "spare") if sheaves => (16, 8, Pointer),
             ("slub_percpu_sheaves", "rcu_free") if sheaves => (24, 8, Pointer),
-            ("slab_sheaf", "barn_list") if sheaves => (8, 16, Other),
             ("slab_sheaf", "size") if sheaves => (40, 4, Integer),
-            ("node_barn", "sheaves_full") if sheaves => (8, 16, Other),
+            ("slab_sheaf", "barn_list") | ("node_barn", "sheaves_full") if sheaves => {
+                (8, 16, Other)
+            }
             ("slab", "slab_cache") => (8 + shift, 8, Pointer),
             ("slab", "slab_list") => (16 + shift, 16, Other),
             ("slab", "next") => (16 + shift, 8, Pointer),
@@ -220,6 +224,9 @@ impl Types {
 
 impl Schema for Types {
     fn member(&self, owner: &str, path: &str) -> Option<Member> {
+        if self.lacking.contains(&(owner, path)) {
+            return None;
+        }
         if let Some((offset, size, kind)) = self.own(owner, path) {
             let bits = match path {
                 "inuse" => Some((0, 16)),
@@ -238,7 +245,7 @@ impl Schema for Types {
         ["kmem_cache_node", "slab"]
             .iter()
             .position(|known| *known == name)
-            .map(|at| at as u32 + NODE_TYPE)
+            .map(|at| u32::try_from(at).unwrap() + NODE_TYPE)
     }
 
     fn function_id(&self, name: &str) -> Option<u32> {
@@ -304,6 +311,7 @@ pub struct World {
 #[derive(Debug)]
 pub struct Answer {
     pub rows: Vec<Vec<Value>>,
+    pub notes: Vec<String>,
     pub flags: u64,
 }
 
@@ -312,7 +320,8 @@ impl World {
         let mut memory = Memory::new();
         let areas: Vec<u64> = (0..cpus).map(|_| memory.allocate(AREA)).collect();
         let offsets = areas.iter().map(|area| area.wrapping_sub(PERCPU)).collect();
-        let types = Types { era, nodes, offsets, hardened, base: Fixture::new() };
+        let types =
+            Types { era, nodes, offsets, hardened, lacking: Vec::new(), base: Fixture::new() };
         Self { types, memory, caches: Vec::new(), budget: 8 << 20, areas, used: 0 }
     }
 
@@ -354,7 +363,8 @@ impl World {
         let base = self.memory.allocate(64 * slabs.len());
         let count = slabs.len() as u64;
         // A step that has no divisor in common with the count visits every slab.
-        let step = [7919, 104_729, 1].into_iter().find(|step| count % step != 0).unwrap_or(1);
+        let step =
+            [7919, 104_729, 1].into_iter().find(|step| !count.is_multiple_of(*step)).unwrap_or(1);
         let places = (0..count).map(|index| base + 64 * (index * step % count));
         let places: Vec<u64> = places.collect();
         for (slab, at) in slabs.iter().zip(&places) {
@@ -574,7 +584,7 @@ impl World {
         };
         let rows = layout.decode(&bytes).unwrap();
         let output = exec::run(&plan, rows, &NoHost, &self.types, Warnings::default());
-        Answer { rows: output.rows, flags }
+        Answer { rows: output.rows, notes: output.warnings, flags }
     }
 }
 
