@@ -59,11 +59,11 @@ pub fn cpus(kind: &str) -> Result<BTreeSet<u64>, String> {
 }
 
 /// The numbers of a list such as `0-3,8`.
-fn numbers(list: &str) -> Option<BTreeSet<u64>> {
+fn numbers(text: &str) -> Option<BTreeSet<u64>> {
     /// More than a kernel is ever built for.
     const MAX: u64 = 1 << 16;
     let mut found = BTreeSet::new();
-    for range in list.trim().split(',').filter(|range| !range.is_empty()) {
+    for range in text.trim().split(',').filter(|range| !range.is_empty()) {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
         let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
         if last >= MAX {
