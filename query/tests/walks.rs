@@ -313,3 +313,48 @@ fn every_figure_at_once_fits_the_header() {
         assert!(listing.contains("the partial lists of the nodes"));
     }
 }
+
+#[test]
+fn what_is_derived_follows() {
+    for era in ERAS {
+        let models = [rich("a", 3, 2), Model { name: "none".into(), ..Model::default() }];
+        let world = World::of(era, 3, 2, &models);
+        let rows = world
+            .ask(
+                "select used, waste, idle, utilization, efficiency, fragmentation",
+                Template::OpenCoded,
+            )
+            .rows;
+        let figures = models[0].figures(era);
+        // By what the caches of made-up memory are: objects of 40 bytes, 48 apart, in slabs of a page.
+        let (memory, used) = (signed(figures.slabs) * 4096, figures.active() * 40);
+        let found: Vec<_> = rows[0][..3].iter().map(number).collect();
+        assert_eq!(found, [used, memory - used, signed(figures.cached()) * 48].map(Some));
+        let share = |part: i64, whole: i64| {
+            Value::Float(
+                100.0 * part.to_string().parse::<f64>().unwrap()
+                    / whole.to_string().parse::<f64>().unwrap(),
+            )
+        };
+        assert_eq!(rows[0][3], share(figures.active(), signed(figures.objects)));
+        assert_eq!(rows[0][4], share(used, memory));
+        assert_eq!(rows[1][..3], [Value::Int(0), Value::Int(0), Value::UInt(0)]);
+        assert!(rows[1][3..].iter().all(|value| *value == Value::Null));
+    }
+}
+
+#[test]
+fn a_kernel_without_cpu_partial_lists() {
+    for era in [Era::CpuSlabs, Era::Both] {
+        let mut model = rich("a", 1, 3);
+        let mut world = World::of(era, 1, 3, std::slice::from_ref(&model));
+        world.types.lacking =
+            vec![("kmem_cache_cpu", "partial"), ("slab", "next"), ("slab", "slabs")];
+        for cpu in &mut model.cpus {
+            cpu.partial.clear();
+        }
+        let answer = world.ask("select cached_cpu, complete", Template::OpenCoded);
+        let expected = model.figures(era).cached_cpu.map(signed);
+        assert_eq!((number(&answer.rows[0][0]), number(&answer.rows[0][1])), (expected, Some(1)));
+    }
+}
