@@ -61,7 +61,9 @@ fn scan(template: Template, stop: &AtomicBool) -> Seen {
             }
             seen.zram += usize::from(name.starts_with("zs_handle"));
         }
-        assert_eq!(incomplete > 0, failed(flags), "rows that are incomplete, and flags {flags}");
+        // A row that did not fit a read is made again for the next: then it is the first one's flag that stays.
+        let again = output.reads > 1 && incomplete == 0;
+        assert!(again || (incomplete > 0) == failed(flags), "{incomplete} rows, flags {flags}");
         assert!(rows.len() > 50);
         seen.scans += 1;
         seen.rows += rows.len();

@@ -4,6 +4,8 @@
 //! place that was walked to one that will be, makes more free objects than there are: a figure that cannot be. Then
 //! all is read again, three times in all, and at last the row says that it is incomplete.
 //!
+//! A walk that was given up in one try counts in the next too: the header's flag has been raised for it.
+//!
 //! # Not done here
 //!
 //! What moves and still can be is not noticed: no lock is held, so figures of a busy cache are those of the time that
@@ -33,7 +35,6 @@ impl Settle {
         let again = asm.label("again");
         zero(asm, [self.tries].into_iter());
         asm.bind(again);
-        zero(asm, [self.incomplete].into_iter());
         again
     }
 

@@ -159,7 +159,7 @@ impl Source for Live {
             notes.push("the kernel ended a loop: figures may be too small".to_owned());
         }
         if has(output.flags, rows::TORN) {
-            notes.push("a list changed while it was walked: `complete` says of which caches the figures are no more than a bound".to_owned());
+            notes.push("a list changed while it was walked: `complete` says of which caches the figures are estimates".to_owned());
         }
         scanned.warnings.range += u64::from(has(output.flags, rows::RANGE));
         Ok(scanned)
