@@ -33,7 +33,7 @@ use crate::kernel::sysfs;
 const MAX_FACTOR: u32 = 256;
 
 /// How often a scan is taken again because the list of caches changed.
-const MAX_SCANS: usize = 4;
+const MAX_SCANS: usize = 16;
 
 /// The running kernel.
 pub struct Live {
