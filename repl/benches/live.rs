@@ -26,6 +26,8 @@ use repl::source::recording::Recording;
 use repl::source::{Choice, Source};
 
 const QUERY: &str = "select name, size, objects where objects > 1000";
+/// Every figure that needs a walk.
+const WALKED: &str = "select name, free_partial, cached, active, active_slabinfo, complete";
 /// What is rendered: as many rows as a kernel has caches.
 const ROWS: usize = 236;
 
@@ -67,6 +69,19 @@ fn kernel(criterion: &mut Criterion) {
     criterion.bench_function("run", |bencher| bencher.iter(|| loaded.run().unwrap()));
     criterion.bench_function("text to rows", |bencher| {
         bencher.iter(|| live.execute(&planned(&live, black_box(QUERY))).unwrap());
+    });
+    let plan = planned(&live, WALKED);
+    let layout = Layout::new(&plan);
+    let program = codegen::generate(&plan, &layout, &schema, 1).unwrap();
+    criterion.bench_function("load and unload, all walked figures", |bencher| {
+        bencher.iter(|| Loaded::load(black_box(&program)).unwrap());
+    });
+    let loaded = Loaded::load(&program).unwrap();
+    criterion.bench_function("run, all walked figures", |bencher| {
+        bencher.iter(|| loaded.run().unwrap());
+    });
+    criterion.bench_function("read /proc/slabinfo", |bencher| {
+        bencher.iter(|| std::fs::read("/proc/slabinfo").unwrap());
     });
     println!("kernel {}", schema.release());
 }
