@@ -82,7 +82,7 @@ impl Assembler {
         self.push_wide(Insn::load_map_value(dst, 0, offset));
     }
 
-    /// Appends the loading of map number `number` into `dst`.
+    /// Appends `dst = the map of this number`.
     pub fn map(&mut self, dst: Reg, number: u32) {
         self.push_wide(Insn::load_map(dst, number));
     }

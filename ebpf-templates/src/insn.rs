@@ -306,7 +306,7 @@ impl Insn {
         Self::wide(dst, PSEUDO_MAP_VALUE, u64::from(map) | (u64::from(offset) << 32))
     }
 
-    /// `dst = map`, a map by its number, as two slots. The loader puts the map's file descriptor in the place of it.
+    /// `dst = the map of this number`, as two slots. The loader puts the descriptor in the place of the number.
     #[must_use]
     pub fn load_map(dst: Reg, map: u32) -> [Self; 2] {
         Self::wide(dst, PSEUDO_MAP, u64::from(map))

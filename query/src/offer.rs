@@ -41,13 +41,13 @@ impl<S: Schema> Offer for S {
                     _ => "cpu_slab",
                 };
                 if self.member("kmem_cache", path).is_none() {
-                    return Some(lacks(self.release(), "kmem_cache", path, column.absent));
+                    return Some(lacking(self.release(), "kmem_cache", path, column));
                 }
                 return self.cpu_offsets().err();
             }
         };
         let Some(member) = self.member(owner, path) else {
-            return Some(lacks(self.release(), owner, path, column.absent));
+            return Some(lacking(self.release(), owner, path, column));
         };
         if !fits(&member, kind, column) {
             return Some(format!("{owner}.{path} is of another type in {}", self.release()));
@@ -68,25 +68,59 @@ impl<S: Schema> Offer for S {
     }
 }
 
-/// Says that a release has no such member, and why if that is known.
-fn lacks(release: &str, owner: &str, path: &str, reason: &str) -> String {
-    match reason {
+/// Says that a member is not there.
+fn lacking(release: &str, owner: &str, path: &str, column: &Column) -> String {
+    match column.absent {
         "" => format!("{release} has no {owner}.{path}"),
         reason => format!("{release} has no {owner}.{path}: {reason}"),
     }
 }
 
-/// Why a walk's figure cannot be given.
+/// What every walk reads: numbers are read as the `counters` of a slab.
+const SLAB: &[(&str, &str)] = &[
+    ("slab", "slab_cache"),
+    ("slab", "slab_list"),
+    ("slab", "counters"),
+    ("slab", "inuse"),
+    ("slab", "objects"),
+];
+
+/// Why a walk's figure cannot be given. What a kernel is known to lack, and the column's reason is of, comes first.
 fn walked(schema: &dyn Schema, walk: Walk, column: &Column) -> Option<String> {
-    let (owner, path) = match walk {
-        Walk::FreePartial => ("kmem_cache_node", "partial"),
-        Walk::FreeSlabinfo => ("kmem_cache_node", "total_objects"),
-        Walk::CachedCpu => ("kmem_cache", "cpu_slab"),
-        Walk::CachedSheaves | Walk::CachedBarns | Walk::RcuPending => ("kmem_cache", "cpu_sheaves"),
+    let members: &[(&str, &str)] = match walk {
+        Walk::FreePartial => &[("kmem_cache_node", "partial"), ("kmem_cache_node", "nr_partial")],
+        Walk::FreeSlabinfo => &[
+            ("kmem_cache_node", "total_objects"),
+            ("kmem_cache_node", "partial"),
+            ("kmem_cache_node", "nr_partial"),
+        ],
+        Walk::CachedCpu => &[
+            ("kmem_cache", "cpu_slab"),
+            ("kmem_cache", "offset"),
+            ("kmem_cache_cpu", "slab"),
+            ("kmem_cache_cpu", "freelist"),
+            ("kmem_cache_cpu", "tid"),
+        ],
+        Walk::CachedSheaves | Walk::RcuPending => &[
+            ("kmem_cache", "cpu_sheaves"),
+            ("kmem_cache", "sheaf_capacity"),
+            ("slub_percpu_sheaves", "main"),
+            ("slub_percpu_sheaves", "spare"),
+            ("slub_percpu_sheaves", "rcu_free"),
+            ("slab_sheaf", "size"),
+        ],
+        Walk::CachedBarns => &[
+            ("kmem_cache", "cpu_sheaves"),
+            ("kmem_cache", "sheaf_capacity"),
+            ("node_barn", "sheaves_full"),
+            ("slab_sheaf", "barn_list"),
+            ("slab_sheaf", "size"),
+        ],
         Walk::Complete => return None,
     };
-    if schema.member(owner, path).is_none() {
-        return Some(lacks(schema.release(), owner, path, column.absent));
+    let gone = |(owner, path): &&(&str, &str)| schema.member(owner, path).is_none();
+    if let Some((owner, path)) = members.iter().chain(SLAB).find(gone) {
+        return Some(lacking(schema.release(), owner, path, column));
     }
     if walk.by_cpu() { schema.cpu_offsets().err() } else { None }
 }

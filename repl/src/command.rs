@@ -191,7 +191,7 @@ fn why(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, F
         let reason = unavailable(table, column, session.source.offer());
         match reason {
             Some(reason) => {
-                text.push_str(&format!("{}.{} is NULL: {reason}\n", table.name, column.name))
+                text.push_str(&format!("{}.{} is NULL: {reason}\n", table.name, column.name));
             }
             None if name.is_empty() => {}
             None => {

@@ -129,7 +129,7 @@ const ENDINGS: [Ending; 4] = [
 
 /// Queries that a signal comes in the middle of; without one, so many that the process is caught before its end.
 fn queries(ending: &Ending) -> String {
-    let count = if ending.signal.is_some() { 20_000 } else { 150 };
+    let count = if ending.signal.is_some() { 20_000 } else { 1_500 };
     format!("{}{}", "select name, objects;".repeat(count), ending.last)
 }
 

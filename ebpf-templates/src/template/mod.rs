@@ -13,7 +13,7 @@
 //!
 //! Two templates drive the same holes and give the same rows: [`driver::Driver::Iter`] and
 //! [`driver::Driver::OpenCoded`]. The blocks that fill holes are [`node`] (sums over NUMA nodes), [`text`]
-//! (names), [`partial`] and [`percpu`] (walks). [`rows`] is what the program and its reader agree on.
+//! (names), [`partial`] and [`percpu`] (walks), and [`settle`] checks what walks found. [`rows`] is what the program and its reader agree on.
 //!
 //! # Registers
 //!
@@ -40,5 +40,6 @@ pub mod partial;
 pub mod peek;
 pub mod percpu;
 pub mod rows;
+pub mod settle;
 pub mod slab;
 pub mod text;

@@ -109,7 +109,7 @@ pub static CACHES: Table = Table {
         Column::new("active_slabinfo", I64, Count, Derived("objects - free_slabinfo"),
             "What /proc/slabinfo prints as active: it counts cached objects too, and of a node with more than 10000 partial slabs it counts a part."),
         Column::new("complete", BOOL, None, Walk(Complete),
-            "Whether every walk that the query needed reached its end; if not, the free objects found are the least there are."),
+            "Whether every walk that the query needed reached its end and found no more free objects than there are; if not, its figures are estimates."),
         Column::new("memory", U64, Bytes, Derived("slabs * slab_size"),
             "The memory of all slabs."),
         Column::new("used", I64, Bytes, Derived("active * object_size"),

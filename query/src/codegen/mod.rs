@@ -7,7 +7,8 @@
 //!   sums over NUMA nodes, if anything needs them
 //!   conditions on sums ── no ──► next cache
 //!   walks of the nodes' lists, conditions on them
-//!   walks over CPUs and barns, conditions on them
+//!   walks over CPUs and barns; more free than there is? ──► again, from the sums
+//!   conditions on them
 //!   the row
 //! ```
 //!
@@ -35,6 +36,7 @@ use ebpf_templates::template::driver::{Driver, Emitter, Holes};
 use ebpf_templates::template::node::Sum;
 use ebpf_templates::template::percpu::Own;
 use ebpf_templates::template::rows::{self, Scratch};
+use ebpf_templates::template::settle::Settle;
 use ebpf_templates::template::text::{self, Text};
 
 use crate::catalog::{Rows, Source, Walk};
@@ -172,11 +174,22 @@ impl Holes for Generator<'_> {
             asm.push(Insn::store(Size::Dw, Reg::R6, rows::SELF, Reg::R7));
         }
         self.begin_walks(asm);
+        let settle = self.settle();
+        let mut again = None;
         for price in 0..=AFTER_ALL {
             match price {
-                SUM => self.sum(asm)?,
+                SUM => {
+                    again = settle.as_ref().map(|settle| settle.begin(asm));
+                    self.sum(asm)?;
+                }
                 NODE_WALK => self.walk_nodes(asm)?,
-                CPU_WALK => self.walk_cpus(asm)?,
+                CPU_WALK => {
+                    self.walk_cpus(asm)?;
+                    if let (Some(settle), Some(again)) = (&settle, again) {
+                        asm.comment("no more free than there is");
+                        settle.end(asm, again);
+                    }
+                }
                 _ => {}
             }
             self.conditions(asm, price, skip)?;
@@ -283,6 +296,27 @@ impl Generator<'_> {
     /// The slot of a walked figure, if anything needs it.
     fn slot(&self, walk: Walk) -> Option<i16> {
         self.slot_of(Source::Walk(walk))
+    }
+
+    /// The check of what walks find, if there is anything to hold it against.
+    fn settle(&mut self) -> Option<Settle> {
+        let objects = |(input, _): &&(usize, i16)| {
+            self.plan.inputs[*input].source == Source::NodeSum("total_objects.counter")
+        };
+        let (_, objects) = *self.slots.iter().find(objects)?;
+        let places = [
+            Walk::FreePartial,
+            Walk::CachedCpu,
+            Walk::CachedSheaves,
+            Walk::CachedBarns,
+            Walk::RcuPending,
+        ];
+        let found: Vec<i16> = places.into_iter().filter_map(|walk| self.slot(walk)).collect();
+        let slabinfo: Vec<i16> = self.slot(Walk::FreeSlabinfo).into_iter().collect();
+        let mut free = vec![found, slabinfo];
+        free.retain(|slots| !slots.is_empty());
+        let incomplete = self.incomplete.filter(|_| !free.is_empty())?;
+        Some(Settle { objects, free, incomplete, tries: self.scratch.take() })
     }
 
     /// Appends the sums over nodes.

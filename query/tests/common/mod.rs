@@ -1,7 +1,9 @@
 //! A made-up kernel: its types, and caches in made-up memory.
 #![allow(dead_code, clippy::unwrap_used)] // each test uses its part, and clippy sees tests only in `#[test]`
 
-pub mod slabs;
+pub mod model;
+pub mod types;
+pub mod world;
 
 use ebpf_templates::insn::{Insn, Size};
 use ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory};

@@ -1,6 +1,5 @@
 //! Finds where each CPU keeps its copy of per-CPU memory; see [`ebpf_templates::template::offsets`].
 
-use std::fs;
 use std::os::fd::AsRawFd;
 
 use ebpf_templates::Program;
@@ -10,14 +9,16 @@ use ebpf_templates::template::rows;
 use query::schema::Schema;
 
 use super::sys::{self, MapValue};
+use super::sysfs;
 
 /// The most CPUs that a kernel is built for (`NR_CPUS`).
 const MAX_CPUS: u32 = 8192;
 
 /// The offset of every possible CPU; or why they are not known.
 pub fn offsets(schema: &dyn Schema) -> Result<Vec<u64>, String> {
-    let cpus = possible("/sys/devices/system/cpu/possible").filter(|cpus| *cpus <= MAX_CPUS);
-    let cpus = cpus.ok_or("the number of possible CPUs cannot be read")?;
+    let highest = sysfs::cpus("possible")?.last().copied().unwrap_or_default();
+    let cpus = u32::try_from(highest + 1).ok().filter(|cpus| *cpus <= MAX_CPUS);
+    let cpus = cpus.ok_or("the kernel has more CPUs than any is built for")?;
     let lacking = |what: &str| format!("the kernel has no {what}");
     let program = Offsets {
         cpus,
@@ -68,11 +69,4 @@ fn run(program: &Program, cpus: u32) -> std::io::Result<Vec<u64>> {
         return Err(std::io::Error::other("a CPU has no copy"));
     }
     Ok(words[rows::HEADER as usize / 8..][..cpus as usize].to_vec())
-}
-
-/// The highest number of a list such as `0-3,8`, and 1.
-fn possible(path: &str) -> Option<u32> {
-    let list = fs::read_to_string(path).ok()?;
-    let last = list.trim().rsplit([',', '-']).next()?;
-    last.parse::<u32>().ok()?.checked_add(1)
 }

@@ -9,8 +9,8 @@ use std::path::Path;
 
 /// Where the kernel lists its caches.
 const SLAB: &str = "/sys/kernel/slab";
-/// Where the kernel lists the CPUs that are online.
-const ONLINE: &str = "/sys/devices/system/cpu/online";
+/// Where the kernel lists its CPUs.
+const CPUS: &str = "/sys/devices/system/cpu";
 /// Where the kernel lists its symbols.
 const SYMBOLS: &str = "/proc/kallsyms";
 /// The most that is read of the symbols, in bytes. A large kernel has some 10 MiB.
@@ -51,19 +51,20 @@ fn aliases_in(folder: &Path) -> Result<Aliases, String> {
     Ok(Aliases(found))
 }
 
-/// The numbers of the CPUs that are online. The error says why they are not known.
-pub fn online() -> Result<BTreeSet<u64>, String> {
-    let text = fs::read_to_string(ONLINE).map_err(|error| format!("{ONLINE}: {error}"))?;
-    numbers(&text).ok_or_else(|| format!("{ONLINE} is no list of numbers"))
+/// The numbers of the CPUs of a kind: `online` or `possible`. The error says why they are not known.
+pub fn cpus(kind: &str) -> Result<BTreeSet<u64>, String> {
+    let path = format!("{CPUS}/{kind}");
+    let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+    numbers(&text).ok_or_else(|| format!("{path} is no list of numbers"))
 }
 
 /// The numbers of a list such as `0-3,8`.
-fn numbers(list: &str) -> Option<BTreeSet<u64>> {
+fn numbers(text: &str) -> Option<BTreeSet<u64>> {
     /// More than a kernel is ever built for.
     const MAX: u64 = 1 << 16;
     let mut found = BTreeSet::new();
-    for part in list.trim().split(',').filter(|part| !part.is_empty()) {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
+    for range in text.trim().split(',').filter(|range| !range.is_empty()) {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
         let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
         if last >= MAX {
             return None;

@@ -33,7 +33,7 @@ use crate::kernel::sysfs;
 const MAX_FACTOR: u32 = 256;
 
 /// How often a scan is taken again because the list of caches changed.
-const MAX_SCANS: usize = 4;
+const MAX_SCANS: usize = 16;
 
 /// The running kernel.
 pub struct Live {
@@ -159,7 +159,7 @@ impl Source for Live {
             notes.push("the kernel ended a loop: figures may be too small".to_owned());
         }
         if has(output.flags, rows::TORN) {
-            notes.push("a list changed while it was walked: `complete` says of which caches the figures are no more than a bound".to_owned());
+            notes.push("a list changed while it was walked: `complete` says of which caches the figures are estimates".to_owned());
         }
         scanned.warnings.range += u64::from(has(output.flags, rows::RANGE));
         Ok(scanned)
@@ -200,7 +200,7 @@ impl Host for Live {
                 Ok(arguments.iter().map(names).collect())
             }
             Lookup::Online => {
-                let online = sysfs::online()?;
+                let online = sysfs::cpus("online")?;
                 let known = |arguments: &Vec<Value>| match arguments.as_slice() {
                     [Value::UInt(cpu)] => Value::Bool(online.contains(cpu)),
                     _ => Value::Null,

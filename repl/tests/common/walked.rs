@@ -18,6 +18,7 @@ use query::syntax::parse_text;
 use query::typing::check;
 use query::value::Value;
 use repl::kernel::load::Loaded;
+use repl::kernel::read::Output;
 use repl::kernel::schema::KernelSchema;
 
 /// A query whose program is loaded, so that running it again disturbs the kernel less.
@@ -57,7 +58,11 @@ impl Prepared {
 
     /// The rows, and the flags that the program raised.
     pub fn run(&self) -> (Vec<Vec<Value>>, u64) {
-        let output = self.loaded.run().unwrap();
+        self.rows(&self.loaded.run().unwrap())
+    }
+
+    /// The rows of a run, and its flags.
+    pub fn rows(&self, output: &Output) -> (Vec<Vec<Value>>, u64) {
         assert!(!output.is_full());
         let rows = self.layout.decode(&output.bytes).unwrap();
         let answer = exec::run(&self.plan, rows, &NoHost, &self.schema, Warnings::default());

@@ -1,5 +1,4 @@
-//! A made-up kernel with slabs: partial lists, CPU slabs, sheaves and barns in made-up memory, and what a test's own
-//! model says that is free in them.
+//! A made-up kernel with slabs: partial lists, CPU slabs, sheaves and barns in made-up memory.
 //!
 //! A test describes caches by [`Model`], puts them into a [`World`], spoils what it wants to spoil, and asks queries.
 
@@ -12,24 +11,13 @@ use query::eval::Warnings;
 use query::exec;
 use query::layout::Layout;
 use query::plan::{Plan, Template};
-use query::schema::{Member, MemberKind, Schema};
+use query::schema::Schema;
 use query::syntax::{ast::Statement, parse_text};
 use query::value::Value;
 
+use super::model::{Era, Model, Node, Slab};
+use super::types::Types;
 use super::{Fixture, NoHost};
-
-/// Which of the kernel's forms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Era {
-    /// CPU slabs and CPU partial lists alone (until 6.17).
-    CpuSlabs,
-    /// Both; a barn is a member of its node (6.18, 6.19).
-    Both,
-    /// Sheaves alone; `per_node[]` holds barns and nodes (from 7.1 on).
-    Sheaves,
-}
-
-pub const ERAS: [Era; 3] = [Era::CpuSlabs, Era::Both, Era::Sheaves];
 
 /// Where the array of nodes begins in a cache.
 const NODES: u64 = 176;
@@ -37,242 +25,8 @@ const NODES: u64 = 176;
 const PERCPU: u64 = 0x3_0000;
 /// Bytes of a CPU's area.
 const AREA: usize = 8192;
-/// The BTF ids of `struct kmem_cache_node` and, behind it, `struct slab`.
-pub const NODE_TYPE: u32 = 4077;
 /// The secret of mangled freelists.
 const RANDOM: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// A partly filled slab: its objects, and how many of them are in use.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Slab {
-    pub objects: u16,
-    pub inuse: u16,
-}
-
-impl Slab {
-    pub fn free(self) -> u64 {
-        u64::from(self.objects - self.inuse)
-    }
-}
-
-/// A node: its partial list, the objects of its full slabs, and the sizes of its barn's full sheaves.
-#[derive(Clone, Debug, Default)]
-pub struct Node {
-    pub partial: Vec<Slab>,
-    pub full_objects: u64,
-    pub barn: Option<Vec<u32>>,
-    /// From 7.1 on a node without memory has a barn only.
-    pub only_barn: bool,
-}
-
-/// What a CPU holds ready.
-#[derive(Clone, Debug, Default)]
-pub struct Cpu {
-    /// The CPU slab, and the objects on its freelist.
-    pub slab: Option<(Slab, u16)>,
-    pub partial: Vec<Slab>,
-    /// The sizes of `main`, `spare` and `rcu_free`.
-    pub sheaves: [Option<u32>; 3],
-}
-
-/// A cache.
-#[derive(Clone, Debug, Default)]
-pub struct Model {
-    pub name: String,
-    pub capacity: u32,
-    pub nodes: Vec<Option<Node>>,
-    pub cpus: Vec<Cpu>,
-}
-
-/// What a query is to find.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
-    pub slabs: u64,
-    pub objects: u64,
-    pub free_partial: u64,
-    pub free_slabinfo: u64,
-    pub cached_cpu: Option<u64>,
-    pub cached_sheaves: Option<u64>,
-    pub cached_barns: Option<u64>,
-    pub rcu_pending: Option<u64>,
-}
-
-impl Node {
-    fn slabs(&self) -> u64 {
-        // Whatever the full ones are: a number that shows when it is summed wrongly.
-        self.partial.len() as u64 + self.full_objects / 8
-    }
-
-    pub fn objects(&self) -> u64 {
-        self.full_objects + self.partial.iter().map(|slab| u64::from(slab.objects)).sum::<u64>()
-    }
-}
-
-/// What `count_partial_free_approx()` says of a node, written after the kernel's source.
-pub fn slabinfo_free(node: &Node) -> u64 {
-    let nr_partial = node.partial.len() as u64;
-    if nr_partial <= 10_000 {
-        return node.partial.iter().map(|slab| slab.free()).sum();
-    }
-    let (mut x, mut scanned) = (0, 0);
-    for slab in node.partial.iter().take(5_000).chain(node.partial.iter().rev().take(5_000)) {
-        x += slab.free();
-        scanned += 1;
-    }
-    // mult_frac()
-    let (quotient, remainder) = (x / scanned, x % scanned);
-    (quotient * nr_partial + remainder * nr_partial / scanned).min(node.objects())
-}
-
-impl Model {
-    pub fn figures(&self, era: Era) -> Figures {
-        let nodes = || self.nodes.iter().flatten().filter(|node| !node.only_barn);
-        let sheaves = era != Era::CpuSlabs;
-        let held = |which: usize| -> u64 {
-            let sizes = self.cpus.iter().filter_map(|cpu| cpu.sheaves[which]);
-            if self.capacity == 0 { 0 } else { sizes.map(u64::from).sum() }
-        };
-        let barns = || -> u64 {
-            let sheaves = self.nodes.iter().flatten().filter_map(|node| node.barn.as_ref());
-            if self.capacity == 0 { 0 } else { sheaves.flatten().copied().map(u64::from).sum() }
-        };
-        Figures {
-            slabs: nodes().map(Node::slabs).sum(),
-            objects: nodes().map(Node::objects).sum(),
-            free_partial: nodes().flat_map(|node| &node.partial).map(|slab| slab.free()).sum(),
-            free_slabinfo: nodes().map(slabinfo_free).sum(),
-            cached_cpu: (era != Era::Sheaves).then(|| {
-                let of = |cpu: &Cpu| {
-                    let slab = cpu.slab.map_or(0, |(slab, listed)| slab.free() + u64::from(listed));
-                    slab + cpu.partial.iter().map(|slab| slab.free()).sum::<u64>()
-                };
-                self.cpus.iter().map(of).sum()
-            }),
-            cached_sheaves: sheaves.then(|| held(0) + held(1)),
-            cached_barns: sheaves.then(barns),
-            rcu_pending: sheaves.then(|| held(2)),
-        }
-    }
-}
-
-impl Figures {
-    pub fn cached(&self) -> u64 {
-        [self.cached_cpu, self.cached_sheaves, self.cached_barns, self.rcu_pending]
-            .into_iter()
-            .flatten()
-            .sum()
-    }
-
-    pub fn active(&self) -> i64 {
-        self.objects.cast_signed() - self.free_partial.cast_signed() - self.cached().cast_signed()
-    }
-}
-
-/// The types of the made-up kernel.
-pub struct Types {
-    era: Era,
-    nodes: u32,
-    offsets: Vec<u64>,
-    hardened: bool,
-    base: Fixture,
-}
-
-impl Types {
-    fn own(&self, owner: &str, path: &str) -> Option<(u32, u32, MemberKind)> {
-        use MemberKind::{Integer, Other, Pointer};
-        let cpu_slabs = self.era != Era::Sheaves;
-        let sheaves = self.era != Era::CpuSlabs;
-        // What moved to 16 bytes further in the last form.
-        let shift = if cpu_slabs { 0 } else { 16 };
-        Some(match (owner, path) {
-            ("kmem_cache", "cpu_slab") if cpu_slabs => (0, 8, Pointer),
-            ("kmem_cache", "cpu_sheaves") if sheaves => (136, 8, Pointer),
-            ("kmem_cache", "random") if self.hardened => (152, 8, Integer),
-            ("kmem_cache", "node[0]") if cpu_slabs => (176, 8, Pointer),
-            ("kmem_cache", "node[1]") if cpu_slabs => (184, 8, Pointer),
-            ("kmem_cache", "per_node[0].barn") if !cpu_slabs => (176, 8, Pointer),
-            ("kmem_cache", "per_node[0].node") if !cpu_slabs => (184, 8, Pointer),
-            ("kmem_cache", "per_node[1].barn") if !cpu_slabs => (192, 8, Pointer),
-            ("kmem_cache", "per_node[1].node") if !cpu_slabs => (200, 8, Pointer),
-            ("kmem_cache_node", "partial") => (32, 16, Other),
-            ("kmem_cache_node", "total_objects") => (24, 8, Other),
-            ("kmem_cache_node", "barn") if self.era == Era::Both => (48, 8, Pointer),
-            ("kmem_cache_cpu", "freelist") if cpu_slabs => (0, 8, Pointer),
-            ("kmem_cache_cpu", "tid") if cpu_slabs => (8, 8, Integer),
-            ("kmem_cache_cpu", "slab") if cpu_slabs => (16, 8, Pointer),
-            ("kmem_cache_cpu", "partial") if cpu_slabs => (24, 8, Pointer),
-            ("slub_percpu_sheaves", "main") if sheaves => (8, 8, Pointer),
-            ("slub_percpu_sheaves", "spare") if sheaves => (16, 8, Pointer),
-            ("slub_percpu_sheaves", "rcu_free") if sheaves => (24, 8, Pointer),
-            ("slab_sheaf", "barn_list") if sheaves => (8, 16, Other),
-            ("slab_sheaf", "size") if sheaves => (40, 4, Integer),
-            ("node_barn", "sheaves_full") if sheaves => (8, 16, Other),
-            ("slab", "slab_cache") => (8 + shift, 8, Pointer),
-            ("slab", "slab_list") => (16 + shift, 16, Other),
-            ("slab", "next") => (16 + shift, 8, Pointer),
-            ("slab", "freelist") => (32 + shift, 8, Pointer),
-            ("slab", "counters") => (40 + shift, 8, Integer),
-            ("slab", "inuse" | "objects") => (40 + shift, 4, Integer),
-            _ => return None,
-        })
-    }
-}
-
-impl Schema for Types {
-    fn member(&self, owner: &str, path: &str) -> Option<Member> {
-        if let Some((offset, size, kind)) = self.own(owner, path) {
-            let bits = match path {
-                "inuse" => Some((0, 16)),
-                "objects" => Some((16, 15)),
-                _ => None,
-            };
-            return Some(Member { offset, size, signed: false, bits, kind });
-        }
-        let hidden = owner == "kmem_cache"
-            && (path.starts_with("node[")
-                || (path == "sheaf_capacity" && self.era == Era::CpuSlabs));
-        if hidden { None } else { self.base.member(owner, path) }
-    }
-
-    fn struct_id(&self, name: &str) -> Option<u32> {
-        ["kmem_cache_node", "slab"]
-            .iter()
-            .position(|known| *known == name)
-            .map(|at| at as u32 + NODE_TYPE)
-    }
-
-    fn function_id(&self, name: &str) -> Option<u32> {
-        self.base.function_id(name)
-    }
-
-    fn helper(&self, name: &str) -> Option<u32> {
-        self.base.helper(name)
-    }
-
-    fn slab_flags(&self) -> &[(String, u32)] {
-        self.base.slab_flags()
-    }
-
-    fn gfp_flags(&self) -> &[(String, u32)] {
-        self.base.gfp_flags()
-    }
-
-    fn page_size(&self) -> u64 {
-        4096
-    }
-
-    fn nodes(&self) -> u32 {
-        self.nodes
-    }
-
-    fn cpu_offsets(&self) -> Result<&[u64], String> {
-        Ok(&self.offsets)
-    }
-
-    fn release(&self) -> &'static str {
-        "fixture"
-    }
-}
 
 /// Where a cache lies.
 #[derive(Clone, Debug, Default)]
@@ -304,6 +58,7 @@ pub struct World {
 #[derive(Debug)]
 pub struct Answer {
     pub rows: Vec<Vec<Value>>,
+    pub notes: Vec<String>,
     pub flags: u64,
 }
 
@@ -312,7 +67,8 @@ impl World {
         let mut memory = Memory::new();
         let areas: Vec<u64> = (0..cpus).map(|_| memory.allocate(AREA)).collect();
         let offsets = areas.iter().map(|area| area.wrapping_sub(PERCPU)).collect();
-        let types = Types { era, nodes, offsets, hardened, base: Fixture::new() };
+        let types =
+            Types { era, nodes, offsets, hardened, lacking: Vec::new(), base: Fixture::new() };
         Self { types, memory, caches: Vec::new(), budget: 8 << 20, areas, used: 0 }
     }
 
@@ -354,7 +110,8 @@ impl World {
         let base = self.memory.allocate(64 * slabs.len());
         let count = slabs.len() as u64;
         // A step that has no divisor in common with the count visits every slab.
-        let step = [7919, 104_729, 1].into_iter().find(|step| count % step != 0).unwrap_or(1);
+        let step =
+            [7919, 104_729, 1].into_iter().find(|step| !count.is_multiple_of(*step)).unwrap_or(1);
         let places = (0..count).map(|index| base + 64 * (index * step % count));
         let places: Vec<u64> = places.collect();
         for (slab, at) in slabs.iter().zip(&places) {
@@ -574,17 +331,6 @@ impl World {
         };
         let rows = layout.decode(&bytes).unwrap();
         let output = exec::run(&plan, rows, &NoHost, &self.types, Warnings::default());
-        Answer { rows: output.rows, flags }
-    }
-}
-
-/// A number of an answer; none for NULL.
-pub fn number(value: &Value) -> Option<i64> {
-    match value {
-        Value::Null => None,
-        Value::UInt(value) => Some(i64::try_from(*value).unwrap()),
-        Value::Int(value) => Some(*value),
-        Value::Bool(value) => Some((*value).into()),
-        other => panic!("{other:?} is no number"),
+        Answer { rows: output.rows, notes: output.warnings, flags }
     }
 }
