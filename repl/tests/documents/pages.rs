@@ -154,15 +154,15 @@ running kernel.
     for Example { path, title, paragraphs, query } in files.iter().map(Example::read) {
         text.push_str(&format!("\n## {title}\n\n{}\n\n", paragraphs[0]));
         text.push_str(&format!("```sql\n{query}\n```\n\n"));
-        match super::not_recorded(&query) {
-            Some(table) => text.push_str(&format!(
-                "It asks the running kernel: `slabql -f {path}`. Recordings have no table `{table}`.\n\n"
-            )),
-            None => {
-                let run = blocks::session(&format!("$ slabql --demo -f {path}\n"));
-                text.push_str(&format!("```console\n{run}```\n\n"));
-            }
-        }
+        let answer = if let Some(table) = super::not_recorded(&query) {
+            format!(
+                "It asks the running kernel: `slabql -f {path}`. Recordings have no table `{table}`."
+            )
+        } else {
+            let run = blocks::session(&format!("$ slabql --demo -f {path}\n"));
+            format!("```console\n{run}```")
+        };
+        text.push_str(&format!("{answer}\n\n"));
         text.push_str(&format!("{}\n", paragraphs[1]));
     }
     text
