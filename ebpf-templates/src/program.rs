@@ -12,6 +12,8 @@ pub enum Kind {
     },
     /// A sleepable `syscall` program, run once by `BPF_PROG_TEST_RUN`.
     Syscall,
+    /// A program that is attached to a raw tracepoint, for rigs that watch the kernel.
+    RawTracepoint,
 }
 
 /// A line of a listing.

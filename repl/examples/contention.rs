@@ -11,19 +11,20 @@
 //!
 //! Run as root: `cargo run --release -p repl --example contention [seconds [files]]`.
 //!
-//! The program for tracepoints is no part of slabql, so its two system calls are made here.
+//! aya attaches the programs for tracepoints, which are no part of slabql.
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used)] // a rig: what it lacks, it says by ending
 
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_prog_type};
+use aya::programs::{ProgramInfo, RawTracePoint, loaded_programs};
 use ebpf_templates::insn::PSEUDO_MAP_VALUE;
 use ebpf_templates::{Alu, Assembler, Cond, Insn, Kind, Program, Reg, Size};
 use query::codegen;
@@ -77,7 +78,7 @@ fn of_this_cpu(asm: &mut Assembler, schema: &dyn Schema) {
 
 /// The program of `contention_begin`, for the address of the cache `kmem_cache_node`.
 fn begin(schema: &dyn Schema, nodes: u64) -> Program {
-    let mut asm = Assembler::new(Kind::Syscall, MAP_BYTES);
+    let mut asm = Assembler::new(Kind::RawTracepoint, MAP_BYTES);
     let done = asm.label("done");
     asm.push(Insn::load(Size::Dw, Reg::R9, Reg::R1, 0));
     asm.map_value(Reg::R6, 0);
@@ -101,7 +102,7 @@ fn begin(schema: &dyn Schema, nodes: u64) -> Program {
 
 /// The program of `contention_end`.
 fn end(schema: &dyn Schema) -> Program {
-    let mut asm = Assembler::new(Kind::Syscall, MAP_BYTES);
+    let mut asm = Assembler::new(Kind::RawTracepoint, MAP_BYTES);
     let done = asm.label("done");
     asm.push(Insn::load(Size::Dw, Reg::R9, Reg::R1, 0));
     asm.map_value(Reg::R6, 0);
@@ -119,23 +120,12 @@ fn end(schema: &dyn Schema) -> Program {
     asm.finish()
 }
 
-/// Calls bpf(2) for a descriptor.
-fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
-    let bytes = size_of::<bpf_attr>();
-    // SAFETY: `attr` is readable and writable for the length given, and what it points to outlives the call.
-    let fd = unsafe {
-        libc::syscall(libc::SYS_bpf, command as libc::c_long, std::ptr::from_mut(attr), bytes)
-    };
-    let fd = i32::try_from(fd).map_err(io::Error::other)?;
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel made this descriptor for us right now.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// Loads a program and attaches it to a raw tracepoint, until both descriptors are closed.
-fn attach(program: &Program, map: &OwnedFd, tracepoint: &[u8]) -> io::Result<[OwnedFd; 2]> {
+/// Loads a program and attaches it to a raw tracepoint, until both are dropped.
+fn attach(
+    program: &Program,
+    map: &OwnedFd,
+    tracepoint: &str,
+) -> Result<(OwnedFd, RawTracePoint), Box<dyn Error>> {
     let patched = |insn: &Insn| {
         let mut insn = *insn;
         if insn.is_wide() && insn.src == PSEUDO_MAP_VALUE {
@@ -144,26 +134,13 @@ fn attach(program: &Program, map: &OwnedFd, tracepoint: &[u8]) -> io::Result<[Ow
         insn.to_bytes()
     };
     let insns: Vec<u8> = program.insns.iter().flat_map(patched).collect();
-    let licence = b"Dual MIT/GPL\0";
-    let mut log = vec![0_u8; 1 << 16];
-    // SAFETY: `bpf_attr` is a union of structs of integers, for which zeros are a value.
-    let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
-    // SAFETY: as above, any bytes are a value of each member.
-    let load = unsafe { &mut attr.__bindgen_anon_3 };
-    load.prog_type = bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT as u32;
-    load.insns = insns.as_ptr().expose_provenance() as u64;
-    load.insn_cnt = u32::try_from(insns.len() / 8).map_err(io::Error::other)?;
-    load.license = licence.as_ptr().expose_provenance() as u64;
-    load.log_level = 1;
-    load.log_size = 1 << 16;
-    load.log_buf = log.as_mut_ptr().expose_provenance() as u64;
-    let program = bpf(bpf_cmd::BPF_PROG_LOAD, &mut attr)
-        .map_err(|error| io::Error::other(format!("{error}\n{}", String::from_utf8_lossy(&log))))?;
-    // SAFETY: as above.
-    let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
-    attr.raw_tracepoint.name = tracepoint.as_ptr().expose_provenance() as u64;
-    attr.raw_tracepoint.prog_fd = program.as_raw_fd().cast_unsigned();
-    Ok([bpf(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attr)?, program])
+    let loaded = sys::prog_load(&insns, program.kind, None)?;
+    // The newest program is ours: ids only grow.
+    let newest = loaded_programs().filter_map(Result::ok).max_by_key(ProgramInfo::id);
+    let info = newest.ok_or("the program is not loaded")?;
+    let mut attached = RawTracePoint::from_program_info(info, "slabql".into())?;
+    attached.attach(tracepoint)?;
+    Ok((loaded, attached))
 }
 
 /// Keeps this thread on a CPU.
@@ -228,8 +205,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (_, walks) = load(&schema, "select name, active, active_slabinfo, complete")?;
     let map = sys::map_create(MAP_BYTES)?;
     let value = MapValue::map(&map, MAP_BYTES)?;
-    let _begin = attach(&begin(&schema, nodes), &map, b"contention_begin\0")?;
-    let _end = attach(&end(&schema), &map, b"contention_end\0")?;
+    let _begin = attach(&begin(&schema, nodes), &map, "contention_begin")?;
+    let _end = attach(&end(&schema), &map, "contention_end")?;
     let counter = |at: i16| {
         let at = usize::from(at.unsigned_abs());
         let bytes = value.copy(at..at + 8).unwrap_or_default();

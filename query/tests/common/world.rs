@@ -328,6 +328,7 @@ impl World {
                 let trailer = output.split_off(output.len() - usize::from(rows::ROW_HEADER));
                 (output, word(&trailer, rows::ROW_ADDR))
             }
+            Kind::RawTracepoint => unreachable!("no query is one"),
         };
         let rows = layout.decode(&bytes).unwrap();
         let output = exec::run(&plan, rows, &NoHost, &self.types, Warnings::default());

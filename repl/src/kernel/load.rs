@@ -89,7 +89,9 @@ impl Loaded {
         let rows = match program.kind {
             Kind::Iter { .. } => Rows::File { map, bytes: program.map_bytes, table },
             // The mapping keeps the map.
-            Kind::Syscall => Rows::Value(MapValue::map(&map, program.map_bytes).map_err(failed)?),
+            Kind::Syscall | Kind::RawTracepoint => {
+                Rows::Value(MapValue::map(&map, program.map_bytes).map_err(failed)?)
+            }
         };
         Ok(Self { program: loaded, rows })
     }

@@ -120,6 +120,9 @@ pub fn prog_load(insns: &[u8], kind: Kind, log: Option<&mut Vec<u8>>) -> io::Res
             program.expected_attach_type = bpf_attach_type::BPF_TRACE_ITER as u32;
             program.attach_btf_id = attach_btf_id;
         }
+        Kind::RawTracepoint => {
+            program.prog_type = bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT as u32;
+        }
         Kind::Syscall => {
             program.prog_type = bpf_prog_type::BPF_PROG_TYPE_SYSCALL as u32;
             program.prog_flags = BPF_F_SLEEPABLE;
