@@ -2,7 +2,7 @@
 //!
 //! BTF is a list of records of different lengths, one a type, numbered from 1 on in order of appearance, and a
 //! section of names. Nothing says where type number `n` begins, so finding a type by name or by number means
-//! walking the list. [`Btf::find`] walks it once for all names together, in [`scan`]; every walk notes where some
+//! walking the list. [`Btf::find`] walks it once for all names together, in `scan`; every walk notes where some
 //! types begin, and from there any type is at most 64 records away. No memory is taken per type: of 120,000 types
 //! a query needs a dozen.
 //!

@@ -152,9 +152,17 @@ running kernel.
 "
     );
     for Example { path, title, paragraphs, query } in files.iter().map(Example::read) {
-        let run = blocks::session(&format!("$ slabql --demo -f {path}\n"));
         text.push_str(&format!("\n## {title}\n\n{}\n\n", paragraphs[0]));
-        text.push_str(&format!("```sql\n{query}\n```\n\n```console\n{run}```\n\n"));
+        text.push_str(&format!("```sql\n{query}\n```\n\n"));
+        let answer = if let Some(table) = super::not_recorded(&query) {
+            format!(
+                "It asks the running kernel: `slabql -f {path}`. Recordings have no table `{table}`."
+            )
+        } else {
+            let run = blocks::session(&format!("$ slabql --demo -f {path}\n"));
+            format!("```console\n{run}```")
+        };
+        text.push_str(&format!("{answer}\n\n"));
         text.push_str(&format!("{}\n", paragraphs[1]));
     }
     text
@@ -167,7 +175,8 @@ pub fn examples(files: &[PathBuf]) -> String {
 # Examples
 
 Query files to keep beside a runbook. Run one with `slabql -f examples/largest.slabql`, on any machine with
-`slabql --demo -f examples/largest.slabql`. The answers are in [the book](../book/src/recipes.md).
+`slabql --demo -f examples/largest.slabql`; those over `nodes` and `cpus` need the running kernel. The answers are in
+[the book](../book/src/recipes.md).
 
 The first line of a file is its title. The question that it answers follows, then how to read the answer, then the
 query.
