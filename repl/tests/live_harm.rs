@@ -148,6 +148,7 @@ fn nothing_stays_behind_a_process() {
             let mut child = Running::start(
                 &["--template", template.name(), "--file", file.path()],
                 Stdio::null(),
+                Stdio::null(),
             );
             let held = child.stop_when(|pid| {
                 let held = held(pid);

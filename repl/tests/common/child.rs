@@ -94,10 +94,10 @@ pub fn in_between_reads(pid: u32) -> Option<()> {
 pub struct Running(Child);
 
 impl Running {
-    /// Starts it, its answers going to `out`.
-    pub fn start(arguments: &[&str], out: Stdio) -> Self {
+    /// Starts it, its answers going to `out` and what it says of them to `notes`.
+    pub fn start(arguments: &[&str], out: Stdio, notes: Stdio) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_slabql"));
-        command.args(arguments).stdin(Stdio::null()).stdout(out).stderr(Stdio::null());
+        command.args(arguments).stdin(Stdio::null()).stdout(out).stderr(notes);
         Self(command.spawn().unwrap())
     }
 
