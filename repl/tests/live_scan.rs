@@ -238,7 +238,13 @@ fn an_answer_of_several_reads_equals_that_of_one_walk() {
     }
     let schema = KernelSchema::open().unwrap();
     let sessions = TEMPLATES.map(|template| by(template, false));
-    let text = wide();
+    // Few caches fill more than one read with the walked figures only, which never rest and are not compared.
+    let walked = TABLES[0].columns.iter().filter(|column| cost(column) > SUM);
+    let walked: Vec<&str> = walked
+        .filter(|column| !matches!(column.source, Source::Derived(_) | Source::Host(..)))
+        .map(|column| column.name)
+        .collect();
+    let text = format!("{}, {}", wide(), walked.join(", "));
     let (addresses, output) = Ready::new(&schema, &sessions[1], &text).run();
     eprintln!("{} rows in {} reads, {} bytes", addresses.len(), output.reads, output.bytes.len());
     assert!(output.reads > 1 && output.bytes.len() > 32 << 10);
@@ -248,7 +254,7 @@ fn an_answer_of_several_reads_equals_that_of_one_walk() {
         let order = [&before, &answer, &after].map(|answer| answer.texts("addr").join(" "));
         round.cell("order", "rows", order);
         let [before, answer, after] = [before, answer, after].map(|answer| cells(&answer));
-        for (key, value) in &before {
+        for (key, value) in before.iter().filter(|(key, _)| !walked.contains(&&*key.1)) {
             let other = |cells: &BTreeMap<_, String>| {
                 cells.get(key).cloned().unwrap_or_else(|| "no row".to_owned())
             };
