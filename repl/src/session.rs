@@ -108,14 +108,20 @@ impl Session {
 
     /// Runs a plan.
     pub fn execute(&self, plan: &Plan) -> Result<Output, Failure> {
-        let mut scanned = match plan.table.rows {
+        let scanned = match plan.table.rows {
             Rows::Caches | Rows::Nodes | Rows::Cpus => self.source.scan(plan)?,
             Rows::Host(table) => self.put_together(plan, table)?,
         };
+        Ok(self.finish(plan, scanned))
+    }
+
+    /// The answer that the rows of a plan come to.
+    #[must_use]
+    pub fn finish(&self, plan: &Plan, mut scanned: Scanned) -> Output {
         let host: &dyn exec::Host = &*self.source;
         let mut output = exec::run(plan, scanned.rows, host, self.source.offer(), scanned.warnings);
         output.warnings.append(&mut scanned.notes);
-        Ok(output)
+        output
     }
 
     /// Of names that an empty answer asked for: into which caches they were merged.
@@ -207,6 +213,11 @@ impl Session {
 
     /// Runs a query of slabql's own.
     pub fn ask(&self, text: &str) -> Result<Output, Failure> {
+        self.execute(&self.own_plan(text)?)
+    }
+
+    /// Plans a query of slabql's own.
+    pub fn own_plan(&self, text: &str) -> Result<Plan, Failure> {
         let bug = |diagnostic: Diagnostic| Failure::Bug {
             message: "a query of slabql's own is wrong".to_owned(),
             details: diagnostic.render(text).to_string(),
@@ -215,8 +226,7 @@ impl Session {
         let Some((Statement::Query(query), _)) = statements.first() else {
             unreachable!("`{text}` is one query")
         };
-        let plan = self.plan(query, text)?.map_err(bug)?;
-        self.execute(&plan)
+        self.plan(query, text)?.map_err(bug)
     }
 
     /// Where the plans of this session run.

@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -92,7 +92,7 @@ fn templates_and_pushdown_give_the_same_rows() {
             10,
         ),
         (
-            "select distinct name, addr, sysfs_id, ctor where length(name) > 4 and partial > 0 \
+            "select distinct name, addr, sysfs_id, ctor where length(name) > 4 and slabs > 0 \
              order by name desc, addr limit 50"
                 .to_owned(),
             5,
@@ -238,7 +238,13 @@ fn an_answer_of_several_reads_equals_that_of_one_walk() {
     }
     let schema = KernelSchema::open().unwrap();
     let sessions = TEMPLATES.map(|template| by(template, false));
-    let text = wide();
+    // Few caches fill more than one read with the walked figures only, which never rest and are not compared.
+    let walked = TABLES[0].columns.iter().filter(|column| cost(column) > SUM);
+    let walked: Vec<&str> = walked
+        .filter(|column| !matches!(column.source, Source::Derived(_) | Source::Host(..)))
+        .map(|column| column.name)
+        .collect();
+    let text = format!("{}, {}", wide(), walked.join(", "));
     let (addresses, output) = Ready::new(&schema, &sessions[1], &text).run();
     eprintln!("{} rows in {} reads, {} bytes", addresses.len(), output.reads, output.bytes.len());
     assert!(output.reads > 1 && output.bytes.len() > 32 << 10);
@@ -248,7 +254,14 @@ fn an_answer_of_several_reads_equals_that_of_one_walk() {
         let order = [&before, &answer, &after].map(|answer| answer.texts("addr").join(" "));
         round.cell("order", "rows", order);
         let [before, answer, after] = [before, answer, after].map(|answer| cells(&answer));
-        for (key, value) in &before {
+        // The runs themselves take from these, each template its own share.
+        let own: HashSet<u64> = before
+            .iter()
+            .filter(|(key, value)| key.1 == "name" && value.contains("kmalloc-cg-"))
+            .map(|(key, _)| key.0)
+            .collect();
+        let rests = |key: &(u64, String)| !walked.contains(&&*key.1) && !own.contains(&key.0);
+        for (key, value) in before.iter().filter(|(key, _)| rests(key)) {
             let other = |cells: &BTreeMap<_, String>| {
                 cells.get(key).cloned().unwrap_or_else(|| "no row".to_owned())
             };

@@ -79,7 +79,8 @@ const FIXED: [(&str, &str); 21] = [
     ("objs_per_slab", "objects_per_slab"),
     ("order", "page_order"),
     ("min_partial", "min_partial"),
-    ("cpu_partial", "cpu_partial"),
+    // From 7.0 on the file is there without the member, and says 0.
+    ("cpu_partial", "coalesce(cpu_partial, 0)"),
     ("sheaf_capacity", "sheaf_capacity"),
     ("aliases", "alias_count"),
     ("ctor", "ctor"),

@@ -22,7 +22,7 @@ use query::plan::{Plan, Pushed, Target, Template, explain};
 use query::schema::Schema;
 use query::value::Value;
 
-use super::{Choice, Scanned, Source};
+use super::{Choice, Prepared, Scanned, Source};
 use crate::error::Failure;
 use crate::kernel::load::Loaded;
 use crate::kernel::read::Output;
@@ -111,6 +111,36 @@ impl Live {
             }
         }
     }
+
+    /// The rows of a run, and what is to be said of them.
+    fn scanned(
+        &self,
+        plan: &Plan,
+        layout: &Layout,
+        mut output: Output,
+    ) -> Result<Scanned, Failure> {
+        let mut scanned = Scanned::default();
+        if output.reads > 1 {
+            (scanned, output) = self.settle(plan)?;
+        } else {
+            scanned.rows = decode(layout, &output)?;
+        }
+        let notes = &mut scanned.notes;
+        if output.is_full() {
+            notes.push(format!(
+                "the answer was cut after {} rows: there is no space for more",
+                scanned.rows.len()
+            ));
+        }
+        if has(output.flags, rows::CUT) {
+            notes.push("the kernel ended a loop: figures may be too small".to_owned());
+        }
+        if has(output.flags, rows::TORN) {
+            notes.push("a list changed while it was walked: `complete` says of which caches the figures are estimates".to_owned());
+        }
+        scanned.warnings.range += u64::from(has(output.flags, rows::RANGE));
+        Ok(scanned)
+    }
 }
 
 fn decode(layout: &Layout, output: &Output) -> Result<Vec<Row>, Failure> {
@@ -141,28 +171,17 @@ impl Source for Live {
     }
 
     fn scan(&self, plan: &Plan) -> Result<Scanned, Failure> {
-        let (layout, mut output) = self.run(plan)?;
-        let mut scanned = Scanned::default();
-        if output.reads > 1 {
-            (scanned, output) = self.settle(plan)?;
-        } else {
-            scanned.rows = decode(&layout, &output)?;
-        }
-        let notes = &mut scanned.notes;
-        if output.is_full() {
-            notes.push(format!(
-                "the answer was cut after {} rows: there is no space for more",
-                scanned.rows.len()
-            ));
-        }
-        if has(output.flags, rows::CUT) {
-            notes.push("the kernel ended a loop: figures may be too small".to_owned());
-        }
-        if has(output.flags, rows::TORN) {
-            notes.push("a list changed while it was walked: `complete` says of which caches the figures are estimates".to_owned());
-        }
-        scanned.warnings.range += u64::from(has(output.flags, rows::RANGE));
-        Ok(scanned)
+        let (layout, output) = self.run(plan)?;
+        self.scanned(plan, &layout, output)
+    }
+
+    fn prepare<'a>(&'a self, plan: &'a Plan) -> Result<Prepared<'a>, Failure> {
+        let (layout, program) = self.generate(plan, 1)?;
+        let loaded = Loaded::load(&program)?;
+        Ok(Box::new(move || match loaded.run()? {
+            output if output.is_full() => self.scan(plan),
+            output => self.scanned(plan, &layout, output),
+        }))
     }
 
     fn explain(&self, plan: &Plan) -> Result<String, Failure> {

@@ -31,6 +31,9 @@ pub struct Choice {
     pub no_pushdown: bool,
 }
 
+/// A scan that is ready to run, as often as wanted.
+pub type Prepared<'a> = Box<dyn Fn() -> Result<Scanned, Failure> + 'a>;
+
 /// Gives rows.
 pub trait Source: Host {
     /// What it can give.
@@ -41,6 +44,11 @@ pub trait Source: Host {
 
     /// The rows of a plan.
     fn scan(&self, plan: &Plan) -> Result<Scanned, Failure>;
+
+    /// Takes all that a scan takes of the kernel, and keeps it until the value is dropped.
+    fn prepare<'a>(&'a self, plan: &'a Plan) -> Result<Prepared<'a>, Failure> {
+        Ok(Box::new(|| self.scan(plan)))
+    }
 
     /// What `explain` shows behind the plan: the row and the program.
     fn explain(&self, plan: &Plan) -> Result<String, Failure>;
