@@ -301,6 +301,7 @@ impl Host for Machine {
                 Value::List(vec![(*b"biovec-4").into(), (*b"eventpoll").into()])
             }
             (Lookup::Aliases, _) => Value::List(Vec::new()),
+            (Lookup::Online, _) => Value::Bool(true),
         };
         Ok(arguments.iter().map(answer).collect())
     }

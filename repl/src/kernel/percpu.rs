@@ -73,6 +73,6 @@ fn run(program: &Program, cpus: u32) -> std::io::Result<Vec<u64>> {
 /// The highest number of a list such as `0-3,8`, and 1.
 fn possible(path: &str) -> Option<u32> {
     let list = fs::read_to_string(path).ok()?;
-    let last = list.trim().rsplit([',', '-']).next()?;
-    last.parse::<u32>().ok()?.checked_add(1)
+    let highest = list.trim().rsplit([',', '-']).next()?;
+    highest.parse::<u32>().ok()?.checked_add(1)
 }

@@ -63,12 +63,12 @@ fn numbers(list: &str) -> Option<BTreeSet<u64>> {
     const MAX: u64 = 1 << 16;
     let mut found = BTreeSet::new();
     for part in list.trim().split(',').filter(|part| !part.is_empty()) {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
-        if last >= MAX {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        let (from, to): (u64, u64) = (from.parse().ok()?, to.parse().ok()?);
+        if to >= MAX {
             return None;
         }
-        found.extend(first..=last);
+        found.extend(from..=to);
     }
     Some(found)
 }
