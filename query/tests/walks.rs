@@ -1,7 +1,8 @@
 //! Walked figures over made-up kernel memory equal what the test's own model says, in all forms that the kernel's
 //! lists have had; and where a list leads astray, the walk ends, says so, and spoils no other row.
 
-#![allow(clippy::unwrap_used)] // tests
+#![allow(clippy::unwrap_used, clippy::unnecessary_wraps)] // tests
+#![allow(clippy::cast_possible_truncation, clippy::manual_is_multiple_of)] // small numbers
 
 mod common;
 

@@ -3,6 +3,8 @@
 //!
 //! A test describes caches by [`Model`], puts them into a [`World`], spoils what it wants to spoil, and asks queries.
 
+#![allow(clippy::match_same_arms, clippy::cast_possible_truncation)] // tables of offsets, small numbers
+
 use ebpf_templates::insn::Size;
 use ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory};
 use ebpf_templates::program::{Kind, Program};
@@ -11,7 +13,7 @@ use ebpf_templates::template::rows;
 use query::eval::Warnings;
 use query::exec;
 use query::layout::Layout;
-use query::plan::{Plan, Template};
+use query::plan::{Plan, Target, Template};
 use query::schema::{Member, MemberKind, Schema};
 use query::syntax::{ast::Statement, parse_text};
 use query::value::Value;
@@ -98,7 +100,7 @@ pub struct Figures {
 }
 
 impl Node {
-    fn slabs(&self) -> u64 {
+    pub fn slabs(&self) -> u64 {
         // Whatever the full ones are: a number that shows when it is summed wrongly.
         self.partial.len() as u64 + self.full_objects / 8
     }
@@ -122,6 +124,11 @@ pub fn slabinfo_free(node: &Node) -> u64 {
     // mult_frac()
     let (quotient, remainder) = (x / scanned, x % scanned);
     (quotient * nr_partial + remainder * nr_partial / scanned).min(node.objects())
+}
+
+/// The empty sheaves of a barn with these full ones: a number that shows which barn it is of.
+pub fn empty_sheaves(full: &[u32]) -> u64 {
+    3 + 2 * full.len() as u64
 }
 
 impl Model {
@@ -207,6 +214,8 @@ impl Types {
             ("slab_sheaf", "barn_list") if sheaves => (8, 16, Other),
             ("slab_sheaf", "size") if sheaves => (40, 4, Integer),
             ("node_barn", "sheaves_full") if sheaves => (8, 16, Other),
+            ("node_barn", "nr_full") if sheaves => (40, 4, Integer),
+            ("node_barn", "nr_empty") if sheaves => (44, 4, Integer),
             ("slab", "slab_cache") => (8 + shift, 8, Pointer),
             ("slab", "slab_list") => (16 + shift, 16, Other),
             ("slab", "next") => (16 + shift, 8, Pointer),
@@ -354,7 +363,8 @@ impl World {
         let base = self.memory.allocate(64 * slabs.len());
         let count = slabs.len() as u64;
         // A step that has no divisor in common with the count visits every slab.
-        let step = [7919, 104_729, 1].into_iter().find(|step| count % step != 0).unwrap_or(1);
+        let step =
+            [7919, 104_729, 1].into_iter().find(|step| !count.is_multiple_of(*step)).unwrap_or(1);
         let places = (0..count).map(|index| base + 64 * (index * step % count));
         let places: Vec<u64> = places.collect();
         for (slab, at) in slabs.iter().zip(&places) {
@@ -394,6 +404,8 @@ impl World {
         let at = self.memory.allocate(64);
         let sheaves: Vec<u64> = sizes.iter().map(|size| self.sheaf(*size)).collect();
         let list = self.offset("slab_sheaf", "barn_list");
+        self.write("node_barn", at, "nr_full", sizes.len() as u64);
+        self.write("node_barn", at, "nr_empty", empty_sheaves(sizes));
         let head = at + self.offset("node_barn", "sheaves_full");
         let members: Vec<u64> = sheaves.iter().map(|sheaf| sheaf + list).collect();
         self.ring(head, &members);
@@ -527,26 +539,44 @@ impl World {
 
     /// Compiles a query.
     pub fn compile(&self, text: &str, template: Template) -> (Plan, Layout, Program) {
+        self.compile_for(text, super::kernel(template, true), 1)
+    }
+
+    /// Compiles a query for a target in the kernel, with this much space; see [`Layout::room`].
+    pub fn compile_for(&self, text: &str, target: Target, factor: u32) -> (Plan, Layout, Program) {
         let statements = parse_text(text).unwrap();
         let (Statement::Query(query) | Statement::Explain(query)) = &statements[0].0;
         let typed = query::resolve::resolve(query, &self.types).and_then(query::typing::check);
         let typed = typed.unwrap_or_else(|error| panic!("{}", error.render(text)));
-        let plan = query::plan::plan(typed, super::kernel(template, true), text);
+        let plan = query::plan::plan(typed, target, text);
         let layout = Layout::new(&plan);
-        let program = query::codegen::generate(&plan, &layout, &self.types, 1).unwrap();
+        let program = query::codegen::generate(&plan, &layout, &self.types, factor).unwrap();
         (plan, layout, program)
     }
 
     /// Runs a query.
     pub fn ask(&self, text: &str, template: Template) -> Answer {
-        let (plan, layout, program) = self.compile(text, template);
+        self.run(&self.compile(text, template))
+    }
+
+    /// Runs a query that is compiled.
+    pub fn run(&self, compiled: &(Plan, Layout, Program)) -> Answer {
+        let (plan, layout, program) = compiled;
+        let (bytes, flags) = self.raw(program, 0xaa);
+        let rows = layout.decode(&bytes).unwrap();
+        let output = exec::run(plan, rows, &NoHost, &self.types, Warnings::default());
+        Answer { rows: output.rows, flags }
+    }
+
+    /// Runs a program whose memory an earlier run left full of `dirt`; gives the bytes of its rows, and its flags.
+    pub fn raw(&self, program: &Program, dirt: u8) -> (Vec<u8>, u64) {
         let mut interpreter = Interpreter::new(self.kernel(), program.map_bytes)
             .step_limit(1 << 34)
             .may_goto_budget(self.budget);
         let header = usize::try_from(rows::HEADER).unwrap();
         let map = interpreter.map_mut();
         // What an earlier run left: everything but the number that is always 0.
-        map[usize::try_from(rows::SELF).unwrap()..].fill(0xaa);
+        map[usize::try_from(rows::SELF).unwrap()..].fill(dirt);
         let table: Vec<u8> = program.cpu_table.iter().flat_map(|at| at.to_le_bytes()).collect();
         let end = map.len();
         map[end - table.len()..].copy_from_slice(&table);
@@ -554,10 +584,10 @@ impl World {
             let at = usize::try_from(at).unwrap();
             u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
         };
-        let (bytes, flags) = match program.kind {
+        match program.kind {
             Kind::Syscall => {
                 interpreter
-                    .run_syscall(&program)
+                    .run_syscall(program)
                     .unwrap_or_else(|trap| panic!("{trap}\n{}", program.listing()));
                 let map = interpreter.map();
                 let end = header + usize::try_from(word(map, rows::CURSOR)).unwrap();
@@ -565,16 +595,13 @@ impl World {
             }
             Kind::Iter { .. } => {
                 interpreter
-                    .run_iter(&program)
+                    .run_iter(program)
                     .unwrap_or_else(|trap| panic!("{trap}\n{}", program.listing()));
                 let mut output = interpreter.take_output();
                 let trailer = output.split_off(output.len() - usize::from(rows::ROW_HEADER));
                 (output, word(&trailer, rows::ROW_ADDR))
             }
-        };
-        let rows = layout.decode(&bytes).unwrap();
-        let output = exec::run(&plan, rows, &NoHost, &self.types, Warnings::default());
-        Answer { rows: output.rows, flags }
+        }
     }
 }
 
