@@ -1,7 +1,7 @@
 //! The rows of nodes and CPUs over made-up kernel memory are those that the test's own model says, in all forms that
 //! the kernel's structures have had; and a query tests and walks no more than it names.
 
-#![allow(clippy::unwrap_used)] // tests
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)] // tests; small numbers
 
 mod common;
 

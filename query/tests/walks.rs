@@ -192,7 +192,7 @@ fn slabinfo_counts_long_lists_in_part() {
         };
         check(Era::Both, 3, 1, &[first.clone()]);
         // Free objects at the ends only: far more than there are, by slabinfo's rule, which then takes all objects.
-        let list = &mut first.nodes[0].as_mut().unwrap();
+        let list = first.nodes[0].as_mut().unwrap();
         let end = list.partial.len();
         for (index, slab) in list.partial.iter_mut().enumerate() {
             *slab = if index < 5000 || index + 5000 >= end {
