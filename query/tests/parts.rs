@@ -453,3 +453,38 @@ fn a_loop_that_the_kernel_ends_is_said() {
         }
     }
 }
+
+/// A name has room for 255 bytes in a row; one that is cut says so, wherever its characters end.
+#[test]
+fn a_long_name_is_cut_and_says_so() {
+    let sizes = [0, 1, 254, 255, 256, 257, 300, 4000];
+    let names: Vec<String> = sizes.iter().map(|size| "n".repeat(*size)).collect();
+    let models: Vec<Model> =
+        names.iter().map(|name| Model { name: name.clone(), ..rich("", 1, 2) }).collect();
+    let expected: Vec<String> = names
+        .iter()
+        .map(|name| if name.len() > 255 { format!("{}…", &name[..255]) } else { name.clone() })
+        .collect();
+    for era in ERAS {
+        let world = World::of(era, 1, 2, &models);
+        for (text, parts) in [
+            ("select name, slabs", 1),
+            ("select name, slabs from nodes", 1),
+            ("select name, cpu from cpus", 2),
+        ] {
+            let rows = found(&world.ask(text, Template::OpenCoded).rows);
+            let names: Vec<&String> = rows.iter().map(|(name, _)| name).collect();
+            let expected: Vec<&String> =
+                expected.iter().flat_map(|name| std::iter::repeat_n(name, parts)).collect();
+            assert_eq!(names, expected, "{era:?} {text}");
+        }
+    }
+    // The cut goes by bytes.
+    let umlauts = Model { name: "é".repeat(128), ..Model::default() };
+    let world = World::of(Era::Both, 1, 1, &[umlauts]);
+    let Value::Text(name) = &world.ask("select name", Template::OpenCoded).rows[0][0] else {
+        panic!("no text")
+    };
+    let half = ["é".repeat(127).as_bytes(), b"\xc3", "…".as_bytes()].concat();
+    assert_eq!(**name, *half);
+}

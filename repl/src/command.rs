@@ -193,26 +193,39 @@ fn why(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, F
         let message = format!("unknown column `{}`", printable(name.as_bytes()));
         return Err(Failure::command(message, Some(&help)));
     }
+    if name.is_empty() {
+        return write(out, &all_missing(session));
+    }
     let mut text = String::new();
-    for (table, column) in if name.is_empty() { all.collect() } else { found } {
-        let reason = unavailable(table, column, session.source.offer());
-        match reason {
-            Some(reason) => {
+    for (table, column) in found {
+        let says = match unavailable(table, column, session.source.offer()) {
+            Some(reason) => format!("is NULL: {reason}"),
+            None => format!("is there: {}", column.doc),
+        };
+        text.push_str(&format!("{}.{} {says}\n", table.name, column.name));
+    }
+    write(out, &text)
+}
+
+/// A line for each column that is NULL here; one for a table of which all are for one reason.
+fn all_missing(session: &Session) -> String {
+    let mut text = String::new();
+    for table in catalog::TABLES {
+        let reason = |column| unavailable(table, column, session.source.offer());
+        let reasons: Vec<Option<String>> = table.columns.iter().map(reason).collect();
+        if let [Some(first), rest @ ..] = reasons.as_slice()
+            && rest.iter().all(|reason| reason.as_ref() == Some(first))
+        {
+            text.push_str(&format!("{}.* is NULL: {first}\n", table.name));
+            continue;
+        }
+        for (column, reason) in table.columns.iter().zip(reasons) {
+            if let Some(reason) = reason {
                 text.push_str(&format!("{}.{} is NULL: {reason}\n", table.name, column.name));
-            }
-            None if name.is_empty() => {}
-            None => {
-                text.push_str(&format!(
-                    "{}.{} is there: {}\n",
-                    table.name, column.name, column.doc
-                ));
             }
         }
     }
-    if text.is_empty() {
-        text.push_str("every column is there\n");
-    }
-    write(out, &text)
+    if text.is_empty() { "every column is there\n".to_owned() } else { text }
 }
 
 fn verify(session: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> {
