@@ -202,10 +202,8 @@ fn what_people_read_steers_no_terminal() {
         let steering = text.chars().find(|character| steers(*character));
         assert_eq!(steering, None, "{format}");
         let lines = match format {
-            // A title, a rule, and a blank line between two.
             "vertical" => text.lines().filter(|line| line.starts_with("── row ")).count(),
-            "table" | "markdown" => text.lines().count() - 2,
-            "json" => text.lines().count() - 2,
+            "table" | "markdown" | "json" => text.lines().count() - 2,
             _ => text.lines().count(),
         };
         assert_eq!(lines, count, "{format}: a row is a line\n{text}");
