@@ -6,12 +6,10 @@ use crate::resolve::resolve;
 use crate::syntax::ast::Statement;
 use crate::syntax::parse_text;
 use crate::typing::check;
-use crate::value::Value;
 
 /// Why `column` is NULL in every row; none if it is not.
 ///
-/// A derived column is NULL if its definition comes to NULL without a row: one that can do without what is missing
-/// is there.
+/// A derived column is NULL if its definition is, whatever the row: one that can do without what is missing is there.
 #[must_use]
 pub fn unavailable(
     table: &'static Table,
@@ -22,9 +20,67 @@ pub fn unavailable(
     let statements = parse_text(&text).ok()?;
     let Some((Statement::Query(query), _)) = statements.first() else { return None };
     let typed = resolve(query, offer).and_then(check).ok()?;
-    let null = typed.items.first()?.expr.constant() == Some(&Value::Null);
-    if !null {
+    if !typed.items.first()?.expr.is_null() {
         return None;
     }
     typed.missing.into_iter().next().map(|missing| missing.reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{self, Source};
+
+    /// A kernel without some columns.
+    struct Without(&'static [&'static str]);
+
+    impl Offer for Without {
+        fn missing(&self, _: &Table, column: &Column) -> Option<String> {
+            let stored = !matches!(column.source, Source::Derived(_));
+            let lacks = stored && self.0.contains(&column.name);
+            lacks.then(|| format!("no {}", column.name))
+        }
+
+        fn page_size(&self) -> u64 {
+            4096
+        }
+
+        fn slab_flags(&self) -> &[(String, u32)] {
+            &[]
+        }
+
+        fn gfp_flags(&self) -> &[(String, u32)] {
+            &[]
+        }
+    }
+
+    /// The columns of `caches` that cannot be given, with the reason.
+    fn lacking(without: &'static [&'static str]) -> Vec<String> {
+        let table = catalog::TABLES[0];
+        let line = |column: &'static Column| {
+            Some(format!("{}: {}", column.name, unavailable(table, column, &Without(without))?))
+        };
+        table.columns.iter().filter_map(line).collect()
+    }
+
+    #[test]
+    fn what_follows_from_a_missing_column_is_missing() {
+        assert_eq!(lacking(&[]), [""; 0]);
+        assert_eq!(lacking(&["cached_cpu"]), ["cached_cpu: no cached_cpu"]);
+        assert_eq!(
+            lacking(&["remote_ratio"]),
+            ["remote_ratio: no remote_ratio", "remote_defrag: no remote_ratio"]
+        );
+        assert_eq!(
+            lacking(&["slabs"]),
+            ["slabs", "memory", "waste", "efficiency", "fragmentation"]
+                .map(|name| format!("{name}: no slabs"))
+        );
+        // Each of these is in `cached`, which is the rest without it.
+        let four = ["cached_cpu", "cached_sheaves", "cached_barns", "rcu_pending"];
+        assert_eq!(
+            lacking(&["cached_cpu", "cached_sheaves", "cached_barns", "rcu_pending"]),
+            four.map(|name| format!("{name}: no {name}"))
+        );
+    }
 }

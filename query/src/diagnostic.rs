@@ -83,6 +83,18 @@ pub struct Render<'a> {
     query: &'a str,
 }
 
+/// Whether `c` leaves a trace on a screen; not so controls, zero-width characters and marks of direction.
+pub(crate) fn is_visible(c: char) -> bool {
+    let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    !hidden && !c.is_control()
+}
+
+/// A text of a message in one line: pieces of queries may hold anything.
+fn one_line(text: &str) -> String {
+    let shown = |c: char| if is_visible(c) { c.to_string() } else { c.escape_debug().to_string() };
+    text.chars().map(shown).collect()
+}
+
 /// The most characters of a line that are shown on either side of the marked text.
 const CONTEXT: usize = 60;
 
@@ -104,22 +116,22 @@ impl fmt::Display for Render<'_> {
             .chars()
             .skip(skipped)
             .take(column - skipped + width + CONTEXT)
-            .map(|c| if c.is_control() { ' ' } else { c })
+            .map(|c| if is_visible(c) { c } else { ' ' })
             .collect();
         let (lead, indent) =
             if skipped == 0 { ("", column) } else { ("…", column - skipped + 1) };
         let gutter = " ".repeat(number.to_string().len());
 
-        writeln!(f, "error: {message}")?;
+        writeln!(f, "error: {}", one_line(message))?;
         writeln!(f, "{gutter} |")?;
         writeln!(f, "{number} | {lead}{shown}")?;
         write!(f, "{gutter} | {:indent$}{}", "", "^".repeat(width))?;
         if let Some(label) = label {
-            write!(f, " {label}")?;
+            write!(f, " {}", one_line(label))?;
         }
         writeln!(f)?;
         if let Some(help) = help {
-            writeln!(f, "{gutter} = help: {help}")?;
+            writeln!(f, "{gutter} = help: {}", one_line(help))?;
         }
         Ok(())
     }
@@ -138,6 +150,17 @@ mod tests {
     fn marks_the_second_line_by_characters() {
         let text = render("select\n 'é' x", 13, 14);
         assert_eq!(text, "error: m\n  |\n2 |  'é' x\n  |      ^ l\n  = help: h\n");
+    }
+
+    #[test]
+    fn pieces_of_queries_steer_no_terminal() {
+        let odd = "a\nb\r\x1b[2J\u{202e}é";
+        let diagnostic = Diagnostic::new(Span { start: 6, end: 7 }, odd).label(odd).help(odd);
+        let text = diagnostic.render("x \x1b\u{202e}yz").to_string();
+        let shown = "a\\nb\\r\\u{1b}[2J\\u{202e}é";
+        assert_eq!(text.matches(shown).count(), 3, "{text}");
+        assert!(text.chars().all(|c| is_visible(c) || c == '\n'), "{text}");
+        assert!(text.contains("\n1 | x   yz\n"), "{text}");
     }
 
     #[test]

@@ -259,9 +259,10 @@ fn call(function: Function, mut arguments: Vec<Value>, ty: Type, warnings: &mut 
             let [wanted, name, aliases] = &arguments[..] else { return Value::Null };
             match (wanted, name, aliases) {
                 (Value::Text(wanted), Value::Text(name), _) if wanted == name => Value::Bool(true),
-                (Value::Text(wanted), _, Value::List(aliases)) => {
-                    Value::Bool(aliases.contains(wanted))
+                (Value::Text(wanted), _, Value::List(aliases)) if aliases.contains(wanted) => {
+                    Value::Bool(true)
                 }
+                (Value::Text(_), Value::Text(_), Value::List(_)) => Value::Bool(false),
                 _ => Value::Null,
             }
         }

@@ -36,12 +36,17 @@ impl<S: Schema> Offer for S {
             Source::Barn(path) => ("node_barn", path, MemberKind::Integer),
             Source::Walk(walk) => return walked(self, walk, column),
             Source::Cpu(figure) => {
-                let path = match figure {
-                    CpuFigure::Main | CpuFigure::Spare | CpuFigure::RcuFree => "cpu_sheaves",
-                    _ => "cpu_slab",
+                let (owner, path) = match figure {
+                    CpuFigure::Main | CpuFigure::Spare | CpuFigure::RcuFree => {
+                        ("kmem_cache", "cpu_sheaves")
+                    }
+                    CpuFigure::PartialSlabs | CpuFigure::PartialFree => {
+                        ("kmem_cache_cpu", "partial")
+                    }
+                    CpuFigure::Slab | CpuFigure::Free => ("kmem_cache", "cpu_slab"),
                 };
-                if self.member("kmem_cache", path).is_none() {
-                    return Some(lacking(self.release(), "kmem_cache", path, column));
+                if self.member(owner, path).is_none() {
+                    return Some(lacking(self.release(), owner, path, column));
                 }
                 return self.cpu_offsets().err();
             }

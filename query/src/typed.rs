@@ -242,6 +242,31 @@ impl Expr {
         }
     }
 
+    /// Whether it is NULL whatever the row: not each such expression, but each that what is missing makes one.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        let mut parts = Vec::new();
+        self.children(&mut |part| parts.push(part));
+        let (mut parts, null) = (parts.into_iter(), |part: &Self| part.is_null());
+        match &self.kind {
+            ExprKind::Const(value) => *value == Value::Null,
+            ExprKind::Input(_) | ExprKind::IsNull(_) => false,
+            ExprKind::And(..) | ExprKind::Or(..) => parts.all(null),
+            ExprKind::Between(first, ..) | ExprKind::In(first, _) => first.is_null(),
+            ExprKind::Case(arms, otherwise) => {
+                let mut results = arms.iter().map(|(_, result)| result);
+                results.all(null) && otherwise.as_deref().is_none_or(null)
+            }
+            ExprKind::Call(function, arguments) => match function {
+                Function::Coalesce | Function::Greatest | Function::Least => parts.all(null),
+                Function::Nullif | Function::AliasOf => arguments.first().is_some_and(null),
+                Function::Iif => arguments.iter().skip(1).all(null),
+                _ => parts.any(null),
+            },
+            _ => parts.any(null),
+        }
+    }
+
     /// The numbers of the inputs that it reads, each as often as it does.
     #[must_use]
     pub fn inputs(&self) -> Vec<usize> {

@@ -149,16 +149,19 @@ fn tables(_: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure
 fn schema(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
     let table = if name.is_empty() { Some(catalog::TABLES[0]) } else { catalog::table(name) };
     let Some(table) = table else {
-        let names = catalog::TABLES.iter().map(|table| table.name);
-        let help = suggest::help(name, names);
-        let message = format!("unknown table `{}`", printable(name.as_bytes()));
-        return Err(Failure::command(message, help.as_deref()));
+        return Err(unknown_table(name));
     };
     let mut text = format!("{}: {}\n", table.name, table.doc);
     for column in table.shown() {
         text.push_str(&describe(session, table, column));
     }
     write(out, &text)
+}
+
+fn unknown_table(name: &str) -> Failure {
+    let help = suggest::help(name, catalog::TABLES.iter().map(|table| table.name));
+    let message = format!("unknown table `{}`", printable(name.as_bytes()));
+    Failure::command(message, help.as_deref())
 }
 
 /// The lines of `.schema` for a column.
@@ -178,34 +181,51 @@ fn describe(session: &Session, table: &'static Table, column: &'static Column) -
 fn why(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
     let name = name.to_lowercase();
     let (table, column) = name.rsplit_once('.').unwrap_or(("", &name));
+    if !table.is_empty() && catalog::table(table).is_none() {
+        return Err(unknown_table(table));
+    }
     let tables = catalog::TABLES.iter().filter(|found| table.is_empty() || found.name == table);
     let all = tables.flat_map(|table| table.columns.iter().map(move |column| (*table, column)));
     let found: Vec<_> = all.clone().filter(|(_, found)| found.name == column).collect();
     if !name.is_empty() && found.is_empty() {
-        let help = suggest::help(column, all.map(|(_, column)| column.name));
+        let near = suggest::help(column, all.map(|(_, column)| column.name));
+        let help = near.unwrap_or_else(|| "`select * from columns` lists the columns".to_owned());
         let message = format!("unknown column `{}`", printable(name.as_bytes()));
-        return Err(Failure::command(message, help.as_deref()));
+        return Err(Failure::command(message, Some(&help)));
+    }
+    if name.is_empty() {
+        return write(out, &all_missing(session));
     }
     let mut text = String::new();
-    for (table, column) in if name.is_empty() { all.collect() } else { found } {
-        let reason = unavailable(table, column, session.source.offer());
-        match reason {
-            Some(reason) => {
+    for (table, column) in found {
+        let says = match unavailable(table, column, session.source.offer()) {
+            Some(reason) => format!("is NULL: {reason}"),
+            None => format!("is there: {}", column.doc),
+        };
+        text.push_str(&format!("{}.{} {says}\n", table.name, column.name));
+    }
+    write(out, &text)
+}
+
+/// A line for each column that is NULL here; one for a table of which all are for one reason.
+fn all_missing(session: &Session) -> String {
+    let mut text = String::new();
+    for table in catalog::TABLES {
+        let reason = |column| unavailable(table, column, session.source.offer());
+        let reasons: Vec<Option<String>> = table.columns.iter().map(reason).collect();
+        if let [Some(first), rest @ ..] = reasons.as_slice()
+            && rest.iter().all(|reason| reason.as_ref() == Some(first))
+        {
+            text.push_str(&format!("{}.* is NULL: {first}\n", table.name));
+            continue;
+        }
+        for (column, reason) in table.columns.iter().zip(reasons) {
+            if let Some(reason) = reason {
                 text.push_str(&format!("{}.{} is NULL: {reason}\n", table.name, column.name));
-            }
-            None if name.is_empty() => {}
-            None => {
-                text.push_str(&format!(
-                    "{}.{} is there: {}\n",
-                    table.name, column.name, column.doc
-                ));
             }
         }
     }
-    if text.is_empty() {
-        text.push_str("every column is there\n");
-    }
-    write(out, &text)
+    if text.is_empty() { "every column is there\n".to_owned() } else { text }
 }
 
 fn verify(session: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> {

@@ -126,21 +126,26 @@ impl Session {
 
     /// Of names that an empty answer asked for: into which caches they were merged.
     fn merged(&self, plan: &Plan) -> Vec<String> {
-        let note = |name: &&[u8]| {
-            let name = str::from_utf8(name).ok()?;
-            let call = format!("alias_of('{}')", name.replace('\'', "''"));
-            // The answer stands without this note, so a look-up that fails says nothing.
-            let found = self.ask(&format!("select name where {call}")).ok()?;
-            match found.rows.first()?.first()? {
-                Value::Text(cache) => Some(format!(
-                    "`{name}` was merged into `{}`: `where {call}` finds it",
-                    String::from_utf8_lossy(cache)
-                )),
-                _ => None,
-            }
-        };
         let here = plan.table.rows == Rows::Caches;
         let names = if here { plan.wanted_names() } else { Vec::new() };
+        if names.is_empty() {
+            return Vec::new();
+        }
+        // The answer stands without these notes, so a look-up that fails says nothing.
+        let Ok(caches) = self.ask("select name, aliases") else { return Vec::new() };
+        let note = |wanted: &&[u8]| {
+            let has = |row: &Vec<Value>| match row.as_slice() {
+                [Value::Text(name), Value::List(aliases)] => {
+                    let found = aliases.iter().any(|alias| **alias == **wanted);
+                    found.then(|| String::from_utf8_lossy(name).into_owned())
+                }
+                _ => None,
+            };
+            let cache = caches.rows.iter().find_map(has)?;
+            let name = str::from_utf8(wanted).ok()?;
+            let call = format!("alias_of('{}')", name.replace('\'', "''"));
+            Some(format!("`{name}` was merged into `{cache}`: `where {call}` finds it"))
+        };
         names.iter().filter_map(note).collect()
     }
 
@@ -154,11 +159,12 @@ impl Session {
         let value = |row: &[Value], at: &Option<usize>| {
             at.and_then(|at| row.get(at)).cloned().unwrap_or(Value::Null)
         };
-        let rows = tables::rows(table, self)?
+        let mut notes = Vec::new();
+        let rows = tables::rows(table, self, &mut notes)?
             .iter()
             .map(|row| Row { addr: 0, values: at.iter().map(|at| value(row, at)).collect() })
             .collect();
-        Ok(Scanned { rows, ..Scanned::default() })
+        Ok(Scanned { rows, notes, ..Scanned::default() })
     }
 
     /// Writes an answer that took no time worth telling.

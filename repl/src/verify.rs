@@ -21,7 +21,7 @@ use query::value::{Type, Unit, Value};
 use crate::error::Failure;
 use crate::message;
 use crate::session::Session;
-use crate::tables::{SLABINFO, parse_slabinfo};
+use crate::tables::{SLABINFO, read_slabinfo};
 
 /// How often what looks wrong is looked at.
 const ROUNDS: u32 = 6;
@@ -104,14 +104,7 @@ pub fn verify(session: &Session) -> Result<(Output, Vec<String>), Failure> {
         if verdicts.values().all(|(verdict, _)| *verdict != Verdict::Wrong) {
             break;
         }
-        // The better of two looks counts.
-        for (key, again) in round(session, number * PAUSE)? {
-            match verdicts.get_mut(&key) {
-                Some(first) if again.0 < first.0 => *first = again,
-                Some(_) => {}
-                None => drop(verdicts.insert(key, again)),
-            }
-        }
+        look_again(&mut verdicts, round(session, number * PAUSE)?);
     }
     let wrong: Vec<String> = verdicts
         .values()
@@ -119,6 +112,37 @@ pub fn verify(session: &Session) -> Result<(Output, Vec<String>), Failure> {
         .map(|(_, text)| text.clone())
         .collect();
     Ok((summary(&verdicts), wrong))
+}
+
+/// What a witness that said `first` before and `second` after makes of a figure.
+fn verdict(first: i128, figure: i128, second: i128) -> Verdict {
+    if figure == first || figure == second {
+        Verdict::Equal
+    } else if first == second {
+        Verdict::Wrong
+    } else {
+        Verdict::Moved
+    }
+}
+
+/// Adds another look: the better of two counts. What only one of them shows is of a cache that came or went
+/// meanwhile, which is no proof of a wrong figure.
+fn look_again(verdicts: &mut Verdicts, again: Verdicts) {
+    for (key, (verdict, _)) in verdicts.iter_mut() {
+        if *verdict == Verdict::Wrong && !again.contains_key(key) {
+            *verdict = Verdict::Moved;
+        }
+    }
+    for (key, mut again) in again {
+        match verdicts.get_mut(&key) {
+            Some(first) if again.0 < first.0 => *first = again,
+            Some(_) => {}
+            None => {
+                again.0 = again.0.min(Verdict::Moved);
+                verdicts.insert(key, again);
+            }
+        }
+    }
 }
 
 /// Runs `.verify`: shows the table, and fails if a figure is wrong.
@@ -182,11 +206,11 @@ fn round(session: &Session, pause: Duration) -> Result<Verdicts, Failure> {
             else {
                 continue;
             };
-            let verdict = match figure {
-                figure if figure == first || figure == second => Verdict::Equal,
-                _ if first != second => Verdict::Moved,
-                figure if witness.counts_itself(&name) && figure + 1 == first => Verdict::Moved,
-                _ => Verdict::Wrong,
+            let verdict = match verdict(first, figure, second) {
+                Verdict::Wrong if witness.counts_itself(&name) && figure + 1 == first => {
+                    Verdict::Moved
+                }
+                verdict => verdict,
             };
             let text = format!("{name}: {column} is {figure}, {} says {first}", witness.name());
             verdicts.insert((check, *addr, name.clone()), (verdict, text));
@@ -212,10 +236,8 @@ type Slabinfo = BTreeMap<String, Vec<Vec<Value>>>;
 type Sysfs = BTreeMap<String, BTreeMap<&'static str, i128>>;
 
 fn slabinfo() -> Result<Slabinfo, Failure> {
-    let path = Path::new(SLABINFO);
-    let text = fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?;
     let mut lines = Slabinfo::new();
-    for row in parse_slabinfo(&text).unwrap_or_default() {
+    for row in read_slabinfo()? {
         if let Some(Value::Text(name)) = row.first() {
             lines.entry(String::from_utf8_lossy(name).into_owned()).or_default().push(row);
         }
@@ -287,4 +309,47 @@ fn summary(verdicts: &Verdicts) -> Output {
     };
     let rows = CHECKS.iter().enumerate().map(row).collect();
     Output { columns, rows, warnings: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_is_equal_moved_or_wrong() {
+        for (first, figure, second, expected) in [
+            (7, 7, 7, Verdict::Equal),
+            (7, 7, 9, Verdict::Equal),
+            (7, 9, 9, Verdict::Equal),
+            (7, 8, 9, Verdict::Moved),
+            (7, 100, 9, Verdict::Moved),
+            (7, 8, 7, Verdict::Wrong),
+            (0, -1, 0, Verdict::Wrong),
+        ] {
+            assert_eq!(verdict(first, figure, second), expected, "{first} {figure} {second}");
+        }
+    }
+
+    fn look(verdicts: &[(u64, Verdict)]) -> Verdicts {
+        let row = |(addr, verdict): &(u64, Verdict)| {
+            ((1, *addr, "a".to_owned()), (*verdict, format!("{addr}")))
+        };
+        verdicts.iter().map(row).collect()
+    }
+
+    #[test]
+    fn what_is_wrong_each_time_is_wrong() {
+        use Verdict::{Equal, Moved, Wrong};
+        let mut verdicts = look(&[(1, Wrong), (2, Wrong), (3, Wrong), (4, Equal), (5, Wrong)]);
+        // The fifth cache is gone, and a sixth and a seventh came.
+        let again = [(1, Wrong), (2, Moved), (3, Equal), (4, Wrong), (6, Wrong), (7, Equal)];
+        look_again(&mut verdicts, look(&again));
+        let expected =
+            [(1, Wrong), (2, Moved), (3, Equal), (4, Equal), (5, Moved), (6, Moved), (7, Equal)];
+        assert_eq!(verdicts, look(&expected));
+        let rows = summary(&verdicts).rows;
+        assert_eq!(rows.len(), CHECKS.len());
+        assert_eq!(rows[1][2..], [7, 3, 3, 1].map(Value::UInt));
+        assert_eq!(rows[0][2..], [0; 4].map(Value::UInt));
+    }
 }

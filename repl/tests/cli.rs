@@ -217,6 +217,102 @@ fn dot_commands_stand_before_queries() {
 }
 
 #[test]
+fn why_a_column_is_null() {
+    let all = "nodes.* is NULL: a recording has no table `nodes`\n\
+               cpus.* is NULL: a recording has no table `cpus`\n\
+               slabinfo.* is NULL: a recording has no table `slabinfo`\n";
+    let told = [
+        (".why", all),
+        (
+            ".why cpu_partial",
+            "caches.cpu_partial is there: The free objects that a CPU may hold in partial slabs.\n",
+        ),
+        (
+            ".why CACHES.Size",
+            "caches.size is there: The distance between two objects, metadata and padding included; slabinfo's objsize.\n",
+        ),
+        (".why nodes.slabs", "nodes.slabs is NULL: a recording has no table `nodes`\n"),
+        (
+            ".why slabs",
+            "caches.slabs is there: The slabs, summed over all NUMA nodes.\n\
+             nodes.slabs is NULL: a recording has no table `nodes`\n",
+        ),
+        (
+            ".why mergeable;",
+            "caches.mergeable is there: Whether a later cache may be merged into this one, boot parameters aside.\n",
+        ),
+    ];
+    for (text, expected) in told {
+        let ran = demo([text]);
+        assert_eq!((ran.code, ran.out.as_str(), error(&ran)), (Some(0), expected, ""), "{text}");
+    }
+    let list = "`select * from columns` lists the columns";
+    let tables = "there are `caches`, `nodes`, `cpus`, `aliases`, `flags`, `slabinfo`, `columns`";
+    for (text, message, help) in [
+        (".why nonsense", "unknown column `nonsense`", list),
+        (".why cpu_partal", "unknown column `cpu_partal`", "did you mean `cpu_partial`?"),
+        (".why nodes.size", "unknown column `nodes.size`", "did you mean `name`?"),
+        (".why node.slabs", "unknown table `node`", "did you mean `nodes`?"),
+        (".why processes.slabs", "unknown table `processes`", tables),
+        (".why a b", "unknown column `a b`", list),
+        (".schema cpu", "unknown table `cpu`", "did you mean `cpus`?"),
+    ] {
+        let ran = demo([text]);
+        let expected = format!("error: {message}\n  = help: {help}\n");
+        assert_eq!((ran.code, ran.out.as_str(), error(&ran)), (Some(1), "", expected.as_str()));
+    }
+}
+
+/// A column that a recording does not have is told of as one that the kernel has not, with what follows from it.
+#[test]
+fn why_a_recording_lacks_a_column() {
+    let folder = Folder::new();
+    let header = r#"{"format":"slabql recording","version":1,"kernel":"7.1.0","time":"2026-01-01T00:00:00Z","page_size":4096,"slab_flags":{},"gfp_flags":{},"table":"caches","columns":["name","oo"],"missing":{"cpu_partial":"they were removed"},"rows":1}"#;
+    let file = folder.file("x.slab", format!("{header}\n[\"a\",65540]\n")).display().to_string();
+    let run = |text: &str| -> Ran {
+        command(SLABQL).args(["--from", &file, text]).output().unwrap().into()
+    };
+    assert_eq!(run(".why cpu_partial").out, "caches.cpu_partial is NULL: they were removed\n");
+    let lacks = "the recording has no column `slabs`";
+    assert_eq!(run(".why memory").out, format!("caches.memory is NULL: {lacks}\n"));
+    assert_eq!(
+        run(".why page_order").out,
+        "caches.page_order is there: A slab has 2 to this power pages.\n"
+    );
+    let all = run(".why").out;
+    assert!(all.contains("caches.size is NULL: ") && !all.contains("caches.oo"), "{all}");
+    let ran = run("select name, memory, pages_per_slab");
+    assert_eq!(ran.out, "name,memory,pages_per_slab\na,,2\n");
+    assert!(ran.err.ends_with(&format!("\nnote: `slabs` is NULL: {lacks}\n")), "{}", ran.err);
+}
+
+#[test]
+fn a_recording_is_not_verified() {
+    for text in ["verify", ".verify", " verify ;", "# before it\n.verify\n"] {
+        let ran = demo([text]);
+        let expected = "error: a recording cannot be held against this machine\n";
+        assert_eq!((ran.code, ran.out.as_str(), error(&ran)), (Some(2), "", expected), "{text}");
+    }
+    let ran = demo([".verify now"]);
+    assert_eq!((ran.code, error(&ran)), (Some(1), "error: `.verify` takes no argument\n"));
+    assert!(demo([".help"]).out.contains("\n  .verify "));
+}
+
+#[test]
+fn tables_that_are_none_are_told() {
+    let ran = demo(["select * from nodess"]);
+    let expected = "error: unknown table `nodess`\n  |\n1 | select * from nodess\n  |               ^^^^^^\n  = help: did you mean `nodes`?\n";
+    assert_eq!((ran.code, ran.out.as_str(), error(&ran)), (Some(1), "", expected));
+    let tables = demo([".tables"]).out;
+    let names: Vec<&str> = tables.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(names, ["caches", "nodes", "cpus", "aliases", "flags", "slabinfo", "columns"]);
+    for name in names {
+        let schema = demo([format!(".schema {name}").as_str()]).out;
+        assert!(schema.starts_with(&format!("{name}: A row for each ")), "{schema}");
+    }
+}
+
+#[test]
 fn colours_are_for_terminals() {
     let wrong = "select nam";
     let plain = demo(["--format", "table", QUERY]).out + &demo([wrong]).err;

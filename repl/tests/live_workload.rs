@@ -1,5 +1,5 @@
 //! Known numbers of objects, made and undone, are what `active` rises and falls by on the running kernel.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::cast_precision_loss)]
 
 mod common;
 #[path = "common/walked.rs"]

@@ -35,11 +35,11 @@ pub struct CpuSlab {
     pub pointer: i32,
     /// The offset of `slab` in `struct kmem_cache_cpu`.
     pub slab: i32,
-    /// The offset of `freelist`.
-    pub freelist: i32,
+    /// The offset of `freelist`, if the free objects of the CPU slab are asked for.
+    pub freelist: Option<i32>,
     /// The offset of `tid`.
     pub tid: i32,
-    /// The offset of `partial`, if the kernel has CPU partial lists.
+    /// The offset of `partial`, if the kernel has CPU partial lists and they are asked for.
     pub partial: Option<i32>,
     /// The offset of `next` in `struct slab`.
     pub next: i16,
@@ -231,15 +231,17 @@ impl PerCpu {
         if let Some(address) = cpu_slab.address {
             asm.push(Insn::store(Size::Dw, Reg::R6, address, Reg::R0));
         }
-        asm.jump_imm(Cond::Eq, Reg::R0, 0, partial);
-        asm.comment("the CPU slab: what others freed to it, then its freelist");
-        asm.push(Insn::mov(Reg::R1, Reg::R0));
-        self.slab.peek.load(asm, self.slab.peek.counters.into());
-        asm.push(Insn::mov(Reg::R1, Reg::R0));
-        self.slab.free(asm, torn);
-        add_to(asm, found, Reg::R1);
-        self.freelist(asm, cpu_slab, torn);
-        asm.bind(partial);
+        if let Some(list) = cpu_slab.freelist {
+            asm.jump_imm(Cond::Eq, Reg::R0, 0, partial);
+            asm.comment("the CPU slab: what others freed to it, then its freelist");
+            asm.push(Insn::mov(Reg::R1, Reg::R0));
+            self.slab.peek.load(asm, self.slab.peek.counters.into());
+            asm.push(Insn::mov(Reg::R1, Reg::R0));
+            self.slab.free(asm, torn);
+            add_to(asm, found, Reg::R1);
+            self.freelist(asm, cpu_slab, list, torn);
+            asm.bind(partial);
+        }
         if let Some(list) = cpu_slab.partial {
             self.cpu_partial(asm, cpu_slab, list, torn);
         }
@@ -261,10 +263,10 @@ impl PerCpu {
     }
 
     /// Appends the count of the CPU's freelist.
-    fn freelist(&self, asm: &mut Assembler, cpu_slab: CpuSlab, torn: Label) {
+    fn freelist(&self, asm: &mut Assembler, cpu_slab: CpuSlab, list: i32, torn: Label) {
         let Own { found, steps, .. } = self.own;
         let [object, end] = ["object", "freelist_end"].map(|name| asm.label(name));
-        self.member(asm, cpu_slab.freelist);
+        self.member(asm, list);
         asm.push(Insn::mov(Reg::R9, Reg::R0));
         zero(asm, [steps].into_iter());
         asm.bind(object);

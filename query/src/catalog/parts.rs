@@ -15,6 +15,8 @@ use Unit::{Count, Hex, None};
 
 const SLUB_DEBUG: &str = "the kernel is built without CONFIG_SLUB_DEBUG";
 const CPU_SLABS: &str = "CPU slabs (kmem_cache_cpu) were removed in 7.0";
+const CPU_PARTIAL: &str =
+    "CPU partial lists were removed in 7.0, or the kernel is built without CONFIG_SLUB_CPU_PARTIAL";
 const SHEAVES: &str = "sheaves were added in 6.18";
 
 /// The NUMA nodes of caches.
@@ -54,8 +56,8 @@ pub static CPUS: Table = Table {
         Column::new("slab_addr", U64, Hex, Cpu(CpuFigure::Slab), "The address of the CPU slab's struct slab; 0 if none.").absent(CPU_SLABS).hidden(),
         Column::new("slab", U64, Hex, Derived("nullif(slab_addr, 0)"), "The address of the CPU slab's struct slab; NULL if none."),
         Column::new("cpu_free", WALKED, Count, Cpu(CpuFigure::Free), "The free objects in the CPU slab.").absent(CPU_SLABS),
-        Column::new("partial_slabs", WALKED, Count, Cpu(CpuFigure::PartialSlabs), "The slabs on the CPU partial list.").absent(CPU_SLABS),
-        Column::new("partial_free", WALKED, Count, Cpu(CpuFigure::PartialFree), "The free objects on the CPU partial list.").absent(CPU_SLABS),
+        Column::new("partial_slabs", WALKED, Count, Cpu(CpuFigure::PartialSlabs), "The slabs on the CPU partial list.").absent(CPU_PARTIAL),
+        Column::new("partial_free", WALKED, Count, Cpu(CpuFigure::PartialFree), "The free objects on the CPU partial list.").absent(CPU_PARTIAL),
         Column::new("main", WALKED, Count, Cpu(CpuFigure::Main), "The objects in the main sheaf.").absent(SHEAVES),
         Column::new("spare", WALKED, Count, Cpu(CpuFigure::Spare), "The objects in the spare sheaf.").absent(SHEAVES),
         Column::new("rcu_free", WALKED, Count, Cpu(CpuFigure::RcuFree), "The freed objects in the sheaf that waits for an RCU grace period.").absent(SHEAVES),

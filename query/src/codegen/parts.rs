@@ -144,18 +144,20 @@ impl Generator<'_> {
         let count = self.scratch.take();
         let own = Own::new(&mut self.scratch);
         let incomplete = self.incomplete.unwrap_or_else(|| self.scratch.take());
+        // Where a figure goes that nobody asked for.
+        let unasked = self.scratch.take();
         let asked = |figures: &[CpuFigure]| {
             figures.iter().any(|figure| self.slot_of(Source::Cpu(*figure)).is_some())
         };
         let slabs = asked(&[Slab, Free, PartialSlabs, PartialFree]);
         let sheaves = asked(&[Main, Spare, RcuFree]);
-        // Where a figure goes that nobody asked for.
-        let unasked = self.scratch.take();
         let slot = |figure| self.slot_of(Source::Cpu(figure)).unwrap_or(unasked);
         let cpu_slab = if slabs {
             let mut found = walk::cpu_slab(self.schema, [slot(Free), slot(PartialFree)])?;
             found.partial_slabs = self.slot_of(Source::Cpu(PartialSlabs));
             found.address = self.slot_of(Source::Cpu(Slab));
+            found.freelist = found.freelist.filter(|_| asked(&[Free]));
+            found.partial = found.partial.filter(|_| asked(&[PartialSlabs, PartialFree]));
             Some(found)
         } else {
             None

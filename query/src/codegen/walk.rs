@@ -102,7 +102,7 @@ pub(super) fn cpu_slab(schema: &dyn Schema, free: [i16; 2]) -> Result<CpuSlab, D
     Ok(CpuSlab {
         pointer: wide(schema, "kmem_cache", "cpu_slab")?,
         slab: cpu("slab")?,
-        freelist: cpu("freelist")?,
+        freelist: Some(cpu("freelist")?),
         tid: cpu("tid")?,
         // Without CONFIG_SLUB_CPU_PARTIAL there is no such list.
         partial: cpu("partial").ok(),

@@ -201,7 +201,10 @@ impl Plan {
                 Some(Value::Text(name)) => Some(&**name),
                 _ => None,
             }));
-            expr.children(&mut |child| rest.push(child));
+            // Under a `not` a name is one that is not wanted.
+            if !matches!(expr.kind, ExprKind::Not(_)) {
+                expr.children(&mut |child| rest.push(child));
+            }
         }
         names
     }

@@ -12,7 +12,7 @@
 
 use super::token::{Keyword, Symbol, Token, TokenKind};
 use super::{MAX_TEXT, number};
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Diagnostic, Span, is_visible};
 
 /// Operators of two bytes, in every spelling. They are tried before those of one byte.
 const PAIRS: [(&str, Symbol); 9] = [
@@ -255,12 +255,6 @@ impl Iterator for Lexer<'_> {
         let first = self.rest().chars().next()?;
         Some(self.token(first))
     }
-}
-
-/// Whether `c` leaves a trace on a screen; not so controls, zero-width characters and marks of direction.
-fn is_visible(c: char) -> bool {
-    let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    !hidden && !c.is_control()
 }
 
 #[cfg(test)]

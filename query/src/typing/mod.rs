@@ -50,8 +50,7 @@ pub fn check(query: resolved::Query) -> Result<Query, Diagnostic> {
         .collect::<Result<Vec<_>, Diagnostic>>()?;
     // What is missing is worth a word where something is NULL for it, and not where the query does without.
     let mut all = items.iter().map(|item| &item.expr).chain(&filter);
-    let null = |expr: &Expr| expr.constant() == Some(&Value::Null);
-    let told = all.any(null) || order_by.iter().any(|key| null(&key.expr));
+    let told = all.any(Expr::is_null) || order_by.iter().any(|key| key.expr.is_null());
     let missing = if told { query.missing } else { Vec::new() };
     Ok(Query {
         table: query.table,

@@ -98,6 +98,11 @@ pub fn slabinfo_free(node: &Node) -> u64 {
     (quotient * nr_partial + remainder * nr_partial / scanned).min(node.objects())
 }
 
+/// The empty sheaves of a barn with these full ones: a number that shows which barn it is of.
+pub fn empty_sheaves(full: &[u32]) -> u64 {
+    3 + 2 * full.len() as u64
+}
+
 impl Model {
     pub fn figures(&self, era: Era) -> Figures {
         let nodes = || self.nodes.iter().flatten().filter(|node| !node.only_barn);

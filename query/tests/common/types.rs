@@ -47,7 +47,8 @@ impl Types {
             ("slub_percpu_sheaves", "main") if sheaves => (8, 8, Pointer),
             ("slub_percpu_sheaves", "spare") if sheaves => (16, 8, Pointer),
             ("slub_percpu_sheaves", "rcu_free") if sheaves => (24, 8, Pointer),
-            ("slab_sheaf", "size") if sheaves => (40, 4, Integer),
+            ("slab_sheaf", "size") | ("node_barn", "nr_full") if sheaves => (40, 4, Integer),
+            ("node_barn", "nr_empty") if sheaves => (44, 4, Integer),
             ("slab_sheaf", "barn_list") | ("node_barn", "sheaves_full") if sheaves => {
                 (8, 16, Other)
             }

@@ -10,12 +10,12 @@ use ebpf_templates::template::rows;
 use query::eval::Warnings;
 use query::exec;
 use query::layout::Layout;
-use query::plan::{Plan, Template};
+use query::plan::{Plan, Target, Template};
 use query::schema::Schema;
 use query::syntax::{ast::Statement, parse_text};
 use query::value::Value;
 
-use super::model::{Era, Model, Node, Slab};
+use super::model::{Era, Model, Node, Slab, empty_sheaves};
 use super::types::Types;
 use super::{Fixture, NoHost};
 
@@ -151,6 +151,8 @@ impl World {
         let at = self.memory.allocate(64);
         let sheaves: Vec<u64> = sizes.iter().map(|size| self.sheaf(*size)).collect();
         let list = self.offset("slab_sheaf", "barn_list");
+        self.write("node_barn", at, "nr_full", sizes.len() as u64);
+        self.write("node_barn", at, "nr_empty", empty_sheaves(sizes));
         let head = at + self.offset("node_barn", "sheaves_full");
         let members: Vec<u64> = sheaves.iter().map(|sheaf| sheaf + list).collect();
         self.ring(head, &members);
@@ -284,26 +286,44 @@ impl World {
 
     /// Compiles a query.
     pub fn compile(&self, text: &str, template: Template) -> (Plan, Layout, Program) {
+        self.compile_for(text, super::kernel(template, true), 1)
+    }
+
+    /// Compiles a query for a target in the kernel, with this much space; see [`Layout::room`].
+    pub fn compile_for(&self, text: &str, target: Target, factor: u32) -> (Plan, Layout, Program) {
         let statements = parse_text(text).unwrap();
         let (Statement::Query(query) | Statement::Explain(query)) = &statements[0].0;
         let typed = query::resolve::resolve(query, &self.types).and_then(query::typing::check);
         let typed = typed.unwrap_or_else(|error| panic!("{}", error.render(text)));
-        let plan = query::plan::plan(typed, super::kernel(template, true), text);
+        let plan = query::plan::plan(typed, target, text);
         let layout = Layout::new(&plan);
-        let program = query::codegen::generate(&plan, &layout, &self.types, 1).unwrap();
+        let program = query::codegen::generate(&plan, &layout, &self.types, factor).unwrap();
         (plan, layout, program)
     }
 
     /// Runs a query.
     pub fn ask(&self, text: &str, template: Template) -> Answer {
-        let (plan, layout, program) = self.compile(text, template);
+        self.run(&self.compile(text, template))
+    }
+
+    /// Runs a query that is compiled.
+    pub fn run(&self, compiled: &(Plan, Layout, Program)) -> Answer {
+        let (plan, layout, program) = compiled;
+        let (bytes, flags) = self.raw(program, 0xaa);
+        let rows = layout.decode(&bytes).unwrap();
+        let output = exec::run(plan, rows, &NoHost, &self.types, Warnings::default());
+        Answer { rows: output.rows, notes: output.warnings, flags }
+    }
+
+    /// Runs a program whose memory an earlier run left full of `dirt`; gives the bytes of its rows, and its flags.
+    pub fn raw(&self, program: &Program, dirt: u8) -> (Vec<u8>, u64) {
         let mut interpreter = Interpreter::new(self.kernel(), program.map_bytes)
             .step_limit(1 << 34)
             .may_goto_budget(self.budget);
         let header = usize::try_from(rows::HEADER).unwrap();
         let map = interpreter.map_mut();
         // What an earlier run left: everything but the number that is always 0.
-        map[usize::try_from(rows::SELF).unwrap()..].fill(0xaa);
+        map[usize::try_from(rows::SELF).unwrap()..].fill(dirt);
         let table: Vec<u8> = program.cpu_table.iter().flat_map(|at| at.to_le_bytes()).collect();
         let end = map.len();
         map[end - table.len()..].copy_from_slice(&table);
@@ -311,10 +331,10 @@ impl World {
             let at = usize::try_from(at).unwrap();
             u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
         };
-        let (bytes, flags) = match program.kind {
+        match program.kind {
             Kind::Syscall => {
                 interpreter
-                    .run_syscall(&program)
+                    .run_syscall(program)
                     .unwrap_or_else(|trap| panic!("{trap}\n{}", program.listing()));
                 let map = interpreter.map();
                 let end = header + usize::try_from(word(map, rows::CURSOR)).unwrap();
@@ -322,16 +342,13 @@ impl World {
             }
             Kind::Iter { .. } => {
                 interpreter
-                    .run_iter(&program)
+                    .run_iter(program)
                     .unwrap_or_else(|trap| panic!("{trap}\n{}", program.listing()));
                 let mut output = interpreter.take_output();
                 let trailer = output.split_off(output.len() - usize::from(rows::ROW_HEADER));
                 (output, word(&trailer, rows::ROW_ADDR))
             }
             Kind::RawTracepoint => unreachable!("no query is one"),
-        };
-        let rows = layout.decode(&bytes).unwrap();
-        let output = exec::run(&plan, rows, &NoHost, &self.types, Warnings::default());
-        Answer { rows: output.rows, notes: output.warnings, flags }
+        }
     }
 }

@@ -63,13 +63,13 @@ fn numbers(text: &str) -> Option<BTreeSet<u64>> {
     /// More than a kernel is ever built for.
     const MAX: u64 = 1 << 16;
     let mut found = BTreeSet::new();
-    for range in text.trim().split(',').filter(|range| !range.is_empty()) {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
-        if last >= MAX {
+    for part in text.trim().split(',').filter(|part| !part.is_empty()) {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        let (from, to): (u64, u64) = (from.parse().ok()?, to.parse().ok()?);
+        if to >= MAX {
             return None;
         }
-        found.extend(first..=last);
+        found.extend(from..=to);
     }
     Some(found)
 }

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 
 use ebpf_templates::program::Program;
 use ebpf_templates::template::rows;
-use query::catalog::Lookup;
+use query::catalog::{Lookup, Rows};
 use query::codegen;
 use query::eval::{self, Warnings};
 use query::exec::Host;
@@ -58,12 +58,19 @@ impl Live {
 
     /// Loads and runs a plan's program, with more space as long as it is too little.
     fn run(&self, plan: &Plan) -> Result<(Layout, Output), Failure> {
+        let parts = match plan.table.rows {
+            Rows::Nodes => self.schema.nodes() as usize,
+            Rows::Cpus => self.schema.cpu_offsets().map_or(1, <[u64]>::len),
+            Rows::Caches | Rows::Host(_) => 1,
+        };
+        // A cache has a row for each part, on large machines thousands.
+        let most = u32::try_from(4 * parts).unwrap_or(u32::MAX).clamp(MAX_FACTOR, 16 * MAX_FACTOR);
         let mut factor = 1;
         loop {
             let (layout, program) = self.generate(plan, factor)?;
             let loaded = Loaded::load(&program)?;
             let output = loaded.run()?;
-            if !output.is_full() || factor >= MAX_FACTOR {
+            if !output.is_full() || factor >= most {
                 return Ok((layout, output));
             }
             factor *= 4;
@@ -133,7 +140,11 @@ impl Live {
             ));
         }
         if has(output.flags, rows::CUT) {
-            notes.push("the kernel ended a loop: figures may be too small".to_owned());
+            let lost = match plan.table.rows {
+                Rows::Nodes | Rows::Cpus => "rows may be missing, and figures too small",
+                Rows::Caches | Rows::Host(_) => "figures may be too small",
+            };
+            notes.push(format!("the kernel ended a loop: {lost}"));
         }
         if has(output.flags, rows::TORN) {
             notes.push("a list changed while it was walked: `complete` says of which caches the figures are estimates".to_owned());

@@ -27,7 +27,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
-use query::catalog::{self, Column, Lookup, Source as From, Table};
+use query::catalog::{self, Column, HostTable, Lookup, Rows, Source as From, Table};
 use query::exec::Host;
 use query::layout::Row;
 use query::offer::Offer;
@@ -307,9 +307,23 @@ fn from_json(value: Json, column: &Column) -> Option<Value> {
     fits.then_some(value)
 }
 
+/// Whether a recording can answer from a table: from the one that it holds, and from those that are made of it.
+fn is_table_of_recordings(table: &Table) -> bool {
+    match table.rows {
+        Rows::Caches => true,
+        Rows::Nodes | Rows::Cpus => false,
+        Rows::Host(table) => table != HostTable::Slabinfo,
+    }
+}
+
 impl Offer for Recording {
-    fn missing(&self, _: &Table, column: &Column) -> Option<String> {
-        if matches!(column.source, From::Derived(_) | From::Given)
+    fn missing(&self, table: &Table, column: &Column) -> Option<String> {
+        let derived = matches!(column.source, From::Derived(_));
+        if !derived && !is_table_of_recordings(table) {
+            return Some(format!("a recording has no table `{}`", table.name));
+        }
+        if derived
+            || column.source == From::Given
             || self.columns.iter().any(|name| name == column.name)
         {
             return None;

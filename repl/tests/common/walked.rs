@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 
 use ebpf_templates::Program;
 use ebpf_templates::template::rows;
-use query::catalog::Lookup;
+use query::catalog::{Lookup, Rows};
 use query::codegen;
 use query::eval::Warnings;
 use query::exec::{self, Host};
@@ -84,7 +84,9 @@ fn compile(schema: &KernelSchema, template: Template, text: &str) -> (Plan, Layo
     let target = Target::Kernel { template, pushdown: true };
     let plan = plan(check(resolved).unwrap(), target, text);
     let layout = Layout::new(&plan);
-    let program = codegen::generate(&plan, &layout, schema, 2).unwrap();
+    // A cache has a row for each CPU.
+    let factor = if plan.table.rows == Rows::Cpus { 64 } else { 2 };
+    let program = codegen::generate(&plan, &layout, schema, factor).unwrap();
     (plan, layout, program)
 }
 
