@@ -179,11 +179,11 @@ fn words_are_those_of_a_shell() {
 #[test]
 fn a_session_is_played() {
     let table = catalog::TABLES[0];
-    let block = "$ slabql --demo 'select nam'\nold\n$ echo $?\nslabql> .tables\n";
+    let block = "$ slabql --demo 'select nam'\nstale\n$ echo $?\nslabql> .tables\n";
     let played = session(block);
     assert!(played.contains("error: unknown column `nam`\n"), "{played}");
     assert!(played.contains("$ echo $?\n1\n"), "{played}");
-    assert!(played.contains(table.doc) && !played.contains("old"), "{played}");
+    assert!(played.contains(table.doc) && !played.contains("stale"), "{played}");
     let page = format!("a\n```console\n{block}```\n```text\n$ no\n```\n");
     assert_eq!(play(&page), format!("a\n```console\n{played}```\n```text\n$ no\n```\n"));
 }
