@@ -195,7 +195,7 @@ mod tests {
             b"\xff\xa0",
             "à\u{85}".as_bytes(),
             b"x : tunables 0 0 0 : slabdata 1 2 3",
-            b"1 2 3 4 5 : tunables ",
+            b"1 2 3 4 5 : tunables",
             b"\t\r",
         ];
         let mut text = HEAD.as_bytes().to_vec();
