@@ -53,7 +53,7 @@ const CHECKS: &[(&str, &str, Witness)] = &[
     ("objects_per_slab", "objects_per_slab",           Witness::Slabinfo(4)),
     ("pages_per_slab",   "pages_per_slab",             Witness::Slabinfo(5)),
     ("slabs",            "slabs",                      Witness::Slabinfo(10)),
-    ("free_partial",     "objects - free_partial",     Witness::Sysfs(OBJECTS)),
+    ("objects - free_partial", "objects - free_partial",     Witness::Sysfs(OBJECTS)),
     ("objects",          "objects",                    Witness::Sysfs("total_objects")),
     ("slabs",            "slabs",                      Witness::Sysfs("slabs")),
     ("partial",          "partial",                    Witness::Sysfs("partial")),
