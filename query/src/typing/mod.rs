@@ -11,10 +11,15 @@
 //! An operation on constants is computed here, so `4k * 2` is one number to later stages.
 
 mod arith;
+mod call;
+mod compare;
 
 pub use arith::can_leave;
 
 use crate::catalog::Column;
+use call::{called, common};
+use compare::{check_comparable, compare};
+
 use crate::diagnostic::{Diagnostic, Span};
 use crate::eval::{self, Warnings};
 use crate::function::Function;
@@ -214,6 +219,12 @@ fn node(kind: ExprKind, ty: Type, unit: Unit, span: Span) -> Expr {
     Expr { kind, ty, unit, range: Range::of(0), span }
 }
 
+/// The type, unit and range of an expression; its kind means nothing.
+fn shape(expr: &Expr) -> Expr {
+    let Expr { ty, unit, range, span, .. } = *expr;
+    Expr { kind: ExprKind::Const(Value::Null), ty, unit, range, span }
+}
+
 fn null(span: Span) -> Expr {
     node(ExprKind::Const(Value::Null), Type::Null, Unit::None, span)
 }
@@ -343,47 +354,6 @@ fn joined(op: BinaryOp, left: Box<Expr>, right: Box<Expr>, span: Span) -> Result
     arith::binary(op, *left, *right, span).map(fold)
 }
 
-fn compare(op: Compare, left: Box<Expr>, right: Box<Expr>, span: Span) -> Result<Expr, Diagnostic> {
-    check_comparable(&left, &right)?;
-    Ok(fold(node(ExprKind::Compare(op, left, right), Type::Bool, Unit::None, span)))
-}
-
-fn check_comparable(left: &Expr, right: &Expr) -> Result<(), Diagnostic> {
-    let number = |ty: Type| ty.is_number() || ty.is_flags();
-    let comparable = match (left.ty, right.ty) {
-        (Type::Null, _) | (_, Type::Null) => true,
-        (Type::List, _) | (_, Type::List) => false,
-        (a, b) => a == b || (number(a) && number(b)),
-    };
-    if comparable {
-        return Ok(());
-    }
-    let error = Diagnostic::new(
-        right.span,
-        format!("cannot compare {} with {}", described(left.ty), described(right.ty)),
-    )
-    .label(format!("this is {}", described(right.ty)));
-    let literal = |expr: &Expr, ty: Type| expr.constant().is_some() && expr.ty == ty;
-    Err(match (left.ty, right.ty) {
-        (Type::Text, ty) | (ty, Type::Text) if ty.is_flags() => {
-            error.help("ask for a flag by name: `flags has ACCOUNT`")
-        }
-        (Type::Text, ty) if number(ty) && literal(right, ty) => {
-            error.help("a text is written in single quotes")
-        }
-        (ty, Type::Text) | (Type::Text, ty)
-            if number(ty) && (literal(left, Type::Text) || literal(right, Type::Text)) =>
-        {
-            error.help("a number is written without quotes")
-        }
-        (Type::Bool, _) | (_, Type::Bool) => {
-            error.help("a condition stands alone, or is compared with `true` or `false`")
-        }
-        (Type::List, _) | (_, Type::List) => error.help("`length(…)` of a list is a number"),
-        _ => error,
-    })
-}
-
 fn in_list(
     tested: &resolved::Expr,
     list: &[resolved::Expr],
@@ -425,123 +395,12 @@ fn chosen(
     Ok(fold(Expr { kind: ExprKind::Case(arms, otherwise), span, ..common }))
 }
 
-/// The type, unit and range of an expression that gives one of several; its kind and span mean nothing.
-fn common(results: &[&Expr]) -> Result<Expr, Diagnostic> {
-    let mut common = null(Span::default());
-    common.unit = common_unit(results);
-    for result in results.iter().filter(|result| result.ty != Type::Null) {
-        let (ty, range) = match (common.ty, result.ty) {
-            (Type::Null, ty) => (ty, result.range),
-            (a, b) if a.is_integer() && b.is_integer() => {
-                arith::clip(common.range.union(result.range))
-            }
-            (a, b) if a.is_number() && b.is_number() => (Type::Float, common.range),
-            (a, b) if a == b => (a, common.range.union(result.range)),
-            (a, b) => {
-                let what = format!("{} does not go with {}", described(b), described(a));
-                let number = |ty: Type| ty.is_number() || ty.is_flags();
-                let help = if number(a) && number(b) {
-                    "all results are of one type: `cast(flags as int)` is a number"
-                } else {
-                    "all results are of one type: `cast(… as text)` makes a text of a number"
-                };
-                return Err(Diagnostic::new(result.span, what)
-                    .label(format!("this is {}", described(b)))
-                    .help(help));
-            }
-        };
-        common = Expr { ty, range, ..common };
-    }
-    Ok(common)
-}
-
-/// The unit that all results have. A plain number that is written out, as in `coalesce(usersize, 0)`, has any.
-fn common_unit(results: &[&Expr]) -> Unit {
-    let plain = |result: &Expr| result.unit == Unit::None && result.constant().is_some();
-    let mut units = results.iter().filter(|result| !plain(result)).map(|result| result.unit);
-    let first = units.next().unwrap_or_default();
-    if units.all(|unit| unit == first) { first } else { Unit::None }
-}
-
 fn call(function: Function, arguments: &[resolved::Expr], span: Span) -> Result<Expr, Diagnostic> {
     let mut typed = Vec::with_capacity(arguments.len());
     for argument in arguments {
         typed.push(expr(argument)?);
     }
     called(function, typed, span).map(fold)
-}
-
-/// Types a call with typed arguments.
-fn called(function: Function, mut typed: Vec<Expr>, span: Span) -> Result<Expr, Diagnostic> {
-    let name = crate::function::signature(function).name;
-    let of_type = |ty| node(ExprKind::Const(Value::Null), ty, Unit::None, span);
-    let shape = match function {
-        Function::Coalesce => common(&typed.iter().collect::<Vec<_>>())?,
-        Function::Greatest | Function::Least => {
-            for pair in typed.windows(2) {
-                check_comparable(&pair[0], &pair[1])?;
-            }
-            common(&typed.iter().collect::<Vec<_>>())?
-        }
-        Function::Nullif => {
-            check_comparable(&typed[0], &typed[1])?;
-            shape(&typed[0])
-        }
-        Function::Iif => {
-            let when = typed.remove(0);
-            typed.insert(0, *boolean(when.into())?);
-            common(&[&typed[1], &typed[2]])?
-        }
-        Function::Abs | Function::Round | Function::Floor | Function::Ceil => {
-            arith::number(&typed[0], name)?;
-            arith::rounded(function, &typed[0])
-        }
-        Function::Hex | Function::Size => {
-            if function == Function::Hex && typed[0].ty == Type::Float {
-                return Err(Diagnostic::new(typed[0].span, "`hex` needs an integer")
-                    .label("this is a float")
-                    .help("`cast(… as int)` cuts the fraction off"));
-            }
-            if !typed[0].ty.is_flags() {
-                arith::number(&typed[0], name)?;
-            }
-            let unit = if function == Function::Hex { Unit::Hex } else { Unit::Bytes };
-            let ty = if typed[0].ty.is_flags() { Type::UInt } else { typed[0].ty };
-            Expr { ty, unit, ..shape(&typed[0]) }
-        }
-        Function::Length => {
-            if typed[0].ty != Type::List {
-                typed = texts(typed, name)?;
-            }
-            let range = Range { low: 0, high: i64::MAX.into() };
-            Expr { range, unit: Unit::Count, ..of_type(Type::UInt) }
-        }
-        Function::Lower | Function::Upper => {
-            typed = texts(typed, name)?;
-            of_type(Type::Text)
-        }
-        Function::AliasOf => {
-            typed[0] = text(typed[0].clone(), name)?;
-            of_type(Type::Bool)
-        }
-        Function::StartsWith => {
-            typed = texts(typed, name)?;
-            of_type(Type::Bool)
-        }
-        Function::PageSize => unreachable!("resolve makes a literal of it"),
-    };
-    Ok(Expr { kind: ExprKind::Call(function, typed), span, ..shape })
-}
-
-/// Says no to arguments that are no texts.
-fn texts(arguments: Vec<Expr>, name: &str) -> Result<Vec<Expr>, Diagnostic> {
-    arguments.into_iter().map(|argument| text(argument, name)).collect()
-}
-
-/// The type, unit and range of an expression; its kind means nothing.
-fn shape(expr: &Expr) -> Expr {
-    let Expr { ty, unit, range, span, .. } = *expr;
-    Expr { kind: ExprKind::Const(Value::Null), ty, unit, range, span }
 }
 
 /// A type in a sentence: "a number", "text".

@@ -1,0 +1,117 @@
+//! Types calls of functions, and what gives one of several results.
+
+use super::compare::check_comparable;
+use super::{arith, boolean, described, node, null, shape, text};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::function::Function;
+use crate::typed::{Expr, ExprKind, Range};
+use crate::value::{Type, Unit, Value};
+
+/// Types a call with typed arguments.
+pub(super) fn called(
+    function: Function,
+    mut typed: Vec<Expr>,
+    span: Span,
+) -> Result<Expr, Diagnostic> {
+    let name = crate::function::signature(function).name;
+    let of_type = |ty| node(ExprKind::Const(Value::Null), ty, Unit::None, span);
+    let shape = match function {
+        Function::Coalesce => common(&typed.iter().collect::<Vec<_>>())?,
+        Function::Greatest | Function::Least => {
+            for pair in typed.windows(2) {
+                check_comparable(&pair[0], &pair[1])?;
+            }
+            common(&typed.iter().collect::<Vec<_>>())?
+        }
+        Function::Nullif => {
+            check_comparable(&typed[0], &typed[1])?;
+            shape(&typed[0])
+        }
+        Function::Iif => {
+            let when = typed.remove(0);
+            typed.insert(0, *boolean(when.into())?);
+            common(&[&typed[1], &typed[2]])?
+        }
+        Function::Abs | Function::Round | Function::Floor | Function::Ceil => {
+            arith::number(&typed[0], name)?;
+            arith::rounded(function, &typed[0])
+        }
+        Function::Hex | Function::Size => {
+            if function == Function::Hex && typed[0].ty == Type::Float {
+                return Err(Diagnostic::new(typed[0].span, "`hex` needs an integer")
+                    .label("this is a float")
+                    .help("`cast(… as int)` cuts the fraction off"));
+            }
+            if !typed[0].ty.is_flags() {
+                arith::number(&typed[0], name)?;
+            }
+            let unit = if function == Function::Hex { Unit::Hex } else { Unit::Bytes };
+            let ty = if typed[0].ty.is_flags() { Type::UInt } else { typed[0].ty };
+            Expr { ty, unit, ..shape(&typed[0]) }
+        }
+        Function::Length => {
+            if typed[0].ty != Type::List {
+                typed = texts(typed, name)?;
+            }
+            let range = Range { low: 0, high: i64::MAX.into() };
+            Expr { range, unit: Unit::Count, ..of_type(Type::UInt) }
+        }
+        Function::Lower | Function::Upper => {
+            typed = texts(typed, name)?;
+            of_type(Type::Text)
+        }
+        Function::AliasOf => {
+            typed[0] = text(typed[0].clone(), name)?;
+            of_type(Type::Bool)
+        }
+        Function::StartsWith => {
+            typed = texts(typed, name)?;
+            of_type(Type::Bool)
+        }
+        Function::PageSize => unreachable!("resolve makes a literal of it"),
+    };
+    Ok(Expr { kind: ExprKind::Call(function, typed), span, ..shape })
+}
+
+/// Says no to arguments that are no texts.
+fn texts(arguments: Vec<Expr>, name: &str) -> Result<Vec<Expr>, Diagnostic> {
+    arguments.into_iter().map(|argument| text(argument, name)).collect()
+}
+
+/// The type, unit and range of an expression that gives one of several; its kind and span mean nothing.
+pub(super) fn common(results: &[&Expr]) -> Result<Expr, Diagnostic> {
+    let mut common = null(Span::default());
+    common.unit = common_unit(results);
+    for result in results.iter().filter(|result| result.ty != Type::Null) {
+        let (ty, range) = match (common.ty, result.ty) {
+            (Type::Null, ty) => (ty, result.range),
+            (a, b) if a.is_integer() && b.is_integer() => {
+                arith::clip(common.range.union(result.range))
+            }
+            (a, b) if a.is_number() && b.is_number() => (Type::Float, common.range),
+            (a, b) if a == b => (a, common.range.union(result.range)),
+            (a, b) => {
+                let what = format!("{} does not go with {}", described(b), described(a));
+                let number = |ty: Type| ty.is_number() || ty.is_flags();
+                let help = if number(a) && number(b) {
+                    "all results are of one type: `cast(flags as int)` is a number"
+                } else {
+                    "all results are of one type: `cast(… as text)` makes a text of a number"
+                };
+                return Err(Diagnostic::new(result.span, what)
+                    .label(format!("this is {}", described(b)))
+                    .help(help));
+            }
+        };
+        common = Expr { ty, range, ..common };
+    }
+    Ok(common)
+}
+
+/// The unit that all results have. A plain number that is written out, as in `coalesce(usersize, 0)`, has any.
+fn common_unit(results: &[&Expr]) -> Unit {
+    let plain = |result: &Expr| result.unit == Unit::None && result.constant().is_some();
+    let mut units = results.iter().filter(|result| !plain(result)).map(|result| result.unit);
+    let first = units.next().unwrap_or_default();
+    if units.all(|unit| unit == first) { first } else { Unit::None }
+}
