@@ -77,7 +77,7 @@ impl<S: Schema> Offer for S {
 fn lacking(release: &str, owner: &str, path: &str, column: &Column) -> String {
     match column.absent {
         "" => format!("{release} has no {owner}.{path}"),
-        reason => format!("{release} has no {owner}.{path}: {reason}"),
+        reason => format!("{release} has no {owner}.{path}, as {reason}"),
     }
 }
 
