@@ -18,14 +18,13 @@
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use aya::programs::{ProgramInfo, RawTracePoint, loaded_programs};
-use ebpf_templates::insn::PSEUDO_MAP_VALUE;
 use ebpf_templates::{Alu, Assembler, Cond, Insn, Kind, Program, Reg, Size};
 use query::codegen;
 use query::layout::Layout;
@@ -34,7 +33,7 @@ use query::schema::Schema;
 use query::syntax::ast::Statement;
 use query::syntax::parse_text;
 use query::typing::check;
-use repl::kernel::load::Loaded;
+use repl::kernel::load::{Loaded, patched};
 use repl::kernel::schema::KernelSchema;
 use repl::kernel::sys::{self, MapValue};
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -126,14 +125,7 @@ fn attach(
     map: &OwnedFd,
     tracepoint: &str,
 ) -> Result<(OwnedFd, RawTracePoint), Box<dyn Error>> {
-    let patched = |insn: &Insn| {
-        let mut insn = *insn;
-        if insn.is_wide() && insn.src == PSEUDO_MAP_VALUE {
-            insn.imm = map.as_raw_fd();
-        }
-        insn.to_bytes()
-    };
-    let insns: Vec<u8> = program.insns.iter().flat_map(patched).collect();
+    let insns = patched(program, &[map]);
     let loaded = sys::prog_load(&insns, program.kind, None)?;
     // The newest program is ours: ids only grow.
     let newest = loaded_programs().filter_map(Result::ok).max_by_key(ProgramInfo::id);

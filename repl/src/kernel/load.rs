@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use ebpf_templates::insn::PSEUDO_MAP_VALUE;
+use ebpf_templates::insn::{PSEUDO_MAP, PSEUDO_MAP_VALUE};
 use ebpf_templates::{Kind, Program};
 
 use super::rights::Environment;
@@ -83,7 +83,7 @@ impl Loaded {
         if !table.is_empty() {
             sys::map_fill(&map, program.map_bytes, &table).map_err(failed)?;
         }
-        let insns = patched(program, &map);
+        let insns = patched(program, &[&map]);
         let loaded = retried(|| sys::prog_load(&insns, program.kind, None))
             .map_err(|error| explain(program, &insns, error))?;
         let rows = match program.kind {
@@ -97,12 +97,13 @@ impl Loaded {
     }
 }
 
-/// The instructions as the kernel reads them, the map's number replaced by its descriptor.
-fn patched(program: &Program, map: &OwnedFd) -> Vec<u8> {
+/// The instructions as the kernel reads them, the numbers of maps replaced by their descriptors.
+#[must_use]
+pub fn patched(program: &Program, maps: &[&OwnedFd]) -> Vec<u8> {
     let patch = |insn: &ebpf_templates::Insn| {
         let mut insn = *insn;
-        if insn.is_wide() && insn.src == PSEUDO_MAP_VALUE {
-            insn.imm = map.as_raw_fd();
+        if insn.is_wide() && matches!(insn.src, PSEUDO_MAP | PSEUDO_MAP_VALUE) {
+            insn.imm = maps[insn.imm.unsigned_abs() as usize].as_raw_fd();
         }
         insn.to_bytes()
     };

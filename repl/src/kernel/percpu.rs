@@ -1,13 +1,11 @@
 //! Finds where each CPU keeps its copy of per-CPU memory; see [`ebpf_templates::template::offsets`].
 
-use std::os::fd::AsRawFd;
-
 use ebpf_templates::Program;
-use ebpf_templates::insn::{PSEUDO_MAP, PSEUDO_MAP_VALUE};
 use ebpf_templates::template::offsets::Offsets;
 use ebpf_templates::template::rows;
 use query::schema::Schema;
 
+use super::load::patched;
 use super::sys::{self, MapValue};
 use super::sysfs;
 
@@ -45,19 +43,7 @@ pub fn offsets(schema: &dyn Schema) -> Result<Vec<u64>, String> {
 fn run(program: &Program, cpus: u32) -> std::io::Result<Vec<u64>> {
     let map = sys::map_create(program.map_bytes)?;
     let percpu = sys::percpu_map_create()?;
-    let insns: Vec<u8> = program
-        .insns
-        .iter()
-        .flat_map(|insn| {
-            let mut insn = *insn;
-            match (insn.is_wide(), insn.src) {
-                (true, PSEUDO_MAP_VALUE) => insn.imm = map.as_raw_fd(),
-                (true, PSEUDO_MAP) => insn.imm = percpu.as_raw_fd(),
-                _ => {}
-            }
-            insn.to_bytes()
-        })
-        .collect();
+    let insns = patched(program, &[&map, &percpu]);
     let loaded = sys::prog_load(&insns, program.kind, None)?;
     let value = MapValue::map(&map, program.map_bytes)?;
     sys::test_run(&loaded)?;
