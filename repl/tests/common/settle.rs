@@ -6,6 +6,9 @@ use std::time::Duration;
 
 /// How often a comparison is repeated.
 const ROUNDS: u32 = 40;
+/// The most cells that may never rest: of a busy cache a figure can move in every round. A cell whose witness rested
+/// around it in every round, and never agreed, is wrong.
+const RESTLESS: usize = 8;
 
 /// What a comparison found so far.
 #[derive(Default)]
@@ -14,12 +17,25 @@ pub struct Round {
     equal: BTreeMap<String, BTreeSet<String>>,
     /// What is not, of the last round: before, ours, after.
     open: BTreeMap<(String, String), [String; 3]>,
+    /// The cells that were seen to move.
+    moved: BTreeSet<(String, String)>,
 }
 
 impl Round {
+    /// How many rows were equal, by column; printed too.
+    fn counts(&self, what: &str, rounds: u32) -> BTreeMap<String, usize> {
+        let count = |(column, rows): (&String, &BTreeSet<String>)| (column.clone(), rows.len());
+        let counts = self.equal.iter().map(count).collect();
+        eprintln!("{what}: equal after {rounds} rounds: {counts:?}");
+        counts
+    }
+
     /// Compares the cell of `row` and `column` with what the witness said before and after.
     pub fn cell(&mut self, column: &str, row: &str, [before, ours, after]: [String; 3]) {
         let equal = self.equal.entry(column.to_owned()).or_default();
+        if before != after {
+            self.moved.insert((column.to_owned(), row.to_owned()));
+        }
         if before == ours && ours == after {
             equal.insert(row.to_owned());
         } else if !equal.contains(row) {
@@ -40,12 +56,13 @@ pub fn settle(what: &str, mut look: impl FnMut(&mut Round)) -> BTreeMap<String, 
         round.open.clear();
         look(&mut round);
         if round.open.is_empty() {
-            let counts: BTreeMap<String, usize> =
-                round.equal.iter().map(|(column, rows)| (column.clone(), rows.len())).collect();
-            eprintln!("{what}: equal after {number} rounds: {counts:?}");
-            return counts;
+            return round.counts(what, number);
         }
         thread::sleep(Duration::from_millis(10 + u64::from(number)));
+    }
+    if round.open.len() <= RESTLESS && round.open.keys().all(|cell| round.moved.contains(cell)) {
+        eprintln!("{what}: these never rest: {:?}", round.open);
+        return round.counts(what, ROUNDS);
     }
     let open: Vec<String> = round
         .open
