@@ -280,11 +280,15 @@ impl Generator<'_> {
         self.slots.iter().find(found).map(|(_, slot)| *slot)
     }
 
-    /// The sums over nodes that anything needs.
+    /// The members of `struct kmem_cache_node` that anything needs: those that are summed over nodes, or those of
+    /// the row's own node. A table has columns of one of these kinds.
     fn sums(&self) -> Result<Vec<Sum>, Diagnostic> {
         let mut sums = Vec::new();
         for (input, slot) in &self.slots {
-            let Source::NodeSum(path) = self.plan.inputs[*input].source else { continue };
+            let (Source::NodeSum(path) | Source::Node(path)) = self.plan.inputs[*input].source
+            else {
+                continue;
+            };
             let member = member(self.schema, "kmem_cache_node", path)?;
             let offset = offset(self.schema, "kmem_cache_node", path)?;
             let size = Size::of(member.size).unwrap_or(Size::Dw);
@@ -300,10 +304,7 @@ impl Generator<'_> {
 
     /// The check of what walks find, if there is anything to hold it against.
     fn settle(&mut self) -> Option<Settle> {
-        let objects = |(input, _): &&(usize, i16)| {
-            self.plan.inputs[*input].source == Source::NodeSum("total_objects.counter")
-        };
-        let (_, objects) = *self.slots.iter().find(objects)?;
+        let objects = self.slot_of(Source::NodeSum("total_objects.counter"))?;
         let places = [
             Walk::FreePartial,
             Walk::CachedCpu,

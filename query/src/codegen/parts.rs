@@ -12,12 +12,11 @@
 use ebpf_templates::assembler::Assembler;
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
 use ebpf_templates::template::driver::Emitter;
-use ebpf_templates::template::node::Sum;
 use ebpf_templates::template::peek::Peek;
 use ebpf_templates::template::percpu::{Barns, Own};
 use ebpf_templates::template::rows;
 
-use super::{Generator, Label, member, offset, walk};
+use super::{Generator, Label, member, walk};
 use crate::catalog::CpuFigure::{Free, Main, PartialFree, PartialSlabs, RcuFree, Slab, Spare};
 use crate::catalog::{CpuFigure, Source, Walk};
 use crate::diagnostic::Diagnostic;
@@ -49,7 +48,7 @@ impl Generator<'_> {
             asm.push(Insn::store(Size::Dw, Reg::R6, count, Reg::R8));
             asm.push(Insn::store(Size::Dw, Reg::R6, pointer, Reg::R1));
             self.begin_walks(asm);
-            let sums = self.members()?;
+            let sums = self.sums()?;
             nodes.read(asm, &sums);
             if let Some(slot) = self.slot_of(Source::Index) {
                 // The loop counts on before its body.
@@ -73,22 +72,6 @@ impl Generator<'_> {
             asm.push(Insn::load(Size::Dw, Reg::R8, Reg::R6, count));
             Ok(())
         })
-    }
-
-    /// The members of the row's node that anything needs.
-    fn members(&self) -> Result<Vec<Sum>, Diagnostic> {
-        let mut members = Vec::new();
-        for (input, slot) in &self.slots {
-            let Source::Node(path) = self.plan.inputs[*input].source else { continue };
-            let found = member(self.schema, "kmem_cache_node", path)?;
-            let offset = offset(self.schema, "kmem_cache_node", path)?;
-            members.push(Sum {
-                offset,
-                size: Size::of(found.size).unwrap_or(Size::Dw),
-                slot: *slot,
-            });
-        }
-        Ok(members)
     }
 
     /// Appends the figures of the barn of the node whose pointer, and the count behind it, lie in the header.
