@@ -25,6 +25,7 @@
 //! Whether a condition runs in the kernel was decided by [`crate::plan`]; everything that arrives here has a form.
 
 mod parts;
+mod path;
 mod pred;
 mod scalar;
 mod walk;
@@ -41,7 +42,9 @@ use ebpf_templates::template::text::{self, Text};
 
 use crate::catalog::{Rows, Source, Walk};
 use crate::diagnostic::{Diagnostic, Span};
+use crate::input::Input;
 use crate::layout::{Layout, Place};
+use crate::path::Stored;
 use crate::plan::{
     AFTER_ALL, CPU_WALK, NODE_WALK, Plan, Pushed, SUM, Target, Template, cost, dearest,
 };
@@ -76,6 +79,8 @@ pub fn generate(
         incomplete: None,
         temporaries: Vec::new(),
         text_buffer: None,
+        read: None,
+        node: None,
     };
     let by_cpu = |input: usize| match plan.inputs[input].source() {
         Some(Source::Walk(walk)) => walk.by_cpu(),
@@ -155,6 +160,10 @@ struct Generator<'a> {
     temporaries: Vec<i16>,
     /// Where the text of a comparison lies, and its size.
     text_buffer: Option<(i16, u16)>,
+    /// Where the helper puts what it reads, if a path needs it.
+    read: Option<i16>,
+    /// Where the address of the row's node lies in the header.
+    node: Option<i16>,
 }
 
 /// The frame is full. The planner bounds what a query puts there, so that no query that was ever seen comes here.
@@ -217,15 +226,26 @@ impl Holes for Generator<'_> {
         for (input, place) in &self.layout.places {
             match *place {
                 Place::Address => {}
-                Place::Integer { offset, size, .. } => {
+                Place::Integer { offset, size, present, .. } => {
                     asm.comment(self.plan.inputs[*input].name());
-                    self.load_input(asm, Reg::R1, *input)?;
+                    let null = asm.label("null");
+                    match present {
+                        Some(_) => self.far(asm, *input, null)?,
+                        None => self.load_input(asm, Reg::R1, *input)?,
+                    }
                     let size = Size::of(size.into()).unwrap_or(Size::Dw);
                     asm.push(Insn::store(size, Reg::R8, offset.cast_signed(), Reg::R1));
+                    if let Some(present) = present {
+                        asm.push(Insn::store_imm(Size::B, Reg::R8, present.cast_signed(), 1));
+                    }
+                    asm.bind(null);
                 }
                 Place::Text { offset } => {
                     asm.comment(self.plan.inputs[*input].name());
-                    self.text(*input)?.append(asm, offset.cast_signed());
+                    let text = self.text(*input)?;
+                    text.append(asm, offset.cast_signed(), |asm, null| {
+                        self.text_address(asm, *input, null)
+                    })?;
                 }
             }
         }
@@ -242,6 +262,12 @@ impl Generator<'_> {
             pushed.pred.texts(&mut |_, bytes| longest = longest.max(Some(bytes)));
         }
         for input in read(self.plan) {
+            if let Some(path) = self.plan.inputs[input].path() {
+                if !path.is_direct() && self.read.is_none() {
+                    self.read = Some(asm.reserve(8)?);
+                }
+                continue;
+            }
             let price = cost(&self.plan.inputs[input]);
             if (SUM..AFTER_ALL).contains(&price) {
                 self.slots.push((input, self.scratch.take()));
@@ -402,6 +428,10 @@ impl Generator<'_> {
             asm.push(Insn::load(Size::Dw, dst, Reg::R6, *slot));
             return Ok(());
         }
+        if let Some(path) = self.plan.inputs[input].path() {
+            self.direct(asm, dst, path);
+            return Ok(());
+        }
         let source = self.plan.inputs[input].source();
         let path = match source {
             Some(Source::Walk(Walk::Complete)) => {
@@ -452,12 +482,29 @@ impl Generator<'_> {
     }
 
     fn text(&self, input: usize) -> Result<Text, Diagnostic> {
-        let Some(Source::Text(path)) = self.plan.inputs[input].source() else {
-            unreachable!("`{}` is no text of the kernel", self.plan.inputs[input].name())
+        let bytes = match self.plan.inputs[input].path().map(|path| &path.value) {
+            Some(Stored::Text { size: Some(size) }) => rows::TEXT_BYTES.min(*size),
+            _ => rows::TEXT_BYTES,
         };
-        Ok(Text {
-            pointer: offset(self.schema, "kmem_cache", path)?,
-            read_str: helper(self.schema, "probe_read_kernel_str")?,
-        })
+        Ok(Text { bytes, read_str: helper(self.schema, "probe_read_kernel_str")? })
+    }
+
+    /// Appends `R3 = the address of the text of an input`; goes to `null` where there is none.
+    fn text_address(
+        &self,
+        asm: &mut Assembler,
+        input: usize,
+        null: Label,
+    ) -> Result<(), Diagnostic> {
+        let path = match &self.plan.inputs[input] {
+            Input::Path(path) => return self.address(asm, path, null),
+            Input::Column(column) => match column.source {
+                Source::Text(path) => path,
+                _ => unreachable!("`{}` is no text of the kernel", column.name),
+            },
+        };
+        let pointer = offset(self.schema, "kmem_cache", path)?;
+        asm.push(Insn::load(Size::Dw, Reg::R3, Reg::R7, pointer));
+        Ok(())
     }
 }

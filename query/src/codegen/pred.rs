@@ -126,6 +126,8 @@ impl Generator<'_> {
             }
             Pred::TextIn { input, list, null: unknown } => {
                 let (buffer, bytes) = self.text_buffer.expect("reserved for every text test");
+                asm.zero(Reg::R10, buffer, bytes);
+                self.text_address(asm, *input, null)?;
                 self.text(*input)?.to_frame(asm, buffer, bytes, null);
                 // Every text begins with the empty one.
                 if list.iter().any(TextTest::is_always_true) {

@@ -71,6 +71,8 @@ pub enum Scalar {
     Const(u64),
     /// An input.
     Input(usize),
+    /// An input that is read by calls, which lose all registers, and that can be NULL.
+    Far(usize),
     /// `-x`; checked if `x` can be the least number with a sign.
     Neg(Box<Scalar>, bool),
     /// `~x`
@@ -191,7 +193,7 @@ impl Scalar {
     fn inputs(&self, into: &mut Vec<usize>) {
         match self {
             Self::Const(_) => {}
-            Self::Input(input) => into.push(*input),
+            Self::Input(input) | Self::Far(input) => into.push(*input),
             Self::Neg(inner, _) | Self::BitNot(inner) => inner.inputs(into),
             Self::Arith(_, left, right) => {
                 left.inputs(into);
@@ -205,6 +207,8 @@ impl Scalar {
         match self {
             Self::Const(_) => 2,
             Self::Input(_) => 6,
+            // Its pointers are the plan's business, which knows them.
+            Self::Far(_) => 16,
             Self::Neg(inner, _) => inner.slots() + 8,
             Self::BitNot(inner) => inner.slots() + 1,
             Self::Arith(_, left, right) => left.slots() + right.slots() + 20,
@@ -221,7 +225,7 @@ impl Scalar {
     #[must_use]
     pub fn depth(&self) -> usize {
         match self {
-            Self::Const(_) | Self::Input(_) => 0,
+            Self::Const(_) | Self::Input(_) | Self::Far(_) => 0,
             Self::Neg(inner, _) | Self::BitNot(inner) => inner.depth(),
             Self::Arith(_, left, right) if right.is_simple() => left.depth(),
             // The right side is computed first and kept while the left one is.

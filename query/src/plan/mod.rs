@@ -15,6 +15,7 @@ pub mod lower;
 
 use crate::catalog::{Source, Table, Walk};
 use crate::input::Input;
+use crate::path::Base;
 use crate::resolved::Missing;
 use crate::typed::{Compare, Expr, ExprKind, Item, Key, Query};
 use crate::value::Value;
@@ -130,7 +131,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
             }
             Target::Rows => Err("the rows are in user space already"),
         };
-        let fitting = lowered.and_then(|pred| match room.checked_sub(pred.slots()) {
+        let fitting = lowered.and_then(|pred| match room.checked_sub(slots(&pred, &inputs)) {
             Some(left) => {
                 room = left;
                 Ok(pred)
@@ -211,6 +212,12 @@ impl Plan {
     }
 }
 
+/// The slots of a program that testing `pred` takes with the pointers that it follows, or a few more.
+fn slots(pred: &Pred, inputs: &[Input]) -> usize {
+    let hops = |input: usize| inputs[input].path().map_or(0, |path| path.hops.len() + 1);
+    pred.slots() + 8 * pred.inputs().into_iter().map(hops).sum::<usize>()
+}
+
 /// A piece of the query as it goes into a line.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -241,7 +248,15 @@ pub const AFTER_ALL: u8 = 5;
 /// CPUs, and last what is known only after all walks.
 #[must_use]
 pub fn cost(input: &Input) -> u8 {
-    let Some(source) = input.source() else { return 0 };
+    let source = match input {
+        Input::Column(column) => column.source,
+        Input::Path(path) => {
+            return match path.base {
+                Base::Node => SUM,
+                Base::Cache => u8::from(!path.is_direct()),
+            };
+        }
+    };
     match source {
         Source::Walk(Walk::Complete) => AFTER_ALL,
         Source::Walk(Walk::FreePartial | Walk::FreeSlabinfo) => NODE_WALK,
