@@ -228,17 +228,18 @@ impl Holes for Generator<'_> {
                 Place::Address => {}
                 Place::Integer { offset, size, present, .. } => {
                     asm.comment(self.plan.inputs[*input].name());
-                    let null = asm.label("null");
-                    match present {
-                        Some(_) => self.far(asm, *input, null)?,
-                        None => self.load_input(asm, Reg::R1, *input)?,
-                    }
                     let size = Size::of(size.into()).unwrap_or(Size::Dw);
-                    asm.push(Insn::store(size, Reg::R8, offset.cast_signed(), Reg::R1));
+                    let store = Insn::store(size, Reg::R8, offset.cast_signed(), Reg::R1);
                     if let Some(present) = present {
+                        let null = asm.label("null");
+                        self.far(asm, *input, null)?;
+                        asm.push(store);
                         asm.push(Insn::store_imm(Size::B, Reg::R8, present.cast_signed(), 1));
+                        asm.bind(null);
+                    } else {
+                        self.load_input(asm, Reg::R1, *input)?;
+                        asm.push(store);
                     }
-                    asm.bind(null);
                 }
                 Place::Text { offset } => {
                     asm.comment(self.plan.inputs[*input].name());

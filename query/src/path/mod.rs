@@ -226,6 +226,7 @@ impl Path {
             && let Number::Enum { signed, .. } = kind
         {
             *kind = Number::Integer { signed: *signed };
+            self.text.push_str(" as a number");
         }
         self
     }

@@ -144,7 +144,8 @@ impl<'a> Place<'a> {
                         Shape::Pointer { .. } => self.follow(span)?,
                         Shape::Struct { .. } => {
                             let error = self.wrong(span, "is no pointer");
-                            return Err(error.label(self.is_a()).help(format!("write `.{name}`")));
+                            let help = format!("write `{}.{name}`", self.text);
+                            return Err(error.label(self.is_a()).help(help));
                         }
                         Shape::Array { .. } => return Err(self.unindexed(span)),
                         _ => return Err(self.wrong(span, "has no members").label(self.is_a())),
@@ -159,7 +160,7 @@ impl<'a> Place<'a> {
                     Shape::Struct { .. } if !self.at_base => {}
                     Shape::Struct { .. } | Shape::Pointer { .. } => {
                         let error = self.wrong(span, "is a pointer");
-                        return Err(error.help(format!("write `->{name}`")));
+                        return Err(error.help(format!("write `{}->{name}`", self.text)));
                     }
                     Shape::Array { .. } => return Err(self.unindexed(span)),
                     _ => return Err(self.wrong(span, "has no members").label(self.is_a())),
