@@ -68,6 +68,9 @@ pub fn run(
     if warnings.range > 0 {
         notes.push("arithmetic left the 64-bit range; the result is NULL there".to_owned());
     }
+    if warnings.long > 0 {
+        notes.push("a text grew longer than 1 MiB; the result is NULL there".to_owned());
+    }
     Output { columns: columns(plan, offer), rows, warnings: notes }
 }
 
