@@ -203,6 +203,21 @@ mod tests {
     }
 
     #[test]
+    fn bars_are_parts_of_a_whole() {
+        let bar = |part: f64| show(&Value::Float(part), Unit::Bar);
+        assert_eq!(bar(0.0), "");
+        assert_eq!(bar(0.25), "█████");
+        assert_eq!(bar(0.27), "█████▍");
+        assert_eq!(bar(1.0), "█".repeat(20));
+        assert_eq!(bar(2.5), "█".repeat(20) + "+");
+        assert_eq!(bar(-1.0), "");
+        assert_eq!(show(&Value::UInt(1), Unit::Bar), "█".repeat(20));
+        let column = OutputColumn::new("x", Type::Float, Unit::Bar);
+        assert_eq!(plain(&Value::Float(0.25), &column).unwrap().as_ref(), b"0.25");
+        assert_eq!(shown(&Value::Float(0.25), &column, true).unwrap(), "0.25");
+    }
+
+    #[test]
     fn floats_have_three_decimals_at_most() {
         for (value, text) in [
             (0.0, "0"),
