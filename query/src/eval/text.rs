@@ -49,7 +49,7 @@ pub(super) fn replace(text: &[u8], from: &[u8], to: &[u8], warnings: &mut Warnin
 }
 
 /// The bytes from number `start` on, the first being 1, or counted from the end if it is below 0; `length` of them,
-/// or if it is below 0 those before. The same as SQLite's.
+/// or if it is below 0 those before. As `SQLite` has it.
 pub(super) fn substr(text: &[u8], start: i128, length: Option<i128>) -> Value {
     let size = i128::try_from(text.len()).unwrap_or(i128::MAX);
     let asked = length.unwrap_or(size + 1);

@@ -57,10 +57,6 @@ pub(super) fn called(
             typed = typed.into_iter().map(written).collect::<Result<_, _>>()?;
             of_type(Type::Text)
         }
-        Function::Replace => {
-            typed = texts(typed, name)?;
-            of_type(Type::Text)
-        }
         Function::Substr => {
             typed[0] = text(typed[0].clone(), name)?;
             typed[1..].iter().try_for_each(|argument| arith::integer(argument, name))?;
@@ -94,7 +90,7 @@ pub(super) fn called(
             let range = Range { low: 0, high: i64::MAX.into() };
             Expr { range, unit: Unit::Count, ..of_type(Type::UInt) }
         }
-        Function::Lower | Function::Upper => {
+        Function::Lower | Function::Upper | Function::Replace => {
             typed = texts(typed, name)?;
             of_type(Type::Text)
         }

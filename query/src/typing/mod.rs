@@ -102,7 +102,7 @@ pub fn expr(resolved: &resolved::Expr) -> Result<Expr, Diagnostic> {
         }
         R::In { expr: tested, list, negated } => in_list(tested, list, *negated, span),
         R::InColumn { expr: tested, list, negated } => {
-            let tested = boxed(tested)?;
+            let tested = expr(tested)?;
             contains(tested, boxed(list)?, *negated, span)
         }
         R::Match { op, expr: tested, pattern, negated } => {
@@ -379,7 +379,7 @@ fn in_list(
 
 /// Types `x in column`, of which the column is a list.
 fn contains(
-    tested: Box<Expr>,
+    tested: Expr,
     list: Box<Expr>,
     negated: bool,
     span: Span,
@@ -393,7 +393,7 @@ fn contains(
             error.help("a column of lists, as `aliases` is, or values in parentheses: `in (8, 16)`")
         });
     }
-    let tested = text(*tested, "in")?.into();
+    let tested = text(tested, "in")?.into();
     let kind = ExprKind::Contains(list, tested);
     Ok(negate(node(kind, Type::Bool, Unit::None, span), negated))
 }
