@@ -24,7 +24,7 @@ fn rows(plan: &Plan, numbers: &[(u64, u64)]) -> Vec<Row> {
             "align" => Value::UInt(*align),
             other => unreachable!("{other} is not asked for"),
         };
-        Row { addr: 0, values: plan.inputs.iter().map(|input| value(input.name)).collect() }
+        Row { addr: 0, values: plan.inputs.iter().map(|input| value(input.name())).collect() }
     };
     numbers.iter().map(row).collect()
 }

@@ -16,8 +16,7 @@ pub(super) fn all(plan: &Plan, rows: &mut [Vec<Value>], host: &dyn Host) -> Vec<
 
 /// Fills input `lookup` of every row.
 fn one(plan: &Plan, lookup: usize, rows: &mut [Vec<Value>], host: &dyn Host) -> Option<String> {
-    let column = plan.inputs[lookup];
-    let Source::Host(kind, _) = column.source else { return None };
+    let Some(Source::Host(kind, _)) = plan.inputs[lookup].source() else { return None };
     let arguments = lookup_arguments(lookup, &plan.inputs);
     let arguments: Vec<Vec<Value>> = rows
         .iter()
@@ -30,6 +29,6 @@ fn one(plan: &Plan, lookup: usize, rows: &mut [Vec<Value>], host: &dyn Host) -> 
             }
             None
         }
-        Err(reason) => Some(format!("`{}` is NULL: {reason}", column.name)),
+        Err(reason) => Some(format!("`{}` is NULL: {reason}", plan.inputs[lookup].name())),
     }
 }
