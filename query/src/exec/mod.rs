@@ -87,7 +87,7 @@ impl<'a> Execution<'a> {
     /// nothing behind them can change.
     pub fn push(&mut self, rows: Vec<Row>) -> Vec<Vec<Value>> {
         let rows = self.inputs(rows);
-        self.answer(rows)
+        self.answer(&rows)
     }
 
     /// Whether the answer is whole, whatever rows may follow.
@@ -125,8 +125,8 @@ impl<'a> Execution<'a> {
     }
 
     /// What rows of inputs add to the answer at once; what needs an order is kept.
-    fn answer(&mut self, rows: Vec<Vec<Value>>) -> Vec<Vec<Value>> {
-        let mut rows = project::project(self.plan, &rows, &mut self.warnings);
+    fn answer(&mut self, rows: &[Vec<Value>]) -> Vec<Vec<Value>> {
+        let mut rows = project::project(self.plan, rows, &mut self.warnings);
         if let Some(distinct) = &mut self.distinct {
             distinct.retain(&mut rows);
         }
