@@ -378,12 +378,7 @@ fn in_list(
 }
 
 /// Types `x in column`, of which the column is a list.
-fn contains(
-    tested: Expr,
-    list: Box<Expr>,
-    negated: bool,
-    span: Span,
-) -> Result<Expr, Diagnostic> {
+fn contains(tested: Expr, list: Box<Expr>, negated: bool, span: Span) -> Result<Expr, Diagnostic> {
     if list.ty != Type::List && list.ty != Type::Null {
         let error = Diagnostic::new(list.span, "`in` needs a list")
             .label(format!("this is {}", described(list.ty)));
