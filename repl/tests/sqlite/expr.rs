@@ -169,7 +169,8 @@ impl Exprs<'_> {
             }
             Kind::Bool => Expr::name(self.random.pick(&["true", "false"]), kind, 0),
             Kind::Text | Kind::Bytes => {
-                let texts = ["kmalloc-64", "kmalloc-8", "", "a", "dentry", "it's", "日本", "x", "50%"];
+                let texts =
+                    ["kmalloc-64", "kmalloc-8", "", "a", "dentry", "it's", "日本", "x", "50%"];
                 Expr::name(&quoted(self.random.pick(&texts)), kind, 0)
             }
             Kind::Addr => {
@@ -224,22 +225,21 @@ impl Exprs<'_> {
             5 => {
                 // Of what may be negative the complement of the bits is the same to both.
                 let mask = self.random.pick(&["255", "1", "65535", "6"]).to_string();
-                let inner = if self.random.chance(30) { "~#19" } else { "#19" };
-                let op = if self.random.chance(80) { "&" } else { "|" };
-                if op == "|" && !small(a.most) || inner == "~#19" && op == "|" {
-                    return a;
+                match self.random.below(4) {
+                    0 => one(&format!("~#19 & {mask}"), BITS, kind, 65535, &[&a]),
+                    1 if small(a.most) => {
+                        one(&format!("#19 | {mask}"), BITS, kind, 2 * a.most + 131_072, &[&a])
+                    }
+                    _ => one(&format!("#19 & {mask}"), BITS, kind, 65535, &[&a]),
                 }
-                let most = if op == "&" { 65535 } else { 2 * a.most + 131_072 };
-                one(&format!("{inner} {op} {mask}"), BITS, kind, most, &[&a])
             }
             6 if small(a.most) => {
                 let by = self.random.below(12);
                 let most = a.most << by;
-                let (pattern, most) = match self.random.chance(50) && small(most) {
-                    true => (format!("#19 << {by}"), most),
-                    false => (format!("#19 >> {by}"), a.most),
-                };
-                one(&pattern, BITS, kind, most, &[&a])
+                if self.random.chance(50) && small(most) {
+                    return one(&format!("#19 << {by}"), BITS, kind, most, &[&a]);
+                }
+                one(&format!("#19 >> {by}"), BITS, kind, a.most, &[&a])
             }
             7 => {
                 // Neither is negative, so both sides keep the bits without a sign.
@@ -311,7 +311,8 @@ impl Exprs<'_> {
                 two("cast(#10 as float)", theirs, PRIMARY, kind, whole.most + 1, &[&whole])
             }
             8 if small(a.most) => {
-                let (name, sign) = if self.random.chance(50) { ("floor", '-') } else { ("ceil", '+') };
+                let (name, sign) =
+                    if self.random.chance(50) { ("floor", '-') } else { ("ceil", '+') };
                 let test = if sign == '-' { '<' } else { '>' };
                 let theirs = format!(
                     "(cast(cast(#10 as integer) as real) {sign} (#19 {test} cast(#10 as integer)))"
@@ -373,9 +374,9 @@ impl Exprs<'_> {
             }
             11 => {
                 let some = self.kind();
-                let [tested, x, y, z] = [0; 4].map(|_| self.of(some, depth - 1));
+                let list = [0; 4].map(|_| self.of(some, depth - 1));
                 let pattern = self.negated("#16 #in (#20, #30, #40)", "in");
-                one(&pattern, TEST, kind, 0, &[&tested, &x, &y, &z])
+                one(&pattern, TEST, kind, 0, &list.each_ref())
             }
             12 => {
                 let some = self.kind();
@@ -415,7 +416,8 @@ impl Exprs<'_> {
 
     /// `not` before the operator, or nothing; where it stands is marked by `#` and the operator.
     fn negated(&mut self, pattern: &str, operator: &str) -> String {
-        let with = if self.random.chance(30) { format!("not {operator}") } else { operator.to_owned() };
+        let with =
+            if self.random.chance(30) { format!("not {operator}") } else { operator.to_owned() };
         pattern.replace(&format!("#{operator}"), &with)
     }
 
@@ -435,14 +437,30 @@ impl Exprs<'_> {
         let tested = self.text(depth);
         let not = if self.random.chance(25) { "not " } else { "" };
         let (ours, theirs) = if self.random.chance(35) {
-            let patterns = ["k*", "*64", "?", "*[0-9]", "[^k]*", "[a-z]*", "*本", "", "a[ _]b", "*'*"];
+            let patterns =
+                ["k*", "*64", "?", "*[0-9]", "[^k]*", "[a-z]*", "*本", "", "a[ _]b", "*'*"];
             let pattern = quoted(self.random.pick(&patterns));
             let text = format!("#16 {not}glob {pattern}");
             (text.clone(), text)
         } else {
             let patterns = [
-                "kmalloc%", "%64", "%", "_", "__", "%a%", "KMALLOC%", "50\\%", "a\\_b", "a_b", "%\n%",
-                "日%", "na_ve", "", "%''%", "a\\\\b", "kmalloc-64",
+                "kmalloc%",
+                "%64",
+                "%",
+                "_",
+                "__",
+                "%a%",
+                "KMALLOC%",
+                "50\\%",
+                "a\\_b",
+                "a_b",
+                "%\n%",
+                "日%",
+                "na_ve",
+                "",
+                "%''%",
+                "a\\\\b",
+                "kmalloc-64",
             ];
             let pattern = format!("'{}'", self.random.pick(&patterns));
             if self.random.chance(30) {

@@ -110,7 +110,8 @@ fn of_sqlite(sides: &Sides, query: &Query) -> Result<Vec<Row>, String> {
         ValueRef::Real(value) => Cell::Float(value),
         ValueRef::Text(text) | ValueRef::Blob(text) => Cell::Text(text.to_vec()),
     };
-    let rows = statement.query_map([], |row| (0..columns).map(|at| row.get_ref(at).map(cell)).collect());
+    let rows =
+        statement.query_map([], |row| (0..columns).map(|at| row.get_ref(at).map(cell)).collect());
     rows.and_then(Iterator::collect).map_err(|error| error.to_string())
 }
 
@@ -118,7 +119,9 @@ fn of_sqlite(sides: &Sides, query: &Query) -> Result<Vec<Row>, String> {
 fn agree(sides: &Sides, query: &Query) -> Result<usize, String> {
     let mut answers = [of_slabql(sides, query)?, of_sqlite(sides, query)?];
     if !query.is_ordered() {
-        answers.iter_mut().for_each(|rows| rows.sort_by(order));
+        for rows in &mut answers {
+            rows.sort_by(order);
+        }
     }
     let [ours, theirs] = &answers;
     let same = ours.len() == theirs.len()
@@ -150,18 +153,17 @@ fn hold_against_each_other(rows: &str, sides: &Sides, first_seed: u64) {
     let mut answered = 0;
     for seed in first_seed..first_seed + QUERIES {
         let query = Query::random(&mut Random::new(seed));
-        match agree(sides, &query) {
-            Ok(count) => answered += u64::from(count > 0),
-            Err(_) => {
-                let query = shrunk(sides, query);
-                let difference = agree(sides, &query).unwrap_err();
-                failures.push(format!(
-                    "seed {seed}\n  slabql: {}\n  SQLite: {}\n  {difference}",
-                    query.slabql(),
-                    query.sqlite()
-                ));
-            }
+        if let Ok(count) = agree(sides, &query) {
+            answered += u64::from(count > 0);
+            continue;
         }
+        let query = shrunk(sides, query);
+        let difference = agree(sides, &query).unwrap_err();
+        failures.push(format!(
+            "seed {seed}\n  slabql: {}\n  SQLite: {}\n  {difference}",
+            query.slabql(),
+            query.sqlite()
+        ));
     }
     eprintln!("{rows}: {QUERIES} queries, {answered} of them with rows");
     let count = failures.len();

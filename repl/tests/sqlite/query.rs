@@ -25,8 +25,18 @@ struct Key {
 }
 
 /// Names that items are given. Some are columns, some need quotes.
-const NAMES: [&str; 10] =
-    ["x", "total", "_", "size", "name", "\"select\"", "\"a b\"", "\"it\"\"s\"", "\"größe\"", "\"-- x\""];
+const NAMES: [&str; 10] = [
+    "x",
+    "total",
+    "_",
+    "size",
+    "name",
+    "\"select\"",
+    "\"a b\"",
+    "\"it\"\"s\"",
+    "\"größe\"",
+    "\"-- x\"",
+];
 
 impl Query {
     /// The query of a seed.
@@ -41,13 +51,24 @@ impl Query {
             let depth = if exprs.random.chance(35) { 0 } else { depth };
             let expr = exprs.of(kind, depth);
             let name = exprs.random.chance(40).then(|| exprs.random.pick(&NAMES).to_owned());
-            let taken = name.is_some() && items.iter().any(|item| item.1 == name);
-            items.push((expr, name.filter(|_| !taken)));
+            items.push((expr, name));
+        }
+        // No two items go by one name: sorting by it would mean either.
+        for at in 0..items.len() {
+            let named = |item: &(Expr, Option<String>)| {
+                item.1.clone().unwrap_or_else(|| item.0.slabql.clone())
+            };
+            let name = named(&items[at]);
+            if items.iter().filter(|item| named(item) == name).count() > 1 {
+                items[at].1 = None;
+            }
         }
         let filter = exprs.random.chance(80).then(|| {
             // A condition may name an item, unless a column has the name.
             for (expr, name) in &items {
-                if let Some(name) = name.as_ref().filter(|name| !matches!(name.as_str(), "size" | "name")) {
+                if let Some(name) =
+                    name.as_ref().filter(|name| !matches!(name.as_str(), "size" | "name"))
+                {
                     exprs.leaves.push(expr.named(name));
                 }
             }
@@ -115,7 +136,8 @@ impl Query {
         let distinct = if self.distinct { "distinct " } else { "" };
         let filter = self.filter.as_ref().map(|filter| format!(" where {}", of(filter)));
         let keys: Vec<String> = self.order.iter().map(key).collect();
-        let order = if keys.is_empty() { String::new() } else { format!(" order by {}", keys.join(", ")) };
+        let order =
+            if keys.is_empty() { String::new() } else { format!(" order by {}", keys.join(", ")) };
         format!("select {distinct}{}{from}{}{order}", items.join(", "), filter.unwrap_or_default())
     }
 
@@ -167,7 +189,11 @@ fn order(
         return Vec::new();
     }
     let mut keys: Vec<Expr> = Vec::new();
-    if !distinct {
+    if distinct {
+        let mut positions: Vec<usize> = (0..items.len()).collect();
+        positions.rotate_left(exprs.random.at(items.len()));
+        keys.extend(positions.into_iter().map(position));
+    } else {
         for _ in 0..exprs.random.below(3) {
             let (item, name) = items[exprs.random.at(items.len())].clone();
             let kind = exprs.kind();
@@ -182,10 +208,6 @@ fn order(
             });
         }
         keys.push(Expr::name("addr", Kind::Addr, 0));
-    } else {
-        let mut positions: Vec<usize> = (0..items.len()).collect();
-        positions.rotate_left(exprs.random.at(items.len()));
-        keys.extend(positions.into_iter().map(position));
     }
     keys.into_iter()
         .map(|expr| Key {

@@ -99,22 +99,64 @@ fn row(random: &mut Random, number: usize) -> Vec<Value> {
         }
         match *name {
             "name" | "ctor" => Value::text(random.pick(&[
-                "kmalloc-8", "kmalloc-64", "KMALLOC-64", "dentry", "", "a", "a b", "it's", "\"q\"",
-                "50%", "a_b", "a\\b", "line\nbreak", "naïve", "日本", "🦀", "ä%", "-- x", "NULL", "12",
+                "kmalloc-8",
+                "kmalloc-64",
+                "KMALLOC-64",
+                "dentry",
+                "",
+                "a",
+                "a b",
+                "it's",
+                "\"q\"",
+                "50%",
+                "a_b",
+                "a\\b",
+                "line\nbreak",
+                "naïve",
+                "日本",
+                "🦀",
+                "ä%",
+                "-- x",
+                "NULL",
+                "12",
             ])),
             "sysfs_id" => Value::text(random.pick(&[
-                &b":0000064"[..], b":a-0000064", b"\xff\xfe", b"\xc3", b"k\x80", b"k", b"", b"\x01\x1b[0m",
+                &b":0000064"[..],
+                b":a-0000064",
+                b"\xff\xfe",
+                b"\xc3",
+                b"k\x80",
+                b"k",
+                b"",
+                b"\x01\x1b[0m",
             ])),
             // Two of three are above what has a sign.
-            "addr" => Value::UInt((number as u64 + 1) * (u64::MAX / 100 * 3 / 2) + random.below(99)),
-            "refcount" => Value::Int(random.pick(&[-1, 0, 1, 2, 7, i32::MIN.into(), i32::MAX.into()])),
+            "addr" => {
+                Value::UInt((number as u64 + 1) * (u64::MAX / 100 * 3 / 2) + random.below(99))
+            }
+            "refcount" => {
+                Value::Int(random.pick(&[-1, 0, 1, 2, 7, i32::MIN.into(), i32::MAX.into()]))
+            }
             "slabs" => Value::Int(random.below(20).cast_signed() - 3),
             "objects" => Value::Int(random.pick(&[
-                0, 1, -1, 1000, 1 << 53, (1 << 53) + 1, i64::MIN, i64::MIN + 1, i64::MAX,
+                0,
+                1,
+                -1,
+                1000,
+                1 << 53,
+                (1 << 53) + 1,
+                i64::MIN,
+                i64::MIN + 1,
+                i64::MAX,
             ])),
             "partial" => Value::UInt(random.below(6)),
             "min_partial" => Value::UInt(random.pick(&[
-                5, 6, 10, (1 << 53) + 1, i64::MAX.cast_unsigned(), i64::MAX.cast_unsigned() - 1,
+                5,
+                6,
+                10,
+                (1 << 53) + 1,
+                i64::MAX.cast_unsigned(),
+                i64::MAX.cast_unsigned() - 1,
             ])),
             "align" => Value::UInt(random.pick(&[0, 8, 64, u32::MAX.into()])),
             "oo" => Value::UInt(random.below(5) << 16 | random.below(40)),
