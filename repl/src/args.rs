@@ -14,7 +14,8 @@ Examples:
   slabql 'select name, size, objects where objects > 1000'
   slabql 'select name, memory order by memory desc limit 10'
   slabql --format json 'select * where size > 1k' | jq .
-  slabql -f examples/largest.slabql
+  slabql --set min=1MiB -f examples/largest.slabql
+  slabql report waste
   slabql 'explain select name where objects > 1000'
   slabql --record now.slab && slabql --from now.slab 'select name, objects'
 
@@ -30,6 +31,18 @@ pub struct Args {
     /// Reads queries from FILE; `-` is standard input. May be given several times.
     #[arg(short, long, value_name = "FILE", conflicts_with = "query")]
     pub file: Vec<PathBuf>,
+
+    /// Behind `report`: the report, and values of its parameters.
+    #[arg(hide = true)]
+    pub arguments: Vec<String>,
+
+    /// Gives the parameter `$NAME` of the queries a value. May be given several times.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+
+    /// Behind `report NAME`: shows the query instead of running it.
+    #[arg(long, requires = "query")]
+    pub sql: bool,
 
     /// How the answer is written. Without it: a table on a terminal, CSV elsewhere.
     #[arg(long, value_enum, value_name = "FORMAT")]

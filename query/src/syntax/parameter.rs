@@ -142,7 +142,8 @@ fn declaration(rest: &str, span: &dyn Fn(&str) -> Span) -> Result<Declaration, D
         return Err(wrong(name, "a parameter has a name of letters, digits and `_`"));
     }
     let (ty, rest) = rest.split_at(word(rest));
-    let Some((_, kind, ..)) = KINDS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(ty)) else {
+    let Some((_, kind, ..)) = KINDS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(ty))
+    else {
         let mut error = Diagnostic::new(span(ty), format!("unknown type `{ty}`"));
         error.help = suggest::help(ty, KINDS.iter().map(|(name, ..)| *name));
         return Err(error);
@@ -250,7 +251,9 @@ fn tokens_of(value: &str, kind: Option<Kind>) -> Result<Vec<TokenKind>, Option<S
         Err(_) => 0,
     };
     let kinds: Vec<TokenKind> = match &lexed {
-        Ok(tokens) if whole == text.len() => tokens.iter().map(|token| token.kind.clone()).collect(),
+        Ok(tokens) if whole == text.len() => {
+            tokens.iter().map(|token| token.kind.clone()).collect()
+        }
         _ => Vec::new(),
     };
     let fits = matches!(
@@ -266,10 +269,7 @@ fn tokens_of(value: &str, kind: Option<Kind>) -> Result<Vec<TokenKind>, Option<S
                 None | Some(Kind::Int | Kind::Float),
                 [TokenKind::Symbol(Symbol::Minus), TokenKind::Int(_)]
             )
-            | (
-                None | Some(Kind::Float),
-                [TokenKind::Symbol(Symbol::Minus), TokenKind::Float(_)]
-            )
+            | (None | Some(Kind::Float), [TokenKind::Symbol(Symbol::Minus), TokenKind::Float(_)])
     );
     match (kind, fits) {
         (Some(Kind::Float), true) => Ok(kinds.into_iter().map(float).collect()),
