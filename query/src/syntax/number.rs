@@ -109,7 +109,10 @@ pub(super) fn size_text(bytes: u64) -> String {
     }
     // A 1024th has ten decimal places.
     let fraction = format!("{:010}", (bytes % 1024) * (10_u64.pow(10) / 1024));
-    format!("{}.{}0KiB", bytes / 1024, fraction.trim_end_matches('0'))
+    match fraction.trim_end_matches('0') {
+        "" => format!("{}KiB", bytes / 1024),
+        fraction => format!("{}.{fraction}KiB", bytes / 1024),
+    }
 }
 
 /// The time of `mantissa` times `ms`.
