@@ -28,5 +28,6 @@ pub mod render;
 pub mod script;
 pub mod session;
 pub mod source;
+mod stream;
 pub mod tables;
 pub mod verify;
