@@ -46,8 +46,8 @@ const COMMANDS: &[Command] = &[
     Command { name: "read",   arguments: "FILE",     doc: "Runs a query file; in a file, relative to it.", run: script::read },
     Command { name: "queries", arguments: "",        doc: "Lists the saved queries and the reports.", run: library::queries },
     Command { name: "save",   arguments: "NAME",     doc: "Saves the last query.", run: library::save },
-    Command { name: "run",    arguments: "NAME [NAME=VALUE…]", doc: "Runs a saved query or a report.", run: library::run },
-    Command { name: "report", arguments: "[NAME] [--sql] [NAME=VALUE…]", doc: "Runs a report, or shows its text; alone: lists them.", run: library::report },
+    Command { name: "run",    arguments: "NAME [X=VALUE…]", doc: "Runs a saved query or a report.", run: library::run },
+    Command { name: "report", arguments: "[NAME] [--sql] [X=VALUE…]", doc: "Runs a report, or shows its text; alone: lists them.", run: library::report },
     Command { name: "mode",   arguments: "[FORMAT]", doc: "Sets how answers are shown, or says how.", run: mode },
     Command { name: "timer",  arguments: "[on|off]", doc: "Tells the rows and the time of every answer.", run: timer },
     Command { name: "quit",   arguments: "",         doc: "Ends slabql; so does Ctrl-D.", run: quit },
@@ -98,7 +98,7 @@ fn help(_: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> 
     let mut text = String::from("A query ends with `;`. Commands are a line each:\n");
     for Command { name, arguments, doc, .. } in COMMANDS {
         let call = format!(".{name} {arguments}");
-        text.push_str(&format!("  {call:37} {doc}\n"));
+        text.push_str(&format!("  {call:34} {doc}\n"));
     }
     text.push_str("Try: select name, size, objects where objects > 1000 order by objects desc;\n");
     write(out, &text)

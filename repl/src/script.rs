@@ -183,13 +183,16 @@ fn in_file(failure: Failure, text: &str, at: &Range<usize>, file: Option<&str>) 
 /// Says of a command that stands where none can where it would be one.
 fn misplaced(mut failure: Failure) -> Failure {
     if let Failure::Query(wrong) = &mut failure {
-        let (before, found) = wrong.text.split_at(wrong.diagnostic.span.start);
-        let at_line_start = before.rsplit('\n').next().is_some_and(|line| line.trim().is_empty());
-        let help = if !found.starts_with('.') {
-            return failure;
-        } else if before.trim_end().ends_with(';') {
+        let Span { start, end } = wrong.diagnostic.span;
+        let (before, found) = wrong.text.split_at(start);
+        // A dot behind a name is taken for a part of it, on the next line too.
+        let marked = wrong.text.get(start..end).unwrap_or_default();
+        let next_line = marked.split('\n').skip(1).any(|line| line.trim_start().starts_with('.'));
+        let own_line = before.rsplit('\n').next().is_some_and(|line| line.trim().is_empty());
+        let dot = found.starts_with('.');
+        let help = if dot && before.trim_end().ends_with(';') {
             "a command such as `.tables` stands on a line of its own"
-        } else if at_line_start {
+        } else if next_line || (dot && own_line) {
             "the query before a command ends with `;`"
         } else {
             return failure;
