@@ -256,27 +256,42 @@ fn tokens_of(value: &str, kind: Option<Kind>) -> Result<Vec<TokenKind>, Option<S
         }
         _ => Vec::new(),
     };
-    let fits = matches!(
-        (kind, kinds.as_slice()),
-        (_, [TokenKind::Keyword(Keyword::Null)])
-            | (None | Some(Kind::Int | Kind::UInt | Kind::Size | Kind::Float), [TokenKind::Int(_)])
-            | (None | Some(Kind::Size), [TokenKind::Size(_)])
-            | (None | Some(Kind::Float), [TokenKind::Float(_)])
-            | (None | Some(Kind::Text), [TokenKind::Text(_)])
-            | (None | Some(Kind::Bool), [TokenKind::Keyword(Keyword::True | Keyword::False)])
-            | (None, [TokenKind::Duration(_)])
-            | (
-                None | Some(Kind::Int | Kind::Float),
-                [TokenKind::Symbol(Symbol::Minus), TokenKind::Int(_)]
-            )
-            | (None | Some(Kind::Float), [TokenKind::Symbol(Symbol::Minus), TokenKind::Float(_)])
-    );
+    let minus = TokenKind::Symbol(Symbol::Minus);
+    let fits = match kinds.as_slice() {
+        [value] => takes(kind, value) || value.keyword() == Some(Keyword::Null),
+        [sign, value @ (TokenKind::Int(_) | TokenKind::Float(_))] if *sign == minus => {
+            !matches!(kind, Some(Kind::UInt | Kind::Size)) && takes(kind, value)
+        }
+        _ => false,
+    };
     match (kind, fits) {
         (Some(Kind::Float), true) => Ok(kinds.into_iter().map(float).collect()),
         (_, true) => Ok(kinds),
         (None | Some(Kind::Text), false) => Ok(vec![TokenKind::Text(value.to_owned())]),
         // The lexer knows better what is wrong with a number.
         (Some(_), false) => Err(lexed.err().and_then(|error| error.help)),
+    }
+}
+
+/// Whether a type takes a token without a sign. Without a type each literal is one.
+fn takes(kind: Option<Kind>, value: &TokenKind) -> bool {
+    use Kind::{Bool, Float, Int, Size, Text, UInt};
+    let Some(kind) = kind else {
+        let literal =
+            value.keyword().is_none_or(|word| matches!(word, Keyword::True | Keyword::False));
+        return literal
+            && !matches!(
+                value,
+                TokenKind::Ident { .. } | TokenKind::Symbol(_) | TokenKind::Parameter(_)
+            );
+    };
+    match value {
+        TokenKind::Int(_) => matches!(kind, Int | UInt | Size | Float),
+        TokenKind::Size(_) => kind == Size,
+        TokenKind::Float(_) => kind == Float,
+        TokenKind::Text(_) => kind == Text,
+        TokenKind::Keyword(Keyword::True | Keyword::False) => kind == Bool,
+        _ => false,
     }
 }
 
