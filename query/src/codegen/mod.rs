@@ -28,6 +28,7 @@ mod parts;
 mod path;
 mod pred;
 mod scalar;
+mod text;
 mod walk;
 
 use ebpf_templates::assembler::{Assembler, FrameFull, Label};
@@ -38,13 +39,11 @@ use ebpf_templates::template::node::Sum;
 use ebpf_templates::template::percpu::Own;
 use ebpf_templates::template::rows::{self, Scratch};
 use ebpf_templates::template::settle::Settle;
-use ebpf_templates::template::text::{self, Text};
+use ebpf_templates::template::text::buffer_bytes;
 
 use crate::catalog::{Rows, Source, Walk};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::input::Input;
 use crate::layout::{Layout, Place};
-use crate::path::Stored;
 use crate::plan::{
     AFTER_ALL, CPU_WALK, NODE_WALK, Plan, Pushed, SUM, Target, Template, cost, dearest,
 };
@@ -281,7 +280,7 @@ impl Generator<'_> {
             self.temporaries.push(asm.reserve(8)?);
         }
         if let Some(longest) = longest {
-            let bytes = text::buffer_bytes(longest);
+            let bytes = buffer_bytes(longest);
             self.text_buffer = Some((asm.reserve(bytes.into())?, bytes));
         }
         Ok(())
@@ -430,7 +429,7 @@ impl Generator<'_> {
             return Ok(());
         }
         if let Some(path) = self.plan.inputs[input].path() {
-            self.direct(asm, dst, path);
+            path::direct(asm, dst, path);
             return Ok(());
         }
         let source = self.plan.inputs[input].source();
@@ -480,32 +479,5 @@ impl Generator<'_> {
         asm.jump_imm(Cond::Eq, Reg::R0, 0, known);
         asm.set(dst, 0);
         asm.bind(known);
-    }
-
-    fn text(&self, input: usize) -> Result<Text, Diagnostic> {
-        let bytes = match self.plan.inputs[input].path().map(|path| &path.value) {
-            Some(Stored::Text { size: Some(size) }) => rows::TEXT_BYTES.min(*size),
-            _ => rows::TEXT_BYTES,
-        };
-        Ok(Text { bytes, read_str: helper(self.schema, "probe_read_kernel_str")? })
-    }
-
-    /// Appends `R3 = the address of the text of an input`; goes to `null` where there is none.
-    fn text_address(
-        &self,
-        asm: &mut Assembler,
-        input: usize,
-        null: Label,
-    ) -> Result<(), Diagnostic> {
-        let path = match &self.plan.inputs[input] {
-            Input::Path(path) => return self.address(asm, path, null),
-            Input::Column(column) => match column.source {
-                Source::Text(path) => path,
-                _ => unreachable!("`{}` is no text of the kernel", column.name),
-            },
-        };
-        let pointer = offset(self.schema, "kmem_cache", path)?;
-        asm.push(Insn::load(Size::Dw, Reg::R3, Reg::R7, pointer));
-        Ok(())
     }
 }

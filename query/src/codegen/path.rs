@@ -12,15 +12,15 @@ use super::{Generator, helper};
 use crate::diagnostic::Diagnostic;
 use crate::path::{Base, Number, Path, Stored};
 
-impl Generator<'_> {
-    /// Appends `dst = the number at the end of a path that is direct`.
-    pub(super) fn direct(&self, asm: &mut Assembler, dst: Reg, path: &Path) {
-        let (size, offset) = (size(path), i16::try_from(path.offset));
-        let offset = offset.unwrap_or_else(|_| unreachable!("`{}` is not direct", path.text));
-        asm.push(Insn::load(size, dst, Reg::R7, offset));
-        extract(asm, dst, path);
-    }
+/// Appends `dst = the number at the end of a path that is direct`.
+pub(super) fn direct(asm: &mut Assembler, dst: Reg, path: &Path) {
+    let (size, offset) = (size(path), i16::try_from(path.offset));
+    let offset = offset.unwrap_or_else(|_| unreachable!("`{}` is not direct", path.text));
+    asm.push(Insn::load(size, dst, Reg::R7, offset));
+    extract(asm, dst, path);
+}
 
+impl Generator<'_> {
     /// Appends `R1 = the number at the end of the path that input `input` is`; goes to `null` where a pointer on the
     /// way is NULL or leads to what cannot be read. `R0` to `R5` are lost.
     pub(super) fn far(

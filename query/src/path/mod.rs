@@ -10,6 +10,7 @@
 //! a path is a number, and of none it is 0; a `char *` of none is NULL, as it has no text.
 
 mod list;
+mod member;
 mod walk;
 
 use std::sync::Arc;
@@ -235,6 +236,6 @@ impl Path {
 /// The name of a value of an enum; of one without a name its number.
 #[must_use]
 pub fn name_of(names: &Names, value: i128) -> String {
-    let named = names.iter().find(|(_, known)| i128::from(*known) == value);
-    named.map_or_else(|| value.to_string(), |(name, _)| name.clone())
+    let found = names.iter().find(|(_, known)| i128::from(*known) == value);
+    found.map_or_else(|| value.to_string(), |(name, _)| name.clone())
 }

@@ -3,11 +3,8 @@
 //! Only what the types say is believed, with two exceptions that they do not tell: of the array of nodes only as many
 //! entries exist as there are possible nodes, and a per-CPU pointer is an offset, which followed as it stands leads
 //! into another object. Compilers mark such pointers or do not; the ones that caches have are known besides.
-//!
-//! # Invariants
-//!
-//! Every step costs at most a look at [`MEMBERS_MAX`] members, unnamed ones nested [`NESTED_MAX`] deep.
 
+use super::member::{Found, Holder, holder};
 use super::{Base, Number, Path, Stored};
 use crate::catalog::Table;
 use crate::diagnostic::{Diagnostic, Span};
@@ -15,10 +12,6 @@ use crate::schema::{Field, Schema, Shape, TypeId};
 use crate::suggest;
 use crate::syntax::ast::{self, Step, StepKind};
 
-/// How many members are looked at for one name. The largest struct of the kernel has some 300.
-const MEMBERS_MAX: usize = 10_000;
-/// How deep unnamed members nest.
-const NESTED_MAX: usize = 16;
 /// The greatest offset that the verifier lets be added to a pointer is twice this.
 const OFFSET_MAX: u32 = 1 << 28;
 /// What the pointers of a cache point to that are offsets into the memory of each CPU.
@@ -224,8 +217,7 @@ impl<'a> Place<'a> {
         let Shape::Struct { name: owner, union, fields } = self.shape(span)? else {
             unreachable!("only structs are entered")
         };
-        let mut found = Found { budget: MEMBERS_MAX, ..Found::default() };
-        found.find(self.schema, &fields, name, (0, union), 0);
+        let found = Found::of(self.schema, &fields, name, union);
         let Some((field, at, union)) = found.field else {
             let what = self.schema.spelling(self.ty);
             let mut error = Diagnostic::new(span, format!("`{what}` has no member `{name}`"));
@@ -316,7 +308,7 @@ impl<'a> Place<'a> {
             }
         };
         let plain = !self.union && self.width.is_none();
-        let (at, size, bits) = holder(self.at, size, self.width)
+        let Holder { at, size, bits } = holder(self.at, size, self.width)
             .ok_or_else(|| self.wrong(span, "is wider than 64 bits").label(self.is_a()))?;
         let offset = self.byte(at, span)?;
         let value = Stored::Number { size, bits, kind };
@@ -370,62 +362,5 @@ impl<'a> Place<'a> {
 
     fn is_char(&self, id: TypeId) -> bool {
         matches!(self.schema.shape(id), Some(Shape::Integer { name, size: 1, .. }) if name == "char")
-    }
-}
-
-/// The integer that holds a value of `size` bytes at bit `at`: its byte, its bytes, and of a bit-field its bits.
-fn holder(at: u64, size: u32, width: Option<u8>) -> Option<(u64, u8, Option<(u8, u8)>)> {
-    let size = u64::from(size);
-    let Some(width) = width.map(u64::from) else {
-        let fits = matches!(size, 1 | 2 | 4 | 8) && at % 8 == 0;
-        return if fits { Some((at / 8, u8::try_from(size).ok()?, None)) } else { None };
-    };
-    // The declared integer holds it, or in a packed struct a larger one.
-    let holder = [1, 2, 4, 8]
-        .into_iter()
-        .find(|holder| *holder >= size && at % (holder * 8) + width <= holder * 8)?;
-    let first = at % (holder * 8);
-    let bits = Some((u8::try_from(first).ok()?, u8::try_from(width).ok()?));
-    Some(((at - first) / 8, u8::try_from(holder).ok()?, bits))
-}
-
-/// A search for a member, also among those of unnamed members.
-#[derive(Default)]
-struct Found {
-    /// The member, its bits from the start, and whether a union holds it.
-    field: Option<(Field, u64, bool)>,
-    /// The names that were passed.
-    names: Vec<String>,
-    budget: usize,
-}
-
-impl Found {
-    fn find(
-        &mut self,
-        schema: &dyn Schema,
-        fields: &[Field],
-        name: &str,
-        (at, union): (u64, bool),
-        depth: usize,
-    ) {
-        for field in fields {
-            let Some(budget) = self.budget.checked_sub(1) else { return };
-            self.budget = budget;
-            let at = at.saturating_add(field.at);
-            if field.name == name {
-                self.field = Some((field.clone(), at, union));
-                return;
-            }
-            if !field.name.is_empty() {
-                self.names.push(field.name.clone());
-            } else if depth < NESTED_MAX
-                && let Some(Shape::Struct { fields, union: inner, .. }) = schema.shape(field.ty)
-            {
-                self.find(schema, &fields, name, (at, union || inner), depth + 1);
-                if self.field.is_some() {
-                    return;
-                }
-            }
-        }
     }
 }

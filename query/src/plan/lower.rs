@@ -146,7 +146,7 @@ impl Lowerer<'_> {
                 match item.constant() {
                     Some(Value::Null) => null = true,
                     Some(Value::Text(text)) => {
-                        bits.extend(values_named(names, text, TextTest::Equals)?)
+                        bits.extend(values_named(names, text, TextTest::Equals)?);
                     }
                     _ => return Err("the list holds more than constants"),
                 }

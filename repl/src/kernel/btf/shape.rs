@@ -16,10 +16,18 @@ const BOOL: u32 = 4;
 /// In the encoding of an integer: it has a sign.
 const SIGNED: u32 = 1;
 
+/// What is left of a type without its typedefs and qualifiers.
+enum Bare<'a> {
+    /// No type.
+    Void,
+    /// A type.
+    Type(Type<'a>),
+}
+
 impl<B: AsRef<[u8]>> Btf<B> {
     /// What type `id` is, typedefs and qualifiers taken away. None where the types make no sense.
     pub fn shape(&self, id: TypeId) -> Option<Shape> {
-        let Some(found) = self.bare(id, &mut |_| ())? else { return Some(Shape::Opaque) };
+        let Bare::Type(found) = self.bare(id, &mut |_| ())? else { return Some(Shape::Opaque) };
         Some(match found.kind {
             Kind::Int => {
                 let encoding = found.added(0)? >> 24;
@@ -59,18 +67,18 @@ impl<B: AsRef<[u8]>> Btf<B> {
         })
     }
 
-    /// Steps over typedefs, qualifiers and tags; gives `tagged` the names of tags. `Some(None)` is `void`.
-    fn bare(&self, id: TypeId, tagged: &mut dyn FnMut(&str)) -> Option<Option<Type<'_>>> {
+    /// Steps over typedefs, qualifiers and tags; gives `tagged` the names of tags.
+    fn bare(&self, id: TypeId, tagged: &mut dyn FnMut(&str)) -> Option<Bare<'_>> {
         let mut id = id;
         for _ in 0..CHAIN_MAX {
             if id == TypeId(0) {
-                return Some(None);
+                return Some(Bare::Void);
             }
             let found = self.by_id(id)?;
             match found.kind {
                 Kind::TypeTag => tagged(self.name(found.name)),
                 Kind::Typedef | Kind::Volatile | Kind::Const | Kind::Restrict => {}
-                _ => return Some(Some(found)),
+                _ => return Some(Bare::Type(found)),
             }
             id = found.inner();
         }
@@ -90,7 +98,7 @@ impl<B: AsRef<[u8]>> Btf<B> {
             let ty = TypeId(of);
             // Compilers before the flag gave a bit-field an integer type of its own: its width, and bits to skip.
             if width.is_none()
-                && let Some(Some(found)) = self.bare(ty, &mut |_| ())
+                && let Some(Bare::Type(found)) = self.bare(ty, &mut |_| ())
                 && found.kind == Kind::Int
                 && let Some(encoding) = found.added(0)
             {
