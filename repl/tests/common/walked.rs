@@ -79,7 +79,7 @@ impl Prepared {
 
 fn compile(schema: &KernelSchema, template: Template, text: &str) -> (Plan, Layout, Program) {
     let statements = parse_text(text).unwrap();
-    let (Statement::Query(query) | Statement::Explain(query)) = &statements[0].0;
+    let query = statements[0].0.query().unwrap();
     let resolved = query::resolve::resolve(query, schema).unwrap();
     let target = Target::Kernel { template, pushdown: true };
     let plan = plan(check(resolved).unwrap(), target, text);

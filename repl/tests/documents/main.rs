@@ -92,10 +92,9 @@ fn answer(arguments: &[&str]) {
 /// The table that a text asks and no recording holds, if there is one.
 fn not_recorded(text: &str) -> Option<&'static str> {
     let statements = parse_text(text).unwrap();
-    let tables = statements.iter().filter_map(|(statement, _)| {
-        let (Statement::Query(query) | Statement::Explain(query)) = statement;
-        catalog::table(&query.from.as_ref()?.name)
-    });
+    let tables = statements
+        .iter()
+        .filter_map(|(statement, _)| catalog::table(&statement.query()?.from.as_ref()?.name));
     let only_here =
         |rows| matches!(rows, Rows::Nodes | Rows::Cpus | Rows::Host(HostTable::Slabinfo));
     tables.filter(|table| only_here(table.rows)).map(|table| table.name).next()
