@@ -103,8 +103,7 @@ fn look_up(
     host: &dyn Host,
     notes: &mut Vec<String>,
 ) {
-    let column = plan.inputs[lookup];
-    let Source::Host(kind, _) = column.source else { return };
+    let Some(Source::Host(kind, _)) = plan.inputs[lookup].source() else { return };
     let arguments = lookup_arguments(lookup, &plan.inputs);
     let arguments: Vec<Vec<Value>> = rows
         .iter()
@@ -116,7 +115,7 @@ fn look_up(
                 row[lookup] = value;
             }
         }
-        Err(reason) => notes.push(format!("`{}` is NULL: {reason}", column.name)),
+        Err(reason) => notes.push(format!("`{}` is NULL: {reason}", plan.inputs[lookup].name())),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod syntax;
 
 pub mod catalog;
 pub mod function;
+pub mod input;
 pub mod offer;
 pub mod schema;
 pub mod value;

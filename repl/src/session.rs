@@ -154,7 +154,9 @@ impl Session {
         let at: Vec<Option<usize>> = plan
             .inputs
             .iter()
-            .map(|input| plan.table.columns.iter().position(|column| column == *input))
+            .map(|input| {
+                plan.table.columns.iter().position(|column| input.column() == Some(column))
+            })
             .collect();
         let value = |row: &[Value], at: &Option<usize>| {
             at.and_then(|at| row.get(at)).cloned().unwrap_or(Value::Null)

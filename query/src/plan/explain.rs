@@ -55,7 +55,7 @@ pub fn operators(plan: &Plan) -> Vec<(Operator, String)> {
         }
         if late && !plan.lookups.is_empty() {
             let names: Vec<&str> =
-                plan.lookups.iter().map(|input| plan.inputs[*input].name).collect();
+                plan.lookups.iter().map(|input| plan.inputs[*input].name()).collect();
             lines.push((Operator::LookUp, format!("look up {} (user space)", names.join(", "))));
         }
     }
@@ -101,7 +101,7 @@ pub fn row(plan: &Plan, layout: &Layout) -> String {
     }
     text.push('\n');
     for (input, place) in &layout.places {
-        let name = plan.inputs[*input].name;
+        let name = plan.inputs[*input].name();
         let line = match place {
             Place::Address => format!("  {name}: 8 bytes at 8\n"),
             Place::Integer { offset, size, .. } => format!("  {name}: {size} bytes at {offset}\n"),

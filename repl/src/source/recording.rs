@@ -374,7 +374,7 @@ impl Source for Recording {
         let at: Vec<Option<usize>> = plan
             .inputs
             .iter()
-            .map(|input| self.columns.iter().position(|name| name == input.name))
+            .map(|input| self.columns.iter().position(|name| name == input.name()))
             .collect();
         let value =
             |row: &Vec<Value>, at: &Option<usize>| at.map_or(Value::Null, |at| row[at].clone());
