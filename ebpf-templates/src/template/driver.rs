@@ -171,14 +171,14 @@ impl Driver {
         match *self {
             Self::Iter { attach_btf_id, .. } => {
                 let mut asm = Assembler::new(Kind::Iter { attach_btf_id }, map_bytes);
-                asm.set_cpu_table(cpus);
+                asm.set_end(room.counters, cpus);
                 self.called(&mut asm, room, holes)?;
                 asm.sweep();
                 Ok(asm.finish())
             }
             Self::OpenCoded { .. } => {
                 let mut asm = Assembler::new(Kind::Syscall, map_bytes);
-                asm.set_cpu_table(cpus);
+                asm.set_end(room.counters, cpus);
                 self.open_coded(&mut asm, room, holes)?;
                 asm.sweep();
                 Ok(asm.finish())

@@ -279,6 +279,11 @@ impl Generator<'_> {
     #[expect(clippy::cast_possible_truncation, reason = "it is less than the u16 of counters")]
     fn count(&self, asm: &mut Assembler, counter: usize) {
         if counter < usize::from(self.layout.counters) {
+            asm.comment(if counter.is_multiple_of(2) {
+                "counted: asked"
+            } else {
+                "counted: holds"
+            });
             driver::count(asm, self.counters + 8 * counter as u32);
         }
     }

@@ -13,7 +13,6 @@ use query::eval::Warnings;
 use query::exec::{self, Host};
 use query::layout::Layout;
 use query::plan::{Plan, Target, Template, plan};
-use query::syntax::ast::Statement;
 use query::syntax::parse_text;
 use query::typing::check;
 use query::value::Value;

@@ -27,7 +27,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use blocks::Kind;
 use query::catalog::{self, HostTable, Rows};
-use query::syntax::ast::Statement;
 use query::syntax::parse_text;
 
 static TURN: Mutex<()> = Mutex::new(());
