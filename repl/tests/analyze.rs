@@ -56,8 +56,8 @@ fn a_recording_has_a_plan_with_rows_and_stages() {
                         -> scan caches (rows of a recording): {all} out\n"
     );
     assert_eq!(plan, expected);
-    let names: Vec<&str> = stages.lines().map(|line| line[..16].trim()).collect();
-    assert_eq!(names, ["parse", "resolve", "check", "plan", "execute", "in all"]);
+    let found: Vec<&str> = stages.lines().map(|line| line[..16].trim()).collect();
+    assert_eq!(found, ["parse", "resolve", "check", "plan", "execute", "in all"]);
 }
 
 #[test]
