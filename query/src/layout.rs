@@ -34,6 +34,8 @@ pub struct Layout {
     pub width: usize,
     /// The inputs that are numbers with names, and the names.
     names: Vec<(usize, Names)>,
+    /// The counters of the program: two for each condition, where they are asked for.
+    pub counters: u16,
     texts: u16,
 }
 
@@ -119,11 +121,14 @@ impl Layout {
             .sent
             .iter()
             .filter_map(|input| plan.inputs[*input].names().map(|names| (*input, names.clone())));
+        let counters = if plan.analyze { 2 * plan.pushed.len() } else { 0 };
         Self {
+            places,
+            names: names.collect(),
             fixed: offset.next_multiple_of(8),
             width: plan.inputs.len(),
-            names: names.collect(),
-            places,
+            // The room for conditions in a program is much less.
+            counters: u16::try_from(counters).unwrap_or(0),
             texts,
         }
     }
@@ -135,7 +140,8 @@ impl Layout {
         let texts = u32::from(self.texts);
         let row_max = fixed + texts * u32::from(rows::TEXT_ROOM);
         let expected = EXPECTED_ROWS * (fixed + texts * EXPECTED_TEXT);
-        Room { row_fixed: self.fixed, row_max, space: (expected * factor).max(row_max) }
+        let space = (expected * factor).max(row_max);
+        Room { row_fixed: self.fixed, row_max, space, counters: self.counters }
     }
 
     /// Reads rows.
