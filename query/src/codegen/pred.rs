@@ -14,7 +14,7 @@ use ebpf_templates::assembler::{Assembler, Label};
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
 use ebpf_templates::template::text;
 
-use super::Generator;
+use super::{Generator, function, helper};
 use crate::diagnostic::Diagnostic;
 use crate::plan::kernel::{Order, Pred, Scalar, TextTest};
 use crate::typed::Compare;
@@ -123,6 +123,30 @@ impl Generator<'_> {
                     |asm, cond, to| asm.jump_reg(cond, Reg::R1, Reg::R2, to),
                     exits,
                 );
+            }
+            Pred::IsNull(scalar) => {
+                self.scalar(asm, scalar, 0, yes)?;
+                exits.always(asm, no);
+            }
+            Pred::TextIsNull(input) => {
+                let (buffer, bytes) = self.text_buffer.expect("reserved for every text test");
+                self.text(*input)?.to_frame(asm, buffer, bytes, yes);
+                exits.always(asm, no);
+            }
+            Pred::TextHas { input, literal, at_end } => {
+                let (buffer, bytes) = self.text_buffer.expect("reserved for every text test");
+                let text = self.text(*input)?;
+                if *at_end {
+                    let functions = text::Functions {
+                        strlen: function(self.schema, "bpf_strlen")?,
+                        read: helper(self.schema, "probe_read_kernel")?,
+                    };
+                    text.ends_with(asm, (buffer, bytes), literal, functions, no, null);
+                } else {
+                    let strstr = function(self.schema, "bpf_strstr")?;
+                    text.contains(asm, buffer, literal, strstr, no, null);
+                }
+                exits.leave(asm, yes);
             }
             Pred::TextIn { input, list, null: unknown } => {
                 let (buffer, bytes) = self.text_buffer.expect("reserved for every text test");

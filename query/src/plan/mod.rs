@@ -54,6 +54,8 @@ pub enum Target {
         template: Template,
         /// Whether conditions run in the kernel. Without them the answer is the same.
         pushdown: bool,
+        /// Whether the kernel has functions of texts: Linux 6.17.
+        texts: bool,
     },
     /// On rows that are there already.
     Rows,
@@ -124,7 +126,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
     for expr in query.filter {
         let text = one_line(&text[expr.span.start..expr.span.end]);
         let lowered = match target {
-            Target::Kernel { pushdown: true, .. } => lower::lower(&expr, &inputs),
+            Target::Kernel { pushdown: true, texts, .. } => lower::lower(&expr, &inputs, texts),
             Target::Kernel { pushdown: false, .. } => {
                 Err("conditions in the kernel are switched off")
             }

@@ -81,7 +81,7 @@ fn compile(schema: &KernelSchema, template: Template, text: &str) -> (Plan, Layo
     let statements = parse_text(text).unwrap();
     let (Statement::Query(query) | Statement::Explain(query)) = &statements[0].0;
     let resolved = query::resolve::resolve(query, schema).unwrap();
-    let target = Target::Kernel { template, pushdown: true };
+    let target = Target::Kernel { template, pushdown: true, texts: false };
     let plan = plan(check(resolved).unwrap(), target, text);
     let layout = Layout::new(&plan);
     // A cache has a row for each CPU.
