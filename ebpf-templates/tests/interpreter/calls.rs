@@ -329,11 +329,11 @@ fn a_destroyed_iterator_leaves_nothing_to_read() {
 }
 
 /// What a function of texts returns: the lower half, as an integer with a sign.
-fn of_texts(memory: &Memory, function: u32, text: u64, wanted: &[u8; 8]) -> i32 {
+fn of_texts(memory: &Memory, function: u32, text: u64, wanted: [u8; 8]) -> i32 {
     let program = syscall(|asm| {
         let at = asm.reserve(8).unwrap();
         asm.map_value(R6, 0);
-        asm.set(R1, u64::from_le_bytes(*wanted));
+        asm.set(R1, u64::from_le_bytes(wanted));
         asm.push(Insn::store(Size::Dw, R10, at, R1));
         asm.set(R1, text);
         asm.push(Insn::mov(R2, R10));
@@ -356,12 +356,12 @@ fn texts_are_found_and_measured() {
     let text = memory.allocate_text(b"kmalloc-64");
     let open = memory.allocate(8);
     memory.write(open, &[b'x'; 8]);
-    assert_eq!(of_texts(&memory, STRSTR, text, b"alloc\0\0\0"), 2);
-    assert_eq!(of_texts(&memory, STRSTR, text, b"-64\0\0\0\0\0"), 7);
-    assert_eq!(of_texts(&memory, STRSTR, text, b"-65\0\0\0\0\0"), -2);
-    assert_eq!(of_texts(&memory, STRSTR, text, b"\0\0\0\0\0\0\0\0"), 0);
-    assert_eq!(of_texts(&memory, STRSTR, 0, b"a\0\0\0\0\0\0\0"), -14);
-    assert_eq!(of_texts(&memory, STRSTR, open, b"a\0\0\0\0\0\0\0"), -14);
-    assert_eq!(of_texts(&memory, STRLEN, text, b"a\0\0\0\0\0\0\0"), 10);
-    assert_eq!(of_texts(&memory, STRLEN, 0, b"a\0\0\0\0\0\0\0"), -14);
+    assert_eq!(of_texts(&memory, STRSTR, text, *b"alloc\0\0\0"), 2);
+    assert_eq!(of_texts(&memory, STRSTR, text, *b"-64\0\0\0\0\0"), 7);
+    assert_eq!(of_texts(&memory, STRSTR, text, *b"-65\0\0\0\0\0"), -2);
+    assert_eq!(of_texts(&memory, STRSTR, text, *b"\0\0\0\0\0\0\0\0"), 0);
+    assert_eq!(of_texts(&memory, STRSTR, 0, *b"a\0\0\0\0\0\0\0"), -14);
+    assert_eq!(of_texts(&memory, STRSTR, open, *b"a\0\0\0\0\0\0\0"), -14);
+    assert_eq!(of_texts(&memory, STRLEN, text, *b"a\0\0\0\0\0\0\0"), 10);
+    assert_eq!(of_texts(&memory, STRLEN, 0, *b"a\0\0\0\0\0\0\0"), -14);
 }

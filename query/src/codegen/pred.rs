@@ -134,19 +134,7 @@ impl Generator<'_> {
                 exits.always(asm, no);
             }
             Pred::TextHas { input, literal, at_end } => {
-                let (buffer, bytes) = self.text_buffer.expect("reserved for every text test");
-                let text = self.text(*input)?;
-                if *at_end {
-                    let functions = text::Functions {
-                        strlen: function(self.schema, "bpf_strlen")?,
-                        read: helper(self.schema, "probe_read_kernel")?,
-                    };
-                    text.ends_with(asm, (buffer, bytes), literal, functions, no, null);
-                } else {
-                    let strstr = function(self.schema, "bpf_strstr")?;
-                    text.contains(asm, buffer, literal, strstr, no, null);
-                }
-                exits.leave(asm, yes);
+                self.text_has(asm, (*input, literal), *at_end, exits)?;
             }
             Pred::TextIn { input, list, null: unknown } => {
                 let (buffer, bytes) = self.text_buffer.expect("reserved for every text test");
@@ -170,6 +158,30 @@ impl Generator<'_> {
                 exits.otherwise(asm, list.is_empty(), *unknown);
             }
         }
+        Ok(())
+    }
+
+    fn text_has(
+        &self,
+        asm: &mut Assembler,
+        (input, literal): (usize, &[u8]),
+        at_end: bool,
+        exits: Exits,
+    ) -> Result<(), Diagnostic> {
+        let Exits { yes, no, null, .. } = exits;
+        let (buffer, bytes) = self.text_buffer.expect("reserved for every text test");
+        let text = self.text(input)?;
+        if at_end {
+            let functions = text::Functions {
+                strlen: function(self.schema, "bpf_strlen")?,
+                read: helper(self.schema, "probe_read_kernel")?,
+            };
+            text.ends_with(asm, (buffer, bytes), literal, functions, no, null);
+        } else {
+            let strstr = function(self.schema, "bpf_strstr")?;
+            text.contains(asm, buffer, literal, strstr, no, null);
+        }
+        exits.leave(asm, yes);
         Ok(())
     }
 

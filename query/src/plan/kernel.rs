@@ -228,7 +228,7 @@ impl Scalar {
             Self::Const(_) => {}
             Self::Input(input) => into.push(*input),
             Self::Neg(inner, _) | Self::BitNot(inner) | Self::Abs(inner) | Self::Log2(inner, _) => {
-                inner.inputs(into)
+                inner.inputs(into);
             }
             Self::Arith(_, left, right) | Self::Extreme { left, right, .. } => {
                 left.inputs(into);
