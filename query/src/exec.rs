@@ -1,5 +1,9 @@
 //! Executes the user-space half of a plan over the rows of a scan.
 
+mod fold;
+mod group;
+mod identity;
+
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,6 +16,8 @@ use crate::output::{Output, OutputColumn};
 use crate::plan::{Plan, Residual, Target, lookup_arguments};
 use crate::typed::Key;
 use crate::value::{Type, Value};
+use group::Groups;
+use identity::identity;
 
 /// Looks up what only user space knows.
 pub trait Host {
@@ -43,6 +49,12 @@ pub fn run(
         look_up(plan, *lookup, &mut rows, host, &mut notes);
     }
     filter(&mut rows, &late, &mut warnings);
+    if let Some(group) = &plan.group {
+        let mut groups = Groups::new(group);
+        rows.iter().for_each(|row| groups.add(row, &mut warnings));
+        rows = groups.finish(&mut warnings);
+        filter(&mut rows, &group.having.iter().collect::<Vec<_>>(), &mut warnings);
+    }
 
     let mut answer: Vec<(Vec<Value>, Vec<Value>)> = rows
         .iter()
@@ -120,34 +132,6 @@ fn look_up(
     }
 }
 
-/// What tells rows apart: equal rows have equal bytes.
-fn identity(row: &[Value]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut text = |tag: u8, text: &[u8]| {
-        bytes.push(tag);
-        bytes.extend((text.len() as u64).to_le_bytes());
-        bytes.extend(text);
-    };
-    for value in row {
-        match value {
-            Value::Null => text(0, &[]),
-            Value::Bool(value) => text(1, &[u8::from(*value)]),
-            Value::Int(value) => text(2, &value.to_le_bytes()),
-            Value::UInt(value) => text(3, &value.to_le_bytes()),
-            // Both zeros are one number.
-            Value::Float(value) => text(4, &(value + 0.0).to_le_bytes()),
-            Value::Text(value) => text(5, value),
-            Value::List(list) => {
-                text(6, &(list.len() as u64).to_le_bytes());
-                for item in list {
-                    text(7, item);
-                }
-            }
-        }
-    }
-    bytes
-}
-
 /// The order of two rows by their keys; rows that are equal by all of them keep theirs.
 fn order(keys: &[Key], left: &[Value], right: &[Value]) -> Ordering {
     keys.iter()
@@ -175,42 +159,4 @@ fn order(keys: &[Key], left: &[Value], right: &[Value]) -> Ordering {
         })
         .find(|order| order.is_ne())
         .unwrap_or(Ordering::Equal)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn identity_tells_rows_apart() {
-        let text = |text: &str| Value::text(text);
-        let list =
-            |items: &[&str]| Value::List(items.iter().map(|item| item.as_bytes().into()).collect());
-        let rows = [
-            vec![],
-            vec![Value::Null],
-            vec![Value::Null, Value::Null],
-            vec![Value::Bool(false)],
-            vec![Value::UInt(0)],
-            vec![Value::Int(0)],
-            vec![Value::Int(-1)],
-            vec![Value::UInt(u64::MAX)],
-            vec![Value::Float(0.0)],
-            vec![text("")],
-            vec![text(""), text("ab")],
-            vec![text("a"), text("b")],
-            vec![text("ab"), text("")],
-            vec![list(&[])],
-            vec![list(&["a", "b"])],
-            vec![list(&["ab"])],
-            vec![list(&["a"]), text("b")],
-            vec![list(&["a"]), list(&["b"])],
-        ];
-        for (i, left) in rows.iter().enumerate() {
-            for (j, right) in rows.iter().enumerate() {
-                assert_eq!(identity(left) == identity(right), i == j, "{left:?} and {right:?}");
-            }
-        }
-        assert_eq!(identity(&[Value::Float(0.0)]), identity(&[Value::Float(-0.0)]));
-    }
 }

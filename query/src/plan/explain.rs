@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Plan, Target};
+use super::{Group, Plan, Target};
 use crate::layout::{Layout, Place};
 
 impl fmt::Display for Plan {
@@ -30,6 +30,12 @@ impl fmt::Display for Plan {
         }
         let names: Vec<&str> = self.items.iter().map(|item| item.name.as_str()).collect();
         line(f, &format!("project {} (user space)", names.join(", ")))?;
+        if let Some(group) = &self.group {
+            for having in group.having.iter().rev() {
+                line(f, &format!("filter {} (user space: {})", having.text, having.reason))?;
+            }
+            line(f, &format!("{group} (user space)"))?;
+        }
         // From the last to the first: conditions on look-ups, the look-ups, the other conditions.
         for late in [true, false] {
             for residual in self.filter.iter().rev().filter(|residual| residual.on_lookup == late) {
@@ -49,6 +55,18 @@ impl fmt::Display for Plan {
                 line(f, &format!("scan {} (kernel, template {})", self.table.name, template.name()))
             }
             Target::Rows => line(f, &format!("scan {} (rows of a recording)", self.table.name)),
+        }
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<&str> = self.keys.iter().map(|key| key.name.as_str()).collect();
+        let made: Vec<&str> = self.aggregates.iter().map(|made| made.name.as_str()).collect();
+        match (keys.as_slice(), made.as_slice()) {
+            ([], made) => write!(f, "aggregate {}", made.join(", ")),
+            (keys, []) => write!(f, "group by {}", keys.join(", ")),
+            (keys, made) => write!(f, "group by {}: {}", keys.join(", "), made.join(", ")),
         }
     }
 }
