@@ -77,13 +77,13 @@ impl Layout {
     pub fn new(plan: &Plan) -> Self {
         let mut places = Vec::with_capacity(plan.sent.len());
         let mut offset = rows::ROW_HEADER;
-        let size = |input: usize| plan.inputs[input].bits.max(8).next_power_of_two() / 8;
+        let size = |input: usize| plan.inputs[input].bits().max(8).next_power_of_two() / 8;
         for wanted in [8, 4, 2, 1] {
             for &input in &plan.sent {
-                let column = plan.inputs[input];
-                let integer = !matches!(column.source, Source::Address | Source::Text(_));
+                let found = &plan.inputs[input];
+                let integer = found.source() != Some(Source::Address) && !found.is_text();
                 if integer && size(input) == wanted {
-                    let place = Place::Integer { offset, size: wanted, as_type: column.ty };
+                    let place = Place::Integer { offset, size: wanted, as_type: found.ty() };
                     places.push((input, place));
                     offset += u16::from(wanted);
                 }
@@ -92,14 +92,12 @@ impl Layout {
         offset = offset.next_multiple_of(2);
         let mut texts = 0;
         for &input in &plan.sent {
-            match plan.inputs[input].source {
-                Source::Address => places.push((input, Place::Address)),
-                Source::Text(_) => {
-                    places.push((input, Place::Text { offset }));
-                    offset += 2;
-                    texts += 1;
-                }
-                _ => {}
+            if plan.inputs[input].source() == Some(Source::Address) {
+                places.push((input, Place::Address));
+            } else if plan.inputs[input].is_text() {
+                places.push((input, Place::Text { offset }));
+                offset += 2;
+                texts += 1;
             }
         }
         places.sort_by_key(|(input, _)| *input);

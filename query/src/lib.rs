@@ -8,6 +8,7 @@ pub mod syntax;
 pub mod aggregate;
 pub mod catalog;
 pub mod function;
+pub mod input;
 pub mod offer;
 pub mod schema;
 pub mod value;

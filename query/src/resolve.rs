@@ -26,6 +26,7 @@ use crate::aggregate;
 use crate::catalog::{self, Column, Source, Table};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::function::{self, Signature};
+use crate::input::Input;
 use crate::offer::Offer;
 use crate::resolved::{Aggregate, Expr, ExprKind, Item, Key, Missing, Query};
 use crate::suggest;
@@ -126,7 +127,7 @@ pub fn resolve(query: &ast::Query, offer: &dyn Offer) -> Result<Query, Diagnosti
 struct Resolver<'a> {
     table: &'static Table,
     offer: &'a dyn Offer,
-    inputs: Vec<&'static Column>,
+    inputs: Vec<Input>,
     missing: Vec<Missing>,
     /// What the aliases that can be named stand for.
     aliases: BTreeMap<String, ast::Expr>,
@@ -376,22 +377,23 @@ impl Resolver<'_> {
             self.aliases = aliases;
             return Ok(Expr { kind: ExprKind::Derived(column, Box::new(expr?)), span });
         }
-        Ok(Expr { kind: ExprKind::Input(self.input(column), column), span })
+        let input = Input::Column(column);
+        Ok(Expr { kind: ExprKind::Input(self.input(&input), input), span })
     }
 
-    /// The number of a stored column among the inputs. What a look-up needs becomes an input too.
-    fn input(&mut self, column: &'static Column) -> usize {
-        if let Source::Host(_, by) = column.source {
+    /// The number of an input among those of the query. What a look-up needs becomes an input too.
+    fn input(&mut self, input: &Input) -> usize {
+        if let Some(Source::Host(_, by)) = input.source() {
             for name in by {
                 if let Some(column) = self.table.column(name) {
-                    self.input(column);
+                    self.input(&column.into());
                 }
             }
         }
-        if let Some(at) = self.inputs.iter().position(|input| *input == column) {
+        if let Some(at) = self.inputs.iter().position(|known| known == input) {
             return at;
         }
-        self.inputs.push(column);
+        self.inputs.push(input.clone());
         self.inputs.len() - 1
     }
 

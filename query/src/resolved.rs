@@ -4,6 +4,7 @@ use crate::aggregate;
 use crate::catalog::{Column, Table};
 use crate::diagnostic::Span;
 use crate::function::Function;
+use crate::input::Input;
 use crate::syntax::ast::{BinaryOp, Literal, MatchOp, Quantifier, UnaryOp};
 use crate::value::Type;
 
@@ -26,8 +27,8 @@ pub struct Query {
     pub limit: Option<u64>,
     /// The rows that are passed over first.
     pub offset: u64,
-    /// The stored columns that the query needs; [`ExprKind::Input`] counts in it.
-    pub inputs: Vec<&'static Column>,
+    /// What the query reads of a row; [`ExprKind::Input`] counts in it.
+    pub inputs: Vec<Input>,
     /// The columns that the query names and the source cannot give.
     pub missing: Vec<Missing>,
 }
@@ -99,8 +100,8 @@ pub struct Expr {
 #[allow(missing_docs)]
 pub enum ExprKind {
     Literal(Literal),
-    /// A stored column, by its number among the inputs.
-    Input(usize, &'static Column),
+    /// What is read, by its number among the inputs.
+    Input(usize, Input),
     /// A column that the source cannot give: NULL.
     Missing(&'static Column),
     /// A derived column and its definition.
@@ -207,11 +208,11 @@ impl Expr {
     /// The type of flag set that a reference to a column has.
     #[must_use]
     pub fn flag_type(&self) -> Option<Type> {
-        match &self.kind {
-            ExprKind::Derived(column, _)
-            | ExprKind::Missing(column)
-            | ExprKind::Input(_, column) => column.ty.is_flags().then_some(column.ty),
-            _ => None,
-        }
+        let ty = match &self.kind {
+            ExprKind::Derived(column, _) | ExprKind::Missing(column) => column.ty,
+            ExprKind::Input(_, input) => input.ty(),
+            _ => return None,
+        };
+        ty.is_flags().then_some(ty)
     }
 }

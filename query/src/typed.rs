@@ -1,8 +1,9 @@
 //! A typed query: every expression has a type, a unit, and for integers a range.
 
-use crate::catalog::{Column, Table};
+use crate::catalog::Table;
 use crate::diagnostic::Span;
 use crate::function::Function;
+use crate::input::Input;
 use crate::pattern::Pattern;
 use crate::resolved::Missing;
 use crate::value::{Type, Unit, Value};
@@ -26,8 +27,8 @@ pub struct Query {
     pub limit: Option<u64>,
     /// The rows that are passed over first.
     pub offset: u64,
-    /// The stored columns that the query needs; [`ExprKind::Input`] counts in it.
-    pub inputs: Vec<&'static Column>,
+    /// What the query reads of a row; [`ExprKind::Input`] counts in it.
+    pub inputs: Vec<Input>,
     /// The columns that the query names and the source cannot give.
     pub missing: Vec<Missing>,
 }
@@ -158,7 +159,7 @@ pub struct Expr {
 pub enum ExprKind {
     /// A value.
     Const(Value),
-    /// A stored column, by its number among the inputs.
+    /// What is read, by its number among the inputs.
     Input(usize),
     /// Not, of three values.
     Not(Box<Expr>),

@@ -127,7 +127,7 @@ proptest! {
     ) {
         if let Some(query) = typed(&format!("select {text}")) {
             let row: Vec<Value> = query.inputs.iter().zip(bits)
-                .map(|(column, bits)| value(column.ty, column.range(), bits))
+                .map(|(input, bits)| value(input.ty(), input.range(), bits))
                 .collect();
             check(&query.items[0].expr, &row)?;
         }
@@ -194,19 +194,19 @@ proptest! {
         let mut values = vec![Value::Null; plan.inputs.len()];
         let (mut bits, mut texts) = (bits.into_iter(), texts.into_iter());
         for (input, place) in &layout.places {
-            let column = plan.inputs[*input];
+            let found = &plan.inputs[*input];
             let mut put = |offset: u16, bytes: &[u8]| {
                 let offset = usize::from(offset);
-                assert_eq!(offset % bytes.len(), 0, "{} lies askew", column.name);
+                assert_eq!(offset % bytes.len(), 0, "{} lies askew", found.name());
                 let place = offset..offset + bytes.len();
-                assert!(used[place.clone()].iter().all(|used| !used), "{} overlaps", column.name);
+                assert!(used[place.clone()].iter().all(|used| !used), "{} overlaps", found.name());
                 used[place.clone()].fill(true);
                 row[place].copy_from_slice(bytes);
             };
             values[*input] = match *place {
                 Place::Address => Value::UInt(addr),
                 Place::Integer { offset, size, .. } => {
-                    let value = value(column.ty, column.range(), bits.next().unwrap());
+                    let value = value(found.ty(), found.range(), bits.next().unwrap());
                     let exact = value.integer().unwrap().to_le_bytes();
                     put(offset, &exact[..usize::from(size)]);
                     value

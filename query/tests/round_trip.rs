@@ -187,7 +187,7 @@ fn forget_expr(expr: &mut Expr) {
     expr.span = Span::default();
     match &mut expr.kind {
         ExprKind::Literal(_) => {}
-        ExprKind::Column(name) => forget_idents([name]),
+        ExprKind::Column(name) | ExprKind::CallStar(name) => forget_idents([name]),
         ExprKind::Unary(_, expr) | ExprKind::IsNull { expr, .. } => forget_expr(expr),
         ExprKind::Binary(_, left, right) => forget_all([left, right]),
         ExprKind::Between { expr, low, high, .. } => {
@@ -219,7 +219,6 @@ fn forget_expr(expr: &mut Expr) {
             forget_idents([name]);
             list.iter_mut().for_each(forget_expr);
         }
-        ExprKind::CallStar(name) => forget_idents([name]),
     }
 }
 

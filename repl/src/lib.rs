@@ -25,5 +25,6 @@ pub mod prompt;
 pub mod render;
 pub mod session;
 pub mod source;
+mod stream;
 pub mod tables;
 pub mod verify;

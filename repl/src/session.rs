@@ -4,11 +4,12 @@
 //! before the first one runs.
 
 use std::io::{self, IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use query::catalog::{self, HostTable, Rows, Table};
 use query::diagnostic::Diagnostic;
-use query::exec;
+use query::exec::{self, Execution};
 use query::layout::Row;
 use query::output::Output;
 use query::plan::{Plan, Target, Template, plan};
@@ -22,7 +23,8 @@ use crate::error::Failure;
 use crate::message;
 use crate::render::{self, Format, Options};
 use crate::source::recording::{Recording, stored};
-use crate::source::{Choice, Scanned, Source};
+use crate::source::{Choice, Said, Scanned, Source};
+use crate::stream::Stream;
 use crate::tables;
 
 /// How answers are made and shown.
@@ -58,11 +60,7 @@ impl Session {
                 Statement::Query(statement) => {
                     let start = Instant::now();
                     let plan = self.plan(&statement, text)?.map_err(query)?;
-                    let mut output = self.execute(&plan)?;
-                    if output.rows.is_empty() {
-                        output.warnings.extend(self.merged(&plan));
-                    }
-                    self.show(&output, start.elapsed(), out)?;
+                    self.show(&plan, start, out)?;
                 }
                 Statement::Explain(statement) => {
                     let plan = self.plan(&statement, text)?.map_err(query)?;
@@ -106,21 +104,47 @@ impl Session {
         self.source.target(Choice { template: Some(Template::OpenCoded), ..choice })
     }
 
-    /// Runs a plan.
+    /// Runs a plan, and keeps its answer.
     pub fn execute(&self, plan: &Plan) -> Result<Output, Failure> {
-        let scanned = match plan.table.rows {
-            Rows::Caches | Rows::Nodes | Rows::Cpus => self.source.scan(plan)?,
-            Rows::Host(table) => self.put_together(plan, table)?,
+        let mut rows = Vec::new();
+        let mut rest = self.stream(plan, &mut |batch| {
+            rows.extend(batch);
+            Ok(())
+        })?;
+        rows.append(&mut rest.rows);
+        let columns = exec::columns(plan, self.source.offer());
+        Ok(Output { columns, rows, warnings: rest.notes })
+    }
+
+    /// Runs a plan, and hands the rows of its answer to `sink` as they come. Gives what is left.
+    fn stream(
+        &self,
+        plan: &Plan,
+        sink: &mut dyn FnMut(Vec<Vec<Value>>) -> Result<(), Failure>,
+    ) -> Result<exec::Rest, Failure> {
+        let mut execution = Execution::new(plan, &*self.source);
+        let mut push = |rows| {
+            sink(execution.push(rows))?;
+            Ok(if execution.is_done() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         };
-        Ok(self.finish(plan, scanned))
+        let mut said = match plan.table.rows {
+            Rows::Caches | Rows::Nodes | Rows::Cpus => self.source.scan(plan, &mut push)?,
+            Rows::Host(table) => {
+                let Scanned { rows, said } = self.put_together(plan, table)?;
+                push(rows).map(|_| said)?
+            }
+        };
+        let mut rest = execution.finish(said.warnings);
+        rest.notes.append(&mut said.notes);
+        Ok(rest)
     }
 
     /// The answer that the rows of a plan come to.
     #[must_use]
-    pub fn finish(&self, plan: &Plan, mut scanned: Scanned) -> Output {
-        let host: &dyn exec::Host = &*self.source;
-        let mut output = exec::run(plan, scanned.rows, host, self.source.offer(), scanned.warnings);
-        output.warnings.append(&mut scanned.notes);
+    pub fn finish(&self, plan: &Plan, scanned: Scanned) -> Output {
+        let Scanned { rows, mut said } = scanned;
+        let mut output = exec::run(plan, rows, &*self.source, self.source.offer(), said.warnings);
+        output.warnings.append(&mut said.notes);
         output
     }
 
@@ -154,7 +178,9 @@ impl Session {
         let at: Vec<Option<usize>> = plan
             .inputs
             .iter()
-            .map(|input| plan.table.columns.iter().position(|column| column == *input))
+            .map(|input| {
+                plan.table.columns.iter().position(|column| input.column() == Some(column))
+            })
             .collect();
         let value = |row: &[Value], at: &Option<usize>| {
             at.and_then(|at| row.get(at)).cloned().unwrap_or(Value::Null)
@@ -164,7 +190,7 @@ impl Session {
             .iter()
             .map(|row| Row { addr: 0, values: at.iter().map(|at| value(row, at)).collect() })
             .collect();
-        Ok(Scanned { rows, notes, ..Scanned::default() })
+        Ok(Scanned { rows, said: Said { notes, ..Said::default() } })
     }
 
     /// Writes an answer that took no time worth telling.
@@ -175,13 +201,17 @@ impl Session {
         out.flush().map_err(Failure::Write)
     }
 
-    /// Writes an answer, its warnings, and if asked what it took.
-    fn show(&self, output: &Output, took: Duration, out: &mut dyn Write) -> Result<(), Failure> {
-        for warning in &output.warnings {
-            message::note(warning);
+    /// Runs a plan; writes its answer, its notes, and if asked what it took since `start`.
+    fn show(&self, plan: &Plan, start: Instant, out: &mut dyn Write) -> Result<(), Failure> {
+        let columns = exec::columns(plan, self.source.offer());
+        let format = self.settings.format.unwrap_or_else(default_format);
+        let mut answer = Stream::new(format, columns, self.options(), out);
+        let mut rest = self.stream(plan, &mut |rows| answer.rows(rows))?;
+        if answer.count() == 0 && rest.rows.is_empty() {
+            rest.notes.extend(self.merged(plan));
         }
-        let rows = output.rows.len();
-        self.answer(output, out)?;
+        let took = start.elapsed();
+        let rows = answer.finish(rest)?;
         if self.settings.timer {
             let plural = if rows == 1 { "" } else { "s" };
             message::line(&format!("({rows} row{plural} in {})", duration(took)));

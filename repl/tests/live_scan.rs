@@ -41,7 +41,7 @@ fn wide() -> String {
         .filter(|column| !matches!(column.source, Source::Derived(_) | Source::Host(..)));
     // What CPUs hold ready never rests, the test's own caches least of all.
     let names: Vec<&str> =
-        stored.filter(|column| cost(column) <= SUM).map(|column| column.name).collect();
+        stored.filter(|column| cost(&(*column).into()) <= SUM).map(|column| column.name).collect();
     format!("select {}", names.join(", "))
 }
 
@@ -239,7 +239,7 @@ fn an_answer_of_several_reads_equals_that_of_one_walk() {
     let schema = KernelSchema::open().unwrap();
     let sessions = TEMPLATES.map(|template| by(template, false));
     // Few caches fill more than one read with the walked figures only, which never rest and are not compared.
-    let walked = TABLES[0].columns.iter().filter(|column| cost(column) > SUM);
+    let walked = TABLES[0].columns.iter().filter(|column| cost(&(*column).into()) > SUM);
     let walked: Vec<&str> = walked
         .filter(|column| !matches!(column.source, Source::Derived(_) | Source::Host(..)))
         .map(|column| column.name)

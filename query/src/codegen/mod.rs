@@ -77,8 +77,8 @@ pub fn generate(
         temporaries: Vec::new(),
         text_buffer: None,
     };
-    let by_cpu = |input: usize| match plan.inputs[input].source {
-        Source::Walk(walk) => walk.by_cpu(),
+    let by_cpu = |input: usize| match plan.inputs[input].source() {
+        Some(Source::Walk(walk)) => walk.by_cpu(),
         _ => false,
     };
     let walks_cpus = plan.table.rows == Rows::Cpus || read(plan).into_iter().any(by_cpu);
@@ -218,13 +218,13 @@ impl Holes for Generator<'_> {
             match *place {
                 Place::Address => {}
                 Place::Integer { offset, size, .. } => {
-                    asm.comment(self.plan.inputs[*input].name);
+                    asm.comment(self.plan.inputs[*input].name());
                     self.load_input(asm, Reg::R1, *input)?;
                     let size = Size::of(size.into()).unwrap_or(Size::Dw);
                     asm.push(Insn::store(size, Reg::R8, offset.cast_signed(), Reg::R1));
                 }
                 Place::Text { offset } => {
-                    asm.comment(self.plan.inputs[*input].name);
+                    asm.comment(self.plan.inputs[*input].name());
                     self.text(*input)?.append(asm, offset.cast_signed());
                 }
             }
@@ -242,7 +242,7 @@ impl Generator<'_> {
             pushed.pred.texts(&mut |_, bytes| longest = longest.max(Some(bytes)));
         }
         for input in read(self.plan) {
-            let price = cost(self.plan.inputs[input]);
+            let price = cost(&self.plan.inputs[input]);
             if (SUM..AFTER_ALL).contains(&price) {
                 self.slots.push((input, self.scratch.take()));
             }
@@ -276,7 +276,7 @@ impl Generator<'_> {
 
     /// The slot of the first input that comes from `source`, if anything needs it.
     fn slot_of(&self, source: Source) -> Option<i16> {
-        let found = |(input, _): &&(usize, i16)| self.plan.inputs[*input].source == source;
+        let found = |(input, _): &&(usize, i16)| self.plan.inputs[*input].source() == Some(source);
         self.slots.iter().find(found).map(|(_, slot)| *slot)
     }
 
@@ -285,8 +285,8 @@ impl Generator<'_> {
     fn sums(&self) -> Result<Vec<Sum>, Diagnostic> {
         let mut sums = Vec::new();
         for (input, slot) in &self.slots {
-            let (Source::NodeSum(path) | Source::Node(path)) = self.plan.inputs[*input].source
-            else {
+            let source = self.plan.inputs[*input].source();
+            let Some(Source::NodeSum(path) | Source::Node(path)) = source else {
                 continue;
             };
             let member = member(self.schema, "kmem_cache_node", path)?;
@@ -398,23 +398,23 @@ impl Generator<'_> {
 
     /// Appends the loading of an integer input into `dst`, with the sign of its column.
     fn load_input(&self, asm: &mut Assembler, dst: Reg, input: usize) -> Result<(), Diagnostic> {
-        let column = self.plan.inputs[input];
         if let Some((_, slot)) = self.slots.iter().find(|(found, _)| *found == input) {
             asm.push(Insn::load(Size::Dw, dst, Reg::R6, *slot));
             return Ok(());
         }
-        let path = match column.source {
-            Source::Walk(Walk::Complete) => {
+        let source = self.plan.inputs[input].source();
+        let path = match source {
+            Some(Source::Walk(Walk::Complete)) => {
                 self.complete(asm, dst);
                 return Ok(());
             }
-            Source::Address => {
+            Some(Source::Address) => {
                 number(asm, dst, Reg::R7);
                 return Ok(());
             }
-            Source::Refcount => "refcount",
-            Source::Member(path) => path,
-            _ => unreachable!("`{}` is no integer of the kernel", column.name),
+            Some(Source::Refcount) => "refcount",
+            Some(Source::Member(path)) => path,
+            _ => unreachable!("`{}` is no integer of the kernel", self.plan.inputs[input].name()),
         };
         let found = member(self.schema, "kmem_cache", path)?;
         let size = Size::of(found.size).unwrap_or(Size::Dw);
@@ -427,7 +427,7 @@ impl Generator<'_> {
             asm.push(Insn::alu_imm(Alu::Lsh, dst, unused));
             asm.push(Insn::alu_imm(Alu::Arsh, dst, unused));
         }
-        if column.source == Source::Refcount {
+        if source == Some(Source::Refcount) {
             // The iterator holds a reference of its own, but for boot caches, whose count is negative.
             let kept = asm.label("boot_cache");
             asm.jump_imm(Cond::SLe, dst, 0, kept);
@@ -452,8 +452,8 @@ impl Generator<'_> {
     }
 
     fn text(&self, input: usize) -> Result<Text, Diagnostic> {
-        let Source::Text(path) = self.plan.inputs[input].source else {
-            unreachable!("`{}` is no text of the kernel", self.plan.inputs[input].name)
+        let Some(Source::Text(path)) = self.plan.inputs[input].source() else {
+            unreachable!("`{}` is no text of the kernel", self.plan.inputs[input].name())
         };
         Ok(Text {
             pointer: offset(self.schema, "kmem_cache", path)?,

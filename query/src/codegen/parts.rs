@@ -78,7 +78,7 @@ impl Generator<'_> {
     fn barn(&mut self, asm: &mut Assembler, count: i16, pointer: i16) -> Result<(), Diagnostic> {
         let mut figures = Vec::new();
         for (input, slot) in &self.slots {
-            let Source::Barn(path) = self.plan.inputs[*input].source else { continue };
+            let Some(Source::Barn(path)) = self.plan.inputs[*input].source() else { continue };
             let at = member(self.schema, "node_barn", path)?.offset.cast_signed();
             figures.push((at, *slot));
         }

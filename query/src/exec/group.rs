@@ -9,6 +9,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::filter::filter;
 use super::fold::Accumulator;
 use super::identity::encode;
 use crate::eval::{self, Warnings};
@@ -21,7 +22,7 @@ pub(super) struct Groups<'a> {
     group: &'a plan::Group,
     /// The number of the group of a key, by its bytes.
     numbers: HashMap<Box<[u8]>, usize>,
-    groups: Vec<State>,
+    states: Vec<State>,
     /// The bytes of the row at hand.
     bytes: Vec<u8>,
 }
@@ -37,7 +38,7 @@ struct State {
 impl<'a> Groups<'a> {
     pub(super) fn new(group: &'a plan::Group) -> Self {
         let mut groups =
-            Self { group, numbers: HashMap::new(), groups: Vec::new(), bytes: Vec::new() };
+            Self { group, numbers: HashMap::new(), states: Vec::new(), bytes: Vec::new() };
         if group.keys.is_empty() {
             groups.begin(Vec::new());
         }
@@ -50,17 +51,14 @@ impl<'a> Groups<'a> {
         for key in &self.group.keys {
             with(&key.expr, row, warnings, |value, _| encode(value, &mut self.bytes));
         }
-        let number = match self.numbers.get(&*self.bytes) {
-            Some(number) => *number,
-            None => {
-                // What it warned of above it warns of once.
-                let mut told = Warnings::default();
-                let keys = &self.group.keys;
-                let keys = keys.iter().map(|key| eval::eval(&key.expr, row, &mut told)).collect();
-                self.begin(keys)
-            }
-        };
-        let state = &mut self.groups[number];
+        let number = self.numbers.get(&*self.bytes).copied().unwrap_or_else(|| {
+            // What it warned of above it warns of once.
+            let mut told = Warnings::default();
+            let keys = &self.group.keys;
+            let keys = keys.iter().map(|key| eval::eval(&key.expr, row, &mut told)).collect();
+            self.begin(keys)
+        });
+        let state = &mut self.states[number];
         for (index, aggregate) in self.group.aggregates.iter().enumerate() {
             let accumulator = &mut state.aggregates[index];
             let Some(argument) = &aggregate.argument else {
@@ -83,7 +81,7 @@ impl<'a> Groups<'a> {
         }
     }
 
-    /// The rows of the groups.
+    /// The rows of the groups that satisfy `having`.
     pub(super) fn finish(self, warnings: &mut Warnings) -> Vec<Vec<Value>> {
         let aggregates = &self.group.aggregates;
         let row = |state: State| {
@@ -92,15 +90,17 @@ impl<'a> Groups<'a> {
             row.extend(made.map(|(made, aggregate)| made.finish(aggregate.result.ty, warnings)));
             row
         };
-        self.groups.into_iter().map(row).collect()
+        let mut rows = self.states.into_iter().map(row).collect();
+        filter(&mut rows, &self.group.having.iter().collect::<Vec<_>>(), warnings);
+        rows
     }
 
     /// Begins the group of `keys`, whose bytes are at hand.
     fn begin(&mut self, keys: Vec<Value>) -> usize {
-        let number = self.groups.len();
+        let number = self.states.len();
         self.numbers.insert((*self.bytes).into(), number);
         let aggregates = &self.group.aggregates;
-        self.groups.push(State {
+        self.states.push(State {
             keys,
             aggregates: aggregates.iter().map(Accumulator::new).collect(),
             seen: aggregates.iter().map(|_| HashSet::new()).collect(),
@@ -116,11 +116,9 @@ fn with(
     warnings: &mut Warnings,
     take: impl FnOnce(&Value, &mut Warnings),
 ) {
-    match expr.kind {
-        ExprKind::Input(input) => take(row.get(input).unwrap_or(&Value::Null), warnings),
-        _ => {
-            let value = eval::eval(expr, row, warnings);
-            take(&value, warnings);
-        }
+    if let ExprKind::Input(input) = expr.kind {
+        return take(row.get(input).unwrap_or(&Value::Null), warnings);
     }
+    let value = eval::eval(expr, row, warnings);
+    take(&value, warnings);
 }

@@ -28,16 +28,17 @@ pub(super) fn encode(value: &Value, bytes: &mut Vec<u8>) {
     }
 }
 
-/// The bytes of a row.
-pub(super) fn identity(row: &[Value]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    row.iter().for_each(|value| encode(value, &mut bytes));
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn identity(row: &[Value]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for value in row {
+            encode(value, &mut bytes);
+        }
+        bytes
+    }
 
     #[test]
     fn identity_tells_rows_apart() {

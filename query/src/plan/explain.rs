@@ -43,7 +43,7 @@ impl fmt::Display for Plan {
             }
             if late && !self.lookups.is_empty() {
                 let names: Vec<&str> =
-                    self.lookups.iter().map(|input| self.inputs[*input].name).collect();
+                    self.lookups.iter().map(|input| self.inputs[*input].name()).collect();
                 line(f, &format!("look up {} (user space)", names.join(", ")))?;
             }
         }
@@ -86,7 +86,7 @@ pub fn row(plan: &Plan, layout: &Layout) -> String {
     }
     text.push('\n');
     for (input, place) in &layout.places {
-        let name = plan.inputs[*input].name;
+        let name = plan.inputs[*input].name();
         let line = match place {
             Place::Address => format!("  {name}: 8 bytes at 8\n"),
             Place::Integer { offset, size, .. } => format!("  {name}: {size} bytes at {offset}\n"),

@@ -7,8 +7,8 @@
 use ebpf_templates::template::text::LITERAL_MAX;
 
 use super::kernel::{Operation, Order, Pred, Scalar, TextTest};
-use crate::catalog::{Column, Source};
 use crate::function::Function;
+use crate::input::Input;
 use crate::pattern::Shape;
 use crate::typed::{Arith, Compare, Expr, ExprKind, Range};
 use crate::value::{Type, Value};
@@ -25,7 +25,7 @@ const LOOKUP: Reason = "the value is looked up in user space";
 const BOOLEANS: Reason = "a condition used as a value has no form in the kernel";
 
 /// Lowers a condition over `inputs`.
-pub fn lower(expr: &Expr, inputs: &[&'static Column]) -> Result<Pred, Reason> {
+pub fn lower(expr: &Expr, inputs: &[Input]) -> Result<Pred, Reason> {
     let lowerer = Lowerer { inputs };
     let pred = lowerer.pred(expr)?;
     if pred.depth() > MAX_DEPTH {
@@ -36,7 +36,7 @@ pub fn lower(expr: &Expr, inputs: &[&'static Column]) -> Result<Pred, Reason> {
 }
 
 struct Lowerer<'a> {
-    inputs: &'a [&'static Column],
+    inputs: &'a [Input],
 }
 
 impl Lowerer<'_> {
@@ -163,9 +163,7 @@ impl Lowerer<'_> {
 
     fn text_input(&self, expr: &Expr) -> Result<usize, Reason> {
         match expr.kind {
-            ExprKind::Input(input) if matches!(self.inputs[input].source, Source::Text(_)) => {
-                Ok(input)
-            }
+            ExprKind::Input(input) if self.inputs[input].is_text() => Ok(input),
             ExprKind::Input(_) => Err(LOOKUP),
             _ => Err("a computed text has no form in the kernel"),
         }

@@ -15,7 +15,8 @@ pub mod explain;
 pub mod kernel;
 pub mod lower;
 
-use crate::catalog::{Column, Source, Table, Walk};
+use crate::catalog::{Source, Table, Walk};
+use crate::input::Input;
 use crate::resolved::Missing;
 use crate::typed::{Aggregate, Compare, Expr, ExprKind, Item, Key, Query};
 use crate::value::Value;
@@ -67,8 +68,8 @@ pub struct Plan {
     pub table: &'static Table,
     /// Where.
     pub target: Target,
-    /// The stored columns that the query reads, numbered.
-    pub inputs: Vec<&'static Column>,
+    /// What the query reads of a row, numbered.
+    pub inputs: Vec<Input>,
     /// The conditions that run in the kernel, in their order.
     pub pushed: Vec<Pushed>,
     /// The inputs that a row of the kernel carries.
@@ -134,7 +135,7 @@ pub struct Residual {
 #[must_use]
 pub fn plan(query: Query, target: Target, text: &str) -> Plan {
     let inputs = query.inputs;
-    let is_lookup = |input: &usize| matches!(inputs[*input].source, Source::Host(..));
+    let is_lookup = |input: &usize| inputs[*input].is_lookup();
     let (mut pushed, mut filter) = (Vec::new(), Vec::new());
     let mut room = MAX_SLOTS;
     for expr in query.filter {
@@ -173,12 +174,11 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
         let reason = "as rows are";
         Group { keys: group.keys, aggregates: group.aggregates, having, reason }
     });
-    let read: Vec<&Expr> = match &group {
-        Some(group) => group.of_rows().collect(),
-        None => {
-            let sorted = query.order_by.iter().map(|key| &key.expr);
-            query.items.iter().map(|item| &item.expr).chain(sorted).collect()
-        }
+    let read: Vec<&Expr> = if let Some(group) = &group {
+        group.of_rows().collect()
+    } else {
+        let sorted = query.order_by.iter().map(|key| &key.expr);
+        query.items.iter().map(|item| &item.expr).chain(sorted).collect()
     };
     let filtered = filter.iter().map(|residual| &residual.expr);
     let mut needed: Vec<usize> = read.into_iter().chain(filtered).flat_map(Expr::inputs).collect();
@@ -222,7 +222,7 @@ impl Plan {
     #[must_use]
     pub fn wanted_names(&self) -> Vec<&[u8]> {
         let is_name = |expr: &Expr| match expr.kind {
-            ExprKind::Input(input) => self.inputs[input].source == Source::Text("name"),
+            ExprKind::Input(input) => self.inputs[input].source() == Some(Source::Text("name")),
             _ => false,
         };
         let mut names = Vec::new();
@@ -256,11 +256,11 @@ fn one_line(text: &str) -> String {
 
 /// The inputs that hold a look-up's arguments, in the order of its definition.
 #[must_use]
-pub fn lookup_arguments(lookup: usize, inputs: &[&'static Column]) -> Vec<usize> {
-    match inputs[lookup].source {
-        Source::Host(_, by) => by
+pub fn lookup_arguments(lookup: usize, inputs: &[Input]) -> Vec<usize> {
+    match inputs[lookup].source() {
+        Some(Source::Host(_, by)) => by
             .iter()
-            .filter_map(|name| inputs.iter().position(|input| input.name == *name))
+            .filter_map(|name| inputs.iter().position(|input| input.name() == *name))
             .collect(),
         _ => Vec::new(),
     }
@@ -275,11 +275,12 @@ pub const CPU_WALK: u8 = 4;
 /// The price of what is known only after all walks.
 pub const AFTER_ALL: u8 = 5;
 
-/// What a column costs in the kernel: a member, a text, a sum over nodes, a walk of the nodes' lists, a walk over
+/// What an input costs in the kernel: a member, a text, a sum over nodes, a walk of the nodes' lists, a walk over
 /// CPUs, and last what is known only after all walks.
 #[must_use]
-pub fn cost(column: &Column) -> u8 {
-    match column.source {
+pub fn cost(input: &Input) -> u8 {
+    let Some(source) = input.source() else { return 0 };
+    match source {
         Source::Walk(Walk::Complete) => AFTER_ALL,
         Source::Walk(Walk::FreePartial | Walk::FreeSlabinfo) => NODE_WALK,
         Source::Walk(_) | Source::Cpu(_) | Source::Barn(_) => CPU_WALK,
@@ -291,6 +292,6 @@ pub fn cost(column: &Column) -> u8 {
 
 /// What a condition costs in the kernel: the dearest thing that it reads.
 #[must_use]
-pub fn dearest(pred: &Pred, inputs: &[&'static Column]) -> u8 {
-    pred.inputs().into_iter().map(|input| cost(inputs[input])).max().unwrap_or(0)
+pub fn dearest(pred: &Pred, inputs: &[Input]) -> u8 {
+    pred.inputs().into_iter().map(|input| cost(&inputs[input])).max().unwrap_or(0)
 }

@@ -159,29 +159,42 @@ fn of_group(expr: &mut Expr, keys: &[Item]) -> Result<(), Diagnostic> {
         expr.kind = ExprKind::GroupKey(number, Box::new(Expr { kind, span: expr.span }));
         return Ok(());
     }
-    match expr.kind {
-        ExprKind::Aggregate(ref mut place, _) => {
+    match &mut expr.kind {
+        ExprKind::Aggregate(place, _) => {
             *place += keys.len();
             Ok(())
         }
-        ExprKind::Input(_, column) | ExprKind::Missing(column) | ExprKind::Derived(column, _) => {
-            let name = Ident { name: column.name.to_owned(), quoted: false, span: expr.span };
-            let how = match column.ty {
-                Type::List | Type::SlabFlags | Type::GfpFlags => "count",
-                _ => "min",
-            };
-            let group = if keys.is_empty() {
-                format!("`group by {name}`")
-            } else {
-                "add it to `group by`".to_owned()
-            };
-            let message = format!("`{name}` is neither grouped nor aggregated");
-            Err(Diagnostic::new(expr.span, message)
-                .label("a value of each row, not of a group")
-                .help(format!("{group}, or aggregate it: `{how}({name})`")))
+        ExprKind::Missing(column) | ExprKind::Derived(column, _) => {
+            Err(neither(&quoted(column.name), column.ty, keys, expr.span))
+        }
+        ExprKind::Input(_, input) => {
+            let name = input.column().map(|column| quoted(column.name));
+            let name = name.unwrap_or_else(|| input.name().to_owned());
+            Err(neither(&name, input.ty(), keys, expr.span))
         }
         _ => expr.children_mut(&mut |child| of_group(child, keys)),
     }
+}
+
+/// A column's name as a query has it.
+fn quoted(name: &str) -> String {
+    Ident { name: name.to_owned(), quoted: false, span: Span::default() }.to_string()
+}
+
+/// The error for a value of rows where one of groups is asked for.
+fn neither(name: &str, ty: Type, keys: &[Item], span: Span) -> Diagnostic {
+    let how = match ty {
+        Type::List | Type::SlabFlags | Type::GfpFlags => "count",
+        _ => "min",
+    };
+    let group = if keys.is_empty() {
+        format!("`group by {name}`")
+    } else {
+        "add it to `group by`".to_owned()
+    };
+    Diagnostic::new(span, format!("`{name}` is neither grouped nor aggregated"))
+        .label("a value of each row, not of a group")
+        .help(format!("{group}, or aggregate it: `{how}({name})`"))
 }
 
 /// Says no to an aggregate where there are no groups yet.

@@ -118,11 +118,9 @@ fn percent(parameter: Option<&Expr>, before: Span) -> Result<f64, Diagnostic> {
 /// What stands between the values of `group_concat`.
 fn separator(parameter: Option<&Expr>) -> Result<Box<[u8]>, Diagnostic> {
     let Some(parameter) = parameter else { return Ok((*b",").into()) };
-    match parameter.constant() {
-        Some(Value::Text(text)) => Ok(text.clone()),
-        _ => {
-            let message = "`group_concat` needs a text that is written out between the values";
-            Err(Diagnostic::new(parameter.span, message).help("as in `group_concat(x, ', ')`"))
-        }
+    if let Some(Value::Text(text)) = parameter.constant() {
+        return Ok(text.clone());
     }
+    let message = "`group_concat` needs a text that is written out between the values";
+    Err(Diagnostic::new(parameter.span, message).help("as in `group_concat(x, ', ')`"))
 }

@@ -24,6 +24,7 @@ use compare::{check_comparable, compare};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::eval::{self, Warnings};
 use crate::function::Function;
+use crate::input::Input;
 use crate::pattern::Pattern;
 use crate::resolved;
 use crate::syntax::ast::{BinaryOp, Literal, MatchOp, Quantifier, UnaryOp};
@@ -95,7 +96,7 @@ pub fn expr(resolved: &resolved::Expr) -> Result<Expr, Diagnostic> {
     let span = resolved.span;
     match &resolved.kind {
         R::Literal(literal) => Ok(constant(literal, span)),
-        R::Input(input, column) => Ok(stored(*input, column, span)),
+        R::Input(number, input) => Ok(stored(*number, input, span)),
         R::Missing(column) => Ok(missing(column, span)),
         R::Derived(column, definition) => derived(column, definition),
         R::Unary(UnaryOp::Not, inner) => condition(inner).map(|inner| not(inner, span)),
@@ -134,10 +135,10 @@ fn condition(resolved: &resolved::Expr) -> Result<Box<Expr>, Diagnostic> {
     boolean(boxed(resolved)?)
 }
 
-fn stored(input: usize, column: &Column, span: Span) -> Expr {
-    let (low, high) = column.range();
+fn stored(number: usize, input: &Input, span: Span) -> Expr {
+    let (low, high) = input.range();
     let range = Range { low, high };
-    Expr { kind: ExprKind::Input(input), ty: column.ty, unit: column.unit, range, span }
+    Expr { kind: ExprKind::Input(number), ty: input.ty(), unit: input.unit(), range, span }
 }
 
 fn missing(column: &Column, span: Span) -> Expr {

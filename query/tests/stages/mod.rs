@@ -16,6 +16,7 @@ use query::catalog::Lookup;
 use query::diagnostic::Diagnostic;
 use query::eval::Warnings;
 use query::exec::{self, Host};
+use query::input::Input;
 use query::layout::Layout;
 use query::output::Output;
 use query::plan::{Plan, Template, explain};
@@ -60,7 +61,7 @@ pub fn resolved(text: &str) -> Result<String, Diagnostic> {
         let nulls = if key.nulls_first { " nulls first" } else { "" };
         writeln!(out, "order by {}{direction}{nulls}", prefix(&key.expr)).unwrap();
     }
-    let inputs: Vec<&str> = query.inputs.iter().map(|column| column.name).collect();
+    let inputs: Vec<&str> = query.inputs.iter().map(Input::name).collect();
     writeln!(out, "inputs: {}", inputs.join(", ")).unwrap();
     for missing in &query.missing {
         writeln!(out, "missing: {}: {}", missing.column.name, missing.reason).unwrap();
@@ -85,7 +86,7 @@ fn prefix(expr: &Resolved) -> String {
     let not = |negated: bool, text: String| if negated { format!("(not {text})") } else { text };
     match &expr.kind {
         ResolvedKind::Literal(literal) => literal.to_string(),
-        ResolvedKind::Input(_, column) => column.name.to_owned(),
+        ResolvedKind::Input(_, input) => input.name().to_owned(),
         ResolvedKind::Missing(column) => format!("{}=missing", column.name),
         ResolvedKind::Derived(column, definition) => {
             format!("{}={}", column.name, prefix(definition))
@@ -132,7 +133,7 @@ fn prefix(expr: &Resolved) -> String {
 /// A node a line, the deeper the further in: what it is, its type, its unit, and of an integer its range.
 pub fn typed(text: &str) -> Result<String, Diagnostic> {
     let query = typing::check(resolve::resolve(&parse(text)?, &Fixture::new())?)?;
-    let inputs: Vec<&str> = query.inputs.iter().map(|column| column.name).collect();
+    let inputs: Vec<&str> = query.inputs.iter().map(Input::name).collect();
     let names: Vec<&str> = match &query.group {
         None => inputs.clone(),
         Some(Group { keys, aggregates, .. }) => {

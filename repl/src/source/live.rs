@@ -22,7 +22,7 @@ use query::plan::{Plan, Pushed, Target, Template, explain};
 use query::schema::Schema;
 use query::value::Value;
 
-use super::{Choice, Prepared, Scanned, Source};
+use super::{Choice, Prepared, Said, Scanned, Sink, Source};
 use crate::error::Failure;
 use crate::kernel::load::Loaded;
 use crate::kernel::read::Output;
@@ -114,9 +114,15 @@ impl Live {
                     let note = "the list of caches changed during the scan: rows may be missing";
                     notes.push(note.to_owned());
                 }
-                return Ok((Scanned { rows, warnings, notes }, output));
+                return Ok((Scanned { rows, said: Said { warnings, notes } }, output));
             }
         }
+    }
+
+    /// The rows of a plan.
+    fn all(&self, plan: &Plan) -> Result<Scanned, Failure> {
+        let (layout, output) = self.run(plan)?;
+        self.scanned(plan, &layout, output)
     }
 
     /// The rows of a run, and what is to be said of them.
@@ -132,7 +138,7 @@ impl Live {
         } else {
             scanned.rows = decode(layout, &output)?;
         }
-        let notes = &mut scanned.notes;
+        let notes = &mut scanned.said.notes;
         if output.is_full() {
             notes.push(format!(
                 "the answer was cut after {} rows: there is no space for more",
@@ -149,7 +155,7 @@ impl Live {
         if has(output.flags, rows::TORN) {
             notes.push("a list changed while it was walked: `complete` says of which caches the figures are estimates".to_owned());
         }
-        scanned.warnings.range += u64::from(has(output.flags, rows::RANGE));
+        scanned.said.warnings.range += u64::from(has(output.flags, rows::RANGE));
         Ok(scanned)
     }
 }
@@ -181,16 +187,16 @@ impl Source for Live {
         Ok(Target::Kernel { template, pushdown: !choice.no_pushdown })
     }
 
-    fn scan(&self, plan: &Plan) -> Result<Scanned, Failure> {
-        let (layout, output) = self.run(plan)?;
-        self.scanned(plan, &layout, output)
+    fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<Said, Failure> {
+        let Scanned { rows, said } = self.all(plan)?;
+        sink(rows).map(|_| said)
     }
 
     fn prepare<'a>(&'a self, plan: &'a Plan) -> Result<Prepared<'a>, Failure> {
         let (layout, program) = self.generate(plan, 1)?;
         let loaded = Loaded::load(&program)?;
         Ok(Box::new(move || match loaded.run()? {
-            output if output.is_full() => self.scan(plan),
+            output if output.is_full() => self.all(plan),
             output => self.scanned(plan, &layout, output),
         }))
     }

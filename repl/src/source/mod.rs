@@ -3,6 +3,8 @@
 pub mod live;
 pub mod recording;
 
+use std::ops::ControlFlow;
+
 use query::eval::Warnings;
 use query::exec::Host;
 use query::layout::Row;
@@ -11,16 +13,26 @@ use query::plan::{Plan, Target, Template};
 
 use crate::error::Failure;
 
-/// What a scan gave.
+/// What a scan that gives its rows at once gave.
 #[derive(Debug, Default)]
 pub struct Scanned {
     /// The rows.
     pub rows: Vec<Row>,
+    /// What it has to say.
+    pub said: Said,
+}
+
+/// What a scan has to say besides its rows.
+#[derive(Debug, Default)]
+pub struct Said {
     /// What the conditions in the kernel had to say.
     pub warnings: Warnings,
     /// What the scan itself has to say, a sentence each.
     pub notes: Vec<String>,
 }
+
+/// Takes a batch of rows, and says whether more are wanted.
+pub type Sink<'a> = dyn FnMut(Vec<Row>) -> Result<ControlFlow<()>, Failure> + 'a;
 
 /// What the command line asks of a plan.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,12 +54,20 @@ pub trait Source: Host {
     /// Where a plan over its rows runs.
     fn target(&self, choice: Choice) -> Result<Target, Failure>;
 
-    /// The rows of a plan.
-    fn scan(&self, plan: &Plan) -> Result<Scanned, Failure>;
+    /// The rows of a plan, handed to `sink` in batches: all that there are, or those up to the batch behind which no
+    /// more are wanted. There is one batch at least, which may be empty.
+    fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<Said, Failure>;
 
     /// Takes all that a scan takes of the kernel, and keeps it until the value is dropped.
     fn prepare<'a>(&'a self, plan: &'a Plan) -> Result<Prepared<'a>, Failure> {
-        Ok(Box::new(|| self.scan(plan)))
+        Ok(Box::new(|| {
+            let mut rows = Vec::new();
+            let said = self.scan(plan, &mut |mut batch| {
+                rows.append(&mut batch);
+                Ok(ControlFlow::Continue(()))
+            })?;
+            Ok(Scanned { rows, said })
+        }))
     }
 
     /// What `explain` shows behind the plan: the row and the program.

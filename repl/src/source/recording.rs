@@ -35,7 +35,7 @@ use query::plan::{Plan, Target};
 use query::value::{Type, Value};
 use serde_json::{Map, Value as Json, json};
 
-use super::{Choice, Scanned, Source};
+use super::{Choice, Said, Sink, Source};
 use crate::error::Failure;
 use crate::render::{printable, text_from_json, text_to_json};
 
@@ -370,11 +370,11 @@ impl Source for Recording {
         }
     }
 
-    fn scan(&self, plan: &Plan) -> Result<Scanned, Failure> {
+    fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<Said, Failure> {
         let at: Vec<Option<usize>> = plan
             .inputs
             .iter()
-            .map(|input| self.columns.iter().position(|name| name == input.name))
+            .map(|input| self.columns.iter().position(|name| name == input.name()))
             .collect();
         let value =
             |row: &Vec<Value>, at: &Option<usize>| at.map_or(Value::Null, |at| row[at].clone());
@@ -383,7 +383,7 @@ impl Source for Recording {
             .iter()
             .map(|row| Row { addr: 0, values: at.iter().map(|at| value(row, at)).collect() })
             .collect();
-        Ok(Scanned { rows, ..Scanned::default() })
+        sink(rows).map(|_| Said::default())
     }
 
     fn explain(&self, _: &Plan) -> Result<String, Failure> {

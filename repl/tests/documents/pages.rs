@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use query::catalog::{self, Column, CpuFigure, Source, Walk};
-use query::function;
+use query::{aggregate, function};
 
 use super::blocks;
 
@@ -107,6 +107,20 @@ A function of NULL is NULL, unless its row says otherwise.
 "
     );
     for signature in function::FUNCTIONS {
+        text.push_str(&format!("| `{}` | {} |\n", signature.call, signature.doc));
+    }
+    text.push_str(
+        "
+## Aggregates
+
+An aggregate makes one value of the rows of a group, and passes over those where its argument is NULL. Of nothing a count
+is 0, everything else NULL. `distinct` before the argument takes equal values once.
+
+| call | gives |
+|---|---|
+",
+    );
+    for signature in aggregate::AGGREGATES {
         text.push_str(&format!("| `{}` | {} |\n", signature.call, signature.doc));
     }
     text

@@ -1,0 +1,33 @@
+//! Passes rows over, and ends an answer.
+
+use super::project::Projected;
+use crate::plan::Plan;
+use crate::value::Value;
+
+/// What `offset` and `limit` still ask for.
+pub(super) struct Limit {
+    skip: u64,
+    left: Option<u64>,
+}
+
+impl Limit {
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self { skip: plan.offset, left: plan.limit }
+    }
+
+    /// Whether no row is wanted any more.
+    pub(super) fn is_reached(&self) -> bool {
+        self.left == Some(0)
+    }
+
+    /// The rows that are shown of those that come next.
+    pub(super) fn take(&mut self, rows: Vec<Projected>) -> Vec<Vec<Value>> {
+        let there = rows.len() as u64;
+        let skipped = self.skip.min(there);
+        self.skip -= skipped;
+        let taken = self.left.map_or(there - skipped, |left| left.min(there - skipped));
+        self.left = self.left.map(|left| left - taken);
+        let [skipped, taken] = [skipped, taken].map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        rows.into_iter().skip(skipped).take(taken).map(|row| row.shown).collect()
+    }
+}
