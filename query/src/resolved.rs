@@ -119,6 +119,11 @@ pub enum ExprKind {
         list: Vec<Expr>,
         negated: bool,
     },
+    InColumn {
+        expr: Box<Expr>,
+        list: Box<Expr>,
+        negated: bool,
+    },
     Match {
         op: MatchOp,
         expr: Box<Expr>,
@@ -181,6 +186,7 @@ impl Expr {
             | ExprKind::Has { expr: inner, .. }
             | ExprKind::Cast(inner, _) => visit(inner),
             ExprKind::Binary(_, left, right)
+            | ExprKind::InColumn { expr: left, list: right, .. }
             | ExprKind::Match { expr: left, pattern: right, .. } => {
                 visit(left)?;
                 visit(right)

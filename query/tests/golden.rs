@@ -173,6 +173,9 @@ impl Tree<'_> {
                 let children = [&**expr].into_iter().chain(list).collect();
                 (format!("{}in", not(*negated)), children)
             }
+            ExprKind::InColumn { expr, list, negated } => {
+                (format!("{}in column", not(*negated)), vec![expr, list])
+            }
             ExprKind::Match { op, expr, pattern, negated } => {
                 (format!("{}{}", not(*negated), op.text()), vec![expr, pattern])
             }

@@ -167,8 +167,8 @@ impl Session {
             };
             let cache = caches.rows.iter().find_map(has)?;
             let name = str::from_utf8(wanted).ok()?;
-            let call = format!("alias_of('{}')", name.replace('\'', "''"));
-            Some(format!("`{name}` was merged into `{cache}`: `where {call}` finds it"))
+            let test = format!("'{}' in aliases", name.replace('\'', "''"));
+            Some(format!("`{name}` was merged into `{cache}`: `where {test}` finds it"))
         };
         names.iter().filter_map(note).collect()
     }

@@ -29,7 +29,7 @@ const PAIRS: [(&str, Symbol); 9] = [
 
 /// Operators of other languages, and what to write for them.
 const FOREIGN: [(&str, &str); 5] = [
-    ("||", "texts are not joined by an operator; conditions are joined by `or`"),
+    ("||", "texts are joined by `concat(…, …)`, conditions by `or`"),
     ("&&", "write `and`"),
     ("=<", "write `<=`"),
     ("=>", "write `>=`"),
