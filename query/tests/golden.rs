@@ -79,6 +79,7 @@ fn tokens(query: &str) -> Result<String, Diagnostic> {
             TokenKind::Size(bytes) => format!("size {bytes}"),
             TokenKind::Float(value) => format!("float {value:?}"),
             TokenKind::Duration(time) => format!("duration {time:?}"),
+            TokenKind::Parameter(name) => format!("parameter {name}"),
         };
         format!("{}..{} {kind}\n", span.start, span.end)
     };

@@ -18,6 +18,7 @@ use nom::sequence::terminated;
 use super::ast::{BinaryOp, Expr, ExprKind, Ident, Literal, MatchOp, Quantifier, UnaryOp};
 use super::failure::{Failure, Parsed, commit, excerpt, refuse};
 use super::input::Input;
+use super::number::size_text;
 use super::parser::{ident, keyword, list, symbol};
 use super::token::{Keyword, Symbol, TokenKind};
 use crate::diagnostic::Diagnostic;
@@ -309,7 +310,10 @@ fn literal(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
     let literal = match input.peek() {
         Some(TokenKind::Int(value)) => Literal::Int(*value),
         Some(TokenKind::Size(value)) => {
-            Literal::Size(*value, input.state().text_at(span).to_owned())
+            let written = input.state().text_at(span);
+            // A parameter's value is written elsewhere.
+            let given = written.starts_with('$').then(|| size_text(*value));
+            Literal::Size(*value, given.unwrap_or_else(|| written.to_owned()))
         }
         Some(TokenKind::Float(value)) => Literal::Float(*value),
         Some(TokenKind::Text(value)) => Literal::Text(value.clone()),

@@ -20,7 +20,7 @@ use super::ast::{Count, Expr, Ident, Item, Key, Query, Statement};
 use super::expr::expression;
 use super::failure::{Failure, Parsed, commit, excerpt, refuse};
 use super::input::{Input, State};
-use super::lexer::lex;
+use super::parameter::{self, Given};
 use super::token::{Keyword, Symbol, Token, TokenKind};
 use crate::diagnostic::{Diagnostic, Span};
 
@@ -62,7 +62,12 @@ const JOINS: [&str; 6] = ["inner", "left", "right", "full", "cross", "natural"];
 
 /// The statements of `text`, which are separated by `;`, and where each stands. There is at least one.
 pub fn parse_text(text: &str) -> Result<Vec<(Statement, Span)>, Diagnostic> {
-    parse(text, &lex(text)?)
+    parse_given(text, &Given::new())
+}
+
+/// The same, with the values of parameters. A `-- param` line of `text` gives one that is not among them.
+pub fn parse_given(text: &str, given: &Given) -> Result<Vec<(Statement, Span)>, Diagnostic> {
+    parse(text, &parameter::bound(text, given)?)
 }
 
 /// The statements of `tokens`, and where each stands. There is at least one. `text` is what the tokens were made
