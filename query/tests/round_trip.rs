@@ -134,11 +134,17 @@ fn statement() -> impl Strategy<Value = Statement> {
     let key = (expr(), any::<bool>(), any::<Option<bool>>())
         .prop_map(|(expr, descending, nulls_first)| Key { expr, descending, nulls_first });
     let count = || option::of(any::<u64>().prop_map(|rows| Count { rows, span: Span::default() }));
-    let head = (any::<bool>(), any::<bool>(), vec(item, 1..4), option::of(ident()));
+    let statements = [Statement::Query, Statement::Explain, Statement::Analyze];
+    let head = (
+        prop::sample::select(statements.to_vec()),
+        any::<bool>(),
+        vec(item, 1..4),
+        option::of(ident()),
+    );
     let groups = (vec(expr(), 0..3), option::of(expr()));
     let tail = (option::of(expr()), groups, vec(key, 0..3), count(), count());
     (head, tail).prop_map(
-        |((explain, distinct, items, from), (filter, groups, order_by, limit, offset))| {
+        |((statement, distinct, items, from), (filter, groups, order_by, limit, offset))| {
             let (group_by, having) = groups;
             let query = Query {
                 distinct,
@@ -152,14 +158,15 @@ fn statement() -> impl Strategy<Value = Statement> {
                 offset,
                 span: Span::default(),
             };
-            if explain { Statement::Explain(query) } else { Statement::Query(query) }
+            statement(query)
         },
     )
 }
 
 /// Takes the spans out of a tree.
 fn forget(statement: &mut Statement) {
-    let (Statement::Query(query) | Statement::Explain(query)) = statement;
+    let (Statement::Query(query) | Statement::Explain(query) | Statement::Analyze(query)) =
+        statement;
     query.span = Span::default();
     for item in &mut query.items {
         match item {

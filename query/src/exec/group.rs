@@ -9,7 +9,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::filter::filter;
 use super::fold::Accumulator;
 use super::identity::encode;
 use crate::eval::{self, Warnings};
@@ -25,6 +24,8 @@ pub(super) struct Groups<'a> {
     states: Vec<State>,
     /// The bytes of the row at hand.
     bytes: Vec<u8>,
+    /// How many rows were added.
+    added: usize,
 }
 
 /// A group.
@@ -37,8 +38,13 @@ struct State {
 
 impl<'a> Groups<'a> {
     pub(super) fn new(group: &'a plan::Group) -> Self {
-        let mut groups =
-            Self { group, numbers: HashMap::new(), states: Vec::new(), bytes: Vec::new() };
+        let mut groups = Self {
+            group,
+            numbers: HashMap::new(),
+            states: Vec::new(),
+            bytes: Vec::new(),
+            added: 0,
+        };
         if group.keys.is_empty() {
             groups.begin(Vec::new());
         }
@@ -47,6 +53,7 @@ impl<'a> Groups<'a> {
 
     /// Adds a row of inputs to its group.
     pub(super) fn add(&mut self, row: &[Value], warnings: &mut Warnings) {
+        self.added += 1;
         self.bytes.clear();
         for key in &self.group.keys {
             with(&key.expr, row, warnings, |value, _| encode(value, &mut self.bytes));
@@ -81,7 +88,12 @@ impl<'a> Groups<'a> {
         }
     }
 
-    /// The rows of the groups that satisfy `having`.
+    /// How many rows were added.
+    pub(super) fn added(&self) -> usize {
+        self.added
+    }
+
+    /// The rows of the groups.
     pub(super) fn finish(self, warnings: &mut Warnings) -> Vec<Vec<Value>> {
         let aggregates = &self.group.aggregates;
         let row = |state: State| {
@@ -90,9 +102,7 @@ impl<'a> Groups<'a> {
             row.extend(made.map(|(made, aggregate)| made.finish(aggregate.result.ty, warnings)));
             row
         };
-        let mut rows = self.states.into_iter().map(row).collect();
-        filter(&mut rows, &self.group.having.iter().collect::<Vec<_>>(), warnings);
-        rows
+        self.states.into_iter().map(row).collect()
     }
 
     /// Begins the group of `keys`, whose bytes are at hand.

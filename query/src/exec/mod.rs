@@ -16,6 +16,7 @@
 
 mod distinct;
 mod filter;
+pub mod flow;
 mod fold;
 mod group;
 mod identity;
@@ -31,11 +32,14 @@ use crate::eval::Warnings;
 use crate::layout::Row;
 use crate::offer::Offer;
 use crate::output::{Output, OutputColumn};
+use crate::plan::explain::Operator;
 use crate::plan::{Plan, Residual};
 use crate::value::{Type, Value};
 use distinct::Distinct;
+use flow::Flow;
 use group::Groups;
 use limit::Limit;
+use project::Projected;
 use sort::Sort;
 
 /// Looks up what only user space knows.
@@ -48,14 +52,16 @@ pub trait Host {
 pub struct Execution<'a> {
     plan: &'a Plan,
     host: &'a dyn Host,
-    early: Vec<&'a Residual>,
-    late: Vec<&'a Residual>,
+    /// Conditions: those before look-ups, and those behind.
+    early: Vec<(Operator, &'a Residual)>,
+    late: Vec<(Operator, &'a Residual)>,
     groups: Option<Groups<'a>>,
     distinct: Option<Distinct>,
     sort: Option<Sort<'a>>,
     limit: Limit,
     warnings: Warnings,
     notes: Vec<String>,
+    flow: Flow,
 }
 
 /// What is left of an answer when the last row of its scan has come.
@@ -65,6 +71,8 @@ pub struct Rest {
     pub rows: Vec<Vec<Value>>,
     /// Sentences about what the rows leave out; not part of the answer itself.
     pub notes: Vec<String>,
+    /// The rows that went through each operator.
+    pub flow: Flow,
 }
 
 impl<'a> Execution<'a> {
@@ -72,7 +80,10 @@ impl<'a> Execution<'a> {
     #[must_use]
     pub fn new(plan: &'a Plan, host: &'a dyn Host) -> Self {
         let missing = plan.missing.iter();
-        let (early, late) = plan.filter.iter().partition(|residual| !residual.on_lookup);
+        let filter = plan.filter.iter().enumerate();
+        let (early, late) = filter
+            .map(|(number, residual)| (Operator::Filter(number), residual))
+            .partition(|(_, residual)| !residual.on_lookup);
         Self {
             plan,
             host,
@@ -86,6 +97,7 @@ impl<'a> Execution<'a> {
             notes: missing
                 .map(|missing| format!("`{}` is NULL: {}", missing.column.name, missing.reason))
                 .collect(),
+            flow: Flow::default(),
         }
     }
 
@@ -111,11 +123,13 @@ impl<'a> Execution<'a> {
     pub fn finish(mut self, warnings: Warnings) -> Rest {
         let mut rows = Vec::new();
         if let Some(groups) = self.groups.take() {
-            let groups = groups.finish(&mut self.warnings);
-            rows = self.answer(&groups);
+            rows = self.groups(groups);
         }
         if let Some(sort) = self.sort.take() {
-            rows = self.limit.take(sort.finish());
+            let into = sort.added();
+            let sorted = sort.finish();
+            self.flow.add(Operator::Sort, into, sorted.len());
+            rows = self.limited(sorted);
         }
         if self.warnings.range + warnings.range > 0 {
             let note = "arithmetic left the 64-bit range; the result is NULL there";
@@ -125,36 +139,61 @@ impl<'a> Execution<'a> {
             let note = "a text grew longer than 1 MiB; the result is NULL there";
             self.notes.push(note.to_owned());
         }
-        Rest { rows, notes: self.notes }
+        Rest { rows, notes: self.notes, flow: self.flow }
     }
 
     /// The rows that satisfy all conditions, with every input that the plan reads.
     fn inputs(&mut self, rows: Vec<Row>) -> Vec<Vec<Value>> {
         let mut rows: Vec<Vec<Value>> = rows.into_iter().map(|row| row.values).collect();
-        filter::filter(&mut rows, &self.early, &mut self.warnings);
+        self.flow.add(Operator::Scan, 0, rows.len());
+        filter::filter(&mut rows, &self.early, &mut self.warnings, &mut self.flow);
+        self.flow.add(Operator::LookUp, rows.len(), rows.len());
         for note in look_up::all(self.plan, &mut rows, self.host) {
             // Each batch may say it.
             if !self.notes.contains(&note) {
                 self.notes.push(note);
             }
         }
-        filter::filter(&mut rows, &self.late, &mut self.warnings);
+        filter::filter(&mut rows, &self.late, &mut self.warnings, &mut self.flow);
         rows
+    }
+
+    /// What groups, which are whole now, add to the answer.
+    fn groups(&mut self, groups: Groups) -> Vec<Vec<Value>> {
+        let into = groups.added();
+        let mut rows = groups.finish(&mut self.warnings);
+        self.flow.add(Operator::Group, into, rows.len());
+        let having = self.plan.group.iter().flat_map(|group| &group.having).enumerate();
+        let having: Vec<(Operator, &Residual)> =
+            having.map(|(number, residual)| (Operator::Having(number), residual)).collect();
+        filter::filter(&mut rows, &having, &mut self.warnings, &mut self.flow);
+        self.answer(&rows)
     }
 
     /// What rows of inputs add to the answer at once; what needs an order is kept.
     fn answer(&mut self, rows: &[Vec<Value>]) -> Vec<Vec<Value>> {
         let mut rows = project::project(self.plan, rows, &mut self.warnings);
+        let into = rows.len();
+        self.flow.add(Operator::Project, into, into);
         if let Some(distinct) = &mut self.distinct {
             distinct.retain(&mut rows);
+            self.flow.add(Operator::Distinct, into, rows.len());
         }
         match &mut self.sort {
             Some(sort) => {
                 sort.add(rows);
                 Vec::new()
             }
-            None => self.limit.take(rows),
+            None => self.limited(rows),
         }
+    }
+
+    /// The rows of the answer of those that come next in it.
+    fn limited(&mut self, rows: Vec<Projected>) -> Vec<Vec<Value>> {
+        let into = rows.len();
+        let rows = self.limit.take(rows);
+        self.flow.add(Operator::Limit, into, rows.len());
+        rows
     }
 }
 
