@@ -34,8 +34,9 @@ macro_rules! reports {
 /// The reports, by their names.
 pub const REPORTS: &[(&str, &str)] = reports! {
     "absent" "barns" "cache" "constructors" "debug" "empty" "flags" "fragmentation" "hidden-free" "idle" "kmalloc"
-    "large-orders" "largest" "list" "low-memory" "merged" "padding" "partial-kept" "per-cpu" "per-node"
-    "rcu-pending" "sheaves" "single" "slabinfo-error" "smaller-slabs" "suspicious" "tail" "unaccounted" "unreclaimable" "usercopy" "waste"
+    "large-orders" "largest" "list" "low-memory" "merged" "orders" "padding" "partial-kept" "per-cpu" "per-node"
+    "rcu-pending" "sheaves" "single" "slabinfo-error" "smaller-slabs" "suspicious" "tail" "unaccounted" "unreclaimable"
+    "usercopy" "waste"
 };
 
 /// The title of a query file: its first comment. Neither `#!` nor `-- param` is one.

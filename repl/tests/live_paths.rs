@@ -83,8 +83,10 @@ fn all_are_taken(template: Template, base: &str, of: &str, from: &str) -> usize 
         };
         let condition = match plan.inputs[0].ty() {
             Type::Bool => path.clone(),
-            Type::Text => format!("{path} != 'x' and {path} like 'y%'"),
-            _ => format!("{path} * 2 > 8 or not {path} in (1, 2)"),
+            Type::Text => format!(
+                "{path} != 'x' and ({path} like 'y%' or {path} like '%z%' or {path} like '%z' or {path} is null)"
+            ),
+            _ => format!("{path} * 2 > 8 or not {path} in (1, 2) or {path} is null"),
         };
         let text = format!("select {path} from {from} where {condition}");
         let refused = |failure: Failure| -> Answer { panic!("{text}: {}", failure.text()) };

@@ -8,7 +8,7 @@ use ebpf_templates::template::rows::TEXT_BYTES;
 use ebpf_templates::template::text::{LITERAL_MAX, Text, buffer_bytes, equals, starts_with};
 use proptest::prelude::*;
 
-use Reg::{R3, R6, R7, R10};
+use Reg::{R3, R6, R7};
 
 /// What a comparison came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,6 @@ fn compare_at(memory: Memory, pointer: u64, literal: &[u8]) -> Outcome {
         let (null, done) = (asm.label("null"), asm.label("done"));
         asm.map_value(R6, 0);
         asm.set(R7, cache);
-        asm.zero(R10, buffer, bytes);
         asm.push(Insn::load(Size::Dw, R3, R7, NAME));
         Text { bytes: TEXT_BYTES, read_str: READ_STR }.to_frame(asm, buffer, bytes, null);
         for (at, compare) in [(1, equals as fn(&mut _, _, &_, _)), (2, starts_with)] {

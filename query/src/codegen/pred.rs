@@ -12,9 +12,9 @@
 
 use ebpf_templates::assembler::{Assembler, Label};
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
-use ebpf_templates::template::text;
+use ebpf_templates::template::text::{self, Text};
 
-use super::Generator;
+use super::{Generator, function, helper};
 use crate::diagnostic::Diagnostic;
 use crate::plan::kernel::{Order, Pred, Scalar, TextTest};
 use crate::typed::Compare;
@@ -124,9 +124,21 @@ impl Generator<'_> {
                     exits,
                 );
             }
+            Pred::IsNull(scalar) => {
+                self.scalar(asm, scalar, 0, yes)?;
+                exits.always(asm, no);
+            }
+            Pred::TextIsNull(input) => {
+                let (buffer, bytes) = self.text_buffer.expect("reserved for every text test");
+                self.text_address(asm, *input, yes)?;
+                self.text(*input)?.to_frame(asm, buffer, bytes, yes);
+                exits.always(asm, no);
+            }
+            Pred::TextHas { input, literal, at_end } => {
+                self.text_has(asm, (*input, literal), *at_end, exits)?;
+            }
             Pred::TextIn { input, list, null: unknown } => {
                 let (buffer, bytes) = self.text_buffer.expect("reserved for every text test");
-                asm.zero(Reg::R10, buffer, bytes);
                 self.text_address(asm, *input, null)?;
                 self.text(*input)?.to_frame(asm, buffer, bytes, null);
                 // Every text begins with the empty one.
@@ -148,6 +160,30 @@ impl Generator<'_> {
                 exits.otherwise(asm, list.is_empty(), *unknown);
             }
         }
+        Ok(())
+    }
+
+    fn text_has(
+        &self,
+        asm: &mut Assembler,
+        (input, literal): (usize, &[u8]),
+        at_end: bool,
+        exits: Exits,
+    ) -> Result<(), Diagnostic> {
+        let Exits { yes, no, null, .. } = exits;
+        let (buffer, bytes) = self.text_buffer.expect("reserved for every text test");
+        self.text_address(asm, input, null)?;
+        if at_end {
+            let functions = text::Functions {
+                strlen: function(self.schema, "bpf_strlen")?,
+                read: helper(self.schema, "probe_read_kernel")?,
+            };
+            Text::ends_with(asm, (buffer, bytes), literal, functions, no, null);
+        } else {
+            let strstr = function(self.schema, "bpf_strstr")?;
+            Text::contains(asm, buffer, literal, strstr, no, null);
+        }
+        exits.leave(asm, yes);
         Ok(())
     }
 

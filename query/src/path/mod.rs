@@ -194,6 +194,12 @@ impl Path {
         matches!(self.value, Stored::Text { .. })
     }
 
+    /// Whether it is a text that ends with its array where no NUL ends it.
+    #[must_use]
+    pub fn is_array(&self) -> bool {
+        matches!(self.value, Stored::Text { size: Some(_) })
+    }
+
     /// Of an enum the names of its values.
     #[must_use]
     pub fn names(&self) -> Option<&Names> {

@@ -25,9 +25,9 @@ const MIXED: Reason = "it mixes numbers below 0 with numbers above 2^63";
 const LOOKUP: Reason = "the value is looked up in user space";
 const BOOLEANS: Reason = "a condition used as a value has no form in the kernel";
 
-/// Lowers a condition over `inputs`.
-pub fn lower(expr: &Expr, inputs: &[Input]) -> Result<Pred, Reason> {
-    let lowerer = Lowerer { inputs };
+/// Lowers a condition over `inputs`, for a kernel that has functions of `texts` or not.
+pub fn lower(expr: &Expr, inputs: &[Input], texts: bool) -> Result<Pred, Reason> {
+    let lowerer = Lowerer { inputs, texts };
     let pred = lowerer.pred(expr)?;
     if pred.depth() > MAX_DEPTH {
         Err("it is nested too deeply for the kernel's stack")
@@ -38,6 +38,7 @@ pub fn lower(expr: &Expr, inputs: &[Input]) -> Result<Pred, Reason> {
 
 struct Lowerer<'a> {
     inputs: &'a [Input],
+    texts: bool,
 }
 
 impl Lowerer<'_> {
@@ -62,9 +63,9 @@ impl Lowerer<'_> {
             ExprKind::Match(tested, pattern) => match pattern.shape() {
                 Shape::Exactly(text) => self.text(tested, text.as_bytes(), TextTest::Equals)?,
                 Shape::Prefix(text) => self.text(tested, text.as_bytes(), TextTest::StartsWith)?,
-                Shape::Other => {
-                    return Err("only a prefix or a whole text is matched in the kernel");
-                }
+                Shape::Suffix(text) => self.found(tested, text, true)?,
+                Shape::Contains(text) => self.found(tested, text, false)?,
+                Shape::Other => return Err("the kernel finds plain texts, not patterns"),
             },
             // A set of flags is a column, which is never NULL; what is computed can be, and then the answer is.
             ExprKind::HasAny(set, 0) if matches!(set.kind, ExprKind::Input(_)) => {
@@ -83,7 +84,12 @@ impl Lowerer<'_> {
                 Pred::Compare(Compare::Ne, Order::Unsigned, self.input(*input), zero)
             }
             ExprKind::Contains(..) => return Err(LOOKUP),
-            ExprKind::IsNull(_) => return Err("`is null` is answered in user space"),
+            ExprKind::IsNull(inner) if inner.ty == Type::Text => match self.named(inner) {
+                Some((scalar, _)) => is_null(scalar),
+                None => Pred::TextIsNull(self.text_input(inner)?),
+            },
+            ExprKind::IsNull(inner) if inner.ty == Type::List => return Err(LOOKUP),
+            ExprKind::IsNull(inner) => is_null(self.scalar(inner)?),
             ExprKind::Case(..) => return Err("`case` runs in user space"),
             ExprKind::Call(..) => return Err("functions run in user space"),
             _ => return Err(BOOLEANS),
@@ -192,6 +198,25 @@ impl Lowerer<'_> {
         if self.inputs[input].is_nullable() { Scalar::Far(input) } else { Scalar::Input(input) }
     }
 
+    /// Whether a text has `literal` inside, or at its end.
+    fn found(&self, tested: &Expr, literal: &str, at_end: bool) -> Result<Pred, Reason> {
+        let input = self.text_input(tested)?;
+        if !self.texts {
+            return Err("the kernel has no functions of texts, as Linux 6.17 and later have");
+        }
+        if self.inputs[input].path().is_some_and(|path| path.is_array()) {
+            return Err("no NUL may end an array");
+        }
+        // User space sees a long text cut, with this sign behind.
+        if literal.contains('…') {
+            return Err("`…` stands for what was cut off");
+        }
+        match text_test(literal.as_bytes(), TextTest::Equals)? {
+            Some(_) => Ok(Pred::TextHas { input, literal: literal.as_bytes().into(), at_end }),
+            None => Ok(Pred::TextIn { input, list: Vec::new(), null: false }),
+        }
+    }
+
     fn text_input(&self, expr: &Expr) -> Result<usize, Reason> {
         match expr.kind {
             ExprKind::Input(input) if self.inputs[input].is_text() => Ok(input),
@@ -242,10 +267,47 @@ impl Lowerer<'_> {
             ExprKind::Call(Function::Coalesce, arguments) if matches!(&arguments[0].kind, ExprKind::Input(input) if !self.inputs[*input].is_nullable()) => {
                 self.scalar(&arguments[0])?
             }
+            ExprKind::Call(Function::Abs, arguments) => {
+                let inner = &arguments[0];
+                let scalar = self.scalar(inner)?;
+                if inner.range.within(Range::UINT) { scalar } else { Scalar::Abs(scalar.into()) }
+            }
+            ExprKind::Call(Function::Ilog2, arguments) => {
+                let signed = !arguments[0].range.within(Range::UINT);
+                Scalar::Log2(self.scalar(&arguments[0])?.into(), signed)
+            }
+            ExprKind::Call(function @ (Function::Greatest | Function::Least), arguments) => {
+                self.extreme(*function == Function::Greatest, arguments)?
+            }
             ExprKind::Case(..) => return Err("`case` runs in user space"),
             ExprKind::Call(..) => return Err("functions run in user space"),
             _ => return Err("it has no form in the kernel"),
         })
+    }
+}
+
+impl Lowerer<'_> {
+    /// The greatest or the least of several numbers.
+    fn extreme(&self, greatest: bool, arguments: &[Expr]) -> Result<Scalar, Reason> {
+        let all = |range: Range| arguments.iter().all(|argument| argument.range.within(range));
+        let signed = match (all(Range::UINT), all(Range::INT)) {
+            (true, _) => false,
+            (false, true) => true,
+            (false, false) => return Err(MIXED),
+        };
+        let scalars = arguments.iter().map(|argument| {
+            let scalar = self.scalar(argument)?;
+            // One that is NULL would be passed over.
+            if scalar.can_be_null() { Err("one of its arguments can be NULL") } else { Ok(scalar) }
+        });
+        let scalars = scalars.collect::<Result<Vec<_>, _>>()?;
+        let join = |left: Scalar, right: Scalar| Scalar::Extreme {
+            greatest,
+            signed,
+            left: left.into(),
+            right: right.into(),
+        };
+        scalars.into_iter().reduce(join).ok_or("it has no form in the kernel")
     }
 }
 
@@ -274,6 +336,11 @@ fn values_named(
         found(name) && !names[..*at].iter().any(|(_, earlier)| earlier == value)
     });
     Ok(values.map(|(_, (_, value))| to_bits((*value).into())).collect())
+}
+
+/// Whether a number is NULL.
+fn is_null(scalar: Scalar) -> Pred {
+    if scalar.can_be_null() { Pred::IsNull(scalar) } else { Pred::Const(Some(false)) }
 }
 
 /// A test of a literal; none where no name of the kernel can be it.
