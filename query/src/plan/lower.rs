@@ -9,7 +9,7 @@ use ebpf_templates::template::text::LITERAL_MAX;
 use super::kernel::{Operation, Order, Pred, Scalar, TextTest};
 use crate::function::Function;
 use crate::input::Input;
-use crate::path::Names;
+use crate::path::{Names, Path};
 use crate::pattern::Shape;
 use crate::typed::{Arith, Compare, Expr, ExprKind, Range};
 use crate::value::{Type, Value};
@@ -204,7 +204,7 @@ impl Lowerer<'_> {
         if !self.texts {
             return Err("the kernel has no functions of texts, as Linux 6.17 and later have");
         }
-        if self.inputs[input].path().is_some_and(|path| path.is_array()) {
+        if self.inputs[input].path().is_some_and(Path::is_array) {
             return Err("no NUL may end an array");
         }
         // User space sees a long text cut, with this sign behind.
