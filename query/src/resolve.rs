@@ -331,13 +331,20 @@ impl Resolver<'_> {
         }
         let aliases = self.aliases.keys().map(String::as_str);
         let names = self.table.shown().map(|column| column.name).chain(aliases);
-        error.help = match suggest::nearest(&name.name, names) {
-            Some(near) => Some(format!("did you mean `{near}`?")),
-            None if name.quoted => {
-                Some(format!("a text is written in single quotes: '{}'", short(&name.name)))
+        let flag = flag_name(&name.name);
+        error.help = Some(match suggest::nearest(&name.name, names) {
+            _ if KNOWN_FLAGS.contains(&flag.as_str()) => {
+                format!("whether a flag is set: `flags has {flag}`")
             }
-            None => Some(format!("`.schema {}` lists the columns", self.table.name)),
-        };
+            Some(near) => format!("did you mean `{near}`?"),
+            None if name.quoted => {
+                format!("a text is written in single quotes: '{}'", short(&name.name))
+            }
+            None => format!(
+                "`.schema {}` lists the columns; a text is written in single quotes",
+                self.table.name
+            ),
+        });
         Err(error)
     }
 
@@ -395,7 +402,8 @@ impl Resolver<'_> {
             error.help = Some(if AGGREGATES.contains(&name.name.as_str()) {
                 "aggregates are not supported yet".to_owned()
             } else {
-                suggest::help(&name.name, names)
+                suggest::habit(&name.name)
+                    .or_else(|| suggest::help(&name.name, names))
                     .unwrap_or_else(|| "`.functions` lists them".to_owned())
             });
             return Err(error);
