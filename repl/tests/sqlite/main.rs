@@ -31,6 +31,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod conditions;
 mod expr;
 mod exprs;
 mod queries;

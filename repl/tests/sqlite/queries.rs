@@ -42,7 +42,7 @@ pub fn query(random: &mut Random) -> Query {
         }
         group.retain(Expr::reads);
         let mut leaves: Vec<Expr> = group.iter().cloned().map(Expr::in_parentheses).collect();
-        for _ in 0..1 + exprs.random.below(4) {
+        for _ in 0..=exprs.random.below(4) {
             leaves.push(exprs.aggregate(ROWS_MAX));
         }
         exprs.leaves = leaves;
@@ -79,7 +79,7 @@ pub fn query(random: &mut Random) -> Query {
 /// The select list. That of groups begins with a leaf, which without keys is an aggregate.
 fn items(exprs: &mut Exprs<'_>, grouped: bool, depth: u32) -> Items {
     let mut items: Items = Vec::new();
-    for number in 0..1 + exprs.random.below(4) {
+    for number in 0..=exprs.random.below(4) {
         let expr = if grouped && (number == 0 || exprs.random.chance(60)) {
             let last = exprs.leaves.len() - 1;
             let at = if number == 0 { last } else { exprs.random.at(last + 1) };
