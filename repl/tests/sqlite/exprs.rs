@@ -3,7 +3,7 @@
 //! They are typed, and of numbers it is known how far from 0 they can be. So the checker takes what is made, and no
 //! arithmetic reaches the numbers beyond which the two differ on purpose.
 
-use crate::expr::{AND, BITS, Expr, NOT, OR, PRIMARY, PRODUCT, SUM, TEST, UNARY, one, quoted, two};
+use crate::expr::{BITS, Expr, PRIMARY, PRODUCT, SUM, TEST, UNARY, one, quoted, two};
 use crate::random::Random;
 use crate::rows::{COLUMNS, Kind};
 
