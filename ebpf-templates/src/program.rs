@@ -50,6 +50,9 @@ pub struct Program {
     /// What the loader puts at the end of the map's value: see [`crate::template::percpu`]. Counted in
     /// [`Self::map_bytes`].
     pub cpu_table: Vec<u64>,
+    /// The values of parameters, which the loader puts behind the CPU table; counted in [`Self::map_bytes`] too. With
+    /// other values it is the same program.
+    pub values: Vec<u64>,
     /// Where its parameters are.
     pub holes: Vec<Hole>,
     lines: Vec<Line>,
@@ -62,6 +65,7 @@ impl Program {
             insns: Vec::new(),
             map_bytes,
             cpu_table: Vec::new(),
+            values: Vec::new(),
             holes: Vec::new(),
             lines: Vec::new(),
         }
@@ -96,6 +100,28 @@ impl Program {
                 *slot = kept[*slot];
             }
         }
+    }
+
+    /// Gives values a place at the end of the map's value.
+    pub fn set_values(&mut self, values: Vec<u64>) {
+        let bytes = |values: &[u64]| u32::try_from(8 * values.len()).unwrap_or(u32::MAX);
+        self.map_bytes = self.map_bytes - bytes(&self.values) + bytes(&values);
+        self.values = values;
+    }
+
+    /// What the end of the map's value holds before the program runs.
+    #[must_use]
+    pub fn tail(&self) -> Vec<u8> {
+        self.cpu_table.iter().chain(&self.values).flat_map(|number| number.to_le_bytes()).collect()
+    }
+
+    /// Whether two programs differ in the values of parameters at most.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.kind == other.kind
+            && self.insns == other.insns
+            && self.map_bytes == other.map_bytes
+            && self.cpu_table == other.cpu_table
     }
 
     /// Puts `value` into every place where parameter `parameter` is used.

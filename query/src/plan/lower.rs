@@ -7,6 +7,7 @@
 use ebpf_templates::template::text::LITERAL_MAX;
 
 use super::kernel::{Operation, Order, Pred, Scalar, TextTest};
+use crate::diagnostic::Span;
 use crate::function::Function;
 use crate::input::Input;
 use crate::pattern::Shape;
@@ -24,9 +25,9 @@ const MIXED: Reason = "it mixes numbers below 0 with numbers above 2^63";
 const LOOKUP: Reason = "the value is looked up in user space";
 const BOOLEANS: Reason = "a condition used as a value has no form in the kernel";
 
-/// Lowers a condition over `inputs`.
-pub fn lower(expr: &Expr, inputs: &[Input]) -> Result<Pred, Reason> {
-    let lowerer = Lowerer { inputs };
+/// Lowers a condition over `inputs`, whose spans are those of `text`.
+pub fn lower(expr: &Expr, text: &str, inputs: &[Input]) -> Result<Pred, Reason> {
+    let lowerer = Lowerer { inputs, text };
     let pred = lowerer.pred(expr)?;
     if pred.depth() > MAX_DEPTH {
         Err("it is nested too deeply for the kernel's stack")
@@ -36,6 +37,7 @@ pub fn lower(expr: &Expr, inputs: &[Input]) -> Result<Pred, Reason> {
 }
 
 struct Lowerer<'a> {
+    text: &'a str,
     inputs: &'a [Input],
 }
 
@@ -176,7 +178,7 @@ impl Lowerer<'_> {
         }
         Ok(match &expr.kind {
             ExprKind::Const(value) => match value.integer() {
-                Some(value) => Scalar::Const(to_bits(value)),
+                Some(value) => self.constant(expr.span, to_bits(value)),
                 None => return Err("NULL has no form in the kernel"),
             },
             ExprKind::Input(input) if self.inputs[*input].in_kernel() => Scalar::Input(*input),
@@ -218,6 +220,16 @@ impl Lowerer<'_> {
             ExprKind::Call(..) => return Err("functions run in user space"),
             _ => return Err("it has no form in the kernel"),
         })
+    }
+}
+
+impl Lowerer<'_> {
+    /// A constant; what the text writes with a parameter is one that is likely to change.
+    fn constant(&self, span: Span, bits: u64) -> Scalar {
+        match self.text.get(span.start..span.end) {
+            Some(text) if text.contains('$') => Scalar::Parameter { at: span.start, bits },
+            _ => Scalar::Const(bits),
+        }
     }
 }
 

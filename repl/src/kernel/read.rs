@@ -79,9 +79,9 @@ impl Loaded {
                 }
                 Ok(Output { bytes, reads: 1, flags })
             }
-            Rows::File { map, bytes, table } => {
+            Rows::File { map, bytes, tail } => {
                 // Flags stay in the map from run to run, and a run that was given up never said them.
-                sys::map_fill(map, *bytes, table)
+                sys::map_fill(map, *bytes, tail)
                     .map_err(|error| ReadError::Failed("the map could not be cleared", error))?;
                 let link = sys::link_create_iter(&self.program).map_err(|error| {
                     ReadError::Failed("the iterator could not be attached", error)
