@@ -50,6 +50,8 @@ pub struct Program {
     /// What the loader puts at the end of the map's value: see [`crate::template::percpu`]. Counted in
     /// [`Self::map_bytes`].
     pub cpu_table: Vec<u64>,
+    /// How many counters lie before that; see [`crate::template::driver::Driver::counter`].
+    pub counters: u16,
     /// The values of parameters, which the loader puts behind the CPU table; counted in [`Self::map_bytes`] too. With
     /// other values it is the same program.
     pub values: Vec<u64>,
@@ -65,6 +67,7 @@ impl Program {
             insns: Vec::new(),
             map_bytes,
             cpu_table: Vec::new(),
+            counters: 0,
             values: Vec::new(),
             holes: Vec::new(),
             lines: Vec::new(),

@@ -31,6 +31,8 @@ pub struct Layout {
     pub fixed: u16,
     /// How many inputs a decoded row has.
     pub width: usize,
+    /// The counters of the program: two for each condition, where they are asked for.
+    pub counters: u16,
     texts: u16,
 }
 
@@ -101,7 +103,15 @@ impl Layout {
             }
         }
         places.sort_by_key(|(input, _)| *input);
-        Self { places, fixed: offset.next_multiple_of(8), width: plan.inputs.len(), texts }
+        let counters = if plan.analyze { 2 * plan.pushed.len() } else { 0 };
+        Self {
+            places,
+            fixed: offset.next_multiple_of(8),
+            width: plan.inputs.len(),
+            // The room for conditions in a program is much less.
+            counters: u16::try_from(counters).unwrap_or(0),
+            texts,
+        }
     }
 
     /// The room that rows of this layout get; `factor` multiplies the space for all of them.
@@ -111,7 +121,8 @@ impl Layout {
         let texts = u32::from(self.texts);
         let row_max = fixed + texts * u32::from(rows::TEXT_ROOM);
         let expected = EXPECTED_ROWS * (fixed + texts * EXPECTED_TEXT);
-        Room { row_fixed: self.fixed, row_max, space: (expected * factor).max(row_max) }
+        let space = (expected * factor).max(row_max);
+        Room { row_fixed: self.fixed, row_max, space, counters: self.counters }
     }
 
     /// Reads rows.

@@ -14,7 +14,7 @@ use query::output::Output;
 use query::plan::{Plan, plan};
 use query::resolve::resolve;
 use query::schema::Schema;
-use query::syntax::ast::{Query, Statement};
+use query::syntax::ast::Query;
 use query::syntax::{parse_given, parse_text};
 use query::typing::check;
 use repl::kernel::load::Loaded;
@@ -25,18 +25,16 @@ use repl::source::live::Live;
 use repl::source::recording::Recording;
 use repl::source::{Choice, Source};
 
+const QUERY: &str = "select name, size, objects where objects > 1000";
 /// The same query with a parameter.
 const PARAMETER: &str = "select name, size, objects where objects > $min";
-const QUERY: &str = "select name, size, objects where objects > 1000";
 /// Every figure that needs a walk.
 const WALKED: &str = "select name, free_partial, cached, active, active_slabinfo, complete";
 /// What is rendered: as many rows as a kernel has caches.
 const ROWS: usize = 236;
 
 fn parse(text: &str) -> Query {
-    match parse_text(text).unwrap().remove(0).0 {
-        Statement::Query(query) | Statement::Explain(query) => query,
-    }
+    parse_text(text).unwrap()[0].0.query().unwrap().clone()
 }
 
 fn session(source: Box<dyn Source>) -> Session {
@@ -55,8 +53,8 @@ fn planned(session: &Session, text: &str) -> Plan {
 /// Plans a query with the session's parameters.
 fn given(session: &Session, text: &str) -> Plan {
     let (statement, _) = parse_given(text, &session.parameters).unwrap().remove(0);
-    let (Statement::Query(query) | Statement::Explain(query)) = statement;
-    let typed = resolve(&query, session.source.offer()).and_then(check).unwrap();
+    let typed =
+        resolve(statement.query().unwrap(), session.source.offer()).and_then(check).unwrap();
     plan(typed, session.target().unwrap(), text)
 }
 

@@ -88,6 +88,8 @@ pub struct Plan {
     pub offset: u64,
     /// The columns that the query names and the source cannot give.
     pub missing: Vec<Missing>,
+    /// Whether the program counts what each of its conditions is asked and lets pass, for `explain analyze`.
+    pub analyze: bool,
 }
 
 /// A condition that runs in the kernel.
@@ -176,6 +178,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
         limit: query.limit,
         offset: query.offset,
         missing: query.missing,
+        analyze: false,
     }
 }
 

@@ -24,6 +24,7 @@ use query::plan::{Plan, Pushed, Target, Template, explain};
 use query::schema::Schema;
 use query::value::Value;
 
+use super::took::{self, Took};
 use super::{Choice, Prepared, Said, Scanned, Sink, Source};
 use crate::error::Failure;
 use crate::kernel::kept::Kept;
@@ -61,7 +62,7 @@ impl Live {
     }
 
     /// Loads and runs a plan's program, with more space as long as it is too little.
-    fn run(&self, plan: &Plan) -> Result<(Layout, Output), Failure> {
+    fn run(&self, plan: &Plan, took: &mut Took) -> Result<(Layout, Output), Failure> {
         let parts = match plan.table.rows {
             Rows::Nodes => self.schema.nodes() as usize,
             Rows::Cpus => self.schema.cpu_offsets().map_or(1, <[u64]>::len),
@@ -72,9 +73,22 @@ impl Live {
         let mut factor = 1;
         loop {
             let (layout, program) = self.generate(plan, factor)?;
-            let loaded = self.kept.borrow_mut().take(&program)?;
+            took.stages.lap("generate");
+            // The time of a load is asked for, so there is one.
+            let loaded = if plan.analyze {
+                Loaded::load(&program)?
+            } else {
+                self.kept.borrow_mut().take(&program)?
+            };
+            took.stages.lap("load");
             let output = loaded.run()?;
-            self.kept.borrow_mut().put(program, loaded);
+            took.stages.lap("run");
+            if plan.analyze {
+                took.program = Some(analyzed(&loaded, &program, &output)?);
+                took.stages.lap("inspect");
+            } else {
+                self.kept.borrow_mut().put(program, loaded);
+            }
             if !output.is_full() || factor >= most {
                 return Ok((layout, output));
             }
@@ -86,7 +100,7 @@ impl Live {
     /// for 2000.
     fn addresses(&self, plan: &Plan) -> Result<Vec<u64>, Failure> {
         let bare = Plan { pushed: Vec::new(), sent: Vec::new(), ..plan.clone() };
-        let (layout, output) = self.run(&bare)?;
+        let (layout, output) = self.run(&bare, &mut Took::default())?;
         Ok(decode(&layout, &output)?.iter().map(|row| row.addr).collect())
     }
 
@@ -99,7 +113,7 @@ impl Live {
         let mut tries = 0;
         loop {
             let list = self.addresses(plan)?;
-            let (layout, output) = self.run(&all)?;
+            let (layout, output) = self.run(&all, &mut Took::default())?;
             let mut rows = decode(&layout, &output)?;
             let settled = rows.iter().map(|row| row.addr).eq(list);
             tries += 1;
@@ -119,15 +133,22 @@ impl Live {
                     let note = "the list of caches changed during the scan: rows may be missing";
                     notes.push(note.to_owned());
                 }
-                return Ok((Scanned { rows, said: Said { warnings, notes } }, output));
+                return Ok((
+                    Scanned { rows, said: Said { warnings, notes, ..Said::default() } },
+                    output,
+                ));
             }
         }
     }
 
     /// The rows of a plan.
     fn all(&self, plan: &Plan) -> Result<Scanned, Failure> {
-        let (layout, output) = self.run(plan)?;
-        self.scanned(plan, &layout, output)
+        let mut took = Took::default();
+        let (layout, output) = self.run(plan, &mut took)?;
+        let mut scanned = self.scanned(plan, &layout, output)?;
+        took.stages.lap("decode");
+        scanned.said.took = took;
+        Ok(scanned)
     }
 
     /// The rows of a run, and what is to be said of them.
@@ -163,6 +184,20 @@ impl Live {
         scanned.said.warnings.range += u64::from(has(output.flags, rows::RANGE));
         Ok(scanned)
     }
+}
+
+/// What the kernel made of a program that ran, and what it counted.
+fn analyzed(loaded: &Loaded, program: &Program, output: &Output) -> Result<took::Program, Failure> {
+    let failed =
+        |error| Failure::environment(format!("the program cannot be asked about: {error}"), None);
+    let counters = loaded.counters(program).map_err(failed)?;
+    let (pairs, _) = counters.as_chunks();
+    Ok(took::Program {
+        insns: program.insns.len(),
+        map_bytes: program.map_bytes,
+        info: loaded.info().map_err(failed)?,
+        conditions: (output.reads <= 1).then(|| pairs.to_vec()),
+    })
 }
 
 fn decode(layout: &Layout, output: &Output) -> Result<Vec<Row>, Failure> {
