@@ -1,6 +1,6 @@
 //! A finished program: what the loader gives to the kernel, and what `explain` shows.
 
-use crate::insn::{Insn, wide_text};
+use crate::insn::Insn;
 
 /// How the kernel runs a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +29,6 @@ enum Line {
     },
 }
 
-/// A value of the query that the program carries as an immediate: it can be set again without generating anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hole {
-    /// The first of the two slots of the `lddw` that loads it.
-    pub slot: usize,
-    /// The number of the parameter, in order of appearance.
-    pub parameter: usize,
-}
-
 /// A BPF program with the map that its rows go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
@@ -55,8 +46,6 @@ pub struct Program {
     /// The values of parameters, which the loader puts behind the CPU table; counted in [`Self::map_bytes`] too. With
     /// other values it is the same program.
     pub values: Vec<u64>,
-    /// Where its parameters are.
-    pub holes: Vec<Hole>,
     lines: Vec<Line>,
 }
 
@@ -69,7 +58,6 @@ impl Program {
             cpu_table: Vec::new(),
             counters: 0,
             values: Vec::new(),
-            holes: Vec::new(),
             lines: Vec::new(),
         }
     }
@@ -92,10 +80,6 @@ impl Program {
     pub(crate) fn keep(&mut self, reached: &[bool], kept: &[usize]) {
         let mut slots = reached.iter();
         self.insns.retain(|_| slots.next() == Some(&true));
-        self.holes.retain(|hole| reached[hole.slot]);
-        for hole in &mut self.holes {
-            hole.slot = kept[hole.slot];
-        }
         // Nothing jumps into the middle of a line, so a line is reached as a whole or not at all.
         self.lines.retain(|line| !matches!(line, Line::Insn { slot, .. } if !reached[*slot]));
         for line in &mut self.lines {
@@ -125,22 +109,6 @@ impl Program {
             && self.insns == other.insns
             && self.map_bytes == other.map_bytes
             && self.cpu_table == other.cpu_table
-    }
-
-    /// Puts `value` into every place where parameter `parameter` is used.
-    #[allow(clippy::cast_possible_truncation)] // the two halves
-    pub fn set(&mut self, parameter: usize, value: u64) {
-        for hole in self.holes.iter().filter(|hole| hole.parameter == parameter) {
-            self.insns[hole.slot].imm = (value as u32).cast_signed();
-            self.insns[hole.slot + 1].imm = ((value >> 32) as u32).cast_signed();
-            for line in &mut self.lines {
-                if let Line::Insn { slot, slots: 2, text } = line
-                    && *slot == hole.slot
-                {
-                    *text = wide_text([self.insns[hole.slot], self.insns[hole.slot + 1]]);
-                }
-            }
-        }
     }
 
     /// The instructions as the kernel reads them.

@@ -27,7 +27,7 @@ const BOOLEANS: Reason = "a condition used as a value has no form in the kernel"
 
 /// Lowers a condition over `inputs`, whose spans are those of `text`.
 pub fn lower(expr: &Expr, text: &str, inputs: &[Input]) -> Result<Pred, Reason> {
-    let lowerer = Lowerer { inputs, text };
+    let lowerer = Lowerer { text, inputs };
     let pred = lowerer.pred(expr)?;
     if pred.depth() > MAX_DEPTH {
         Err("it is nested too deeply for the kernel's stack")
