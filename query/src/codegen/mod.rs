@@ -66,13 +66,12 @@ pub fn generate(
     };
     let driver = driver(template, schema)?;
     let room = layout.room(factor);
-    let (mut parameters, mut values) = (Vec::new(), Vec::new());
+    let mut parameters = Vec::new();
     for pushed in &plan.pushed {
         pushed.pred.scalars(&mut |scalar| {
             scalar.parameters(&mut |at, bits| {
-                if !parameters.contains(&at) {
-                    parameters.push(at);
-                    values.push(bits);
+                if !parameters.contains(&(at, bits)) {
+                    parameters.push((at, bits));
                 }
             });
         });
@@ -100,7 +99,7 @@ pub fn generate(
     let table = u32::try_from(8 * cpus.len()).expect("a kernel has at most 8192 CPUs");
     generator.values = generator.table + table;
     let mut program = driver.build(room, cpus, &mut generator)?;
-    program.set_values(values);
+    program.set_values(generator.parameters.iter().map(|(_, bits)| *bits).collect());
     Ok(program)
 }
 
@@ -119,9 +118,19 @@ fn lacking(what: &str) -> Diagnostic {
         .help("the live source needs Linux 6.13 or later")
 }
 
+/// Whether the kernel has the functions of texts that conditions may need.
+#[must_use]
+pub fn has_texts(schema: &dyn Schema) -> bool {
+    ["bpf_strstr", "bpf_strlen"].iter().all(|name| schema.function_id(name).is_some())
+        && schema.helper("probe_read_kernel").is_some()
+}
+
+fn function(schema: &dyn Schema, name: &str) -> Result<u32, Diagnostic> {
+    schema.function_id(name).ok_or_else(|| lacking(&format!("function `{name}`")))
+}
+
 fn driver(template: Template, schema: &dyn Schema) -> Result<Driver, Diagnostic> {
-    let function =
-        |name: &str| schema.function_id(name).ok_or_else(|| lacking(&format!("function `{name}`")));
+    let function = |name: &str| function(schema, name);
     match template {
         Template::OpenCoded => Ok(Driver::OpenCoded {
             new: function("bpf_iter_kmem_cache_new")?,
@@ -167,8 +176,8 @@ struct Generator<'a> {
     table: u32,
     /// Where the values of parameters begin in it.
     values: u32,
-    /// The parameters whose values are there, by where they stand in the text.
-    parameters: Vec<usize>,
+    /// The parameters whose values are there: where each stands in the text, and its value.
+    parameters: Vec<(usize, u64)>,
     /// Hands out the numbers of the header.
     scratch: Scratch,
     /// The inputs that are summed or walked for, and where their numbers lie in the header.
