@@ -2,6 +2,7 @@
 
 pub mod live;
 pub mod recording;
+mod runs;
 
 use std::ops::ControlFlow;
 
