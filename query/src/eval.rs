@@ -8,6 +8,9 @@
 //! `greatest` and `least`. Integer arithmetic is exact; a result that the type's 64 bits do not hold is NULL, and
 //! so are a division by 0, a shift by less than 0 or more than 63 bits, and a float that is no finite number.
 
+mod number;
+mod text;
+
 use std::cmp::Ordering;
 
 use crate::function::Function;
@@ -19,6 +22,8 @@ use crate::value::{Type, Value};
 pub struct Warnings {
     /// How often arithmetic left its range.
     pub range: u64,
+    /// How often a text grew too long.
+    pub long: u64,
 }
 
 impl Warnings {
@@ -92,6 +97,14 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
             }
             if unknown { Value::Null } else { Value::Bool(false) }
         }
+        ExprKind::Contains(list, tested) => match (of(list), of(tested)) {
+            (Value::List(list), Value::Text(text)) => Value::Bool(list.contains(&text)),
+            _ => Value::Null,
+        },
+        ExprKind::Extract(text, extract) => match of(text) {
+            Value::Text(text) => extract.of(&text).map_or(Value::Null, Value::text),
+            _ => Value::Null,
+        },
         ExprKind::Match(tested, pattern) => match of(tested) {
             Value::Text(text) => Value::Bool(pattern.matches(&text)),
             _ => Value::Null,
@@ -206,9 +219,17 @@ fn cast(value: Value, ty: Type, from: Type, warnings: &mut Warnings) -> Value {
             Value::UInt(value) if from.is_flags() => format!("{value:#x}"),
             Value::UInt(value) => value.to_string(),
             Value::Float(value) => value.to_string(),
+            Value::List(list) => return Value::text(list.join(&b", "[..])),
             _ => return Value::Null,
         }),
         (Type::Bool, Value::Bool(value)) => Value::Bool(value),
+        (Type::Bool, Value::Text(text)) => {
+            match text.trim_ascii().to_ascii_lowercase().as_slice() {
+                b"true" => Value::Bool(true),
+                b"false" => Value::Bool(false),
+                _ => Value::Null,
+            }
+        }
         (Type::Bool, value) => value.float().map_or(Value::Null, |value| Value::Bool(value != 0.0)),
         (ty, Value::Bool(value)) => as_type(Value::UInt(value.into()), ty, warnings),
         (ty, Value::Text(text)) => std::str::from_utf8(&text).map_or(Value::Null, |text| {
@@ -219,13 +240,30 @@ fn cast(value: Value, ty: Type, from: Type, warnings: &mut Warnings) -> Value {
                     .ok()
                     .filter(|value: &f64| value.is_finite())
                     .map_or(Value::Null, Value::Float),
-                _ => text.parse().map_or(Value::Null, |exact: i128| integer(exact, ty, warnings)),
+                _ => whole(text).map_or(Value::Null, |exact| integer(exact, ty, warnings)),
             }
         }),
         (Type::Float, value) => value.float().map_or(Value::Null, Value::Float),
         (ty, Value::Float(value)) => integer(value.trunc() as i128, ty, warnings),
         (ty, value) => value.integer().map_or(Value::Null, |exact| integer(exact, ty, warnings)),
     }
+}
+
+/// The integer that a text is, in decimal or behind `0x` in hexadecimal digits.
+fn whole(text: &str) -> Option<i128> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    // A sign behind a sign, which would be read as one of its own.
+    let digits = digits.strip_prefix(|c: char| c.is_ascii_alphanumeric()).map(|_| digits)?;
+    let hex = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X"));
+    let found = match hex {
+        Some(hex) if !hex.starts_with('+') => i128::from_str_radix(hex, 16),
+        Some(_) => return None,
+        None => digits.parse(),
+    };
+    found.ok().map(|found: i128| sign * found)
 }
 
 fn call(function: Function, mut arguments: Vec<Value>, ty: Type, warnings: &mut Warnings) -> Value {
@@ -270,7 +308,33 @@ fn call(function: Function, mut arguments: Vec<Value>, ty: Type, warnings: &mut 
             (Value::Text(text), Value::Text(prefix)) => Value::Bool(text.starts_with(prefix)),
             _ => Value::Null,
         },
-        Function::PageSize => Value::Null,
+        Function::Concat => text::concat(&arguments, warnings),
+        Function::Substr => match arguments.as_slice() {
+            [Value::Text(text), start, length @ ..] => {
+                let length = length.first().map(Value::integer);
+                match (start.integer(), length) {
+                    (Some(start), None) => text::substr(text, start, None),
+                    (Some(start), Some(Some(length))) => text::substr(text, start, Some(length)),
+                    _ => Value::Null,
+                }
+            }
+            _ => Value::Null,
+        },
+        Function::Replace => match arguments.as_slice() {
+            [Value::Text(text), Value::Text(from), Value::Text(to)] => {
+                text::replace(text, from, to, warnings)
+            }
+            _ => Value::Null,
+        },
+        Function::Bar => number::part(&arguments[0], &arguments[1], 1.0),
+        Function::Pct => number::part(&arguments[0], &arguments[1], 100.0),
+        Function::Round if arguments.len() == 2 => match (&arguments[0], arguments[1].integer()) {
+            (Value::Float(value), Some(digits)) => {
+                Value::Float(number::round(*value, u32::try_from(digits).unwrap_or_default()))
+            }
+            (value, _) => value.clone(),
+        },
+        Function::PageSize | Function::RegexpExtract => Value::Null,
         _ => unary(function, arguments.pop().unwrap_or(Value::Null), ty, warnings),
     }
 }
@@ -282,6 +346,8 @@ fn unary(function: Function, argument: Value, ty: Type, warnings: &mut Warnings)
         (Function::Abs, value) => {
             value.integer().map_or(Value::Null, |exact| integer(exact.abs(), ty, warnings))
         }
+        (Function::Sqrt, value) => number::sqrt(&value),
+        (Function::Ilog2, value) => number::ilog2(&value),
         (Function::Round, Value::Float(value)) => Value::Float(value.round()),
         (Function::Floor, Value::Float(value)) => Value::Float(value.floor()),
         (Function::Ceil, Value::Float(value)) => Value::Float(value.ceil()),

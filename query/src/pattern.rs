@@ -1,4 +1,5 @@
-//! Patterns of `like`, `ilike`, `glob` and `~`: all of them become one regular expression.
+//! Patterns of `like`, `ilike`, `glob` and `~`: all of them become one regular expression. And what `regexp_extract`
+//! takes out of a text by one.
 
 use regex_lite::Regex;
 
@@ -49,6 +50,40 @@ impl Pattern {
     #[must_use]
     pub fn shape(&self) -> &Shape {
         &self.shape
+    }
+}
+
+/// A group of a regular expression.
+#[derive(Clone, Debug)]
+pub struct Extract {
+    regex: Regex,
+    group: usize,
+}
+
+impl Extract {
+    /// Reads a regular expression. The error says what is wrong with it.
+    pub fn new(regex: &str) -> Result<Self, String> {
+        let regex = Regex::new(regex).map_err(|error| error.to_string())?;
+        Ok(Self { regex, group: 0 })
+    }
+
+    /// The same expression with another group than the whole match; none if it has no such group.
+    #[must_use]
+    pub fn group(self, group: usize) -> Option<Self> {
+        (group <= self.groups()).then_some(Self { group, ..self })
+    }
+
+    /// How many groups there are, the whole match not counted.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        self.regex.captures_len() - 1
+    }
+
+    /// What the group matches; none where nothing does. Bytes that are no UTF-8 match as the replacement character.
+    #[must_use]
+    pub fn of(&self, text: &[u8]) -> Option<String> {
+        let text = String::from_utf8_lossy(text);
+        Some(self.regex.captures(&text)?.get(self.group)?.as_str().to_owned())
     }
 }
 

@@ -258,6 +258,10 @@ impl Resolver<'_> {
                 let expr = sub(expr)?;
                 ExprKind::In { expr, list: self.list(list, used, depth)?, negated: *negated }
             }
+            ast::ExprKind::InColumn { expr, list, negated } => {
+                let expr = sub(expr)?;
+                ExprKind::InColumn { expr, list: sub(list)?, negated: *negated }
+            }
             ast::ExprKind::Match { op, expr, pattern, negated } => {
                 let expr = sub(expr)?;
                 ExprKind::Match { op: *op, expr, pattern: sub(pattern)?, negated: *negated }
@@ -515,16 +519,24 @@ pub fn flag_name(name: &str) -> String {
 }
 
 fn cast_type(name: &Ident) -> Result<Type, Diagnostic> {
-    const TYPES: [(&str, Type); 5] = [
+    const TYPES: [(&str, Type); 12] = [
         ("int", Type::Int),
         ("uint", Type::UInt),
         ("float", Type::Float),
         ("text", Type::Text),
         ("bool", Type::Bool),
+        // The same, as others write them.
+        ("integer", Type::Int),
+        ("bigint", Type::Int),
+        ("real", Type::Float),
+        ("double", Type::Float),
+        ("varchar", Type::Text),
+        ("string", Type::Text),
+        ("boolean", Type::Bool),
     ];
     TYPES.iter().find(|(text, _)| *text == name.name).map(|(_, ty)| *ty).ok_or_else(|| {
         let mut error = Diagnostic::new(name.span, format!("unknown type `{}`", name.name));
-        error.help = suggest::help(&name.name, TYPES.iter().map(|(text, _)| *text));
+        error.help = suggest::help(&name.name, TYPES[..5].iter().map(|(text, _)| *text));
         error
     })
 }

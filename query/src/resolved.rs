@@ -92,6 +92,11 @@ pub enum ExprKind {
         list: Vec<Expr>,
         negated: bool,
     },
+    InColumn {
+        expr: Box<Expr>,
+        list: Box<Expr>,
+        negated: bool,
+    },
     Match {
         op: MatchOp,
         expr: Box<Expr>,

@@ -4,7 +4,7 @@ use crate::catalog::Table;
 use crate::diagnostic::Span;
 use crate::function::Function;
 use crate::input::Input;
-use crate::pattern::Pattern;
+use crate::pattern::{Extract, Pattern};
 use crate::resolved::Missing;
 use crate::value::{Type, Unit, Value};
 
@@ -129,6 +129,8 @@ pub enum ExprKind {
     Between(Box<Expr>, Box<Expr>, Box<Expr>),
     /// Whether a value is one of several.
     In(Box<Expr>, Vec<Expr>),
+    /// Whether a text is an entry of a list: the list, and the text.
+    Contains(Box<Expr>, Box<Expr>),
     /// Whether a text matches a pattern.
     Match(Box<Expr>, Pattern),
     /// Whether a value is NULL.
@@ -141,6 +143,8 @@ pub enum ExprKind {
     Case(Vec<(Expr, Expr)>, Option<Box<Expr>>),
     /// The value as this expression's type.
     Cast(Box<Expr>),
+    /// What a group of a regular expression matches in a text.
+    Extract(Box<Expr>, Extract),
     /// A function.
     Call(Function, Vec<Expr>),
 }
@@ -213,11 +217,13 @@ impl Expr {
             | ExprKind::IsNull(inner)
             | ExprKind::HasAll(inner, _)
             | ExprKind::HasAny(inner, _)
+            | ExprKind::Extract(inner, _)
             | ExprKind::Cast(inner) => visit(inner),
             ExprKind::And(left, right)
             | ExprKind::Or(left, right)
             | ExprKind::Arith(_, left, right)
-            | ExprKind::Compare(_, left, right) => {
+            | ExprKind::Compare(_, left, right)
+            | ExprKind::Contains(left, right) => {
                 visit(left);
                 visit(right);
             }
@@ -260,6 +266,7 @@ impl Expr {
             }
             ExprKind::Call(function, arguments) => match function {
                 Function::Coalesce | Function::Greatest | Function::Least => parts.all(null),
+                Function::Concat => false,
                 Function::Nullif | Function::AliasOf => arguments.first().is_some_and(null),
                 Function::Iif => arguments.iter().skip(1).all(null),
                 _ => parts.any(null),

@@ -91,6 +91,8 @@ pub enum Unit {
     Bytes,
     /// Hundredths of a whole.
     Percent,
+    /// A part of a whole, shown as a bar.
+    Bar,
     /// An address or a set of bits, shown in hexadecimal.
     Hex,
 }
@@ -104,6 +106,7 @@ impl Unit {
             Self::Count => "count",
             Self::Bytes => "bytes",
             Self::Percent => "%",
+            Self::Bar => "bar",
             Self::Hex => "hex",
         }
     }

@@ -79,6 +79,7 @@ fn tokens(query: &str) -> Result<String, Diagnostic> {
             TokenKind::Size(bytes) => format!("size {bytes}"),
             TokenKind::Float(value) => format!("float {value:?}"),
             TokenKind::Duration(time) => format!("duration {time:?}"),
+            TokenKind::Parameter(name) => format!("parameter {name}"),
         };
         format!("{}..{} {kind}\n", span.start, span.end)
     };
@@ -164,6 +165,9 @@ impl Tree<'_> {
             ExprKind::In { expr, list, negated } => {
                 let children = [&**expr].into_iter().chain(list).collect();
                 (format!("{}in", not(*negated)), children)
+            }
+            ExprKind::InColumn { expr, list, negated } => {
+                (format!("{}in column", not(*negated)), vec![expr, list])
             }
             ExprKind::Match { op, expr, pattern, negated } => {
                 (format!("{}{}", not(*negated), op.text()), vec![expr, pattern])

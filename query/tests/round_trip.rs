@@ -97,6 +97,10 @@ fn expr() -> impl Strategy<Value = Expr> {
                 }),
             1 => (boxed.clone(), vec(part.clone(), 1..4), not)
                 .prop_map(|(expr, list, negated)| ExprKind::In { expr, list, negated }),
+            1 => (boxed.clone(), ident(), not).prop_map(|(expr, list, negated)| {
+                let list = Box::new(new(ExprKind::Column(list)));
+                ExprKind::InColumn { expr, list, negated }
+            }),
             1 => (pattern, boxed.clone(), boxed.clone(), not)
                 .prop_map(|(op, expr, pattern, negated)| {
                     ExprKind::Match { op, expr, pattern, negated }
@@ -180,8 +184,9 @@ fn forget_expr(expr: &mut Expr) {
             forget_expr(expr);
             list.iter_mut().for_each(forget_expr);
         }
-        ExprKind::Match { expr, pattern, .. } => {
-            forget_all([expr, pattern]);
+        ExprKind::InColumn { expr, list: other, .. }
+        | ExprKind::Match { expr, pattern: other, .. } => {
+            forget_all([expr, other]);
         }
         ExprKind::Has { expr, flags, .. } => {
             forget_expr(expr);

@@ -39,10 +39,10 @@ fn parse(text: &str) -> Query {
 
 fn session(source: Box<dyn Source>) -> Session {
     let choice = Choice::default();
-    Session {
+    Session::new(
         source,
-        settings: Settings { format: None, exact: false, color: false, timer: false, choice },
-    }
+        Settings { format: None, exact: false, color: false, timer: false, choice },
+    )
 }
 
 fn planned(session: &Session, text: &str) -> Plan {

@@ -14,7 +14,8 @@ Examples:
   slabql 'select name, size, objects where objects > 1000'
   slabql 'select name, memory order by memory desc limit 10'
   slabql --format json 'select * where size > 1k' | jq .
-  slabql -f examples/largest.slabql
+  slabql --set min=1MiB -f examples/largest.slabql
+  slabql report waste
   slabql 'explain select name where objects > 1000'
   slabql --record now.slab && slabql --from now.slab 'select name, objects'
 
@@ -22,6 +23,7 @@ Exit codes: 0 answered, 1 the query is wrong, 2 the machine cannot answer, 3 a b
 
 /// Answers questions about the Linux slab allocator, asked in SQL.
 #[derive(Parser, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line are no state")]
 #[command(name = "slabql", version, after_help = EXAMPLES, color = ColorChoice::Auto, disable_help_flag = true)]
 pub struct Args {
     /// The query; several are separated by `;`. None on a terminal: the prompt.
@@ -30,6 +32,18 @@ pub struct Args {
     /// Reads queries from FILE; `-` is standard input. May be given several times.
     #[arg(short, long, value_name = "FILE", conflicts_with = "query")]
     pub file: Vec<PathBuf>,
+
+    /// Behind `report`: the report, and values of its parameters.
+    #[arg(hide = true)]
+    pub arguments: Vec<String>,
+
+    /// Gives the parameter `$NAME` of the queries a value. May be given several times.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+
+    /// Behind `report NAME`: shows the query instead of running it.
+    #[arg(long, requires = "query")]
+    pub sql: bool,
 
     /// How the answer is written. Without it: a table on a terminal, CSV elsewhere.
     #[arg(long, value_enum, value_name = "FORMAT")]

@@ -11,6 +11,7 @@ use query::suggest;
 use crate::error::Failure;
 use crate::render::{Format, printable};
 use crate::session::Session;
+use crate::{library, parameters, script};
 
 /// A dot command.
 struct Command {
@@ -40,6 +41,13 @@ const COMMANDS: &[Command] = &[
     Command { name: "functions", arguments: "",      doc: "Lists the functions.", run: functions },
     Command { name: "why",    arguments: "[COLUMN]", doc: "Says why a column is NULL here, or what it is; alone: all that are NULL.", run: why },
     Command { name: "verify", arguments: "",         doc: "Holds the figures against /proc/slabinfo and /sys/kernel/slab.", run: verify },
+    Command { name: "set",    arguments: "[NAME [VALUE]]", doc: "Gives the parameter $NAME a value, or shows those that are given.", run: parameters::set },
+    Command { name: "unset",  arguments: "NAME",     doc: "Takes the value of a parameter back.", run: parameters::unset },
+    Command { name: "read",   arguments: "FILE",     doc: "Runs a query file; in a file, relative to it.", run: script::read },
+    Command { name: "queries", arguments: "",        doc: "Lists the saved queries and the reports.", run: library::queries },
+    Command { name: "save",   arguments: "NAME",     doc: "Saves the last query.", run: library::save },
+    Command { name: "run",    arguments: "NAME [X=VALUE…]", doc: "Runs a saved query or a report.", run: library::run },
+    Command { name: "report", arguments: "[NAME] [--sql] [X=VALUE…]", doc: "Runs a report, or shows its text; alone: lists them.", run: library::report },
     Command { name: "mode",   arguments: "[FORMAT]", doc: "Sets how answers are shown, or says how.", run: mode },
     Command { name: "timer",  arguments: "[on|off]", doc: "Tells the rows and the time of every answer.", run: timer },
     Command { name: "quit",   arguments: "",         doc: "Ends slabql; so does Ctrl-D.", run: quit },
@@ -51,57 +59,12 @@ pub fn is_command(line: &str) -> bool {
     let line = line.trim();
     // What people type who know other prompts; `\\` is only there to be answered.
     line.starts_with(['.', '\\'])
+        || line.split_whitespace().next() == Some("report")
         || ["help", "quit", "exit", "verify"].contains(&line.trim_end_matches(';').trim_end())
 }
 
-/// Runs a text, which came from `file` if it came from one: the commands that stand before its first query, then its
-/// queries.
-pub fn run_text(
-    session: &mut Session,
-    text: &str,
-    file: Option<&str>,
-    out: &mut dyn Write,
-) -> Result<Next, Failure> {
-    // Blanks stand where commands were, so that errors in queries name the right line.
-    let mut queries = String::new();
-    let (mut commands, mut read) = (false, 0);
-    for line in text.split_inclusive('\n') {
-        let is_comment = line.trim().is_empty() || line.starts_with("--") || line.starts_with('#');
-        if is_command(line) {
-            commands = true;
-            if run(session, line, out)? == Next::Quit {
-                return Ok(Next::Quit);
-            }
-            queries.extend(line.chars().map(|c| if c == '\n' { c } else { ' ' }));
-        } else if is_comment {
-            queries.push_str(line);
-        } else {
-            commands = false;
-            break;
-        }
-        read += line.len();
-    }
-    if !commands {
-        queries.push_str(&text[read..]);
-        session.run(&queries, file, out).map_err(too_late)?;
-    }
-    Ok(Next::Prompt)
-}
-
-/// Says of a command behind a query where it would be one.
-fn too_late(mut failure: Failure) -> Failure {
-    if let Failure::Query(wrong) = &mut failure {
-        let (before, found) = wrong.text.split_at(wrong.diagnostic.span.start);
-        if found.starts_with('.') && before.trim_end().ends_with(';') {
-            let help = "commands such as `.tables` stand before the first query";
-            wrong.diagnostic.help = Some(help.to_owned());
-        }
-    }
-    failure
-}
-
-/// Runs a command.
-fn run(session: &mut Session, line: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+/// Runs the command of a line.
+pub(crate) fn run(session: &mut Session, line: &str, out: &mut dyn Write) -> Result<Next, Failure> {
     let line = line.trim().trim_end_matches(';');
     let (call, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let name = call.strip_prefix('.').unwrap_or(call);
@@ -125,7 +88,8 @@ fn run(session: &mut Session, line: &str, out: &mut dyn Write) -> Result<Next, F
     Ok(next)
 }
 
-fn write(out: &mut dyn Write, text: &str) -> Result<Next, Failure> {
+/// Writes what a command has to say.
+pub(crate) fn write(out: &mut dyn Write, text: &str) -> Result<Next, Failure> {
     out.write_all(text.as_bytes()).map_err(Failure::Write)?;
     Ok(Next::Prompt)
 }
@@ -134,7 +98,7 @@ fn help(_: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> 
     let mut text = String::from("A query ends with `;`. Commands are a line each:\n");
     for Command { name, arguments, doc, .. } in COMMANDS {
         let call = format!(".{name} {arguments}");
-        text.push_str(&format!("  {call:18} {doc}\n"));
+        text.push_str(&format!("  {call:34} {doc}\n"));
     }
     text.push_str("Try: select name, size, objects where objects > 1000 order by objects desc;\n");
     write(out, &text)
@@ -280,10 +244,11 @@ mod tests {
 
     #[test]
     fn commands_are_told_from_queries() {
-        for line in [".tables", "  .x", "\\q", "quit", " exit; ", "help"] {
+        for line in [".tables", "  .x", "\\q", "quit", " exit; ", "help", "report", "report waste"]
+        {
             assert!(is_command(line), "{line}");
         }
-        for line in ["select 1", "helpful", "quit now", "", "-- .tables", "'.'"] {
+        for line in ["select 1", "helpful", "reports", "quit now", "", "-- .tables", "'.'"] {
             assert!(!is_command(line), "{line}");
         }
     }

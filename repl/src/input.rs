@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use query::diagnostic::{Diagnostic, Span};
 use query::syntax::MAX_TEXT;
@@ -20,12 +20,14 @@ pub struct Text {
     pub text: String,
     /// The file that it came from, as errors call it.
     pub file: Option<String>,
+    /// Where that file is, for what it reads in turn.
+    pub path: Option<PathBuf>,
 }
 
 /// The texts to run; none for the prompt.
 pub fn texts(args: &Args) -> Result<Option<Vec<Text>>, Failure> {
     if let Some(query) = &args.query {
-        return Ok(Some(vec![Text { text: query.clone(), file: None }]));
+        return Ok(Some(vec![Text { text: query.clone(), file: None, path: None }]));
     }
     if !args.file.is_empty() {
         return args.file.iter().map(|path| file(path)).collect::<Result<_, _>>().map(Some);
@@ -40,14 +42,16 @@ pub fn texts(args: &Args) -> Result<Option<Vec<Text>>, Failure> {
 }
 
 /// Reads a query file; `-` is standard input.
-fn file(path: &Path) -> Result<Text, Failure> {
-    let (name, read) = if path == Path::new("-") {
+pub(crate) fn file(path: &Path) -> Result<Text, Failure> {
+    let standard = path == Path::new("-");
+    let (name, read) = if standard {
         ("standard input".to_owned(), start(io::stdin().lock()))
     } else {
         (printable(path.as_os_str().as_encoded_bytes()), File::open(path).and_then(start))
     };
     let bytes = read.map_err(|error| Failure::file("read", Path::new(&name), &error))?;
-    text(bytes, name)
+    let text = text(bytes, name)?;
+    Ok(Text { path: (!standard).then(|| path.to_owned()), ..text })
 }
 
 /// Reads as much as a text may have, and a byte more if there is one.
@@ -66,7 +70,7 @@ fn text(bytes: Vec<u8>, name: String) -> Result<Text, Failure> {
         return wrong(diagnostic, &bytes);
     }
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(Text { text, file: Some(name) }),
+        Ok(text) => Ok(Text { text, file: Some(name), path: None }),
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
             let diagnostic = Diagnostic::new(Span { start: at, end: at }, "the text is not UTF-8")

@@ -1,7 +1,7 @@
 //! The parts of the program `slabql`: how rows are reached, how a query is run, how an answer is shown.
 //!
 //! ```text
-//!   args ─► session ─► query: parse, resolve, check, plan ─► source: scan ─► query: execute ─► render
+//!   args ─► script ─► session ─► query: parse, resolve, check, plan ─► source: scan ─► query: execute ─► render
 //!              ▲                                               │
 //!            prompt                                            kernel
 //! ```
@@ -20,9 +20,12 @@ pub mod error;
 mod history;
 pub mod input;
 pub mod kernel;
+pub mod library;
 pub mod message;
+pub mod parameters;
 pub mod prompt;
 pub mod render;
+pub mod script;
 pub mod session;
 pub mod source;
 mod stream;

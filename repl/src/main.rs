@@ -5,11 +5,15 @@ use std::env;
 use std::io::{self, BufWriter, IsTerminal};
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use query::syntax::Given;
 use repl::args::{Args, TemplateName};
-use repl::command::{self, Next};
+use repl::command::Next;
 use repl::error::Failure;
-use repl::input::{self, Text};
+use repl::input;
+use repl::library;
+use repl::parameters::assignment;
+use repl::render::printable;
+use repl::script;
 use repl::session::{Session, Settings};
 use repl::source::live::Live;
 use repl::source::recording::Recording;
@@ -19,7 +23,7 @@ use repl::{message, prompt};
 fn main() -> ExitCode {
     let args = match Args::of(env::args_os().collect()) {
         Ok(args) => args,
-        Err(error) => return ExitCode::from(usage(error)),
+        Err(error) => return ExitCode::from(usage(&error)),
     };
     message::use_color(args.color.on(io::stderr().is_terminal()));
     match run(&args) {
@@ -35,14 +39,7 @@ fn main() -> ExitCode {
 
 /// Writes what clap has to say. Gives the exit code: a wrong option is a wrong question, like a wrong query; help and
 /// version are answers.
-fn usage(mut error: clap::Error) -> u8 {
-    let bare = |value: &ContextValue| matches!(value, ContextValue::String(word) if !word.starts_with('-'));
-    if error.kind() == ErrorKind::UnknownArgument
-        && error.get(ContextKind::InvalidArg).is_some_and(bare)
-    {
-        let tip = "a query is one argument: put it in quotes".into();
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
-    }
+fn usage(error: &clap::Error) -> u8 {
     match error.print() {
         _ if error.use_stderr() => 1,
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => 2,
@@ -52,7 +49,9 @@ fn usage(mut error: clap::Error) -> u8 {
 
 /// Does what the command line says. Gives the exit code.
 fn run(args: &Args) -> Result<u8, Failure> {
-    let texts = input::texts(args)?;
+    let report = report(args)?;
+    let texts = if report.is_some() { Some(Vec::new()) } else { input::texts(args)? };
+    let set = args.set.iter().map(|word| assignment(word)).collect::<Result<Given, _>>()?;
     let terminal = io::stdout().is_terminal();
     let settings = Settings {
         format: args.format,
@@ -67,6 +66,7 @@ fn run(args: &Args) -> Result<u8, Failure> {
     // Rows of the demo may only go where its label is seen.
     let person = terminal && io::stderr().is_terminal();
     let (mut session, code) = open(args, &settings, person, texts.is_none())?;
+    session.parameters = set.clone();
     if let Some(path) = &args.record {
         let recording = session.record()?;
         recording.save(path)?;
@@ -81,12 +81,50 @@ fn run(args: &Args) -> Result<u8, Failure> {
         message::line(&label);
     }
     let mut out = BufWriter::new(io::stdout().lock());
-    for Text { text, file } in texts {
-        if command::run_text(&mut session, &text, file.as_deref(), &mut out)? == Next::Quit {
+    if let Some(report) = report {
+        library::run_report(&mut session, report.name, args.sql, report.given, &mut out)?;
+    }
+    for text in texts {
+        if script::run_file(&mut session, &text, &mut out)? == Next::Quit {
             break;
         }
     }
+    for note in session.unused(set.keys().map(String::as_str)) {
+        message::note(&note);
+    }
     Ok(code)
+}
+
+/// What is asked of a report.
+struct Report<'a> {
+    /// Which one; all are listed if empty.
+    name: &'a str,
+    /// The values of its parameters.
+    given: Given,
+}
+
+/// The report that the command line asks for.
+fn report(args: &Args) -> Result<Option<Report<'_>>, Failure> {
+    let asked = args.query.as_deref() == Some("report");
+    match args.arguments.as_slice() {
+        arguments if asked => {
+            let (name, values) = match arguments.split_first() {
+                Some((name, values)) => (name.as_str(), values),
+                None => ("", arguments),
+            };
+            let given = values.iter().map(|word| assignment(word)).collect::<Result<_, _>>()?;
+            Ok(Some(Report { name, given }))
+        }
+        [] if args.sql => Err(Failure::command(
+            "`--sql` shows the query of a report",
+            Some("`report NAME --sql`"),
+        )),
+        [] => Ok(None),
+        [word, ..] => {
+            let message = format!("unexpected argument `{}`", printable(word.as_bytes()));
+            Err(Failure::command(message, Some("a query is one argument: put it in quotes")))
+        }
+    }
 }
 
 /// Opens the source that the command line names. Where the running kernel cannot be read, a person at a terminal is
@@ -97,7 +135,7 @@ fn open(
     person: bool,
     prompt: bool,
 ) -> Result<(Session, u8), Failure> {
-    let session = |source: Box<dyn Source>| Session { source, settings: settings.clone() };
+    let session = |source: Box<dyn Source>| Session::new(source, settings.clone());
     if let Some(path) = &args.from {
         return Ok((session(Box::new(Recording::open(path)?)), 0));
     }

@@ -18,6 +18,7 @@ use crate::command::{self, Next};
 use crate::error::Failure;
 use crate::history::History;
 use crate::message;
+use crate::script;
 use crate::session::Session;
 
 const FIRST: &str = "slabql> ";
@@ -69,7 +70,7 @@ pub fn run(session: &mut Session) -> Result<(), Failure> {
         let statement = std::mem::take(&mut text);
         history.add(&mut editor, &statement);
         let mut out = BufWriter::new(io::stdout().lock());
-        let result = command::run_text(session, &statement, None, &mut out);
+        let result = script::run(session, &statement, None, &mut out);
         // What is written goes before what is told.
         drop(out);
         match result {

@@ -1,10 +1,12 @@
 //! Runs statements: from text to an answer on a writer.
 //!
-//! The prompt, a query on the command line and a query file all come here. Every statement of a text is parsed
-//! before the first one runs.
+//! The prompt, a query on the command line and a query file all come here, by way of [`script`](crate::script). All
+//! statements of a piece are parsed before the first one runs.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use query::catalog::{self, HostTable, Rows, Table};
@@ -14,8 +16,9 @@ use query::layout::Row;
 use query::output::Output;
 use query::plan::{Plan, Target, Template, plan};
 use query::resolve::resolve;
+use query::suggest;
 use query::syntax::ast::{Query, Statement};
-use query::syntax::parse_text;
+use query::syntax::{Given, parameter, parse_given, parse_text};
 use query::typing::check;
 use query::value::Value;
 
@@ -48,14 +51,55 @@ pub struct Session {
     pub source: Box<dyn Source>,
     /// How they are shown.
     pub settings: Settings,
+    /// The values of parameters.
+    pub parameters: Given,
+    /// The statements that ran last, as they were written.
+    pub last: String,
+    /// The files that are read, each by the one before it.
+    pub reading: Vec<PathBuf>,
+    /// The parameters that texts used or declared so far.
+    seen: BTreeSet<String>,
 }
 
 impl Session {
+    /// A session before its first statement.
+    #[must_use]
+    pub fn new(source: Box<dyn Source>, settings: Settings) -> Self {
+        Self {
+            source,
+            settings,
+            parameters: Given::new(),
+            last: String::new(),
+            reading: Vec::new(),
+            seen: BTreeSet::new(),
+        }
+    }
+
+    /// Notes which parameters a text has.
+    pub fn note_parameters(&mut self, text: &str) {
+        // Without values none can be left over.
+        if !self.parameters.is_empty() {
+            self.seen.extend(parameter::names(text));
+        }
+    }
+
+    /// What to say of the values in `given` that no text had a use for.
+    pub fn unused<'a>(&self, given: impl Iterator<Item = &'a str>) -> Vec<String> {
+        let note = |name: &str| {
+            let near = suggest::nearest(name, self.seen.iter().map(String::as_str));
+            let meant = near.map_or(String::new(), |near| format!("; did you mean `${near}`?"));
+            format!("no query has a parameter `${name}`{meant}")
+        };
+        given.filter(|name| !self.seen.contains(*name)).map(note).collect()
+    }
+
     /// Runs every statement of `text`, which came from `file` if it came from one. Answers go to `out`, everything
     /// else to standard error.
     pub fn run(&self, text: &str, file: Option<&str>, out: &mut dyn Write) -> Result<(), Failure> {
-        let query = |diagnostic: Diagnostic| Failure::query(diagnostic, text, file);
-        for (statement, _) in parse_text(text).map_err(query)? {
+        let query = |diagnostic: Diagnostic| {
+            Failure::query(parameter::explained(diagnostic, text, &self.parameters), text, file)
+        };
+        for (statement, _) in parse_given(text, &self.parameters).map_err(query)? {
             match statement {
                 Statement::Query(statement) => {
                     let start = Instant::now();
@@ -169,8 +213,8 @@ impl Session {
             };
             let cache = caches.rows.iter().find_map(has)?;
             let name = str::from_utf8(wanted).ok()?;
-            let call = format!("alias_of('{}')", name.replace('\'', "''"));
-            Some(format!("`{name}` was merged into `{cache}`: `where {call}` finds it"))
+            let test = format!("'{}' in aliases", name.replace('\'', "''"));
+            Some(format!("`{name}` was merged into `{cache}`: `where {test}` finds it"))
         };
         names.iter().filter_map(note).collect()
     }

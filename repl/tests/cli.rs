@@ -174,7 +174,7 @@ fn wrong_options_are_wrong_questions() {
         assert!(ran.err.starts_with("error: "), "{}", ran.err);
     }
     let ran = demo(["select", "name"]);
-    assert!(ran.err.contains("tip: a query is one argument: put it in quotes\n"), "{}", ran.err);
+    assert!(ran.err.contains("help: a query is one argument: put it in quotes\n"), "{}", ran.err);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn help_is_short_and_version_is_told() {
 }
 
 #[test]
-fn dot_commands_stand_before_queries() {
+fn dot_commands_stand_between_statements() {
     let ran = demo([".tables"]);
     assert_eq!(ran.code, Some(0));
     assert!(ran.out.starts_with("caches "), "{}", ran.out);
@@ -212,7 +212,7 @@ fn dot_commands_stand_before_queries() {
     let ran = demo([".mode csv\nselect nam"]);
     assert!(error(&ran).contains("\n2 | select nam\n"), "{}", ran.err);
     let ran = demo(["select name; .tables"]);
-    let help = "  = help: commands such as `.tables` stand before the first query\n";
+    let help = "  = help: a command such as `.tables` stands on a line of its own\n";
     assert!(ran.err.ends_with(help), "{}", ran.err);
 }
 

@@ -611,7 +611,7 @@ fn a_merged_name_is_told() {
         (out, error)
     };
     let note = format!(
-        "note: `{alias}` was merged into `{cache}`: `where alias_of('{alias}')` finds it\n"
+        "note: `{alias}` was merged into `{cache}`: `where '{alias}' in aliases` finds it\n"
     );
     let nothing = "name\n".to_owned();
     assert_eq!(
@@ -622,7 +622,7 @@ fn a_merged_name_is_told() {
         told(&format!("select name where name in ('nothing', '{alias}')")),
         (nothing.clone(), note)
     );
-    let (found, error) = told(&format!("select name where alias_of('{alias}')"));
+    let (found, error) = told(&format!("select name where '{alias}' in aliases"));
     assert!(found.lines().any(|line| line == cache) && error.is_empty(), "{found}{error}");
     // A cache that is there, and a name that is not asked for, are told nothing of.
     for text in [

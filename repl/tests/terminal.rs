@@ -80,6 +80,7 @@ fn shell(script: &str, program: &Path, home: &Folder) -> Command {
     shell.env_remove("NO_COLOR").env("TERM", "xterm-256color");
     shell.args(["-c", script]).arg(program);
     shell.env("HOME", &home.0).env("XDG_STATE_HOME", home.path("state"));
+    shell.env("XDG_DATA_HOME", home.path("data"));
     shell
 }
 
@@ -138,6 +139,27 @@ fn commands() {
     assert!(!answer.contains(" in "), "{answer}");
     terminal.session.send_line(".quit").unwrap();
     assert!(matches!(terminal.end().1, WaitStatus::Exited(_, 0)));
+}
+
+#[test]
+fn parameters_and_queries_by_name() {
+    let mut terminal = Terminal::prompt(&Folder::new());
+    terminal.ask("select name where name = $name;", "`$name` has no value");
+    terminal.ask(".set name dentry", "");
+    let answer = terminal.ask("select name where name = $name;", "(1 row in ");
+    assert!(answer.contains("\ndentry\r\n"), "{answer}");
+    terminal.ask(".save by-name", "saved in ");
+    terminal.ask(".set name filp", "");
+    let answer = terminal.ask(".run by-name", "(1 row in ");
+    assert!(answer.contains("\nfilp\r\n"), "{answer}");
+    let answer = terminal.ask(".run by-name name=vmap_area", "(1 row in ");
+    assert!(answer.contains("\nvmap_area\r\n"), "{answer}");
+    terminal.ask(".set", "name = filp\r\n");
+    terminal.ask(".unset name", "");
+    terminal.ask(".set name", "`$name` is not set");
+    terminal.ask(".queries", "by-name ");
+    terminal.ask(".report largest rows=3", "(3 rows in ");
+    terminal.leave();
 }
 
 #[test]

@@ -107,6 +107,10 @@ impl<'a> Execution<'a> {
             let note = "arithmetic left the 64-bit range; the result is NULL there";
             self.notes.push(note.to_owned());
         }
+        if self.warnings.long > 0 {
+            let note = "a text grew longer than 1 MiB; the result is NULL there";
+            self.notes.push(note.to_owned());
+        }
         Rest { rows, notes: self.notes }
     }
 

@@ -81,6 +81,7 @@ impl Lowerer<'_> {
                 let zero = Scalar::Const(0);
                 Pred::Compare(Compare::Ne, Order::Unsigned, Scalar::Input(*input), zero)
             }
+            ExprKind::Contains(..) => return Err(LOOKUP),
             ExprKind::IsNull(_) => return Err("`is null` is answered in user space"),
             ExprKind::Case(..) => return Err("`case` runs in user space"),
             ExprKind::Call(..) => return Err("functions run in user space"),

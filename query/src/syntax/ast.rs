@@ -121,6 +121,15 @@ pub enum ExprKind {
         /// `not in`
         negated: bool,
     },
+    /// `expr [not] in column`
+    InColumn {
+        /// What is tested.
+        expr: Box<Expr>,
+        /// The column, which is a list.
+        list: Box<Expr>,
+        /// `not in`
+        negated: bool,
+    },
     /// `expr [not] like pattern` and its kin.
     Match {
         /// What kind of pattern.

@@ -18,6 +18,7 @@ use nom::sequence::terminated;
 use super::ast::{BinaryOp, Expr, ExprKind, Ident, Literal, MatchOp, Quantifier, UnaryOp};
 use super::failure::{Failure, Parsed, commit, excerpt, refuse};
 use super::input::Input;
+use super::number::size_text;
 use super::parser::{ident, keyword, list, symbol};
 use super::token::{Keyword, Symbol, TokenKind};
 use crate::diagnostic::Diagnostic;
@@ -199,8 +200,17 @@ fn between(input: Input<'_>, expr: Box<Expr>, negated: bool) -> Parsed<'_, ExprK
     Ok((input, ExprKind::Between { expr, low, high, negated }))
 }
 
-/// Parses the values behind `in`.
+/// Parses the values behind `in`, or the column that holds them.
 fn is_in(input: Input<'_>, expr: Box<Expr>, negated: bool) -> Parsed<'_, ExprKind> {
+    let named = match input.peek() {
+        Some(TokenKind::Keyword(keyword)) => !keyword.is_reserved(),
+        found => matches!(found, Some(TokenKind::Ident { .. })),
+    };
+    if named {
+        let (input, list) = commit(name(input))?;
+        return Ok((input, ExprKind::InColumn { expr, list, negated }));
+    }
+    input.hoped("a column");
     let (input, _) = commit(symbol(Symbol::ParenOpen)(input))?;
     let (input, list) = input.nested(operands)?;
     Ok((input, ExprKind::In { expr, list, negated }))
@@ -215,6 +225,21 @@ fn operands(input: Input<'_>) -> Parsed<'_, Vec<Expr>> {
 
 /// Parses what is behind `is`.
 fn is_null(input: Input<'_>, expr: Box<Expr>) -> Parsed<'_, ExprKind> {
+    let negated = input.peek_keyword() == Some(Keyword::Not);
+    let help = match input.peek_at(usize::from(negated)) {
+        Some(TokenKind::Keyword(Keyword::True | Keyword::False)) => {
+            Some("`coalesce(…, false)` takes what is not known for false")
+        }
+        Some(TokenKind::Keyword(Keyword::Distinct)) => {
+            Some("write `=` or `!=`, and ask for NULL by `is null`")
+        }
+        _ => None,
+    };
+    if let Some(help) = help {
+        let wrong = input.skip(usize::from(negated));
+        let error = Diagnostic::new(wrong.span(), "`is` tests for NULL only");
+        return refuse(error.label("expected `null`").help(help));
+    }
     let (input, not) =
         cut(terminated(opt(keyword(Keyword::Not)), keyword(Keyword::Null))).parse(input)?;
     Ok((input, ExprKind::IsNull { expr, negated: not.is_some() }))
@@ -223,6 +248,14 @@ fn is_null(input: Input<'_>, expr: Box<Expr>) -> Parsed<'_, ExprKind> {
 /// Parses the pattern that `expr` is held against.
 fn pattern(input: Input<'_>, op: MatchOp, expr: Box<Expr>, negated: bool) -> Parsed<'_, ExprKind> {
     let (input, pattern) = tighter(input, COMPARISON)?;
+    if matches!(input.peek(), Some(TokenKind::Ident { name, quoted: false }) if name == "escape")
+        && matches!(input.peek_at(1), Some(TokenKind::Text(_)))
+    {
+        return refuse(
+            Diagnostic::new(input.span(), "there is no `escape`")
+                .help("a backslash takes the meaning of `%` and `_`: `like '100\\%'`"),
+        );
+    }
     Ok((input, ExprKind::Match { op, expr, pattern, negated }))
 }
 
@@ -277,7 +310,10 @@ fn literal(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
     let literal = match input.peek() {
         Some(TokenKind::Int(value)) => Literal::Int(*value),
         Some(TokenKind::Size(value)) => {
-            Literal::Size(*value, input.state().text_at(span).to_owned())
+            let written = input.state().text_at(span);
+            // A parameter's value is written elsewhere.
+            let given = written.starts_with('$').then(|| size_text(*value));
+            Literal::Size(*value, given.unwrap_or_else(|| written.to_owned()))
         }
         Some(TokenKind::Float(value)) => Literal::Float(*value),
         Some(TokenKind::Text(value)) => Literal::Text(value.clone()),
@@ -363,6 +399,18 @@ fn call(input: Input<'_>, name: Ident) -> Parsed<'_, Box<Expr>> {
         Ok((input, _)) => (input, Vec::new()),
         Err(_) => operands(input)?,
     };
+    if let Some(TokenKind::Ident { name: word, quoted: false }) = input.peek()
+        && matches!(word.as_str(), "over" | "filter")
+        && input.peek_at(1).and_then(TokenKind::symbol) == Some(Symbol::ParenOpen)
+    {
+        let error = Diagnostic::new(input.span(), format!("there is no `{word} (…)`"));
+        return refuse(match word.as_str() {
+            "over" => error
+                .label("there are no window functions")
+                .help("an answer is sorted and cut by `order by` and `limit`"),
+            _ => error.help("say which rows are meant by `where`, or values by `iif(…, x, null)`"),
+        });
+    }
     let span = input.since(name.span);
     Ok((input, Box::new(Expr { kind: ExprKind::Call(name, arguments), span })))
 }

@@ -172,6 +172,12 @@ fn advice(state: &State<'_>, furthest: &Furthest, position: usize) -> Option<Str
     let before = position.checked_sub(1).and_then(|last| state.tokens.get(last));
     let wants = |what: &str| furthest.expected.contains(&what);
     match found.map(|token| &token.kind) {
+        Some(_)
+            if NAMES.into_iter().any(wants)
+                && found.is_some_and(|token| state.text_at(token.span).starts_with('$')) =>
+        {
+            Some("a parameter stands for a value, not for a name".to_owned())
+        }
         Some(TokenKind::Text(_)) if wants("a flag") => {
             Some("a flag is named without quotes".to_owned())
         }

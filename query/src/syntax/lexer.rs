@@ -11,7 +11,7 @@
 //! - Spans do not overlap, ascend, and lie on the boundaries of characters.
 
 use super::token::{Keyword, Symbol, Token, TokenKind};
-use super::{MAX_TEXT, number};
+use super::{MAX_TEXT, number, parameter};
 use crate::diagnostic::{Diagnostic, Span, is_visible};
 
 /// Operators of two bytes, in every spelling. They are tried before those of one byte.
@@ -29,7 +29,7 @@ const PAIRS: [(&str, Symbol); 9] = [
 
 /// Operators of other languages, and what to write for them.
 const FOREIGN: [(&str, &str); 5] = [
-    ("||", "texts are not joined by an operator; conditions are joined by `or`"),
+    ("||", "texts are joined by `concat(…, …)`, conditions by `or`"),
     ("&&", "write `and`"),
     ("=<", "write `<=`"),
     ("=>", "write `>=`"),
@@ -126,6 +126,7 @@ impl<'a> Lexer<'a> {
             '0'..='9' => self.number(),
             '.' if digit_behind => self.number(),
             c if c.is_alphabetic() || c == '_' => Ok(self.word()),
+            '$' => self.parameter(),
             c => self.symbol(c),
         }
     }
@@ -141,6 +142,19 @@ impl<'a> Lexer<'a> {
             None => TokenKind::Ident { name: word.to_ascii_lowercase(), quoted: false },
         };
         Token { kind, span }
+    }
+
+    /// Reads `$` and a name.
+    fn parameter(&mut self) -> Result<Token, Diagnostic> {
+        let name = &self.rest()[1..];
+        let end = name.find(|c: char| !c.is_alphanumeric() && c != '_');
+        let name = &name[..end.unwrap_or(name.len())];
+        let span = self.advance(1 + name.len());
+        if !parameter::is_name(name) {
+            return Err(Diagnostic::new(span, "a parameter has a name that starts with a letter")
+                .help("a parameter is written `$name`"));
+        }
+        Ok(Token { kind: TokenKind::Parameter(name.to_ascii_lowercase()), span })
     }
 
     /// Reads a number: digits and letters, a dot before a digit, and a sign behind an exponent's `e`.
@@ -213,12 +227,6 @@ impl<'a> Lexer<'a> {
 
     /// The error for a character that starts no token.
     fn stray(&mut self, c: char) -> Diagnostic {
-        if c == '$' {
-            let behind = self.rest()[1..].find(|c: char| !c.is_alphanumeric() && c != '_');
-            let length = behind.map_or(self.rest().len(), |length| length + 1);
-            return Diagnostic::new(self.advance(length), "parameters are not supported yet")
-                .help("write the value itself");
-        }
         let span = self.advance(c.len_utf8());
         let help = match c {
             '`' | '\u{201c}' | '\u{201d}' | '\u{201e}' | '«' | '»' => {
@@ -228,7 +236,7 @@ impl<'a> Lexer<'a> {
                 Some("text stands in straight single quotes: `'text'`")
             }
             '!' => Some("write `not`, or `!=` for not equal"),
-            '?' | ':' => Some("parameters are not supported yet"),
+            '?' | ':' | '@' => Some("a parameter is written `$name`"),
             '≤' => Some("write `<=`"),
             '≥' => Some("write `>=`"),
             '≠' => Some("write `!=`"),
@@ -300,6 +308,12 @@ mod tests {
     }
 
     #[test]
+    fn parameters_are_words_behind_a_dollar() {
+        let parameter = |name: &str| TokenKind::Parameter(name.into());
+        assert_eq!(kinds("$Min $_x9 '$y'")[..2], [parameter("min"), parameter("_x9")]);
+    }
+
+    #[test]
     fn text_is_to_the_letter() {
         assert_eq!(
             kinds("'it''s\nÉ' ''"),
@@ -336,8 +350,10 @@ mod tests {
         assert_eq!(error("a\0").0, "unexpected character `U+0000`");
         assert_eq!(error("a \u{200b}").0, "unexpected character `U+200B`");
         assert_eq!(error("a || b").0, "there is no operator `||`");
-        let parameter = Span { start: 2, end: 8 };
-        assert_eq!(error("> $miné)"), ("parameters are not supported yet".into(), parameter));
+        let parameter = Span { start: 2, end: 4 };
+        let message = "a parameter has a name that starts with a letter";
+        assert_eq!(error("> $1"), (message.into(), parameter));
+        assert_eq!(error("$").0, message);
         assert_eq!(error("\"\"").0, "a name has at least one letter");
     }
 

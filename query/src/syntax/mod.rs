@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! text ── lex ──► Vec<Token> ── parse ──► Vec<(Statement, Span)> ── Display ──► text again
+//!           ▲
+//!      parameters' values
 //! ```
 //!
 //! `query/GRAMMAR.md` is the grammar that these modules implement.
@@ -21,12 +23,14 @@ mod failure;
 mod input;
 pub mod lexer;
 mod number;
+pub mod parameter;
 pub mod parser;
 mod print;
 pub mod token;
 
 pub use lexer::{Lexer, is_complete, lex};
-pub use parser::{parse, parse_text};
+pub use parameter::Given;
+pub use parser::{parse, parse_given, parse_text};
 pub use token::{Keyword, Symbol, Token, TokenKind};
 
 /// The most bytes that a text may have: far more than anybody writes, little enough to read at once.

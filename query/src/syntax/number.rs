@@ -100,6 +100,21 @@ fn size(mantissa: &str, power: u32, word: &str, span: Span) -> Result<u64, Diagn
     u64::try_from((u128::from(whole) << power) + part).map_err(|_| too_large(word, span))
 }
 
+/// A size as it may be written: by the greatest unit that it is a whole number of, else by the least.
+pub(super) fn size_text(bytes: u64) -> String {
+    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let whole = units.into_iter().find(|(power, _)| bytes != 0 && bytes.trailing_zeros() >= *power);
+    if let Some((power, unit)) = whole {
+        return format!("{}{unit}", bytes >> power);
+    }
+    // A 1024th has ten decimal places.
+    let fraction = format!("{:010}", (bytes % 1024) * (10_u64.pow(10) / 1024));
+    match fraction.trim_end_matches('0') {
+        "" => format!("{}KiB", bytes / 1024),
+        fraction => format!("{}.{fraction}KiB", bytes / 1024),
+    }
+}
+
 /// The time of `mantissa` times `ms`.
 fn duration(mantissa: &str, ms: u64, word: &str, span: Span) -> Result<Duration, Diagnostic> {
     let count: u64 = mantissa.replace('_', "").parse().map_err(|_| {
@@ -209,6 +224,16 @@ mod tests {
         assert_eq!(read("16777216T"), Err("`16777216T` is too large".into()));
         let long = format!("0.{}1k", "0".repeat(100_000));
         assert!(read(&long).unwrap_err().ends_with("is not a whole number of bytes"));
+    }
+
+    #[test]
+    fn what_is_written_of_a_size_is_read_as_the_same() {
+        assert_eq!(size_text(4096), "4KiB");
+        assert_eq!(size_text(3 << 29), "1536MiB");
+        for bytes in [0, 1, 1023, 1024, 1536, 1537, u64::MAX, 1 << 63, 1 << 40] {
+            let text = size_text(bytes);
+            assert_eq!(read(&text), Ok(TokenKind::Size(bytes)), "{text}");
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::ast::{Count, Expr, Ident, Item, Key, Query, Statement};
 use super::expr::expression;
 use super::failure::{Failure, Parsed, commit, excerpt, refuse};
 use super::input::{Input, State};
-use super::lexer::lex;
+use super::parameter::{self, Given};
 use super::token::{Keyword, Symbol, Token, TokenKind};
 use crate::diagnostic::{Diagnostic, Span};
 
@@ -39,12 +39,35 @@ const CLAUSES: [Keyword; 7] = [
 const WRITES: [&str; 9] =
     ["insert", "update", "delete", "create", "drop", "alter", "truncate", "replace", "merge"];
 
+/// The first words of other statements of SQL and its shells, and what slabql has for them.
+const OTHERS: [(&str, &str); 14] = [
+    ("show", "`.tables` lists the tables, `.schema caches` the columns of one"),
+    ("describe", "`.schema caches` lists the columns of a table"),
+    ("use", "there is one database; `from` says which table is read"),
+    ("pragma", "`.help` lists the commands of the prompt"),
+    ("set", "`.help` lists the commands of the prompt"),
+    ("begin", "slabql only reads: there are no transactions"),
+    ("start", "slabql only reads: there are no transactions"),
+    ("commit", "slabql only reads: there are no transactions"),
+    ("rollback", "slabql only reads: there are no transactions"),
+    ("grant", "slabql only reads: who may ask is the kernel's business"),
+    ("revoke", "slabql only reads: who may ask is the kernel's business"),
+    ("values", "a query starts with `select`"),
+    ("table", "write `select * from` and its name"),
+    ("copy", "`--format csv` writes an answer for other programs"),
+];
+
 /// What may stand before `join`.
 const JOINS: [&str; 6] = ["inner", "left", "right", "full", "cross", "natural"];
 
 /// The statements of `text`, which are separated by `;`, and where each stands. There is at least one.
 pub fn parse_text(text: &str) -> Result<Vec<(Statement, Span)>, Diagnostic> {
-    parse(text, &lex(text)?)
+    parse_given(text, &Given::new())
+}
+
+/// The same, with the values of parameters. A `-- param` line of `text` gives one that is not among them.
+pub fn parse_given(text: &str, given: &Given) -> Result<Vec<(Statement, Span)>, Diagnostic> {
+    parse(text, &parameter::bound(text, given)?)
 }
 
 /// The statements of `tokens`, and where each stands. There is at least one. `text` is what the tokens were made
@@ -96,8 +119,17 @@ fn statement(input: Input<'_>) -> Parsed<'_, Statement> {
         Some(TokenKind::Ident { name, quoted: false }) if WRITES.contains(&name.as_str()) => {
             refused("slabql only reads", "a query starts with `select`")
         }
-        Some(TokenKind::Ident { name, quoted: false }) if name == "with" => {
-            refused("`with` is not supported", "a query reads one table")
+        Some(TokenKind::Ident { name, quoted: false }) if name == "with" => refused(
+            "`with` is not supported",
+            "a query reads one table; an alias of the select list names an expression",
+        ),
+        Some(TokenKind::Ident { name, quoted: false })
+            if let Some((word, help)) = OTHERS.iter().find(|(word, _)| word == name) =>
+        {
+            refused(&format!("there is no statement `{word}`"), help)
+        }
+        Some(TokenKind::Keyword(Keyword::Desc)) => {
+            refused("there is no statement `desc`", "`.schema caches` lists the columns of a table")
         }
         _ => alt((map(query, Statement::Query), map(explain, Statement::Explain))).parse(input),
     }
@@ -153,6 +185,10 @@ fn clause<'a, T>(
 
 /// What is wrong with the next token where it is a clause in the wrong place, or one that does not exist.
 fn misplaced(input: Input<'_>, seen: &[Option<Keyword>]) -> Option<Diagnostic> {
+    if let Some(TokenKind::Ident { name, quoted: false }) = input.peek() {
+        return foreign_clause(name)
+            .map(|(message, help)| Diagnostic::new(input.span(), message).help(help));
+    }
     let word = input.peek_keyword()?;
     let error = |message: String| Some(Diagnostic::new(input.span(), message));
     match word {
@@ -177,6 +213,24 @@ fn misplaced(input: Input<'_>, seen: &[Option<Keyword>]) -> Option<Diagnostic> {
     }
     let later = seen.iter().flatten().find(|clause| rank(**clause) > Some(here))?;
     error(format!("`{}` comes before `{}`", clause_name(word), clause_name(*later)))
+}
+
+/// What is said of a clause that SQL or a dialect of it has.
+fn foreign_clause(name: &str) -> Option<(&'static str, &'static str)> {
+    Some(match name {
+        "fetch" => ("there is no `fetch`", "write `limit 10`"),
+        "window" | "qualify" => (
+            "there are no window functions",
+            "an answer is sorted and cut by `order by` and `limit`",
+        ),
+        "for" => ("there is no `for update`", "slabql only reads, and takes no lock"),
+        "tablesample" => ("there is no `tablesample`", "`limit` cuts an answer"),
+        "similar" | "regexp" | "rlike" => {
+            ("there is no such test", "a regular expression is written `name ~ '^kmalloc'`")
+        }
+        "returning" => ("there is no `returning`", "slabql only reads"),
+        _ => return None,
+    })
 }
 
 /// What a clause is called.
@@ -233,12 +287,25 @@ fn table(input: Input<'_>) -> Parsed<'_, Ident> {
         Some(TokenKind::Ident { name, quoted: false }) if JOINS.contains(&name.as_str()) => {
             refuse(no_joins(rest.span()))
         }
-        Some(TokenKind::Keyword(Keyword::As)) => refuse(
-            Diagnostic::new(rest.span(), "a table is given no other name")
-                .help("columns are named without their table"),
-        ),
+        Some(TokenKind::Keyword(Keyword::As)) => refuse(another_name(rest.span())),
+        // A word that nothing but a clause follows is a name, and not a clause that is written wrongly.
+        Some(TokenKind::Ident { name, .. })
+            if foreign_clause(name).is_none()
+                && rest.peek_at(1).is_none_or(|kind| match kind {
+                    TokenKind::Keyword(word) => CLAUSES.contains(word) || *word == Keyword::Join,
+                    kind => kind.symbol() == Some(Symbol::Semicolon),
+                }) =>
+        {
+            refuse(another_name(rest.span()))
+        }
         _ => Ok((rest, table)),
     }
+}
+
+/// The error for a name behind a table.
+fn another_name(span: Span) -> Diagnostic {
+    Diagnostic::new(span, "a table is given no other name")
+        .help("columns are named without their table")
 }
 
 /// The error for a second table.

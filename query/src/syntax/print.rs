@@ -134,6 +134,9 @@ impl Display for Expr {
                 list(f, values)?;
                 f.write_str(")")
             }
+            ExprKind::InColumn { expr, list, negated } => {
+                write!(f, "{} {}in {list}", at(BIT_OR, expr), not(*negated))
+            }
             ExprKind::Match { op, expr, pattern, negated } => {
                 let (expr, pattern) = (at(BIT_OR, expr), at(BIT_OR, pattern));
                 match (op.text(), negated) {
@@ -198,6 +201,7 @@ fn level_of(kind: &ExprKind) -> Level {
         ExprKind::Binary(op, ..) => level(*op),
         ExprKind::Between { .. }
         | ExprKind::In { .. }
+        | ExprKind::InColumn { .. }
         | ExprKind::Match { .. }
         | ExprKind::IsNull { .. }
         | ExprKind::Has { .. } => COMPARISON,

@@ -38,6 +38,8 @@ pub enum TokenKind {
     Float(f64),
     /// `250ms`, `2s`, `5m`
     Duration(Duration),
+    /// `$min`: the name in lower case. The parser never sees one.
+    Parameter(String),
     /// An operator or another mark.
     Symbol(Symbol),
 }

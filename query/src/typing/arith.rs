@@ -57,7 +57,7 @@ pub(super) fn unary(op: UnaryOp, inner: Expr, span: Span) -> Result<Expr, Diagno
 }
 
 /// Says no to what has no bits.
-fn integer(expr: &Expr, what: &str) -> Result<(), Diagnostic> {
+pub(super) fn integer(expr: &Expr, what: &str) -> Result<(), Diagnostic> {
     if expr.ty.is_flags() {
         return Ok(());
     }
@@ -204,9 +204,8 @@ pub(super) fn cast(inner: Expr, ty: Type, span: Span) -> Result<Expr, Diagnostic
     let number = inner.ty.is_number() || inner.ty.is_flags() || inner.ty == Type::Bool;
     let possible = inner.ty == Type::Null
         || match ty {
-            Type::Int | Type::UInt | Type::Float => number || inner.ty == Type::Text,
-            Type::Bool => number,
-            _ => inner.ty != Type::List,
+            Type::Int | Type::UInt | Type::Float | Type::Bool => number || inner.ty == Type::Text,
+            _ => true,
         };
     if !possible {
         let what = format!("cannot make {} of {}", described(ty), described(inner.ty));
@@ -214,7 +213,6 @@ pub(super) fn cast(inner: Expr, ty: Type, span: Span) -> Result<Expr, Diagnostic
             Diagnostic::new(inner.span, what).label(format!("this is {}", described(inner.ty)));
         return Err(match inner.ty {
             Type::List => error.help("`length(…)` of it is a number"),
-            Type::Text => error.help("compare it: `… = 'kmalloc-64'`"),
             _ => error,
         });
     }

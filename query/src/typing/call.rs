@@ -1,9 +1,10 @@
 //! Types calls of functions, and what gives one of several results.
 
 use super::compare::check_comparable;
-use super::{arith, boolean, described, node, null, shape, text};
+use super::{arith, boolean, described, first_line, node, null, shape, text};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::function::Function;
+use crate::pattern::Extract;
 use crate::typed::{Expr, ExprKind, Range};
 use crate::value::{Type, Unit, Value};
 
@@ -34,8 +35,34 @@ pub(super) fn called(
         }
         Function::Abs | Function::Round | Function::Floor | Function::Ceil => {
             arith::number(&typed[0], name)?;
+            if let Some(digits) = typed.get(1) {
+                written_out(digits, name, "how many decimals are kept", MAX_DECIMALS)?;
+            }
             arith::rounded(function, &typed[0])
         }
+        Function::Sqrt => {
+            arith::number(&typed[0], name)?;
+            of_type(Type::Float)
+        }
+        Function::Bar | Function::Pct => {
+            typed.iter().try_for_each(|argument| arith::number(argument, name))?;
+            let unit = if function == Function::Bar { Unit::Bar } else { Unit::Percent };
+            Expr { unit, ..of_type(Type::Float) }
+        }
+        Function::Ilog2 => {
+            arith::integer(&typed[0], name)?;
+            Expr { range: Range { low: 0, high: 63 }, ..of_type(Type::UInt) }
+        }
+        Function::Concat => {
+            typed = typed.into_iter().map(written).collect::<Result<_, _>>()?;
+            of_type(Type::Text)
+        }
+        Function::Substr => {
+            typed[0] = text(typed[0].clone(), name)?;
+            typed[1..].iter().try_for_each(|argument| arith::integer(argument, name))?;
+            of_type(Type::Text)
+        }
+        Function::RegexpExtract => return extracted(typed, span),
         Function::Hex | Function::Size => {
             if function == Function::Hex && typed[0].ty == Type::Float {
                 return Err(Diagnostic::new(typed[0].span, "`hex` needs an integer")
@@ -50,13 +77,20 @@ pub(super) fn called(
             Expr { ty, unit, ..shape(&typed[0]) }
         }
         Function::Length => {
-            if typed[0].ty != Type::List {
-                typed = texts(typed, name)?;
+            if !matches!(typed[0].ty, Type::List | Type::Text | Type::Null) {
+                let what = format!("`{name}` needs a text or a list");
+                let error = Diagnostic::new(typed[0].span, what)
+                    .label(format!("this is {}", described(typed[0].ty)));
+                return Err(if typed[0].ty.is_number() {
+                    error.help("`cast(… as text)` makes a text of a number")
+                } else {
+                    error
+                });
             }
             let range = Range { low: 0, high: i64::MAX.into() };
             Expr { range, unit: Unit::Count, ..of_type(Type::UInt) }
         }
-        Function::Lower | Function::Upper => {
+        Function::Lower | Function::Upper | Function::Replace => {
             typed = texts(typed, name)?;
             of_type(Type::Text)
         }
@@ -71,6 +105,53 @@ pub(super) fn called(
         Function::PageSize => unreachable!("resolve makes a literal of it"),
     };
     Ok(Expr { kind: ExprKind::Call(function, typed), span, ..shape })
+}
+
+/// The most decimals that a number is rounded to: a double has no more that mean something.
+const MAX_DECIMALS: u64 = 15;
+
+/// The number that an argument is, which must be written out.
+fn written_out(argument: &Expr, name: &str, what: &str, most: u64) -> Result<u64, Diagnostic> {
+    match argument.constant() {
+        Some(Value::UInt(value)) if *value <= most => Ok(*value),
+        _ => Err(Diagnostic::new(argument.span, format!("`{name}` cannot take this"))
+            .label(what)
+            .help(format!("a whole number from 0 to {most}, written out"))),
+    }
+}
+
+/// An argument as the text that it is written as.
+fn written(argument: Expr) -> Result<Expr, Diagnostic> {
+    match argument.ty {
+        Type::Text | Type::Null => Ok(Expr { ty: Type::Text, ..argument }),
+        _ => {
+            let span = argument.span;
+            super::cast(argument, Type::Text, span)
+        }
+    }
+}
+
+/// Types `regexp_extract`, whose expression is read here.
+fn extracted(mut typed: Vec<Expr>, span: Span) -> Result<Expr, Diagnostic> {
+    const NAME: &str = "regexp_extract";
+    let tested = text(typed.remove(0), NAME)?;
+    let Some(Value::Text(regex)) = typed[0].constant() else {
+        let what = format!("the pattern of `{NAME}` must be written out");
+        return Err(Diagnostic::new(typed[0].span, what).help("in single quotes: `'-([0-9]+)$'`"));
+    };
+    let extract = Extract::new(&String::from_utf8_lossy(regex)).map_err(|error| {
+        Diagnostic::new(typed[0].span, format!("`{NAME}` cannot take this pattern"))
+            .label(first_line(&error))
+    })?;
+    let wanted = match typed.get(1) {
+        Some(group) => written_out(group, NAME, "the number of a group", extract.groups() as u64)?,
+        None => 0,
+    };
+    // The number was held against how many there are.
+    let group = usize::try_from(wanted).ok().and_then(|group| extract.group(group));
+    let extract = group.expect("the pattern has this group");
+    let kind = ExprKind::Extract(tested.into(), extract);
+    Ok(node(kind, Type::Text, Unit::None, span))
 }
 
 /// Says no to arguments that are no texts.

@@ -48,6 +48,9 @@ pub(super) fn check_comparable(left: &Expr, right: &Expr) -> Result<(), Diagnost
         (Type::Bool, _) | (_, Type::Bool) => {
             error.help("a condition stands alone, or is compared with `true` or `false`")
         }
+        (Type::List, Type::Text) | (Type::Text, Type::List) => {
+            error.help("whether it is an entry of a list: `'eventpoll_pwq' in aliases`")
+        }
         (Type::List, _) | (_, Type::List) => error.help("`length(…)` of a list is a number"),
         _ => error,
     })

@@ -101,6 +101,10 @@ pub fn expr(resolved: &resolved::Expr) -> Result<Expr, Diagnostic> {
             between([tested, low, high], *negated, span)
         }
         R::In { expr: tested, list, negated } => in_list(tested, list, *negated, span),
+        R::InColumn { expr: tested, list, negated } => {
+            let tested = expr(tested)?;
+            contains(tested, boxed(list)?, *negated, span)
+        }
         R::Match { op, expr: tested, pattern, negated } => {
             matched(*op, *boxed(tested)?, pattern, *negated, span)
         }
@@ -308,6 +312,9 @@ fn text(typed: Expr, what: &str) -> Result<Expr, Diagnostic> {
                     error.help("ask for a flag by name: `flags has ACCOUNT`")
                 }
                 ty if ty.is_number() => error.help("`cast(… as text)` makes a text of a number"),
+                Type::List => error.help(
+                    "`'eventpoll_pwq' in aliases` asks for an entry; `cast(aliases as text)` is all of them",
+                ),
                 _ => error,
             })
         }
@@ -368,6 +375,22 @@ fn in_list(
     }
     typed.iter().try_for_each(|item| check_comparable(&tested, item))?;
     Ok(negate(node(ExprKind::In(tested, typed), Type::Bool, Unit::None, span), negated))
+}
+
+/// Types `x in column`, of which the column is a list.
+fn contains(tested: Expr, list: Box<Expr>, negated: bool, span: Span) -> Result<Expr, Diagnostic> {
+    if list.ty != Type::List && list.ty != Type::Null {
+        let error = Diagnostic::new(list.span, "`in` needs a list")
+            .label(format!("this is {}", described(list.ty)));
+        return Err(if list.ty.is_flags() {
+            error.help("ask for a flag: `flags has ACCOUNT`")
+        } else {
+            error.help("a column of lists, as `aliases` is, or values in parentheses: `in (8, 16)`")
+        });
+    }
+    let tested = text(tested, "in")?.into();
+    let kind = ExprKind::Contains(list, tested);
+    Ok(negate(node(kind, Type::Bool, Unit::None, span), negated))
 }
 
 fn case(

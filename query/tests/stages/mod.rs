@@ -85,6 +85,9 @@ fn prefix(expr: &Resolved) -> String {
         ResolvedKind::In { expr, list, negated } => {
             not(*negated, call("in", [&**expr].into_iter().chain(list).collect()))
         }
+        ResolvedKind::InColumn { expr, list, negated } => {
+            not(*negated, call("in-column", vec![expr, list]))
+        }
         ResolvedKind::Match { op, expr, pattern, negated } => {
             not(*negated, call(op.text(), vec![expr, pattern]))
         }
@@ -138,6 +141,8 @@ fn tree(expr: &Expr, names: &[&str], depth: usize, out: &mut String) {
         ExprKind::Compare(op, ..) => compare(*op).to_owned(),
         ExprKind::Between(..) => "between".to_owned(),
         ExprKind::In(..) => "in".to_owned(),
+        ExprKind::Contains(..) => "contains".to_owned(),
+        ExprKind::Extract(..) => "extract".to_owned(),
         ExprKind::Match(_, pattern) => format!("matches {:?}", pattern.shape()),
         ExprKind::IsNull(_) => "is null".to_owned(),
         ExprKind::HasAll(_, mask) => format!("has all {mask:#x}"),

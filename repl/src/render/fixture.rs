@@ -99,7 +99,7 @@ fn value(ty: Type) -> BoxedStrategy<Value> {
 pub fn random_answer() -> impl Strategy<Value = Output> {
     let types =
         [Type::Bool, Type::Int, Type::UInt, Type::Float, Type::Text, Type::List, Type::SlabFlags];
-    let units = [Unit::None, Unit::Count, Unit::Bytes, Unit::Percent, Unit::Hex];
+    let units = [Unit::None, Unit::Count, Unit::Bytes, Unit::Percent, Unit::Bar, Unit::Hex];
     let types = prop::sample::select(types.to_vec());
     let units = prop::sample::select(units.to_vec());
     let column = ("[a-z_]{1,12}", types, units);

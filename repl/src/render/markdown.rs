@@ -21,7 +21,7 @@ impl<W: Write> Markdown<W> {
         if !frame.columns.is_empty() {
             markdown.write_line(frame.names().iter().map(|name| escape(name)))?;
             let rules = frame.columns.iter();
-            let rules = rules.map(|column| if column.ty.is_number() { "---:" } else { ":---" });
+            let rules = rules.map(|column| if frame.is_right(column) { "---:" } else { ":---" });
             markdown.write_line(rules.map(str::to_owned))?;
         }
         Ok(markdown)

@@ -33,7 +33,7 @@ use std::io::{self, Write};
 use std::str::FromStr;
 
 use query::output::{Output, OutputColumn};
-use query::value::Value;
+use query::value::{Unit, Value};
 
 pub use json::{text_from_json, text_to_json};
 pub use text::printable;
@@ -166,6 +166,11 @@ impl Frame {
     /// The names of the columns for people.
     fn names(&self) -> Vec<String> {
         self.columns.iter().map(|column| printable(column.name.as_bytes())).collect()
+    }
+
+    /// Whether a column's values end below each other: those of numbers do, and bars begin there.
+    fn is_right(&self, column: &OutputColumn) -> bool {
+        column.ty.is_number() && (column.unit != Unit::Bar || self.options.exact)
     }
 
     /// The columns of the terminal.

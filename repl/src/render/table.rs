@@ -171,7 +171,7 @@ impl Layout {
         for (index, (width, column)) in self.widths.iter().zip(&frame.columns).enumerate() {
             let gap = if index + 1 < self.widths.len() { GAP } else { 0 };
             set_column(&mut table, index, width + gap, gap);
-            if column.ty.is_number()
+            if frame.is_right(column)
                 && let Some(column) = table.column_mut(index)
             {
                 column.set_cell_alignment(CellAlignment::Right);

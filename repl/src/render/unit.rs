@@ -9,6 +9,7 @@
 //! | none, count | 4096 | `4096` | `4096` |
 //! | bytes | 4096 | `4.0 KiB` | `4096` |
 //! | percent | 12.5 | `12.5 %` | `12.5` |
+//! | bar | 0.25 | a bar of a quarter of its length | `0.25` |
 //! | hex | 255 | `0xff` | `0xff` |
 //! | a flag set | 5 | `A\|B\|0x4` | `A\|B\|0x4` |
 //!
@@ -39,8 +40,10 @@ pub fn shown(value: &Value, column: &OutputColumn, exact: bool) -> Option<String
             Unit::None | Unit::Count | Unit::Hex => plain_text(value, column),
             Unit::Bytes => bytes(value.float().unwrap_or_default()),
             Unit::Percent => format!("{} %", plain_text(value, column)),
+            Unit::Bar => bar(value.float().unwrap_or_default()),
         },
         Value::Float(number) => match column.unit {
+            Unit::Bar => bar(*number),
             Unit::None | Unit::Count | Unit::Hex => float(*number),
             Unit::Bytes => bytes(*number),
             Unit::Percent => format!("{number:.1} %"),
@@ -95,6 +98,22 @@ pub(super) fn flags(bits: u64, column: &OutputColumn) -> Vec<String> {
         names.push(format!("{rest:#x}"));
     }
     names
+}
+
+/// Returns a bar as long as the part of a whole: from nothing up to 20 blocks, the last in eighths. What is more than
+/// the whole has a mark behind the bar.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within 0 and 160
+fn bar(part: f64) -> String {
+    const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+    let eighths = (part.clamp(0.0, 1.0) * 160.0).round() as usize;
+    let mut bar = "█".repeat(eighths / 8);
+    if !eighths.is_multiple_of(8) {
+        bar.push(EIGHTHS[eighths % 8]);
+    }
+    if part > 1.0 {
+        bar.push('+');
+    }
+    bar
 }
 
 /// Returns a number of bytes with a binary prefix.
@@ -181,6 +200,21 @@ mod tests {
         assert_eq!(show(&Value::UInt(0), Unit::Hex), "0x0");
         assert_eq!(show(&Value::Int(-16), Unit::Hex), "-0x10");
         assert_eq!(show(&Value::Bool(true), Unit::None), "true");
+    }
+
+    #[test]
+    fn bars_are_parts_of_a_whole() {
+        let bar = |part: f64| show(&Value::Float(part), Unit::Bar);
+        assert_eq!(bar(0.0), "");
+        assert_eq!(bar(0.25), "█████");
+        assert_eq!(bar(0.27), "█████▍");
+        assert_eq!(bar(1.0), "█".repeat(20));
+        assert_eq!(bar(2.5), "█".repeat(20) + "+");
+        assert_eq!(bar(-1.0), "");
+        assert_eq!(show(&Value::UInt(1), Unit::Bar), "█".repeat(20));
+        let column = OutputColumn::new("x", Type::Float, Unit::Bar);
+        assert_eq!(plain(&Value::Float(0.25), &column).unwrap().as_ref(), b"0.25");
+        assert_eq!(shown(&Value::Float(0.25), &column, true).unwrap(), "0.25");
     }
 
     #[test]

@@ -86,10 +86,14 @@ impl Recording {
         if bytes.len() as u64 > MAX_BYTES {
             return Err(not_one(path, "it is too long"));
         }
-        let text = String::from_utf8(bytes).map_err(|_| not_one(path, "it is not UTF-8"))?;
-        let mut recording = Self::parse(&text).map_err(|reason| not_one(path, &reason))?;
+        let mut recording = Self::read(&bytes).map_err(|reason| not_one(path, &reason))?;
         recording.title = path.display().to_string();
         Ok(recording)
+    }
+
+    /// Reads the bytes of a file. The error says why they are none.
+    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+        Self::parse(str::from_utf8(bytes).map_err(|_| "it is not UTF-8")?)
     }
 
     fn parse(text: &str) -> Result<Self, String> {

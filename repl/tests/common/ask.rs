@@ -15,7 +15,7 @@ use repl::source::{Choice, Source};
 /// A session over `source`.
 pub fn session(source: Box<dyn Source>, choice: Choice) -> Session {
     let settings = Settings { format: None, exact: true, color: false, timer: false, choice };
-    Session { source, settings }
+    Session::new(source, settings)
 }
 
 /// A session over the running kernel.

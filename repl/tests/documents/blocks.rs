@@ -12,8 +12,8 @@
 //! ```
 
 use query::catalog;
-use repl::command;
 use repl::render::Format;
+use repl::script;
 use repl::session::{Session, Settings};
 use repl::source::Choice;
 use repl::source::recording::Recording;
@@ -139,9 +139,9 @@ fn prompt(statement: &str) -> String {
         timer: false,
         choice: Choice::default(),
     };
-    let mut session = Session { source: Box::new(Recording::demo().unwrap()), settings };
+    let mut session = Session::new(Box::new(Recording::demo().unwrap()), settings);
     let mut out = Vec::new();
-    let result = command::run_text(&mut session, statement, None, &mut out).map(|_| ());
+    let result = script::run(&mut session, statement, None, &mut out).map(|_| ());
     if let Err(failure) = result {
         out.extend(failure.text().into_bytes());
     }

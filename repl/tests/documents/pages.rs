@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use query::catalog::{self, Column, CpuFigure, Source, Walk};
 use query::function;
+use query::syntax::parameter::declarations;
 
 use super::blocks;
 
@@ -112,13 +113,17 @@ A function of NULL is NULL, unless its row says otherwise.
     text
 }
 
+/// How a query file begins that can be run as a program.
+const PROGRAM: &str = "#!/usr/bin/env -S slabql -f\n";
+
 /// An example file.
 struct Example {
     /// From the top folder.
     path: String,
     title: String,
-    /// What stands between the title and the query.
+    /// What stands between the title and the query: the question, and how to read the answer.
     paragraphs: Vec<String>,
+    /// The query, and the lines that declare its parameters.
     query: String,
 }
 
@@ -126,10 +131,16 @@ impl Example {
     fn read(file: &PathBuf) -> Self {
         let text = fs::read_to_string(file).unwrap();
         let path = format!("examples/{}", file.file_name().unwrap().to_str().unwrap());
-        let comments = text.lines().take_while(|line| line.starts_with("--"));
+        let text = text.strip_prefix(PROGRAM).expect("an example can be run as a program");
+        let is_parameter = |line: &&str| line.starts_with("-- param ");
+        let comments =
+            text.lines().take_while(|line| line.starts_with("--") && !is_parameter(line));
         let comments: Vec<&str> =
             comments.map(|line| line.trim_start_matches('-').trim()).collect();
         let query: Vec<&str> = text.lines().skip(comments.len()).collect();
+        for declaration in declarations(text).unwrap() {
+            assert!(declaration.doc.ends_with('.') && declaration.default.is_some(), "{path}");
+        }
         let (title, comments) = comments.split_first().expect("an example begins with its title");
         let paragraphs = comments.split(|line| line.is_empty()).map(|lines| lines.join(" "));
         let paragraphs: Vec<String> = paragraphs.filter(|text| !text.is_empty()).collect();
@@ -147,8 +158,9 @@ pub fn recipes(files: &[PathBuf]) -> String {
         "{MADE}
 # Recipes
 
-Each recipe is a file of the folder `examples`. The answers are those of the demo; leave `--demo` out to ask the
-running kernel.
+Each recipe is a file of the folder `examples`, and a report that slabql carries: `slabql report waste`. The answers are
+those of the demo; leave `--demo` out to ask the running kernel. [Query files](query-files.md) says how parameters are
+given.
 "
     );
     for Example { path, title, paragraphs, query } in files.iter().map(Example::read) {
@@ -174,20 +186,27 @@ pub fn examples(files: &[PathBuf]) -> String {
         "{MADE}
 # Examples
 
-Query files to keep beside a runbook. Run one with `slabql -f examples/largest.slabql`, on any machine with
-`slabql --demo -f examples/largest.slabql`; those over `nodes` and `cpus` need the running kernel. The answers are in
+Query files to keep beside a runbook; slabql carries them as reports. Run one with `slabql report largest`,
+`slabql -f examples/largest.slabql` or, where `slabql` is installed, `examples/largest.slabql`; on any machine with
+`slabql --demo report largest`. Those over `nodes`, `cpus` and `slabs` need the running kernel. The answers are in
 [the book](../book/src/recipes.md).
 
-The first line of a file is its title. The question that it answers follows, then how to read the answer, then the
-query.
+The first comment of a file is its title. The question that it answers follows, then how to read the answer, then its
+parameters, then the query.
 
-| file | asks |
-|---|---|
+| file | asks | parameters |
+|---|---|---|
 "
     );
-    for Example { path, paragraphs, .. } in files.iter().map(Example::read) {
+    for Example { path, paragraphs, query, .. } in files.iter().map(Example::read) {
         let name = path.trim_start_matches("examples/");
-        text.push_str(&format!("| [{name}]({name}) | {} |\n", paragraphs[0]));
+        let names = declarations(&query).unwrap().into_iter().map(|d| format!("`{}`", d.name));
+        let names: Vec<String> = names.collect();
+        text.push_str(&format!(
+            "| [{name}]({name}) | {} | {} |\n",
+            paragraphs[0],
+            names.join(", ")
+        ));
     }
     text
 }

@@ -1,0 +1,116 @@
+//! The functions of texts. A text is bytes, as the kernel promises no more: `length`, `substr` and `replace` count
+//! and compare them.
+
+use super::Warnings;
+use crate::value::Value;
+
+/// The bytes that a text may grow to. A short query could else ask for more than any memory holds.
+const MAX_TEXT: usize = 1 << 20;
+
+/// A text that was put together, or NULL and a warning where it is too long.
+fn grown(text: Vec<u8>, warnings: &mut Warnings) -> Value {
+    if text.len() > MAX_TEXT {
+        warnings.long += 1;
+        return Value::Null;
+    }
+    Value::Text(text.into())
+}
+
+/// The texts one behind the other; NULLs are passed over.
+pub(super) fn concat(texts: &[Value], warnings: &mut Warnings) -> Value {
+    let mut joined = Vec::new();
+    for text in texts {
+        if let Value::Text(text) = text {
+            joined.extend_from_slice(text);
+        }
+    }
+    grown(joined, warnings)
+}
+
+/// The text with `to` in the place of every `from`, found from front to back.
+pub(super) fn replace(text: &[u8], from: &[u8], to: &[u8], warnings: &mut Warnings) -> Value {
+    if from.is_empty() {
+        return Value::text(text);
+    }
+    let (mut replaced, mut rest) = (Vec::new(), text);
+    while let Some((&first, behind)) = rest.split_first() {
+        if let Some(behind) = rest.strip_prefix(from) {
+            replaced.extend_from_slice(to);
+            rest = behind;
+        } else {
+            replaced.push(first);
+            rest = behind;
+        }
+        if replaced.len() > MAX_TEXT {
+            break;
+        }
+    }
+    grown(replaced, warnings)
+}
+
+/// The bytes from number `start` on, the first being 1, or counted from the end if it is below 0; `length` of them,
+/// or if it is below 0 those before. As `SQLite` has it.
+pub(super) fn substr(text: &[u8], start: i128, length: Option<i128>) -> Value {
+    let size = i128::try_from(text.len()).unwrap_or(i128::MAX);
+    let asked = length.unwrap_or(size + 1);
+    let (mut first, mut count) = (start, asked.abs());
+    if first < 0 {
+        first += size;
+        if first < 0 {
+            count = (count + first).max(0);
+            first = 0;
+        }
+    } else if first > 0 {
+        first -= 1;
+    } else if count > 0 {
+        // There is no byte 0, but it counts.
+        count -= 1;
+    }
+    if asked < 0 {
+        first -= count;
+        if first < 0 {
+            count += first;
+            first = 0;
+        }
+    }
+    let at = |byte: i128| usize::try_from(byte.clamp(0, size)).unwrap_or(text.len());
+    let (from, to) = (at(first), at(first + count.max(0)));
+    Value::text(&text[from..to.max(from)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn substr_is_that_of_sqlite() {
+        let cut = |start, length| match substr(b"hello", start, length) {
+            Value::Text(text) => String::from_utf8(text.into()).unwrap_or_default(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(cut(2, None), "ello");
+        assert_eq!(cut(2, Some(3)), "ell");
+        assert_eq!(cut(0, Some(3)), "he");
+        assert_eq!(cut(0, None), "hello");
+        assert_eq!(cut(-3, None), "llo");
+        assert_eq!(cut(-3, Some(2)), "ll");
+        assert_eq!(cut(-7, Some(4)), "he");
+        assert_eq!(cut(3, Some(-2)), "he");
+        assert_eq!(cut(1, Some(-2)), "");
+        assert_eq!(cut(9, Some(2)), "");
+        assert_eq!(cut(2, Some(0)), "");
+        assert_eq!(cut(i128::from(i64::MIN), Some(i128::from(u64::MAX))), "hello");
+        assert_eq!(cut(i128::from(u64::MAX), Some(i128::from(i64::MIN))), "");
+    }
+
+    #[test]
+    fn replacing_ends() {
+        let mut warnings = Warnings::default();
+        assert_eq!(replace(b"aaa", b"aa", b"b", &mut warnings), Value::text("ba"));
+        assert_eq!(replace(b"abc", b"", b"x", &mut warnings), Value::text("abc"));
+        assert!(warnings.is_empty());
+        let long = vec![b'a'; 1 << 11];
+        assert_eq!(replace(&long, b"a", &long, &mut warnings), Value::Null);
+        assert_eq!(warnings.long, 1);
+    }
+}

@@ -1,0 +1,401 @@
+//! Parameters: `$min` in a query stands for a value that is given apart from its text.
+//!
+//! ```text
+//! -- param min: size = 1MiB  The least memory.          a declaration: type, default, what it is
+//! select name, memory where memory > $min               a use
+//! ```
+//!
+//! Values are put in between the lexer and the parser: the token `$min` becomes the tokens of its value, where it
+//! stands. So a parameter may stand wherever a literal may, in `limit` and as a pattern too, no later stage knows of
+//! it, and an error about the value marks `$min`.
+//!
+//! # What a value means
+//!
+//! A value is given as text. A declared parameter's type says what it must be; of one that is not declared the value
+//! is what it would be in a query, and a text if it would be nothing: `1000`, `4k`, `'a b'`, `true`, `dentry`.
+//!
+//! # Invariants
+//!
+//! A declaration is a comment on a line of its own, so a text means the same to the parser with and without it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::lexer::{Lexer, lex};
+use super::token::{Keyword, Symbol, Token, TokenKind};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::suggest;
+
+/// The values that were given, as text, by the names of their parameters.
+pub type Given = BTreeMap<String, String>;
+
+/// What a parameter's value must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A whole number.
+    Int,
+    /// A whole number that is not negative.
+    UInt,
+    /// A whole number of bytes, or a size such as `4k`.
+    Size,
+    /// A number.
+    Float,
+    /// Anything.
+    Text,
+    /// `true` or `false`.
+    Bool,
+}
+
+/// The types, by their names: what a value of one is called, and an example.
+const KINDS: [(&str, Kind, &str, &str); 6] = [
+    ("int", Kind::Int, "a whole number", "1000"),
+    ("uint", Kind::UInt, "a whole number that is not negative", "1000"),
+    ("size", Kind::Size, "a size", "1MiB"),
+    ("float", Kind::Float, "a number", "0.5"),
+    ("text", Kind::Text, "a text", "dentry"),
+    ("bool", Kind::Bool, "`true` or `false`", "true"),
+];
+
+/// A `-- param` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    /// The parameter, without its `$`.
+    pub name: String,
+    /// What its value must be.
+    pub kind: Kind,
+    /// The value if none is given.
+    pub default: Option<String>,
+    /// What it is; may be empty.
+    pub doc: String,
+}
+
+impl Kind {
+    fn row(self) -> &'static (&'static str, Self, &'static str, &'static str) {
+        let row = KINDS.iter().find(|(_, kind, ..)| *kind == self);
+        row.expect("every type has a row")
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.row().0
+    }
+}
+
+/// Whether `name` can be a parameter's.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
+/// The names of the parameters that `text` uses or declares.
+#[must_use]
+pub fn names(text: &str) -> BTreeSet<String> {
+    let used = Lexer::new(text).filter_map(|item| match item.ok()?.kind {
+        TokenKind::Parameter(name) => Some(name),
+        _ => None,
+    });
+    let declared = declarations(text).unwrap_or_default();
+    used.chain(declared.into_iter().map(|declaration| declaration.name)).collect()
+}
+
+/// The `-- param` lines of `text`.
+pub fn declarations(text: &str) -> Result<Vec<Declaration>, Diagnostic> {
+    let mut found: Vec<Declaration> = Vec::new();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let at = start;
+        start += line.len();
+        let body = line.trim_end();
+        let Some(rest) = body.strip_prefix("--").map(str::trim_start) else { continue };
+        let Some(rest) = rest.strip_prefix("param").filter(|rest| rest.starts_with([' ', '\t']))
+        else {
+            continue;
+        };
+        let rest = rest.trim_start();
+        // Where a piece of the line stands in the text.
+        let span = |piece: &str| {
+            let start = at + (piece.as_ptr() as usize - line.as_ptr() as usize);
+            Span { start, end: start + piece.len() }
+        };
+        let declaration = declaration(rest, &span)?;
+        if found.iter().any(|earlier| earlier.name == declaration.name) {
+            let message = format!("there are two parameters `${}`", declaration.name);
+            return Err(Diagnostic::new(span(rest), message));
+        }
+        found.push(declaration);
+    }
+    Ok(found)
+}
+
+/// Reads `min: int = 1000  What it is.`
+fn declaration(rest: &str, span: &dyn Fn(&str) -> Span) -> Result<Declaration, Diagnostic> {
+    let wrong = |piece: &str, message: &str| {
+        Diagnostic::new(span(piece), message)
+            .help("a parameter is declared by `-- param min: int = 1000  What it is.`")
+    };
+    let Some((name, rest)) = rest.split_once(':') else {
+        return Err(wrong(rest, "a parameter without a type"));
+    };
+    let (name, rest) = (name.trim(), rest.trim_start());
+    if !is_name(name) {
+        return Err(wrong(name, "a parameter has a name of letters, digits and `_`"));
+    }
+    let (ty, rest) = rest.split_at(word(rest));
+    let Some((_, kind, ..)) = KINDS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(ty))
+    else {
+        let mut error = Diagnostic::new(span(ty), format!("unknown type `{ty}`"));
+        error.help = suggest::help(ty, KINDS.iter().map(|(name, ..)| *name));
+        return Err(error);
+    };
+    let rest = rest.trim_start();
+    let (default, doc) = match rest.strip_prefix('=') {
+        None => (None, rest),
+        Some(rest) => {
+            let rest = rest.trim_start();
+            let (value, doc) = rest.split_at(value_length(rest));
+            if value.is_empty() {
+                return Err(wrong(rest, "the default is missing"));
+            }
+            let is = tokens_of(value, Some(*kind)).map_err(|help| {
+                let what = kind.row().2;
+                let mut error = Diagnostic::new(span(value), format!("the default is not {what}"));
+                error.help = help;
+                error
+            });
+            is.map(|_| (Some(value.to_owned()), doc))?
+        }
+    };
+    let name = name.to_ascii_lowercase();
+    Ok(Declaration { name, kind: *kind, default, doc: doc.trim().to_owned() })
+}
+
+/// The bytes up to the first blank or `=`.
+fn word(text: &str) -> usize {
+    text.find(|c: char| c.is_whitespace() || c == '=').unwrap_or(text.len())
+}
+
+/// The bytes of the value that `text` begins with: one in quotes may have blanks.
+#[must_use]
+pub fn value_length(text: &str) -> usize {
+    match Lexer::new(text).next() {
+        Some(Ok(Token { kind: TokenKind::Text(_), span })) if span.start == 0 => span.end,
+        _ => text.find(char::is_whitespace).unwrap_or(text.len()),
+    }
+}
+
+/// The tokens of `text`, parameters replaced by their values: those in `given`, else the defaults of `text`.
+pub fn bound(text: &str, given: &Given) -> Result<Vec<Token>, Diagnostic> {
+    let tokens = lex(text)?;
+    if !tokens.iter().any(|token| matches!(token.kind, TokenKind::Parameter(_))) {
+        return Ok(tokens);
+    }
+    let declared = declarations(text)?;
+    let mut bound = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        let TokenKind::Parameter(name) = &token.kind else {
+            bound.push(token);
+            continue;
+        };
+        let declaration = declared.iter().find(|declaration| declaration.name == *name);
+        let default = declaration.and_then(|declaration| declaration.default.as_deref());
+        let Some(value) = given.get(name).map(String::as_str).or(default) else {
+            let others = declared.iter().map(|d| d.name.as_str());
+            let others = others.chain(given.keys().map(String::as_str));
+            return Err(without_value(token.span, name, declaration, others));
+        };
+        let kind = declaration.map(|declaration| declaration.kind);
+        let kinds = tokens_of(value, kind).map_err(|help| {
+            let (_, _, what, example) = kind.unwrap_or(Kind::Text).row();
+            Diagnostic::new(token.span, format!("`${name}` is not {what}"))
+                .label(format!("`{value}` was given"))
+                .help(help.unwrap_or_else(|| how(name, example)))
+        })?;
+        bound.extend(kinds.into_iter().map(|kind| Token { kind, span: token.span }));
+    }
+    Ok(bound)
+}
+
+/// The error for a parameter without a value.
+fn without_value<'a>(
+    span: Span,
+    name: &str,
+    declaration: Option<&Declaration>,
+    others: impl IntoIterator<Item = &'a str>,
+) -> Diagnostic {
+    let error = Diagnostic::new(span, format!("`${name}` has no value"));
+    let example = declaration.map_or("…", |declaration| declaration.kind.row().3);
+    let error = match declaration {
+        Some(Declaration { kind, doc, .. }) if doc.is_empty() => error.label(kind.row().2),
+        Some(Declaration { kind, doc, .. }) => error.label(format!("{}: {doc}", kind.row().2)),
+        None => error,
+    };
+    match suggest::nearest(name, others).filter(|near| *near != name) {
+        Some(near) => error.help(format!("did you mean `${near}`?")),
+        None => error.help(how(name, example)),
+    }
+}
+
+/// How a parameter is given its value.
+fn how(name: &str, example: &str) -> String {
+    format!("give it by `--set {name}={example}`, at the prompt by `.set {name} {example}`")
+}
+
+/// The tokens that `value` stands for; or that it is not of the type, and what would be.
+fn tokens_of(value: &str, kind: Option<Kind>) -> Result<Vec<TokenKind>, Option<String>> {
+    let text = value.trim();
+    let lexed: Result<Vec<Token>, Diagnostic> = Lexer::new(text).collect();
+    let whole = match &lexed {
+        // A value is all of its text: a comment in it is a part of a text.
+        Ok(tokens) => tokens.iter().map(|token| token.span.end - token.span.start).sum::<usize>(),
+        Err(_) => 0,
+    };
+    let kinds: Vec<TokenKind> = match &lexed {
+        Ok(tokens) if whole == text.len() => {
+            tokens.iter().map(|token| token.kind.clone()).collect()
+        }
+        _ => Vec::new(),
+    };
+    let minus = TokenKind::Symbol(Symbol::Minus);
+    let fits = match kinds.as_slice() {
+        [value] => takes(kind, value) || value.keyword() == Some(Keyword::Null),
+        [sign, value @ (TokenKind::Int(_) | TokenKind::Float(_))] if *sign == minus => {
+            !matches!(kind, Some(Kind::UInt | Kind::Size)) && takes(kind, value)
+        }
+        _ => false,
+    };
+    match (kind, fits) {
+        (Some(Kind::Float), true) => Ok(kinds.into_iter().map(float).collect()),
+        (_, true) => Ok(kinds),
+        (None | Some(Kind::Text), false) => Ok(vec![TokenKind::Text(value.to_owned())]),
+        // The lexer knows better what is wrong with a number.
+        (Some(_), false) => Err(lexed.err().and_then(|error| error.help)),
+    }
+}
+
+/// Whether a type takes a token without a sign. Without a type each literal is one.
+fn takes(kind: Option<Kind>, value: &TokenKind) -> bool {
+    use Kind::{Bool, Float, Int, Size, Text, UInt};
+    let Some(kind) = kind else {
+        let literal =
+            value.keyword().is_none_or(|word| matches!(word, Keyword::True | Keyword::False));
+        return literal
+            && !matches!(
+                value,
+                TokenKind::Ident { .. } | TokenKind::Symbol(_) | TokenKind::Parameter(_)
+            );
+    };
+    match value {
+        TokenKind::Int(_) => matches!(kind, Int | UInt | Size | Float),
+        TokenKind::Size(_) => kind == Size,
+        TokenKind::Float(_) => kind == Float,
+        TokenKind::Text(_) => kind == Text,
+        TokenKind::Keyword(Keyword::True | Keyword::False) => kind == Bool,
+        _ => false,
+    }
+}
+
+/// A whole number as a float.
+#[allow(clippy::cast_precision_loss)] // what a float is
+fn float(kind: TokenKind) -> TokenKind {
+    match kind {
+        TokenKind::Int(value) => TokenKind::Float(value as f64),
+        kind => kind,
+    }
+}
+
+/// Adds to an error that marks a parameter what its value is.
+#[must_use]
+pub fn explained(mut error: Diagnostic, text: &str, given: &Given) -> Diagnostic {
+    let marked = text.get(error.span.start..error.span.end).unwrap_or_default();
+    let Some(name) = marked.strip_prefix('$').filter(|name| is_name(name)) else { return error };
+    let name = name.to_ascii_lowercase();
+    let default = || {
+        let declared = declarations(text).ok()?;
+        declared.into_iter().find(|declaration| declaration.name == name)?.default
+    };
+    let Some(value) = given.get(&name).cloned().or_else(default) else { return error };
+    let says = format!("`${name}` is `{value}`");
+    error.label = match error.label {
+        Some(label) if label.contains(&value) => Some(label),
+        Some(label) if !label.starts_with("found ") => Some(format!("{label}; {says}")),
+        _ => Some(says),
+    };
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(value: &str, kind: Option<Kind>) -> Option<Vec<TokenKind>> {
+        tokens_of(value, kind).ok()
+    }
+
+    #[test]
+    fn a_type_says_what_a_value_must_be() {
+        use TokenKind::{Float, Int, Size, Text};
+        let text = |value: &str| vec![Text(value.into())];
+        let minus = TokenKind::Symbol(Symbol::Minus);
+        assert_eq!(kinds("1000", Some(Kind::Int)), Some(vec![Int(1000)]));
+        assert_eq!(kinds("-1", Some(Kind::Int)), Some(vec![minus.clone(), Int(1)]));
+        assert_eq!(kinds("-1", Some(Kind::UInt)), None);
+        assert_eq!(kinds("4k", Some(Kind::Int)), None);
+        assert_eq!(kinds("4k", Some(Kind::Size)), Some(vec![Size(4096)]));
+        assert_eq!(kinds("4096", Some(Kind::Size)), Some(vec![Int(4096)]));
+        assert_eq!(kinds("2", Some(Kind::Float)), Some(vec![Float(2.0)]));
+        assert_eq!(kinds("-0.5", Some(Kind::Float)), Some(vec![minus, Float(0.5)]));
+        assert_eq!(kinds("1e999", Some(Kind::Float)), None);
+        assert_eq!(kinds("1000", Some(Kind::Text)), Some(text("1000")));
+        assert_eq!(kinds("'it''s'", Some(Kind::Text)), Some(text("it's")));
+        assert_eq!(kinds("it's", Some(Kind::Text)), Some(text("it's")));
+        assert_eq!(kinds("a b -- c", Some(Kind::Text)), Some(text("a b -- c")));
+        assert_eq!(kinds("", Some(Kind::Text)), Some(text("")));
+        assert_eq!(kinds("yes", Some(Kind::Bool)), None);
+        for (_, kind, ..) in KINDS {
+            let null = vec![TokenKind::Keyword(Keyword::Null)];
+            assert_eq!(kinds("null", Some(kind)), Some(null), "{kind:?}");
+        }
+        let help = tokens_of("4kB", Some(Kind::Size)).unwrap_err();
+        assert_eq!(help.as_deref(), Some("write `4KiB` for 4096 bytes, or `4000` for 4000 bytes"));
+    }
+
+    #[test]
+    fn without_a_type_a_value_is_what_it_would_be_in_a_query() {
+        use TokenKind::{Int, Size, Text};
+        assert_eq!(kinds("1000", None), Some(vec![Int(1000)]));
+        assert_eq!(kinds(" 4k ", None), Some(vec![Size(4096)]));
+        assert_eq!(kinds("'1000'", None), Some(vec![Text("1000".into())]));
+        for text in ["dentry", "kmalloc-%", "a b", "5 # x", "9p", "select", "-", "1 2", "it's"] {
+            assert_eq!(kinds(text, None), Some(vec![Text(text.into())]), "{text}");
+        }
+    }
+
+    #[test]
+    fn declarations_are_lines_of_comments() {
+        let text = "#!/usr/bin/env -S slabql -f\n-- Title\n--  param Min : SIZE=1MiB The least.\r\n\
+                    -- param like: text = 'a b'  Which.\nselect 1 -- param no: int = 1\n\
+                    -- parameters: none\n-- param bare: int\n";
+        let found = declarations(text).unwrap();
+        let of = |name: &str, kind, default: Option<&str>, doc: &str| Declaration {
+            name: name.into(),
+            kind,
+            default: default.map(str::to_owned),
+            doc: doc.into(),
+        };
+        assert_eq!(
+            found,
+            [
+                of("min", Kind::Size, Some("1MiB"), "The least."),
+                of("like", Kind::Text, Some("'a b'"), "Which."),
+                of("bare", Kind::Int, None, ""),
+            ]
+        );
+    }
+
+    #[test]
+    fn names_are_those_used_and_declared() {
+        let found = names("-- param a: int\nselect $B, '$c' -- $d");
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["a", "b"]);
+    }
+}

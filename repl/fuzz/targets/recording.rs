@@ -1,0 +1,24 @@
+//! Bytes as a recording: it is refused with a reason, or answers.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use repl::session::{Session, Settings};
+use repl::source::Choice;
+use repl::source::recording::Recording;
+
+fuzz_target!(|bytes: &[u8]| {
+    let recording = match Recording::read(bytes) {
+        Ok(recording) => recording,
+        Err(reason) => return assert!(!reason.is_empty()),
+    };
+    let choice = Choice::default();
+    let settings = Settings { format: None, exact: true, color: false, timer: false, choice };
+    let count = recording.len();
+    let session = Session { source: Box::new(recording), settings };
+    for text in
+        ["select all", "select name, memory where not flags has PANIC order by size desc, 1"]
+    {
+        let rows = session.ask(text).unwrap_or_else(|failure| panic!("{}", failure.text())).rows;
+        assert!(rows.len() <= count);
+    }
+});

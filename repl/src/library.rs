@@ -1,0 +1,247 @@
+//! Queries by name: those that were saved, and the reports that slabql carries.
+//!
+//! A saved query is the file `slabql/queries/NAME.slabql` in the XDG data folder; a report is a file of the folder
+//! `examples`. Either is a query file, whose first comment is its title.
+
+use std::fs::{self, DirBuilder};
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+use query::suggest;
+use query::syntax::Given;
+
+use crate::command::{Next, write};
+use crate::error::Failure;
+use crate::input::{self, Text};
+use crate::message;
+use crate::parameters::{all_known, assignments};
+use crate::render::printable;
+use crate::script;
+use crate::session::Session;
+
+/// How the name of a query file ends.
+const ENDING: &str = ".slabql";
+
+/// Names the reports, which are files of `examples`.
+macro_rules! reports {
+    ($($name:literal)*) => {
+        &[$(($name, include_str!(concat!("../../examples/", $name, ".slabql")))),*]
+    };
+}
+
+/// The reports, by their names.
+pub const REPORTS: &[(&str, &str)] = reports! {
+    "absent" "barns" "cache" "constructors" "debug" "empty" "flags" "fragmentation" "hidden-free" "idle" "kmalloc"
+    "large-orders" "largest" "list" "low-memory" "merged" "padding" "per-cpu" "per-node" "rcu-pending" "sheaves"
+    "single" "slabinfo-error" "suspicious" "tail" "unaccounted" "unreclaimable" "usercopy" "waste"
+};
+
+/// The title of a query file: its first comment. Neither `#!` nor `-- param` is one.
+#[must_use]
+pub fn title(text: &str) -> &str {
+    let comments = text.lines().map(|line| line.trim_start_matches('\u{feff}').trim());
+    let mut titles = comments
+        .take_while(|line| line.is_empty() || line.starts_with("--") || line.starts_with('#'))
+        .filter(|line| !line.starts_with("#!"))
+        .map(|line| line.trim_start_matches(['-', '#']).trim());
+    titles.find(|title| !title.is_empty() && !title.starts_with("param ")).unwrap_or_default()
+}
+
+/// `.queries`: lists all.
+pub fn queries(_: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let folder = folder()?;
+    let mut text = format!("saved in {}:\n", printable(folder.as_os_str().as_encoded_bytes()));
+    let saved = saved(&folder)?;
+    for name in &saved {
+        let query = input::file(&path(&folder, name));
+        let title = query.as_ref().map_or("cannot be read", |query| title(&query.text));
+        text.push_str(&line(name, title));
+    }
+    if saved.is_empty() {
+        text.push_str("  none; `.save NAME` saves the query before it\n");
+    }
+    text.push_str("reports:\n");
+    text.extend(REPORTS.iter().map(|(name, text)| line(name, title(text))));
+    write(out, &text)
+}
+
+fn line(name: &str, title: &str) -> String {
+    format!("  {:18} {}\n", printable(name.as_bytes()), printable(title.as_bytes()))
+}
+
+/// `.save NAME`: saves the last query.
+pub fn save(session: &mut Session, name: &str, _: &mut dyn Write) -> Result<Next, Failure> {
+    check_name(name, ".save")?;
+    if session.last.is_empty() {
+        return Err(Failure::command("there is no query to save", Some("run one first")));
+    }
+    let folder = folder()?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)
+        .map_err(|error| Failure::file("make", &folder, &error))?;
+    let file = path(&folder, name);
+    let failed = |error: io::Error| Failure::file("write", &file, &error);
+    // What had the name is kept under another: a text that is typed again is work.
+    let before = file.with_extension("slabql~");
+    let replaced = match fs::rename(&file, &before) {
+        Ok(()) => format!("; what it was is in {}", before.display()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(failed(error)),
+    };
+    fs::write(&file, format!("{}\n", session.last)).map_err(failed)?;
+    message::line(&format!("saved in {}{replaced}", file.display()));
+    Ok(Next::Prompt)
+}
+
+/// `.run NAME [name=value…]`: runs a saved query, or a report.
+pub fn run(session: &mut Session, argument: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let (name, rest) = argument.split_once(char::is_whitespace).unwrap_or((argument, ""));
+    check_name(name, ".run")?;
+    let folder = folder()?;
+    let file = path(&folder, name);
+    let given = assignments(rest)?;
+    if file.exists() {
+        let text = input::file(&file)?;
+        return run_with(session, name, &text, given, out);
+    }
+    let Some(text) = report_text(name) else {
+        let saved = saved(&folder)?;
+        let names = saved.iter().map(String::as_str).chain(REPORTS.iter().map(|(name, _)| *name));
+        return Err(unknown("query", name, suggest::nearest(name, names), ".queries"));
+    };
+    run_with(session, name, &text, given, out)
+}
+
+/// `.report [NAME] [--sql] [name=value…]`: lists the reports, runs one or shows its text.
+pub fn report(session: &mut Session, argument: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let (sql, rest) = match argument.split_once("--sql") {
+        Some((before, behind)) => (true, format!("{before}{behind}")),
+        None => (false, argument.to_owned()),
+    };
+    let (name, rest) = rest.trim().split_once(char::is_whitespace).unwrap_or((rest.trim(), ""));
+    run_report(session, name, sql, assignments(rest)?, out)
+}
+
+/// Runs a report, shows its text, or lists all if none is named.
+pub fn run_report(
+    session: &mut Session,
+    name: &str,
+    sql: bool,
+    given: Given,
+    out: &mut dyn Write,
+) -> Result<Next, Failure> {
+    if name.is_empty() {
+        let lines = REPORTS.iter().map(|(name, text)| format!("{name:18} {}\n", title(text)));
+        return write(out, &lines.collect::<String>());
+    }
+    let Some(text) = report_text(name) else {
+        let near = suggest::nearest(name, REPORTS.iter().map(|(name, _)| *name));
+        return Err(unknown("report", name, near, ".report"));
+    };
+    if sql {
+        return write(out, &text.text);
+    }
+    run_with(session, name, &text, given, out)
+}
+
+fn report_text(name: &str) -> Option<Text> {
+    let (name, text) = REPORTS.iter().find(|(report, _)| *report == name)?;
+    let file = Some(format!("the report `{name}`"));
+    Some(Text { text: (*text).to_owned(), file, path: None })
+}
+
+fn unknown(what: &str, name: &str, near: Option<&str>, lists: &str) -> Failure {
+    let help = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("`{lists}` lists them"),
+    };
+    let name = printable(name.as_bytes());
+    Failure::command(format!("unknown {what} `{name}`"), Some(&help))
+}
+
+/// Runs a query file with values that hold for this run alone.
+fn run_with(
+    session: &mut Session,
+    name: &str,
+    text: &Text,
+    given: Given,
+    out: &mut dyn Write,
+) -> Result<Next, Failure> {
+    all_known(&given, &text.text, &format!("`{name}`"))?;
+    let before = session.parameters.clone();
+    session.parameters.extend(given);
+    let result = script::run_file(session, text, out);
+    session.parameters = before;
+    result
+}
+
+/// Refuses what would lead out of the folder.
+fn check_name(name: &str, command: &str) -> Result<(), Failure> {
+    let plain = |c: char| c.is_alphanumeric() || "-_".contains(c);
+    if !name.is_empty() && name.chars().all(plain) {
+        return Ok(());
+    }
+    let message = match name {
+        "" => format!("`{command}` takes the name of a query"),
+        name => format!("`{}` is no name of a query", printable(name.as_bytes())),
+    };
+    Err(Failure::command(message, Some("a name has letters, digits, `-` and `_`")))
+}
+
+/// The folder of saved queries.
+fn folder() -> Result<PathBuf, Failure> {
+    let folders = etcetera::choose_base_strategy().map_err(|error| {
+        Failure::environment(format!("there is no folder for queries: {error}"), None)
+    })?;
+    Ok(folders.data_dir().join("slabql/queries"))
+}
+
+fn path(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}{ENDING}"))
+}
+
+/// The names of the saved queries, sorted.
+fn saved(folder: &Path) -> Result<Vec<String>, Failure> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Failure::file("read", folder, &error)),
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<String> =
+        names.filter_map(|name| Some(name.strip_suffix(ENDING)?.to_owned())).collect();
+    names.sort();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_title_is_the_first_comment() {
+        assert_eq!(
+            title("#!/usr/bin/env -S slabql -f\n-- param x: int\n\n-- A\n-- b\nselect"),
+            "A"
+        );
+        assert_eq!(title("\u{feff}# A\n"), "A");
+        for none in ["", "select name -- A", "--\nselect 1; -- A", "#!/x\nselect 1"] {
+            assert_eq!(title(none), "", "{none}");
+        }
+    }
+
+    #[test]
+    fn every_example_is_a_report() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+        let names: Vec<&str> = REPORTS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(saved(&folder).unwrap(), names);
+        for (name, text) in REPORTS {
+            check_name(name, ".run").unwrap();
+            assert!(!title(text).is_empty(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Holds the language against SQLite: the same rows, random queries over what the two have in common, equal answers.
+//!
+//! # Where the two differ on purpose
+//!
+//! The generator writes these differently for each, or not at all. The book's chapter of the language lists them too.
+//!
+//! | what | slabql | SQLite | here |
+//! |---|---|---|---|
+//! | integers | 64 bits, with a sign or without | 64 bits with a sign | `addr` is a text there |
+//! | arithmetic that leaves 64 bits | NULL | a float, or wrapped by a shift | not reached |
+//! | a float that is no finite number | NULL | infinite | not reached |
+//! | `~x` of what cannot be negative | 64 bits without a sign | negative | behind a mask |
+//! | a shift by more than 63, or less than 0 | NULL | 0, or the other way | not made |
+//! | `%` of floats | their remainder | that of whole numbers | not made |
+//! | `\|` `^` `&` `<<` `>>` | each a level of its own | no `^`, one level | in parentheses |
+//! | `round`, `floor`, `ceil` of an integer | an integer | a float | the number itself there |
+//! | conditions | a type, no number | 0 and 1 | compared as 0 and 1 |
+//! | `cast('…' as int)` | NULL if it is no number | the number that it begins with | not made |
+//! | `cast(… as text)` of a float, of a condition | `1`, `true` | `1.0`, `1` | not made |
+//! | `length` of a text | its bytes | its characters | `octet_length` there |
+//! | `greatest`, `least` | pass NULLs over | `max`, `min`: NULL | within `coalesce` there |
+//! | `like` | to the letter, `\` escapes | either case, no escape | `case_sensitive_like`, `escape '\'` |
+//! | `glob` | `\` escapes, `[!…]` is `[^…]` | neither | not made |
+//! | NULL in `order by` | last | first | said of each key there |
+//! | `distinct` | keys are items | any keys | keys are items |
+#![allow(missing_docs, clippy::unwrap_used)] // tests
+
+#[path = "../common/mod.rs"]
+mod common;
+mod expr;
+mod query;
+mod random;
+mod rows;
+
+use std::cmp::Ordering;
+
+use ::query::value::Value;
+use common::ask;
+use query::Query;
+use random::Random;
+use rows::{Kind, Sides, digits};
+use rusqlite::types::ValueRef;
+
+/// How many queries are asked of each set of rows.
+const QUERIES: u64 = 2500;
+
+/// A value of either side.
+#[derive(Clone, Debug)]
+enum Cell {
+    Null,
+    Int(i128),
+    Float(f64),
+    Text(Vec<u8>),
+}
+
+impl Cell {
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Null => 0,
+            Self::Int(_) | Self::Float(_) => 1,
+            Self::Text(_) => 2,
+        }
+    }
+
+    /// A total order in which cells that count as the same are equal.
+    #[allow(clippy::cast_precision_loss)] // only a float is compared with one
+    fn order(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Int(a), Self::Int(b)) => a.cmp(b),
+            (Self::Float(a), Self::Float(b)) => a.partial_cmp(b).unwrap(),
+            (Self::Int(a), Self::Float(b)) => (*a as f64).partial_cmp(b).unwrap(),
+            (Self::Float(a), Self::Int(b)) => a.partial_cmp(&(*b as f64)).unwrap(),
+            (Self::Text(a), Self::Text(b)) => a.cmp(b),
+            _ => self.rank().cmp(&other.rank()),
+        }
+    }
+}
+
+type Row = Vec<Cell>;
+
+fn order(left: &Row, right: &Row) -> Ordering {
+    let cells = left.iter().zip(right).map(|(left, right)| left.order(right));
+    cells.fold(Ordering::Equal, Ordering::then)
+}
+
+/// The answer of slabql, or what it says to the query.
+fn of_slabql(sides: &Sides, query: &Query) -> Result<Vec<Row>, String> {
+    let answer = ask::try_ask(&sides.slabql, &query.slabql()).map_err(|error| error.text())?;
+    let cell = |(value, kind): (&Value, Kind)| match value {
+        Value::Null => Cell::Null,
+        Value::Bool(value) => Cell::Int((*value).into()),
+        Value::UInt(value) if kind == Kind::Addr => Cell::Text(digits(*value).into_bytes()),
+        Value::Int(value) => Cell::Int((*value).into()),
+        Value::UInt(value) => Cell::Int((*value).into()),
+        Value::Float(value) => Cell::Float(*value),
+        Value::Text(text) => Cell::Text(text.to_vec()),
+        Value::List(_) => panic!("a list in {}", query.slabql()),
+    };
+    let row = |row: &Vec<Value>| row.iter().zip(query.kinds()).map(cell).collect();
+    Ok(answer.0.rows.iter().map(row).collect())
+}
+
+fn of_sqlite(sides: &Sides, query: &Query) -> Result<Vec<Row>, String> {
+    let text = query.sqlite();
+    let mut statement = sides.sqlite.prepare(&text).map_err(|error| error.to_string())?;
+    let columns = statement.column_count();
+    let cell = |value: ValueRef<'_>| match value {
+        ValueRef::Null => Cell::Null,
+        ValueRef::Integer(value) => Cell::Int(value.into()),
+        ValueRef::Real(value) => Cell::Float(value),
+        ValueRef::Text(text) | ValueRef::Blob(text) => Cell::Text(text.to_vec()),
+    };
+    let rows =
+        statement.query_map([], |row| (0..columns).map(|at| row.get_ref(at).map(cell)).collect());
+    rows.and_then(Iterator::collect).map_err(|error| error.to_string())
+}
+
+/// Asks both. The number of rows, or what is different.
+fn agree(sides: &Sides, query: &Query) -> Result<usize, String> {
+    let mut answers = [of_slabql(sides, query)?, of_sqlite(sides, query)?];
+    if !query.is_ordered() {
+        for rows in &mut answers {
+            rows.sort_by(order);
+        }
+    }
+    let [ours, theirs] = &answers;
+    let same = ours.len() == theirs.len()
+        && ours.iter().zip(theirs).all(|(ours, theirs)| order(ours, theirs).is_eq());
+    if same {
+        return Ok(ours.len());
+    }
+    let first = ours.iter().zip(theirs).position(|(ours, theirs)| order(ours, theirs).is_ne());
+    let at = first.unwrap_or(ours.len().min(theirs.len()));
+    Err(format!(
+        "{} and {} rows; row {at}: {:?} and {:?}",
+        ours.len(),
+        theirs.len(),
+        ours.get(at),
+        theirs.get(at)
+    ))
+}
+
+/// Cuts a query down as long as the two still differ.
+fn shrunk(sides: &Sides, mut query: Query) -> Query {
+    while let Some(smaller) = query.smaller().into_iter().find(|less| agree(sides, less).is_err()) {
+        query = smaller;
+    }
+    query
+}
+
+fn hold_against_each_other(rows: &str, sides: &Sides, first_seed: u64) {
+    let mut failures = Vec::new();
+    let mut answered = 0;
+    for seed in first_seed..first_seed + QUERIES {
+        let query = Query::random(&mut Random::new(seed));
+        if let Ok(count) = agree(sides, &query) {
+            answered += u64::from(count > 0);
+            continue;
+        }
+        let query = shrunk(sides, query);
+        let difference = agree(sides, &query).unwrap_err();
+        failures.push(format!(
+            "seed {seed}\n  slabql: {}\n  SQLite: {}\n  {difference}",
+            query.slabql(),
+            query.sqlite()
+        ));
+    }
+    eprintln!("{rows}: {QUERIES} queries, {answered} of them with rows");
+    let count = failures.len();
+    failures.truncate(8);
+    assert!(failures.is_empty(), "{count} differences\n{}", failures.join("\n"));
+    assert!(answered * 2 > QUERIES, "{answered}");
+}
+
+#[test]
+fn the_rows_of_the_demo() {
+    hold_against_each_other("the demo", &Sides::demo(), 1);
+}
+
+#[test]
+fn made_up_rows() {
+    hold_against_each_other("made-up rows", &Sides::random(&mut Random::new(7)), 1_000_000);
+}
