@@ -35,7 +35,7 @@ pub static SLABS: Table = Table {
         Column::new("objects", U16, Count, Slab(SlabFigure::Objects), "The room for objects in the slab."),
         Column::new("active", U16, Count, Derived("objects - free"), "The objects in use."),
         Column::new("free", U16, Count, Slab(SlabFigure::Free), "The free objects; in a CPU slab those on the CPU's freelist too."),
-        Column::new("frozen", BOOL, None, Slab(SlabFigure::Frozen), "Whether the slab is marked as taken off the nodes' lists."),
+        Column::new("frozen", BOOL, None, Slab(SlabFigure::Frozen), "Whether the slab is marked as one that a CPU allocates from."),
         Column::new("complete", BOOL, None, Walk(Walked::Complete), "Whether the slab was found without beginning its list again, and its figures hold together."),
     ],
 };
