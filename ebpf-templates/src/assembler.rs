@@ -195,8 +195,10 @@ impl Assembler {
         self.frame -= bytes.next_multiple_of(8);
     }
 
-    /// Sets the CPU table that the map's value ends in; see [`crate::template::percpu`].
-    pub fn set_cpu_table(&mut self, offsets: &[u64]) {
+    /// Sets the CPU table that the map's value ends in, see [`crate::template::percpu`], and how many counters lie
+    /// before it.
+    pub fn set_end(&mut self, counters: u16, offsets: &[u64]) {
+        self.program.counters = counters;
         self.program.cpu_table = offsets.to_vec();
     }
 

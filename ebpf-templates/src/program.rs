@@ -50,6 +50,8 @@ pub struct Program {
     /// What the loader puts at the end of the map's value: see [`crate::template::percpu`]. Counted in
     /// [`Self::map_bytes`].
     pub cpu_table: Vec<u64>,
+    /// How many counters lie before that; see [`crate::template::driver::Driver::counter`].
+    pub counters: u16,
     /// Where its parameters are.
     pub holes: Vec<Hole>,
     lines: Vec<Line>,
@@ -62,6 +64,7 @@ impl Program {
             insns: Vec::new(),
             map_bytes,
             cpu_table: Vec::new(),
+            counters: 0,
             holes: Vec::new(),
             lines: Vec::new(),
         }

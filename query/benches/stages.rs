@@ -14,7 +14,7 @@ use query::exec;
 use query::layout::{Layout, Row};
 use query::plan::{self, Plan, Target, Template};
 use query::resolve::resolve;
-use query::syntax::ast::{Query, Statement};
+use query::syntax::ast::Query;
 use query::syntax::parse_text;
 use query::typing::check;
 
@@ -26,9 +26,7 @@ const LONG: &str = "select name, size, objects, memory, flags where objects > 10
     and page_order <= 3 and refcount > 0 order by memory desc, name limit 10";
 
 fn parse(text: &str) -> Query {
-    match parse_text(text).unwrap().remove(0).0 {
-        Statement::Query(query) | Statement::Explain(query) => query,
-    }
+    parse_text(text).unwrap()[0].0.query().unwrap().clone()
 }
 
 fn planned(text: &str, pushdown: bool) -> Plan {

@@ -34,6 +34,8 @@ pub struct Layout {
     pub fixed: u16,
     /// How many inputs a decoded row has.
     pub width: usize,
+    /// The counters of the program: two for each condition, where they are asked for.
+    pub counters: u16,
     texts: u16,
     /// Whether a scan takes as many runs as it needs.
     runs: bool,
@@ -106,10 +108,13 @@ impl Layout {
             }
         }
         places.sort_by_key(|(input, _)| *input);
+        let counters = if plan.analyze { 2 * plan.pushed.len() } else { 0 };
         Self {
             places,
             fixed: offset.next_multiple_of(8),
             width: plan.inputs.len(),
+            // The room for conditions in a program is much less.
+            counters: u16::try_from(counters).unwrap_or(0),
             texts,
             runs: plan.table.rows == Rows::Slabs,
         }
@@ -123,7 +128,8 @@ impl Layout {
         let row_max = fixed + texts * u32::from(rows::TEXT_ROOM);
         let expected =
             if self.runs { RUN } else { EXPECTED_ROWS * (fixed + texts * EXPECTED_TEXT) };
-        Room { row_fixed: self.fixed, row_max, space: (expected * factor).max(row_max) }
+        let space = (expected * factor).max(row_max);
+        Room { row_fixed: self.fixed, row_max, space, counters: self.counters }
     }
 
     /// Reads rows.

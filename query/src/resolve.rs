@@ -488,11 +488,9 @@ fn short(name: &str) -> String {
 /// Parses the definition of a derived column.
 fn parse_definition(text: &str) -> Result<ast::Expr, Diagnostic> {
     let statements = parse_text(&format!("select {text}"))?;
-    let items = statements.into_iter().next().map(|(statement, _)| match statement {
-        ast::Statement::Query(query) | ast::Statement::Explain(query) => query.items,
-    });
-    match items.into_iter().flatten().next() {
-        Some(ast::Item::Expr { expr, .. }) => Ok(expr),
+    let query = statements.first().and_then(|(statement, _)| statement.query());
+    match query.and_then(|query| query.items.first()) {
+        Some(ast::Item::Expr { expr, .. }) => Ok(expr.clone()),
         _ => Err(Diagnostic::new(Span::default(), "a definition is one expression")),
     }
 }

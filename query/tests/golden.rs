@@ -100,6 +100,7 @@ fn ast(query: &str) -> Result<String, Diagnostic> {
         match statement {
             Statement::Query(query) => tree.query(0, "query", &query),
             Statement::Explain(query) => tree.query(0, "explain", &query),
+            Statement::Analyze(query) => tree.query(0, "explain analyze", &query),
         }
     }
     Ok(tree.text)

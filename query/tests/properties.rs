@@ -13,16 +13,16 @@ use query::eval::{self, Warnings};
 use query::layout::{Layout, Place};
 use query::pattern::{Pattern, Shape};
 use query::plan::Template;
-use query::syntax::ast::{MatchOp, Statement};
+use query::syntax::ast::MatchOp;
 use query::syntax::parse_text;
 use query::typed::{Expr, Query};
 use query::value::{Type, Value};
 use query::{resolve, typing};
 
 fn typed(text: &str) -> Option<Query> {
-    let (Statement::Query(query) | Statement::Explain(query), _) =
-        parse_text(text).unwrap().remove(0);
-    typing::check(resolve::resolve(&query, &Fixture::new()).unwrap()).ok()
+    let statements = parse_text(text).unwrap();
+    let query = statements[0].0.query().unwrap();
+    typing::check(resolve::resolve(query, &Fixture::new()).unwrap()).ok()
 }
 
 /// Numbers at the edges of what registers hold, and ordinary ones.

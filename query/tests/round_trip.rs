@@ -130,20 +130,27 @@ fn statement() -> impl Strategy<Value = Statement> {
     let key = (expr(), any::<bool>(), any::<Option<bool>>())
         .prop_map(|(expr, descending, nulls_first)| Key { expr, descending, nulls_first });
     let count = || option::of(any::<u64>().prop_map(|rows| Count { rows, span: Span::default() }));
-    let head = (any::<bool>(), any::<bool>(), vec(item, 1..4), option::of(ident()));
+    let statements = [Statement::Query, Statement::Explain, Statement::Analyze];
+    let head = (
+        prop::sample::select(statements.to_vec()),
+        any::<bool>(),
+        vec(item, 1..4),
+        option::of(ident()),
+    );
     let tail = (option::of(expr()), vec(key, 0..3), count(), count());
     (head, tail).prop_map(
-        |((explain, distinct, items, from), (filter, order_by, limit, offset))| {
+        |((statement, distinct, items, from), (filter, order_by, limit, offset))| {
             let span = Span::default();
             let query = Query { distinct, items, from, filter, order_by, limit, offset, span };
-            if explain { Statement::Explain(query) } else { Statement::Query(query) }
+            statement(query)
         },
     )
 }
 
 /// Takes the spans out of a tree.
 fn forget(statement: &mut Statement) {
-    let (Statement::Query(query) | Statement::Explain(query)) = statement;
+    let (Statement::Query(query) | Statement::Explain(query) | Statement::Analyze(query)) =
+        statement;
     query.span = Span::default();
     for item in &mut query.items {
         match item {

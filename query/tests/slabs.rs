@@ -32,7 +32,7 @@ fn expected(era: Era, models: &[Model]) -> Vec<Row> {
     let mut found = Vec::new();
     for model in models {
         let mut row = |list: &str, place: usize, slab: Slab, free: u64| {
-            let place = Some(place as i64);
+            let place = i64::try_from(place).ok();
             let (node, cpu) = if list == "node" { (place, None) } else { (None, place) };
             let [objects, free] = [slab.objects.into(), free].map(u64::cast_signed);
             let numbers = [objects, objects - free, free, 1, 1].map(Some);

@@ -14,7 +14,7 @@ use query::output::Output;
 use query::plan::{Plan, plan};
 use query::resolve::resolve;
 use query::schema::Schema;
-use query::syntax::ast::{Query, Statement};
+use query::syntax::ast::Query;
 use query::syntax::parse_text;
 use query::typing::check;
 use repl::kernel::load::Loaded;
@@ -32,9 +32,7 @@ const WALKED: &str = "select name, free_partial, cached, active, active_slabinfo
 const ROWS: usize = 236;
 
 fn parse(text: &str) -> Query {
-    match parse_text(text).unwrap().remove(0).0 {
-        Statement::Query(query) | Statement::Explain(query) => query,
-    }
+    parse_text(text).unwrap()[0].0.query().unwrap().clone()
 }
 
 fn session(source: Box<dyn Source>) -> Session {

@@ -30,7 +30,6 @@ use query::codegen;
 use query::layout::Layout;
 use query::plan::{Target, Template, plan};
 use query::schema::Schema;
-use query::syntax::ast::Statement;
 use query::syntax::parse_text;
 use query::typing::check;
 use repl::kernel::load::{Loaded, patched};
@@ -52,7 +51,7 @@ const MAP_BYTES: u32 = CPUS + 64 * 16;
 fn load(schema: &KernelSchema, text: &str) -> Result<(Layout, Loaded), Box<dyn Error>> {
     let failed = |error: query::diagnostic::Diagnostic| error.render(text).to_string();
     let statements = parse_text(text).map_err(failed)?;
-    let (Statement::Query(query) | Statement::Explain(query)) = &statements[0].0;
+    let query = statements[0].0.query().ok_or("no query")?;
     let typed = query::resolve::resolve(query, schema).and_then(check).map_err(failed)?;
     let target = Target::Kernel { template: Template::OpenCoded, pushdown: true };
     let plan = plan(typed, target, text);

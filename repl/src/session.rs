@@ -22,10 +22,12 @@ use query::syntax::{Given, parameter, parse_given, parse_text};
 use query::typing::check;
 use query::value::Value;
 
+use crate::analyze;
 use crate::error::Failure;
 use crate::message;
 use crate::render::{self, Format, Options};
 use crate::source::recording::{Recording, stored};
+use crate::source::took::{Stages, Took};
 use crate::source::{Choice, Said, Scanned, Source};
 use crate::stream::Stream;
 use crate::tables;
@@ -99,38 +101,81 @@ impl Session {
         let query = |diagnostic: Diagnostic| {
             Failure::query(parameter::explained(diagnostic, text, &self.parameters), text, file)
         };
-        for (statement, _) in parse_given(text, &self.parameters).map_err(query)? {
+        let mut parsing = Stages::default();
+        let statements = parse_given(text, &self.parameters).map_err(query)?;
+        parsing.lap("parse");
+        for (statement, _) in statements {
+            let mut stages = parsing.begin_again();
             match statement {
                 Statement::Query(statement) => {
                     let start = Instant::now();
-                    let plan = self.plan(&statement, text)?.map_err(query)?;
+                    let plan = self.plan(&statement, text, &mut stages)?.map_err(query)?;
                     self.show(&plan, start, out)?;
                 }
                 Statement::Explain(statement) => {
-                    let plan = self.plan(&statement, text)?.map_err(query)?;
-                    let program = match plan.target {
-                        Target::Kernel { .. } => self.source.explain(&plan)?,
-                        Target::Rows => String::new(),
-                    };
+                    let plan = self.plan(&statement, text, &mut stages)?.map_err(query)?;
+                    let program = self.listing(&plan)?;
                     out.write_all(format!("{plan}{program}").as_bytes()).map_err(Failure::Write)?;
+                }
+                Statement::Analyze(statement) => {
+                    let plan = self.plan(&statement, text, &mut stages)?.map_err(query)?;
+                    let text = self.analyze(&Plan { analyze: true, ..plan }, stages)?;
+                    out.write_all(text.as_bytes()).map_err(Failure::Write)?;
                 }
             }
         }
         out.flush().map_err(Failure::Write)
     }
 
+    /// What `explain` shows behind a plan.
+    fn listing(&self, plan: &Plan) -> Result<String, Failure> {
+        match plan.target {
+            Target::Kernel { .. } => self.source.explain(plan),
+            Target::Rows => Ok(String::new()),
+        }
+    }
+
+    /// Runs a plan, throws its answer away, and says what that took.
+    fn analyze(&self, plan: &Plan, mut stages: Stages) -> Result<String, Failure> {
+        let start = Instant::now();
+        let (rest, took) = self.stream(plan, &mut |_| Ok(()))?;
+        let all = start.elapsed();
+        for (stage, time) in took.stages.times() {
+            stages.add(stage, *time);
+        }
+        stages.add("execute", all.saturating_sub(took.stages.total()));
+        for note in &rest.notes {
+            message::note(note);
+        }
+        let mut text = analyze::plan(plan, took.program.as_ref(), &rest.flow);
+        text.push_str(&self.listing(plan)?);
+        text.extend(took.program.as_ref().map(analyze::program));
+        text.push_str(&analyze::stages(&stages));
+        Ok(text)
+    }
+
     /// Plans a query. The outer failure is the source's, the inner one the query's.
-    fn plan(&self, query: &Query, text: &str) -> Result<Result<Plan, Diagnostic>, Failure> {
-        let typed = match resolve(query, self.source.offer()).and_then(check) {
+    fn plan(
+        &self,
+        query: &Query,
+        text: &str,
+        stages: &mut Stages,
+    ) -> Result<Result<Plan, Diagnostic>, Failure> {
+        let resolved = resolve(query, self.source.offer());
+        stages.lap("resolve");
+        let typed = match resolved.and_then(check) {
             Ok(typed) => typed,
             Err(diagnostic) => return Ok(Err(diagnostic)),
         };
+        stages.lap("check");
         let target = match typed.table.rows {
             Rows::Caches => self.source.target(self.settings.choice)?,
             Rows::Nodes | Rows::Cpus | Rows::Slabs => self.target_of_parts(typed.table)?,
             Rows::Host(_) => Target::Rows,
         };
-        Ok(Ok(plan(typed, target, text)))
+        let plan = plan(typed, target, text);
+        stages.lap("plan");
+        Ok(Ok(plan))
     }
 
     /// Where a plan over nodes, CPUs or slabs runs. They are of the running kernel, and only a template that keeps its place
@@ -151,7 +196,7 @@ impl Session {
     /// Runs a plan, and keeps its answer.
     pub fn execute(&self, plan: &Plan) -> Result<Output, Failure> {
         let mut rows = Vec::new();
-        let mut rest = self.stream(plan, &mut |batch| {
+        let (mut rest, _) = self.stream(plan, &mut |batch| {
             rows.extend(batch);
             Ok(())
         })?;
@@ -160,12 +205,13 @@ impl Session {
         Ok(Output { columns, rows, warnings: rest.notes })
     }
 
-    /// Runs a plan, and hands the rows of its answer to `sink` as they come. Gives what is left.
+    /// Runs a plan, and hands the rows of its answer to `sink` as they come. Gives what is left, and what the
+    /// scan took.
     fn stream(
         &self,
         plan: &Plan,
         sink: &mut dyn FnMut(Vec<Vec<Value>>) -> Result<(), Failure>,
-    ) -> Result<exec::Rest, Failure> {
+    ) -> Result<(exec::Rest, Took), Failure> {
         let mut execution = Execution::new(plan, &*self.source);
         let mut push = |rows| {
             sink(execution.push(rows))?;
@@ -182,7 +228,7 @@ impl Session {
         };
         let mut rest = execution.finish(said.warnings);
         rest.notes.append(&mut said.notes);
-        Ok(rest)
+        Ok((rest, said.took))
     }
 
     /// The answer that the rows of a plan come to.
@@ -252,7 +298,7 @@ impl Session {
         let columns = exec::columns(plan, self.source.offer());
         let format = self.settings.format.unwrap_or_else(default_format);
         let mut answer = Stream::new(format, columns, self.options(), out);
-        let mut rest = self.stream(plan, &mut |rows| answer.rows(rows))?;
+        let (mut rest, _) = self.stream(plan, &mut |rows| answer.rows(rows))?;
         if answer.count() == 0 && rest.rows.is_empty() {
             rest.notes.extend(self.merged(plan));
         }
@@ -308,7 +354,7 @@ impl Session {
         let Some((Statement::Query(query), _)) = statements.first() else {
             unreachable!("`{text}` is one query")
         };
-        self.plan(query, text)?.map_err(bug)
+        self.plan(query, text, &mut Stages::default())?.map_err(bug)
     }
 
     /// Where the plans of this session run.

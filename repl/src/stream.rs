@@ -174,7 +174,7 @@ mod tests {
             stream.rows(batch(number)).unwrap();
         }
         assert_eq!(seen.text(), "n\n1\n2\n3\n");
-        let rest = Rest { rows: batch(4), notes: Vec::new() };
+        let rest = Rest { rows: batch(4), ..Rest::default() };
         assert_eq!(stream.finish(rest).unwrap(), 4);
         assert_eq!(seen.text(), "n\n1\n2\n3\n4\n");
     }

@@ -140,8 +140,12 @@ fn flags_and_bytes_belong_to_one_run() {
     }
     let _turn = turn();
     let schema = KernelSchema::open().unwrap();
-    let room =
-        Room { row_fixed: FIXED, row_max: u32::from(FIXED + rows::TEXT_ROOM), space: 1 << 20 };
+    let room = Room {
+        row_fixed: FIXED,
+        row_max: u32::from(FIXED + rows::TEXT_ROOM),
+        space: 1 << 20,
+        counters: 0,
+    };
     for driver in drivers(&schema) {
         let mut holes = Columns { schema: &schema, none: false, flagged: true };
         let loaded = load(&driver.build(room, &[], &mut holes).unwrap());

@@ -53,6 +53,8 @@ pub struct Room {
     pub row_max: u32,
     /// The space for all rows, in bytes: at least `row_max`. The `iter` template takes one row's.
     pub space: u32,
+    /// How many counters lie behind the rows; see [`Driver::counter`].
+    pub counters: u16,
 }
 
 /// The holes of the template.
@@ -149,13 +151,21 @@ impl Emitter {
 }
 
 impl Driver {
-    /// Where the CPU table begins in the map's value: behind the rows.
+    /// Where counter number `counter` lies in the map's value: behind the rows. What they count is the business of
+    /// whoever fills the holes; the loader clears them before a run.
+    #[must_use]
+    pub fn counter(&self, room: Room, counter: u16) -> u32 {
+        let rows = match self {
+            Self::Iter { .. } => room.row_max,
+            Self::OpenCoded { .. } => room.space,
+        };
+        rows::HEADER + rows + 8 * u32::from(counter)
+    }
+
+    /// Where the CPU table begins in the map's value: behind the counters.
     #[must_use]
     pub fn cpu_table(&self, room: Room) -> u32 {
-        match self {
-            Self::Iter { .. } => rows::HEADER + room.row_max,
-            Self::OpenCoded { .. } => rows::HEADER + room.space,
-        }
+        self.counter(room, room.counters)
     }
 
     /// Builds the program. `cpus` is its CPU table, empty where the holes walk no CPUs.
@@ -170,14 +180,14 @@ impl Driver {
         match *self {
             Self::Iter { attach_btf_id, .. } => {
                 let mut asm = Assembler::new(Kind::Iter { attach_btf_id }, map_bytes);
-                asm.set_cpu_table(cpus);
+                asm.set_end(room.counters, cpus);
                 self.called(&mut asm, room, holes)?;
                 asm.sweep();
                 Ok(asm.finish())
             }
             Self::OpenCoded { .. } => {
                 let mut asm = Assembler::new(Kind::Syscall, map_bytes);
-                asm.set_cpu_table(cpus);
+                asm.set_end(room.counters, cpus);
                 self.open_coded(&mut asm, room, holes)?;
                 asm.sweep();
                 Ok(asm.finish())
@@ -267,6 +277,14 @@ fn increment(asm: &mut Assembler, field: i16) {
     asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, field));
     asm.add(Reg::R1, 1);
     asm.push(Insn::store(Size::Dw, Reg::R6, field, Reg::R1));
+}
+
+/// Appends the addition of 1 to the counter at byte `at` of the map's value. `R1` and `R2` are lost.
+pub fn count(asm: &mut Assembler, at: u32) {
+    asm.map_value(Reg::R1, at);
+    asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R1, 0));
+    asm.add(Reg::R2, 1);
+    asm.push(Insn::store(Size::Dw, Reg::R1, 0, Reg::R2));
 }
 
 /// Appends `header.flags |= bit`. `R0` is lost.

@@ -97,33 +97,33 @@ impl Slabs {
         Ok(())
     }
 
-    /// Appends the visit of all slabs of the cache in `R7`, from where the header says on. Goes to `stop` to end the
+    /// Appends the visit of all slabs of the cache in `R7`, from where the header says on. Goes to `pause` to end the
     /// run. Takes all registers but `R6` and `R7`.
     pub fn walk<V: Visitor>(
         &self,
         asm: &mut Assembler,
-        stop: Label,
+        pause: Label,
         visitor: &mut V,
     ) -> Result<(), V::Error> {
-        let [cpus, nodes_done] = ["cpus", "nodes_done"].map(|name| asm.label(name));
+        let [with_cpus, nodes_done] = ["cpus", "nodes_done"].map(|name| asm.label(name));
         if self.cpus.is_some() {
             asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, resume::LIST));
-            asm.jump_imm(Cond::Ne, Reg::R1, resume::NODE, cpus);
+            asm.jump_imm(Cond::Ne, Reg::R1, resume::NODE, with_cpus);
         }
         asm.comment("the partial lists of the nodes");
         let entries = self.partial.nodes.entries;
-        entries.each_from(asm, resume::PLACE, [stop, nodes_done], |asm| {
-            self.node(asm, stop, visitor)
+        entries.each_from(asm, resume::PLACE, [pause, nodes_done], |asm| {
+            self.node(asm, pause, visitor)
         })?;
         asm.bind(nodes_done);
         if let Some((per_cpu, cpu_slab)) = &self.cpus {
             asm.push(Insn::store_imm(Size::Dw, Reg::R6, resume::LIST, resume::CPU));
             zero(asm, [resume::PLACE].into_iter());
-            asm.bind(cpus);
+            asm.bind(with_cpus);
             asm.comment("what the CPUs hold");
             let done = asm.label("cpus_done");
-            per_cpu.each_from(asm, resume::PLACE, [stop, done], |asm| {
-                self.cpu(asm, per_cpu, *cpu_slab, stop, visitor)
+            per_cpu.each_from(asm, resume::PLACE, [pause, done], |asm| {
+                self.cpu(asm, per_cpu, *cpu_slab, pause, visitor)
             })?;
             asm.bind(done);
         }
@@ -135,7 +135,7 @@ impl Slabs {
     fn node<V: Visitor>(
         &self,
         asm: &mut Assembler,
-        stop: Label,
+        pause: Label,
         visitor: &mut V,
     ) -> Result<(), V::Error> {
         let partial = &self.partial;
@@ -164,7 +164,7 @@ impl Slabs {
         asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, partial.own.head));
         asm.push(Insn::store(Size::Dw, Reg::R6, resume::BEFORE, Reg::R1));
         partial.first(asm, 0);
-        partial.step(asm, step, [stop, torn, end]);
+        partial.step(asm, step, [pause, torn, end]);
         asm.push(Insn::store(Size::Dw, Reg::R6, self.next, Reg::R9));
         asm.push(Insn::store(Size::Dw, Reg::R6, resume::SLAB, Reg::R0));
         self.figures(asm, &partial.slab, torn);
@@ -182,7 +182,7 @@ impl Slabs {
         flag(asm, rows::TORN);
         asm.jump(step);
         asm.bind(torn);
-        again(asm, stop);
+        again(asm, pause);
         asm.bind(end);
         asm.push(Insn::load(Size::Dw, Reg::R8, Reg::R6, resume::PLACE));
         asm.add(Reg::R8, 1);
@@ -197,7 +197,7 @@ impl Slabs {
         asm: &mut Assembler,
         per_cpu: &PerCpu,
         cpu_slab: CpuSlab,
-        stop: Label,
+        pause: Label,
         visitor: &mut V,
     ) -> Result<(), V::Error> {
         let [list, done] = ["cpu_list", "cpu_done"].map(|name| asm.label(name));
@@ -207,12 +207,12 @@ impl Slabs {
             asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, resume::LIST));
             asm.jump_imm(Cond::Eq, Reg::R1, resume::CPU_PARTIAL, list);
         }
-        self.cpu_slab(asm, per_cpu, cpu_slab, stop, visitor)?;
+        self.cpu_slab(asm, per_cpu, cpu_slab, pause, visitor)?;
         if let Some(partial) = cpu_slab.partial {
             asm.push(Insn::store_imm(Size::Dw, Reg::R6, resume::LIST, resume::CPU_PARTIAL));
             begin_list(asm);
             asm.bind(list);
-            self.cpu_partial(asm, per_cpu, (cpu_slab.next, partial), stop, visitor)?;
+            self.cpu_partial(asm, per_cpu, (cpu_slab.next, partial), pause, visitor)?;
         }
         asm.bind(done);
         asm.push(Insn::store_imm(Size::Dw, Reg::R6, resume::LIST, resume::CPU));
@@ -230,7 +230,7 @@ impl Slabs {
         asm: &mut Assembler,
         per_cpu: &PerCpu,
         cpu_slab: CpuSlab,
-        stop: Label,
+        pause: Label,
         visitor: &mut V,
     ) -> Result<(), V::Error> {
         let own = per_cpu.own;
@@ -246,7 +246,7 @@ impl Slabs {
         asm.jump_imm(Cond::Eq, Reg::R0, 0, done);
         asm.push(Insn::store(Size::Dw, Reg::R6, resume::SLAB, Reg::R0));
         if let (Some(list), Some(_)) = (cpu_slab.freelist, self.figures.free) {
-            per_cpu.held(asm, cpu_slab, list, [stop, torn]);
+            per_cpu.held(asm, cpu_slab, list, [pause, torn]);
         }
         per_cpu.member(asm, cpu_slab.tid);
         asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, own.tid));
@@ -278,7 +278,7 @@ impl Slabs {
         asm: &mut Assembler,
         per_cpu: &PerCpu,
         (next, list): (i16, i32),
-        stop: Label,
+        pause: Label,
         visitor: &mut V,
     ) -> Result<(), V::Error> {
         let [step, skip, torn, end] =
@@ -289,7 +289,7 @@ impl Slabs {
         asm.jump_imm(Cond::Ne, Reg::R9, 0, step);
         per_cpu.member(asm, list);
         asm.push(Insn::mov(Reg::R9, Reg::R0));
-        per_cpu.step(asm, next, step, [stop, torn, end]);
+        per_cpu.step(asm, next, step, [pause, torn, end]);
         asm.push(Insn::store(Size::Dw, Reg::R6, self.next, Reg::R9));
         asm.push(Insn::store(Size::Dw, Reg::R6, resume::SLAB, Reg::R0));
         self.figures(asm, &per_cpu.slab, torn);
@@ -300,7 +300,7 @@ impl Slabs {
         asm.jump_imm(Cond::Ne, Reg::R9, 0, step);
         asm.jump(end);
         asm.bind(torn);
-        again(asm, stop);
+        again(asm, pause);
         asm.bind(end);
         Ok(())
     }
@@ -316,12 +316,12 @@ impl Slabs {
 
     /// Appends the figures that the counters in `counters` hold by themselves. Takes `R2`.
     fn objects(&self, asm: &mut Assembler, slab: &Slab, counters: Reg) {
-        let objects = self.figures.objects.map(|slot| (slot, slab.objects));
+        let objects = self.figures.objects.map(|to| (to, slab.objects));
         let frozen = self.figures.frozen.zip(slab.frozen);
-        for (slot, bits) in objects.into_iter().chain(frozen) {
+        for (to, bits) in objects.into_iter().chain(frozen) {
             asm.push(Insn::mov(Reg::R2, counters));
             bits.extract(asm, Reg::R2);
-            asm.push(Insn::store(Size::Dw, Reg::R6, slot, Reg::R2));
+            asm.push(Insn::store(Size::Dw, Reg::R6, to, Reg::R2));
         }
     }
 
@@ -346,9 +346,9 @@ fn begin_list(asm: &mut Assembler) {
     zero(asm, [resume::SLAB, resume::STEPS, resume::TRIES].into_iter());
 }
 
-/// Appends the end of a walk that failed: to `stop`, so that the next run begins the list again, or, the third time, on
+/// Appends the end of a walk that failed: to `pause`, so that the next run begins the list again, or, the third time, on
 /// without the rest of it.
-fn again(asm: &mut Assembler, stop: Label) {
+fn again(asm: &mut Assembler, pause: Label) {
     let given_up = asm.label("given_up");
     zero(asm, [resume::SLAB, resume::STEPS].into_iter());
     asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, resume::TRIES));
@@ -356,7 +356,7 @@ fn again(asm: &mut Assembler, stop: Label) {
     asm.push(Insn::store(Size::Dw, Reg::R6, resume::TRIES, Reg::R1));
     asm.jump_imm(Cond::Ge, Reg::R1, TRIES, given_up);
     flag(asm, rows::AGAIN);
-    asm.jump(stop);
+    asm.jump(pause);
     asm.bind(given_up);
     flag(asm, rows::TORN);
 }

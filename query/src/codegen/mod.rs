@@ -33,7 +33,7 @@ mod walk;
 use ebpf_templates::assembler::{Assembler, FrameFull, Label};
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
 use ebpf_templates::program::Program;
-use ebpf_templates::template::driver::{Driver, Emitter, Holes};
+use ebpf_templates::template::driver::{self, Driver, Emitter, Holes};
 use ebpf_templates::template::node::Sum;
 use ebpf_templates::template::partial;
 use ebpf_templates::template::percpu::Own;
@@ -72,6 +72,7 @@ pub fn generate(
         plan,
         layout,
         schema,
+        counters: driver.counter(room, 0),
         table: driver.cpu_table(room),
         scratch: match plan.table.rows {
             Rows::Slabs => Scratch::behind_resume(),
@@ -152,6 +153,8 @@ struct Generator<'a> {
     plan: &'a Plan,
     layout: &'a Layout,
     schema: &'a dyn Schema,
+    /// Where the counters begin in the map's value.
+    counters: u32,
     /// Where the CPU table begins in the map's value.
     table: u32,
     /// Hands out the numbers of the header.
@@ -274,9 +277,27 @@ impl Generator<'_> {
 
     /// Appends the conditions of a price.
     fn conditions(&self, asm: &mut Assembler, price: u8, skip: Label) -> Result<(), Diagnostic> {
-        let plan = self.plan;
-        let of_price = |pushed: &&Pushed| dearest(&pushed.pred, &plan.inputs) == price;
-        plan.pushed.iter().filter(of_price).try_for_each(|pushed| self.condition(asm, pushed, skip))
+        for (number, pushed) in self.plan.pushed.iter().enumerate() {
+            if dearest(&pushed.pred, &self.plan.inputs) == price {
+                self.count(asm, 2 * number);
+                self.condition(asm, pushed, skip)?;
+                self.count(asm, 2 * number + 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the counting of counter number `counter`, where there are any.
+    #[expect(clippy::cast_possible_truncation, reason = "it is less than the u16 of counters")]
+    fn count(&self, asm: &mut Assembler, counter: usize) {
+        if counter < usize::from(self.layout.counters) {
+            asm.comment(if counter.is_multiple_of(2) {
+                "counted: asked"
+            } else {
+                "counted: holds"
+            });
+            driver::count(asm, self.counters + 8 * counter as u32);
+        }
     }
 
     /// Appends that no walk has been given up yet.

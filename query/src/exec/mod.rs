@@ -16,6 +16,7 @@
 
 mod distinct;
 mod filter;
+pub mod flow;
 mod limit;
 mod look_up;
 mod project;
@@ -28,10 +29,13 @@ use crate::eval::Warnings;
 use crate::layout::Row;
 use crate::offer::Offer;
 use crate::output::{Output, OutputColumn};
+use crate::plan::explain::Operator;
 use crate::plan::{Plan, Residual};
 use crate::value::{Type, Value};
 use distinct::Distinct;
+use flow::Flow;
 use limit::Limit;
+use project::Projected;
 use sort::Sort;
 
 /// Looks up what only user space knows.
@@ -44,13 +48,15 @@ pub trait Host {
 pub struct Execution<'a> {
     plan: &'a Plan,
     host: &'a dyn Host,
-    early: Vec<&'a Residual>,
-    late: Vec<&'a Residual>,
+    /// Conditions with their numbers in the plan: those before look-ups, and those behind.
+    early: Vec<(usize, &'a Residual)>,
+    late: Vec<(usize, &'a Residual)>,
     distinct: Option<Distinct>,
     sort: Option<Sort<'a>>,
     limit: Limit,
     warnings: Warnings,
     notes: Vec<String>,
+    flow: Flow,
 }
 
 /// What is left of an answer when the last row of its scan has come.
@@ -60,6 +66,8 @@ pub struct Rest {
     pub rows: Vec<Vec<Value>>,
     /// Sentences about what the rows leave out; not part of the answer itself.
     pub notes: Vec<String>,
+    /// The rows that went through each operator.
+    pub flow: Flow,
 }
 
 impl<'a> Execution<'a> {
@@ -67,7 +75,8 @@ impl<'a> Execution<'a> {
     #[must_use]
     pub fn new(plan: &'a Plan, host: &'a dyn Host) -> Self {
         let missing = plan.missing.iter();
-        let (early, late) = plan.filter.iter().partition(|residual| !residual.on_lookup);
+        let (early, late) =
+            plan.filter.iter().enumerate().partition(|(_, residual)| !residual.on_lookup);
         Self {
             plan,
             host,
@@ -80,6 +89,7 @@ impl<'a> Execution<'a> {
             notes: missing
                 .map(|missing| format!("`{}` is NULL: {}", missing.column.name, missing.reason))
                 .collect(),
+            flow: Flow::default(),
         }
     }
 
@@ -100,7 +110,12 @@ impl<'a> Execution<'a> {
     #[must_use]
     pub fn finish(mut self, warnings: Warnings) -> Rest {
         let rows = match self.sort.take() {
-            Some(sort) => self.limit.take(sort.finish()),
+            Some(sort) => {
+                let into = sort.added();
+                let rows = sort.finish();
+                self.flow.add(Operator::Sort, into, rows.len());
+                self.limited(rows)
+            }
             None => Vec::new(),
         };
         if self.warnings.range + warnings.range > 0 {
@@ -111,36 +126,49 @@ impl<'a> Execution<'a> {
             let note = "a text grew longer than 1 MiB; the result is NULL there";
             self.notes.push(note.to_owned());
         }
-        Rest { rows, notes: self.notes }
+        Rest { rows, notes: self.notes, flow: self.flow }
     }
 
     /// The rows that satisfy all conditions, with every input that the plan reads.
     fn inputs(&mut self, rows: Vec<Row>) -> Vec<Vec<Value>> {
         let mut rows: Vec<Vec<Value>> = rows.into_iter().map(|row| row.values).collect();
-        filter::filter(&mut rows, &self.early, &mut self.warnings);
+        self.flow.add(Operator::Scan, 0, rows.len());
+        filter::filter(&mut rows, &self.early, &mut self.warnings, &mut self.flow);
+        self.flow.add(Operator::LookUp, rows.len(), rows.len());
         for note in look_up::all(self.plan, &mut rows, self.host) {
             // Each batch may say it.
             if !self.notes.contains(&note) {
                 self.notes.push(note);
             }
         }
-        filter::filter(&mut rows, &self.late, &mut self.warnings);
+        filter::filter(&mut rows, &self.late, &mut self.warnings, &mut self.flow);
         rows
     }
 
     /// What rows of inputs add to the answer at once; what needs an order is kept.
     fn answer(&mut self, rows: &[Vec<Value>]) -> Vec<Vec<Value>> {
         let mut rows = project::project(self.plan, rows, &mut self.warnings);
+        let into = rows.len();
+        self.flow.add(Operator::Project, into, into);
         if let Some(distinct) = &mut self.distinct {
             distinct.retain(&mut rows);
+            self.flow.add(Operator::Distinct, into, rows.len());
         }
         match &mut self.sort {
             Some(sort) => {
                 sort.add(rows);
                 Vec::new()
             }
-            None => self.limit.take(rows),
+            None => self.limited(rows),
         }
+    }
+
+    /// The rows of the answer of those that come next in it.
+    fn limited(&mut self, rows: Vec<Projected>) -> Vec<Vec<Value>> {
+        let into = rows.len();
+        let rows = self.limit.take(rows);
+        self.flow.add(Operator::Limit, into, rows.len());
+        rows
     }
 }
 

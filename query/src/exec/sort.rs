@@ -18,6 +18,8 @@ pub(super) struct Sort<'a> {
     /// How many are in the answer, those that `offset` passes over included.
     wanted: usize,
     rows: Vec<Projected>,
+    /// How many rows there were to choose from.
+    added: usize,
     /// Whether the first rows are sorted and as many as are wanted.
     full: bool,
 }
@@ -26,10 +28,16 @@ impl<'a> Sort<'a> {
     pub(super) fn new(plan: &'a Plan) -> Self {
         let wanted = plan.limit.map_or(u64::MAX, |limit| limit.saturating_add(plan.offset));
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        Self { keys: &plan.order_by, wanted, rows: Vec::new(), full: false }
+        Self { keys: &plan.order_by, wanted, rows: Vec::new(), added: 0, full: false }
+    }
+
+    /// How many rows there were to choose from.
+    pub(super) fn added(&self) -> usize {
+        self.added
     }
 
     pub(super) fn add(&mut self, rows: Vec<Projected>) {
+        self.added += rows.len();
         if self.wanted == 0 {
             return;
         }

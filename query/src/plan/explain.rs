@@ -5,51 +5,84 @@ use std::fmt;
 use super::{Plan, Target};
 use crate::layout::{Layout, Place};
 
+/// An operator of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operator {
+    /// What is read.
+    Scan,
+    /// A condition in the kernel, by its number in [`Plan::pushed`].
+    Pushed(usize),
+    /// A condition in user space, by its number in [`Plan::filter`].
+    Filter(usize),
+    /// The look-ups.
+    LookUp,
+    /// What is shown is computed.
+    Project,
+    /// Equal rows are dropped.
+    Distinct,
+    /// Rows are sorted.
+    Sort,
+    /// Rows are passed over, and cut off.
+    Limit,
+}
+
+/// The operators of `plan` as text, from the last to the first.
+#[must_use]
+pub fn operators(plan: &Plan) -> Vec<(Operator, String)> {
+    let mut lines = Vec::new();
+    if plan.limit.is_some() || plan.offset > 0 {
+        let limit = plan.limit.map_or_else(|| "all".to_owned(), |limit| limit.to_string());
+        let offset =
+            if plan.offset > 0 { format!(", offset {}", plan.offset) } else { String::new() };
+        lines.push((Operator::Limit, format!("limit {limit}{offset}")));
+    }
+    if !plan.order_by.is_empty() {
+        let keys = keys(plan.order_by.len());
+        lines.push((Operator::Sort, format!("sort by {keys} (user space)")));
+    }
+    if plan.distinct {
+        lines.push((Operator::Distinct, "distinct (user space)".to_owned()));
+    }
+    let names: Vec<&str> = plan.items.iter().map(|item| item.name.as_str()).collect();
+    lines.push((Operator::Project, format!("project {} (user space)", names.join(", "))));
+    // From the last to the first: conditions on look-ups, the look-ups, the other conditions.
+    for late in [true, false] {
+        for (number, residual) in plan.filter.iter().enumerate().rev() {
+            if residual.on_lookup == late {
+                let text = format!("filter {} (user space: {})", residual.text, residual.reason);
+                lines.push((Operator::Filter(number), text));
+            }
+        }
+        if late && !plan.lookups.is_empty() {
+            let names: Vec<&str> =
+                plan.lookups.iter().map(|input| plan.inputs[*input].name()).collect();
+            lines.push((Operator::LookUp, format!("look up {} (user space)", names.join(", "))));
+        }
+    }
+    for (number, pushed) in plan.pushed.iter().enumerate().rev() {
+        lines.push((Operator::Pushed(number), format!("filter {} (kernel)", pushed.text)));
+    }
+    let place = match plan.target {
+        Target::Kernel { template, .. } => format!("kernel, template {}", template.name()),
+        Target::Rows => "rows of a recording".to_owned(),
+    };
+    lines.push((Operator::Scan, format!("scan {} ({place})", plan.table.name)));
+    lines
+}
+
+/// Prints lines as a tree: the second stands under the first but for its arrow.
+#[must_use]
+pub fn tree<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    let line = |(depth, text): (usize, &str)| match depth {
+        0 => format!("{text}\n"),
+        _ => format!("{:indent$}-> {text}\n", "", indent = 3 * depth - 3),
+    };
+    lines.enumerate().map(line).collect()
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut depth = 0;
-        let mut line = |f: &mut fmt::Formatter<'_>, text: &str| {
-            let arrow = if depth == 0 { "" } else { "-> " };
-            // The second line stands under the first but for its arrow.
-            let indent = 3 * usize::max(depth, 1) - 3;
-            let result = writeln!(f, "{:indent$}{arrow}{text}", "");
-            depth += 1;
-            result
-        };
-        if self.limit.is_some() || self.offset > 0 {
-            let limit = self.limit.map_or_else(|| "all".to_owned(), |limit| limit.to_string());
-            let offset =
-                if self.offset > 0 { format!(", offset {}", self.offset) } else { String::new() };
-            line(f, &format!("limit {limit}{offset}"))?;
-        }
-        if !self.order_by.is_empty() {
-            line(f, &format!("sort by {} (user space)", keys(self.order_by.len())))?;
-        }
-        if self.distinct {
-            line(f, "distinct (user space)")?;
-        }
-        let names: Vec<&str> = self.items.iter().map(|item| item.name.as_str()).collect();
-        line(f, &format!("project {} (user space)", names.join(", ")))?;
-        // From the last to the first: conditions on look-ups, the look-ups, the other conditions.
-        for late in [true, false] {
-            for residual in self.filter.iter().rev().filter(|residual| residual.on_lookup == late) {
-                line(f, &format!("filter {} (user space: {})", residual.text, residual.reason))?;
-            }
-            if late && !self.lookups.is_empty() {
-                let names: Vec<&str> =
-                    self.lookups.iter().map(|input| self.inputs[*input].name()).collect();
-                line(f, &format!("look up {} (user space)", names.join(", ")))?;
-            }
-        }
-        for pushed in self.pushed.iter().rev() {
-            line(f, &format!("filter {} (kernel)", pushed.text))?;
-        }
-        match self.target {
-            Target::Kernel { template, .. } => {
-                line(f, &format!("scan {} (kernel, template {})", self.table.name, template.name()))
-            }
-            Target::Rows => line(f, &format!("scan {} (rows of a recording)", self.table.name)),
-        }
+        f.write_str(&tree(operators(self).iter().map(|(_, text)| text.as_str())))
     }
 }
 

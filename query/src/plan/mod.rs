@@ -88,6 +88,8 @@ pub struct Plan {
     pub offset: u64,
     /// The columns that the query names and the source cannot give.
     pub missing: Vec<Missing>,
+    /// Whether the program counts what each of its conditions is asked and lets pass, for `explain analyze`.
+    pub analyze: bool,
 }
 
 /// A condition that runs in the kernel.
@@ -178,6 +180,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
         limit: query.limit,
         offset: query.offset,
         missing: query.missing,
+        analyze: false,
     }
 }
 
@@ -258,9 +261,11 @@ pub fn cost(input: &Input) -> u8 {
     match source {
         Source::Walk(Walk::Complete) => AFTER_ALL,
         Source::Walk(Walk::FreePartial | Walk::FreeSlabinfo) => NODE_WALK,
-        Source::Slab(SlabFigure::List | SlabFigure::Place) => SUM,
+        Source::NodeSum(_)
+        | Source::Node(_)
+        | Source::Index
+        | Source::Slab(SlabFigure::List | SlabFigure::Place) => SUM,
         Source::Walk(_) | Source::Cpu(_) | Source::Barn(_) | Source::Slab(_) => CPU_WALK,
-        Source::NodeSum(_) | Source::Node(_) | Source::Index => SUM,
         Source::Text(_) => 1,
         _ => 0,
     }

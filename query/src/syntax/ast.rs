@@ -22,6 +22,18 @@ pub enum Statement {
     Query(Query),
     /// `explain select …`
     Explain(Query),
+    /// `explain analyze select …`
+    Analyze(Query),
+}
+
+impl Statement {
+    /// The query that it runs or explains, if it is of one.
+    #[must_use]
+    pub fn query(&self) -> Option<&Query> {
+        match self {
+            Self::Query(query) | Self::Explain(query) | Self::Analyze(query) => Some(query),
+        }
+    }
 }
 
 /// A query.

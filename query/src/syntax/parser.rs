@@ -131,20 +131,16 @@ fn statement(input: Input<'_>) -> Parsed<'_, Statement> {
         Some(TokenKind::Keyword(Keyword::Desc)) => {
             refused("there is no statement `desc`", "`.schema caches` lists the columns of a table")
         }
-        _ => alt((map(query, Statement::Query), map(explain, Statement::Explain))).parse(input),
+        _ => alt((map(query, Statement::Query), explain)).parse(input),
     }
 }
 
-/// Parses `explain select …`.
-fn explain(input: Input<'_>) -> Parsed<'_, Query> {
+/// Parses `explain [analyze] select …`.
+fn explain(input: Input<'_>) -> Parsed<'_, Statement> {
     let (input, _) = keyword(Keyword::Explain)(input)?;
-    if input.peek_keyword() == Some(Keyword::Analyze) {
-        return refuse(
-            Diagnostic::new(input.span(), "`explain analyze` is not supported yet")
-                .help("`explain` shows the plan without running it"),
-        );
-    }
-    cut(query).parse(input)
+    let (input, analyze) = opt(keyword(Keyword::Analyze)).parse(input)?;
+    let statement = if analyze.is_some() { Statement::Analyze } else { Statement::Explain };
+    map(cut(query), statement).parse(input)
 }
 
 /// Parses a query up to where no clause can follow.

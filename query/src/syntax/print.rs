@@ -16,6 +16,7 @@ impl Display for Statement {
         match self {
             Self::Query(query) => query.fmt(f),
             Self::Explain(query) => write!(f, "explain {query}"),
+            Self::Analyze(query) => write!(f, "explain analyze {query}"),
         }
     }
 }

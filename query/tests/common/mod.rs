@@ -17,7 +17,7 @@ use query::exec::Host;
 use query::layout::{Layout, Row};
 use query::plan::{Plan, Target, Template};
 use query::schema::{Member, MemberKind, Schema};
-use query::syntax::{ast::Statement, parse_text};
+use query::syntax::parse_text;
 use query::value::Value;
 
 /// The members of the made-up kernel: owner, path, offset, size, signed, kind.
@@ -207,7 +207,7 @@ pub fn memory(caches: &[Cache]) -> Kernel {
 pub fn plan(text: &str, target: Target) -> Result<Plan, Diagnostic> {
     let fixture = Fixture::new();
     let statements = parse_text(text)?;
-    let (Statement::Query(query) | Statement::Explain(query)) = &statements[0].0;
+    let query = statements[0].0.query().expect("a query");
     let resolved = query::resolve::resolve(query, &fixture)?;
     Ok(query::plan::plan(query::typing::check(resolved)?, target, text))
 }

@@ -12,7 +12,7 @@ use query::exec;
 use query::layout::Layout;
 use query::plan::{Plan, Target, Template};
 use query::schema::Schema;
-use query::syntax::{ast::Statement, parse_text};
+use query::syntax::parse_text;
 use query::value::Value;
 
 use super::model::{Era, Model, Node, Slab, empty_sheaves};
@@ -293,7 +293,7 @@ impl World {
     /// Compiles a query for a target in the kernel, with this much space; see [`Layout::room`].
     pub fn compile_for(&self, text: &str, target: Target, factor: u32) -> (Plan, Layout, Program) {
         let statements = parse_text(text).unwrap();
-        let (Statement::Query(query) | Statement::Explain(query)) = &statements[0].0;
+        let query = statements[0].0.query().unwrap();
         let typed = query::resolve::resolve(query, &self.types).and_then(query::typing::check);
         let typed = typed.unwrap_or_else(|error| panic!("{}", error.render(text)));
         let plan = query::plan::plan(typed, target, text);

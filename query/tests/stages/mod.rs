@@ -21,7 +21,7 @@ use query::layout::Layout;
 use query::output::Output;
 use query::plan::{Plan, Template, explain};
 use query::resolved::{Expr as Resolved, ExprKind as ResolvedKind};
-use query::syntax::ast::{Query, Statement, UnaryOp};
+use query::syntax::ast::{Query, UnaryOp};
 use query::typed::{Arith, Compare, Expr, ExprKind};
 use query::value::{Type, Value};
 use query::{function, resolve, syntax, typing};
@@ -30,8 +30,7 @@ use crate::common::{Cache, Fixture, generate, kernel, plan, run};
 
 fn parse(text: &str) -> Result<Query, Diagnostic> {
     let (statement, _) = syntax::parse_text(text)?.remove(0);
-    let (Statement::Query(query) | Statement::Explain(query)) = statement;
-    Ok(query)
+    Ok(statement.query().expect("a query").clone())
 }
 
 /// Names, derived columns and aliases replaced by what they mean.

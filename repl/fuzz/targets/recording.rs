@@ -14,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     let choice = Choice::default();
     let settings = Settings { format: None, exact: true, color: false, timer: false, choice };
     let count = recording.len();
-    let session = Session { source: Box::new(recording), settings };
+    let session = Session::new(Box::new(recording), settings);
     for text in
         ["select all", "select name, memory where not flags has PANIC order by size desc, 1"]
     {

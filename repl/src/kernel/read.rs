@@ -12,6 +12,7 @@
 use std::fmt;
 use std::io::{self, Read};
 
+use ebpf_templates::Program;
 use ebpf_templates::template::rows;
 
 use super::load::{Loaded, Rows};
@@ -95,6 +96,25 @@ impl Loaded {
                 read_rows(file)
             }
         }
+    }
+}
+
+impl Loaded {
+    /// What the kernel made of the program.
+    pub fn info(&self) -> io::Result<sys::ProgramInfo> {
+        sys::prog_info(&self.program)
+    }
+
+    /// The counters of the last run of `program`, which this is.
+    pub fn counters(&self, program: &Program) -> io::Result<Vec<u64>> {
+        let end = program.map_bytes as usize - 8 * program.cpu_table.len();
+        let range = end - 8 * usize::from(program.counters)..end;
+        let bytes = match &self.rows {
+            Rows::Value(value) => value.copy(range),
+            Rows::File { map, bytes, .. } => sys::MapValue::map(map, *bytes)?.copy(range),
+        };
+        let (words, _) = bytes.as_deref().unwrap_or_default().as_chunks();
+        Ok(words.iter().map(|word| u64::from_le_bytes(*word)).collect())
     }
 }
 

@@ -17,7 +17,7 @@ use std::ptr::{self, NonNull};
 
 use aya_obj::generated::{
     BPF_F_MMAPABLE, BPF_F_SLEEPABLE, bpf_attach_type, bpf_attr, bpf_cmd, bpf_map_type,
-    bpf_prog_type,
+    bpf_prog_info, bpf_prog_type,
 };
 use ebpf_templates::Kind;
 
@@ -138,6 +138,33 @@ pub fn prog_load(insns: &[u8], kind: Kind, log: Option<&mut Vec<u8>>) -> io::Res
         program.log_buf = log.as_mut_ptr().expose_provenance() as u64;
     }
     bpf_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr)
+}
+
+/// What the kernel tells of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgramInfo {
+    /// The instructions that the verifier followed, each as often as it did.
+    pub verified: u32,
+    /// The bytes of the instructions after the verifier rewrote them.
+    pub translated: u32,
+    /// The bytes of machine code; 0 where the kernel interprets.
+    pub jited: u32,
+}
+
+/// Asks what the kernel made of a program.
+pub fn prog_info(program: &OwnedFd) -> io::Result<ProgramInfo> {
+    // SAFETY: `bpf_prog_info` is a struct of integers, for which zeros are a value.
+    let mut info: bpf_prog_info = unsafe { std::mem::zeroed() };
+    let mut attr = zeroed();
+    attr.info.bpf_fd = number(program);
+    attr.info.info_len = u32::try_from(size_of::<bpf_prog_info>()).map_err(io::Error::other)?;
+    attr.info.info = ptr::from_mut(&mut info).expose_provenance() as u64;
+    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
+    Ok(ProgramInfo {
+        verified: info.verified_insns,
+        translated: info.xlated_prog_len,
+        jited: info.jited_prog_len,
+    })
 }
 
 /// Attaches an iterator program to nothing but a link.

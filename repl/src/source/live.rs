@@ -22,6 +22,7 @@ use query::plan::{Plan, Pushed, Target, Template, explain};
 use query::schema::Schema;
 use query::value::Value;
 
+use super::took::{self, Took};
 use super::{Choice, Prepared, Said, Scanned, Sink, Source, runs};
 use crate::error::Failure;
 use crate::kernel::load::Loaded;
@@ -57,7 +58,7 @@ impl Live {
     }
 
     /// Loads and runs a plan's program, with more space as long as it is too little.
-    fn run(&self, plan: &Plan) -> Result<(Layout, Output), Failure> {
+    fn run(&self, plan: &Plan, took: &mut Took) -> Result<(Layout, Output), Failure> {
         let parts = match plan.table.rows {
             Rows::Nodes => self.schema.nodes() as usize,
             Rows::Cpus => self.schema.cpu_offsets().map_or(1, <[u64]>::len),
@@ -68,8 +69,15 @@ impl Live {
         let mut factor = 1;
         loop {
             let (layout, program) = self.generate(plan, factor)?;
+            took.stages.lap("generate");
             let loaded = Loaded::load(&program)?;
+            took.stages.lap("load");
             let output = loaded.run()?;
+            took.stages.lap("run");
+            if plan.analyze {
+                took.program = Some(analyzed(&loaded, &program, &output)?);
+                took.stages.lap("inspect");
+            }
             if !output.is_full() || factor >= most {
                 return Ok((layout, output));
             }
@@ -81,7 +89,7 @@ impl Live {
     /// for 2000.
     fn addresses(&self, plan: &Plan) -> Result<Vec<u64>, Failure> {
         let bare = Plan { pushed: Vec::new(), sent: Vec::new(), ..plan.clone() };
-        let (layout, output) = self.run(&bare)?;
+        let (layout, output) = self.run(&bare, &mut Took::default())?;
         Ok(decode(&layout, &output)?.iter().map(|row| row.addr).collect())
     }
 
@@ -94,7 +102,7 @@ impl Live {
         let mut tries = 0;
         loop {
             let list = self.addresses(plan)?;
-            let (layout, output) = self.run(&all)?;
+            let (layout, output) = self.run(&all, &mut Took::default())?;
             let mut rows = decode(&layout, &output)?;
             let settled = rows.iter().map(|row| row.addr).eq(list);
             tries += 1;
@@ -114,15 +122,22 @@ impl Live {
                     let note = "the list of caches changed during the scan: rows may be missing";
                     notes.push(note.to_owned());
                 }
-                return Ok((Scanned { rows, said: Said { warnings, notes } }, output));
+                return Ok((
+                    Scanned { rows, said: Said { warnings, notes, ..Said::default() } },
+                    output,
+                ));
             }
         }
     }
 
     /// The rows of a plan.
     fn all(&self, plan: &Plan) -> Result<Scanned, Failure> {
-        let (layout, output) = self.run(plan)?;
-        self.scanned(plan, &layout, output)
+        let mut took = Took::default();
+        let (layout, output) = self.run(plan, &mut took)?;
+        let mut scanned = self.scanned(plan, &layout, output)?;
+        took.stages.lap("decode");
+        scanned.said.took = took;
+        Ok(scanned)
     }
 
     /// The rows of a run, and what is to be said of them.
@@ -160,6 +175,24 @@ impl Live {
     }
 }
 
+/// What the kernel made of a program that ran, and what it counted.
+pub(super) fn analyzed(
+    loaded: &Loaded,
+    program: &Program,
+    output: &Output,
+) -> Result<took::Program, Failure> {
+    let failed =
+        |error| Failure::environment(format!("the program cannot be asked about: {error}"), None);
+    let counters = loaded.counters(program).map_err(failed)?;
+    let (pairs, _) = counters.as_chunks();
+    Ok(took::Program {
+        insns: program.insns.len(),
+        map_bytes: program.map_bytes,
+        info: loaded.info().map_err(failed)?,
+        conditions: (output.reads <= 1).then(|| pairs.to_vec()),
+    })
+}
+
 /// The rows of a run.
 pub(super) fn decode(layout: &Layout, output: &Output) -> Result<Vec<Row>, Failure> {
     layout.decode(&output.bytes).map_err(|not_rows| Failure::Bug {
@@ -190,8 +223,10 @@ impl Source for Live {
 
     fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<Said, Failure> {
         if plan.table.rows == Rows::Slabs {
+            let mut took = Took::default();
             let (layout, program) = self.generate(plan, 1)?;
-            return runs::scan(plan, &layout, &program, sink);
+            took.stages.lap("generate");
+            return runs::scan(plan, &layout, &program, took, sink);
         }
         let Scanned { rows, said } = self.all(plan)?;
         sink(rows).map(|_| said)

@@ -3,6 +3,7 @@
 pub mod live;
 pub mod recording;
 mod runs;
+pub mod took;
 
 use std::ops::ControlFlow;
 
@@ -13,6 +14,7 @@ use query::offer::Offer;
 use query::plan::{Plan, Target, Template};
 
 use crate::error::Failure;
+use took::Took;
 
 /// What a scan that gives its rows at once gave.
 #[derive(Debug, Default)]
@@ -30,6 +32,8 @@ pub struct Said {
     pub warnings: Warnings,
     /// What the scan itself has to say, a sentence each.
     pub notes: Vec<String>,
+    /// What it took.
+    pub took: Took,
 }
 
 /// Takes a batch of rows, and says whether more are wanted.

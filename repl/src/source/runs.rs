@@ -20,7 +20,8 @@ use query::layout::{Layout, Row};
 use query::plan::Plan;
 use query::value::Value;
 
-use super::live::{decode, has};
+use super::live::{analyzed, decode, has};
+use super::took::Took;
 use super::{Said, Sink};
 use crate::error::Failure;
 use crate::kernel::load::Loaded;
@@ -36,18 +37,29 @@ pub fn scan(
     plan: &Plan,
     layout: &Layout,
     program: &Program,
+    took: Took,
     sink: &mut Sink<'_>,
 ) -> Result<Said, Failure> {
+    let mut said = Said { took, ..Said::default() };
     let mut loaded = Loaded::load(program)?;
+    said.took.stages.lap("load");
     let mut given = Given::new(plan);
-    let mut said = Said::default();
     let (mut torn, mut lost) = (false, 0);
     loop {
-        let output = loaded.run()?;
+        let mut output = loaded.run()?;
+        said.took.stages.lap("run");
+        if plan.analyze {
+            output.reads += usize::from(said.took.program.is_some());
+            said.took.program = Some(analyzed(&loaded, program, &output)?);
+            said.took.stages.lap("inspect");
+        }
         torn |= has(output.flags, rows::TORN);
         said.warnings.range += u64::from(has(output.flags, rows::RANGE));
         let rows = given.unknown(decode(layout, &output)?);
-        if sink(rows)?.is_break() {
+        said.took.stages.lap("decode");
+        let more = sink(rows)?;
+        said.took.stages = said.took.stages.begin_again();
+        if more.is_break() {
             break;
         }
         if has(output.flags, rows::AGAIN) {
@@ -204,7 +216,7 @@ mod tests {
     fn a_list_too_long_to_be_kept_is_told() {
         let mut given = given();
         let most = KEPT as u64;
-        given.unknown(rows(1, 0..most + 1));
+        given.unknown(rows(1, 0..=most));
         assert_eq!((given.slabs.len(), notes(&given)), (KEPT, 0));
         given.begin_again();
         assert_eq!(given.unknown(rows(1, [0, most])), rows(1, [most]));

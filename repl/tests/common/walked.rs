@@ -13,7 +13,6 @@ use query::eval::Warnings;
 use query::exec::{self, Host};
 use query::layout::Layout;
 use query::plan::{Plan, Target, Template, plan};
-use query::syntax::ast::Statement;
 use query::syntax::parse_text;
 use query::typing::check;
 use query::value::Value;
@@ -79,7 +78,7 @@ impl Prepared {
 
 fn compile(schema: &KernelSchema, template: Template, text: &str) -> (Plan, Layout, Program) {
     let statements = parse_text(text).unwrap();
-    let (Statement::Query(query) | Statement::Explain(query)) = &statements[0].0;
+    let query = statements[0].0.query().unwrap();
     let resolved = query::resolve::resolve(query, schema).unwrap();
     let target = Target::Kernel { template, pushdown: true };
     let plan = plan(check(resolved).unwrap(), target, text);

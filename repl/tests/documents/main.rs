@@ -27,7 +27,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use blocks::Kind;
 use query::catalog::{self, HostTable, Rows};
-use query::syntax::ast::Statement;
 use query::syntax::parse_text;
 
 static TURN: Mutex<()> = Mutex::new(());
@@ -92,10 +91,9 @@ fn answer(arguments: &[&str]) {
 /// The table that a text asks and no recording holds, if there is one.
 fn not_recorded(text: &str) -> Option<&'static str> {
     let statements = parse_text(text).unwrap();
-    let tables = statements.iter().filter_map(|(statement, _)| {
-        let (Statement::Query(query) | Statement::Explain(query)) = statement;
-        catalog::table(&query.from.as_ref()?.name)
-    });
+    let tables = statements
+        .iter()
+        .filter_map(|(statement, _)| catalog::table(&statement.query()?.from.as_ref()?.name));
     let only_here = |rows| {
         matches!(rows, Rows::Nodes | Rows::Cpus | Rows::Slabs | Rows::Host(HostTable::Slabinfo))
     };

@@ -1,0 +1,65 @@
+//! Writes what `explain analyze` shows: the plan with the rows of each operator, the program, and what both took.
+//!
+//! The rows of a condition in the kernel are counted by the program itself, in counters that an ordinary program does
+//! not have. A cache that is read again because its figures did not settle is counted again.
+
+use std::time::Duration;
+
+use query::exec::flow::{Flow, Rows};
+use query::plan::Plan;
+use query::plan::explain::{Operator, operators, tree};
+
+use crate::session::duration;
+use crate::source::took::{Program, Stages};
+
+/// The plan, each operator with its rows.
+#[must_use]
+pub fn plan(plan: &Plan, program: Option<&Program>, flow: &Flow) -> String {
+    let conditions = program.and_then(|program| program.conditions.as_deref());
+    let counted = |number: usize| {
+        let [into, out] = *conditions?.get(number)?;
+        Some(Rows { into, out })
+    };
+    let line = |(operator, text): (Operator, String)| {
+        let rows = match operator {
+            // The first condition is asked of all that is scanned.
+            Operator::Scan if !plan.pushed.is_empty() => {
+                counted(0).map(|first| Rows { into: 0, out: first.into })
+            }
+            Operator::Pushed(number) => counted(number),
+            _ => Some(flow.of(operator).unwrap_or_default()),
+        };
+        match (operator, rows) {
+            (_, None) => format!("{text}: not counted, as the rows took several reads"),
+            (Operator::Scan, Some(rows)) => format!("{text}: {} out", rows.out),
+            (_, Some(rows)) => format!("{text}: {} in, {} out", rows.into, rows.out),
+        }
+    };
+    let lines: Vec<String> = operators(plan).into_iter().map(line).collect();
+    tree(lines.iter().map(String::as_str))
+}
+
+/// What the kernel made of the program.
+#[must_use]
+pub fn program(program: &Program) -> String {
+    let Program { insns, map_bytes, info, .. } = program;
+    let jit = match info.jited {
+        0 => "interpreted: the kernel compiles no BPF".to_owned(),
+        bytes => format!("{bytes} bytes of machine code"),
+    };
+    format!(
+        "\nprogram:\n  generated      {insns} instructions, {} bytes\n  verified       {} instructions\n  \
+         translated     {} bytes\n  compiled       {jit}\n  map            {map_bytes} bytes\n",
+        8 * insns,
+        info.verified,
+        info.translated,
+    )
+}
+
+/// The time of each stage, and of all.
+#[must_use]
+pub fn stages(stages: &Stages) -> String {
+    let line = |stage: &str, took: Duration| format!("  {stage:14} {:>8}\n", duration(took));
+    let times: String = stages.times().iter().map(|(stage, took)| line(stage, *took)).collect();
+    format!("\nstages:\n{times}{}", line("in all", stages.total()))
+}
