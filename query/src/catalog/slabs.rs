@@ -31,7 +31,7 @@ pub static SLABS: Table = Table {
         Column::new("place", U32, None, Slab(SlabFigure::Place), "The number of the node or CPU that the list is of.").hidden(),
         Column::new("node", U32, None, Derived("case when list_kind = 0 then place end"), "The node whose partial list the slab is on; NULL for a slab of a CPU: its node is not in the kernel's types."),
         Column::new("cpu", U32, None, Derived("case when list_kind > 0 then place end"), "The CPU that holds the slab; NULL for a slab of a node."),
-        Column::new("list", TEXT, None, Derived("case when list_kind = 0 then 'node' when list_kind = 1 then 'cpu' else 'cpu partial' end"), "Where the slab is: the partial list of a node (`node`), a CPU slab (`cpu`), a CPU partial list (`cpu partial`)."),
+        Column::new("list", TEXT, None, Derived("case when list_kind = 0 then 'node' when list_kind = 1 then 'cpu' when list_kind = 2 then 'cpu partial' end"), "Where the slab is: the partial list of a node (`node`), a CPU slab (`cpu`), a CPU partial list (`cpu partial`)."),
         Column::new("objects", U16, Count, Slab(SlabFigure::Objects), "The room for objects in the slab."),
         Column::new("active", U16, Count, Derived("objects - free"), "The objects in use."),
         Column::new("free", U16, Count, Slab(SlabFigure::Free), "The free objects; in a CPU slab those on the CPU's freelist too."),
