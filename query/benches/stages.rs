@@ -57,7 +57,7 @@ fn rows(plan: &Plan, count: u64) -> Vec<Row> {
 
 fn compile(criterion: &mut Criterion) {
     let fixture = Fixture::new();
-    let target = Target::Kernel { template: Template::OpenCoded, pushdown: true };
+    let target = Target::Kernel { template: Template::OpenCoded, pushdown: true, texts: true };
     for (name, text) in [("short", SHORT), ("ten conditions", LONG)] {
         let mut group = criterion.benchmark_group(name);
         group.bench_function("parse", |bencher| bencher.iter(|| parse_text(black_box(text))));

@@ -33,7 +33,8 @@ impl Warnings {
         self == Self::default()
     }
 
-    fn null(&mut self) -> Value {
+    /// A NULL for what left its range, and a word about it.
+    pub(crate) fn null(&mut self) -> Value {
         self.range += 1;
         Value::Null
     }
@@ -145,7 +146,7 @@ pub fn truth(value: &Value) -> Option<bool> {
 }
 
 /// An exact integer as a value of its type, or NULL and a warning.
-fn integer(exact: i128, ty: Type, warnings: &mut Warnings) -> Value {
+pub(crate) fn integer(exact: i128, ty: Type, warnings: &mut Warnings) -> Value {
     let value = match ty {
         Type::Int => i64::try_from(exact).ok().map(Value::Int),
         _ => u64::try_from(exact).ok().map(Value::UInt),
@@ -154,7 +155,7 @@ fn integer(exact: i128, ty: Type, warnings: &mut Warnings) -> Value {
 }
 
 /// A float as a value, or NULL and a warning.
-fn float(value: f64, warnings: &mut Warnings) -> Value {
+pub(crate) fn float(value: f64, warnings: &mut Warnings) -> Value {
     if value.is_finite() { Value::Float(value) } else { warnings.null() }
 }
 
@@ -209,7 +210,7 @@ fn shift(by: i128) -> Option<u32> {
 }
 
 #[allow(clippy::cast_possible_truncation)] // a float is cut to a whole number on purpose, and checked after
-fn cast(value: Value, ty: Type, from: Type, warnings: &mut Warnings) -> Value {
+pub(crate) fn cast(value: Value, ty: Type, from: Type, warnings: &mut Warnings) -> Value {
     match (ty, value) {
         (_, Value::Null) => Value::Null,
         (Type::Text, Value::Text(text)) => Value::Text(text),

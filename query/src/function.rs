@@ -32,13 +32,13 @@ pub enum Function {
     PageSize,
 }
 
-/// What a function takes and means.
+/// What a function, or an aggregate, takes and means.
 #[derive(Debug)]
-pub struct Signature {
+pub struct Signature<F = Function> {
     /// Its name in queries.
     pub name: &'static str,
     /// Which one it is.
-    pub function: Function,
+    pub function: F,
     /// The fewest and the most arguments.
     pub arguments: (usize, usize),
     /// Its call as the documentation shows it.
@@ -80,13 +80,13 @@ pub static FUNCTIONS: &[Signature] = &[
     sig("upper",       Function::Upper,      (1, 1),    "upper(text)",         "The text with a to z in upper case."),
 ];
 
-const fn sig(
+pub(crate) const fn sig<F: Copy>(
     name: &'static str,
-    function: Function,
+    function: F,
     arguments: (usize, usize),
     call: &'static str,
     doc: &'static str,
-) -> Signature {
+) -> Signature<F> {
     Signature { name, function, arguments, call, doc }
 }
 

@@ -5,6 +5,7 @@ pub mod diagnostic;
 pub mod suggest;
 pub mod syntax;
 
+pub mod aggregate;
 pub mod catalog;
 pub mod function;
 pub mod input;

@@ -19,6 +19,10 @@ pub enum Shape {
     Exactly(String),
     /// The text and whatever follows.
     Prefix(String),
+    /// The text and whatever comes before.
+    Suffix(String),
+    /// The text, wherever it is; not the empty one.
+    Contains(String),
     /// Anything else.
     Other,
 }
@@ -27,7 +31,7 @@ impl Pattern {
     /// Reads a pattern. The error says what is wrong with it.
     pub fn new(op: MatchOp, text: &str) -> Result<Self, String> {
         let (regex, shape) = match op {
-            MatchOp::Regex => (text.to_owned(), Shape::Other),
+            MatchOp::Regex => (text.to_owned(), regex_shape(text)),
             MatchOp::Like => (like(text), shape(text, '%', "%_\\")),
             MatchOp::Ilike => (format!("(?i){}", like(text)), Shape::Other),
             MatchOp::Glob => (glob(text)?, shape(text, '*', "*?[\\")),
@@ -42,6 +46,10 @@ impl Pattern {
         match &self.shape {
             Shape::Exactly(wanted) => text == wanted.as_bytes(),
             Shape::Prefix(wanted) => text.starts_with(wanted.as_bytes()),
+            Shape::Suffix(wanted) => text.ends_with(wanted.as_bytes()),
+            Shape::Contains(wanted) => {
+                text.windows(wanted.len()).any(|part| part == wanted.as_bytes())
+            }
             Shape::Other => self.regex.is_match(&String::from_utf8_lossy(text)),
         }
     }
@@ -89,11 +97,36 @@ impl Extract {
 
 /// The shape of a pattern in which `any` is the sign for any text and `special` are all signs.
 fn shape(text: &str, any: char, special: &str) -> Shape {
-    let plain = |text: &str| !text.contains(|c| special.contains(c));
-    match text.strip_suffix(any) {
-        Some(prefix) if plain(prefix) => Shape::Prefix(prefix.to_owned()),
-        _ if plain(text) => Shape::Exactly(text.to_owned()),
-        _ => Shape::Other,
+    let behind = text.strip_prefix(any);
+    let before = behind.unwrap_or(text).strip_suffix(any);
+    let middle = before.or(behind).unwrap_or(text);
+    if middle.contains(|c| special.contains(c)) {
+        return Shape::Other;
+    }
+    placed(middle, behind.is_none(), before.is_none())
+}
+
+/// The shape of a regular expression.
+fn regex_shape(regex: &str) -> Shape {
+    let behind = regex.strip_prefix('^');
+    let before = behind.unwrap_or(regex).strip_suffix('$');
+    let middle = before.or(behind).unwrap_or(regex);
+    if middle.contains(|c| r"\.+*?()|[]{}^$".contains(c)) {
+        return Shape::Other;
+    }
+    placed(middle, behind.is_some(), before.is_some())
+}
+
+/// The shape of a plain text that stands at the start, at the end, at both or anywhere.
+fn placed(text: &str, at_start: bool, at_end: bool) -> Shape {
+    let text = text.to_owned();
+    match (at_start, at_end) {
+        (true, true) => Shape::Exactly(text),
+        (true, false) => Shape::Prefix(text),
+        // Every text begins with the empty one, as it ends with it and has it inside.
+        _ if text.is_empty() => Shape::Prefix(text),
+        (false, true) => Shape::Suffix(text),
+        (false, false) => Shape::Contains(text),
     }
 }
 
@@ -189,9 +222,38 @@ mod tests {
         assert_eq!(shape(MatchOp::Like, "a-b%"), Shape::Prefix("a-b".into()));
         assert_eq!(shape(MatchOp::Like, "%"), Shape::Prefix(String::new()));
         assert_eq!(shape(MatchOp::Like, "a-b"), Shape::Exactly("a-b".into()));
+        assert_eq!(shape(MatchOp::Like, "%%"), Shape::Prefix(String::new()));
+        assert_eq!(shape(MatchOp::Like, "%ab"), Shape::Suffix("ab".into()));
+        assert_eq!(shape(MatchOp::Like, "%ab%"), Shape::Contains("ab".into()));
+        assert_eq!(shape(MatchOp::Like, "%a%b%"), Shape::Other);
         assert_eq!(shape(MatchOp::Like, "a_b%"), Shape::Other);
         assert_eq!(shape(MatchOp::Like, "a\\%"), Shape::Other);
         assert_eq!(shape(MatchOp::Glob, "a%*"), Shape::Prefix("a%".into()));
-        assert_eq!(shape(MatchOp::Regex, "abc"), Shape::Other);
+        assert_eq!(shape(MatchOp::Regex, "abc"), Shape::Contains("abc".into()));
+        assert_eq!(shape(MatchOp::Regex, "^a-c"), Shape::Prefix("a-c".into()));
+        assert_eq!(shape(MatchOp::Regex, "a-c$"), Shape::Suffix("a-c".into()));
+        assert_eq!(shape(MatchOp::Regex, "^abc$"), Shape::Exactly("abc".into()));
+        assert_eq!(shape(MatchOp::Regex, ""), Shape::Prefix(String::new()));
+        assert_eq!(shape(MatchOp::Regex, "^$"), Shape::Exactly(String::new()));
+        assert_eq!(shape(MatchOp::Regex, "ab?"), Shape::Other);
+        assert_eq!(shape(MatchOp::Regex, "(?i)ab"), Shape::Other);
+    }
+
+    /// What needs no engine gives what the engine would.
+    #[test]
+    fn shapes_mean_what_their_patterns_mean() {
+        let texts = ["", "a", "ab", "ba", "aab", "abab", "b\nab", "ab\n", "\u{e9}ab"];
+        for op in [MatchOp::Like, MatchOp::Glob, MatchOp::Regex] {
+            let any = if op == MatchOp::Glob { "*" } else { "%" };
+            for pattern in
+                ["", "ab", "%ab", "ab%", "%ab%", "%", "%%", "^ab", "ab$", "^ab$", "^", "$"]
+            {
+                let pattern = Pattern::new(op, &pattern.replace('%', any)).unwrap();
+                for text in texts {
+                    let expected = pattern.regex.is_match(text);
+                    assert_eq!(pattern.matches(text.as_bytes()), expected, "{pattern:?} {text:?}");
+                }
+            }
+        }
     }
 }

@@ -16,18 +16,24 @@
 //!   the text that the user wrote.
 //! - What names stand for is bounded, so a short query cannot grow without end.
 
+mod group;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+pub use group::{MAX_AGGREGATES, MAX_KEYS};
+
+use crate::aggregate;
 use crate::catalog::{self, Column, Source, Table};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::function;
+use crate::function::{self, Signature};
 use crate::input::Input;
 use crate::offer::Offer;
-use crate::resolved::{Expr, ExprKind, Item, Key, Missing, Query};
+use crate::resolved::{Aggregate, Expr, ExprKind, Item, Key, Missing, Query};
 use crate::suggest;
 use crate::syntax::ast::{self, Ident};
 use crate::syntax::parse_text;
 use crate::value::Type;
+use group::Place;
 
 /// Slab flags that some kernel of the supported releases has: naming one that the running kernel lacks is no
 /// error, as a flag that the kernel does not define is never set.
@@ -86,8 +92,10 @@ pub fn resolve(query: &ast::Query, offer: &dyn Offer) -> Result<Query, Diagnosti
         aliases: BTreeMap::new(),
         hidden: alias_names(query),
         written_out: 0,
+        place: Place::Answer,
+        aggregates: Vec::new(),
     };
-    let items = resolver.items(&query.items)?;
+    let mut items = resolver.items(&query.items)?;
     resolver.hidden = HashSet::new();
     for item in &query.items {
         if let ast::Item::Expr { expr, alias: Some(alias) } = item {
@@ -95,13 +103,19 @@ pub fn resolve(query: &ast::Query, offer: &dyn Offer) -> Result<Query, Diagnosti
             resolver.aliases.entry(alias.name.clone()).or_insert_with(|| expr.clone());
         }
     }
+    resolver.place = Place::Where;
     let filter = query.filter.as_ref().map(|filter| resolver.expr(filter)).transpose()?;
-    let order_by = resolver.order_by(query, &items)?;
+    let keys = resolver.group_keys(query, &items)?;
+    let having = query.having.as_ref().map(|having| resolver.expr(having)).transpose()?;
+    let mut order_by = resolver.order_by(query, &items)?;
+    let aggregates = resolver.aggregates;
+    let group = group::grouped(keys, aggregates, having, &mut items, &mut order_by)?;
     Ok(Query {
         table,
         distinct: query.distinct,
         items,
         filter,
+        group,
         order_by,
         limit: query.limit.map(|count| count.rows),
         offset: query.offset.map_or(0, |count| count.rows),
@@ -121,6 +135,10 @@ struct Resolver<'a> {
     hidden: HashSet<String>,
     /// How many nodes came from aliases and definitions.
     written_out: usize,
+    /// Where resolution is.
+    place: Place,
+    /// The aggregates so far, each once.
+    aggregates: Vec<Aggregate>,
 }
 
 /// The names that the select list gives.
@@ -231,10 +249,9 @@ impl Resolver<'_> {
                 let left = self.boxed(left, used, depth)?;
                 ExprKind::Binary(*op, left, self.boxed(right, used, depth)?)
             }
-            ast::ExprKind::Call(name, arguments) => {
-                let arguments = self.list(arguments, used, depth)?;
-                return self.call(name, arguments, span, depth);
-            }
+            ast::ExprKind::Call(name, _)
+            | ast::ExprKind::CallDistinct(name, _)
+            | ast::ExprKind::CallStar(name) => return self.call(expr, name, used, depth),
             _ => self.test(&expr.kind, used, depth)?,
         };
         Ok(Expr { kind, span })
@@ -288,7 +305,9 @@ impl Resolver<'_> {
             | ast::ExprKind::Column(_)
             | ast::ExprKind::Unary(..)
             | ast::ExprKind::Binary(..)
-            | ast::ExprKind::Call(..) => unreachable!("these are resolved before"),
+            | ast::ExprKind::Call(..)
+            | ast::ExprKind::CallDistinct(..)
+            | ast::ExprKind::CallStar(_) => unreachable!("these are resolved before"),
         })
     }
 
@@ -331,13 +350,20 @@ impl Resolver<'_> {
         }
         let aliases = self.aliases.keys().map(String::as_str);
         let names = self.table.shown().map(|column| column.name).chain(aliases);
-        error.help = match suggest::nearest(&name.name, names) {
-            Some(near) => Some(format!("did you mean `{near}`?")),
-            None if name.quoted => {
-                Some(format!("a text is written in single quotes: '{}'", short(&name.name)))
+        let flag = flag_name(&name.name);
+        error.help = Some(match suggest::nearest(&name.name, names) {
+            _ if KNOWN_FLAGS.contains(&flag.as_str()) => {
+                format!("whether a flag is set: `flags has {flag}`")
             }
-            None => Some(format!("`.schema {}` lists the columns", self.table.name)),
-        };
+            Some(near) => format!("did you mean `{near}`?"),
+            None if name.quoted => {
+                format!("a text is written in single quotes: '{}'", short(&name.name))
+            }
+            None => format!(
+                "`.schema {}` lists the columns; a text is written in single quotes",
+                self.table.name
+            ),
+        });
         Err(error)
     }
 
@@ -384,30 +410,34 @@ impl Resolver<'_> {
 
     fn call(
         &mut self,
+        call: &ast::Expr,
         name: &Ident,
-        mut arguments: Vec<Expr>,
-        span: Span,
+        used: Option<Span>,
         depth: usize,
     ) -> Result<Expr, Diagnostic> {
+        if let Some(signature) = aggregate::find(&name.name) {
+            return self.aggregate(call, signature, used, depth);
+        }
+        let span = used.unwrap_or(call.span);
         let Some(signature) = function::find(&name.name) else {
             let mut error = Diagnostic::new(name.span, format!("unknown function `{}`", name.name));
-            let names = function::FUNCTIONS.iter().map(|signature| signature.name);
-            error.help = Some(if AGGREGATES.contains(&name.name.as_str()) {
-                "aggregates are not supported yet".to_owned()
-            } else {
-                suggest::help(&name.name, names)
-                    .unwrap_or_else(|| "`.functions` lists them".to_owned())
-            });
+            let functions = function::FUNCTIONS.iter().map(|signature| signature.name);
+            let aggregates = aggregate::AGGREGATES.iter().map(|signature| signature.name);
+            let help = suggest::habit(&name.name)
+                .or_else(|| suggest::help(&name.name, functions.chain(aggregates)));
+            error.help = Some(help.unwrap_or_else(|| "`.functions` lists them".to_owned()));
             return Err(error);
         };
-        let (least, most) = signature.arguments;
-        if !(least..=most).contains(&arguments.len()) {
-            let error =
-                Diagnostic::new(span, format!("wrong number of arguments of `{}`", name.name))
-                    .label(format!("{} given", count(arguments.len(), "argument")))
-                    .help(format!("it is called as `{}`", signature.call));
-            return Err(error);
-        }
+        let ast::ExprKind::Call(_, arguments) = &call.kind else {
+            let star = matches!(call.kind, ast::ExprKind::CallStar(_));
+            let what = if star { "*" } else { "distinct" };
+            let message = format!("`{what}` has no meaning in a call of `{}`", name.name);
+            return Err(Diagnostic::new(span, message)
+                .label("no aggregate")
+                .help(format!("it is called as `{}`", signature.call)));
+        };
+        wrong_arguments(signature, arguments.len(), span)?;
+        let mut arguments = self.list(arguments, used, depth)?;
         if signature.function == function::Function::PageSize {
             let literal = ast::Literal::Int(self.offer.page_size());
             return Ok(Expr { kind: ExprKind::Literal(literal), span });
@@ -465,18 +495,38 @@ fn item_of_key(
     match &key.kind {
         ast::ExprKind::Column(name) => Ok(by_name.get(name.name.as_str()).copied()),
         ast::ExprKind::Literal(ast::Literal::Int(position)) => {
-            let item = usize::try_from(*position).ok().and_then(|at| at.checked_sub(1));
-            item.filter(|item| *item < items).map(Some).ok_or_else(|| {
-                let message = format!("there is no item {position} in the select list");
-                Diagnostic::new(key.span, message)
-                    .help(format!("the list has {}", count(items, "item")))
-            })
+            item_at(*position, key.span, items).map(Some)
         }
         ast::ExprKind::Literal(_) => Err(Diagnostic::new(key.span, "cannot sort by a constant")
             .label("the same for every row")
             .help("a column is named without quotes, an item also by its position")),
         _ => Ok(None),
     }
+}
+
+/// The number of the item at a position, which counts from 1.
+fn item_at(position: u64, span: Span, items: usize) -> Result<usize, Diagnostic> {
+    let item = usize::try_from(position).ok().and_then(|at| at.checked_sub(1));
+    item.filter(|item| *item < items).ok_or_else(|| {
+        let message = format!("there is no item {position} in the select list");
+        Diagnostic::new(span, message).help(format!("the list has {}", count(items, "item")))
+    })
+}
+
+/// Says no to a call with too few or too many arguments.
+fn wrong_arguments<F>(
+    signature: &Signature<F>,
+    given: usize,
+    span: Span,
+) -> Result<(), Diagnostic> {
+    let (least, most) = signature.arguments;
+    if (least..=most).contains(&given) {
+        return Ok(());
+    }
+    let message = format!("wrong number of arguments of `{}`", signature.name);
+    Err(Diagnostic::new(span, message)
+        .label(format!("{} given", count(given, "argument")))
+        .help(format!("it is called as `{}`", signature.call)))
 }
 
 /// The start of a name that may be of any length.
@@ -494,19 +544,6 @@ fn parse_definition(text: &str) -> Result<ast::Expr, Diagnostic> {
         _ => Err(Diagnostic::new(Span::default(), "a definition is one expression")),
     }
 }
-
-const AGGREGATES: &[&str] = &[
-    "count",
-    "sum",
-    "avg",
-    "min",
-    "max",
-    "median",
-    "percentile",
-    "stddev",
-    "histogram",
-    "group_concat",
-];
 
 /// A flag's name as the kernel's enum has it: upper case, without `SLAB_` or `__GFP_`.
 #[must_use]

@@ -1,5 +1,6 @@
 //! A resolved query: no names are left in it.
 
+use crate::aggregate;
 use crate::catalog::{Column, Table};
 use crate::diagnostic::Span;
 use crate::function::Function;
@@ -18,6 +19,8 @@ pub struct Query {
     pub items: Vec<Item>,
     /// What a row must satisfy.
     pub filter: Option<Expr>,
+    /// How rows become groups, if they do. Then what is shown, and what is sorted by, is of a group.
+    pub group: Option<Group>,
     /// How rows are sorted.
     pub order_by: Vec<Key>,
     /// The most rows that are shown.
@@ -48,6 +51,30 @@ pub struct Item {
     pub expr: Expr,
 }
 
+/// How rows become groups.
+#[derive(Debug)]
+pub struct Group {
+    /// The values that the rows of a group have in common; without any all rows are one group.
+    pub keys: Vec<Item>,
+    /// What is computed of each group, each once.
+    pub aggregates: Vec<Aggregate>,
+    /// What a group must satisfy.
+    pub having: Option<Expr>,
+}
+
+/// An aggregate with its arguments.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aggregate {
+    /// Which one.
+    pub aggregate: aggregate::Aggregate,
+    /// Whether equal values count once.
+    pub distinct: bool,
+    /// The arguments; none of `count(*)`.
+    pub arguments: Vec<Expr>,
+    /// As it is written, without what it names written out.
+    pub name: String,
+}
+
 /// A sort key.
 #[derive(Clone, Debug)]
 pub struct Key {
@@ -59,7 +86,7 @@ pub struct Key {
     pub nulls_first: bool,
 }
 
-/// An expression.
+/// An expression. Two are equal if they mean the same, wherever they stand.
 #[derive(Clone, Debug)]
 pub struct Expr {
     /// What it is.
@@ -69,7 +96,7 @@ pub struct Expr {
 }
 
 /// What an expression is. Operators are as in [`crate::syntax::ast::ExprKind`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum ExprKind {
     Literal(Literal),
@@ -121,6 +148,17 @@ pub enum ExprKind {
     },
     Cast(Box<Expr>, Type),
     Call(Function, Vec<Expr>),
+    /// A key of the group: the place of its value in the group's row, which has keys, then aggregates; and what it
+    /// was computed of.
+    GroupKey(usize, Box<Expr>),
+    /// An aggregate: the place of its value in the group's row.
+    Aggregate(usize, Box<Aggregate>),
+}
+
+impl PartialEq for Expr {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind
+    }
 }
 
 impl Expr {
@@ -128,6 +166,49 @@ impl Expr {
     #[must_use]
     pub fn at(&self, span: Span) -> Self {
         Self { kind: self.kind.clone(), span }
+    }
+
+    /// Calls `visit` on the expressions that it is made of, one level down. What stands behind a column, a key or
+    /// an aggregate is no part of it.
+    pub fn children_mut<E>(
+        &mut self,
+        visit: &mut dyn FnMut(&mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match &mut self.kind {
+            ExprKind::Literal(_)
+            | ExprKind::Input(..)
+            | ExprKind::Missing(_)
+            | ExprKind::Derived(..)
+            | ExprKind::GroupKey(..)
+            | ExprKind::Aggregate(..) => Ok(()),
+            ExprKind::Unary(_, inner)
+            | ExprKind::IsNull { expr: inner, .. }
+            | ExprKind::Has { expr: inner, .. }
+            | ExprKind::Cast(inner, _) => visit(inner),
+            ExprKind::Binary(_, left, right)
+            | ExprKind::InColumn { expr: left, list: right, .. }
+            | ExprKind::Match { expr: left, pattern: right, .. } => {
+                visit(left)?;
+                visit(right)
+            }
+            ExprKind::Between { expr, low, high, .. } => {
+                visit(expr)?;
+                visit(low)?;
+                visit(high)
+            }
+            ExprKind::In { expr, list, .. } => {
+                visit(expr)?;
+                list.iter_mut().try_for_each(visit)
+            }
+            ExprKind::Case { arms, otherwise } => {
+                for (when, then) in arms {
+                    visit(when)?;
+                    visit(then)?;
+                }
+                otherwise.iter_mut().try_for_each(|otherwise| visit(otherwise))
+            }
+            ExprKind::Call(_, arguments) => arguments.iter_mut().try_for_each(visit),
+        }
     }
 
     /// The type of flag set that a reference to a column has.

@@ -19,6 +19,8 @@ pub struct Query {
     pub items: Vec<Item>,
     /// The conditions that a row must all satisfy.
     pub filter: Vec<Expr>,
+    /// How rows become groups, if they do. Then the inputs of items and sort keys are those of a group's row.
+    pub group: Option<Group>,
     /// How rows are sorted.
     pub order_by: Vec<Key>,
     /// The most rows that are shown.
@@ -38,6 +40,55 @@ pub struct Item {
     pub name: String,
     /// The value.
     pub expr: Expr,
+}
+
+/// How rows become groups. A group is a row of its own: the keys, then the aggregates.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// The values that the rows of a group have in common; without any all rows are one group, even if there are none.
+    pub keys: Vec<Item>,
+    /// What is computed of each group.
+    pub aggregates: Vec<Aggregate>,
+    /// The conditions on a group's row that it must all satisfy.
+    pub having: Vec<Expr>,
+}
+
+/// An aggregate.
+#[derive(Clone, Debug)]
+pub struct Aggregate {
+    /// As it is written.
+    pub name: String,
+    /// What it makes of values.
+    pub fold: Fold,
+    /// Whether equal values count once.
+    pub distinct: bool,
+    /// What is computed of each row; rows where it is NULL are passed over. None counts rows.
+    pub argument: Option<Expr>,
+    /// What the result is: of the expression only type, unit and range mean something.
+    pub result: Expr,
+}
+
+/// What an aggregate makes of values that are not NULL.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fold {
+    /// How many there are.
+    Count,
+    /// The sum: of integers exact.
+    Sum,
+    /// The mean.
+    Avg,
+    /// The least.
+    Min,
+    /// The greatest.
+    Max,
+    /// What so many percent of the values are not above, from 0 to 100.
+    Percentile(f64),
+    /// The standard deviation of a sample.
+    Stddev,
+    /// The values between powers of two, counted.
+    Histogram,
+    /// All of them as one text, with this between them.
+    Concat(Box<[u8]>),
 }
 
 /// A sort key.

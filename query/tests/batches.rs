@@ -39,9 +39,16 @@ fn query() -> impl Strategy<Value = String> {
         " order by part nulls first, align desc",
     ]);
     let limit = prop::option::of(0..40_u64);
-    (distinct, filter, order, limit, 0..4_u64).prop_map(
-        |(distinct, filter, order, limit, offset)| {
+    (distinct, any::<bool>(), filter, order, limit, 0..4_u64).prop_map(
+        |(distinct, groups, filter, order, limit, offset)| {
             let limit = limit.map_or_else(String::new, |limit| format!(" limit {limit}"));
+            if groups {
+                let made = "size, count(*), sum(align), group_concat(align), max(4 / align) part";
+                let order = order.replace("align", "count(*)");
+                return format!(
+                    "select {distinct}{made}{filter} group by size{order}{limit} offset {offset}"
+                );
+            }
             format!(
                 "select {distinct}align, size, 4 / size part{filter}{order}{limit} offset {offset}"
             )

@@ -108,6 +108,10 @@ fn scalar() -> impl Strategy<Value = String> {
         prop_oneof![
             6 => (inner.clone(), op, inner.clone()).prop_map(|(l, op, r)| format!("({l} {op} {r})")),
             1 => inner.clone().prop_map(|x| format!("(- {x})")),
+            1 => inner.clone().prop_map(|x| format!("abs({x})")),
+            1 => inner.clone().prop_map(|x| format!("ilog2({x})")),
+            1 => (inner.clone(), prop::sample::select(vec!["greatest", "least"]), inner.clone())
+                .prop_map(|(l, f, r)| format!("{f}({l}, 7, {r})")),
             1 => inner.prop_map(|x| format!("(~ {x})")),
         ]
     })
@@ -141,10 +145,20 @@ fn condition() -> impl Strategy<Value = String> {
             if equal { format!("name in ('{short}', '{long}')") } else { format!("name like '{long}%'") }
         }),
         1 => text().prop_map(|t| format!("name not like '{t}%'")),
+        2 => (text(), prop::sample::select(vec!["like", "not like"]), any::<bool>()).prop_map(|(t, op, end)| {
+            format!("name {op} '%{t}{}'", if end { "" } else { "%" })
+        }),
+        1 => (0..68_usize, any::<bool>()).prop_map(|(length, end)| {
+            format!("name like '%{}{}'", "x".repeat(length), if end { "" } else { "%" })
+        }),
+        1 => (text(), prop::sample::select(vec!["~", "!~"])).prop_map(|(t, op)| format!("name {op} '{t}'")),
+        1 => (scalar(), any::<bool>()).prop_map(|(x, not)| {
+            format!("{x} is {}null", if not { "not " } else { "" })
+        }),
         1 => Just("nullif(flags, 0) has FAILSLAB".to_owned()),
         1 => (scalar(), scalar()).prop_map(|(l, r)| format!("({l} > 0) = ({r} > 0)")),
         1 => prop::sample::select(vec!["null", "true", "false", "cpu_partial > 0"]).prop_map(str::to_owned),
-        1 => Just("name is null".to_owned()),
+        1 => prop::sample::select(vec!["name is null", "name is not null"]).prop_map(str::to_owned),
         1 => Just("objects > 1.5".to_owned()),
     ];
     leaf.prop_recursive(3, 12, 2, |inner| {
@@ -208,6 +222,10 @@ fn common_conditions_are_pushed() {
         "1 << page_order > 2",
         "padding * 100 / size > 10",
         "starts_with(name, 'kmalloc')",
+        "name like '%cache%' or name like '%node' or name ~ 'inode$'",
+        "name is not null and objects is not null and size / refcount is null",
+        "greatest(size, refcount) > 8 and least(size, 64, object_size) = 64",
+        "abs(refcount) = 1 and ilog2(size) between 6 and 12",
         "rcu",
         "not unreclaimable",
     ] {
@@ -258,6 +276,11 @@ fn rare_conditions_agree() {
         &format!("name = '{}'", "x".repeat(64)),
         &format!("name = '{}'", "x".repeat(63)),
         &format!("name like '{}%'", "x".repeat(64)),
+        &format!("name like '%{}'", "x".repeat(64)),
+        &format!("name like '%{}%' or name is null", "x".repeat(64)),
+        "name not like '%x'",
+        "abs(-min_partial) > 9 or ilog2(min_partial) = 62",
+        "greatest(min_partial, -1) = 1 or least(-1, min_partial) is null",
         &format!("name != '{}' or name in ('{}')", "x".repeat(64), "x".repeat(65)),
     ] {
         let text = format!("select addr where {condition}");

@@ -136,6 +136,14 @@ impl Tree<'_> {
             self.line(depth + 1, "where");
             self.expr(depth + 2, filter);
         }
+        for key in &query.group_by {
+            self.line(depth + 1, "group by");
+            self.expr(depth + 2, key);
+        }
+        if let Some(having) = &query.having {
+            self.line(depth + 1, "having");
+            self.expr(depth + 2, having);
+        }
         for key in &query.order_by {
             let direction = if key.descending { "desc" } else { "asc" };
             let nulls = match key.nulls_first {
@@ -184,6 +192,10 @@ impl Tree<'_> {
             }
             ExprKind::Cast(inner, to) => (format!("cast to {to}"), vec![inner]),
             ExprKind::Call(name, arguments) => (format!("call {name}"), arguments.iter().collect()),
+            ExprKind::CallDistinct(name, arguments) => {
+                (format!("call {name} distinct"), arguments.iter().collect())
+            }
+            ExprKind::CallStar(name) => (format!("call {name} star"), vec![]),
         };
         let source = &self.query[expr.span.start..expr.span.end];
         self.line(depth, &format!("{name}   <- {source}"));

@@ -172,7 +172,12 @@ proptest! {
             prop_assert_eq!(compiled.matches(text.as_bytes()), matches(&wanted, &found, any, one));
             match compiled.shape() {
                 Shape::Exactly(exact) => prop_assert_eq!(exact, pattern),
+                Shape::Prefix(prefix) if prefix.is_empty() => {
+                    prop_assert_eq!(pattern.trim_matches(any), "");
+                }
                 Shape::Prefix(prefix) => prop_assert_eq!(&format!("{prefix}{any}"), pattern),
+                Shape::Suffix(suffix) => prop_assert_eq!(&format!("{any}{suffix}"), pattern),
+                Shape::Contains(part) => prop_assert_eq!(&format!("{any}{part}{any}"), pattern),
                 Shape::Other => {}
             }
         }

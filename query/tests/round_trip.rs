@@ -115,7 +115,11 @@ fn expr() -> impl Strategy<Value = Expr> {
             1 => (vec((part.clone(), part.clone()), 1..3), option::of(boxed.clone()))
                 .prop_map(|(arms, otherwise)| ExprKind::Case { arms, otherwise }),
             1 => (boxed, ident()).prop_map(|(expr, to)| ExprKind::Cast(expr, to)),
-            1 => (ident(), vec(part, 0..3)).prop_map(|(name, list)| ExprKind::Call(name, list)),
+            1 => (ident(), vec(part.clone(), 0..3))
+                .prop_map(|(name, list)| ExprKind::Call(name, list)),
+            1 => (ident(), vec(part, 1..3))
+                .prop_map(|(name, list)| ExprKind::CallDistinct(name, list)),
+            1 => ident().prop_map(ExprKind::CallStar),
         ]
         .prop_map(new)
     })
@@ -137,11 +141,23 @@ fn statement() -> impl Strategy<Value = Statement> {
         vec(item, 1..4),
         option::of(ident()),
     );
-    let tail = (option::of(expr()), vec(key, 0..3), count(), count());
+    let groups = (vec(expr(), 0..3), option::of(expr()));
+    let tail = (option::of(expr()), groups, vec(key, 0..3), count(), count());
     (head, tail).prop_map(
-        |((statement, distinct, items, from), (filter, order_by, limit, offset))| {
-            let span = Span::default();
-            let query = Query { distinct, items, from, filter, order_by, limit, offset, span };
+        |((statement, distinct, items, from), (filter, groups, order_by, limit, offset))| {
+            let (group_by, having) = groups;
+            let query = Query {
+                distinct,
+                items,
+                from,
+                filter,
+                group_by,
+                having,
+                order_by,
+                limit,
+                offset,
+                span: Span::default(),
+            };
             statement(query)
         },
     )
@@ -163,6 +179,7 @@ fn forget(statement: &mut Statement) {
     }
     forget_idents(&mut query.from);
     query.filter.iter_mut().for_each(forget_expr);
+    query.group_by.iter_mut().chain(&mut query.having).for_each(forget_expr);
     query.order_by.iter_mut().for_each(|key| forget_expr(&mut key.expr));
     for count in [&mut query.limit, &mut query.offset].into_iter().flatten() {
         count.span = Span::default();
@@ -181,7 +198,7 @@ fn forget_expr(expr: &mut Expr) {
     expr.span = Span::default();
     match &mut expr.kind {
         ExprKind::Literal(_) => {}
-        ExprKind::Column(name) => forget_idents([name]),
+        ExprKind::Column(name) | ExprKind::CallStar(name) => forget_idents([name]),
         ExprKind::Unary(_, expr) | ExprKind::IsNull { expr, .. } => forget_expr(expr),
         ExprKind::Binary(_, left, right) => forget_all([left, right]),
         ExprKind::Between { expr, low, high, .. } => {
@@ -210,7 +227,7 @@ fn forget_expr(expr: &mut Expr) {
             forget_expr(expr);
             forget_idents([to]);
         }
-        ExprKind::Call(name, list) => {
+        ExprKind::Call(name, list) | ExprKind::CallDistinct(name, list) => {
             forget_idents([name]);
             list.iter_mut().for_each(forget_expr);
         }

@@ -53,7 +53,7 @@ fn load(schema: &KernelSchema, text: &str) -> Result<(Layout, Loaded), Box<dyn E
     let statements = parse_text(text).map_err(failed)?;
     let query = statements[0].0.query().ok_or("no query")?;
     let typed = query::resolve::resolve(query, schema).and_then(check).map_err(failed)?;
-    let target = Target::Kernel { template: Template::OpenCoded, pushdown: true };
+    let target = Target::Kernel { template: Template::OpenCoded, pushdown: true, texts: false };
     let plan = plan(typed, target, text);
     let layout = Layout::new(&plan);
     let program = codegen::generate(&plan, &layout, schema, 2).map_err(failed)?;

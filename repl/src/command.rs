@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use query::availability::unavailable;
 use query::catalog::{self, Column, Source, Table};
-use query::function;
 use query::suggest;
+use query::{aggregate, function};
 
 use crate::error::Failure;
 use crate::render::{Format, printable};
@@ -38,7 +38,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "help",   arguments: "",         doc: "Shows this.", run: help },
     Command { name: "tables", arguments: "",         doc: "Lists the tables.", run: tables },
     Command { name: "schema", arguments: "[TABLE]",  doc: "Lists the columns of a table, with what each one means.", run: schema },
-    Command { name: "functions", arguments: "",      doc: "Lists the functions.", run: functions },
+    Command { name: "functions", arguments: "",      doc: "Lists functions and aggregates.", run: functions },
     Command { name: "why",    arguments: "[COLUMN]", doc: "Says why a column is NULL here, or what it is; alone: all that are NULL.", run: why },
     Command { name: "verify", arguments: "",         doc: "Holds the figures against /proc/slabinfo and /sys/kernel/slab.", run: verify },
     Command { name: "set",    arguments: "[NAME [VALUE]]", doc: "Gives the parameter $NAME a value, or shows those that are given.", run: parameters::set },
@@ -198,10 +198,11 @@ fn verify(session: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, F
 }
 
 fn functions(_: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> {
-    let lines: String = function::FUNCTIONS
-        .iter()
-        .map(|signature| format!("{:30} {}\n", signature.call, signature.doc))
-        .collect();
+    let functions = function::FUNCTIONS.iter().map(|row| (row.call, row.doc));
+    let aggregates = aggregate::AGGREGATES.iter().map(|row| (row.call, row.doc));
+    let lines = functions.chain([("", "")]).chain(aggregates);
+    let lines: String =
+        lines.map(|(call, doc)| format!("{call:30} {doc}").trim_end().to_owned() + "\n").collect();
     write(out, &lines)
 }
 

@@ -34,7 +34,7 @@ macro_rules! reports {
 /// The reports, by their names.
 pub const REPORTS: &[(&str, &str)] = reports! {
     "absent" "barns" "cache" "constructors" "debug" "empty" "flags" "fragmentation" "hidden-free" "idle" "kmalloc"
-    "large-orders" "largest" "list" "low-memory" "merged" "padding" "per-cpu" "per-node" "rcu-pending" "sheaves"
+    "large-orders" "largest" "list" "low-memory" "merged" "orders" "padding" "per-cpu" "per-node" "rcu-pending" "sheaves"
     "single" "slabinfo-error" "slabs" "suspicious" "tail" "unaccounted" "unreclaimable" "usercopy" "waste"
 };
 

@@ -7,6 +7,14 @@ use crate::insn::{Insn, PSEUDO_KFUNC_CALL};
 /// `-EFAULT`
 const EFAULT: u64 = (-14_i64).cast_unsigned();
 
+/// `-ENOENT`
+const ENOENT: u64 = (-2_i64).cast_unsigned();
+
+/// What a function that returns 32 bits leaves in a register: nothing that counts in the upper half.
+fn half(result: u64) -> u64 {
+    0x5a5a_5a5a << 32 | result & 0xffff_ffff
+}
+
 impl Run<'_> {
     /// Calls what the instruction names. Afterwards the argument registers are unset.
     pub(super) fn call(&mut self, insn: Insn) -> Result<(), Reason> {
@@ -22,6 +30,11 @@ impl Run<'_> {
             Behaviour::RdonlyCast => {
                 self.get(2)?;
                 Some(self.get(1)?)
+            }
+            Behaviour::Strstr => Some(self.strstr()?),
+            Behaviour::Strlen => {
+                let text = self.text(1)?;
+                Some(text.map_or(half(EFAULT), |text| half(text.len() as u64)))
             }
             Behaviour::IterNew => Some(self.iter_new()?),
             Behaviour::IterNext => Some(self.iter_next()?),
@@ -76,6 +89,37 @@ impl Run<'_> {
             self.write(dst, &vec![0; size])?;
             Ok(EFAULT)
         }
+    }
+
+    /// The text that a register points to, up to its NUL; none if it cannot be read.
+    fn text(&self, register: u8) -> Result<Option<Vec<u8>>, Reason> {
+        let addr = self.get(register)?;
+        if self.check_own(addr, 1).is_err() {
+            let found = self.kernel.memory.rest(addr).unwrap_or_default();
+            let end = found.iter().position(|byte| *byte == 0);
+            return Ok(end.map(|end| found[..end].to_vec()));
+        }
+        let mut text = Vec::new();
+        loop {
+            let mut byte = [0];
+            self.read(addr + text.len() as u64, &mut byte)?;
+            if byte == [0] {
+                return Ok(Some(text));
+            }
+            text.extend(byte);
+        }
+    }
+
+    fn strstr(&self) -> Result<u64, Reason> {
+        let (Some(text), Some(wanted)) = (self.text(1)?, self.text(2)?) else {
+            return Ok(half(EFAULT));
+        };
+        let found = if wanted.is_empty() {
+            Some(0)
+        } else {
+            text.windows(wanted.len()).position(|part| part == wanted)
+        };
+        Ok(half(found.map_or(ENOENT, |at| at as u64)))
     }
 
     fn seq_write(&mut self) -> Result<u64, Reason> {

@@ -53,6 +53,11 @@ pub enum Behaviour {
     SeqWrite,
     /// `bpf_rdonly_cast(obj, type)`: returns `obj`.
     RdonlyCast,
+    /// `bpf_strstr(text, wanted)`: returns where it begins, or `-ENOENT`; `-EFAULT` of what cannot be read. The upper
+    /// half of the register is what it happens to be.
+    Strstr,
+    /// `bpf_strlen(text)`: returns its bytes without the NUL, or `-EFAULT`; the upper half likewise.
+    Strlen,
     /// `bpf_iter_kmem_cache_new(state)`
     IterNew,
     /// `bpf_iter_kmem_cache_next(state)`: returns the next of [`Kernel::elements`], at the end 0.

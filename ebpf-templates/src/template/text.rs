@@ -1,4 +1,4 @@
-//! Texts of the kernel: copied into a row, or compared inside the kernel.
+//! Texts of the kernel: copied into a row, or compared inside the kernel; by functions of its own, from Linux 6.17 on.
 
 use super::rows;
 use crate::assembler::{Assembler, Label};
@@ -50,6 +50,98 @@ impl Text {
         asm.call(self.read_str, "probe_read_kernel_str");
         asm.jump_imm(Cond::SLe, Reg::R0, 0, null);
     }
+}
+
+/// What the tests of a text's end call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Functions {
+    /// The BTF id of `bpf_strlen`.
+    pub strlen: u32,
+    /// The number of the helper `bpf_probe_read_kernel`.
+    pub read: u32,
+}
+
+/// `-ENOENT`
+const ENOENT: i32 = -2;
+/// The bytes of a text that its reader sees; behind them it is cut.
+const SEEN: i32 = rows::TEXT_BYTES as i32 - 2;
+
+impl Text {
+    /// Appends code that goes to `differs` unless `literal` is in the part of the text that is seen, and to `null`
+    /// where the text cannot be read. The literal is put into the frame at `buffer`, for `bpf_strstr`, whose BTF id
+    /// is `strstr`.
+    pub fn contains(
+        &self,
+        asm: &mut Assembler,
+        buffer: i16,
+        literal: &[u8],
+        strstr: u32,
+        differs: Label,
+        null: Label,
+    ) {
+        let mut at = buffer;
+        let mut whole = literal.to_vec();
+        whole.push(0);
+        for chunk in whole.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            asm.set(Reg::R1, u64::from_le_bytes(word));
+            asm.push(Insn::store(Size::Dw, Reg::R10, at, Reg::R1));
+            at += 8;
+        }
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R7, self.pointer));
+        asm.push(Insn::mov(Reg::R2, Reg::R10));
+        asm.add(Reg::R2, buffer.into());
+        asm.call_kfunc(strstr, "bpf_strstr");
+        sign(asm);
+        asm.jump_imm(Cond::Eq, Reg::R0, ENOENT, differs);
+        asm.jump_imm(Cond::SLt, Reg::R0, 0, null);
+        asm.jump_imm(Cond::SGt, Reg::R0, SEEN - length(literal), differs);
+    }
+
+    /// Appends code that goes to `differs` unless the text ends with `literal`, and to `null` where it cannot be read.
+    /// Its end is copied to the frame at `buffer`, which has so many bytes. A text that is seen cut has no end.
+    pub fn ends_with(
+        &self,
+        asm: &mut Assembler,
+        (buffer, bytes): (i16, u16),
+        literal: &[u8],
+        functions: Functions,
+        differs: Label,
+        null: Label,
+    ) {
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R7, self.pointer));
+        asm.call_kfunc(functions.strlen, "bpf_strlen");
+        sign(asm);
+        asm.jump_imm(Cond::SLt, Reg::R0, 0, null);
+        asm.jump_imm(Cond::SLt, Reg::R0, length(literal), differs);
+        asm.jump_imm(Cond::SGt, Reg::R0, SEEN, differs);
+        asm.zero(Reg::R10, buffer, bytes);
+        // To the verifier the pointer is one, with which nothing is computed; by way of the map it is a number.
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R7, self.pointer));
+        asm.push(Insn::store(Size::Dw, Reg::R6, rows::NUMBER, Reg::R1));
+        asm.push(Insn::load(Size::Dw, Reg::R3, Reg::R6, rows::NUMBER));
+        asm.push(Insn::alu(Alu::Add, Reg::R3, Reg::R0));
+        asm.add(Reg::R3, -length(literal));
+        asm.push(Insn::mov_imm(Reg::R2, length(literal)));
+        asm.push(Insn::mov(Reg::R1, Reg::R10));
+        asm.add(Reg::R1, buffer.into());
+        asm.call(functions.read, "probe_read_kernel");
+        asm.jump_imm(Cond::Ne, Reg::R0, 0, null);
+        compare(asm, buffer, literal, differs);
+    }
+}
+
+/// Appends that `R0`, which a kernel function returned as 32 bits, has its sign in all 64.
+fn sign(asm: &mut Assembler) {
+    asm.push(Insn::alu_imm(Alu::Lsh, Reg::R0, 32));
+    asm.push(Insn::alu_imm(Alu::Arsh, Reg::R0, 32));
+}
+
+/// The bytes of a literal.
+fn length(literal: &[u8]) -> i32 {
+    debug_assert!(literal.len() <= LITERAL_MAX);
+    i32::try_from(literal.len()).unwrap_or(i32::MAX)
 }
 
 /// The longest literal that is compared in the kernel, in bytes.

@@ -14,6 +14,8 @@ const CAST: u32 = 500;
 const NEW: u32 = 501;
 const NEXT: u32 = 502;
 const DESTROY: u32 = 503;
+const STRSTR: u32 = 504;
+const STRLEN: u32 = 505;
 
 fn kernel(memory: Memory, elements: Vec<u64>) -> Kernel {
     Kernel::new(memory, elements)
@@ -24,6 +26,8 @@ fn kernel(memory: Memory, elements: Vec<u64>) -> Kernel {
         .kfunc(NEW, Behaviour::IterNew)
         .kfunc(NEXT, Behaviour::IterNext)
         .kfunc(DESTROY, Behaviour::IterDestroy)
+        .kfunc(STRSTR, Behaviour::Strstr)
+        .kfunc(STRLEN, Behaviour::Strlen)
 }
 
 fn reason(body: impl FnOnce(&mut Assembler)) -> Reason {
@@ -322,4 +326,42 @@ fn a_destroyed_iterator_leaves_nothing_to_read() {
         asm.bind(label);
     };
     assert_eq!(reason(result), Reason::UnsetRegister(0));
+}
+
+/// What a function of texts returns: the lower half, as an integer with a sign.
+fn of_texts(memory: &Memory, function: u32, text: u64, wanted: [u8; 8]) -> i32 {
+    let program = syscall(|asm| {
+        let at = asm.reserve(8).unwrap();
+        asm.map_value(R6, 0);
+        asm.set(R1, u64::from_le_bytes(wanted));
+        asm.push(Insn::store(Size::Dw, R10, at, R1));
+        asm.set(R1, text);
+        asm.push(Insn::mov(R2, R10));
+        asm.add(R2, at.into());
+        asm.call_kfunc(function, "of_texts");
+        asm.push(Insn::store(Size::Dw, R6, 0, R0));
+    });
+    let mut interpreter = Interpreter::new(kernel(memory.clone(), Vec::new()), 64);
+    interpreter.run_syscall(&program).unwrap();
+    let [low, high] =
+        [0, 4].map(|at| i32::from_le_bytes(interpreter.map()[at..at + 4].try_into().unwrap()));
+    // What a caller must not count on is not what a sign would leave there.
+    assert!(high != 0 && high != -1);
+    low
+}
+
+#[test]
+fn texts_are_found_and_measured() {
+    let mut memory = Memory::new();
+    let text = memory.allocate_text(b"kmalloc-64");
+    let open = memory.allocate(8);
+    memory.write(open, &[b'x'; 8]);
+    assert_eq!(of_texts(&memory, STRSTR, text, *b"alloc\0\0\0"), 2);
+    assert_eq!(of_texts(&memory, STRSTR, text, *b"-64\0\0\0\0\0"), 7);
+    assert_eq!(of_texts(&memory, STRSTR, text, *b"-65\0\0\0\0\0"), -2);
+    assert_eq!(of_texts(&memory, STRSTR, text, *b"\0\0\0\0\0\0\0\0"), 0);
+    assert_eq!(of_texts(&memory, STRSTR, 0, *b"a\0\0\0\0\0\0\0"), -14);
+    assert_eq!(of_texts(&memory, STRSTR, open, *b"a\0\0\0\0\0\0\0"), -14);
+    assert_eq!(of_texts(&memory, STRLEN, text, *b"a\0\0\0\0\0\0\0"), 10);
+    assert_eq!(of_texts(&memory, STRLEN, 0, *b"a\0\0\0\0\0\0\0"), -14);
 }

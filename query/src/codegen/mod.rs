@@ -111,9 +111,19 @@ fn lacking(what: &str) -> Diagnostic {
         .help("the live source needs Linux 6.13 or later")
 }
 
+/// Whether the kernel has the functions of texts that conditions may need.
+#[must_use]
+pub fn has_texts(schema: &dyn Schema) -> bool {
+    ["bpf_strstr", "bpf_strlen"].iter().all(|name| schema.function_id(name).is_some())
+        && schema.helper("probe_read_kernel").is_some()
+}
+
+fn function(schema: &dyn Schema, name: &str) -> Result<u32, Diagnostic> {
+    schema.function_id(name).ok_or_else(|| lacking(&format!("function `{name}`")))
+}
+
 fn driver(template: Template, schema: &dyn Schema) -> Result<Driver, Diagnostic> {
-    let function =
-        |name: &str| schema.function_id(name).ok_or_else(|| lacking(&format!("function `{name}`")));
+    let function = |name: &str| function(schema, name);
     match template {
         Template::OpenCoded => Ok(Driver::OpenCoded {
             new: function("bpf_iter_kmem_cache_new")?,

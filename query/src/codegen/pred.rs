@@ -14,7 +14,7 @@ use ebpf_templates::assembler::{Assembler, Label};
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
 use ebpf_templates::template::text;
 
-use super::Generator;
+use super::{Generator, function, helper};
 use crate::diagnostic::Diagnostic;
 use crate::plan::kernel::{Order, Pred, Scalar, TextTest};
 use crate::typed::Compare;
@@ -124,6 +124,18 @@ impl Generator<'_> {
                     exits,
                 );
             }
+            Pred::IsNull(scalar) => {
+                self.scalar(asm, scalar, 0, yes)?;
+                exits.always(asm, no);
+            }
+            Pred::TextIsNull(input) => {
+                let (buffer, bytes) = self.text_buffer.expect("reserved for every text test");
+                self.text(*input)?.to_frame(asm, buffer, bytes, yes);
+                exits.always(asm, no);
+            }
+            Pred::TextHas { input, literal, at_end } => {
+                self.text_has(asm, (*input, literal), *at_end, exits)?;
+            }
             Pred::TextIn { input, list, null: unknown } => {
                 let (buffer, bytes) = self.text_buffer.expect("reserved for every text test");
                 self.text(*input)?.to_frame(asm, buffer, bytes, null);
@@ -146,6 +158,30 @@ impl Generator<'_> {
                 exits.otherwise(asm, list.is_empty(), *unknown);
             }
         }
+        Ok(())
+    }
+
+    fn text_has(
+        &self,
+        asm: &mut Assembler,
+        (input, literal): (usize, &[u8]),
+        at_end: bool,
+        exits: Exits,
+    ) -> Result<(), Diagnostic> {
+        let Exits { yes, no, null, .. } = exits;
+        let (buffer, bytes) = self.text_buffer.expect("reserved for every text test");
+        let text = self.text(input)?;
+        if at_end {
+            let functions = text::Functions {
+                strlen: function(self.schema, "bpf_strlen")?,
+                read: helper(self.schema, "probe_read_kernel")?,
+            };
+            text.ends_with(asm, (buffer, bytes), literal, functions, no, null);
+        } else {
+            let strstr = function(self.schema, "bpf_strstr")?;
+            text.contains(asm, buffer, literal, strstr, no, null);
+        }
+        exits.leave(asm, yes);
         Ok(())
     }
 

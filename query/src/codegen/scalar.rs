@@ -41,20 +41,57 @@ impl Generator<'_> {
                 self.scalar(asm, inner, depth, null)?;
                 asm.push(Insn::alu_imm(Alu::Xor, Reg::R1, -1));
             }
+            Scalar::Abs(inner) => {
+                self.scalar(asm, inner, depth, null)?;
+                let positive = asm.label("positive");
+                asm.jump_imm(Cond::SGe, Reg::R1, 0, positive);
+                asm.push(Insn::neg(Reg::R1));
+                asm.bind(positive);
+            }
+            Scalar::Log2(inner, signed) => {
+                self.scalar(asm, inner, depth, null)?;
+                asm.jump_imm(if *signed { Cond::SLe } else { Cond::Eq }, Reg::R1, 0, null);
+                log2(asm);
+            }
             Scalar::Arith(operation, left, right) => {
-                if right.is_simple() {
-                    self.scalar(asm, left, depth, null)?;
-                    self.simple(asm, Reg::R2, right)?;
-                } else {
-                    let waiting = self.temporaries[depth];
-                    self.scalar(asm, right, depth, null)?;
-                    asm.push(Insn::store(Size::Dw, Reg::R10, waiting, Reg::R1));
-                    self.scalar(asm, left, depth + 1, null)?;
-                    asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R10, waiting));
-                }
+                self.both(asm, left, right, depth, null)?;
                 operate(asm, *operation, null);
             }
+            Scalar::Extreme { greatest, signed, left, right } => {
+                self.both(asm, left, right, depth, null)?;
+                let kept = asm.label("kept");
+                let cond = match (greatest, signed) {
+                    (true, false) => Cond::Ge,
+                    (true, true) => Cond::SGe,
+                    (false, false) => Cond::Le,
+                    (false, true) => Cond::SLe,
+                };
+                asm.jump_reg(cond, Reg::R1, Reg::R2, kept);
+                asm.push(Insn::mov(Reg::R1, Reg::R2));
+                asm.bind(kept);
+            }
         }
+        Ok(())
+    }
+
+    /// Appends the computation of two numbers into `R1` and `R2`.
+    fn both(
+        &self,
+        asm: &mut Assembler,
+        left: &Scalar,
+        right: &Scalar,
+        depth: usize,
+        null: Label,
+    ) -> Result<(), Diagnostic> {
+        if right.is_simple() {
+            self.scalar(asm, left, depth, null)?;
+            return self.simple(asm, Reg::R2, right);
+        }
+        let waiting = self.temporaries[depth];
+        self.scalar(asm, right, depth, null)?;
+        asm.push(Insn::store(Size::Dw, Reg::R10, waiting, Reg::R1));
+        self.scalar(asm, left, depth + 1, null)?;
+        asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R10, waiting));
         Ok(())
     }
 
@@ -80,6 +117,21 @@ impl Generator<'_> {
 fn out_of_range(asm: &mut Assembler, null: Label) {
     driver::flag(asm, rows::RANGE);
     asm.jump(null);
+}
+
+/// Appends `R1 = the number of the highest bit of R1`, which is not 0: by halves.
+fn log2(asm: &mut Assembler) {
+    asm.push(Insn::mov(Reg::R2, Reg::R1));
+    asm.push(Insn::mov_imm(Reg::R1, 0));
+    for half in [32, 16, 8, 4, 2, 1] {
+        let lower = asm.label("lower");
+        asm.push(Insn::mov(Reg::R3, Reg::R2));
+        asm.push(Insn::alu_imm(Alu::Rsh, Reg::R3, half));
+        asm.jump_imm(Cond::Eq, Reg::R3, 0, lower);
+        asm.push(Insn::mov(Reg::R2, Reg::R3));
+        asm.add(Reg::R1, half);
+        asm.bind(lower);
+    }
 }
 
 /// Appends `R1 = R1 op R2`.

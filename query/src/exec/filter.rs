@@ -9,13 +9,13 @@ use crate::value::Value;
 /// Keeps the rows of which every condition is true.
 pub(super) fn filter(
     rows: &mut Vec<Vec<Value>>,
-    conditions: &[(usize, &Residual)],
+    conditions: &[(Operator, &Residual)],
     warnings: &mut Warnings,
     flow: &mut Flow,
 ) {
-    for (number, condition) in conditions {
+    for (operator, condition) in conditions {
         let into = rows.len();
         rows.retain(|row| eval::truth(&eval::eval(&condition.expr, row, warnings)) == Some(true));
-        flow.add(Operator::Filter(*number), into, rows.len());
+        flow.add(*operator, into, rows.len());
     }
 }

@@ -3,12 +3,12 @@
 //! ```text
 //!   rows of a scan ─ filter ─ look up ─ filter ─┬─ project ─ distinct ─┬─ limit ──────► as rows come
 //!                                               │                      └─ sort ─ limit ► at the end
-//!                                  whole inputs │
+//!                                               └─ group ─ filter ─ project … ─ limit ─► at the end
 //! ```
 //!
 //! [`Execution::push`] takes a batch and gives the rows of the answer that are certain by then;
 //! [`Execution::finish`] gives the rest. So an answer that needs no order takes the memory of a batch, however long it
-//! is, and one that needs an order and has a limit that of the rows within the limit.
+//! is, one that needs an order and has a limit that of the rows within the limit, and one over groups that of the groups.
 //!
 //! # Invariants
 //!
@@ -17,6 +17,9 @@
 mod distinct;
 mod filter;
 pub mod flow;
+mod fold;
+mod group;
+mod identity;
 mod limit;
 mod look_up;
 mod project;
@@ -34,6 +37,7 @@ use crate::plan::{Plan, Residual};
 use crate::value::{Type, Value};
 use distinct::Distinct;
 use flow::Flow;
+use group::Groups;
 use limit::Limit;
 use project::Projected;
 use sort::Sort;
@@ -48,9 +52,10 @@ pub trait Host {
 pub struct Execution<'a> {
     plan: &'a Plan,
     host: &'a dyn Host,
-    /// Conditions with their numbers in the plan: those before look-ups, and those behind.
-    early: Vec<(usize, &'a Residual)>,
-    late: Vec<(usize, &'a Residual)>,
+    /// Conditions: those before look-ups, and those behind.
+    early: Vec<(Operator, &'a Residual)>,
+    late: Vec<(Operator, &'a Residual)>,
+    groups: Option<Groups<'a>>,
     distinct: Option<Distinct>,
     sort: Option<Sort<'a>>,
     limit: Limit,
@@ -75,13 +80,16 @@ impl<'a> Execution<'a> {
     #[must_use]
     pub fn new(plan: &'a Plan, host: &'a dyn Host) -> Self {
         let missing = plan.missing.iter();
-        let (early, late) =
-            plan.filter.iter().enumerate().partition(|(_, residual)| !residual.on_lookup);
+        let filter = plan.filter.iter().enumerate();
+        let (early, late) = filter
+            .map(|(number, residual)| (Operator::Filter(number), residual))
+            .partition(|(_, residual)| !residual.on_lookup);
         Self {
             plan,
             host,
             early,
             late,
+            groups: plan.group.as_ref().map(Groups::new),
             distinct: plan.distinct.then(Distinct::default),
             sort: (!plan.order_by.is_empty()).then(|| Sort::new(plan)),
             limit: Limit::new(plan),
@@ -97,27 +105,32 @@ impl<'a> Execution<'a> {
     /// nothing behind them can change.
     pub fn push(&mut self, rows: Vec<Row>) -> Vec<Vec<Value>> {
         let rows = self.inputs(rows);
-        self.answer(&rows)
+        let Some(groups) = &mut self.groups else { return self.answer(&rows) };
+        for row in &rows {
+            groups.add(row, &mut self.warnings);
+        }
+        Vec::new()
     }
 
     /// Whether the answer is whole, whatever rows may follow.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.sort.is_none() && self.limit.is_reached()
+        self.groups.is_none() && self.sort.is_none() && self.limit.is_reached()
     }
 
     /// Ends. `warnings` is what the scan itself had to say.
     #[must_use]
     pub fn finish(mut self, warnings: Warnings) -> Rest {
-        let rows = match self.sort.take() {
-            Some(sort) => {
-                let into = sort.added();
-                let rows = sort.finish();
-                self.flow.add(Operator::Sort, into, rows.len());
-                self.limited(rows)
-            }
-            None => Vec::new(),
-        };
+        let mut rows = Vec::new();
+        if let Some(groups) = self.groups.take() {
+            rows = self.groups(groups);
+        }
+        if let Some(sort) = self.sort.take() {
+            let into = sort.added();
+            let sorted = sort.finish();
+            self.flow.add(Operator::Sort, into, sorted.len());
+            rows = self.limited(sorted);
+        }
         if self.warnings.range + warnings.range > 0 {
             let note = "arithmetic left the 64-bit range; the result is NULL there";
             self.notes.push(note.to_owned());
@@ -143,6 +156,18 @@ impl<'a> Execution<'a> {
         }
         filter::filter(&mut rows, &self.late, &mut self.warnings, &mut self.flow);
         rows
+    }
+
+    /// What groups, which are whole now, add to the answer.
+    fn groups(&mut self, groups: Groups) -> Vec<Vec<Value>> {
+        let into = groups.added();
+        let mut rows = groups.finish(&mut self.warnings);
+        self.flow.add(Operator::Group, into, rows.len());
+        let having = self.plan.group.iter().flat_map(|group| &group.having).enumerate();
+        let having: Vec<(Operator, &Residual)> =
+            having.map(|(number, residual)| (Operator::Having(number), residual)).collect();
+        filter::filter(&mut rows, &having, &mut self.warnings, &mut self.flow);
+        self.answer(&rows)
     }
 
     /// What rows of inputs add to the answer at once; what needs an order is kept.

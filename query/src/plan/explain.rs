@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Plan, Target};
+use super::{Group, Plan, Target};
 use crate::layout::{Layout, Place};
 
 /// An operator of a plan.
@@ -16,6 +16,10 @@ pub enum Operator {
     Filter(usize),
     /// The look-ups.
     LookUp,
+    /// Groups are made.
+    Group,
+    /// A condition on groups, by its number in [`Group::having`].
+    Having(usize),
     /// What is shown is computed.
     Project,
     /// Equal rows are dropped.
@@ -45,6 +49,13 @@ pub fn operators(plan: &Plan) -> Vec<(Operator, String)> {
     }
     let names: Vec<&str> = plan.items.iter().map(|item| item.name.as_str()).collect();
     lines.push((Operator::Project, format!("project {} (user space)", names.join(", "))));
+    if let Some(group) = &plan.group {
+        for (number, having) in group.having.iter().enumerate().rev() {
+            let text = format!("filter {} (user space: {})", having.text, having.reason);
+            lines.push((Operator::Having(number), text));
+        }
+        lines.push((Operator::Group, format!("{group} (user space)")));
+    }
     // From the last to the first: conditions on look-ups, the look-ups, the other conditions.
     for late in [true, false] {
         for (number, residual) in plan.filter.iter().enumerate().rev() {
@@ -83,6 +94,18 @@ pub fn tree<'a>(lines: impl Iterator<Item = &'a str>) -> String {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&tree(operators(self).iter().map(|(_, text)| text.as_str())))
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<&str> = self.keys.iter().map(|key| key.name.as_str()).collect();
+        let made: Vec<&str> = self.aggregates.iter().map(|made| made.name.as_str()).collect();
+        match (keys.as_slice(), made.as_slice()) {
+            ([], made) => write!(f, "aggregate {}", made.join(", ")),
+            (keys, []) => write!(f, "group by {}", keys.join(", ")),
+            (keys, made) => write!(f, "group by {}: {}", keys.join(", "), made.join(", ")),
+        }
     }
 }
 

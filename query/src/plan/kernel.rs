@@ -34,6 +34,19 @@ pub enum Pred {
         /// Whether NULL stands in the list.
         null: bool,
     },
+    /// Whether a text has another inside, or at its end.
+    TextHas {
+        /// The input.
+        input: usize,
+        /// What is looked for; not empty.
+        literal: Box<[u8]>,
+        /// Whether it must be the end.
+        at_end: bool,
+    },
+    /// Whether a text cannot be read.
+    TextIsNull(usize),
+    /// Whether a number is NULL.
+    IsNull(Scalar),
     /// Not.
     Not(Box<Pred>),
     /// And.
@@ -75,6 +88,21 @@ pub enum Scalar {
     Neg(Box<Scalar>, bool),
     /// `~x`
     BitNot(Box<Scalar>),
+    /// A number with a sign without it.
+    Abs(Box<Scalar>),
+    /// The exponent of the greatest power of two that is not above it, and whether it has a sign; NULL below 1.
+    Log2(Box<Scalar>, bool),
+    /// The greatest of two numbers, or the least. Neither is ever NULL.
+    Extreme {
+        /// Which one.
+        greatest: bool,
+        /// Whether they have signs; else neither has.
+        signed: bool,
+        /// The first.
+        left: Box<Scalar>,
+        /// The second.
+        right: Box<Scalar>,
+    },
     /// An operation.
     Arith(Operation, Box<Scalar>, Box<Scalar>),
 }
@@ -96,14 +124,15 @@ impl Pred {
     /// Calls `visit` on every number in it.
     pub fn scalars<'a>(&'a self, visit: &mut dyn FnMut(&'a Scalar)) {
         match self {
-            Self::Const(_) | Self::TextIn { .. } => {}
+            Self::Const(_) | Self::TextIn { .. } | Self::TextHas { .. } | Self::TextIsNull(_) => {}
             Self::Compare(_, _, left, right) => {
                 visit(left);
                 visit(right);
             }
-            Self::In { scalar, .. } | Self::HasAll(scalar, _) | Self::HasAny(scalar, _) => {
-                visit(scalar);
-            }
+            Self::In { scalar, .. }
+            | Self::HasAll(scalar, _)
+            | Self::HasAny(scalar, _)
+            | Self::IsNull(scalar) => visit(scalar),
             Self::Not(inner) => inner.scalars(visit),
             Self::And(left, right) | Self::Or(left, right) => {
                 left.scalars(visit);
@@ -119,6 +148,8 @@ impl Pred {
                 let longest = list.iter().map(|test| test.literal().len()).max();
                 visit(*input, longest.unwrap_or(0));
             }
+            Self::TextHas { input, literal, .. } => visit(*input, literal.len()),
+            Self::TextIsNull(input) => visit(*input, 0),
             Self::Not(inner) => inner.texts(visit),
             Self::And(left, right) | Self::Or(left, right) => {
                 left.texts(visit);
@@ -132,13 +163,14 @@ impl Pred {
     #[must_use]
     pub fn depth(&self) -> usize {
         match self {
-            Self::Const(_) | Self::TextIn { .. } => 0,
+            Self::Const(_) | Self::TextIn { .. } | Self::TextHas { .. } | Self::TextIsNull(_) => 0,
             Self::Compare(_, _, left, right) if right.is_simple() => left.depth(),
             // The right side waits while the left one is computed.
             Self::Compare(_, _, left, right) => right.depth().max(left.depth() + 1),
-            Self::In { scalar, .. } | Self::HasAll(scalar, _) | Self::HasAny(scalar, _) => {
-                scalar.depth()
-            }
+            Self::In { scalar, .. }
+            | Self::HasAll(scalar, _)
+            | Self::HasAny(scalar, _)
+            | Self::IsNull(scalar) => scalar.depth(),
             Self::Not(inner) => inner.depth(),
             Self::And(left, right) | Self::Or(left, right) => left.depth().max(right.depth()),
         }
@@ -156,6 +188,9 @@ impl Pred {
                 let words = |test: &TextTest| test.literal().len() / 8 + 1;
                 20 + list.iter().map(|test| 7 * words(test) + 1).sum::<usize>()
             }
+            Self::TextHas { literal, .. } => 40 + 7 * (literal.len() / 8 + 1),
+            Self::TextIsNull(_) => 20,
+            Self::IsNull(scalar) => scalar.slots() + 4,
             Self::Not(inner) => inner.slots(),
             Self::And(left, right) | Self::Or(left, right) => left.slots() + right.slots(),
         }
@@ -192,8 +227,10 @@ impl Scalar {
         match self {
             Self::Const(_) => {}
             Self::Input(input) => into.push(*input),
-            Self::Neg(inner, _) | Self::BitNot(inner) => inner.inputs(into),
-            Self::Arith(_, left, right) => {
+            Self::Neg(inner, _) | Self::BitNot(inner) | Self::Abs(inner) | Self::Log2(inner, _) => {
+                inner.inputs(into);
+            }
+            Self::Arith(_, left, right) | Self::Extreme { left, right, .. } => {
                 left.inputs(into);
                 right.inputs(into);
             }
@@ -207,7 +244,26 @@ impl Scalar {
             Self::Input(_) => 6,
             Self::Neg(inner, _) => inner.slots() + 8,
             Self::BitNot(inner) => inner.slots() + 1,
-            Self::Arith(_, left, right) => left.slots() + right.slots() + 20,
+            Self::Abs(inner) => inner.slots() + 2,
+            Self::Log2(inner, _) => inner.slots() + 34,
+            Self::Arith(_, left, right) | Self::Extreme { left, right, .. } => {
+                left.slots() + right.slots() + 20
+            }
+        }
+    }
+
+    /// Whether there are rows of which it is NULL.
+    #[must_use]
+    pub fn can_be_null(&self) -> bool {
+        match self {
+            Self::Const(_) | Self::Input(_) => false,
+            Self::Neg(inner, checked) => *checked || inner.can_be_null(),
+            Self::BitNot(inner) | Self::Abs(inner) => inner.can_be_null(),
+            Self::Log2(..) => true,
+            Self::Extreme { left, right, .. } => left.can_be_null() || right.can_be_null(),
+            Self::Arith(operation, left, right) => {
+                operation.checked || operation.guarded || left.can_be_null() || right.can_be_null()
+            }
         }
     }
 
@@ -222,10 +278,18 @@ impl Scalar {
     pub fn depth(&self) -> usize {
         match self {
             Self::Const(_) | Self::Input(_) => 0,
-            Self::Neg(inner, _) | Self::BitNot(inner) => inner.depth(),
-            Self::Arith(_, left, right) if right.is_simple() => left.depth(),
+            Self::Neg(inner, _) | Self::BitNot(inner) | Self::Abs(inner) | Self::Log2(inner, _) => {
+                inner.depth()
+            }
+            Self::Arith(_, left, right) | Self::Extreme { left, right, .. }
+                if right.is_simple() =>
+            {
+                left.depth()
+            }
             // The right side is computed first and kept while the left one is.
-            Self::Arith(_, left, right) => right.depth().max(left.depth() + 1),
+            Self::Arith(_, left, right) | Self::Extreme { left, right, .. } => {
+                right.depth().max(left.depth() + 1)
+            }
         }
     }
 }

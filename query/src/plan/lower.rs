@@ -26,9 +26,9 @@ const MIXED: Reason = "it mixes numbers below 0 with numbers above 2^63";
 const LOOKUP: Reason = "the value is looked up in user space";
 const BOOLEANS: Reason = "a condition used as a value has no form in the kernel";
 
-/// Lowers a condition over `inputs`.
-pub fn lower(expr: &Expr, inputs: &[Input]) -> Result<Pred, Reason> {
-    let lowerer = Lowerer { inputs };
+/// Lowers a condition over `inputs`, for a kernel that has functions of `texts` or not.
+pub fn lower(expr: &Expr, inputs: &[Input], texts: bool) -> Result<Pred, Reason> {
+    let lowerer = Lowerer { inputs, texts };
     let pred = lowerer.pred(expr)?;
     if pred.depth() > MAX_DEPTH {
         Err("it is nested too deeply for the kernel's stack")
@@ -39,6 +39,7 @@ pub fn lower(expr: &Expr, inputs: &[Input]) -> Result<Pred, Reason> {
 
 struct Lowerer<'a> {
     inputs: &'a [Input],
+    texts: bool,
 }
 
 impl Lowerer<'_> {
@@ -66,9 +67,9 @@ impl Lowerer<'_> {
             ExprKind::Match(tested, pattern) => match pattern.shape() {
                 Shape::Exactly(text) => self.text(tested, text.as_bytes(), TextTest::Equals)?,
                 Shape::Prefix(text) => self.text(tested, text.as_bytes(), TextTest::StartsWith)?,
-                Shape::Other => {
-                    return Err("only a prefix or a whole text is matched in the kernel");
-                }
+                Shape::Suffix(text) => self.found(tested, text, true)?,
+                Shape::Contains(text) => self.found(tested, text, false)?,
+                Shape::Other => return Err("the kernel finds plain texts, not patterns"),
             },
             // A column is never NULL; what is computed can be, and then the answer is.
             ExprKind::HasAny(set, 0) if matches!(set.kind, ExprKind::Input(_)) => {
@@ -87,7 +88,14 @@ impl Lowerer<'_> {
                 Pred::Compare(Compare::Ne, Order::Unsigned, Scalar::Input(*input), zero)
             }
             ExprKind::Contains(..) => return Err(LOOKUP),
-            ExprKind::IsNull(_) => return Err("`is null` is answered in user space"),
+            ExprKind::IsNull(inner) if inner.ty == Type::Text => {
+                Pred::TextIsNull(self.text_input(inner)?)
+            }
+            ExprKind::IsNull(inner) if inner.ty == Type::List => return Err(LOOKUP),
+            ExprKind::IsNull(inner) => {
+                let scalar = self.scalar(inner)?;
+                if scalar.can_be_null() { Pred::IsNull(scalar) } else { Pred::Const(Some(false)) }
+            }
             ExprKind::Case(..) => return Err("`case` runs in user space"),
             ExprKind::Call(..) => return Err("functions run in user space"),
             _ => return Err(BOOLEANS),
@@ -167,6 +175,22 @@ impl Lowerer<'_> {
         Ok(Pred::TextIn { input, list, null: false })
     }
 
+    /// Whether a text has `literal` inside, or at its end.
+    fn found(&self, tested: &Expr, literal: &str, at_end: bool) -> Result<Pred, Reason> {
+        let input = self.text_input(tested)?;
+        if !self.texts {
+            return Err("the kernel has no functions of texts, as Linux 6.17 and later have");
+        }
+        // User space sees a long text cut, with this sign behind.
+        if literal.contains('…') {
+            return Err("`…` stands for what was cut off");
+        }
+        match text_test(literal.as_bytes(), TextTest::Equals)? {
+            Some(_) => Ok(Pred::TextHas { input, literal: literal.as_bytes().into(), at_end }),
+            None => Ok(Pred::TextIn { input, list: Vec::new(), null: false }),
+        }
+    }
+
     fn text_input(&self, expr: &Expr) -> Result<usize, Reason> {
         match expr.kind {
             ExprKind::Input(input) if self.inputs[input].is_text() => Ok(input),
@@ -219,10 +243,47 @@ impl Lowerer<'_> {
             {
                 self.scalar(&arguments[0])?
             }
+            ExprKind::Call(Function::Abs, arguments) => {
+                let inner = &arguments[0];
+                let scalar = self.scalar(inner)?;
+                if inner.range.within(Range::UINT) { scalar } else { Scalar::Abs(scalar.into()) }
+            }
+            ExprKind::Call(Function::Ilog2, arguments) => {
+                let signed = !arguments[0].range.within(Range::UINT);
+                Scalar::Log2(self.scalar(&arguments[0])?.into(), signed)
+            }
+            ExprKind::Call(function @ (Function::Greatest | Function::Least), arguments) => {
+                self.extreme(*function == Function::Greatest, arguments)?
+            }
             ExprKind::Case(..) => return Err("`case` runs in user space"),
             ExprKind::Call(..) => return Err("functions run in user space"),
             _ => return Err("it has no form in the kernel"),
         })
+    }
+}
+
+impl Lowerer<'_> {
+    /// The greatest or the least of several numbers.
+    fn extreme(&self, greatest: bool, arguments: &[Expr]) -> Result<Scalar, Reason> {
+        let all = |range: Range| arguments.iter().all(|argument| argument.range.within(range));
+        let signed = match (all(Range::UINT), all(Range::INT)) {
+            (true, _) => false,
+            (false, true) => true,
+            (false, false) => return Err(MIXED),
+        };
+        let scalars = arguments.iter().map(|argument| {
+            let scalar = self.scalar(argument)?;
+            // One that is NULL would be passed over.
+            if scalar.can_be_null() { Err("one of its arguments can be NULL") } else { Ok(scalar) }
+        });
+        let scalars = scalars.collect::<Result<Vec<_>, _>>()?;
+        let join = |left: Scalar, right: Scalar| Scalar::Extreme {
+            greatest,
+            signed,
+            left: left.into(),
+            right: right.into(),
+        };
+        scalars.into_iter().reduce(join).ok_or("it has no form in the kernel")
     }
 }
 

@@ -3,7 +3,9 @@
 //! ```text
 //!   kernel       scan ─ conditions of the kernel ─ row of the columns that are still needed
 //!                                 │
-//!   user space   other conditions ─ look-ups ─ conditions on them ─ project ─ distinct ─ sort ─ offset, limit
+//!   user space   other conditions ─ look-ups ─ conditions on them ─ group, conditions on groups
+//!                                 │
+//!                project ─ distinct ─ sort ─ offset, limit
 //! ```
 //!
 //! Every condition that has a form in the kernel runs there, cheapest first, as long as the program has room for it.
@@ -16,7 +18,7 @@ pub mod lower;
 use crate::catalog::{SlabFigure, Source, Table, Walk};
 use crate::input::Input;
 use crate::resolved::Missing;
-use crate::typed::{Compare, Expr, ExprKind, Item, Key, Query};
+use crate::typed::{Aggregate, Compare, Expr, ExprKind, Item, Key, Query};
 use crate::value::Value;
 use kernel::Pred;
 use lower::Reason;
@@ -54,6 +56,8 @@ pub enum Target {
         template: Template,
         /// Whether conditions run in the kernel. Without them the answer is the same.
         pushdown: bool,
+        /// Whether the kernel has functions of texts: Linux 6.17.
+        texts: bool,
     },
     /// On rows that are there already.
     Rows,
@@ -76,6 +80,8 @@ pub struct Plan {
     pub filter: Vec<Residual>,
     /// The inputs that are looked up in user space.
     pub lookups: Vec<usize>,
+    /// How rows become groups, if they do; what follows is then computed of a group's row.
+    pub group: Option<Group>,
     /// What is shown.
     pub items: Vec<Item>,
     /// Whether equal rows are shown once.
@@ -90,6 +96,19 @@ pub struct Plan {
     pub missing: Vec<Missing>,
     /// Whether the program counts what each of its conditions is asked and lets pass, for `explain analyze`.
     pub analyze: bool,
+}
+
+/// How rows become groups. A group is a row of its own: the keys, then the aggregates.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// The values that the rows of a group have in common; without any all rows are one group, even if there are none.
+    pub keys: Vec<Item>,
+    /// What is computed of each group.
+    pub aggregates: Vec<Aggregate>,
+    /// The conditions on a group's row.
+    pub having: Vec<Residual>,
+    /// Why groups are made in user space.
+    pub reason: Reason,
 }
 
 /// A condition that runs in the kernel.
@@ -127,7 +146,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
     for expr in query.filter {
         let text = one_line(&text[expr.span.start..expr.span.end]);
         let lowered = match target {
-            Target::Kernel { pushdown: true, .. } => lower::lower(&expr, &inputs),
+            Target::Kernel { pushdown: true, texts, .. } => lower::lower(&expr, &inputs, texts),
             Target::Kernel { pushdown: false, .. } => {
                 Err("conditions in the kernel are switched off")
             }
@@ -151,11 +170,23 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
     pushed.sort_by_key(|pushed| dearest(&pushed.pred, &inputs));
     filter.sort_by_key(|residual| residual.on_lookup);
 
-    let shown = query.items.iter().map(|item| &item.expr);
-    let sorted = query.order_by.iter().map(|key| &key.expr);
+    let group = query.group.map(|group| {
+        let residual = |expr: Expr| {
+            let text = one_line(&text[expr.span.start..expr.span.end]);
+            Residual { expr, text, reason: "groups are complete there", on_lookup: false }
+        };
+        let having = group.having.into_iter().map(residual).collect();
+        let reason = "as rows are";
+        Group { keys: group.keys, aggregates: group.aggregates, having, reason }
+    });
+    let read: Vec<&Expr> = if let Some(group) = &group {
+        group.of_rows().collect()
+    } else {
+        let sorted = query.order_by.iter().map(|key| &key.expr);
+        query.items.iter().map(|item| &item.expr).chain(sorted).collect()
+    };
     let filtered = filter.iter().map(|residual| &residual.expr);
-    let mut needed: Vec<usize> =
-        shown.chain(sorted).chain(filtered).flat_map(Expr::inputs).collect();
+    let mut needed: Vec<usize> = read.into_iter().chain(filtered).flat_map(Expr::inputs).collect();
     needed.sort_unstable();
     needed.dedup();
     let lookups: Vec<usize> = needed.iter().copied().filter(is_lookup).collect();
@@ -174,6 +205,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
         sent: needed,
         filter,
         lookups,
+        group,
         items: query.items,
         distinct: query.distinct,
         order_by: query.order_by,
@@ -181,6 +213,14 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
         offset: query.offset,
         missing: query.missing,
         analyze: false,
+    }
+}
+
+impl Group {
+    /// The expressions that are computed of rows.
+    pub fn of_rows(&self) -> impl Iterator<Item = &Expr> {
+        let arguments = self.aggregates.iter().filter_map(|aggregate| aggregate.argument.as_ref());
+        self.keys.iter().map(|key| &key.expr).chain(arguments)
     }
 }
 

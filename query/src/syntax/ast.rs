@@ -47,6 +47,10 @@ pub struct Query {
     pub from: Option<Ident>,
     /// `where`
     pub filter: Option<Expr>,
+    /// `group by`. A plain integer is the position of an item of the select list.
+    pub group_by: Vec<Expr>,
+    /// `having`
+    pub having: Option<Expr>,
     /// `order by`
     pub order_by: Vec<Key>,
     /// `limit`
@@ -180,6 +184,10 @@ pub enum ExprKind {
     Cast(Box<Expr>, Ident),
     /// `name(arguments)`
     Call(Ident, Vec<Expr>),
+    /// `name(distinct arguments)`
+    CallDistinct(Ident, Vec<Expr>),
+    /// `name(*)`
+    CallStar(Ident),
 }
 
 /// A value in the text.

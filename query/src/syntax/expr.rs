@@ -386,18 +386,25 @@ fn path(rest: Input<'_>, ident: &Ident) -> Diagnostic {
 
 /// Parses the arguments of a call of `name`.
 fn call(input: Input<'_>, name: Ident) -> Parsed<'_, Box<Expr>> {
-    let input = input.skip(1);
-    let refused = match input.peek() {
-        Some(TokenKind::Symbol(Symbol::Star)) => format!("`{}(*)`", excerpt(&name.name)),
-        Some(TokenKind::Keyword(Keyword::Distinct)) => "`distinct` in a call".to_owned(),
-        _ => String::new(),
-    };
-    if !refused.is_empty() {
-        return refuse(Diagnostic::new(input.span(), format!("{refused} is not supported yet")));
-    }
-    let (input, arguments) = match symbol(Symbol::ParenClose)(input) {
-        Ok((input, _)) => (input, Vec::new()),
-        Err(_) => operands(input)?,
+    let (start, input) = (name.span, input.skip(1));
+    let (input, kind) = match input.peek() {
+        Some(TokenKind::Symbol(Symbol::Star)) => {
+            let (input, _) = commit(symbol(Symbol::ParenClose)(input.skip(1)))?;
+            (input, ExprKind::CallStar(name))
+        }
+        Some(TokenKind::Symbol(Symbol::ParenClose)) => {
+            (input.skip(1), ExprKind::Call(name, Vec::new()))
+        }
+        Some(TokenKind::Keyword(Keyword::Distinct)) => {
+            let (input, arguments) = operands(input.skip(1))?;
+            (input, ExprKind::CallDistinct(name, arguments))
+        }
+        _ => {
+            // An empty list was possible too, and a message says so.
+            let _ = symbol(Symbol::ParenClose)(input);
+            let (input, arguments) = operands(input)?;
+            (input, ExprKind::Call(name, arguments))
+        }
     };
     if let Some(TokenKind::Ident { name: word, quoted: false }) = input.peek()
         && matches!(word.as_str(), "over" | "filter")
@@ -411,8 +418,7 @@ fn call(input: Input<'_>, name: Ident) -> Parsed<'_, Box<Expr>> {
             _ => error.help("say which rows are meant by `where`, or values by `iif(…, x, null)`"),
         });
     }
-    let span = input.since(name.span);
-    Ok((input, Box::new(Expr { kind: ExprKind::Call(name, arguments), span })))
+    Ok((input, Box::new(Expr { kind, span: input.since(start) })))
 }
 
 /// Parses `case when … then … else … end`.

@@ -152,6 +152,10 @@ fn query(input: Input<'_>) -> Parsed<'_, Query> {
     let (input, items) = cut(list(item)).parse(input)?;
     let (input, from) = clause(Keyword::From, table).parse(input)?;
     let (input, filter) = clause(Keyword::Where, expression).parse(input)?;
+    let group_by = by(Keyword::Group, "`group by`");
+    let (input, group_by) = opt(preceded(group_by, cut(list(expression)))).parse(input)?;
+    let (input, having) = clause(Keyword::Having, expression).parse(input)?;
+    let order_by = by(Keyword::Order, "`order by`");
     let (input, order_by) = opt(preceded(order_by, cut(list(key)))).parse(input)?;
     let (input, limit) = clause(Keyword::Limit, |input| count(input, "limit")).parse(input)?;
     let (input, offset) = clause(Keyword::Offset, |input| count(input, "offset")).parse(input)?;
@@ -159,6 +163,8 @@ fn query(input: Input<'_>) -> Parsed<'_, Query> {
     let seen = [
         (Keyword::From, from.is_some()),
         (Keyword::Where, filter.is_some()),
+        (Keyword::Group, group_by.is_some()),
+        (Keyword::Having, having.is_some()),
         (Keyword::Order, order_by.is_some()),
         (Keyword::Limit, limit.is_some()),
         (Keyword::Offset, offset.is_some()),
@@ -166,9 +172,11 @@ fn query(input: Input<'_>) -> Parsed<'_, Query> {
     if let Some(error) = misplaced(input, &seen.map(|(word, is)| is.then_some(word))) {
         return refuse(error);
     }
-    let order_by = order_by.unwrap_or_default();
+    let (group_by, order_by) = (group_by.unwrap_or_default(), order_by.unwrap_or_default());
     let span = input.since(start);
-    Ok((input, Query { distinct, items, from, filter, order_by, limit, offset, span }))
+    let query =
+        Query { distinct, items, from, filter, group_by, having, order_by, limit, offset, span };
+    Ok((input, query))
 }
 
 /// Parses what follows `word`, if it is there.
@@ -188,9 +196,6 @@ fn misplaced(input: Input<'_>, seen: &[Option<Keyword>]) -> Option<Diagnostic> {
     let word = input.peek_keyword()?;
     let error = |message: String| Some(Diagnostic::new(input.span(), message));
     match word {
-        Keyword::Group | Keyword::Having => {
-            return error(format!("`{}` is not supported yet", clause_name(word)));
-        }
         Keyword::Union | Keyword::Intersect | Keyword::Except => {
             return error(format!("there is no `{}`", word.text()))
                 .map(|error| error.help("separate queries with `;`"));
@@ -203,7 +208,9 @@ fn misplaced(input: Input<'_>, seen: &[Option<Keyword>]) -> Option<Diagnostic> {
     if seen.contains(&Some(word)) {
         let error = error(format!("there are two `{}`", clause_name(word)));
         return match word {
-            Keyword::Where => error.map(|error| error.help("join the conditions with `and`")),
+            Keyword::Where | Keyword::Having => {
+                error.map(|error| error.help("join the conditions with `and`"))
+            }
             _ => error,
         };
     }
@@ -309,12 +316,14 @@ fn no_joins(span: Span) -> Diagnostic {
     Diagnostic::new(span, "there are no joins").help("a query reads one table")
 }
 
-/// Parses `order by`.
-fn order_by(input: Input<'_>) -> Parsed<'_, ()> {
-    if input.peek_keyword() != Some(Keyword::Order) {
-        return input.expected("`order by`");
+/// A rule that takes `word` and `by`; together they are `what`.
+fn by<'a>(word: Keyword, what: &'static str) -> impl Fn(Input<'a>) -> Parsed<'a, ()> {
+    move |input| {
+        if input.peek_keyword() != Some(word) {
+            return input.expected(what);
+        }
+        value((), cut(keyword(Keyword::By))).parse(input.skip(1))
     }
-    value((), cut(keyword(Keyword::By))).parse(input.skip(1))
 }
 
 /// Parses a key of `order by`.

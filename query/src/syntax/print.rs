@@ -31,6 +31,13 @@ impl Display for Query {
         if let Some(filter) = &self.filter {
             write!(f, " where {filter}")?;
         }
+        if !self.group_by.is_empty() {
+            f.write_str(" group by ")?;
+            list(f, &self.group_by)?;
+        }
+        if let Some(having) = &self.having {
+            write!(f, " having {having}")?;
+        }
         if !self.order_by.is_empty() {
             f.write_str(" order by ")?;
             list(f, &self.order_by)?;
@@ -176,6 +183,12 @@ impl Display for Expr {
                 list(f, arguments)?;
                 f.write_str(")")
             }
+            ExprKind::CallDistinct(name, arguments) => {
+                write!(f, "{name}(distinct ")?;
+                list(f, arguments)?;
+                f.write_str(")")
+            }
+            ExprKind::CallStar(name) => write!(f, "{name}(*)"),
         }
     }
 }

@@ -13,6 +13,7 @@
 mod arith;
 mod call;
 mod compare;
+mod group;
 
 pub use arith::can_leave;
 
@@ -41,6 +42,7 @@ pub fn check(query: resolved::Query) -> Result<Query, Diagnostic> {
     if let Some(condition) = &query.filter {
         conjuncts(condition, &mut filter)?;
     }
+    let group = query.group.map(group::check).transpose()?;
     let order_by = query
         .order_by
         .into_iter()
@@ -55,14 +57,17 @@ pub fn check(query: resolved::Query) -> Result<Query, Diagnostic> {
         })
         .collect::<Result<Vec<_>, Diagnostic>>()?;
     // What is missing is worth a word where something is NULL for it, and not where the query does without.
-    let mut all = items.iter().map(|item| &item.expr).chain(&filter);
-    let told = all.any(Expr::is_null) || order_by.iter().any(|key| key.expr.is_null());
+    let shown = items.iter().map(|item| &item.expr);
+    let sorted = order_by.iter().map(|key| &key.expr);
+    let of_groups = group.iter().flat_map(group::of_rows);
+    let told = shown.chain(&filter).chain(sorted).chain(of_groups).any(Expr::is_null);
     let missing = if told { query.missing } else { Vec::new() };
     Ok(Query {
         table: query.table,
         distinct: query.distinct,
         items,
         filter,
+        group,
         order_by,
         limit: query.limit,
         offset: query.offset,
@@ -117,6 +122,10 @@ pub fn expr(resolved: &resolved::Expr) -> Result<Expr, Diagnostic> {
         R::Case { arms, otherwise } => case(arms, otherwise.as_deref(), span),
         R::Cast(inner, ty) => cast(*boxed(inner)?, *ty, span),
         R::Call(function, arguments) => call(*function, arguments, span),
+        R::GroupKey(place, key) => boxed(key).map(|key| group::value(*place, &key, span)),
+        R::Aggregate(place, aggregate) => {
+            group::aggregate(aggregate).map(|typed| group::value(*place, &typed.result, span))
+        }
     }
 }
 

@@ -57,6 +57,8 @@ const FUNCTIONS: &[(&str, u32)] = &[
     ("bpf_iter_kmem_cache_next", 1002),
     ("bpf_iter_kmem_cache_destroy", 1003),
     ("bpf_rdonly_cast", 1004),
+    ("bpf_strstr", 1005),
+    ("bpf_strlen", 1006),
 ];
 
 const HELPERS: &[(&str, u32)] =
@@ -187,7 +189,9 @@ pub fn memory(caches: &[Cache]) -> Kernel {
     let mut kernel = Kernel::new(memory, elements)
         .helper(113, Behaviour::ProbeReadKernel)
         .helper(115, Behaviour::ProbeReadKernelStr)
-        .kfunc(1004, Behaviour::RdonlyCast);
+        .kfunc(1004, Behaviour::RdonlyCast)
+        .kfunc(1005, Behaviour::Strstr)
+        .kfunc(1006, Behaviour::Strlen);
     for driver in [
         Driver::OpenCoded { new: 1001, next: 1002, destroy: 1003 },
         Driver::Iter {
@@ -214,7 +218,7 @@ pub fn plan(text: &str, target: Target) -> Result<Plan, Diagnostic> {
 
 /// A plan's target in the kernel.
 pub fn kernel(template: Template, pushdown: bool) -> Target {
-    Target::Kernel { template, pushdown }
+    Target::Kernel { template, pushdown, texts: true }
 }
 
 /// Generates a plan's program for the made-up kernel.

@@ -20,11 +20,11 @@ use query::input::Input;
 use query::layout::Layout;
 use query::output::Output;
 use query::plan::{Plan, Template, explain};
-use query::resolved::{Expr as Resolved, ExprKind as ResolvedKind};
+use query::resolved::{Aggregate, Expr as Resolved, ExprKind as ResolvedKind};
 use query::syntax::ast::{Query, UnaryOp};
-use query::typed::{Arith, Compare, Expr, ExprKind};
+use query::typed::{Arith, Compare, Expr, ExprKind, Group};
 use query::value::{Type, Value};
-use query::{function, resolve, syntax, typing};
+use query::{aggregate, function, resolve, syntax, typing};
 
 use crate::common::{Cache, Fixture, generate, kernel, plan, run};
 
@@ -43,6 +43,18 @@ pub fn resolved(text: &str) -> Result<String, Diagnostic> {
     if let Some(filter) = &query.filter {
         writeln!(out, "where {}", prefix(filter)).unwrap();
     }
+    if let Some(group) = &query.group {
+        for key in &group.keys {
+            writeln!(out, "group by {}: {}", key.name, prefix(&key.expr)).unwrap();
+        }
+        for aggregate in &group.aggregates {
+            let made = made(aggregate);
+            writeln!(out, "aggregate {}: {made}", aggregate.name).unwrap();
+        }
+        if let Some(having) = &group.having {
+            writeln!(out, "having {}", prefix(having)).unwrap();
+        }
+    }
     for key in &query.order_by {
         let direction = if key.descending { " desc" } else { "" };
         let nulls = if key.nulls_first { " nulls first" } else { "" };
@@ -54,6 +66,15 @@ pub fn resolved(text: &str) -> Result<String, Diagnostic> {
         writeln!(out, "missing: {}: {}", missing.column.name, missing.reason).unwrap();
     }
     Ok(out)
+}
+
+/// An aggregate in prefix notation.
+fn made(made: &Aggregate) -> String {
+    let name = aggregate::signature(made.aggregate).name;
+    let distinct = if made.distinct { "-distinct" } else { "" };
+    let arguments: Vec<String> = made.arguments.iter().map(prefix).collect();
+    let arguments = if arguments.is_empty() { "*".to_owned() } else { arguments.join(" ") };
+    format!("({name}{distinct} {arguments})")
 }
 
 fn prefix(expr: &Resolved) -> String {
@@ -104,13 +125,24 @@ fn prefix(expr: &Resolved) -> String {
         ResolvedKind::Call(function, arguments) => {
             call(function::signature(*function).name, arguments.iter().collect())
         }
+        ResolvedKind::GroupKey(place, _) => format!("group[{place}]"),
+        ResolvedKind::Aggregate(place, aggregate) => {
+            format!("group[{place}]={}", made(aggregate))
+        }
     }
 }
 
 /// A node a line, the deeper the further in: what it is, its type, its unit, and of an integer its range.
 pub fn typed(text: &str) -> Result<String, Diagnostic> {
     let query = typing::check(resolve::resolve(&parse(text)?, &Fixture::new())?)?;
-    let names: Vec<&str> = query.inputs.iter().map(Input::name).collect();
+    let inputs: Vec<&str> = query.inputs.iter().map(Input::name).collect();
+    let names: Vec<&str> = match &query.group {
+        None => inputs.clone(),
+        Some(Group { keys, aggregates, .. }) => {
+            let made = aggregates.iter().map(|made| made.name.as_str());
+            keys.iter().map(|key| key.name.as_str()).chain(made).collect()
+        }
+    };
     let mut out = String::new();
     for item in &query.items {
         writeln!(out, "item {}", item.name).unwrap();
@@ -118,7 +150,22 @@ pub fn typed(text: &str) -> Result<String, Diagnostic> {
     }
     for condition in &query.filter {
         out.push_str("where\n");
-        tree(condition, &names, 1, &mut out);
+        tree(condition, &inputs, 1, &mut out);
+    }
+    if let Some(Group { keys, aggregates, having }) = &query.group {
+        for key in keys {
+            writeln!(out, "group by {}", key.name).unwrap();
+            tree(&key.expr, &inputs, 1, &mut out);
+        }
+        for made in aggregates {
+            let distinct = if made.distinct { " of distinct values" } else { "" };
+            writeln!(out, "aggregate {} {:?}{distinct}", made.name, made.fold).unwrap();
+            made.argument.iter().for_each(|argument| tree(argument, &inputs, 1, &mut out));
+        }
+        for condition in having {
+            out.push_str("having\n");
+            tree(condition, &names, 1, &mut out);
+        }
     }
     for key in &query.order_by {
         out.push_str("order by\n");

@@ -18,7 +18,7 @@ use super::sys::{self, VmlinuxBtf};
 const ITERATOR: &str = "bpf_iter_kmem_cache";
 
 /// The names that templates ask for.
-const WANTED: [(Kind, &str); 18] = [
+const WANTED: [(Kind, &str); 20] = [
     (Kind::Struct, "kmem_cache"),
     (Kind::Struct, "kmem_cache_node"),
     (Kind::Struct, "kmem_cache_cpu"),
@@ -37,6 +37,8 @@ const WANTED: [(Kind, &str); 18] = [
     (Kind::Func, "bpf_iter_kmem_cache_destroy"),
     (Kind::Func, "bpf_rdonly_cast"),
     (Kind::Func, "bpf_get_kmem_cache"),
+    (Kind::Func, "bpf_strstr"),
+    (Kind::Func, "bpf_strlen"),
 ];
 
 /// The bytes of the kernel's BTF.

@@ -218,7 +218,8 @@ impl Source for Live {
                 Failure::environment("the kernel lacks what the templates need", None)
             })?,
         };
-        Ok(Target::Kernel { template, pushdown: !choice.no_pushdown })
+        let texts = codegen::has_texts(&self.schema);
+        Ok(Target::Kernel { template, pushdown: !choice.no_pushdown, texts })
     }
 
     fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<Said, Failure> {

@@ -54,6 +54,9 @@ fn scalar(moving: bool) -> impl Strategy<Value = String> {
         prop_oneof![
             6 => (inner.clone(), op, inner.clone()).prop_map(|(l, op, r)| format!("({l} {op} {r})")),
             1 => inner.clone().prop_map(|x| format!("(- {x})")),
+            1 => (inner.clone(), select(vec!["abs", "ilog2"])).prop_map(|(x, f)| format!("{f}({x})")),
+            1 => (inner.clone(), select(vec!["greatest", "least"]), inner.clone())
+                .prop_map(|(l, f, r)| format!("{f}({l}, {r})")),
             1 => inner.prop_map(|x| format!("(~ {x})")),
         ]
     })
@@ -80,6 +83,11 @@ fn condition(moving: bool) -> impl Strategy<Value = String> {
             }),
         2 => (text(), select(vec!["=", "!="])).prop_map(|(t, op)| format!("name {op} '{t}'")),
         2 => text().prop_map(|t| format!("name like '{t}%'")),
+        2 => (text(), any::<bool>()).prop_map(|(t, end)| {
+            format!("name like '%{t}{}'", if end { "" } else { "%" })
+        }),
+        1 => (number_of(), any::<bool>())
+            .prop_map(|(x, not)| format!("{x} is {}null", if not { "not " } else { "" })),
         1 => (text(), text()).prop_map(|(a, b)| format!("sysfs_id in ('{a}', '{b}')")),
         2 => select(flags.to_vec()).prop_map(|f| format!("flags has {f}")),
         1 => select(vec!["rcu", "unreclaimable", "accounted", "debugged", "null", "name is null"])

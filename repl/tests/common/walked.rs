@@ -80,7 +80,7 @@ fn compile(schema: &KernelSchema, template: Template, text: &str) -> (Plan, Layo
     let statements = parse_text(text).unwrap();
     let query = statements[0].0.query().unwrap();
     let resolved = query::resolve::resolve(query, schema).unwrap();
-    let target = Target::Kernel { template, pushdown: true };
+    let target = Target::Kernel { template, pushdown: true, texts: false };
     let plan = plan(check(resolved).unwrap(), target, text);
     let layout = Layout::new(&plan);
     // A cache has a row for each CPU.

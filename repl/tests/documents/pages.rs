@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use query::catalog::{self, Column, CpuFigure, SlabFigure, Source, Walk};
-use query::function;
 use query::syntax::parameter::declarations;
+use query::{aggregate, function};
 
 use super::blocks;
 
@@ -118,6 +118,20 @@ A function of NULL is NULL, unless its row says otherwise.
 "
     );
     for signature in function::FUNCTIONS {
+        text.push_str(&format!("| `{}` | {} |\n", signature.call, signature.doc));
+    }
+    text.push_str(
+        "
+## Aggregates
+
+An aggregate makes one value of the rows of a group, and passes over those where its argument is NULL. Of nothing a count
+is 0, everything else NULL. `distinct` before the argument takes equal values once.
+
+| call | gives |
+|---|---|
+",
+    );
+    for signature in aggregate::AGGREGATES {
         text.push_str(&format!("| `{}` | {} |\n", signature.call, signature.doc));
     }
     text
