@@ -35,8 +35,8 @@ macro_rules! reports {
 pub const REPORTS: &[(&str, &str)] = reports! {
     "absent" "barns" "cache" "constructors" "debug" "empty" "flags" "fragmentation" "hidden-free" "idle" "kmalloc"
     "large-orders" "largest" "list" "low-memory" "merged" "orders" "padding" "partial-kept" "per-cpu" "per-node"
-    "rcu-pending" "sheaves" "single" "slabinfo-error" "smaller-slabs" "suspicious" "tail" "unaccounted" "unreclaimable"
-    "usercopy" "waste"
+    "rcu-pending" "sheaves" "single" "slabinfo-error" "slabs" "smaller-slabs" "suspicious" "tail" "unaccounted"
+    "unreclaimable" "usercopy" "waste"
 };
 
 /// The title of a query file: its first comment. Neither `#!` nor `-- param` is one.

@@ -3,6 +3,7 @@
 
 pub mod graph;
 pub mod model;
+pub mod runs;
 pub mod types;
 pub mod world;
 

@@ -108,8 +108,9 @@ fn not_recorded(text: &str) -> Option<NotRecorded> {
     let tables = statements
         .iter()
         .filter_map(|(statement, _)| catalog::table(&statement.query()?.from.as_ref()?.name));
-    let only_here =
-        |rows| matches!(rows, Rows::Nodes | Rows::Cpus | Rows::Host(HostTable::Slabinfo));
+    let only_here = |rows| {
+        matches!(rows, Rows::Nodes | Rows::Cpus | Rows::Slabs | Rows::Host(HostTable::Slabinfo))
+    };
     let table = tables.filter(|table| only_here(table.rows)).map(|table| table.name).next()?;
     Some(NotRecorded { what: format!("table `{table}`"), code: 2, says: "a recording has no" })
 }
