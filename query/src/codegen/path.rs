@@ -7,6 +7,7 @@
 
 use ebpf_templates::assembler::{Assembler, Label};
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
+use ebpf_templates::template::rows::resume;
 
 use super::{Generator, helper};
 use crate::diagnostic::Diagnostic;
@@ -48,6 +49,7 @@ impl Generator<'_> {
     ) -> Result<(), Diagnostic> {
         match path.base {
             Base::Cache => asm.push(Insn::mov(Reg::R3, Reg::R7)),
+            Base::Slab => asm.push(Insn::load(Size::Dw, Reg::R3, Reg::R6, resume::SLAB)),
             Base::Node => {
                 let node = self.node.expect("a row of a node has its address");
                 asm.push(Insn::load(Size::Dw, Reg::R3, Reg::R6, node));

@@ -49,6 +49,8 @@ pub enum Base {
     Cache,
     /// `n`: the row's `struct kmem_cache_node`.
     Node,
+    /// `slab`: the row's `struct slab`.
+    Slab,
 }
 
 /// How a value lies in memory.
@@ -113,7 +115,7 @@ pub fn input(
 
 impl Base {
     /// Every one of them.
-    pub const ALL: [Self; 2] = [Self::Cache, Self::Node];
+    pub const ALL: [Self; 3] = [Self::Cache, Self::Node, Self::Slab];
 
     /// What it is called in a query.
     #[must_use]
@@ -121,6 +123,7 @@ impl Base {
         match self {
             Self::Cache => "s",
             Self::Node => "n",
+            Self::Slab => "slab",
         }
     }
 
@@ -130,6 +133,7 @@ impl Base {
         match self {
             Self::Cache => "kmem_cache",
             Self::Node => "kmem_cache_node",
+            Self::Slab => "slab",
         }
     }
 
@@ -139,6 +143,7 @@ impl Base {
         match self {
             Self::Cache => !matches!(rows, Rows::Host(_)),
             Self::Node => rows == Rows::Nodes,
+            Self::Slab => rows == Rows::Slabs,
         }
     }
 }

@@ -42,6 +42,7 @@ fn base(table: &Table, name: &ast::Ident) -> Result<Base, Diagnostic> {
         (_, "n") => error
             .label("the node of a row")
             .help("`from nodes` has it; the node with the number 0 is `s->node[0]`"),
+        (_, "slab") => error.label("the slab of a row").help("`from slabs` has it"),
         _ => {
             let all = of_table()
                 .map(|base| format!("`{}`, its `struct {}`", base.name(), base.structure()));

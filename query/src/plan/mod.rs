@@ -310,6 +310,7 @@ pub fn cost(input: &Input) -> u8 {
         Input::Column(column) => column.source,
         Input::Path(path) => {
             return match path.base {
+                Base::Slab => CPU_WALK,
                 Base::Node => SUM,
                 Base::Cache => u8::from(!path.is_direct()),
             };
