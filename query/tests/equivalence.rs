@@ -44,36 +44,48 @@ fn name() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn cache() -> impl Strategy<Value = Cache> {
-    let members = prop::collection::vec(number(), 14);
+    let members = prop::collection::vec(number(), 18);
     let node = || prop::option::of((number(), number(), number()));
-    (prop::option::of(name()), members, node(), node()).prop_map(|(name, values, first, second)| {
-        let paths = [
-            "flags",
-            "min_partial",
-            "size",
-            "object_size",
-            "offset",
-            "oo.x",
-            "allocflags",
-            "refcount",
-            "ctor",
-            "inuse",
-            "align",
-            "red_left_pad",
-            "usersize",
-            "useroffset",
-        ];
-        let node = |node: Option<(u64, u64, u64)>| {
-            node.map(|(a, b, c)| {
-                [("nr_partial", a), ("nr_slabs.counter", b), ("total_objects.counter", c)]
-            })
-        };
-        Cache {
-            name,
-            members: paths.into_iter().zip(values).collect(),
-            nodes: vec![node(first), node(second)],
-        }
-    })
+    let set = prop::option::of(number());
+    (prop::option::of(name()), members, node(), node(), set).prop_map(
+        |(name, values, first, second, set)| {
+            let paths = [
+                "flags",
+                "min_partial",
+                "size",
+                "object_size",
+                "offset",
+                "oo.x",
+                "allocflags",
+                "refcount",
+                "ctor",
+                "inuse",
+                "align",
+                "red_left_pad",
+                "usersize",
+                "useroffset",
+                "state",
+                "bits",
+                "delta",
+                "label",
+            ];
+            let node = |node: Option<(u64, u64, u64)>| {
+                node.map(|(a, b, c)| {
+                    [("nr_partial", a), ("nr_slabs.counter", b), ("total_objects.counter", c)]
+                })
+            };
+            Cache {
+                name,
+                // Some caches have no set.
+                members: paths
+                    .into_iter()
+                    .zip(values)
+                    .chain(set.map(|set| ("kset->ratio", set)))
+                    .collect(),
+                nodes: vec![node(first), node(second)],
+            }
+        },
+    )
 }
 
 /// The text of a number.
@@ -100,6 +112,16 @@ fn scalar() -> impl Strategy<Value = String> {
             "tail",
             "usersize",
             "ctor_addr",
+            "s->refcount",
+            "s->delta",
+            "s->level",
+            "s->order",
+            "s->ctor",
+            "s->kset->ratio",
+            "s->kset->parent->ratio",
+            "s->node[0]->nr_partial",
+            "s->node[1]->nr_slabs.counter",
+            "cast(s->state as int)",
         ])
         .prop_map(str::to_owned),
     ];
@@ -160,6 +182,9 @@ fn condition() -> impl Strategy<Value = String> {
         1 => prop::sample::select(vec!["null", "true", "false", "cpu_partial > 0"]).prop_map(str::to_owned),
         1 => prop::sample::select(vec!["name is null", "name is not null"]).prop_map(str::to_owned),
         1 => Just("objects > 1.5".to_owned()),
+        2 => prop::sample::select(vec!["s->state = 'UP'", "s->state != 'DOWN'", "s->state in ('FULL', null)",
+            "s->state like 'P%'", "s->ready", "s->label = 'a'", "s->label like 'x%'", "s->kset->ratio is null",
+            "s->kset->tag is not null", "s->kset->kobj.name is null"]).prop_map(str::to_owned),
     ];
     leaf.prop_recursive(3, 12, 2, |inner| {
         prop_oneof![
@@ -228,6 +253,9 @@ fn common_conditions_are_pushed() {
         "abs(refcount) = 1 and ilog2(size) between 6 and 12",
         "rcu",
         "not unreclaimable",
+        "s->kset->ratio < s->delta and not s->level = 3",
+        "s->state != 'UP' or s->kset->ratio is null",
+        "s->label = 'a' and s->kset->tag like 'b%'",
     ] {
         let text = format!("select name where {condition}");
         let plan = plan(&text, kernel(Template::OpenCoded, true))

@@ -9,6 +9,7 @@ use query::suggest;
 use query::{aggregate, function};
 
 use crate::error::Failure;
+use crate::members;
 use crate::render::{Format, printable};
 use crate::session::Session;
 use crate::{library, parameters, script};
@@ -37,7 +38,7 @@ pub enum Next {
 const COMMANDS: &[Command] = &[
     Command { name: "help",   arguments: "",         doc: "Shows this.", run: help },
     Command { name: "tables", arguments: "",         doc: "Lists the tables.", run: tables },
-    Command { name: "schema", arguments: "[TABLE]",  doc: "Lists the columns of a table, with what each one means.", run: schema },
+    Command { name: "schema", arguments: "[TABLE|s->…]",  doc: "Lists the columns of a table, or the members of a struct of the kernel.", run: schema },
     Command { name: "functions", arguments: "",      doc: "Lists functions and aggregates.", run: functions },
     Command { name: "why",    arguments: "[COLUMN]", doc: "Says why a column is NULL here, or what it is; alone: all that are NULL.", run: why },
     Command { name: "verify", arguments: "",         doc: "Holds the figures against /proc/slabinfo and /sys/kernel/slab.", run: verify },
@@ -111,6 +112,9 @@ fn tables(_: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure
 }
 
 fn schema(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    if members::is_path(name) {
+        return write(out, &members::describe(session.source.offer(), name)?);
+    }
     let table = if name.is_empty() { Some(catalog::TABLES[0]) } else { catalog::table(name) };
     let Some(table) = table else {
         return Err(unknown_table(name));

@@ -22,6 +22,7 @@ mod history;
 pub mod input;
 pub mod kernel;
 pub mod library;
+pub mod members;
 pub mod message;
 pub mod parameters;
 pub mod prompt;

@@ -15,6 +15,7 @@ use query::schema::{Schema, Shape, TypeId};
 use query::value::{Type, Value};
 use repl::error::Failure;
 use repl::kernel::schema::KernelSchema;
+use repl::members;
 use repl::session::Session;
 use repl::source::Choice;
 
@@ -218,6 +219,30 @@ fn paths_are_what_sysfs_says() {
         assert_eq!(ask::text(&row[1]), "slab", "{folder}");
     }
     assert!(compared > 300, "{compared}");
+}
+
+#[test]
+fn members_are_listed_where_they_lie() {
+    if !common::live() {
+        return;
+    }
+    let schema = KernelSchema::open().unwrap();
+    for (path, of) in [("s", "kmem_cache"), ("s->node[0]", "kmem_cache_node"), ("slab", "slab")] {
+        let listed = members::describe(&schema, path).unwrap();
+        assert!(listed.starts_with(&format!("struct {of}: ")), "{listed}");
+        let mut found = 0;
+        for line in listed.lines().skip(1) {
+            let mut words = line.split_whitespace();
+            let (place, size, name) = (words.next(), words.next(), words.next());
+            // A bit-field has another form, and an array of nodes may have another name.
+            let Some(member) = name.and_then(|name| schema.member(of, name)) else { continue };
+            assert_eq!(place, Some(member.offset.to_string().as_str()), "{line}");
+            assert_eq!(size, Some(member.size.to_string().as_str()), "{line}");
+            found += 1;
+        }
+        assert!(found > 4, "{path}: {found}\n{listed}");
+    }
+    assert!(members::describe(&schema, "slab").unwrap().contains(" 16 bits "));
 }
 
 /// A pointer that is NULL, or an address that cannot be read, makes a NULL of what lies behind it, and of nothing else.

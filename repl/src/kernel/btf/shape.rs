@@ -185,3 +185,110 @@ impl<B: AsRef<[u8]>> Btf<B> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Builder;
+    use super::*;
+
+    fn btf(builder: Builder) -> Btf<Vec<u8>> {
+        Btf::parse(builder.finish()).unwrap()
+    }
+
+    #[test]
+    fn types_are_spelled_as_in_c() {
+        let mut b = Builder::new();
+        let char = b.int("char", 1, 1);
+        let constant = b.to(Kind::Const, "", char);
+        let text = b.to(Kind::Ptr, "", constant);
+        let texts = b.array(text, 4);
+        let node = b.to(Kind::Fwd, "node", 0);
+        let pointer = b.to(Kind::Ptr, "", node);
+        let nodes = b.array(pointer, 1024);
+        let flexible = b.array(char, 0);
+        let void = b.to(Kind::Ptr, "", 0);
+        let proto = b.raw(13, false, "", 0, 2, &[0, void, 0, char]);
+        let function = b.to(Kind::Ptr, "", proto);
+        let lone = b.raw(13, false, "", char, 0, &[]);
+        let lone = b.to(Kind::Ptr, "", lone);
+        let matrix = b.array(nodes, 2);
+        let to_array = b.to(Kind::Ptr, "", nodes);
+        let fixed = b.to(Kind::Const, "", pointer);
+        let tag = b.to(Kind::TypeTag, "percpu", node);
+        let tagged = b.to(Kind::Ptr, "", tag);
+        let typedef = b.to(Kind::Typedef, "gfp_t", char);
+        let unnamed = b.members(Kind::Union, "", 1, &[("a", char, 0, 0)]);
+        let btf = btf(b);
+        for (id, spelled) in [
+            (0, "void"),
+            (text, "const char *"),
+            (texts, "const char *[4]"),
+            (nodes, "struct node *[1024]"),
+            (flexible, "char[]"),
+            (function, "void (*)(void *, char)"),
+            (lone, "char (*)(void)"),
+            (matrix, "struct node *[2][1024]"),
+            (to_array, "struct node *(*)[1024]"),
+            (fixed, "struct node *const"),
+            (tagged, "struct node __percpu *"),
+            (typedef, "gfp_t"),
+            (unnamed, "union {…}"),
+            (10_000, "?"),
+        ] {
+            assert_eq!(btf.spelling(TypeId(id)), spelled);
+        }
+    }
+
+    #[test]
+    fn shapes_are_those_behind_typedefs() {
+        let mut b = Builder::new();
+        let truth = b.int("_Bool", 1, BOOL);
+        let int = b.int("int", 4, SIGNED);
+        // As compilers wrote bit-fields before the flag: 3 bits, of which 2 are skipped.
+        let old = b.raw(1, false, "unsigned int", 4, 0, &[2 << 16 | 3]);
+        let state = b.enumeration("state", true, &[("DOWN", u32::MAX), ("UP", 1)]);
+        let typedef = b.to(Kind::Typedef, "state_t", state);
+        let tag = b.to(Kind::TypeTag, "percpu", int);
+        let per_cpu = b.to(Kind::Ptr, "", tag);
+        let pointer = b.to(Kind::Ptr, "", int);
+        let fields = [("a", int, 0, 4), ("b", int, 4, 9), ("", truth, 32, 0)];
+        let outer = b.members(Kind::Struct, "outer", 8, &fields);
+        let older = b.members(Kind::Struct, "older", 8, &[("c", old, 32, 0), ("d", int, 0, 0)]);
+        let btf = btf(b);
+        let shape = |id| btf.shape(TypeId(id)).unwrap();
+        assert_eq!(shape(truth), Shape::Bool);
+        assert_eq!(shape(int), Shape::Integer { name: "int".to_owned(), size: 4, signed: true });
+        let names = vec![("DOWN".to_owned(), -1), ("UP".to_owned(), 1)];
+        assert_eq!(shape(typedef), Shape::Enum { size: 4, signed: true, names });
+        assert_eq!(shape(per_cpu), Shape::Pointer { to: TypeId(tag), per_cpu: true });
+        assert_eq!(shape(pointer), Shape::Pointer { to: TypeId(int), per_cpu: false });
+        assert_eq!(shape(0), Shape::Opaque);
+        assert_eq!(btf.shape(TypeId(10_000)), None);
+        let places = |id| match shape(id) {
+            Shape::Struct { fields, .. } => {
+                fields.into_iter().map(|field| (field.name, field.at, field.width)).collect()
+            }
+            other => panic!("{other:?}"),
+        };
+        let member = |name: &str, at, width| (name.to_owned(), at, width);
+        let found: Vec<_> = places(outer);
+        assert_eq!(found, [member("a", 0, Some(4)), member("b", 4, Some(9)), member("", 32, None)]);
+        let found: Vec<_> = places(older);
+        assert_eq!(found, [member("c", 34, Some(3)), member("d", 0, None)]);
+    }
+
+    #[test]
+    fn cycles_end() {
+        let mut b = Builder::new();
+        // Each is the type of the other.
+        let first = b.to(Kind::Typedef, "", 2);
+        b.to(Kind::Ptr, "", first);
+        let itself = b.to(Kind::Typedef, "", 3);
+        let array = b.array(4, 1);
+        let btf = btf(b);
+        assert_eq!(btf.shape(TypeId(itself)), None);
+        for id in [first, 2, itself, array] {
+            let _ = btf.spelling(TypeId(id));
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Lists the members of the kernel's structs: `.schema s->kobj`.
+
+use query::diagnostic::{Diagnostic, Span};
+use query::offer::Offer;
+use query::path::{Base, Listed, list};
+use query::syntax::ast::{Expr, ExprKind, Item, Path, Statement};
+use query::syntax::parse_text;
+
+use crate::error::Failure;
+
+/// What makes a query of a path.
+const SELECT: &str = "select ";
+
+/// Whether `.schema text` asks for a struct, and not for a table.
+#[must_use]
+pub fn is_path(text: &str) -> bool {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    text.contains("->") || Base::ALL.iter().any(|base| base.name() == &text[..end])
+}
+
+/// The members of the struct that `text` leads to, a line each.
+pub fn describe(offer: &dyn Offer, text: &str) -> Result<String, Failure> {
+    let Some(schema) = offer.schema() else {
+        let message = "a recording has no members";
+        return Err(Failure::command(message, Some("they are those of the running kernel")));
+    };
+    let wrong = |mut diagnostic: Diagnostic| {
+        // The query's text is the user's with a word before it.
+        let Span { start, end } = diagnostic.span;
+        let shorter = |at: usize| at.saturating_sub(SELECT.len()).min(text.len());
+        diagnostic.span = Span { start: shorter(start), end: shorter(end) };
+        Failure::query(diagnostic, text, None)
+    };
+    let path = path(&format!("{SELECT}{text}")).map_err(wrong)?;
+    let Some(base) = Base::ALL.into_iter().find(|base| base.name() == path.base.name) else {
+        let help = "a path begins with `s`, the cache; `n`, a node; or `slab`";
+        let error = Diagnostic::new(path.base.span, format!("unknown struct `{}`", path.base.name));
+        return Err(wrong(error.help(help)));
+    };
+    let (spelling, size, members) = list(schema, base, &path).map_err(wrong)?;
+    let mut lines = format!("{spelling}: {size} bytes\n");
+    lines.extend(members.iter().map(line));
+    Ok(lines)
+}
+
+/// The path that a query selects.
+fn path(text: &str) -> Result<Path, Diagnostic> {
+    let statement = parse_text(text)?.into_iter().next();
+    let Some((Statement::Query(query), _)) = statement else {
+        return Err(Diagnostic::new(Span::default(), "a path is needed here"));
+    };
+    let span = query.span;
+    match query.items.into_iter().next() {
+        Some(Item::Expr { expr: Expr { kind: ExprKind::Path(path), .. }, alias: None }) => Ok(path),
+        Some(Item::Expr { expr: Expr { kind: ExprKind::Column(base), .. }, alias: None }) => {
+            Ok(Path { base, steps: Vec::new() })
+        }
+        _ => Err(Diagnostic::new(span, "this is no path").help("`.schema s->kobj` lists members")),
+    }
+}
+
+/// A member: its offset, its size, its type and its name, as `pahole` orders them.
+fn line(member: &Listed) -> String {
+    let Listed { name, ty, offset, size, bits, depth } = member;
+    let place = match bits {
+        Some((first, 1)) => format!("{offset}:{first}  1 bit"),
+        Some((first, count)) => format!("{offset}:{first}  {count} bits"),
+        None => format!("{offset}  {size}"),
+    };
+    let indent = "  ".repeat(*depth);
+    let name = if name.is_empty() { "(unnamed)" } else { name };
+    format!("  {place:14} {indent}{name:24} {ty}\n")
+}
