@@ -257,7 +257,7 @@ fn why_a_column_is_null() {
         (".why node.slabs", "unknown table `node`", "did you mean `nodes`?"),
         (".why processes.slabs", "unknown table `processes`", tables),
         (".why a b", "unknown column `a b`", list),
-        (".schema s->kobj", "a recording has no members", "the running kernel"),
+        (".schema s->kobj", "a recording has no members", "they are those of the running kernel"),
         (".schema cpu", "unknown table `cpu`", "did you mean `cpus`?"),
     ] {
         let ran = demo([text]);
