@@ -13,6 +13,7 @@ pub mod offer;
 pub mod schema;
 pub mod value;
 
+pub mod lint;
 pub mod resolve;
 pub mod resolved;
 
