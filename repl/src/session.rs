@@ -111,7 +111,9 @@ impl Session {
                 Statement::Query(statement) => {
                     let start = Instant::now();
                     let plan = self.plan(&statement, text, &mut stages)?.map_err(query)?;
-                    lint::notes(&statement, self.source.offer()).iter().for_each(message::note);
+                    for note in lint::notes(&statement, self.source.offer()) {
+                        message::note(&note);
+                    }
                     self.show(&plan, start, out)?;
                 }
                 Statement::Explain(statement) => {
