@@ -5,14 +5,15 @@
 //!      row header  integers, widest first    lengths of texts    texts …
 //! ```
 //!
-//! The header is [`rows`]'. An integer takes as many bytes as its column's values need; a set address costs
-//! nothing, as every row's header has it. A text lies behind the fixed part, as long as it is, and starts on a
+//! The header is [`rows`]'. An integer takes as many bytes as its values need, and one that can be NULL a byte besides
+//! that says whether it is there; a set address costs nothing, as every row's header has it. A text lies behind the fixed part, as long as it is, and starts on a
 //! multiple of 8.
 
 use ebpf_templates::template::driver::Room;
 use ebpf_templates::template::rows;
 
-use crate::catalog::Source;
+use crate::catalog::{Rows, Source};
+use crate::path::{self, Names};
 use crate::plan::Plan;
 use crate::value::{Type, Value};
 
@@ -21,6 +22,9 @@ const EXPECTED_ROWS: u32 = 512;
 
 /// What a name takes in a row, on average and with room to spare, in bytes.
 const EXPECTED_TEXT: u32 = 32;
+
+/// The space for the rows of a run, in bytes, of a scan that takes as many runs as it needs.
+const RUN: u32 = 256 << 10;
 
 /// Where the values of a plan's rows lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,9 +35,13 @@ pub struct Layout {
     pub fixed: u16,
     /// How many inputs a decoded row has.
     pub width: usize,
+    /// The inputs that are numbers with names, and the names.
+    names: Vec<(usize, Names)>,
     /// The counters of the program: two for each condition, where they are asked for.
     pub counters: u16,
     texts: u16,
+    /// Whether a scan takes as many runs as it needs.
+    runs: bool,
 }
 
 /// The place of a value.
@@ -49,6 +57,8 @@ pub enum Place {
         size: u8,
         /// How its bits are read.
         as_type: Type,
+        /// Of one that can be NULL, the byte that is not 0 where it is there.
+        present: Option<u16>,
     },
     /// The length, with its NUL, of a text: two bytes. The texts follow the fixed part in this order.
     Text {
@@ -85,10 +95,19 @@ impl Layout {
                 let found = &plan.inputs[input];
                 let integer = found.source() != Some(Source::Address) && !found.is_text();
                 if integer && size(input) == wanted {
-                    let place = Place::Integer { offset, size: wanted, as_type: found.ty() };
+                    let as_type = found.carried();
+                    let place = Place::Integer { offset, size: wanted, as_type, present: None };
                     places.push((input, place));
                     offset += u16::from(wanted);
                 }
+            }
+        }
+        for (input, place) in &mut places {
+            if let Place::Integer { present, .. } = place
+                && plan.inputs[*input].is_nullable()
+            {
+                *present = Some(offset);
+                offset += 1;
             }
         }
         offset = offset.next_multiple_of(2);
@@ -103,14 +122,20 @@ impl Layout {
             }
         }
         places.sort_by_key(|(input, _)| *input);
+        let names = plan
+            .sent
+            .iter()
+            .filter_map(|input| plan.inputs[*input].names().map(|names| (*input, names.clone())));
         let counters = if plan.analyze { 2 * plan.pushed.len() } else { 0 };
         Self {
             places,
+            names: names.collect(),
             fixed: offset.next_multiple_of(8),
             width: plan.inputs.len(),
             // The room for conditions in a program is much less.
             counters: u16::try_from(counters).unwrap_or(0),
             texts,
+            runs: plan.table.rows == Rows::Slabs,
         }
     }
 
@@ -120,7 +145,8 @@ impl Layout {
         let fixed = u32::from(self.fixed);
         let texts = u32::from(self.texts);
         let row_max = fixed + texts * u32::from(rows::TEXT_ROOM);
-        let expected = EXPECTED_ROWS * (fixed + texts * EXPECTED_TEXT);
+        let expected =
+            if self.runs { RUN } else { EXPECTED_ROWS * (fixed + texts * EXPECTED_TEXT) };
         let space = (expected * factor).max(row_max);
         Room { row_fixed: self.fixed, row_max, space, counters: self.counters }
     }
@@ -151,7 +177,10 @@ impl Layout {
         for (input, place) in &self.places {
             values[*input] = match *place {
                 Place::Address => Value::UInt(addr),
-                Place::Integer { offset, size, as_type } => {
+                Place::Integer { present: Some(at), .. } if unsigned(bytes, at, 1)? == 0 => {
+                    Value::Null
+                }
+                Place::Integer { offset, size, as_type, .. } => {
                     let value = unsigned(bytes, offset, size)?;
                     let unused = 64 - 8 * u32::from(size);
                     match as_type {
@@ -173,6 +202,11 @@ impl Layout {
                     }
                 }
             };
+        }
+        for (input, names) in &self.names {
+            if let Some(value) = values[*input].integer() {
+                values[*input] = Value::text(path::name_of(names, value));
+            }
         }
         Some((size, Row { addr, values }))
     }

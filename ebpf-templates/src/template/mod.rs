@@ -13,7 +13,8 @@
 //!
 //! Two templates drive the same holes and give the same rows: [`driver::Driver::Iter`] and
 //! [`driver::Driver::OpenCoded`]. The blocks that fill holes are [`node`] (sums over NUMA nodes), [`text`]
-//! (names), [`partial`] and [`percpu`] (walks), and [`settle`] checks what walks found. [`rows`] is what the program and its reader agree on.
+//! (names), [`partial`] and [`percpu`] (walks), and [`settle`] checks what walks found. [`slabs`] makes a row of each slab
+//! on the way, in as many runs as it takes. [`rows`] is what the program and its reader agree on.
 //!
 //! # Registers
 //!
@@ -42,4 +43,5 @@ pub mod percpu;
 pub mod rows;
 pub mod settle;
 pub mod slab;
+pub mod slabs;
 pub mod text;

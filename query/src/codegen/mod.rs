@@ -25,8 +25,11 @@
 //! Whether a condition runs in the kernel was decided by [`crate::plan`]; everything that arrives here has a form.
 
 mod parts;
+mod path;
 mod pred;
 mod scalar;
+mod slabs;
+mod text;
 mod walk;
 
 use ebpf_templates::assembler::{Assembler, FrameFull, Label};
@@ -34,10 +37,11 @@ use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
 use ebpf_templates::program::Program;
 use ebpf_templates::template::driver::{self, Driver, Emitter, Holes};
 use ebpf_templates::template::node::Sum;
+use ebpf_templates::template::partial;
 use ebpf_templates::template::percpu::Own;
 use ebpf_templates::template::rows::{self, Scratch};
 use ebpf_templates::template::settle::Settle;
-use ebpf_templates::template::text::{self, Text};
+use ebpf_templates::template::text::buffer_bytes;
 
 use crate::catalog::{Rows, Source, Walk};
 use crate::diagnostic::{Diagnostic, Span};
@@ -84,17 +88,26 @@ pub fn generate(
         table: driver.cpu_table(room),
         values: 0,
         parameters,
-        scratch: Scratch::default(),
+        scratch: match plan.table.rows {
+            Rows::Slabs => Scratch::behind_resume(),
+            _ => Scratch::default(),
+        },
         slots: Vec::new(),
         incomplete: None,
         temporaries: Vec::new(),
         text_buffer: None,
+        read: None,
+        node: None,
     };
     let by_cpu = |input: usize| match plan.inputs[input].source() {
         Some(Source::Walk(walk)) => walk.by_cpu(),
         _ => false,
     };
-    let walks_cpus = plan.table.rows == Rows::Cpus || read(plan).into_iter().any(by_cpu);
+    let walks_cpus = match plan.table.rows {
+        Rows::Cpus => true,
+        Rows::Slabs => slabs::on_cpus(schema),
+        _ => read(plan).into_iter().any(by_cpu),
+    };
     let cpus = if walks_cpus { schema.cpu_offsets().unwrap_or_default() } else { &[] };
     let table = u32::try_from(8 * cpus.len()).expect("a kernel has at most 8192 CPUs");
     generator.values = generator.table + table;
@@ -188,6 +201,10 @@ struct Generator<'a> {
     temporaries: Vec<i16>,
     /// Where the text of a comparison lies, and its size.
     text_buffer: Option<(i16, u16)>,
+    /// Where the helper puts what it reads, if a path needs it.
+    read: Option<i16>,
+    /// Where the address of the row's node lies in the header.
+    node: Option<i16>,
 }
 
 /// The frame is full. The planner bounds what a query puts there, so that no query that was ever seen comes here.
@@ -239,6 +256,7 @@ impl Holes for Generator<'_> {
         match self.plan.table.rows {
             Rows::Nodes => self.nodes(asm, emitter, next),
             Rows::Cpus => self.cpus(asm, emitter, next),
+            Rows::Slabs => self.slabs(asm, emitter, next),
             Rows::Caches | Rows::Host(_) => {
                 self.filter(asm, next)?;
                 emitter.row(asm, self)
@@ -250,15 +268,27 @@ impl Holes for Generator<'_> {
         for (input, place) in &self.layout.places {
             match *place {
                 Place::Address => {}
-                Place::Integer { offset, size, .. } => {
+                Place::Integer { offset, size, present, .. } => {
                     asm.comment(self.plan.inputs[*input].name());
-                    self.load_input(asm, Reg::R1, *input)?;
                     let size = Size::of(size.into()).unwrap_or(Size::Dw);
-                    asm.push(Insn::store(size, Reg::R8, offset.cast_signed(), Reg::R1));
+                    let store = Insn::store(size, Reg::R8, offset.cast_signed(), Reg::R1);
+                    if let Some(present) = present {
+                        let null = asm.label("null");
+                        self.far(asm, *input, null)?;
+                        asm.push(store);
+                        asm.push(Insn::store_imm(Size::B, Reg::R8, present.cast_signed(), 1));
+                        asm.bind(null);
+                    } else {
+                        self.load_input(asm, Reg::R1, *input)?;
+                        asm.push(store);
+                    }
                 }
                 Place::Text { offset } => {
                     asm.comment(self.plan.inputs[*input].name());
-                    self.text(*input)?.append(asm, offset.cast_signed());
+                    let text = self.text(*input)?;
+                    text.append(asm, offset.cast_signed(), |asm, null| {
+                        self.text_address(asm, *input, null)
+                    })?;
                 }
             }
         }
@@ -275,8 +305,16 @@ impl Generator<'_> {
             pushed.pred.texts(&mut |_, bytes| longest = longest.max(Some(bytes)));
         }
         for input in read(self.plan) {
+            if let Some(path) = self.plan.inputs[input].path() {
+                if !path.is_direct() && self.read.is_none() {
+                    self.read = Some(asm.reserve(8)?);
+                }
+                continue;
+            }
             let price = cost(&self.plan.inputs[input]);
-            if (SUM..AFTER_ALL).contains(&price) {
+            if let Some(slot) = slabs::kept(self.plan.inputs[input].source()) {
+                self.slots.push((input, slot));
+            } else if (SUM..AFTER_ALL).contains(&price) {
                 self.slots.push((input, self.scratch.take()));
             }
             if price > SUM && self.incomplete.is_none() {
@@ -287,7 +325,7 @@ impl Generator<'_> {
             self.temporaries.push(asm.reserve(8)?);
         }
         if let Some(longest) = longest {
-            let bytes = text::buffer_bytes(longest);
+            let bytes = buffer_bytes(longest);
             self.text_buffer = Some((asm.reserve(bytes.into())?, bytes));
         }
         Ok(())
@@ -392,8 +430,14 @@ impl Generator<'_> {
             let free = free.unwrap_or_else(|| self.scratch.take());
             let sums = self.sums()?;
             asm.comment("the partial lists of the nodes");
-            walk::partial(self.schema, &mut self.scratch, free, free_slabinfo, incomplete)?
-                .walk(asm, &sums)?;
+            walk::partial(
+                self.schema,
+                partial::Own::new(&mut self.scratch),
+                free,
+                free_slabinfo,
+                incomplete,
+            )?
+            .walk(asm, &sums)?;
         }
         Ok(())
     }
@@ -453,6 +497,10 @@ impl Generator<'_> {
             asm.push(Insn::load(Size::Dw, dst, Reg::R6, *slot));
             return Ok(());
         }
+        if let Some(path) = self.plan.inputs[input].path() {
+            path::direct(asm, dst, path);
+            return Ok(());
+        }
         let source = self.plan.inputs[input].source();
         let path = match source {
             Some(Source::Walk(Walk::Complete)) => {
@@ -500,15 +548,5 @@ impl Generator<'_> {
         asm.jump_imm(Cond::Eq, Reg::R0, 0, known);
         asm.set(dst, 0);
         asm.bind(known);
-    }
-
-    fn text(&self, input: usize) -> Result<Text, Diagnostic> {
-        let Some(Source::Text(path)) = self.plan.inputs[input].source() else {
-            unreachable!("`{}` is no text of the kernel", self.plan.inputs[input].name())
-        };
-        Ok(Text {
-            pointer: offset(self.schema, "kmem_cache", path)?,
-            read_str: helper(self.schema, "probe_read_kernel_str")?,
-        })
     }
 }

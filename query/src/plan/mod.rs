@@ -15,8 +15,9 @@ pub mod explain;
 pub mod kernel;
 pub mod lower;
 
-use crate::catalog::{Source, Table, Walk};
+use crate::catalog::{SlabFigure, Source, Table, Walk};
 use crate::input::Input;
+use crate::path::Base;
 use crate::resolved::Missing;
 use crate::typed::{Aggregate, Compare, Expr, ExprKind, Item, Key, Query};
 use crate::value::Value;
@@ -138,7 +139,8 @@ pub struct Residual {
 /// Plans `query`, whose text is `text`, for `target`.
 #[must_use]
 pub fn plan(query: Query, target: Target, text: &str) -> Plan {
-    let inputs = query.inputs;
+    let mut inputs = query.inputs;
+    let key = row_key(query.table, &mut inputs);
     let is_lookup = |input: &usize| inputs[*input].is_lookup();
     let (mut pushed, mut filter) = (Vec::new(), Vec::new());
     let mut room = MAX_SLOTS;
@@ -152,7 +154,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
             }
             Target::Rows => Err("the rows are in user space already"),
         };
-        let fitting = lowered.and_then(|pred| match room.checked_sub(pred.slots()) {
+        let fitting = lowered.and_then(|pred| match room.checked_sub(slots(&pred, &inputs)) {
             Some(left) => {
                 room = left;
                 Ok(pred)
@@ -194,6 +196,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
     for lookup in &lookups {
         needed.extend(lookup_arguments(*lookup, &inputs));
     }
+    needed.extend(key);
     needed.retain(|input| !is_lookup(input));
     needed.sort_unstable();
     needed.dedup();
@@ -256,6 +259,23 @@ impl Plan {
     }
 }
 
+/// The slots of a program that testing `pred` takes with the pointers that it follows, or a few more.
+fn slots(pred: &Pred, inputs: &[Input]) -> usize {
+    let hops = |input: usize| inputs[input].path().map_or(0, |path| path.hops.len() + 1);
+    pred.slots() + 8 * pred.inputs().into_iter().map(hops).sum::<usize>()
+}
+
+/// The input by which a scan in several runs tells rows apart, added if the query does not read it.
+fn row_key(table: &'static Table, inputs: &mut Vec<Input>) -> Option<usize> {
+    let key = Source::Slab(SlabFigure::Address);
+    let column = table.columns.iter().find(|column| column.source == key)?;
+    let there = inputs.iter().position(|input| input.source() == Some(key));
+    Some(there.unwrap_or_else(|| {
+        inputs.push(column.into());
+        inputs.len() - 1
+    }))
+}
+
 /// A piece of the query as it goes into a line.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -286,12 +306,23 @@ pub const AFTER_ALL: u8 = 5;
 /// CPUs, and last what is known only after all walks.
 #[must_use]
 pub fn cost(input: &Input) -> u8 {
-    let Some(source) = input.source() else { return 0 };
+    let source = match input {
+        Input::Column(column) => column.source,
+        Input::Path(path) => {
+            return match path.base {
+                Base::Node => SUM,
+                Base::Cache => u8::from(!path.is_direct()),
+            };
+        }
+    };
     match source {
         Source::Walk(Walk::Complete) => AFTER_ALL,
         Source::Walk(Walk::FreePartial | Walk::FreeSlabinfo) => NODE_WALK,
-        Source::Walk(_) | Source::Cpu(_) | Source::Barn(_) => CPU_WALK,
-        Source::NodeSum(_) | Source::Node(_) | Source::Index => SUM,
+        Source::NodeSum(_)
+        | Source::Node(_)
+        | Source::Index
+        | Source::Slab(SlabFigure::List | SlabFigure::Place) => SUM,
+        Source::Walk(_) | Source::Cpu(_) | Source::Barn(_) | Source::Slab(_) => CPU_WALK,
         Source::Text(_) => 1,
         _ => 0,
     }

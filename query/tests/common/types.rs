@@ -1,6 +1,6 @@
 //! The types of a made-up kernel with slabs, in each form that they have had.
 
-use query::schema::{Member, MemberKind, Schema};
+use query::schema::{Member, MemberKind, Schema, Shape, TypeId};
 
 use super::Fixture;
 use super::model::Era;
@@ -57,7 +57,7 @@ impl Types {
             ("slab", "next") => (16 + shift, 8, Pointer),
             ("slab", "freelist") => (32 + shift, 8, Pointer),
             ("slab", "counters") => (40 + shift, 8, Integer),
-            ("slab", "inuse" | "objects") => (40 + shift, 4, Integer),
+            ("slab", "inuse" | "objects" | "frozen") => (40 + shift, 4, Integer),
             _ => return None,
         })
     }
@@ -72,6 +72,7 @@ impl Schema for Types {
             let bits = match path {
                 "inuse" => Some((0, 16)),
                 "objects" => Some((16, 15)),
+                "frozen" => Some((31, 1)),
                 _ => None,
             };
             return Some(Member { offset, size, signed: false, bits, kind });
@@ -115,6 +116,18 @@ impl Schema for Types {
 
     fn cpu_offsets(&self) -> Result<&[u64], String> {
         Ok(&self.offsets)
+    }
+
+    fn shape(&self, id: TypeId) -> Option<Shape> {
+        self.base.shape(id)
+    }
+
+    fn size_of(&self, id: TypeId) -> Option<u64> {
+        self.base.size_of(id)
+    }
+
+    fn spelling(&self, id: TypeId) -> String {
+        self.base.spelling(id)
     }
 
     fn release(&self) -> &'static str {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use query::catalog::{self, Column, CpuFigure, Source, Walk};
+use query::catalog::{self, Column, CpuFigure, SlabFigure, Source, Walk};
 use query::syntax::parameter::declarations;
 use query::{aggregate, function};
 
@@ -84,6 +84,16 @@ fn row(column: &Column) -> String {
             CpuFigure::Main => "`main->size` of the CPU's sheaves",
             CpuFigure::Spare => "`spare->size` of the CPU's sheaves",
             CpuFigure::RcuFree => "`rcu_free->size` of the CPU's sheaves",
+        }
+        .to_owned(),
+        Source::Slab(figure) => match figure {
+            SlabFigure::List | SlabFigure::Place => "where the program is",
+            SlabFigure::Address => "what `n->partial`, `c->slab` and `c->partial` lead to",
+            SlabFigure::Objects => "`slab->objects`",
+            SlabFigure::Free => {
+                "objects less inuse of the slab; of `c->slab` with a walk of `c->freelist`"
+            }
+            SlabFigure::Frozen => "`slab->frozen`",
         }
         .to_owned(),
         Source::Given => "made in user space".to_owned(),
@@ -180,9 +190,10 @@ given.
     for Example { path, title, paragraphs, query } in files.iter().map(Example::read) {
         text.push_str(&format!("\n## {title}\n\n{}\n\n", paragraphs[0]));
         text.push_str(&format!("```sql\n{query}\n```\n\n"));
-        let answer = if let Some(table) = super::not_recorded(&query) {
+        let answer = if let Some(missed) = super::not_recorded(&query) {
             format!(
-                "It asks the running kernel: `slabql -f {path}`. Recordings have no table `{table}`."
+                "It asks the running kernel: `slabql -f {path}`. Recordings have no {}.",
+                missed.what
             )
         } else {
             let run = blocks::session(&format!("$ slabql --demo -f {path}\n"));
