@@ -52,6 +52,8 @@ pub struct Program {
     pub cpu_table: Vec<u64>,
     /// How many counters lie before that; see [`crate::template::driver::Driver::counter`].
     pub counters: u16,
+    /// Whether its rows are groups, which stay in the map's value however it is run; see [`crate::template::group`].
+    pub groups: bool,
     /// Where its parameters are.
     pub holes: Vec<Hole>,
     lines: Vec<Line>,
@@ -65,6 +67,7 @@ impl Program {
             map_bytes,
             cpu_table: Vec::new(),
             counters: 0,
+            groups: false,
             holes: Vec::new(),
             lines: Vec::new(),
         }

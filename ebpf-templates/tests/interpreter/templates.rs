@@ -137,7 +137,8 @@ fn a_parameter_can_be_set_again() {
             let expected = rows(&kernel, &caches, |cache| cache.objects() >= minimum);
             assert_eq!(found, expected, "{driver:?} {minimum}");
             // What was set is what would have been generated.
-            let room = Room { row_fixed: FIXED, row_max: ROW_MAX, space: SPACE, counters: 0 };
+            let room =
+                Room { row_fixed: FIXED, row_max: ROW_MAX, space: SPACE, places: 0, counters: 0 };
             let mut holes = TestHoles::new(Layout::Node, 1, minimum);
             assert_eq!(driver.build(room, &[], &mut holes).unwrap(), program);
         }
@@ -221,7 +222,7 @@ impl Holes for Flagging {
 
 #[test]
 fn flags_reach_the_reader() {
-    let room = Room { row_fixed: 16, row_max: 16, space: 16, counters: 0 };
+    let room = Room { row_fixed: 16, row_max: 16, space: 16, places: 0, counters: 0 };
     let kernel = kernel(&counted(&[1, 1]), Layout::Node);
 
     let program = OPEN_CODED.build(room, &[], &mut Flagging).unwrap();

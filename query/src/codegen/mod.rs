@@ -24,6 +24,7 @@
 //!
 //! Whether a condition runs in the kernel was decided by [`crate::plan`]; everything that arrives here has a form.
 
+mod group;
 mod parts;
 mod pred;
 mod scalar;
@@ -42,10 +43,12 @@ use ebpf_templates::template::text::{self, Text};
 use crate::catalog::{Rows, Source, Walk};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::layout::{Layout, Place};
+use crate::plan::group::{InKernel, Operand};
 use crate::plan::{
     AFTER_ALL, CPU_WALK, NODE_WALK, Plan, Pushed, SUM, Target, Template, cost, dearest,
 };
 use crate::schema::{Member, MemberKind, Schema};
+use group::Keys;
 
 /// The templates that the kernel has everything for, best first.
 #[must_use]
@@ -77,6 +80,7 @@ pub fn generate(
         incomplete: None,
         temporaries: Vec::new(),
         text_buffer: None,
+        keys: Keys::default(),
     };
     let by_cpu = |input: usize| match plan.inputs[input].source() {
         Some(Source::Walk(walk)) => walk.by_cpu(),
@@ -89,7 +93,9 @@ pub fn generate(
 
 /// The inputs that the kernel's program reads, each once.
 fn read(plan: &Plan) -> Vec<usize> {
-    let mut inputs = plan.sent.clone();
+    let groups = plan.group.iter().filter_map(|group| group.kernel.as_ref().ok());
+    let mut inputs: Vec<usize> = groups.flat_map(InKernel::inputs).collect();
+    inputs.extend(&plan.sent);
     inputs.extend(plan.pushed.iter().flat_map(|pushed| pushed.pred.inputs()));
     inputs.sort_unstable();
     inputs.dedup();
@@ -168,6 +174,8 @@ struct Generator<'a> {
     temporaries: Vec<i16>,
     /// Where the text of a comparison lies, and its size.
     text_buffer: Option<(i16, u16)>,
+    /// Where the keys of a group wait.
+    keys: Keys,
 }
 
 /// The frame is full. The planner bounds what a query puts there, so that no query that was ever seen comes here.
@@ -221,7 +229,7 @@ impl Holes for Generator<'_> {
             Rows::Cpus => self.cpus(asm, emitter, next),
             Rows::Caches | Rows::Host(_) => {
                 self.filter(asm, next)?;
-                emitter.row(asm, self)
+                self.emit(asm, emitter)
             }
         }
     }
@@ -249,7 +257,9 @@ impl Holes for Generator<'_> {
 impl Generator<'_> {
     /// Gives every part of the frame its place.
     fn reserve(&mut self, asm: &mut Assembler) -> Result<(), FrameFull> {
-        let (mut depth, mut longest) = (0, None);
+        let operands = self.groups().into_iter().flat_map(InKernel::operands);
+        let mut depth = operands.map(Operand::depth).max().unwrap_or(0);
+        let mut longest = None;
         for pushed in &self.plan.pushed {
             depth = depth.max(pushed.pred.depth());
             pushed.pred.texts(&mut |_, bytes| longest = longest.max(Some(bytes)));
@@ -270,7 +280,7 @@ impl Generator<'_> {
             let bytes = text::buffer_bytes(longest);
             self.text_buffer = Some((asm.reserve(bytes.into())?, bytes));
         }
-        Ok(())
+        self.reserve_keys(asm)
     }
 
     /// Appends the conditions of a price.

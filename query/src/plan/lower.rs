@@ -6,6 +6,7 @@
 
 use ebpf_templates::template::text::LITERAL_MAX;
 
+use super::group::Operand;
 use super::kernel::{Operation, Order, Pred, Scalar, TextTest};
 use crate::function::Function;
 use crate::input::Input;
@@ -22,25 +23,42 @@ const MAX_DEPTH: usize = 16;
 const FLOATS: Reason = "the kernel has no floating-point numbers";
 const MIXED: Reason = "it mixes numbers below 0 with numbers above 2^63";
 const LOOKUP: Reason = "the value is looked up in user space";
+const DEEP: Reason = "it is nested too deeply for the kernel's stack";
 const BOOLEANS: Reason = "a condition used as a value has no form in the kernel";
 
 /// Lowers a condition over `inputs`, for a kernel that has functions of `texts` or not.
 pub fn lower(expr: &Expr, inputs: &[Input], texts: bool) -> Result<Pred, Reason> {
     let lowerer = Lowerer { inputs, texts };
     let pred = lowerer.pred(expr)?;
-    if pred.depth() > MAX_DEPTH {
-        Err("it is nested too deeply for the kernel's stack")
-    } else {
-        Ok(pred)
-    }
+    if pred.depth() > MAX_DEPTH { Err(DEEP) } else { Ok(pred) }
 }
 
-struct Lowerer<'a> {
-    inputs: &'a [Input],
-    texts: bool,
+pub(super) struct Lowerer<'a> {
+    pub inputs: &'a [Input],
+    pub texts: bool,
 }
 
 impl Lowerer<'_> {
+    /// Lowers a value that is computed of each row.
+    pub(super) fn operand(&self, expr: &Expr) -> Result<Operand, Reason> {
+        let operand = match expr.ty {
+            Type::Bool => Operand::Truth(self.pred(expr)?),
+            Type::Text => return Err("the kernel makes no groups by texts"),
+            _ => {
+                let scalar = self.scalar(expr)?;
+                let null = scalar.can_be_null();
+                Operand::Number(scalar, null)
+            }
+        };
+        match &operand {
+            Operand::Truth(pred) if pred.can_be_null() || pred.reads_text() => {
+                Err("the kernel makes no groups by texts, or by what can be neither true nor false")
+            }
+            operand if operand.depth() > MAX_DEPTH => Err(DEEP),
+            _ => Ok(operand),
+        }
+    }
+
     fn pred(&self, expr: &Expr) -> Result<Pred, Reason> {
         Ok(match &expr.kind {
             ExprKind::Const(Value::Bool(value)) => Pred::Const(Some(*value)),
