@@ -23,6 +23,7 @@ const MAX_DEPTH: usize = 16;
 const FLOATS: Reason = "the kernel has no floating-point numbers";
 const MIXED: Reason = "it mixes numbers below 0 with numbers above 2^63";
 const LOOKUP: Reason = "the value is looked up in user space";
+const TEXTS: Reason = "the kernel keeps no texts of a group";
 const DEEP: Reason = "it is nested too deeply for the kernel's stack";
 const BOOLEANS: Reason = "a condition used as a value has no form in the kernel";
 
@@ -42,8 +43,11 @@ impl Lowerer<'_> {
     /// Lowers a value that is computed of each row.
     pub(super) fn operand(&self, expr: &Expr) -> Result<Operand, Reason> {
         let operand = match expr.ty {
+            _ if matches!(expr.kind, ExprKind::Input(input) if !self.inputs[input].in_kernel()) => {
+                return Err(LOOKUP);
+            }
             Type::Bool => Operand::Truth(self.pred(expr)?),
-            Type::Text => return Err("the kernel makes no groups by texts"),
+            Type::Text => return Err(TEXTS),
             _ => {
                 let scalar = self.scalar(expr)?;
                 let null = scalar.can_be_null();
@@ -51,8 +55,9 @@ impl Lowerer<'_> {
             }
         };
         match &operand {
-            Operand::Truth(pred) if pred.can_be_null() || pred.reads_text() => {
-                Err("the kernel makes no groups by texts, or by what can be neither true nor false")
+            Operand::Truth(pred) if pred.reads_text() => Err(TEXTS),
+            Operand::Truth(pred) if pred.can_be_null() => {
+                Err("the kernel keeps no condition of a group that can be NULL")
             }
             operand if operand.depth() > MAX_DEPTH => Err(DEEP),
             _ => Ok(operand),
