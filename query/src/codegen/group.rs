@@ -2,11 +2,15 @@
 //!
 //! The keys wait in the frame until the group is found; then `R8` is its row, and what is added to it is computed in
 //! `R1` to `R3`, as all numbers are. See [`ebpf_templates::template::group`].
+//!
+//! A condition as a value, and which keys are NULL, are made of the header's `zero`: a 0 or a 1 that the verifier knew
+//! would make it follow what is behind once for each.
 
 use ebpf_templates::assembler::{Assembler, FrameFull, Label};
 use ebpf_templates::insn::{Alu, Insn, Reg, Size};
 use ebpf_templates::template::driver::Emitter;
 use ebpf_templates::template::group::{self, Groups};
+use ebpf_templates::template::rows;
 
 use super::Generator;
 use super::pred::Exits;
@@ -61,7 +65,8 @@ impl Generator<'_> {
     fn add(&self, asm: &mut Assembler, emitter: &Emitter, group: &Group) -> Result<(), Diagnostic> {
         let Ok(kernel) = &group.kernel else { unreachable!("asked before") };
         if let Some(nulls) = self.keys.nulls {
-            asm.push(Insn::store_imm(Size::Dw, Reg::R10, nulls, 0));
+            asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::ZERO));
+            asm.push(Insn::store(Size::Dw, Reg::R10, nulls, Reg::R1));
         }
         for (number, key) in kernel.keys.iter().enumerate() {
             asm.comment(&format!("key {}", group.keys[number].name));
@@ -99,7 +104,8 @@ impl Generator<'_> {
         if let (Operand::Number(_, true), Some(nulls)) = (key, self.keys.nulls) {
             asm.jump(known);
             asm.bind(null);
-            asm.push(Insn::store_imm(Size::Dw, Reg::R10, place, 0));
+            asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::ZERO));
+            asm.push(Insn::store(Size::Dw, Reg::R10, place, Reg::R1));
             asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R10, nulls));
             asm.push(Insn::alu_imm(Alu::Or, Reg::R1, 1 << number));
             asm.push(Insn::store(Size::Dw, Reg::R10, nulls, Reg::R1));
@@ -146,10 +152,11 @@ impl Generator<'_> {
                 let (yes, no, known) = (asm.label("true"), asm.label("false"), asm.label("known"));
                 self.pred(asm, pred, Exits { yes, no, null: no, next: yes })?;
                 asm.bind(yes);
-                asm.set(Reg::R1, 1);
+                asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::ZERO));
+                asm.add(Reg::R1, 1);
                 asm.jump(known);
                 asm.bind(no);
-                asm.set(Reg::R1, 0);
+                asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::ZERO));
                 asm.bind(known);
                 Ok(())
             }
