@@ -153,8 +153,8 @@ impl Emitter {
 }
 
 impl Driver {
-    /// Where counter number `counter` lies in the map's value: behind the rows and their index. What they count is the business of
-    /// whoever fills the holes; the loader clears them before a run.
+    /// Where counter number `counter` lies in the map's value: behind the rows and their index. What they count is the
+    /// business of whoever fills the holes; the loader clears them before a run.
     #[must_use]
     pub fn counter(&self, room: Room, counter: u16) -> u32 {
         let rows = match self {

@@ -12,12 +12,12 @@ use ebpf_templates::template::driver::Emitter;
 use ebpf_templates::template::group::{self, Groups};
 use ebpf_templates::template::rows;
 
-use super::Generator;
 use super::pred::Exits;
+use super::{Generator, groups};
 use crate::diagnostic::Diagnostic;
 use crate::layout::Place;
 use crate::plan::Group;
-use crate::plan::group::{InKernel, Operand, Part, Sum};
+use crate::plan::group::{Operand, Part, Sum};
 
 /// Where the keys of an element wait.
 #[derive(Debug, Default)]
@@ -31,19 +31,13 @@ pub(super) struct Keys {
 }
 
 impl Generator<'_> {
-    /// What makes groups in the kernel, if anything does.
-    pub(super) fn groups(&self) -> Option<&InKernel> {
-        self.plan.group.as_ref().and_then(|group| group.kernel.as_ref().ok())
-    }
-
     /// Gives keys their places.
     pub(super) fn reserve_keys(&mut self, asm: &mut Assembler) -> Result<(), FrameFull> {
-        let Some(kernel) = self.groups() else { return Ok(()) };
-        let (keys, null_keys) = (kernel.keys.len(), kernel.null_keys());
-        for _ in 0..keys {
+        let Some(kernel) = groups(self.plan) else { return Ok(()) };
+        for _ in &kernel.keys {
             self.keys.places.push(asm.reserve(8)?);
         }
-        if null_keys {
+        if kernel.null_keys() {
             self.keys.nulls = Some(asm.reserve(8)?);
         }
         self.keys.count = self.scratch.take();
@@ -79,13 +73,13 @@ impl Generator<'_> {
         asm.comment("the group");
         let keys = self.keys.places.iter().enumerate().map(|(number, at)| (*at, offset(number)));
         let nulls = self.keys.nulls.zip(self.layout.nulls.map(u16::cast_signed));
-        let groups = Groups {
+        Groups {
             room: emitter.room(),
             keys: keys.chain(nulls).collect(),
             count: self.keys.count,
             full: emitter.full(),
-        };
-        groups.find(asm);
+        }
+        .find(asm);
         let mut word = kernel.keys.len();
         for (part, aggregate) in kernel.parts.iter().zip(&group.aggregates) {
             asm.comment(&aggregate.name);

@@ -44,6 +44,7 @@ use crate::catalog::{Rows, Source, Walk};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::layout::{Layout, Place};
 use crate::plan::group::{InKernel, Operand};
+use crate::plan::kernel::Scalar;
 use crate::plan::{
     AFTER_ALL, CPU_WALK, NODE_WALK, Plan, Pushed, SUM, Target, Template, cost, dearest,
 };
@@ -69,12 +70,28 @@ pub fn generate(
     };
     let driver = driver(template, schema)?;
     let room = layout.room(factor);
+    let mut parameters = Vec::new();
+    let mut visit = |scalar: &Scalar| {
+        scalar.parameters(&mut |at, bits| {
+            if !parameters.contains(&(at, bits)) {
+                parameters.push((at, bits));
+            }
+        });
+    };
+    for pushed in &plan.pushed {
+        pushed.pred.scalars(&mut visit);
+    }
+    for operand in groups(plan).into_iter().flat_map(InKernel::operands) {
+        operand.scalars(&mut visit);
+    }
     let mut generator = Generator {
         plan,
         layout,
         schema,
         counters: driver.counter(room, 0),
         table: driver.cpu_table(room),
+        values: 0,
+        parameters,
         scratch: Scratch::default(),
         slots: Vec::new(),
         incomplete: None,
@@ -88,13 +105,21 @@ pub fn generate(
     };
     let walks_cpus = plan.table.rows == Rows::Cpus || read(plan).into_iter().any(by_cpu);
     let cpus = if walks_cpus { schema.cpu_offsets().unwrap_or_default() } else { &[] };
-    driver.build(room, cpus, &mut generator)
+    let table = u32::try_from(8 * cpus.len()).expect("a kernel has at most 8192 CPUs");
+    generator.values = generator.table + table;
+    let mut program = driver.build(room, cpus, &mut generator)?;
+    program.set_values(generator.parameters.iter().map(|(_, bits)| *bits).collect());
+    Ok(program)
+}
+
+/// What makes groups in the kernel, if anything does.
+fn groups(plan: &Plan) -> Option<&InKernel> {
+    plan.group.as_ref().and_then(|group| group.kernel.as_ref().ok())
 }
 
 /// The inputs that the kernel's program reads, each once.
 fn read(plan: &Plan) -> Vec<usize> {
-    let groups = plan.group.iter().filter_map(|group| group.kernel.as_ref().ok());
-    let mut inputs: Vec<usize> = groups.flat_map(InKernel::inputs).collect();
+    let mut inputs = groups(plan).map(InKernel::inputs).unwrap_or_default();
     inputs.extend(&plan.sent);
     inputs.extend(plan.pushed.iter().flat_map(|pushed| pushed.pred.inputs()));
     inputs.sort_unstable();
@@ -164,6 +189,10 @@ struct Generator<'a> {
     counters: u32,
     /// Where the CPU table begins in the map's value.
     table: u32,
+    /// Where the values of parameters begin in it.
+    values: u32,
+    /// The parameters whose values are there: where each stands in the text, and its value.
+    parameters: Vec<(usize, u64)>,
     /// Hands out the numbers of the header.
     scratch: Scratch,
     /// The inputs that are summed or walked for, and where their numbers lie in the header.
@@ -257,7 +286,7 @@ impl Holes for Generator<'_> {
 impl Generator<'_> {
     /// Gives every part of the frame its place.
     fn reserve(&mut self, asm: &mut Assembler) -> Result<(), FrameFull> {
-        let operands = self.groups().into_iter().flat_map(InKernel::operands);
+        let operands = groups(self.plan).into_iter().flat_map(InKernel::operands);
         let mut depth = operands.map(Operand::depth).max().unwrap_or(0);
         let mut longest = None;
         for pushed in &self.plan.pushed {

@@ -140,6 +140,14 @@ impl Operand {
         }
     }
 
+    /// Calls `visit` on every number in it.
+    pub fn scalars<'a>(&'a self, visit: &mut dyn FnMut(&'a Scalar)) {
+        match self {
+            Self::Number(scalar, _) => visit(scalar),
+            Self::Truth(pred) => pred.scalars(visit),
+        }
+    }
+
     /// The places in the frame that computing it takes.
     #[must_use]
     pub fn depth(&self) -> usize {
@@ -183,15 +191,16 @@ pub(super) fn lower(
         return Err("the program has room for eight keys");
     }
     let keys = keys.iter().map(|key| lowerer.operand(&key.expr)).collect::<Result<_, _>>()?;
-    let parts = aggregates.iter().map(|made| part(made, lowerer)).collect::<Result<_, _>>()?;
-    let lowered = InKernel { keys, parts };
+    let parts =
+        aggregates.iter().map(|aggregate| part(aggregate, lowerer)).collect::<Result<_, _>>()?;
+    let made = InKernel { keys, parts };
     let [find, key, part] = SLOTS;
-    let slots = find + key * lowered.keys.len() + part * lowered.parts.len();
-    let slots = lowered.operands().map(Operand::slots).sum::<usize>() + slots;
-    if slots > room.min(MAX_SLOTS) || lowered.words() > MAX_WORDS {
+    let slots = find + key * made.keys.len() + part * made.parts.len();
+    let slots = made.operands().map(Operand::slots).sum::<usize>() + slots;
+    if slots > room.min(MAX_SLOTS) || made.words() > MAX_WORDS {
         return Err("there is no room left in the program");
     }
-    Ok(lowered)
+    Ok(made)
 }
 
 fn part(aggregate: &Aggregate, lowerer: &Lowerer<'_>) -> Result<Part, Reason> {

@@ -8,6 +8,7 @@ use ebpf_templates::template::text::LITERAL_MAX;
 
 use super::group::Operand;
 use super::kernel::{Operation, Order, Pred, Scalar, TextTest};
+use crate::diagnostic::Span;
 use crate::function::Function;
 use crate::input::Input;
 use crate::pattern::Shape;
@@ -27,14 +28,15 @@ const TEXTS: Reason = "the kernel keeps no texts of a group";
 const DEEP: Reason = "it is nested too deeply for the kernel's stack";
 const BOOLEANS: Reason = "a condition used as a value has no form in the kernel";
 
-/// Lowers a condition over `inputs`, for a kernel that has functions of `texts` or not.
-pub fn lower(expr: &Expr, inputs: &[Input], texts: bool) -> Result<Pred, Reason> {
-    let lowerer = Lowerer { inputs, texts };
+/// Lowers a condition over `inputs`, whose spans are those of `text`, for a kernel that has functions of `texts` or not.
+pub fn lower(expr: &Expr, text: &str, inputs: &[Input], texts: bool) -> Result<Pred, Reason> {
+    let lowerer = Lowerer { text, inputs, texts };
     let pred = lowerer.pred(expr)?;
     if pred.depth() > MAX_DEPTH { Err(DEEP) } else { Ok(pred) }
 }
 
 pub(super) struct Lowerer<'a> {
+    pub text: &'a str,
     pub inputs: &'a [Input],
     pub texts: bool,
 }
@@ -223,7 +225,7 @@ impl Lowerer<'_> {
         }
         Ok(match &expr.kind {
             ExprKind::Const(value) => match value.integer() {
-                Some(value) => Scalar::Const(to_bits(value)),
+                Some(value) => self.constant(expr.span, to_bits(value)),
                 None => return Err("NULL has no form in the kernel"),
             },
             ExprKind::Input(input) if self.inputs[*input].in_kernel() => Scalar::Input(*input),
@@ -281,6 +283,14 @@ impl Lowerer<'_> {
 }
 
 impl Lowerer<'_> {
+    /// A constant; what the text writes with a parameter is one that is likely to change.
+    fn constant(&self, span: Span, bits: u64) -> Scalar {
+        match self.text.get(span.start..span.end) {
+            Some(text) if text.contains('$') => Scalar::Parameter { at: span.start, bits },
+            _ => Scalar::Const(bits),
+        }
+    }
+
     /// The greatest or the least of several numbers.
     fn extreme(&self, greatest: bool, arguments: &[Expr]) -> Result<Scalar, Reason> {
         let all = |range: Range| arguments.iter().all(|argument| argument.range.within(range));

@@ -132,9 +132,10 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
     let (mut pushed, mut filter) = (Vec::new(), Vec::new());
     let mut room = MAX_SLOTS;
     for expr in query.filter {
-        let text = one_line(&text[expr.span.start..expr.span.end]);
         let lowered = match target {
-            Target::Kernel { pushdown: true, texts, .. } => lower::lower(&expr, &inputs, texts),
+            Target::Kernel { pushdown: true, texts, .. } => {
+                lower::lower(&expr, text, &inputs, texts)
+            }
             Target::Kernel { pushdown: false, .. } => {
                 Err("conditions in the kernel are switched off")
             }
@@ -147,6 +148,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
             }
             None => Err("there is no room left in the program"),
         });
+        let text = one_line(&text[expr.span.start..expr.span.end]);
         match fitting {
             Ok(pred) => pushed.push(Pushed { pred, expr, text }),
             Err(reason) => {
@@ -165,7 +167,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
         };
         let having = having.into_iter().map(residual).collect();
         let texts = matches!(target, Target::Kernel { texts: true, .. });
-        let lowerer = Lowerer { inputs: &inputs, texts };
+        let lowerer = Lowerer { text, inputs: &inputs, texts };
         let kernel = group::lower(&keys, &aggregates, &filter, target, &lowerer, room);
         Group { keys, aggregates, having, kernel }
     });

@@ -58,8 +58,8 @@ impl std::error::Error for LoadError {}
 /// How rows leave the kernel.
 pub(super) enum Rows {
     /// Through the file of an iterator. The map's value, of `bytes` bytes, holds one row, and ends in
-    /// the CPU table. Rows that are `groups` stay in it.
-    File { map: OwnedFd, bytes: u32, table: Vec<u8>, groups: bool },
+    /// the CPU table and the values of parameters. Rows that are `groups` stay in it.
+    File { map: OwnedFd, bytes: u32, tail: Vec<u8>, groups: bool },
     /// In the value of the map.
     Value(MapValue),
 }
@@ -79,16 +79,16 @@ impl Loaded {
             LoadError::Environment(explained.unwrap_or_else(|| Environment::failed(what, &error)))
         };
         let map = sys::map_create(program.map_bytes).map_err(failed)?;
-        let table: Vec<u8> = program.cpu_table.iter().flat_map(|at| at.to_le_bytes()).collect();
-        if !table.is_empty() {
-            sys::map_fill(&map, program.map_bytes, &table).map_err(failed)?;
+        let tail = program.tail();
+        if !tail.is_empty() {
+            sys::map_fill(&map, program.map_bytes, &tail).map_err(failed)?;
         }
         let insns = patched(program, &[&map]);
         let loaded = retried(|| sys::prog_load(&insns, program.kind, None))
             .map_err(|error| explain(program, &insns, error))?;
         let rows = match program.kind {
             Kind::Iter { .. } => {
-                Rows::File { map, bytes: program.map_bytes, table, groups: program.groups }
+                Rows::File { map, bytes: program.map_bytes, tail, groups: program.groups }
             }
             // The mapping keeps the map.
             Kind::Syscall | Kind::RawTracepoint => {
@@ -96,6 +96,19 @@ impl Loaded {
             }
         };
         Ok(Self { program: loaded, rows })
+    }
+
+    /// Gives the parameters other values, as many as the program has.
+    pub fn set_values(&mut self, values: &[u64]) {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        match &mut self.rows {
+            Rows::File { tail, .. } => {
+                let at = tail.len().saturating_sub(bytes.len());
+                tail.truncate(at);
+                tail.extend(bytes);
+            }
+            Rows::Value(value) => value.set_end(&bytes),
+        }
     }
 }
 

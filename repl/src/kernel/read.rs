@@ -71,9 +71,9 @@ impl Loaded {
                     .map_err(|error| ReadError::Failed("the program could not be run", error))?;
                 kept(value)
             }
-            Rows::File { map, bytes, table, groups } => {
+            Rows::File { map, bytes, tail, groups } => {
                 // Flags stay in the map from run to run, and a run that was given up never said them.
-                sys::map_fill(map, *bytes, table)
+                sys::map_fill(map, *bytes, tail)
                     .map_err(|error| ReadError::Failed("the map could not be cleared", error))?;
                 let link = sys::link_create_iter(&self.program).map_err(|error| {
                     ReadError::Failed("the iterator could not be attached", error)
@@ -102,7 +102,7 @@ impl Loaded {
 
     /// The counters of the last run of `program`, which this is.
     pub fn counters(&self, program: &Program) -> io::Result<Vec<u64>> {
-        let end = program.map_bytes as usize - 8 * program.cpu_table.len();
+        let end = program.map_bytes as usize - program.tail().len();
         let range = end - 8 * usize::from(program.counters)..end;
         let bytes = match &self.rows {
             Rows::Value(value) => value.copy(range),
