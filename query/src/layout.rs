@@ -15,7 +15,7 @@
 use ebpf_templates::template::driver::Room;
 use ebpf_templates::template::{group, rows};
 
-use crate::catalog::Source;
+use crate::catalog::{Rows, Source};
 use crate::plan::Plan;
 use crate::plan::group::{InKernel, Sum};
 use crate::value::{Type, Value};
@@ -25,6 +25,9 @@ const EXPECTED_ROWS: u32 = 512;
 
 /// What a name takes in a row, on average and with room to spare, in bytes.
 const EXPECTED_TEXT: u32 = 32;
+
+/// The space for the rows of a run, in bytes, of a scan that takes as many runs as it needs.
+const RUN: u32 = 256 << 10;
 
 /// Where the values of a plan's rows lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub struct Layout {
     groups: bool,
     /// Where a group's row says which of its keys are NULL, by their bits.
     pub nulls: Option<u16>,
+    /// Whether a scan takes as many runs as it needs.
+    runs: bool,
 }
 
 /// The place of a value.
@@ -128,6 +133,7 @@ impl Layout {
             texts,
             groups: false,
             nulls: None,
+            runs: plan.table.rows == Rows::Slabs,
         }
     }
 
@@ -146,7 +152,7 @@ impl Layout {
             offset += 8;
         }
         let width = places.len();
-        Self { places, fixed: offset, width, counters, texts: 0, groups: true, nulls }
+        Self { places, fixed: offset, width, counters, texts: 0, groups: true, nulls, runs: false }
     }
 
     /// The room that rows of this layout get; `factor` multiplies the space for all of them.
@@ -155,7 +161,8 @@ impl Layout {
         let fixed = u32::from(self.fixed);
         let texts = u32::from(self.texts);
         let row_max = fixed + texts * u32::from(rows::TEXT_ROOM);
-        let expected = EXPECTED_ROWS * (fixed + texts * EXPECTED_TEXT);
+        let expected =
+            if self.runs { RUN } else { EXPECTED_ROWS * (fixed + texts * EXPECTED_TEXT) };
         let space = (expected * factor).max(row_max);
         let places = if self.groups { group::places(self.fixed, space) } else { 0 };
         Room { row_fixed: self.fixed, row_max, space, places, counters: self.counters }

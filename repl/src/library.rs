@@ -35,7 +35,7 @@ macro_rules! reports {
 pub const REPORTS: &[(&str, &str)] = reports! {
     "absent" "barns" "cache" "constructors" "debug" "empty" "flags" "fragmentation" "hidden-free" "idle" "kmalloc"
     "large-orders" "largest" "list" "low-memory" "merged" "orders" "padding" "per-cpu" "per-node" "rcu-pending" "sheaves"
-    "single" "slabinfo-error" "suspicious" "tail" "unaccounted" "unreclaimable" "usercopy" "waste"
+    "single" "slabinfo-error" "slabs" "suspicious" "tail" "unaccounted" "unreclaimable" "usercopy" "waste"
 };
 
 /// The title of a query file: its first comment. Neither `#!` nor `-- param` is one.

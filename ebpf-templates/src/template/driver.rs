@@ -145,7 +145,8 @@ impl Emitter {
         self.room
     }
 
-    /// Where to go if there is no room in the map for another row.
+    /// Where a run is ended before its scan: there is no room in the map for another row. The template `iter` has such
+    /// a place for groups only.
     #[must_use]
     pub fn full(&self) -> Label {
         self.full

@@ -8,6 +8,7 @@
 use super::kernel::{Pred, Scalar};
 use super::lower::{Lowerer, Reason};
 use super::{MAX_SLOTS, Residual, Target};
+use crate::catalog::{Rows, Table};
 use crate::typed::{Aggregate, Expr, Fold, Item};
 use crate::value::Type;
 
@@ -173,7 +174,7 @@ pub(super) fn lower(
     keys: &[Item],
     aggregates: &[Aggregate],
     filter: &[Residual],
-    target: Target,
+    (table, target): (&Table, Target),
     lowerer: &Lowerer<'_>,
     room: usize,
 ) -> Result<InKernel, Reason> {
@@ -183,6 +184,9 @@ pub(super) fn lower(
             return Err("groups in the kernel are switched off");
         }
         Target::Rows => return Err("the rows are in user space already"),
+    }
+    if table.rows == Rows::Slabs {
+        return Err("the rows of this table come in several runs");
     }
     if !filter.is_empty() {
         return Err("a condition runs in user space");

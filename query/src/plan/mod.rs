@@ -16,7 +16,7 @@ pub mod group;
 pub mod kernel;
 pub mod lower;
 
-use crate::catalog::{Source, Table, Walk};
+use crate::catalog::{SlabFigure, Source, Table, Walk};
 use crate::input::Input;
 use crate::resolved::Missing;
 use crate::typed::{self, Compare, Expr, ExprKind, Item, Key, Query};
@@ -127,7 +127,8 @@ pub struct Residual {
 /// Plans `query`, whose text is `text`, for `target`.
 #[must_use]
 pub fn plan(query: Query, target: Target, text: &str) -> Plan {
-    let inputs = query.inputs;
+    let mut inputs = query.inputs;
+    let key = row_key(query.table, &mut inputs);
     let is_lookup = |input: &usize| inputs[*input].is_lookup();
     let (mut pushed, mut filter) = (Vec::new(), Vec::new());
     let mut room = MAX_SLOTS;
@@ -168,7 +169,8 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
         let having = having.into_iter().map(residual).collect();
         let texts = matches!(target, Target::Kernel { texts: true, .. });
         let lowerer = Lowerer { text, inputs: &inputs, texts };
-        let kernel = group::lower(&keys, &aggregates, &filter, target, &lowerer, room);
+        let kernel =
+            group::lower(&keys, &aggregates, &filter, (query.table, target), &lowerer, room);
         Group { keys, aggregates, having, kernel }
     });
     let read: Vec<&Expr> = match &group {
@@ -188,6 +190,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
     for lookup in &lookups {
         needed.extend(lookup_arguments(*lookup, &inputs));
     }
+    needed.extend(key);
     needed.retain(|input| !is_lookup(input));
     needed.sort_unstable();
     needed.dedup();
@@ -242,6 +245,17 @@ impl Plan {
     }
 }
 
+/// The input by which a scan in several runs tells rows apart, added if the query does not read it.
+fn row_key(table: &'static Table, inputs: &mut Vec<Input>) -> Option<usize> {
+    let key = Source::Slab(SlabFigure::Address);
+    let column = table.columns.iter().find(|column| column.source == key)?;
+    let there = inputs.iter().position(|input| input.source() == Some(key));
+    Some(there.unwrap_or_else(|| {
+        inputs.push(column.into());
+        inputs.len() - 1
+    }))
+}
+
 /// A piece of the query as it goes into a line.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -276,8 +290,11 @@ pub fn cost(input: &Input) -> u8 {
     match source {
         Source::Walk(Walk::Complete) => AFTER_ALL,
         Source::Walk(Walk::FreePartial | Walk::FreeSlabinfo) => NODE_WALK,
-        Source::Walk(_) | Source::Cpu(_) | Source::Barn(_) => CPU_WALK,
-        Source::NodeSum(_) | Source::Node(_) | Source::Index => SUM,
+        Source::NodeSum(_)
+        | Source::Node(_)
+        | Source::Index
+        | Source::Slab(SlabFigure::List | SlabFigure::Place) => SUM,
+        Source::Walk(_) | Source::Cpu(_) | Source::Barn(_) | Source::Slab(_) => CPU_WALK,
         Source::Text(_) => 1,
         _ => 0,
     }

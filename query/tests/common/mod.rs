@@ -3,6 +3,7 @@
 
 pub mod model;
 pub mod random;
+pub mod runs;
 pub mod types;
 pub mod world;
 

@@ -94,8 +94,9 @@ fn not_recorded(text: &str) -> Option<&'static str> {
     let tables = statements
         .iter()
         .filter_map(|(statement, _)| catalog::table(&statement.query()?.from.as_ref()?.name));
-    let only_here =
-        |rows| matches!(rows, Rows::Nodes | Rows::Cpus | Rows::Host(HostTable::Slabinfo));
+    let only_here = |rows| {
+        matches!(rows, Rows::Nodes | Rows::Cpus | Rows::Slabs | Rows::Host(HostTable::Slabinfo))
+    };
     tables.filter(|table| only_here(table.rows)).map(|table| table.name).next()
 }
 
