@@ -13,7 +13,8 @@
 //!
 //! Two templates drive the same holes and give the same rows: [`driver::Driver::Iter`] and
 //! [`driver::Driver::OpenCoded`]. The blocks that fill holes are [`node`] (sums over NUMA nodes), [`text`]
-//! (names), [`partial`] and [`percpu`] (walks), and [`settle`] checks what walks found. [`rows`] is what the program and its reader agree on.
+//! (names), [`partial`] and [`percpu`] (walks), and [`settle`] checks what walks found. [`rows`] is what the program and its reader agree on. [`lookup`] and [`offsets`] are programs of
+//! their own, without an iterator.
 //!
 //! # Registers
 //!
@@ -34,6 +35,7 @@
 //! - Every loop ends by its own count, and the verifier is shown a bound besides (the iterator, `may_goto`).
 
 pub mod driver;
+pub mod lookup;
 pub mod node;
 pub mod offsets;
 pub mod partial;

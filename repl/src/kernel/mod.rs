@@ -16,6 +16,7 @@
 
 pub mod btf;
 pub mod load;
+pub mod lookup;
 pub mod percpu;
 pub mod read;
 pub mod rights;
