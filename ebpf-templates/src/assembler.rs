@@ -15,7 +15,7 @@
 use std::collections::HashMap;
 
 use crate::insn::{Alu, Cond, Insn, Reg, Size, wide_text};
-use crate::program::{Hole, Kind, Program};
+use crate::program::{Kind, Program};
 
 /// The stack of a program, in bytes (`MAX_BPF_STACK`).
 pub const STACK: usize = 512;
@@ -69,12 +69,6 @@ impl Assembler {
             Ok(imm) => self.push(Insn::mov_imm(dst, imm)),
             Err(_) => self.push_wide(Insn::load_imm64(dst, value)),
         }
-    }
-
-    /// Appends `dst = value`, where `value` is parameter number `parameter` and can be set again.
-    pub fn set_parameter(&mut self, dst: Reg, parameter: usize, value: u64) {
-        self.program.holes.push(Hole { slot: self.program.insns.len(), parameter });
-        self.push_wide(Insn::load_imm64(dst, value));
     }
 
     /// Appends `dst = address of byte `offset` of the map's value`.

@@ -1,6 +1,6 @@
 //! A finished program: what the loader gives to the kernel, and what `explain` shows.
 
-use crate::insn::{Insn, wide_text};
+use crate::insn::Insn;
 
 /// How the kernel runs a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +29,6 @@ enum Line {
     },
 }
 
-/// A value of the query that the program carries as an immediate: it can be set again without generating anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hole {
-    /// The first of the two slots of the `lddw` that loads it.
-    pub slot: usize,
-    /// The number of the parameter, in order of appearance.
-    pub parameter: usize,
-}
-
 /// A BPF program with the map that its rows go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
@@ -52,8 +43,9 @@ pub struct Program {
     pub cpu_table: Vec<u64>,
     /// How many counters lie before that; see [`crate::template::driver::Driver::counter`].
     pub counters: u16,
-    /// Where its parameters are.
-    pub holes: Vec<Hole>,
+    /// The values of parameters, which the loader puts behind the CPU table; counted in [`Self::map_bytes`] too. With
+    /// other values it is the same program.
+    pub values: Vec<u64>,
     lines: Vec<Line>,
 }
 
@@ -65,7 +57,7 @@ impl Program {
             map_bytes,
             cpu_table: Vec::new(),
             counters: 0,
-            holes: Vec::new(),
+            values: Vec::new(),
             lines: Vec::new(),
         }
     }
@@ -88,10 +80,6 @@ impl Program {
     pub(crate) fn keep(&mut self, reached: &[bool], kept: &[usize]) {
         let mut slots = reached.iter();
         self.insns.retain(|_| slots.next() == Some(&true));
-        self.holes.retain(|hole| reached[hole.slot]);
-        for hole in &mut self.holes {
-            hole.slot = kept[hole.slot];
-        }
         // Nothing jumps into the middle of a line, so a line is reached as a whole or not at all.
         self.lines.retain(|line| !matches!(line, Line::Insn { slot, .. } if !reached[*slot]));
         for line in &mut self.lines {
@@ -101,20 +89,26 @@ impl Program {
         }
     }
 
-    /// Puts `value` into every place where parameter `parameter` is used.
-    #[allow(clippy::cast_possible_truncation)] // the two halves
-    pub fn set(&mut self, parameter: usize, value: u64) {
-        for hole in self.holes.iter().filter(|hole| hole.parameter == parameter) {
-            self.insns[hole.slot].imm = (value as u32).cast_signed();
-            self.insns[hole.slot + 1].imm = ((value >> 32) as u32).cast_signed();
-            for line in &mut self.lines {
-                if let Line::Insn { slot, slots: 2, text } = line
-                    && *slot == hole.slot
-                {
-                    *text = wide_text([self.insns[hole.slot], self.insns[hole.slot + 1]]);
-                }
-            }
-        }
+    /// Gives values a place at the end of the map's value.
+    pub fn set_values(&mut self, values: Vec<u64>) {
+        let bytes = |values: &[u64]| u32::try_from(8 * values.len()).unwrap_or(u32::MAX);
+        self.map_bytes = self.map_bytes - bytes(&self.values) + bytes(&values);
+        self.values = values;
+    }
+
+    /// What the end of the map's value holds before the program runs.
+    #[must_use]
+    pub fn tail(&self) -> Vec<u8> {
+        self.cpu_table.iter().chain(&self.values).flat_map(|number| number.to_le_bytes()).collect()
+    }
+
+    /// Whether two programs differ in the values of parameters at most.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.kind == other.kind
+            && self.insns == other.insns
+            && self.map_bytes == other.map_bytes
+            && self.cpu_table == other.cpu_table
     }
 
     /// The instructions as the kernel reads them.

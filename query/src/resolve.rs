@@ -350,13 +350,20 @@ impl Resolver<'_> {
         }
         let aliases = self.aliases.keys().map(String::as_str);
         let names = self.table.shown().map(|column| column.name).chain(aliases);
-        error.help = match suggest::nearest(&name.name, names) {
-            Some(near) => Some(format!("did you mean `{near}`?")),
-            None if name.quoted => {
-                Some(format!("a text is written in single quotes: '{}'", short(&name.name)))
+        let flag = flag_name(&name.name);
+        error.help = Some(match suggest::nearest(&name.name, names) {
+            _ if KNOWN_FLAGS.contains(&flag.as_str()) => {
+                format!("whether a flag is set: `flags has {flag}`")
             }
-            None => Some(format!("`.schema {}` lists the columns", self.table.name)),
-        };
+            Some(near) => format!("did you mean `{near}`?"),
+            None if name.quoted => {
+                format!("a text is written in single quotes: '{}'", short(&name.name))
+            }
+            None => format!(
+                "`.schema {}` lists the columns; a text is written in single quotes",
+                self.table.name
+            ),
+        });
         Err(error)
     }
 
@@ -416,7 +423,8 @@ impl Resolver<'_> {
             let mut error = Diagnostic::new(name.span, format!("unknown function `{}`", name.name));
             let functions = function::FUNCTIONS.iter().map(|signature| signature.name);
             let aggregates = aggregate::AGGREGATES.iter().map(|signature| signature.name);
-            let help = suggest::help(&name.name, functions.chain(aggregates));
+            let help = suggest::habit(&name.name)
+                .or_else(|| suggest::help(&name.name, functions.chain(aggregates)));
             error.help = Some(help.unwrap_or_else(|| "`.functions` lists them".to_owned()));
             return Err(error);
         };

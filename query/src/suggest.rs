@@ -3,6 +3,28 @@
 /// The most letters that may differ between what was typed and what is suggested.
 const MAX_DISTANCE: usize = 3;
 
+/// Functions of other languages, and what there is here.
+#[rustfmt::skip]
+const HABITS: [(&str, &str); 24] = [
+    ("cardinality", "write `length(list)`"), ("ceiling", "write `ceil(x)`"), ("char_length", "write `length(text)`, in bytes"),
+    ("character_length", "write `length(text)`, in bytes"), ("convert", "write `cast(x as text)`"),
+    ("decode", "write `case when … then … end`"), ("if", "write `iif(when, then, else)`"),
+    ("ifnull", "write `coalesce(x, y)`"), ("instr", "write `x like '%part%'`"),
+    ("isnull", "write `x is null`, or `coalesce(x, y)`"), ("lcase", "write `lower(text)`"), ("len", "write `length(text)`"),
+    ("locate", "write `x like '%part%'`"), ("mid", "write `substr(text, start, count)`"), ("mod", "write `x % y`"),
+    ("nvl", "write `coalesce(x, y)`"), ("position", "write `x like '%part%'`"), ("pow", "write `x * x`, or `1 << x`"),
+    ("power", "write `x * x`, or `1 << x`"), ("strlen", "write `length(text)`"), ("strpos", "write `x like '%part%'`"),
+    ("substring", "write `substr(text, start, count)`"), ("to_char", "write `cast(x as text)`"),
+    ("ucase", "write `upper(text)`"),
+];
+
+/// What a function of another language is here.
+#[must_use]
+pub fn habit(function: &str) -> Option<String> {
+    let found = HABITS.iter().find(|(name, _)| *name == function);
+    found.map(|(_, help)| (*help).to_owned())
+}
+
 /// The name nearest to `typed`, if one is near: at most `MAX_DISTANCE` letters away, and fewer than it has.
 #[must_use]
 pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -32,6 +54,14 @@ pub fn help<'a>(typed: &str, names: impl IntoIterator<Item = &'a str> + Clone) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn habits_are_sorted_and_no_functions() {
+        assert!(HABITS.is_sorted_by_key(|(name, _)| name));
+        for (name, _) in HABITS {
+            assert!(crate::function::find(name).is_none(), "{name}");
+        }
+    }
 
     #[test]
     fn suggests_only_what_is_near() {

@@ -171,7 +171,9 @@ fn forget(statement: &mut Statement) {
     let query = match statement {
         Statement::Query(query) | Statement::Explain(query) | Statement::Analyze(query) => query,
         Statement::Whatis(addresses) => {
-            addresses.iter_mut().for_each(|address| address.span = Span::default());
+            for address in addresses {
+                address.span = Span::default();
+            }
             return;
         }
     };

@@ -15,7 +15,7 @@ use query::plan::{Plan, plan};
 use query::resolve::resolve;
 use query::schema::Schema;
 use query::syntax::ast::Query;
-use query::syntax::parse_text;
+use query::syntax::{parse_given, parse_text};
 use query::typing::check;
 use repl::kernel::load::Loaded;
 use repl::kernel::schema::KernelSchema;
@@ -26,6 +26,8 @@ use repl::source::recording::Recording;
 use repl::source::{Choice, Source};
 
 const QUERY: &str = "select name, size, objects where objects > 1000";
+/// The same query with a parameter.
+const PARAMETER: &str = "select name, size, objects where objects > $min";
 /// Every figure that needs a walk.
 const WALKED: &str = "select name, free_partial, cached, active, active_slabinfo, complete";
 /// What is rendered: as many rows as a kernel has caches.
@@ -48,6 +50,14 @@ fn planned(session: &Session, text: &str) -> Plan {
     plan(typed, session.target().unwrap(), text)
 }
 
+/// Plans a query with the session's parameters.
+fn given(session: &Session, text: &str) -> Plan {
+    let (statement, _) = parse_given(text, &session.parameters).unwrap().remove(0);
+    let typed =
+        resolve(statement.query().unwrap(), session.source.offer()).and_then(check).unwrap();
+    plan(typed, session.target().unwrap(), text)
+}
+
 fn kernel(criterion: &mut Criterion) {
     if !common::live() {
         return;
@@ -67,6 +77,26 @@ fn kernel(criterion: &mut Criterion) {
     criterion.bench_function("run", |bencher| bencher.iter(|| loaded.run().unwrap()));
     criterion.bench_function("text to rows", |bencher| {
         bencher.iter(|| live.execute(&planned(&live, black_box(QUERY))).unwrap());
+    });
+    // What the prompt does: programs stay loaded.
+    let mut prompt = session(Box::new(Live::open().unwrap()));
+    prompt.source.keep();
+    criterion.bench_function("text to rows, the same text again", |bencher| {
+        bencher.iter(|| prompt.execute(&planned(&prompt, black_box(QUERY))).unwrap());
+    });
+    let mut value = 1000;
+    criterion.bench_function("text to rows, another value of a parameter", |bencher| {
+        bencher.iter(|| {
+            value = 1000 + value % 7;
+            prompt.parameters = [("min".to_owned(), value.to_string())].into();
+            prompt.execute(&given(&prompt, black_box(PARAMETER))).unwrap()
+        });
+    });
+    criterion.bench_function("text to program", |bencher| {
+        bencher.iter(|| {
+            let plan = planned(&live, black_box(QUERY));
+            codegen::generate(&plan, &Layout::new(&plan), &schema, 1).unwrap()
+        });
     });
     let plan = planned(&live, WALKED);
     let layout = Layout::new(&plan);

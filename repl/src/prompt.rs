@@ -40,6 +40,7 @@ pub fn run(session: &mut Session) -> Result<(), Failure> {
     let release = session.source.release();
     let version = env!("CARGO_PKG_VERSION");
     message::line(&format!("slabql {version}, Linux {release}. `.help` for help."));
+    session.source.keep();
     let mut text = String::new();
     loop {
         let line = match ask(&mut editor, if text.is_empty() { FIRST } else { MORE }) {

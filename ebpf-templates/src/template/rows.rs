@@ -4,13 +4,14 @@
 //!
 //! ```text
 //! byte 0        8      16        24     32     40     48       64        320
-//!      cursor   rows   elements  flags  zero   self   number   scratch   row, row, row …   counters   CPU table
+//!      cursor   rows   elements  flags  zero   self   number   scratch   row, row, row …   counters   CPU table   values
 //! ```
 //!
 //! Scratch is where walks keep their numbers: the stack has less room, and the verifier knows nothing of what the
 //! map holds, so a loop that counts there is converged after one round. Counters are for `explain analyze`: there are
-//! none in an ordinary program. The CPU table, at the very end, is filled by
-//! the loader: for each possible CPU the distance from a per-CPU pointer to that CPU's copy.
+//! none in an ordinary program. The CPU table behind them is
+//! filled by the loader: for each possible CPU the distance from a per-CPU pointer to that CPU's copy. So are the values
+//! of the query's parameters, at the very end.
 //!
 //! A row of the open-coded template stays there, and `cursor` counts the bytes of rows; a row of the `iter`
 //! template is built there and then written to the iterator's file, followed at the end by a trailer row. Both

@@ -183,7 +183,7 @@ impl Holes for TestHoles {
         ];
         self.nodes.sum(asm, &sums, None)?;
         asm.push(Insn::load(Size::Dw, R1, R6, objects));
-        asm.set_parameter(R2, 0, self.minimum);
+        asm.set(R2, self.minimum);
         asm.jump_reg(Cond::Lt, R1, R2, skip);
         Ok(())
     }

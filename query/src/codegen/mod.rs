@@ -66,12 +66,24 @@ pub fn generate(
     };
     let driver = driver(template, schema)?;
     let room = layout.room(factor);
+    let mut parameters = Vec::new();
+    for pushed in &plan.pushed {
+        pushed.pred.scalars(&mut |scalar| {
+            scalar.parameters(&mut |at, bits| {
+                if !parameters.contains(&(at, bits)) {
+                    parameters.push((at, bits));
+                }
+            });
+        });
+    }
     let mut generator = Generator {
         plan,
         layout,
         schema,
         counters: driver.counter(room, 0),
         table: driver.cpu_table(room),
+        values: 0,
+        parameters,
         scratch: Scratch::default(),
         slots: Vec::new(),
         incomplete: None,
@@ -84,7 +96,11 @@ pub fn generate(
     };
     let walks_cpus = plan.table.rows == Rows::Cpus || read(plan).into_iter().any(by_cpu);
     let cpus = if walks_cpus { schema.cpu_offsets().unwrap_or_default() } else { &[] };
-    driver.build(room, cpus, &mut generator)
+    let table = u32::try_from(8 * cpus.len()).expect("a kernel has at most 8192 CPUs");
+    generator.values = generator.table + table;
+    let mut program = driver.build(room, cpus, &mut generator)?;
+    program.set_values(generator.parameters.iter().map(|(_, bits)| *bits).collect());
+    Ok(program)
 }
 
 /// The inputs that the kernel's program reads, each once.
@@ -158,6 +174,10 @@ struct Generator<'a> {
     counters: u32,
     /// Where the CPU table begins in the map's value.
     table: u32,
+    /// Where the values of parameters begin in it.
+    values: u32,
+    /// The parameters whose values are there: where each stands in the text, and its value.
+    parameters: Vec<(usize, u64)>,
     /// Hands out the numbers of the header.
     scratch: Scratch,
     /// The inputs that are summed or walked for, and where their numbers lie in the header.

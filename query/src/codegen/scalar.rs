@@ -25,7 +25,9 @@ impl Generator<'_> {
         null: Label,
     ) -> Result<(), Diagnostic> {
         match scalar {
-            Scalar::Const(_) | Scalar::Input(_) => self.simple(asm, Reg::R1, scalar)?,
+            Scalar::Const(_) | Scalar::Parameter { .. } | Scalar::Input(_) => {
+                self.simple(asm, Reg::R1, scalar)?;
+            }
             Scalar::Neg(inner, checked) => {
                 self.scalar(asm, inner, depth, null)?;
                 if *checked {
@@ -105,6 +107,17 @@ impl Generator<'_> {
         match scalar {
             Scalar::Const(bits) => {
                 asm.set(dst, *bits);
+                Ok(())
+            }
+            Scalar::Parameter { at, bits } => {
+                match self.parameters.iter().position(|found| found == &(*at, *bits)) {
+                    Some(number) => {
+                        let behind = u32::try_from(8 * number).expect("fewer than slots");
+                        asm.map_value(dst, self.values + behind);
+                        asm.push(Insn::load(Size::Dw, dst, dst, 0));
+                    }
+                    None => asm.set(dst, *bits),
+                }
                 Ok(())
             }
             Scalar::Input(input) => self.load_input(asm, dst, *input),

@@ -52,7 +52,8 @@ pub(super) fn replace(text: &[u8], from: &[u8], to: &[u8], warnings: &mut Warnin
 /// or if it is below 0 those before. As `SQLite` has it.
 pub(super) fn substr(text: &[u8], start: i128, length: Option<i128>) -> Value {
     let size = i128::try_from(text.len()).unwrap_or(i128::MAX);
-    let asked = length.unwrap_or(size + 1);
+    // More than any start takes away from it.
+    let asked = length.unwrap_or(i128::from(u64::MAX) * 2);
     let (mut first, mut count) = (start, asked.abs());
     if first < 0 {
         first += size;
@@ -94,6 +95,7 @@ mod tests {
         assert_eq!(cut(0, None), "hello");
         assert_eq!(cut(-3, None), "llo");
         assert_eq!(cut(-3, Some(2)), "ll");
+        assert_eq!(cut(-7, None), "hello");
         assert_eq!(cut(-7, Some(4)), "he");
         assert_eq!(cut(3, Some(-2)), "he");
         assert_eq!(cut(1, Some(-2)), "");

@@ -82,6 +82,13 @@ pub enum Order {
 pub enum Scalar {
     /// A constant's bits.
     Const(u64),
+    /// The value of a parameter, which the program finds in the map: so with another value it is the same program.
+    Parameter {
+        /// Where the parameter stands in the text, by which those of a query are told apart.
+        at: usize,
+        /// The value's bits.
+        bits: u64,
+    },
     /// An input.
     Input(usize),
     /// `-x`; checked if `x` can be the least number with a sign.
@@ -223,9 +230,24 @@ impl TextTest {
 }
 
 impl Scalar {
+    /// Calls `visit` on every parameter in it.
+    pub fn parameters(&self, visit: &mut dyn FnMut(usize, u64)) {
+        match self {
+            Self::Parameter { at, bits } => visit(*at, *bits),
+            Self::Const(_) | Self::Input(_) => {}
+            Self::Neg(inner, _) | Self::BitNot(inner) | Self::Abs(inner) | Self::Log2(inner, _) => {
+                inner.parameters(visit);
+            }
+            Self::Arith(_, left, right) | Self::Extreme { left, right, .. } => {
+                left.parameters(visit);
+                right.parameters(visit);
+            }
+        }
+    }
+
     fn inputs(&self, into: &mut Vec<usize>) {
         match self {
-            Self::Const(_) => {}
+            Self::Const(_) | Self::Parameter { .. } => {}
             Self::Input(input) => into.push(*input),
             Self::Neg(inner, _) | Self::BitNot(inner) | Self::Abs(inner) | Self::Log2(inner, _) => {
                 inner.inputs(into);
@@ -241,6 +263,7 @@ impl Scalar {
     fn slots(&self) -> usize {
         match self {
             Self::Const(_) => 2,
+            Self::Parameter { .. } => 3,
             Self::Input(_) => 6,
             Self::Neg(inner, _) => inner.slots() + 8,
             Self::BitNot(inner) => inner.slots() + 1,
@@ -256,7 +279,7 @@ impl Scalar {
     #[must_use]
     pub fn can_be_null(&self) -> bool {
         match self {
-            Self::Const(_) | Self::Input(_) => false,
+            Self::Const(_) | Self::Parameter { .. } | Self::Input(_) => false,
             Self::Neg(inner, checked) => *checked || inner.can_be_null(),
             Self::BitNot(inner) | Self::Abs(inner) => inner.can_be_null(),
             Self::Log2(..) => true,
@@ -270,14 +293,14 @@ impl Scalar {
     /// Whether it is loaded by one instruction or two, without a place in the frame.
     #[must_use]
     pub fn is_simple(&self) -> bool {
-        matches!(self, Self::Const(_) | Self::Input(_))
+        matches!(self, Self::Const(_) | Self::Parameter { .. } | Self::Input(_))
     }
 
     /// The places in the frame that computing it takes.
     #[must_use]
     pub fn depth(&self) -> usize {
         match self {
-            Self::Const(_) | Self::Input(_) => 0,
+            Self::Const(_) | Self::Parameter { .. } | Self::Input(_) => 0,
             Self::Neg(inner, _) | Self::BitNot(inner) | Self::Abs(inner) | Self::Log2(inner, _) => {
                 inner.depth()
             }

@@ -7,6 +7,7 @@
 use ebpf_templates::template::text::LITERAL_MAX;
 
 use super::kernel::{Operation, Order, Pred, Scalar, TextTest};
+use crate::diagnostic::Span;
 use crate::function::Function;
 use crate::input::Input;
 use crate::pattern::Shape;
@@ -24,9 +25,9 @@ const MIXED: Reason = "it mixes numbers below 0 with numbers above 2^63";
 const LOOKUP: Reason = "the value is looked up in user space";
 const BOOLEANS: Reason = "a condition used as a value has no form in the kernel";
 
-/// Lowers a condition over `inputs`, for a kernel that has functions of `texts` or not.
-pub fn lower(expr: &Expr, inputs: &[Input], texts: bool) -> Result<Pred, Reason> {
-    let lowerer = Lowerer { inputs, texts };
+/// Lowers a condition over `inputs`, whose spans are those of `text`, for a kernel that has functions of `texts` or not.
+pub fn lower(expr: &Expr, text: &str, inputs: &[Input], texts: bool) -> Result<Pred, Reason> {
+    let lowerer = Lowerer { text, inputs, texts };
     let pred = lowerer.pred(expr)?;
     if pred.depth() > MAX_DEPTH {
         Err("it is nested too deeply for the kernel's stack")
@@ -36,6 +37,7 @@ pub fn lower(expr: &Expr, inputs: &[Input], texts: bool) -> Result<Pred, Reason>
 }
 
 struct Lowerer<'a> {
+    text: &'a str,
     inputs: &'a [Input],
     texts: bool,
 }
@@ -200,7 +202,7 @@ impl Lowerer<'_> {
         }
         Ok(match &expr.kind {
             ExprKind::Const(value) => match value.integer() {
-                Some(value) => Scalar::Const(to_bits(value)),
+                Some(value) => self.constant(expr.span, to_bits(value)),
                 None => return Err("NULL has no form in the kernel"),
             },
             ExprKind::Input(input) if self.inputs[*input].in_kernel() => Scalar::Input(*input),
@@ -258,6 +260,14 @@ impl Lowerer<'_> {
 }
 
 impl Lowerer<'_> {
+    /// A constant; what the text writes with a parameter is one that is likely to change.
+    fn constant(&self, span: Span, bits: u64) -> Scalar {
+        match self.text.get(span.start..span.end) {
+            Some(text) if text.contains('$') => Scalar::Parameter { at: span.start, bits },
+            _ => Scalar::Const(bits),
+        }
+    }
+
     /// The greatest or the least of several numbers.
     fn extreme(&self, greatest: bool, arguments: &[Expr]) -> Result<Scalar, Reason> {
         let all = |range: Range| arguments.iter().all(|argument| argument.range.within(range));

@@ -143,9 +143,10 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
     let (mut pushed, mut filter) = (Vec::new(), Vec::new());
     let mut room = MAX_SLOTS;
     for expr in query.filter {
-        let text = one_line(&text[expr.span.start..expr.span.end]);
         let lowered = match target {
-            Target::Kernel { pushdown: true, texts, .. } => lower::lower(&expr, &inputs, texts),
+            Target::Kernel { pushdown: true, texts, .. } => {
+                lower::lower(&expr, text, &inputs, texts)
+            }
             Target::Kernel { pushdown: false, .. } => {
                 Err("conditions in the kernel are switched off")
             }
@@ -158,6 +159,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
             }
             None => Err("there is no room left in the program"),
         });
+        let text = one_line(&text[expr.span.start..expr.span.end]);
         match fitting {
             Ok(pred) => pushed.push(Pushed { pred, expr, text }),
             Err(reason) => {

@@ -12,8 +12,9 @@ use std::fmt::Write as _;
 use nom::IResult;
 use nom::error::{ErrorKind, ParseError};
 
+use super::advice::advice;
 use super::input::{Input, State};
-use super::token::{Keyword, Symbol, TokenKind};
+use super::token::{Keyword, TokenKind};
 use crate::diagnostic::Diagnostic;
 
 /// The most entries of a list of what was expected.
@@ -21,6 +22,9 @@ const MAX_EXPECTED: usize = 6;
 
 /// The most letters in which a misspelt keyword differs. Keywords are short, so it is fewer than for columns.
 const MAX_TYPOS: usize = 2;
+
+/// The operators that are words.
+const OPERATORS: [&str; 6] = ["and", "between", "glob", "has", "ilike", "like"];
 
 /// What a rule returns.
 pub(super) type Parsed<'a, T> = IResult<Input<'a>, T, Failure>;
@@ -84,6 +88,16 @@ impl Furthest {
         self.bare_alias = Some(position);
     }
 
+    /// Whether `what` was expected.
+    pub fn expects(&self, what: &str) -> bool {
+        self.expected.contains(&what)
+    }
+
+    /// Whether the token at `position` was taken for a name.
+    pub fn is_bare_alias(&self, position: usize) -> bool {
+        self.bare_alias == Some(position)
+    }
+
     /// What was expected, as one list: "a, b or c".
     fn list(&self) -> String {
         // The end of the list is the end of the query, which says more than the clauses before it.
@@ -111,10 +125,15 @@ impl Furthest {
     fn keyword(&self, word: &str) -> Option<&'static str> {
         let words = self.expected.iter().filter_map(|what| what.strip_prefix('`'));
         let words = words.filter_map(|what| what.split(['`', ' ']).next());
+        let words = words.map(|keyword| (keyword, MAX_TYPOS));
+        // Operators are one expectation, and so short that one letter is all that may differ.
+        let operators: &[&str] = if self.expects("an operator") { &OPERATORS } else { &[] };
         words
-            .filter(|keyword| Keyword::find(keyword).is_some() && keyword.len() > MAX_TYPOS)
-            .map(|keyword| (strsim::osa_distance(word, keyword), keyword))
-            .filter(|(distance, _)| *distance <= MAX_TYPOS && *distance < word.len())
+            .chain(operators.iter().map(|keyword| (*keyword, 1)))
+            .filter(|(keyword, _)| Keyword::find(keyword).is_some() && keyword.len() > MAX_TYPOS)
+            .map(|(keyword, most)| (strsim::osa_distance(word, keyword), most, keyword))
+            .filter(|(distance, most, _)| distance <= most && *distance < word.len())
+            .map(|(distance, _, keyword)| (distance, keyword))
             .min_by_key(|(distance, keyword)| {
                 (*distance, word.chars().next() != keyword.chars().next())
             })
@@ -159,46 +178,6 @@ impl Failure {
 fn misspelt(state: &State<'_>, furthest: &Furthest, position: usize) -> Option<&'static str> {
     match &state.tokens.get(position)?.kind {
         TokenKind::Ident { name, quoted: false } => furthest.keyword(name),
-        _ => None,
-    }
-}
-
-/// What rules expect that take a name.
-const NAMES: [&str; 4] = ["a name", "a table", "a type", "a flag"];
-
-/// What would work, where experience says what was meant.
-fn advice(state: &State<'_>, furthest: &Furthest, position: usize) -> Option<String> {
-    let found = state.tokens.get(position);
-    let before = position.checked_sub(1).and_then(|last| state.tokens.get(last));
-    let wants = |what: &str| furthest.expected.contains(&what);
-    match found.map(|token| &token.kind) {
-        Some(_)
-            if NAMES.into_iter().any(wants)
-                && found.is_some_and(|token| state.text_at(token.span).starts_with('$')) =>
-        {
-            Some("a parameter stands for a value, not for a name".to_owned())
-        }
-        Some(TokenKind::Text(_)) if wants("a flag") => {
-            Some("a flag is named without quotes".to_owned())
-        }
-        Some(TokenKind::Text(_)) if NAMES.into_iter().any(wants) => {
-            Some("a name stands in double quotes".to_owned())
-        }
-        Some(TokenKind::Keyword(keyword)) if NAMES.into_iter().any(wants) => {
-            Some(format!("as a name it stands in double quotes: `\"{}\"`", keyword.text()))
-        }
-        Some(TokenKind::Keyword(Keyword::Not)) if wants("an expression") => {
-            Some("`not` needs parentheses here: `(not …)`".to_owned())
-        }
-        Some(TokenKind::Keyword(Keyword::True | Keyword::False)) if wants("`null`") => {
-            Some("compare with `=`".to_owned())
-        }
-        None | Some(TokenKind::Keyword(_) | TokenKind::Symbol(Symbol::ParenClose))
-            if wants("an expression")
-                && before.is_some_and(|token| state.text_at(token.span) == ",") =>
-        {
-            Some("nothing follows the comma: leave it out".to_owned())
-        }
         _ => None,
     }
 }

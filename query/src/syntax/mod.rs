@@ -17,6 +17,7 @@
 //! - What `Display` prints of a parsed tree parses to the same tree, its spans aside, unless its
 //!   blanks make it longer than [`MAX_TEXT`].
 
+mod advice;
 pub mod ast;
 mod expr;
 mod failure;

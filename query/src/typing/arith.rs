@@ -31,7 +31,10 @@ pub(super) fn number(expr: &Expr, what: &str) -> Result<(), Diagnostic> {
         Type::SlabFlags | Type::GfpFlags => error.help("`cast(flags as int)` is the number"),
         Type::Bool => error.help("`iif(…, 1, 0)` makes a number of a condition"),
         Type::Text if expr.constant().is_some() => error.help("a number is written without quotes"),
-        Type::Text | Type::List => error.help("`length(…)` of it is a number"),
+        Type::Text => {
+            error.help("`length(…)` of it is a number, `cast(… as int)` the number that it is")
+        }
+        Type::List => error.help("`length(…)` of it is a number"),
         _ => error,
     })
 }

@@ -260,6 +260,9 @@ pub fn run(plan: &Plan, caches: &[Cache]) -> Vec<Row> {
     let mut interpreter = Interpreter::new(memory(caches), program.map_bytes);
     let header = usize::try_from(rows::HEADER).unwrap();
     interpreter.map_mut()[header..].fill(0xaa);
+    let tail = program.tail();
+    let end = interpreter.map_mut().len() - tail.len();
+    interpreter.map_mut()[end..].copy_from_slice(&tail);
     let bytes = match program.kind {
         Kind::Syscall => {
             interpreter

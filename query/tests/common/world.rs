@@ -324,7 +324,7 @@ impl World {
         let map = interpreter.map_mut();
         // What an earlier run left: everything but the number that is always 0.
         map[usize::try_from(rows::SELF).unwrap()..].fill(dirt);
-        let table: Vec<u8> = program.cpu_table.iter().flat_map(|at| at.to_le_bytes()).collect();
+        let table = program.tail();
         let end = map.len();
         map[end - table.len()..].copy_from_slice(&table);
         let word = |bytes: &[u8], at: i16| {

@@ -58,8 +58,8 @@ impl std::error::Error for LoadError {}
 /// How rows leave the kernel.
 pub(super) enum Rows {
     /// Through the file of an iterator. The map's value, of `bytes` bytes, holds one row, and ends in
-    /// the CPU table.
-    File { map: OwnedFd, bytes: u32, table: Vec<u8> },
+    /// the CPU table and the values of parameters.
+    File { map: OwnedFd, bytes: u32, tail: Vec<u8> },
     /// In the value of the map.
     Value(MapValue),
 }
@@ -73,28 +73,41 @@ pub struct Loaded {
 impl Loaded {
     /// Loads `program`.
     pub fn load(program: &Program) -> Result<Self, LoadError> {
-        let map = sys::map_create(program.map_bytes).map_err(no_memory)?;
-        let table: Vec<u8> = program.cpu_table.iter().flat_map(|at| at.to_le_bytes()).collect();
-        if !table.is_empty() {
-            sys::map_fill(&map, program.map_bytes, &table).map_err(no_memory)?;
+        let map = sys::map_create(program.map_bytes).map_err(|error| no_memory(&error))?;
+        let tail = program.tail();
+        if !tail.is_empty() {
+            sys::map_fill(&map, program.map_bytes, &tail).map_err(|error| no_memory(&error))?;
         }
         let loaded = with_map(program, &map)?;
         let rows = match program.kind {
-            Kind::Iter { .. } => Rows::File { map, bytes: program.map_bytes, table },
+            Kind::Iter { .. } => Rows::File { map, bytes: program.map_bytes, tail },
             // The mapping keeps the map.
-            Kind::Syscall | Kind::RawTracepoint => {
-                Rows::Value(MapValue::map(&map, program.map_bytes).map_err(no_memory)?)
-            }
+            Kind::Syscall | Kind::RawTracepoint => Rows::Value(
+                MapValue::map(&map, program.map_bytes).map_err(|error| no_memory(&error))?,
+            ),
         };
         Ok(Self { program: loaded, rows })
+    }
+
+    /// Gives the parameters other values, as many as the program has.
+    pub fn set_values(&mut self, values: &[u64]) {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        match &mut self.rows {
+            Rows::File { tail, .. } => {
+                let at = tail.len().saturating_sub(bytes.len());
+                tail.truncate(at);
+                tail.extend(bytes);
+            }
+            Rows::Value(value) => value.set_end(&bytes),
+        }
     }
 }
 
 /// Says why a map was not made.
-pub(super) fn no_memory(error: io::Error) -> LoadError {
+pub(super) fn no_memory(error: &io::Error) -> LoadError {
     let what = "the kernel gives no memory for rows";
-    let explained = Environment::of_bpf(&error);
-    LoadError::Environment(explained.unwrap_or_else(|| Environment::failed(what, &error)))
+    let explained = Environment::of_bpf(error);
+    LoadError::Environment(explained.unwrap_or_else(|| Environment::failed(what, error)))
 }
 
 /// Loads `program`, whose map is there already.

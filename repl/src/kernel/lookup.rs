@@ -30,9 +30,9 @@ struct Probe {
 impl Probe {
     fn load(program: &Program) -> Result<Self, LoadError> {
         let bytes = program.map_bytes;
-        let map = sys::map_create(bytes).map_err(load::no_memory)?;
+        let map = sys::map_create(bytes).map_err(|error| load::no_memory(&error))?;
         let loaded = load::with_map(program, &map)?;
-        let value = MapValue::map(&map, bytes).map_err(load::no_memory)?;
+        let value = MapValue::map(&map, bytes).map_err(|error| load::no_memory(&error))?;
         Ok(Self { map, program: loaded, value, bytes })
     }
 

@@ -15,6 +15,7 @@
 //! - Bytes of the kernel, BTF and rows alike, are checked before they are believed.
 
 pub mod btf;
+pub mod kept;
 pub mod load;
 pub mod lookup;
 pub mod percpu;

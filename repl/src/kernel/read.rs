@@ -80,9 +80,9 @@ impl Loaded {
                 }
                 Ok(Output { bytes, reads: 1, flags })
             }
-            Rows::File { map, bytes, table } => {
+            Rows::File { map, bytes, tail } => {
                 // Flags stay in the map from run to run, and a run that was given up never said them.
-                sys::map_fill(map, *bytes, table)
+                sys::map_fill(map, *bytes, tail)
                     .map_err(|error| ReadError::Failed("the map could not be cleared", error))?;
                 let link = sys::link_create_iter(&self.program).map_err(|error| {
                     ReadError::Failed("the iterator could not be attached", error)
@@ -104,7 +104,7 @@ impl Loaded {
 
     /// The counters of the last run of `program`, which this is.
     pub fn counters(&self, program: &Program) -> io::Result<Vec<u64>> {
-        let end = program.map_bytes as usize - 8 * program.cpu_table.len();
+        let end = program.map_bytes as usize - program.tail().len();
         let range = end - 8 * usize::from(program.counters)..end;
         let bytes = match &self.rows {
             Rows::Value(value) => value.copy(range),

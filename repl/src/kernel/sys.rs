@@ -199,17 +199,17 @@ pub fn page_size() -> u64 {
     u64::try_from(size).unwrap_or(4096)
 }
 
-/// Memory mapped for reading; unmapped on drop.
+/// Memory that is mapped; unmapped on drop.
 struct Mapping {
     start: NonNull<u8>,
     bytes: usize,
 }
 
 impl Mapping {
-    fn new(fd: &impl AsFd, bytes: usize, flags: i32) -> io::Result<Self> {
+    fn new(fd: &impl AsFd, bytes: usize, protection: i32, flags: i32) -> io::Result<Self> {
         let fd = fd.as_fd().as_raw_fd();
         // SAFETY: the kernel chooses a place that is free.
-        let start = unsafe { libc::mmap(ptr::null_mut(), bytes, libc::PROT_READ, flags, fd, 0) };
+        let start = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, fd, 0) };
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
@@ -245,7 +245,7 @@ impl VmlinuxBtf {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
         let bytes = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
-        Mapping::new(&file, bytes, libc::MAP_PRIVATE).map(Self)
+        Mapping::new(&file, bytes, libc::PROT_READ, libc::MAP_PRIVATE).map(Self)
     }
 }
 
@@ -263,7 +263,19 @@ pub struct MapValue(Mapping);
 impl MapValue {
     /// Maps the value of `map`, of `value_bytes` bytes.
     pub fn map(map: &OwnedFd, value_bytes: u32) -> io::Result<Self> {
-        Mapping::new(map, value_bytes as usize, libc::MAP_SHARED).map(Self)
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        Mapping::new(map, value_bytes as usize, protection, libc::MAP_SHARED).map(Self)
+    }
+
+    /// Overwrites the end of the value. More than the whole value is left alone.
+    pub fn set_end(&mut self, bytes: &[u8]) {
+        let Some(at) = self.0.bytes.checked_sub(bytes.len()) else { return };
+        // SAFETY: the range lies in the mapping, which is writable, stays as long as `self` and is borrowed by nobody
+        // else: `copy` gives copies, and `bytes` is memory of Rust's.
+        unsafe {
+            let to = self.0.start.as_ptr().add(at);
+            ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
+        }
     }
 
     /// Copies a part of the value; none where it has no such part. A copy, because the kernel may write the value

@@ -1,4 +1,5 @@
-//! The running kernel as a source: a program is generated, loaded, run and dropped for each scan.
+//! The running kernel as a source: a program is generated, loaded and run for each scan, and then dropped, or kept where
+//! another scan may come: see [`kept`](crate::kernel::kept).
 //!
 //! # Consistency
 //!
@@ -8,6 +9,7 @@
 //! enough for one read, is taken before another scan, which is of all caches and counts if it has just these, in
 //! this order. If the list never rests, rows are told apart by address and the answer says that some may be missing.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 
 use ebpf_templates::program::Program;
@@ -25,6 +27,7 @@ use query::value::Value;
 use super::took::{self, Took};
 use super::{Choice, Prepared, Said, Scanned, Sink, Source};
 use crate::error::Failure;
+use crate::kernel::kept::Kept;
 use crate::kernel::load::Loaded;
 use crate::kernel::read::Output;
 use crate::kernel::schema::KernelSchema;
@@ -41,6 +44,7 @@ const MAX_SCANS: usize = 16;
 pub struct Live {
     schema: KernelSchema,
     templates: Vec<Template>,
+    kept: RefCell<Kept>,
 }
 
 impl Live {
@@ -48,7 +52,7 @@ impl Live {
     pub fn open() -> Result<Self, Failure> {
         let schema = KernelSchema::open()?;
         let templates = codegen::templates(&schema);
-        Ok(Self { schema, templates })
+        Ok(Self { schema, templates, kept: RefCell::default() })
     }
 
     fn generate(&self, plan: &Plan, factor: u32) -> Result<(Layout, Program), Failure> {
@@ -71,13 +75,20 @@ impl Live {
         loop {
             let (layout, program) = self.generate(plan, factor)?;
             took.stages.lap("generate");
-            let loaded = Loaded::load(&program)?;
+            // The time of a load is asked for, so there is one.
+            let loaded = if plan.analyze {
+                Loaded::load(&program)?
+            } else {
+                self.kept.borrow_mut().take(&program)?
+            };
             took.stages.lap("load");
             let output = loaded.run()?;
             took.stages.lap("run");
             if plan.analyze {
                 took.program = Some(analyzed(&loaded, &program, &output)?);
                 took.stages.lap("inspect");
+            } else {
+                self.kept.borrow_mut().put(program, loaded);
             }
             if !output.is_full() || factor >= most {
                 return Ok((layout, output));
@@ -230,6 +241,10 @@ impl Source for Live {
             output if output.is_full() => self.all(plan),
             output => self.scanned(plan, &layout, output),
         }))
+    }
+
+    fn keep(&self) {
+        self.kept.borrow_mut().switch_on();
     }
 
     fn explain(&self, plan: &Plan) -> Result<String, Failure> {

@@ -75,6 +75,9 @@ pub trait Source: Host {
         }))
     }
 
+    /// Keeps from now on what a scan took of the kernel, as far as a later one may need it.
+    fn keep(&self) {}
+
     /// What `explain` shows behind the plan: the row and the program.
     fn explain(&self, plan: &Plan) -> Result<String, Failure>;
 

@@ -79,8 +79,12 @@ pub fn answer(schema: &KernelSchema, caches: &[u64], addresses: &[u64]) -> Resul
     let mut lists = None;
     let mut rows = Vec::with_capacity(addresses.len());
     for (address, owner) in addresses.iter().zip(memory.owners(addresses)?) {
-        let row = match owner.and_then(|owner| Cache::new(owner, schema)) {
-            Some(cache) => of_slab(&slabs, *address, cache)?,
+        let row = match owner.map(|owner| Cache::new(owner, schema)) {
+            Some(Some(cache)) => of_slab(&slabs, *address, cache)?,
+            Some(None) => {
+                let notes = vec!["this kernel has no such members of struct kmem_cache".to_owned()];
+                Row { kind: "slab", notes, ..Row::default() }
+            }
             None => {
                 let Place { kind, note } = lists.get_or_insert_with(Lists::read).place(*address);
                 Row { kind, notes: note.into_iter().collect(), ..Row::default() }
@@ -109,7 +113,12 @@ fn of_slab(slabs: &Slabs<'_>, address: u64, cache: Cache) -> Result<Row, Failure
             row.object = Some(object);
             match slabs.state(&slab, &cache, object.start)? {
                 State::Free => row.state = Some("free"),
-                State::InUse => row.state = Some("in use"),
+                State::InUse { sheaves } => {
+                    row.state = Some("in use");
+                    if sheaves {
+                        row.notes.push("or in a sheaf that no CPU and no barn holds".to_owned());
+                    }
+                }
                 State::Pending => {
                     row.state = Some("free");
                     row.notes.push("freed, and kept until all readers are gone".to_owned());

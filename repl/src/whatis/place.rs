@@ -68,7 +68,7 @@ impl Lists {
                 // Where addresses are hidden, all are 0.
                 _ if address == 0 => {}
                 "_text" | "_stext" => {
-                    start = Some(start.map_or(address, |old: u64| old.min(address)))
+                    start = Some(start.map_or(address, |old: u64| old.min(address)));
                 }
                 "_etext" => end = Some(address),
                 _ if matches!(kind, "t" | "T" | "w" | "W") => {

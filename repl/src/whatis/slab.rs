@@ -118,7 +118,10 @@ pub enum State {
     Free,
     /// Freed, but readers may still hold it.
     Pending,
-    InUse,
+    /// Handed out; or, of a cache with `sheaves`, in one that is on its way between a CPU and a barn.
+    InUse {
+        sheaves: bool,
+    },
     /// Why it is not known.
     Unknown(String),
 }
@@ -192,7 +195,7 @@ impl<'a> Slabs<'a> {
             } else if free.contains(&object) || before.held.contains(&object) {
                 State::Free
             } else {
-                State::InUse
+                State::InUse { sheaves: before.sheaves }
             });
         }
         Ok(State::Unknown("the cache changed while its free objects were read".to_owned()))
@@ -237,6 +240,8 @@ struct Places {
     pending: BTreeSet<u64>,
     /// Counters, transactions, sizes.
     signs: Vec<u64>,
+    /// Whether the cache has sheaves.
+    sheaves: bool,
 }
 
 impl Slabs<'_> {
@@ -258,6 +263,7 @@ impl Slabs<'_> {
             held: BTreeSet::new(),
             pending: BTreeSet::new(),
             signs: words,
+            sheaves: false,
         };
         self.cpu_slabs(slab, cache, cpus, &mut places)?;
         self.sheaves(cache, cpus, &mut places)?;
@@ -312,6 +318,7 @@ impl Slabs<'_> {
         if pointer == 0 || capacity == 0 {
             return Ok(());
         }
+        places.sheaves = true;
         for cpu in cpus {
             let at = pointer.wrapping_add(*cpu);
             let sheaves =

@@ -52,6 +52,9 @@ pub const COLUMNS: &[(&str, Kind, u128)] = &[
     ("flags",       Kind::Flags, 1 << 32),
 ];
 
+/// More rows than there are of either kind.
+pub const ROWS_MAX: u128 = 512;
+
 /// How many made-up rows there are.
 const ROWS: usize = 60;
 
