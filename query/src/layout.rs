@@ -12,7 +12,7 @@
 use ebpf_templates::template::driver::Room;
 use ebpf_templates::template::rows;
 
-use crate::catalog::Source;
+use crate::catalog::{Rows, Source};
 use crate::plan::Plan;
 use crate::value::{Type, Value};
 
@@ -21,6 +21,9 @@ const EXPECTED_ROWS: u32 = 512;
 
 /// What a name takes in a row, on average and with room to spare, in bytes.
 const EXPECTED_TEXT: u32 = 32;
+
+/// The space for the rows of a run, in bytes, of a scan that takes as many runs as it needs.
+const RUN: u32 = 256 << 10;
 
 /// Where the values of a plan's rows lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub struct Layout {
     /// The counters of the program: two for each condition, where they are asked for.
     pub counters: u16,
     texts: u16,
+    /// Whether a scan takes as many runs as it needs.
+    runs: bool,
 }
 
 /// The place of a value.
@@ -111,6 +116,7 @@ impl Layout {
             // The room for conditions in a program is much less.
             counters: u16::try_from(counters).unwrap_or(0),
             texts,
+            runs: plan.table.rows == Rows::Slabs,
         }
     }
 
@@ -120,7 +126,8 @@ impl Layout {
         let fixed = u32::from(self.fixed);
         let texts = u32::from(self.texts);
         let row_max = fixed + texts * u32::from(rows::TEXT_ROOM);
-        let expected = EXPECTED_ROWS * (fixed + texts * EXPECTED_TEXT);
+        let expected =
+            if self.runs { RUN } else { EXPECTED_ROWS * (fixed + texts * EXPECTED_TEXT) };
         let space = (expected * factor).max(row_max);
         Room { row_fixed: self.fixed, row_max, space, counters: self.counters }
     }

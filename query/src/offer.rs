@@ -1,6 +1,6 @@
 //! What the place that rows come from can give: the running kernel, or a recording of one.
 
-use crate::catalog::{Column, CpuFigure, Source, Table, Walk};
+use crate::catalog::{Column, CpuFigure, SlabFigure, Source, Table, Walk};
 use crate::schema::{Member, MemberKind, Schema};
 
 /// What a place can give, and the constants of its kernel.
@@ -35,6 +35,7 @@ impl<S: Schema> Offer for S {
             }
             Source::Barn(path) => ("node_barn", path, MemberKind::Integer),
             Source::Walk(walk) => return walked(self, walk, column),
+            Source::Slab(figure) => return of_slab(self, figure, column),
             Source::Cpu(figure) => {
                 let (owner, path) = match figure {
                     CpuFigure::Main | CpuFigure::Spare | CpuFigure::RcuFree => {
@@ -89,6 +90,18 @@ const SLAB: &[(&str, &str)] = &[
     ("slab", "inuse"),
     ("slab", "objects"),
 ];
+
+/// Why a figure of slabs cannot be given.
+fn of_slab(schema: &dyn Schema, figure: SlabFigure, column: &Column) -> Option<String> {
+    if figure == SlabFigure::Frozen
+        && schema.member("slab", "frozen").is_none_or(|m| m.bits.is_none())
+    {
+        return Some(lacking(schema.release(), "slab", "frozen", column));
+    }
+    let lists = walked(schema, Walk::FreePartial, column);
+    let by_cpu = schema.member("kmem_cache", "cpu_slab").is_some();
+    lists.or_else(|| if by_cpu { walked(schema, Walk::CachedCpu, column) } else { None })
+}
 
 /// Why a walk's figure cannot be given. What a kernel is known to lack, and the column's reason is of, comes first.
 fn walked(schema: &dyn Schema, walk: Walk, column: &Column) -> Option<String> {

@@ -312,8 +312,9 @@ impl Expr {
             ExprKind::And(..) | ExprKind::Or(..) => parts.all(null),
             ExprKind::Between(first, ..) | ExprKind::In(first, _) => first.is_null(),
             ExprKind::Case(arms, otherwise) => {
-                let mut results = arms.iter().map(|(_, result)| result);
-                results.all(null) && otherwise.as_deref().is_none_or(null)
+                // What is NULL is not taken.
+                arms.iter().all(|(when, then)| null(when) || null(then))
+                    && otherwise.as_deref().is_none_or(null)
             }
             ExprKind::Call(function, arguments) => match function {
                 Function::Coalesce | Function::Greatest | Function::Least => parts.all(null),

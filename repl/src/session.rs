@@ -189,7 +189,7 @@ impl Session {
         stages.lap("check");
         let target = match typed.table.rows {
             Rows::Caches => self.source.target(self.settings.choice)?,
-            Rows::Nodes | Rows::Cpus => self.target_of_parts(typed.table)?,
+            Rows::Nodes | Rows::Cpus | Rows::Slabs => self.target_of_parts(typed.table)?,
             Rows::Host(_) => Target::Rows,
         };
         let plan = plan(typed, target, text);
@@ -197,7 +197,7 @@ impl Session {
         Ok(Ok(plan))
     }
 
-    /// Where a plan over nodes or CPUs runs. They are of the running kernel, and only a template that keeps its place
+    /// Where a plan over nodes, CPUs or slabs runs. They are of the running kernel, and only a template that keeps its place
     /// between caches can give several rows of one.
     fn target_of_parts(&self, table: &Table) -> Result<Target, Failure> {
         if self.source.label().is_some() {
@@ -237,7 +237,9 @@ impl Session {
             Ok(if execution.is_done() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         };
         let mut said = match plan.table.rows {
-            Rows::Caches | Rows::Nodes | Rows::Cpus => self.source.scan(plan, &mut push)?,
+            Rows::Caches | Rows::Nodes | Rows::Cpus | Rows::Slabs => {
+                self.source.scan(plan, &mut push)?
+            }
             Rows::Host(table) => {
                 let Scanned { rows, said } = self.put_together(plan, table)?;
                 push(rows).map(|_| said)?

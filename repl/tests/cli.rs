@@ -220,6 +220,7 @@ fn dot_commands_stand_between_statements() {
 fn why_a_column_is_null() {
     let all = "nodes.* is NULL: a recording has no table `nodes`\n\
                cpus.* is NULL: a recording has no table `cpus`\n\
+               slabs.* is NULL: a recording has no table `slabs`\n\
                slabinfo.* is NULL: a recording has no table `slabinfo`\n";
     let told = [
         (".why", all),
@@ -247,7 +248,8 @@ fn why_a_column_is_null() {
         assert_eq!((ran.code, ran.out.as_str(), error(&ran)), (Some(0), expected, ""), "{text}");
     }
     let list = "`select * from columns` lists the columns";
-    let tables = "there are `caches`, `nodes`, `cpus`, `aliases`, `flags`, `slabinfo`, `columns`";
+    let tables =
+        "there are `caches`, `nodes`, `cpus`, `slabs`, `aliases`, `flags`, `slabinfo`, `columns`";
     for (text, message, help) in [
         (".why nonsense", "unknown column `nonsense`", list),
         (".why cpu_partal", "unknown column `cpu_partal`", "did you mean `cpu_partial`?"),
@@ -315,7 +317,10 @@ fn tables_that_are_none_are_told() {
     assert_eq!((ran.code, ran.out.as_str(), error(&ran)), (Some(1), "", expected));
     let tables = demo([".tables"]).out;
     let names: Vec<&str> = tables.lines().filter_map(|line| line.split(' ').next()).collect();
-    assert_eq!(names, ["caches", "nodes", "cpus", "aliases", "flags", "slabinfo", "columns"]);
+    assert_eq!(
+        names,
+        ["caches", "nodes", "cpus", "slabs", "aliases", "flags", "slabinfo", "columns"]
+    );
     for name in names {
         let schema = demo([format!(".schema {name}").as_str()]).out;
         assert!(schema.starts_with(&format!("{name}: A row for each ")), "{schema}");

@@ -128,7 +128,7 @@ fn a_filter_can_want_nothing() {
     for driver in drivers(&schema) {
         let loaded = load(&program(&schema, driver, 4096, true));
         for _ in 0..2 {
-            assert_eq!(loaded.run().unwrap(), Output { bytes: Vec::new(), reads: 1, flags: 0 });
+            assert_eq!(loaded.run().unwrap(), Output { reads: 1, ..Output::default() });
         }
     }
 }

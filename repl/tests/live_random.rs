@@ -1,5 +1,8 @@
-//! Runs random queries on the running kernel: the verifier takes every program, and the kernel's side of a query
-//! and user space agree on its answer, by both templates.
+//! Runs random queries on the running kernel, over all tables of it: the verifier takes every program, and the
+//! kernel's side of a query and user space agree on its answer, by both templates.
+//!
+//! Of the parts of caches there are figures that never rest. A query of such asks for its condition as an item too:
+//! of each row that the kernel lets pass user space finds it true, and of each that `not` lets pass, false.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
@@ -7,28 +10,33 @@ mod common;
 mod conditions;
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use common::ask::{self, Answer};
 use common::kmsg::Log;
+use conditions::Words;
+use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use query::codegen;
 use query::layout::Layout;
 use query::plan::Template;
+use query::value::Value;
 use repl::kernel::schema::KernelSchema;
 use repl::session::Session;
 use repl::source::Choice;
 
-const CASES: u32 = 500;
 /// How often a query is asked again because a figure moved between its answers.
 const TRIES: usize = 20;
 
-/// What the run was made of.
+/// What a run was made of.
 #[derive(Debug, Default)]
 struct Seen {
     queries: usize,
-    /// Those of which a condition ran in the kernel.
+    /// The programs that the kernel took.
+    programs: usize,
+    /// The queries of which a condition ran in the kernel.
     pushed: usize,
-    /// Those with some of the caches as an answer, not all and not none.
+    /// Those with some of the rows as an answer, not all and not none.
     selective: usize,
     /// Those that were asked again.
     again: usize,
@@ -38,41 +46,123 @@ struct Seen {
     rows: usize,
 }
 
-#[test]
-fn random_queries_are_taken_and_agree() {
-    if !common::live() {
-        return;
+/// Sessions that keep conditions out of the kernel, and that put them there by each template that serves.
+struct Sides {
+    user: Session,
+    kernel: Vec<Session>,
+}
+
+impl Sides {
+    fn of(templates: &[Template]) -> Self {
+        let session =
+            |template, no_pushdown| ask::live(Choice { template: Some(template), no_pushdown });
+        Self {
+            user: session(Template::OpenCoded, true),
+            kernel: templates.iter().map(|template| session(*template, false)).collect(),
+        }
     }
+
+    /// The words that this kernel has.
+    fn there(&self, words: Words) -> Rc<Words> {
+        Rc::new(words.there(|text| ask::try_ask(&self.user, &format!("{text} limit 1")).is_ok()))
+    }
+}
+
+/// Asks `cases` random queries, each by `ask`, which gives the number of rows.
+fn run(
+    what: &str,
+    cases: u32,
+    sides: &Sides,
+    queries: impl Strategy<Value = String>,
+    ask: impl Fn(&str, &mut Seen) -> Result<usize, TestCaseError>,
+) -> Seen {
     let mut log = Log::open();
     let schema = KernelSchema::open().unwrap();
-    let choice = |template, no_pushdown| Choice { template: Some(template), no_pushdown };
-    let session = |template, no_pushdown| ask::live(choice(template, no_pushdown));
-    let user = session(Template::OpenCoded, true);
-    let kernel = [session(Template::OpenCoded, false), session(Template::Iter, false)];
-    let caches = ask::ask(&user, "select addr").len();
     let seen = RefCell::new(Seen::default());
-    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
-    let result = TestRunner::new(config).run(&conditions::query(), |text| {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let result = TestRunner::new(config).run(&queries, |text| {
         let seen = &mut *seen.borrow_mut();
         seen.queries += 1;
-        let plan = ask::plan(&kernel[0], &text).map_err(|error| failed(&text, &error.text()))?;
+        let plan =
+            ask::plan(&sides.kernel[0], &text).map_err(|error| failed(&text, &error.text()))?;
         seen.pushed += usize::from(!plan.pushed.is_empty());
         let program = codegen::generate(&plan, &Layout::new(&plan), &schema, 1);
         seen.insns = seen.insns.max(program.unwrap().insns.len());
-        let expected = agree(&text, &user, &kernel, &mut seen.again)?;
-        seen.selective += usize::from(0 < expected.len() && expected.len() < caches);
-        seen.rows = seen.rows.max(expected.len());
+        let rows = ask(&text, seen)?;
+        seen.rows = seen.rows.max(rows);
         Ok(())
     });
     let seen = seen.into_inner();
-    eprintln!("{seen:?} of {caches} caches");
+    eprintln!("{what}: {seen:?}");
     if let Err(error) = result {
         panic!("{error}");
     }
-    assert!(seen.queries >= CASES as usize && seen.rows > 100);
+    assert!(seen.queries >= cases as usize);
+    assert_eq!(log.alarms(), [""; 0]);
+    seen
+}
+
+#[test]
+fn queries_of_caches() {
+    if !common::live() {
+        return;
+    }
+    let sides = Sides::of(&[Template::OpenCoded, Template::Iter]);
+    let words = sides.there(conditions::caches());
+    let caches = ask::ask(&sides.user, "select addr").len();
+    let queries =
+        proptest::bool::ANY.prop_flat_map(move |moving| conditions::query(&words, moving));
+    let seen = run("caches", 600, &sides, queries, |text, seen| {
+        let rows = agree(text, &sides, seen)?.len();
+        seen.selective += usize::from(0 < rows && rows < caches);
+        Ok(rows)
+    });
+    assert!(seen.rows > 100, "{seen:?}");
     assert!(seen.pushed * 3 > seen.queries, "{seen:?}");
     assert!(seen.selective * 5 > seen.queries, "{seen:?}");
-    assert_eq!(log.alarms(), [""; 0]);
+}
+
+#[test]
+fn queries_of_parts() {
+    if !common::live() {
+        return;
+    }
+    let sides = Sides::of(&[Template::OpenCoded]);
+    for words in [conditions::nodes(), conditions::cpus()] {
+        let words = sides.there(words);
+        let table = words.table;
+        let all = ask::ask(&sides.user, &format!("select addr from {table}")).len();
+        let seen = run(table, 200, &sides, conditions::query(&words, false), |text, seen| {
+            let rows = agree(text, &sides, seen)?.len();
+            seen.selective += usize::from(0 < rows && rows < all);
+            Ok(rows)
+        });
+        assert!(seen.selective * 5 > seen.queries, "{seen:?}");
+        let key = words.key;
+        let moving = conditions::condition(&words, true).prop_map(move |condition| {
+            format!("select {key}, ({condition}) as holds from {table} where {condition}")
+        });
+        let seen = run(table, 200, &sides, moving, |text, seen| {
+            let (items, condition) = text.split_once(" where ").unwrap();
+            let passed = holds(text, true, &sides, seen)?;
+            let others = holds(&format!("{items} where not ({condition})"), false, &sides, seen)?;
+            Ok(passed.max(others))
+        });
+        assert!(seen.rows > 20, "{seen:?}");
+    }
+}
+
+#[test]
+fn groups() {
+    if !common::live() {
+        return;
+    }
+    let sides = Sides::of(&[Template::OpenCoded, Template::Iter]);
+    let words = sides.there(conditions::caches());
+    let seen = run("groups", 300, &sides, conditions::grouped(&words), |text, seen| {
+        agree(text, &sides, seen).map(|answer| answer.len())
+    });
+    assert!(seen.rows > 10, "{seen:?}");
 }
 
 /// Conditions of which every part is always true or never, and numbers that are pointers to the verifier.
@@ -81,9 +171,7 @@ fn programs_with_shortcuts_are_taken() {
     if !common::live() {
         return;
     }
-    let session = |template, no_pushdown| ask::live(Choice { template, no_pushdown });
-    let kernel = [Template::OpenCoded, Template::Iter].map(|it| session(Some(it), false));
-    let user = session(None, true);
+    let sides = Sides::of(&[Template::OpenCoded, Template::Iter]);
     for condition in [
         "addr % 512 = 0 and ~addr < addr * 2 and addr - 1 > addr >> 63 and addr in (1, 2) or size > 64",
         "ctor_addr + 1 > 1 and ctor_addr & 15 = 0",
@@ -109,10 +197,11 @@ fn programs_with_shortcuts_are_taken() {
     ] {
         let text = format!("select addr, name where {condition}");
         assert!(
-            !ask::plan(&kernel[0], &text).unwrap().pushed.is_empty() || condition.contains("true"),
+            !ask::plan(&sides.kernel[0], &text).unwrap().pushed.is_empty()
+                || condition.contains("true"),
             "{condition}"
         );
-        agree(&text, &user, &kernel, &mut 0).unwrap_or_else(|error| panic!("{error}"));
+        agree(&text, &sides, &mut Seen::default()).unwrap_or_else(|error| panic!("{error}"));
     }
 }
 
@@ -120,29 +209,57 @@ fn failed(text: &str, reason: &str) -> TestCaseError {
     TestCaseError::fail(format!("{text}: {reason}"))
 }
 
+fn answer(session: &Session, text: &str, seen: &mut Seen) -> Result<Answer, TestCaseError> {
+    let answer = ask::try_ask(session, text).map_err(|error| failed(text, &error.text()))?;
+    seen.programs += 1;
+    Ok(answer)
+}
+
+/// The rows of which `holds` is as it must be; all of them, sooner or later: a figure that is read twice may move.
+fn holds(text: &str, wanted: bool, sides: &Sides, seen: &mut Seen) -> Result<usize, TestCaseError> {
+    let mut wrong = 0;
+    for number in 0..TRIES {
+        seen.again += usize::from(number == 1);
+        let answer = answer(&sides.kernel[0], text, seen)?;
+        let holds = answer.column("holds");
+        wrong = holds.iter().filter(|holds| ***holds != Value::Bool(wanted)).count();
+        if wrong == 0 {
+            return Ok(answer.len());
+        }
+    }
+    Err(failed(text, &format!("of {wrong} rows the condition is not {wanted}")))
+}
+
 /// Asks user space and the kernel until they agree; fails where they never do.
-fn agree(
-    text: &str,
-    user: &Session,
-    kernel: &[Session; 2],
-    again: &mut usize,
-) -> Result<Answer, TestCaseError> {
-    let answer = |session: &Session| {
-        ask::try_ask(session, text).map_err(|error| failed(text, &error.text()))
+fn agree(text: &str, sides: &Sides, seen: &mut Seen) -> Result<Answer, TestCaseError> {
+    // Rows of groups have no order.
+    let sorted = |mut answer: Answer| {
+        answer.0.rows.sort_by_key(|row| format!("{row:?}"));
+        answer
     };
     let mut difference = String::new();
     for number in 0..TRIES {
-        *again += usize::from(number == 1);
-        let expected = answer(user)?;
-        let answers = [answer(&kernel[0])?, answer(&kernel[1])?];
-        if answers.iter().all(|answer| answer.0.rows == expected.0.rows) {
+        seen.again += usize::from(number == 1);
+        let expected = sorted(answer(&sides.user, text, seen)?);
+        let mut agreed = true;
+        for session in &sides.kernel {
+            let found = sorted(answer(session, text, seen)?);
+            if found.0.rows != expected.0.rows {
+                agreed = false;
+                let rows =
+                    |answer: &Answer| answer.0.rows.iter().take(3).cloned().collect::<Vec<_>>();
+                difference = format!(
+                    "user space has {} rows, {:?}; the kernel {}, {:?}",
+                    expected.len(),
+                    rows(&expected),
+                    found.len(),
+                    rows(&found)
+                );
+            }
+        }
+        if agreed {
             return Ok(expected);
         }
-        difference = format!(
-            "user space has {:?}, the kernel {:?}",
-            expected.texts("addr"),
-            answers.each_ref().map(|answer| answer.texts("addr"))
-        );
     }
     Err(failed(text, &difference))
 }

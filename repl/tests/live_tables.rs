@@ -492,6 +492,7 @@ fn a_recording_says_what_it_has_not() {
     let missing = [
         "nodes,a recording has no table `nodes`",
         "cpus,a recording has no table `cpus`",
+        "slabs,a recording has no table `slabs`",
         "slabinfo,a recording has no table `slabinfo`",
     ];
     assert_eq!(count(&["--demo"], "not available"), missing);

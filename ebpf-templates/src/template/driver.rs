@@ -102,6 +102,15 @@ enum To {
 }
 
 impl Emitter {
+    /// Where a run is ended before its scan, if rows go to the map.
+    #[must_use]
+    pub fn full(&self) -> Option<Label> {
+        match self.to {
+            To::File(_) => None,
+            To::Map(full) => Some(full),
+        }
+    }
+
     /// Appends the building of one row by the holes' columns, and its emission. Takes all registers but `R6` and `R7`.
     pub fn row<H: Holes>(&self, asm: &mut Assembler, holes: &mut H) -> Result<(), H::Error> {
         let room = self.room;

@@ -13,8 +13,9 @@
 //!
 //! Two templates drive the same holes and give the same rows: [`driver::Driver::Iter`] and
 //! [`driver::Driver::OpenCoded`]. The blocks that fill holes are [`node`] (sums over NUMA nodes), [`text`]
-//! (names), [`partial`] and [`percpu`] (walks), and [`settle`] checks what walks found. [`rows`] is what the program and its reader agree on. [`lookup`] and [`offsets`] are programs of
-//! their own, without an iterator.
+//! (names), [`partial`] and [`percpu`] (walks), and [`settle`] checks what walks found. [`slabs`] makes a row of each slab
+//! on the way, in as many runs as it takes. [`rows`] is what the program and its reader agree on. [`lookup`] and
+//! [`offsets`] are programs of their own, without an iterator.
 //!
 //! # Registers
 //!
@@ -44,4 +45,5 @@ pub mod percpu;
 pub mod rows;
 pub mod settle;
 pub mod slab;
+pub mod slabs;
 pub mod text;

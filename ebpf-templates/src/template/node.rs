@@ -5,7 +5,7 @@
 //! them is another object. An entry of a node without memory is NULL.
 
 use super::{driver, rows};
-use crate::assembler::{Assembler, FrameFull};
+use crate::assembler::{Assembler, FrameFull, Label};
 use crate::insn::{Alu, Cond, Insn, Reg, Size};
 
 /// An array of pointers in a cache, an entry a node.
@@ -53,9 +53,26 @@ impl Entries {
         incomplete: Option<i16>,
         body: impl FnOnce(&mut Assembler) -> Result<(), E>,
     ) -> Result<(), E> {
-        let (node, cut, done) = (asm.label("node"), asm.label("cut"), asm.label("nodes_done"));
+        let (cut, done) = (asm.label("cut"), asm.label("nodes_done"));
+        self.each_from(asm, rows::ZERO, [cut, done], body)?;
+        asm.bind(cut);
+        ended(asm, incomplete);
+        asm.bind(done);
+        Ok(())
+    }
+
+    /// The same from the entry that the header's number `from` counts on. A loop that the kernel ends goes to `cut`,
+    /// one that ends by its count to `done`.
+    pub fn each_from<E: From<FrameFull>>(
+        &self,
+        asm: &mut Assembler,
+        from: i16,
+        [cut, done]: [Label; 2],
+        body: impl FnOnce(&mut Assembler) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let node = asm.label("node");
         let pointer = asm.reserve(8)?;
-        asm.push(Insn::load(Size::Dw, Reg::R8, Reg::R6, rows::ZERO));
+        asm.push(Insn::load(Size::Dw, Reg::R8, Reg::R6, from));
         asm.bind(node);
         asm.may_goto(cut);
         asm.jump_imm(Cond::Ge, Reg::R8, self.count, done);
@@ -73,9 +90,6 @@ impl Entries {
         asm.jump_imm(Cond::Eq, Reg::R1, 0, node);
         body(asm)?;
         asm.jump(node);
-        asm.bind(cut);
-        ended(asm, incomplete);
-        asm.bind(done);
         asm.release(8);
         Ok(())
     }

@@ -21,7 +21,7 @@
 use super::node::{Nodes, Sum, add_to, zero};
 use super::rows;
 use super::slab::{Slab, give_up, try_again};
-use crate::assembler::{Assembler, FrameFull};
+use crate::assembler::{Assembler, FrameFull, Label};
 use crate::insn::{Alu, Cond, Insn, Reg, Size};
 
 /// Of a longer list `/proc/slabinfo` counts a part (`MAX_PARTIAL_TO_SCAN`).
@@ -55,8 +55,8 @@ pub struct Partial {
 /// Numbers for a walk's own use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Own {
-    node: i16,
-    head: i16,
+    pub(super) node: i16,
+    pub(super) head: i16,
     limit: i16,
     found: i16,
     steps: i16,
@@ -76,6 +76,11 @@ impl Own {
             half: scratch.take(),
             tries: scratch.take(),
         }
+    }
+
+    /// The same of a walk in several runs.
+    pub fn resumed(scratch: &mut rows::Scratch) -> Self {
+        Self { steps: rows::resume::STEPS, ..Self::new(scratch) }
     }
 }
 
@@ -103,32 +108,15 @@ impl Partial {
 
     /// Appends the walk of one node's list. The node is in `R0`, its address in `own.node`.
     fn list(&self, asm: &mut Assembler) {
-        let Own { node, head, limit, found, steps, half, tries } = self.own;
+        let Own { found, steps, half, tries, .. } = self.own;
         let [again, step, torn, end] =
             ["again", "slab", "torn", "walked"].map(|name| asm.label(name));
-        // The bound of the steps, by the node's own count.
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R0, self.nr_partial));
-        asm.push(Insn::alu_imm(Alu::Lsh, Reg::R1, 1));
-        asm.add(Reg::R1, SLACK);
-        asm.push(Insn::store(Size::Dw, Reg::R6, limit, Reg::R1));
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, node));
-        asm.add(Reg::R1, self.list.into());
-        asm.push(Insn::store(Size::Dw, Reg::R6, head, Reg::R1));
+        self.bound(asm);
         zero(asm, [tries].into_iter());
         asm.bind(again);
         zero(asm, [found, steps, half].into_iter());
         self.first(asm, 0);
-        asm.bind(step);
-        asm.may_goto(torn);
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, head));
-        asm.jump_reg(Cond::Eq, Reg::R9, Reg::R1, end);
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, steps));
-        asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R6, limit));
-        asm.jump_reg(Cond::Ge, Reg::R1, Reg::R2, torn);
-        asm.add(Reg::R1, 1);
-        asm.push(Insn::store(Size::Dw, Reg::R6, steps, Reg::R1));
-        self.slab.visit(asm, self.slab.slab_list, torn);
-        asm.push(Insn::load(Size::Dw, Reg::R9, Reg::R0, self.slab.slab_list));
+        self.step(asm, step, [torn, torn, end]);
         self.slab.free(asm, torn);
         add_to(asm, found, Reg::R1);
         if self.free_slabinfo.is_some() {
@@ -148,8 +136,38 @@ impl Partial {
         }
     }
 
+    /// Appends where the list ends, and the bound of its steps by the node's own count. The node is in `R0`.
+    pub(super) fn bound(&self, asm: &mut Assembler) {
+        let Own { node, head, limit, .. } = self.own;
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R0, self.nr_partial));
+        asm.push(Insn::alu_imm(Alu::Lsh, Reg::R1, 1));
+        asm.add(Reg::R1, SLACK);
+        asm.push(Insn::store(Size::Dw, Reg::R6, limit, Reg::R1));
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, node));
+        asm.add(Reg::R1, self.list.into());
+        asm.push(Insn::store(Size::Dw, Reg::R6, head, Reg::R1));
+    }
+
+    /// Appends, behind the label `step`, the way to the slab that `R9` leads to: the slab is then in `R0`, its
+    /// counters in `R1`, and `R9` leads to the next one. Goes to `cut` if the kernel ends the loop, to `torn` if this
+    /// is not the list, to `end` at its end.
+    pub(super) fn step(&self, asm: &mut Assembler, step: Label, [cut, torn, end]: [Label; 3]) {
+        let Own { head, limit, steps, .. } = self.own;
+        asm.bind(step);
+        asm.may_goto(cut);
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, head));
+        asm.jump_reg(Cond::Eq, Reg::R9, Reg::R1, end);
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, steps));
+        asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R6, limit));
+        asm.jump_reg(Cond::Ge, Reg::R1, Reg::R2, torn);
+        asm.add(Reg::R1, 1);
+        asm.push(Insn::store(Size::Dw, Reg::R6, steps, Reg::R1));
+        self.slab.visit(asm, self.slab.slab_list, torn);
+        asm.push(Insn::load(Size::Dw, Reg::R9, Reg::R0, self.slab.slab_list));
+    }
+
     /// Appends `R9 = the list's next or, from its other end, prev`.
-    fn first(&self, asm: &mut Assembler, end: i16) {
+    pub(super) fn first(&self, asm: &mut Assembler, end: i16) {
         asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, self.own.node));
         self.slab.peek.cast(asm, self.nodes.node_type);
         asm.push(Insn::load(Size::Dw, Reg::R9, Reg::R0, self.list + end));

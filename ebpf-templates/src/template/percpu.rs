@@ -118,12 +118,12 @@ pub struct PerCpu {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Own {
     base: i16,
-    found: i16,
+    pub(super) found: i16,
     found_partial: i16,
     found_slabs: i16,
     steps: i16,
-    tries: i16,
-    tid: i16,
+    pub(super) tries: i16,
+    pub(super) tid: i16,
 }
 
 impl Own {
@@ -138,6 +138,11 @@ impl Own {
             tries: scratch.take(),
             tid: scratch.take(),
         }
+    }
+
+    /// The same of a walk in several runs.
+    pub fn resumed(scratch: &mut rows::Scratch) -> Self {
+        Self { steps: rows::resume::STEPS, ..Self::new(scratch) }
     }
 }
 
@@ -180,22 +185,36 @@ impl PerCpu {
         asm: &mut Assembler,
         body: impl FnOnce(&mut Assembler) -> Result<(), E>,
     ) -> Result<(), E> {
-        let [cpu, cut, done] = ["cpu", "cut", "cpus_done"].map(|name| asm.label(name));
-        asm.push(Insn::load(Size::Dw, Reg::R8, Reg::R6, rows::ZERO));
-        asm.bind(cpu);
-        asm.may_goto(cut);
-        asm.jump_imm(Cond::Ge, Reg::R8, self.cpus, done);
-        body(asm)?;
-        asm.add(Reg::R8, 1);
-        asm.jump(cpu);
+        let [cut, done] = ["cut", "cpus_done"].map(|name| asm.label(name));
+        self.each_from(asm, rows::ZERO, [cut, done], body)?;
         asm.bind(cut);
         ended(asm, Some(self.incomplete));
         asm.bind(done);
         Ok(())
     }
 
+    /// The same from the CPU on that the header's number `from` counts. A loop that the kernel ends goes to `cut`, one
+    /// that ends by its count to `done`.
+    pub fn each_from<E>(
+        &self,
+        asm: &mut Assembler,
+        from: i16,
+        [cut, done]: [Label; 2],
+        body: impl FnOnce(&mut Assembler) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let cpu = asm.label("cpu");
+        asm.push(Insn::load(Size::Dw, Reg::R8, Reg::R6, from));
+        asm.bind(cpu);
+        asm.may_goto(cut);
+        asm.jump_imm(Cond::Ge, Reg::R8, self.cpus, done);
+        body(asm)?;
+        asm.add(Reg::R8, 1);
+        asm.jump(cpu);
+        Ok(())
+    }
+
     /// Appends `header[base] = the cache's pointer + the CPU's offset`; goes to `none` if the pointer is null.
-    fn base(&self, asm: &mut Assembler, pointer: i32, none: Label) {
+    pub(super) fn base(&self, asm: &mut Assembler, pointer: i32, none: Label) {
         // Not through R7: for a pointer that is loaded from a trusted one the verifier searches all of the kernel's
         // types by name, three times, which takes longer than everything else together.
         asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::SELF));
@@ -212,7 +231,7 @@ impl PerCpu {
     }
 
     /// Appends `R0 = *(u64 *)(header[base] + offset)`.
-    fn member(&self, asm: &mut Assembler, offset: i32) {
+    pub(super) fn member(&self, asm: &mut Assembler, offset: i32) {
         asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, self.own.base));
         self.slab.peek.load(asm, offset);
     }
@@ -233,13 +252,7 @@ impl PerCpu {
         }
         if let Some(list) = cpu_slab.freelist {
             asm.jump_imm(Cond::Eq, Reg::R0, 0, partial);
-            asm.comment("the CPU slab: what others freed to it, then its freelist");
-            asm.push(Insn::mov(Reg::R1, Reg::R0));
-            self.slab.peek.load(asm, self.slab.peek.counters.into());
-            asm.push(Insn::mov(Reg::R1, Reg::R0));
-            self.slab.free(asm, torn);
-            add_to(asm, found, Reg::R1);
-            self.freelist(asm, cpu_slab, list, torn);
+            self.held(asm, cpu_slab, list, [torn, torn]);
             asm.bind(partial);
         }
         if let Some(list) = cpu_slab.partial {
@@ -262,15 +275,33 @@ impl PerCpu {
         asm.bind(done);
     }
 
+    /// Appends the count of the free objects of the CPU slab, whose address is in `R0`, into `own.found`. Goes to `cut`
+    /// if the kernel ends the loop.
+    pub(super) fn held(
+        &self,
+        asm: &mut Assembler,
+        cpu_slab: CpuSlab,
+        list: i32,
+        [cut, torn]: [Label; 2],
+    ) {
+        asm.comment("the CPU slab: what others freed to it, then its freelist");
+        asm.push(Insn::mov(Reg::R1, Reg::R0));
+        self.slab.peek.load(asm, self.slab.peek.counters.into());
+        asm.push(Insn::mov(Reg::R1, Reg::R0));
+        self.slab.free(asm, torn);
+        add_to(asm, self.own.found, Reg::R1);
+        self.freelist(asm, cpu_slab, list, [cut, torn]);
+    }
+
     /// Appends the count of the CPU's freelist.
-    fn freelist(&self, asm: &mut Assembler, cpu_slab: CpuSlab, list: i32, torn: Label) {
+    fn freelist(&self, asm: &mut Assembler, cpu_slab: CpuSlab, list: i32, [cut, torn]: [Label; 2]) {
         let Own { found, steps, .. } = self.own;
         let [object, end] = ["object", "freelist_end"].map(|name| asm.label(name));
         self.member(asm, list);
         asm.push(Insn::mov(Reg::R9, Reg::R0));
         zero(asm, [steps].into_iter());
         asm.bind(object);
-        asm.may_goto(torn);
+        asm.may_goto(cut);
         asm.jump_imm(Cond::Eq, Reg::R9, 0, end);
         asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, steps));
         asm.jump_imm(Cond::Ge, Reg::R1, FREELIST, torn);
@@ -303,21 +334,35 @@ impl PerCpu {
         self.member(asm, list);
         asm.push(Insn::mov(Reg::R9, Reg::R0));
         zero(asm, [steps].into_iter());
-        asm.bind(slab);
-        asm.may_goto(torn);
-        asm.jump_imm(Cond::Eq, Reg::R9, 0, end);
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, steps));
-        asm.jump_imm(Cond::Ge, Reg::R1, CPU_PARTIAL, torn);
-        asm.add(Reg::R1, 1);
-        asm.push(Insn::store(Size::Dw, Reg::R6, steps, Reg::R1));
-        self.slab.visit(asm, 0, torn);
-        asm.push(Insn::load(Size::Dw, Reg::R9, Reg::R0, cpu_slab.next));
+        self.step(asm, cpu_slab.next, slab, [torn, torn, end]);
         self.slab.free(asm, torn);
         add_to(asm, found_partial, Reg::R1);
         asm.jump(slab);
         asm.bind(end);
         asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, steps));
         asm.push(Insn::store(Size::Dw, Reg::R6, found_slabs, Reg::R1));
+    }
+
+    /// Appends, behind the label `step`, the way to the slab of a CPU partial list whose address is in `R9`: the slab
+    /// is then in `R0`, its counters in `R1`, and the address of the next one in `R9`. Goes to `cut` if the kernel
+    /// ends the loop, to `torn` if this is not the list, to `end` at its end.
+    pub(super) fn step(
+        &self,
+        asm: &mut Assembler,
+        next: i16,
+        step: Label,
+        [cut, torn, end]: [Label; 3],
+    ) {
+        let steps = self.own.steps;
+        asm.bind(step);
+        asm.may_goto(cut);
+        asm.jump_imm(Cond::Eq, Reg::R9, 0, end);
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, steps));
+        asm.jump_imm(Cond::Ge, Reg::R1, CPU_PARTIAL, torn);
+        asm.add(Reg::R1, 1);
+        asm.push(Insn::store(Size::Dw, Reg::R6, steps, Reg::R1));
+        self.slab.visit(asm, 0, torn);
+        asm.push(Insn::load(Size::Dw, Reg::R9, Reg::R0, next));
     }
 
     fn sheaves(&self, asm: &mut Assembler, sheaves: Sheaves) {

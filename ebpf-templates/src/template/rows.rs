@@ -47,11 +47,47 @@ pub const SCRATCH: i16 = 64;
 /// Bytes of the header.
 pub const HEADER: u32 = 320;
 
+/// Where a program that gives its rows in several runs goes on: the first numbers of [`SCRATCH`], which stay from run
+/// to run. All are 0 before the first run.
+pub mod resume {
+    use super::SCRATCH;
+
+    /// The address of the cache; 0 if the scan is at its beginning, or through.
+    pub const CACHE: i16 = SCRATCH;
+    /// The kind of the list: [`NODE`], [`CPU`] or [`CPU_PARTIAL`].
+    pub const LIST: i16 = SCRATCH + 8;
+    /// The number of the node or CPU.
+    pub const PLACE: i16 = SCRATCH + 16;
+    /// The address of the slab that comes next; 0 at the beginning of the list.
+    pub const SLAB: i16 = SCRATCH + 24;
+    /// Of a node's list what `prev` of this slab is.
+    pub const BEFORE: i16 = SCRATCH + 32;
+    /// The steps taken in the list.
+    pub const STEPS: i16 = SCRATCH + 40;
+    /// How often the list was begun again.
+    pub const TRIES: i16 = SCRATCH + 48;
+    /// How many numbers these are.
+    pub const COUNT: i16 = 7;
+
+    /// In [`LIST`]: a node's partial list.
+    pub const NODE: i32 = 0;
+    /// In [`LIST`]: a CPU slab.
+    pub const CPU: i32 = 1;
+    /// In [`LIST`]: a CPU partial list.
+    pub const CPU_PARTIAL: i32 = 2;
+}
+
 /// Hands out the numbers of [`SCRATCH`].
 #[derive(Clone, Debug, Default)]
 pub struct Scratch(i16);
 
 impl Scratch {
+    /// Those behind the numbers of [`resume`].
+    #[must_use]
+    pub fn behind_resume() -> Self {
+        Self(resume::COUNT)
+    }
+
     /// The next number's offset in the header. A caller that takes more than there are has a bug.
     pub fn take(&mut self) -> i16 {
         let at = SCRATCH + 8 * self.0;
@@ -61,7 +97,8 @@ impl Scratch {
     }
 }
 
-/// In [`FLAGS`]: the space for rows ran out, and later caches are missing.
+/// In [`FLAGS`]: the run ended before the scan: the space for rows ran out, and what follows is missing. A program with
+/// [`resume`] goes on there in another run.
 pub const FULL: i32 = 1;
 /// In [`FLAGS`]: arithmetic of the filter left the 64-bit range, and that was taken for NULL.
 pub const RANGE: i32 = 2;
@@ -69,6 +106,9 @@ pub const RANGE: i32 = 2;
 pub const CUT: i32 = 4;
 /// In [`FLAGS`]: a walk left its list several times in a row, and its figure is too small.
 pub const TORN: i32 = 8;
+/// In [`FLAGS`], with [`FULL`]: the list that the run stopped in changed while it was walked. The next run begins it
+/// again, and its rows may be there twice.
+pub const AGAIN: i32 = 16;
 
 /// The row's size in bytes (u32).
 pub const ROW_SIZE: i16 = 0;

@@ -10,7 +10,7 @@ use crate::assembler::{Assembler, Label};
 use crate::insn::{Alu, Cond, Insn, Reg, Size};
 
 /// How often a walk is begun.
-const TRIES: i32 = 3;
+pub(super) const TRIES: i32 = 3;
 
 /// Appends the end of a walk that failed: back to `again`, where it begins, or, the third time, on with what it
 /// found and the row counted as incomplete. `R0` to `R2` are lost.
@@ -56,11 +56,13 @@ pub struct Slab {
     pub inuse: Bits,
     /// `objects` in `counters`.
     pub objects: Bits,
+    /// `frozen` in `counters`, if the kernel has it.
+    pub frozen: Option<Bits>,
 }
 
 impl Bits {
     /// Appends `register = these bits of it`.
-    fn extract(self, asm: &mut Assembler, register: Reg) {
+    pub(super) fn extract(self, asm: &mut Assembler, register: Reg) {
         let above = 64 - self.first - i32::from(self.count);
         asm.push(Insn::alu_imm(Alu::Lsh, register, above));
         asm.push(Insn::alu_imm(Alu::Rsh, register, above + self.first));

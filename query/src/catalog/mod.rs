@@ -11,6 +11,7 @@
 pub mod caches;
 pub mod host;
 pub mod parts;
+pub mod slabs;
 
 use crate::value::{Type, Unit};
 
@@ -38,6 +39,8 @@ pub enum Rows {
     Nodes,
     /// Each possible CPU of each cache.
     Cpus,
+    /// Each slab of each cache that can be reached.
+    Slabs,
     /// What user space puts together.
     Host(HostTable),
 }
@@ -94,6 +97,8 @@ pub enum Source {
     Barn(&'static str),
     /// What the row's CPU holds.
     Cpu(CpuFigure),
+    /// What is known of the row's slab.
+    Slab(SlabFigure),
     /// A figure that is found by walking lists or what CPUs hold.
     Walk(Walk),
     /// A look-up in user space, by the values of other columns.
@@ -121,6 +126,24 @@ pub enum CpuFigure {
     Spare,
     /// The freed objects in its sheaf that waits for an RCU grace period.
     RcuFree,
+}
+
+/// What is known of a slab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlabFigure {
+    /// The kind of the list that it is on, as a number of
+    /// [`resume`](ebpf_templates::template::rows::resume).
+    List,
+    /// The number of the node or CPU that the list is of.
+    Place,
+    /// Its address.
+    Address,
+    /// The room for objects in it.
+    Objects,
+    /// The free objects in it.
+    Free,
+    /// Whether it is marked as one of a CPU.
+    Frozen,
 }
 
 /// A figure that is found by walking.
@@ -204,6 +227,7 @@ pub static TABLES: &[&Table] = &[
     &caches::CACHES,
     &parts::NODES,
     &parts::CPUS,
+    &slabs::SLABS,
     &host::ALIASES,
     &host::FLAGS,
     &host::SLABINFO,

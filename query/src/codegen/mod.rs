@@ -27,6 +27,7 @@
 mod parts;
 mod pred;
 mod scalar;
+mod slabs;
 mod walk;
 
 use ebpf_templates::assembler::{Assembler, FrameFull, Label};
@@ -34,6 +35,7 @@ use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
 use ebpf_templates::program::Program;
 use ebpf_templates::template::driver::{self, Driver, Emitter, Holes};
 use ebpf_templates::template::node::Sum;
+use ebpf_templates::template::partial;
 use ebpf_templates::template::percpu::Own;
 use ebpf_templates::template::rows::{self, Scratch};
 use ebpf_templates::template::settle::Settle;
@@ -84,7 +86,10 @@ pub fn generate(
         table: driver.cpu_table(room),
         values: 0,
         parameters,
-        scratch: Scratch::default(),
+        scratch: match plan.table.rows {
+            Rows::Slabs => Scratch::behind_resume(),
+            _ => Scratch::default(),
+        },
         slots: Vec::new(),
         incomplete: None,
         temporaries: Vec::new(),
@@ -94,7 +99,11 @@ pub fn generate(
         Some(Source::Walk(walk)) => walk.by_cpu(),
         _ => false,
     };
-    let walks_cpus = plan.table.rows == Rows::Cpus || read(plan).into_iter().any(by_cpu);
+    let walks_cpus = match plan.table.rows {
+        Rows::Cpus => true,
+        Rows::Slabs => slabs::on_cpus(schema),
+        _ => read(plan).into_iter().any(by_cpu),
+    };
     let cpus = if walks_cpus { schema.cpu_offsets().unwrap_or_default() } else { &[] };
     let table = u32::try_from(8 * cpus.len()).expect("a kernel has at most 8192 CPUs");
     generator.values = generator.table + table;
@@ -239,6 +248,7 @@ impl Holes for Generator<'_> {
         match self.plan.table.rows {
             Rows::Nodes => self.nodes(asm, emitter, next),
             Rows::Cpus => self.cpus(asm, emitter, next),
+            Rows::Slabs => self.slabs(asm, emitter, next),
             Rows::Caches | Rows::Host(_) => {
                 self.filter(asm, next)?;
                 emitter.row(asm, self)
@@ -276,7 +286,9 @@ impl Generator<'_> {
         }
         for input in read(self.plan) {
             let price = cost(&self.plan.inputs[input]);
-            if (SUM..AFTER_ALL).contains(&price) {
+            if let Some(slot) = slabs::kept(self.plan.inputs[input].source()) {
+                self.slots.push((input, slot));
+            } else if (SUM..AFTER_ALL).contains(&price) {
                 self.slots.push((input, self.scratch.take()));
             }
             if price > SUM && self.incomplete.is_none() {
@@ -392,8 +404,14 @@ impl Generator<'_> {
             let free = free.unwrap_or_else(|| self.scratch.take());
             let sums = self.sums()?;
             asm.comment("the partial lists of the nodes");
-            walk::partial(self.schema, &mut self.scratch, free, free_slabinfo, incomplete)?
-                .walk(asm, &sums)?;
+            walk::partial(
+                self.schema,
+                partial::Own::new(&mut self.scratch),
+                free,
+                free_slabinfo,
+                incomplete,
+            )?
+            .walk(asm, &sums)?;
         }
         Ok(())
     }

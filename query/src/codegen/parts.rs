@@ -12,6 +12,7 @@
 use ebpf_templates::assembler::Assembler;
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
 use ebpf_templates::template::driver::Emitter;
+use ebpf_templates::template::partial;
 use ebpf_templates::template::peek::Peek;
 use ebpf_templates::template::percpu::{Barns, Own};
 use ebpf_templates::template::rows;
@@ -61,7 +62,14 @@ impl Generator<'_> {
             {
                 asm.comment("the partial list of the node");
                 asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, pointer));
-                walk::partial(self.schema, &mut self.scratch, free, None, incomplete)?.node(asm);
+                walk::partial(
+                    self.schema,
+                    partial::Own::new(&mut self.scratch),
+                    free,
+                    None,
+                    incomplete,
+                )?
+                .node(asm);
             }
             self.conditions(asm, NODE_WALK, skip)?;
             self.barn(asm, count, pointer)?;

@@ -4,7 +4,6 @@ use ebpf_templates::template::node::{Entries, Nodes};
 use ebpf_templates::template::partial::{self, Partial};
 use ebpf_templates::template::peek::Peek;
 use ebpf_templates::template::percpu::{self, Barns, CpuSlab, PerCpu, Sheaves};
-use ebpf_templates::template::rows::Scratch;
 use ebpf_templates::template::slab::{Bits, Slab};
 
 use super::{helper, lacking, member, offset};
@@ -68,13 +67,14 @@ pub(super) fn slab(schema: &dyn Schema) -> Result<Slab, Diagnostic> {
         slab_list: offset(schema, "slab", "slab_list")?,
         inuse: bits("inuse")?,
         objects: bits("objects")?,
+        frozen: bits("frozen").ok(),
     })
 }
 
 /// The walk of the nodes' partial lists, for the slots `free` and `free_slabinfo`.
 pub(super) fn partial(
     schema: &dyn Schema,
-    scratch: &mut Scratch,
+    own: partial::Own,
     free: i16,
     free_slabinfo: Option<i16>,
     incomplete: i16,
@@ -92,7 +92,7 @@ pub(super) fn partial(
         free,
         free_slabinfo,
         incomplete,
-        own: partial::Own::new(scratch),
+        own,
     })
 }
 

@@ -4,6 +4,8 @@
 //! both operands are unsigned, or both fit 64 bits with a sign; every other mixture runs in user space, on wider
 //! integers. The ranges that typing found decide, and they also tell which operations need a check at all.
 
+mod case;
+
 use ebpf_templates::template::text::LITERAL_MAX;
 
 use super::kernel::{Operation, Order, Pred, Scalar, TextTest};
@@ -44,6 +46,9 @@ struct Lowerer<'a> {
 
 impl Lowerer<'_> {
     fn pred(&self, expr: &Expr) -> Result<Pred, Reason> {
+        if let Some(plain) = case::taken_apart(expr, self.inputs) {
+            return self.pred(&plain);
+        }
         Ok(match &expr.kind {
             ExprKind::Const(Value::Bool(value)) => Pred::Const(Some(*value)),
             ExprKind::Const(_) => Pred::Const(None),

@@ -15,7 +15,7 @@ pub mod explain;
 pub mod kernel;
 pub mod lower;
 
-use crate::catalog::{Source, Table, Walk};
+use crate::catalog::{SlabFigure, Source, Table, Walk};
 use crate::input::Input;
 use crate::resolved::Missing;
 use crate::typed::{Aggregate, Compare, Expr, ExprKind, Item, Key, Query};
@@ -138,7 +138,8 @@ pub struct Residual {
 /// Plans `query`, whose text is `text`, for `target`.
 #[must_use]
 pub fn plan(query: Query, target: Target, text: &str) -> Plan {
-    let inputs = query.inputs;
+    let mut inputs = query.inputs;
+    let key = row_key(query.table, &mut inputs);
     let is_lookup = |input: &usize| inputs[*input].is_lookup();
     let (mut pushed, mut filter) = (Vec::new(), Vec::new());
     let mut room = MAX_SLOTS;
@@ -194,6 +195,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
     for lookup in &lookups {
         needed.extend(lookup_arguments(*lookup, &inputs));
     }
+    needed.extend(key);
     needed.retain(|input| !is_lookup(input));
     needed.sort_unstable();
     needed.dedup();
@@ -256,6 +258,17 @@ impl Plan {
     }
 }
 
+/// The input by which a scan in several runs tells rows apart, added if the query does not read it.
+fn row_key(table: &'static Table, inputs: &mut Vec<Input>) -> Option<usize> {
+    let key = Source::Slab(SlabFigure::Address);
+    let column = table.columns.iter().find(|column| column.source == key)?;
+    let there = inputs.iter().position(|input| input.source() == Some(key));
+    Some(there.unwrap_or_else(|| {
+        inputs.push(column.into());
+        inputs.len() - 1
+    }))
+}
+
 /// A piece of the query as it goes into a line.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -290,8 +303,11 @@ pub fn cost(input: &Input) -> u8 {
     match source {
         Source::Walk(Walk::Complete) => AFTER_ALL,
         Source::Walk(Walk::FreePartial | Walk::FreeSlabinfo) => NODE_WALK,
-        Source::Walk(_) | Source::Cpu(_) | Source::Barn(_) => CPU_WALK,
-        Source::NodeSum(_) | Source::Node(_) | Source::Index => SUM,
+        Source::NodeSum(_)
+        | Source::Node(_)
+        | Source::Index
+        | Source::Slab(SlabFigure::List | SlabFigure::Place) => SUM,
+        Source::Walk(_) | Source::Cpu(_) | Source::Barn(_) | Source::Slab(_) => CPU_WALK,
         Source::Text(_) => 1,
         _ => 0,
     }

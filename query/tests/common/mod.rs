@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)] // each test uses its part, and clippy sees tests only in `#[test]`
 
 pub mod model;
+pub mod runs;
 pub mod types;
 pub mod world;
 

@@ -57,7 +57,7 @@ impl Types {
             ("slab", "next") => (16 + shift, 8, Pointer),
             ("slab", "freelist") => (32 + shift, 8, Pointer),
             ("slab", "counters") => (40 + shift, 8, Integer),
-            ("slab", "inuse" | "objects") => (40 + shift, 4, Integer),
+            ("slab", "inuse" | "objects" | "frozen") => (40 + shift, 4, Integer),
             _ => return None,
         })
     }
@@ -72,6 +72,7 @@ impl Schema for Types {
             let bits = match path {
                 "inuse" => Some((0, 16)),
                 "objects" => Some((16, 15)),
+                "frozen" => Some((31, 1)),
                 _ => None,
             };
             return Some(Member { offset, size, signed: false, bits, kind });

@@ -271,7 +271,8 @@ impl World {
         }
     }
 
-    fn kernel(&self) -> Kernel {
+    /// What programs run against.
+    pub fn kernel(&self) -> Kernel {
         let elements = self.caches.iter().map(|cache| cache.at).collect();
         let kernel = Kernel::new(self.memory.clone(), elements)
             .helper(113, Behaviour::ProbeReadKernel)

@@ -32,6 +32,8 @@ pub struct Output {
     pub reads: usize,
     /// The header's flags: [`rows::FULL`], [`rows::RANGE`].
     pub flags: u64,
+    /// Of a program that gives its rows in several runs the cache in which this one ended; 0 if the scan is through.
+    pub left_at: u64,
 }
 
 impl Output {
@@ -70,7 +72,8 @@ impl Loaded {
                 sys::test_run(&self.program)
                     .map_err(|error| ReadError::Failed("the program could not be run", error))?;
                 let header = value.copy(0..rows::HEADER as usize).unwrap_or_default();
-                let [cursor, flags] = [rows::CURSOR, rows::FLAGS].map(|at| field(&header, at));
+                let [cursor, flags, left_at] =
+                    [rows::CURSOR, rows::FLAGS, rows::resume::CACHE].map(|at| field(&header, at));
                 let end =
                     usize::try_from(cursor).ok().and_then(|c| c.checked_add(rows::HEADER as usize));
                 let bytes = end.and_then(|end| value.copy(rows::HEADER as usize..end));
@@ -78,7 +81,7 @@ impl Loaded {
                 if !matches!(scan(&bytes, 0)?, Scan { at, end: None } if at == bytes.len()) {
                     return Err(ReadError::Malformed("the rows do not fill their space"));
                 }
-                Ok(Output { bytes, reads: 1, flags })
+                Ok(Output { bytes, reads: 1, flags, left_at })
             }
             Rows::File { map, bytes, tail } => {
                 // Flags stay in the map from run to run, and a run that was given up never said them.

@@ -25,7 +25,7 @@ use query::schema::Schema;
 use query::value::Value;
 
 use super::took::{self, Took};
-use super::{Choice, Prepared, Said, Scanned, Sink, Source};
+use super::{Choice, Prepared, Said, Scanned, Sink, Source, runs};
 use crate::error::Failure;
 use crate::kernel::kept::Kept;
 use crate::kernel::load::Loaded;
@@ -67,7 +67,7 @@ impl Live {
         let parts = match plan.table.rows {
             Rows::Nodes => self.schema.nodes() as usize,
             Rows::Cpus => self.schema.cpu_offsets().map_or(1, <[u64]>::len),
-            Rows::Caches | Rows::Host(_) => 1,
+            Rows::Caches | Rows::Slabs | Rows::Host(_) => 1,
         };
         // A cache has a row for each part, on large machines thousands.
         let most = u32::try_from(4 * parts).unwrap_or(u32::MAX).clamp(MAX_FACTOR, 16 * MAX_FACTOR);
@@ -175,7 +175,7 @@ impl Live {
         if has(output.flags, rows::CUT) {
             let lost = match plan.table.rows {
                 Rows::Nodes | Rows::Cpus => "rows may be missing, and figures too small",
-                Rows::Caches | Rows::Host(_) => "figures may be too small",
+                Rows::Caches | Rows::Slabs | Rows::Host(_) => "figures may be too small",
             };
             notes.push(format!("the kernel ended a loop: {lost}"));
         }
@@ -188,7 +188,11 @@ impl Live {
 }
 
 /// What the kernel made of a program that ran, and what it counted.
-fn analyzed(loaded: &Loaded, program: &Program, output: &Output) -> Result<took::Program, Failure> {
+pub(super) fn analyzed(
+    loaded: &Loaded,
+    program: &Program,
+    output: &Output,
+) -> Result<took::Program, Failure> {
     let failed =
         |error| Failure::environment(format!("the program cannot be asked about: {error}"), None);
     let counters = loaded.counters(program).map_err(failed)?;
@@ -201,7 +205,8 @@ fn analyzed(loaded: &Loaded, program: &Program, output: &Output) -> Result<took:
     })
 }
 
-fn decode(layout: &Layout, output: &Output) -> Result<Vec<Row>, Failure> {
+/// The rows of a run.
+pub(super) fn decode(layout: &Layout, output: &Output) -> Result<Vec<Row>, Failure> {
     layout.decode(&output.bytes).map_err(|not_rows| Failure::Bug {
         message: format!("the kernel's rows cannot be read at byte {}", not_rows.at),
         details: format!("{layout:?}"),
@@ -230,6 +235,12 @@ impl Source for Live {
     }
 
     fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<Said, Failure> {
+        if plan.table.rows == Rows::Slabs {
+            let mut took = Took::default();
+            let (layout, program) = self.generate(plan, 1)?;
+            took.stages.lap("generate");
+            return runs::scan(plan, &layout, &program, took, sink);
+        }
         let Scanned { rows, said } = self.all(plan)?;
         sink(rows).map(|_| said)
     }
@@ -305,7 +316,7 @@ impl Host for Live {
 }
 
 /// Whether a flag of the header is set.
-fn has(flags: u64, flag: i32) -> bool {
+pub(super) fn has(flags: u64, flag: i32) -> bool {
     flags & u64::from(flag.unsigned_abs()) != 0
 }
 

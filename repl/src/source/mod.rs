@@ -2,6 +2,7 @@
 
 pub mod live;
 pub mod recording;
+mod runs;
 pub mod took;
 
 use std::ops::ControlFlow;

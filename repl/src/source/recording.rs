@@ -316,7 +316,7 @@ fn from_json(value: Json, column: &Column) -> Option<Value> {
 fn is_table_of_recordings(table: &Table) -> bool {
     match table.rows {
         Rows::Caches => true,
-        Rows::Nodes | Rows::Cpus => false,
+        Rows::Nodes | Rows::Cpus | Rows::Slabs => false,
         Rows::Host(table) => table != HostTable::Slabinfo,
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use query::catalog::{self, Column, CpuFigure, Source, Walk};
+use query::catalog::{self, Column, CpuFigure, SlabFigure, Source, Walk};
 use query::syntax::parameter::declarations;
 use query::{aggregate, function};
 
@@ -84,6 +84,16 @@ fn row(column: &Column) -> String {
             CpuFigure::Main => "`main->size` of the CPU's sheaves",
             CpuFigure::Spare => "`spare->size` of the CPU's sheaves",
             CpuFigure::RcuFree => "`rcu_free->size` of the CPU's sheaves",
+        }
+        .to_owned(),
+        Source::Slab(figure) => match figure {
+            SlabFigure::List | SlabFigure::Place => "where the program is",
+            SlabFigure::Address => "what `n->partial`, `c->slab` and `c->partial` lead to",
+            SlabFigure::Objects => "`slab->objects`",
+            SlabFigure::Free => {
+                "objects less inuse of the slab; of `c->slab` with a walk of `c->freelist`"
+            }
+            SlabFigure::Frozen => "`slab->frozen`",
         }
         .to_owned(),
         Source::Given => "made in user space".to_owned(),

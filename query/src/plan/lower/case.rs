@@ -1,0 +1,87 @@
+//! Gives a condition on a `case` a form without one.
+//!
+//! ```text
+//!   case when c then x else y end = 1   ►   c and x = 1 or not c and y = 1
+//! ```
+//!
+//! The two are the same where `c` is never NULL: a `case` takes NULL for false, `and` does not. So only conditions on
+//! what the kernel reads itself, which is never NULL there, are taken apart.
+
+use crate::eval::{self, Warnings};
+use crate::input::Input;
+use crate::typed::{Expr, ExprKind};
+use crate::value::{Type, Value};
+
+/// The same condition without the `case` that it tests; none if it tests none, or one that cannot be taken apart.
+pub(super) fn taken_apart(condition: &Expr, inputs: &[Input]) -> Option<Expr> {
+    let (case, with): (&Expr, &dyn Fn(Expr) -> ExprKind) = match &condition.kind {
+        ExprKind::Compare(op, case, other) if is_case(case) => {
+            (case, &|value| ExprKind::Compare(*op, value.into(), other.clone()))
+        }
+        ExprKind::Compare(op, other, case) if is_case(case) => {
+            (case, &|value| ExprKind::Compare(*op, other.clone(), value.into()))
+        }
+        ExprKind::Between(case, low, high) if is_case(case) => {
+            (case, &|value| ExprKind::Between(value.into(), low.clone(), high.clone()))
+        }
+        ExprKind::In(case, list) if is_case(case) => {
+            (case, &|value| ExprKind::In(value.into(), list.clone()))
+        }
+        ExprKind::Match(case, pattern) if is_case(case) => {
+            (case, &|value| ExprKind::Match(value.into(), pattern.clone()))
+        }
+        ExprKind::IsNull(case) if is_case(case) => (case, &|value| ExprKind::IsNull(value.into())),
+        _ => return None,
+    };
+    let ExprKind::Case(arms, otherwise) = &case.kind else { return None };
+    if !arms.iter().all(|(when, _)| is_certain(when, inputs)) {
+        return None;
+    }
+    let test = |kind| Expr { kind, ty: Type::Bool, ..condition.clone() };
+    let of = |value: &Expr| known(test(with(value.clone())), inputs);
+    let null = Expr { kind: ExprKind::Const(Value::Null), ..case.clone() };
+    let last = of(otherwise.as_deref().unwrap_or(&null));
+    Some(arms.iter().rev().fold(last, |rest, (when, then)| {
+        let taken = test(ExprKind::And(when.clone().into(), of(then).into()));
+        let not = test(ExprKind::Not(when.clone().into()));
+        let passed = test(ExprKind::And(not.into(), rest.into()));
+        test(ExprKind::Or(taken.into(), passed.into()))
+    }))
+}
+
+fn is_case(expr: &Expr) -> bool {
+    matches!(expr.kind, ExprKind::Case(..))
+}
+
+/// The condition, computed if it needs no row.
+fn known(condition: Expr, inputs: &[Input]) -> Expr {
+    let value = match &condition.kind {
+        ExprKind::IsNull(inner) if is_read(inner, inputs) => Value::Bool(false),
+        _ if condition.inputs().is_empty() => eval::eval(&condition, &[], &mut Warnings::default()),
+        _ => return condition,
+    };
+    Expr { kind: ExprKind::Const(value), ..condition }
+}
+
+/// Whether a condition is never NULL.
+fn is_certain(condition: &Expr, inputs: &[Input]) -> bool {
+    let plain = |expr: &Expr| {
+        is_read(expr, inputs) || expr.constant().is_some_and(|value| *value != Value::Null)
+    };
+    match &condition.kind {
+        ExprKind::Compare(_, left, right) => plain(left) && plain(right),
+        ExprKind::Not(inner) => is_certain(inner, inputs),
+        ExprKind::And(left, right) | ExprKind::Or(left, right) => {
+            is_certain(left, inputs) && is_certain(right, inputs)
+        }
+        _ => plain(condition),
+    }
+}
+
+/// Whether it is a number that the kernel's program reads.
+fn is_read(expr: &Expr, inputs: &[Input]) -> bool {
+    match expr.kind {
+        ExprKind::Input(input) => inputs[input].in_kernel() && !inputs[input].is_text(),
+        _ => false,
+    }
+}
