@@ -37,8 +37,8 @@ pub struct Layout {
     /// The counters of the program: two for each condition, where they are asked for.
     pub counters: u16,
     texts: u16,
-    /// Whether a scan takes as many runs as it needs.
-    runs: bool,
+    /// Of a scan that takes as many runs as it needs the most rows that are wanted of one.
+    run: Option<u32>,
 }
 
 /// The place of a value.
@@ -116,7 +116,7 @@ impl Layout {
             // The room for conditions in a program is much less.
             counters: u16::try_from(counters).unwrap_or(0),
             texts,
-            runs: plan.table.rows == Rows::Slabs,
+            run: (plan.table.rows == Rows::Slabs).then(|| plan.enough().unwrap_or(u32::MAX)),
         }
     }
 
@@ -126,8 +126,10 @@ impl Layout {
         let fixed = u32::from(self.fixed);
         let texts = u32::from(self.texts);
         let row_max = fixed + texts * u32::from(rows::TEXT_ROOM);
-        let expected =
-            if self.runs { RUN } else { EXPECTED_ROWS * (fixed + texts * EXPECTED_TEXT) };
+        let expected = match self.run {
+            Some(rows) => rows.saturating_mul(fixed + texts * EXPECTED_TEXT).min(RUN),
+            None => EXPECTED_ROWS * (fixed + texts * EXPECTED_TEXT),
+        };
         let space = (expected * factor).max(row_max);
         Room { row_fixed: self.fixed, row_max, space, counters: self.counters }
     }

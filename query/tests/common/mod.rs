@@ -282,7 +282,7 @@ pub fn run(plan: &Plan, caches: &[Cache]) -> Vec<Row> {
             output.truncate(output.len() - usize::from(rows::ROW_HEADER));
             output
         }
-        Kind::RawTracepoint => unreachable!("no query is one"),
+        Kind::Tracepoint { .. } => unreachable!("no query is one"),
     };
     layout.decode(&bytes).unwrap()
 }

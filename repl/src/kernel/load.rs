@@ -89,7 +89,7 @@ impl Loaded {
         let rows = match program.kind {
             Kind::Iter { .. } => Rows::File { map, bytes: program.map_bytes, tail },
             // The mapping keeps the map.
-            Kind::Syscall | Kind::RawTracepoint => {
+            Kind::Syscall | Kind::Tracepoint { .. } => {
                 Rows::Value(MapValue::map(&map, program.map_bytes).map_err(failed)?)
             }
         };
