@@ -33,9 +33,10 @@ macro_rules! reports {
 
 /// The reports, by their names.
 pub const REPORTS: &[(&str, &str)] = reports! {
-    "absent" "barns" "cache" "constructors" "debug" "empty" "flags" "fragmentation" "hidden-free" "idle" "kmalloc"
-    "large-orders" "largest" "list" "low-memory" "merged" "orders" "padding" "per-cpu" "per-node" "rcu-pending" "sheaves"
-    "single" "slabinfo-error" "slabs" "suspicious" "tail" "unaccounted" "unreclaimable" "usercopy" "waste"
+    "absent" "alike" "barns" "cache" "constructors" "debug" "empty" "extended" "flags" "fragmentation" "hidden-free"
+    "idle" "imbalance" "kmalloc" "kmalloc-types" "large-orders" "largest" "list" "low-memory" "merged" "offline-cpus"
+    "orders" "padding" "partial-kept" "per-cpu" "per-node" "rcu-pending" "sheaves" "single" "sizes" "slabinfo-error"
+    "slabs" "smaller-slabs" "suspicious" "tail" "totals" "unaccounted" "unreclaimable" "usercopy" "waste"
 };
 
 /// The title of a query file: its first comment. Neither `#!` nor `-- param` is one.
