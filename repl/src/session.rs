@@ -117,6 +117,11 @@ impl Session {
                     let program = self.listing(&plan)?;
                     out.write_all(format!("{plan}{program}").as_bytes()).map_err(Failure::Write)?;
                 }
+                Statement::Whatis(addresses) => {
+                    let addresses: Vec<u64> =
+                        addresses.iter().map(|address| address.value).collect();
+                    self.answer(&self.whatis(&addresses)?, out)?;
+                }
                 Statement::Analyze(statement) => {
                     let plan = self.plan(&statement, text, &mut stages)?.map_err(query)?;
                     let text = self.analyze(&Plan { analyze: true, ..plan }, stages)?;
@@ -125,6 +130,20 @@ impl Session {
             }
         }
         out.flush().map_err(Failure::Write)
+    }
+
+    /// What lies at addresses.
+    pub fn whatis(&self, addresses: &[u64]) -> Result<Output, Failure> {
+        if self.source.label().is_some() {
+            return self.source.whatis(&[], addresses);
+        }
+        let caches = self.ask("select addr where page_order = 0 and partial > 0")?;
+        let addr = |row: &Vec<Value>| match row.as_slice() {
+            [Value::UInt(addr)] => Some(*addr),
+            _ => None,
+        };
+        let caches: Vec<u64> = caches.rows.iter().filter_map(addr).collect();
+        self.source.whatis(&caches, addresses)
     }
 
     /// What `explain` shows behind a plan.
