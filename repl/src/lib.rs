@@ -33,3 +33,4 @@ pub mod source;
 mod stream;
 pub mod tables;
 pub mod verify;
+mod whatis;
