@@ -61,6 +61,7 @@ fn run(stage: &str, query: &str) -> String {
         "filter" => stages::filter(query),
         "columns" => stages::columns(query),
         "rows" => stages::rows(query),
+        "notes" => stages::notes(query),
         _ => panic!("there is no stage `{stage}`"),
     };
     result.unwrap_or_else(|error| error.render(query).to_string())

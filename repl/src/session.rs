@@ -13,6 +13,7 @@ use query::catalog::{self, HostTable, Rows, Table};
 use query::diagnostic::Diagnostic;
 use query::exec::{self, Execution};
 use query::layout::Row;
+use query::lint;
 use query::output::Output;
 use query::plan::{Plan, Target, Template, plan};
 use query::resolve::resolve;
@@ -110,6 +111,9 @@ impl Session {
                 Statement::Query(statement) => {
                     let start = Instant::now();
                     let plan = self.plan(&statement, text, &mut stages)?.map_err(query)?;
+                    for note in lint::notes(&statement, self.source.offer()) {
+                        message::note(&note);
+                    }
                     self.show(&plan, start, out)?;
                 }
                 Statement::Explain(statement) => {

@@ -84,7 +84,7 @@ impl Loaded {
                 Rows::File { map, bytes: program.map_bytes, tail, groups: program.groups }
             }
             // The mapping keeps the map.
-            Kind::Syscall | Kind::RawTracepoint => Rows::Value(
+            Kind::Syscall | Kind::Tracepoint { .. } => Rows::Value(
                 MapValue::map(&map, program.map_bytes).map_err(|error| no_memory(&error))?,
             ),
         };
