@@ -1,6 +1,9 @@
 //! What a query reads of a row before it computes anything.
 
+use std::sync::Arc;
+
 use crate::catalog::{Column, Source};
+use crate::path::{Names, Path};
 use crate::value::{Type, Unit};
 
 /// One thing that a query reads of each row.
@@ -8,6 +11,8 @@ use crate::value::{Type, Unit};
 pub enum Input {
     /// A stored column.
     Column(&'static Column),
+    /// A member of the kernel's structs.
+    Path(Arc<Path>),
 }
 
 impl From<&'static Column> for Input {
@@ -22,6 +27,7 @@ impl Input {
     pub fn name(&self) -> &str {
         match self {
             Self::Column(column) => column.name,
+            Self::Path(path) => &path.text,
         }
     }
 
@@ -30,6 +36,7 @@ impl Input {
     pub fn column(&self) -> Option<&'static Column> {
         match self {
             Self::Column(column) => Some(column),
+            Self::Path(_) => None,
         }
     }
 
@@ -44,6 +51,7 @@ impl Input {
     pub fn ty(&self) -> Type {
         match self {
             Self::Column(column) => column.ty,
+            Self::Path(path) => path.ty(),
         }
     }
 
@@ -52,6 +60,7 @@ impl Input {
     pub fn unit(&self) -> Unit {
         match self {
             Self::Column(column) => column.unit,
+            Self::Path(path) => path.unit(),
         }
     }
 
@@ -60,15 +69,45 @@ impl Input {
     pub fn bits(&self) -> u8 {
         match self {
             Self::Column(column) => column.bits,
+            Self::Path(path) => path.bits(),
         }
     }
 
     /// The least and the greatest integer that it can be.
     #[must_use]
     pub fn range(&self) -> (i128, i128) {
-        match self {
-            Self::Column(column) => column.range(),
+        let bits = self.bits();
+        match self.ty() {
+            Type::Int => (-(1 << (bits - 1)), (1 << (bits - 1)) - 1),
+            _ => (0, (1 << bits) - 1),
         }
+    }
+
+    /// The path that it is, if it is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Column(_) => None,
+            Self::Path(path) => Some(path),
+        }
+    }
+
+    /// The type of what a row carries, of which user space makes the value.
+    #[must_use]
+    pub fn carried(&self) -> Type {
+        self.path().map_or_else(|| self.ty(), Path::carried)
+    }
+
+    /// Where its values are numbers with names, the names.
+    #[must_use]
+    pub fn names(&self) -> Option<&Names> {
+        self.path().and_then(Path::names)
+    }
+
+    /// Whether a number of the kernel's program can be NULL.
+    #[must_use]
+    pub fn is_nullable(&self) -> bool {
+        self.path().is_some_and(|path| !path.is_direct())
     }
 
     /// Whether the kernel's program reads it, as opposed to user space.
@@ -76,13 +115,17 @@ impl Input {
     pub fn in_kernel(&self) -> bool {
         match self {
             Self::Column(column) => column.in_kernel(),
+            Self::Path(_) => true,
         }
     }
 
     /// Whether the kernel's program reads it as a text.
     #[must_use]
     pub fn is_text(&self) -> bool {
-        matches!(self.source(), Some(Source::Text(_)))
+        match self {
+            Self::Column(column) => matches!(column.source, Source::Text(_)),
+            Self::Path(path) => path.is_text(),
+        }
     }
 
     /// Whether user space looks it up.

@@ -5,14 +5,15 @@
 //!      row header  integers, widest first    lengths of texts    texts …
 //! ```
 //!
-//! The header is [`rows`]'. An integer takes as many bytes as its column's values need; a set address costs
-//! nothing, as every row's header has it. A text lies behind the fixed part, as long as it is, and starts on a
+//! The header is [`rows`]'. An integer takes as many bytes as its values need, and one that can be NULL a byte besides
+//! that says whether it is there; a set address costs nothing, as every row's header has it. A text lies behind the fixed part, as long as it is, and starts on a
 //! multiple of 8.
 
 use ebpf_templates::template::driver::Room;
 use ebpf_templates::template::rows;
 
 use crate::catalog::{Rows, Source};
+use crate::path::{self, Names};
 use crate::plan::Plan;
 use crate::value::{Type, Value};
 
@@ -34,6 +35,8 @@ pub struct Layout {
     pub fixed: u16,
     /// How many inputs a decoded row has.
     pub width: usize,
+    /// The inputs that are numbers with names, and the names.
+    names: Vec<(usize, Names)>,
     /// The counters of the program: two for each condition, where they are asked for.
     pub counters: u16,
     texts: u16,
@@ -54,6 +57,8 @@ pub enum Place {
         size: u8,
         /// How its bits are read.
         as_type: Type,
+        /// Of one that can be NULL, the byte that is not 0 where it is there.
+        present: Option<u16>,
     },
     /// The length, with its NUL, of a text: two bytes. The texts follow the fixed part in this order.
     Text {
@@ -90,10 +95,19 @@ impl Layout {
                 let found = &plan.inputs[input];
                 let integer = found.source() != Some(Source::Address) && !found.is_text();
                 if integer && size(input) == wanted {
-                    let place = Place::Integer { offset, size: wanted, as_type: found.ty() };
+                    let as_type = found.carried();
+                    let place = Place::Integer { offset, size: wanted, as_type, present: None };
                     places.push((input, place));
                     offset += u16::from(wanted);
                 }
+            }
+        }
+        for (input, place) in &mut places {
+            if let Place::Integer { present, .. } = place
+                && plan.inputs[*input].is_nullable()
+            {
+                *present = Some(offset);
+                offset += 1;
             }
         }
         offset = offset.next_multiple_of(2);
@@ -108,9 +122,14 @@ impl Layout {
             }
         }
         places.sort_by_key(|(input, _)| *input);
+        let names = plan
+            .sent
+            .iter()
+            .filter_map(|input| plan.inputs[*input].names().map(|names| (*input, names.clone())));
         let counters = if plan.analyze { 2 * plan.pushed.len() } else { 0 };
         Self {
             places,
+            names: names.collect(),
             fixed: offset.next_multiple_of(8),
             width: plan.inputs.len(),
             // The room for conditions in a program is much less.
@@ -158,7 +177,10 @@ impl Layout {
         for (input, place) in &self.places {
             values[*input] = match *place {
                 Place::Address => Value::UInt(addr),
-                Place::Integer { offset, size, as_type } => {
+                Place::Integer { present: Some(at), .. } if unsigned(bytes, at, 1)? == 0 => {
+                    Value::Null
+                }
+                Place::Integer { offset, size, as_type, .. } => {
                     let value = unsigned(bytes, offset, size)?;
                     let unused = 64 - 8 * u32::from(size);
                     match as_type {
@@ -180,6 +202,11 @@ impl Layout {
                     }
                 }
             };
+        }
+        for (input, names) in &self.names {
+            if let Some(value) = values[*input].integer() {
+                values[*input] = Value::text(path::name_of(names, value));
+            }
         }
         Some((size, Row { addr, values }))
     }

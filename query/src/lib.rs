@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod function;
 pub mod input;
 pub mod offer;
+pub mod path;
 pub mod schema;
 pub mod value;
 

@@ -16,6 +16,11 @@ pub trait Offer {
 
     /// The kernel's page-allocator flags by name and bit.
     fn gfp_flags(&self) -> &[(String, u32)];
+
+    /// The kernel itself, whose members can be named; none of what is left of one.
+    fn schema(&self) -> Option<&dyn Schema> {
+        None
+    }
 }
 
 /// A kernel with the iterator.
@@ -71,6 +76,10 @@ impl<S: Schema> Offer for S {
 
     fn gfp_flags(&self) -> &[(String, u32)] {
         Schema::gfp_flags(self)
+    }
+
+    fn schema(&self) -> Option<&dyn Schema> {
+        Some(self)
     }
 }
 

@@ -28,6 +28,7 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::function::{self, Signature};
 use crate::input::Input;
 use crate::offer::Offer;
+use crate::path::{self, Base};
 use crate::resolved::{Aggregate, Expr, ExprKind, Item, Key, Missing, Query};
 use crate::suggest;
 use crate::syntax::ast::{self, Ident};
@@ -242,6 +243,7 @@ impl Resolver<'_> {
         let kind = match &expr.kind {
             ast::ExprKind::Literal(literal) => ExprKind::Literal(literal.clone()),
             ast::ExprKind::Column(name) => return self.name(name, span, depth),
+            ast::ExprKind::Path(path) => return self.path(path, span, false),
             ast::ExprKind::Unary(op, inner) => {
                 ExprKind::Unary(*op, self.boxed(inner, used, depth)?)
             }
@@ -300,9 +302,20 @@ impl Resolver<'_> {
                 let otherwise = otherwise.as_deref().map(&mut sub).transpose()?;
                 ExprKind::Case { arms: resolved, otherwise }
             }
-            ast::ExprKind::Cast(inner, name) => ExprKind::Cast(sub(inner)?, cast_type(name)?),
+            ast::ExprKind::Cast(inner, name) => {
+                let ty = cast_type(name)?;
+                let inner = match &inner.kind {
+                    // Of an enum a number is wanted, not the name.
+                    ast::ExprKind::Path(path) if ty != Type::Text => {
+                        Box::new(self.path(path, used.unwrap_or(inner.span), true)?)
+                    }
+                    _ => sub(inner)?,
+                };
+                ExprKind::Cast(inner, ty)
+            }
             ast::ExprKind::Literal(_)
             | ast::ExprKind::Column(_)
+            | ast::ExprKind::Path(_)
             | ast::ExprKind::Unary(..)
             | ast::ExprKind::Binary(..)
             | ast::ExprKind::Call(..)
@@ -348,6 +361,13 @@ impl Resolver<'_> {
                 .label("an alias of the select list, which its other items cannot name")
                 .help("write out here what it stands for"));
         }
+        let is_base =
+            |base: &Base| base.name() == name.name && base.is_of(self.table.rows) && !name.quoted;
+        if let Some(base) = Base::ALL.iter().find(|base| is_base(base)) {
+            return Err(error
+                .label(format!("the row's `struct {}`", base.structure()))
+                .help(format!("`{0}->…` reads a member; `.schema {0}` lists them", name.name)));
+        }
         let aliases = self.aliases.keys().map(String::as_str);
         let names = self.table.shown().map(|column| column.name).chain(aliases);
         let flag = flag_name(&name.name);
@@ -389,6 +409,12 @@ impl Resolver<'_> {
             return Ok(Expr { kind: ExprKind::Derived(column, Box::new(expr?)), span });
         }
         let input = Input::Column(column);
+        Ok(Expr { kind: ExprKind::Input(self.input(&input), input), span })
+    }
+
+    /// Resolves a member of the kernel's structs; with `number`, an enum as its number.
+    fn path(&mut self, path: &ast::Path, span: Span, number: bool) -> Result<Expr, Diagnostic> {
+        let input = path::input(self.offer, self.table, path, number)?;
         Ok(Expr { kind: ExprKind::Input(self.input(&input), input), span })
     }
 

@@ -30,6 +30,77 @@ pub enum MemberKind {
     Other,
 }
 
+/// A type of the kernel, by its number in the schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TypeId(pub u32);
+
+/// What a type is, typedefs and qualifiers taken away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// An integer.
+    Integer {
+        /// Its name in C; `char` makes a text of an array.
+        name: String,
+        /// Bytes.
+        size: u32,
+        /// Whether it has a sign.
+        signed: bool,
+    },
+    /// `bool`.
+    Bool,
+    /// An enum.
+    Enum {
+        /// Bytes.
+        size: u32,
+        /// Whether it has a sign.
+        signed: bool,
+        /// The enumerators and their values.
+        names: Vec<(String, i64)>,
+    },
+    /// A pointer.
+    Pointer {
+        /// What it points to.
+        to: TypeId,
+        /// Whether it is marked as an offset into the memory of each CPU.
+        per_cpu: bool,
+    },
+    /// An array.
+    Array {
+        /// Of what.
+        of: TypeId,
+        /// How many; 0 of a flexible one.
+        length: u32,
+    },
+    /// A struct or union.
+    Struct {
+        /// Its name in C; empty if it has none.
+        name: String,
+        /// Whether it is a union.
+        union: bool,
+        /// Its members, in order.
+        fields: Vec<Field>,
+    },
+    /// A function.
+    Function,
+    /// A struct of which nothing but the name is known, or no type at all: `void`.
+    Opaque,
+    /// Anything else.
+    Other,
+}
+
+/// A member as its struct declares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its name; empty of one whose own members count as the struct's.
+    pub name: String,
+    /// Its type.
+    pub ty: TypeId,
+    /// Bits from the start of the struct.
+    pub at: u64,
+    /// Of a bit-field its bits.
+    pub width: Option<u8>,
+}
+
 /// The kernel, as far as a compiler needs it.
 pub trait Schema {
     /// The member of `struct type_name` at `path`: names joined by dots, elements of arrays by a number in
@@ -60,6 +131,15 @@ pub trait Schema {
 
     /// For each possible CPU the distance from a per-CPU pointer to that CPU's copy; or why it is not known.
     fn cpu_offsets(&self) -> Result<&[u64], String>;
+
+    /// What the type `id` is; none where it cannot be told.
+    fn shape(&self, id: TypeId) -> Option<Shape>;
+
+    /// Bytes of the type `id`; none where it cannot be told.
+    fn size_of(&self, id: TypeId) -> Option<u64>;
+
+    /// The type `id` as C spells it: `const char *`, `struct kmem_cache_node *[1024]`.
+    fn spelling(&self, id: TypeId) -> String;
 
     /// The kernel's release, as `uname -r` says it.
     fn release(&self) -> &str;

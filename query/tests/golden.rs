@@ -166,6 +166,7 @@ impl Tree<'_> {
         let (name, children): (String, Vec<&Expr>) = match &expr.kind {
             ExprKind::Literal(literal) => (format!("literal {literal}"), vec![]),
             ExprKind::Column(name) => (format!("column {name}"), vec![]),
+            ExprKind::Path(path) => (format!("path {path}"), vec![]),
             ExprKind::Unary(op, inner) => (format!("{op:?}").to_lowercase(), vec![inner]),
             ExprKind::Binary(op, left, right) => (op.text().to_owned(), vec![left, right]),
             ExprKind::Between { expr, low, high, negated } => {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // tests
 
 use query::resolve::{MAX_AGGREGATES, MAX_KEYS};
-use query::syntax::{Keyword, MAX_NESTING, MAX_OPERATORS, MAX_TEXT, Symbol, parse_text};
+use query::syntax::{Keyword, MAX_NESTING, MAX_OPERATORS, MAX_STEPS, MAX_TEXT, Symbol, parse_text};
 
 const GRAMMAR: &str = include_str!("../GRAMMAR.md");
 
@@ -48,7 +48,7 @@ fn every_operator_is_in_the_table() {
 #[test]
 fn the_limits_are_those_of_the_parser() {
     let table = between("## Limits", "## Refused");
-    for limit in [MAX_TEXT, MAX_NESTING, MAX_OPERATORS, MAX_KEYS, MAX_AGGREGATES] {
+    for limit in [MAX_TEXT, MAX_NESTING, MAX_OPERATORS, MAX_STEPS, MAX_KEYS, MAX_AGGREGATES] {
         assert!(table.contains(&format!("| {limit} |")), "{limit}");
     }
 }

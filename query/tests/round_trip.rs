@@ -7,8 +7,8 @@ use proptest::option;
 use proptest::prelude::*;
 use query::diagnostic::{Diagnostic, Span};
 use query::syntax::ast::{
-    BinaryOp, Count, Expr, ExprKind, Ident, Item, Key, Literal, MatchOp, Quantifier, Query,
-    Statement, UnaryOp,
+    BinaryOp, Count, Expr, ExprKind, Ident, Item, Key, Literal, MatchOp, Path, Quantifier, Query,
+    Statement, Step, StepKind, UnaryOp,
 };
 use query::syntax::{Keyword, Lexer, Symbol, is_complete, parse_text};
 
@@ -68,14 +68,35 @@ fn literal() -> impl Strategy<Value = Literal> {
     ]
 }
 
+fn path() -> impl Strategy<Value = Path> {
+    let name = prop_oneof!["[a-zA-Z_][a-zA-Z0-9_]{0,6}", "\\PC{1,4}|\"|select|größe"];
+    let step = prop_oneof![
+        2 => name.clone().prop_map(StepKind::Arrow),
+        2 => name.clone().prop_map(StepKind::Dot),
+        1 => any::<u64>().prop_map(StepKind::Index),
+    ]
+    .prop_map(|kind| Step { kind, span: Span::default() });
+    // Behind another name than these a path begins with an arrow.
+    (prop::sample::select(vec!["s", "n", "slab", "x"]), name, vec(step, 0..4)).prop_map(
+        |(base, first, rest)| {
+            let first = Step { kind: StepKind::Arrow(first), span: Span::default() };
+            let base = Ident { name: base.to_owned(), quoted: false, span: Span::default() };
+            Path { base, steps: [vec![first], rest].concat() }
+        },
+    )
+}
+
 fn new(kind: ExprKind) -> Expr {
     Expr { kind, span: Span::default() }
 }
 
 fn expr() -> impl Strategy<Value = Expr> {
-    let leaf =
-        prop_oneof![literal().prop_map(ExprKind::Literal), ident().prop_map(ExprKind::Column),]
-            .prop_map(new);
+    let leaf = prop_oneof![
+        3 => literal().prop_map(ExprKind::Literal),
+        3 => ident().prop_map(ExprKind::Column),
+        1 => path().prop_map(ExprKind::Path),
+    ]
+    .prop_map(new);
     leaf.prop_recursive(6, 48, 4, |part| {
         let boxed = part.clone().prop_map(Box::new).boxed();
         let not = any::<bool>();
@@ -199,6 +220,10 @@ fn forget_expr(expr: &mut Expr) {
     match &mut expr.kind {
         ExprKind::Literal(_) => {}
         ExprKind::Column(name) | ExprKind::CallStar(name) => forget_idents([name]),
+        ExprKind::Path(path) => {
+            forget_idents([&mut path.base]);
+            path.steps.iter_mut().for_each(|step| step.span = Span::default());
+        }
         ExprKind::Unary(_, expr) | ExprKind::IsNull { expr, .. } => forget_expr(expr),
         ExprKind::Binary(_, left, right) => forget_all([left, right]),
         ExprKind::Between { expr, low, high, .. } => {

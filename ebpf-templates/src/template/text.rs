@@ -4,11 +4,11 @@ use super::rows;
 use crate::assembler::{Assembler, Label};
 use crate::insn::{Alu, Cond, Insn, Reg, Size};
 
-/// A `char *` member of `struct kmem_cache`.
+/// A text that ends with a NUL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text {
-    /// The offset of the pointer in the cache.
-    pub pointer: i16,
+    /// The bytes that it has at most, its NUL included; no more than [`rows::TEXT_BYTES`].
+    pub bytes: u16,
     /// The number of the helper `bpf_probe_read_kernel_str`.
     pub read_str: u32,
 }
@@ -16,13 +16,19 @@ pub struct Text {
 impl Text {
     /// Appends code that puts the text behind the row's fixed part at `R8 + R9`, its length with the NUL at
     /// `R8 + length`, and adds its room to `R9`. The eight bytes behind the NUL are zeroed, within which the next
-    /// text, or the next row, begins on a multiple of 8.
-    pub fn append(&self, asm: &mut Assembler, length: i16) {
+    /// text, or the next row, begins on a multiple of 8. `address` appends code that puts the text's address into
+    /// `R3`, or goes to the label where there is none.
+    pub fn append<E>(
+        &self,
+        asm: &mut Assembler,
+        length: i16,
+        address: impl FnOnce(&mut Assembler, Label) -> Result<(), E>,
+    ) -> Result<(), E> {
         let (null, done) = (asm.label("text_null"), asm.label("text_done"));
-        asm.push(Insn::load(Size::Dw, Reg::R3, Reg::R7, self.pointer));
+        address(asm, null)?;
         asm.push(Insn::mov(Reg::R1, Reg::R8));
         asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R9));
-        asm.push(Insn::mov_imm(Reg::R2, i32::from(rows::TEXT_BYTES)));
+        asm.push(Insn::mov_imm(Reg::R2, i32::from(self.bytes)));
         asm.call(self.read_str, "probe_read_kernel_str");
         asm.jump_imm(Cond::SLe, Reg::R0, 0, null);
         asm.push(Insn::store(Size::H, Reg::R8, length, Reg::R0));
@@ -37,14 +43,14 @@ impl Text {
         asm.bind(null);
         asm.push(Insn::store_imm(Size::H, Reg::R8, length, i32::from(rows::TEXT_NULL)));
         asm.bind(done);
+        Ok(())
     }
 
-    /// Appends code that copies the text's first `bytes` bytes, a multiple of 8, to the frame at `buffer`, zeros
-    /// behind it; goes to `null` where it cannot be read.
+    /// Appends code that copies the first `bytes` bytes, a multiple of 8, of the text whose address is in `R3` to the
+    /// frame at `buffer`, zeros behind it; goes to `null` where it cannot be read.
     pub fn to_frame(&self, asm: &mut Assembler, buffer: i16, bytes: u16, null: Label) {
         asm.zero(Reg::R10, buffer, bytes);
-        asm.push(Insn::load(Size::Dw, Reg::R3, Reg::R7, self.pointer));
-        asm.push(Insn::mov_imm(Reg::R2, i32::from(bytes)));
+        asm.push(Insn::mov_imm(Reg::R2, i32::from(bytes.min(self.bytes))));
         asm.push(Insn::mov(Reg::R1, Reg::R10));
         asm.add(Reg::R1, i32::from(buffer));
         asm.call(self.read_str, "probe_read_kernel_str");
@@ -67,11 +73,10 @@ const ENOENT: i32 = -2;
 const SEEN: i32 = rows::TEXT_BYTES as i32 - 2;
 
 impl Text {
-    /// Appends code that goes to `differs` unless `literal` is in the part of the text that is seen, and to `null`
-    /// where the text cannot be read. The literal is put into the frame at `buffer`, for `bpf_strstr`, whose BTF id
-    /// is `strstr`.
+    /// Appends code that goes to `differs` unless `literal` is in the part of the text at `R3` that is seen, and to
+    /// `null` where the text cannot be read. The literal is put into the frame at `buffer`, for `bpf_strstr`, whose BTF
+    /// id is `strstr`.
     pub fn contains(
-        &self,
         asm: &mut Assembler,
         buffer: i16,
         literal: &[u8],
@@ -89,7 +94,7 @@ impl Text {
             asm.push(Insn::store(Size::Dw, Reg::R10, at, Reg::R1));
             at += 8;
         }
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R7, self.pointer));
+        asm.push(Insn::mov(Reg::R1, Reg::R3));
         asm.push(Insn::mov(Reg::R2, Reg::R10));
         asm.add(Reg::R2, buffer.into());
         asm.call_kfunc(strstr, "bpf_strstr");
@@ -99,10 +104,9 @@ impl Text {
         asm.jump_imm(Cond::SGt, Reg::R0, SEEN - length(literal), differs);
     }
 
-    /// Appends code that goes to `differs` unless the text ends with `literal`, and to `null` where it cannot be read.
-    /// Its end is copied to the frame at `buffer`, which has so many bytes. A text that is seen cut has no end.
+    /// Appends code that goes to `differs` unless the text at `R3` ends with `literal`, and to `null` where it cannot be
+    /// read. Its end is copied to the frame at `buffer`, which has so many bytes. A text that is seen cut has no end.
     pub fn ends_with(
-        &self,
         asm: &mut Assembler,
         (buffer, bytes): (i16, u16),
         literal: &[u8],
@@ -110,16 +114,15 @@ impl Text {
         differs: Label,
         null: Label,
     ) {
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R7, self.pointer));
+        // To the verifier the address may be a pointer, with which nothing is computed; by way of the map it is a number.
+        asm.push(Insn::store(Size::Dw, Reg::R6, rows::NUMBER, Reg::R3));
+        asm.push(Insn::mov(Reg::R1, Reg::R3));
         asm.call_kfunc(functions.strlen, "bpf_strlen");
         sign(asm);
         asm.jump_imm(Cond::SLt, Reg::R0, 0, null);
         asm.jump_imm(Cond::SLt, Reg::R0, length(literal), differs);
         asm.jump_imm(Cond::SGt, Reg::R0, SEEN, differs);
         asm.zero(Reg::R10, buffer, bytes);
-        // To the verifier the pointer is one, with which nothing is computed; by way of the map it is a number.
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R7, self.pointer));
-        asm.push(Insn::store(Size::Dw, Reg::R6, rows::NUMBER, Reg::R1));
         asm.push(Insn::load(Size::Dw, Reg::R3, Reg::R6, rows::NUMBER));
         asm.push(Insn::alu(Alu::Add, Reg::R3, Reg::R0));
         asm.add(Reg::R3, -length(literal));

@@ -9,7 +9,7 @@ use ebpf_templates::template::node::{Entries, Nodes, Sum};
 use ebpf_templates::template::rows;
 use ebpf_templates::template::text::Text;
 
-use Reg::{R1, R2, R6, R7, R8};
+use Reg::{R1, R2, R3, R6, R7, R8};
 
 pub const READ: u32 = 113;
 pub const READ_STR: u32 = 115;
@@ -197,8 +197,10 @@ impl Holes for TestHoles {
             asm.push(Insn::load(Size::Dw, R1, R6, slot));
             asm.push(Insn::store(Size::Dw, R8, column, R1));
         }
-        Text { pointer: NAME, read_str: READ_STR }.append(asm, 40);
-        Ok(())
+        Text { bytes: rows::TEXT_BYTES, read_str: READ_STR }.append(asm, 40, |asm, _| {
+            asm.push(Insn::load(Size::Dw, R3, R7, NAME));
+            Ok(())
+        })
     }
 }
 

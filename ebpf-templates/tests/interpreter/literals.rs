@@ -4,10 +4,11 @@ use super::caches::{NAME, READ_STR};
 use super::{run, syscall};
 use ebpf_templates::insn::{Insn, Reg, Size};
 use ebpf_templates::interpreter::{Behaviour, Kernel, Memory};
+use ebpf_templates::template::rows::TEXT_BYTES;
 use ebpf_templates::template::text::{LITERAL_MAX, Text, buffer_bytes, equals, starts_with};
 use proptest::prelude::*;
 
-use Reg::{R6, R7};
+use Reg::{R3, R6, R7};
 
 /// What a comparison came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +29,8 @@ fn compare_at(memory: Memory, pointer: u64, literal: &[u8]) -> Outcome {
         let (null, done) = (asm.label("null"), asm.label("done"));
         asm.map_value(R6, 0);
         asm.set(R7, cache);
-        Text { pointer: NAME, read_str: READ_STR }.to_frame(asm, buffer, bytes, null);
+        asm.push(Insn::load(Size::Dw, R3, R7, NAME));
+        Text { bytes: TEXT_BYTES, read_str: READ_STR }.to_frame(asm, buffer, bytes, null);
         for (at, compare) in [(1, equals as fn(&mut _, _, &_, _)), (2, starts_with)] {
             let differs = asm.label("differs");
             compare(asm, buffer, literal, differs);

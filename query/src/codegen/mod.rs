@@ -25,9 +25,11 @@
 //! Whether a condition runs in the kernel was decided by [`crate::plan`]; everything that arrives here has a form.
 
 mod parts;
+mod path;
 mod pred;
 mod scalar;
 mod slabs;
+mod text;
 mod walk;
 
 use ebpf_templates::assembler::{Assembler, FrameFull, Label};
@@ -39,7 +41,7 @@ use ebpf_templates::template::partial;
 use ebpf_templates::template::percpu::Own;
 use ebpf_templates::template::rows::{self, Scratch};
 use ebpf_templates::template::settle::Settle;
-use ebpf_templates::template::text::{self, Text};
+use ebpf_templates::template::text::buffer_bytes;
 
 use crate::catalog::{Rows, Source, Walk};
 use crate::diagnostic::{Diagnostic, Span};
@@ -94,6 +96,8 @@ pub fn generate(
         incomplete: None,
         temporaries: Vec::new(),
         text_buffer: None,
+        read: None,
+        node: None,
     };
     let by_cpu = |input: usize| match plan.inputs[input].source() {
         Some(Source::Walk(walk)) => walk.by_cpu(),
@@ -197,6 +201,10 @@ struct Generator<'a> {
     temporaries: Vec<i16>,
     /// Where the text of a comparison lies, and its size.
     text_buffer: Option<(i16, u16)>,
+    /// Where the helper puts what it reads, if a path needs it.
+    read: Option<i16>,
+    /// Where the address of the row's node lies in the header.
+    node: Option<i16>,
 }
 
 /// The frame is full. The planner bounds what a query puts there, so that no query that was ever seen comes here.
@@ -260,15 +268,27 @@ impl Holes for Generator<'_> {
         for (input, place) in &self.layout.places {
             match *place {
                 Place::Address => {}
-                Place::Integer { offset, size, .. } => {
+                Place::Integer { offset, size, present, .. } => {
                     asm.comment(self.plan.inputs[*input].name());
-                    self.load_input(asm, Reg::R1, *input)?;
                     let size = Size::of(size.into()).unwrap_or(Size::Dw);
-                    asm.push(Insn::store(size, Reg::R8, offset.cast_signed(), Reg::R1));
+                    let store = Insn::store(size, Reg::R8, offset.cast_signed(), Reg::R1);
+                    if let Some(present) = present {
+                        let null = asm.label("null");
+                        self.far(asm, *input, null)?;
+                        asm.push(store);
+                        asm.push(Insn::store_imm(Size::B, Reg::R8, present.cast_signed(), 1));
+                        asm.bind(null);
+                    } else {
+                        self.load_input(asm, Reg::R1, *input)?;
+                        asm.push(store);
+                    }
                 }
                 Place::Text { offset } => {
                     asm.comment(self.plan.inputs[*input].name());
-                    self.text(*input)?.append(asm, offset.cast_signed());
+                    let text = self.text(*input)?;
+                    text.append(asm, offset.cast_signed(), |asm, null| {
+                        self.text_address(asm, *input, null)
+                    })?;
                 }
             }
         }
@@ -285,6 +305,12 @@ impl Generator<'_> {
             pushed.pred.texts(&mut |_, bytes| longest = longest.max(Some(bytes)));
         }
         for input in read(self.plan) {
+            if let Some(path) = self.plan.inputs[input].path() {
+                if !path.is_direct() && self.read.is_none() {
+                    self.read = Some(asm.reserve(8)?);
+                }
+                continue;
+            }
             let price = cost(&self.plan.inputs[input]);
             if let Some(slot) = slabs::kept(self.plan.inputs[input].source()) {
                 self.slots.push((input, slot));
@@ -299,7 +325,7 @@ impl Generator<'_> {
             self.temporaries.push(asm.reserve(8)?);
         }
         if let Some(longest) = longest {
-            let bytes = text::buffer_bytes(longest);
+            let bytes = buffer_bytes(longest);
             self.text_buffer = Some((asm.reserve(bytes.into())?, bytes));
         }
         Ok(())
@@ -471,6 +497,10 @@ impl Generator<'_> {
             asm.push(Insn::load(Size::Dw, dst, Reg::R6, *slot));
             return Ok(());
         }
+        if let Some(path) = self.plan.inputs[input].path() {
+            path::direct(asm, dst, path);
+            return Ok(());
+        }
         let source = self.plan.inputs[input].source();
         let path = match source {
             Some(Source::Walk(Walk::Complete)) => {
@@ -518,15 +548,5 @@ impl Generator<'_> {
         asm.jump_imm(Cond::Eq, Reg::R0, 0, known);
         asm.set(dst, 0);
         asm.bind(known);
-    }
-
-    fn text(&self, input: usize) -> Result<Text, Diagnostic> {
-        let Some(Source::Text(path)) = self.plan.inputs[input].source() else {
-            unreachable!("`{}` is no text of the kernel", self.plan.inputs[input].name())
-        };
-        Ok(Text {
-            pointer: offset(self.schema, "kmem_cache", path)?,
-            read_str: helper(self.schema, "probe_read_kernel_str")?,
-        })
     }
 }

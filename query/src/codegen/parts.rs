@@ -44,6 +44,7 @@ impl Generator<'_> {
         self.whole(asm, next)?;
         let nodes = walk::nodes(self.schema)?;
         let (count, pointer) = (self.scratch.take(), self.scratch.take());
+        self.node = Some(pointer);
         nodes.entries.each(asm, self.incomplete, |asm| {
             let skip = asm.label("next_node");
             asm.push(Insn::store(Size::Dw, Reg::R6, count, Reg::R8));

@@ -12,7 +12,7 @@
 
 use ebpf_templates::assembler::{Assembler, Label};
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
-use ebpf_templates::template::text;
+use ebpf_templates::template::text::{self, Text};
 
 use super::{Generator, function, helper};
 use crate::diagnostic::Diagnostic;
@@ -130,6 +130,7 @@ impl Generator<'_> {
             }
             Pred::TextIsNull(input) => {
                 let (buffer, bytes) = self.text_buffer.expect("reserved for every text test");
+                self.text_address(asm, *input, yes)?;
                 self.text(*input)?.to_frame(asm, buffer, bytes, yes);
                 exits.always(asm, no);
             }
@@ -138,6 +139,7 @@ impl Generator<'_> {
             }
             Pred::TextIn { input, list, null: unknown } => {
                 let (buffer, bytes) = self.text_buffer.expect("reserved for every text test");
+                self.text_address(asm, *input, null)?;
                 self.text(*input)?.to_frame(asm, buffer, bytes, null);
                 // Every text begins with the empty one.
                 if list.iter().any(TextTest::is_always_true) {
@@ -170,16 +172,16 @@ impl Generator<'_> {
     ) -> Result<(), Diagnostic> {
         let Exits { yes, no, null, .. } = exits;
         let (buffer, bytes) = self.text_buffer.expect("reserved for every text test");
-        let text = self.text(input)?;
+        self.text_address(asm, input, null)?;
         if at_end {
             let functions = text::Functions {
                 strlen: function(self.schema, "bpf_strlen")?,
                 read: helper(self.schema, "probe_read_kernel")?,
             };
-            text.ends_with(asm, (buffer, bytes), literal, functions, no, null);
+            Text::ends_with(asm, (buffer, bytes), literal, functions, no, null);
         } else {
             let strstr = function(self.schema, "bpf_strstr")?;
-            text.contains(asm, buffer, literal, strstr, no, null);
+            Text::contains(asm, buffer, literal, strstr, no, null);
         }
         exits.leave(asm, yes);
         Ok(())

@@ -4,7 +4,7 @@
 //! side is computed first and waits in the frame.
 //!
 //! A number that leaves its 64 bits, a division by 0 and a shift by too much are NULL: the code goes to `null`,
-//! and the first of these also sets a flag, for the warning.
+//! and the first of these also sets a flag, for the warning. So is one that a pointer leads to which is NULL.
 
 use ebpf_templates::assembler::{Assembler, Label};
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
@@ -28,6 +28,7 @@ impl Generator<'_> {
             Scalar::Const(_) | Scalar::Parameter { .. } | Scalar::Input(_) => {
                 self.simple(asm, Reg::R1, scalar)?;
             }
+            Scalar::Far(input) => self.far(asm, *input, null)?,
             Scalar::Neg(inner, checked) => {
                 self.scalar(asm, inner, depth, null)?;
                 if *checked {

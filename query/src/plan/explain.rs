@@ -127,6 +127,9 @@ pub fn row(plan: &Plan, layout: &Layout) -> String {
         let name = plan.inputs[*input].name();
         let line = match place {
             Place::Address => format!("  {name}: 8 bytes at 8\n"),
+            Place::Integer { offset, size, present: Some(present), .. } => {
+                format!("  {name}: {size} bytes at {offset}, NULL if byte {present} is 0\n")
+            }
             Place::Integer { offset, size, .. } => format!("  {name}: {size} bytes at {offset}\n"),
             Place::Text { offset } => format!("  {name}: text, its length at {offset}\n"),
         };

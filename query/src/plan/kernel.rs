@@ -91,6 +91,8 @@ pub enum Scalar {
     },
     /// An input.
     Input(usize),
+    /// An input that is read by calls, which lose all registers, and that can be NULL.
+    Far(usize),
     /// `-x`; checked if `x` can be the least number with a sign.
     Neg(Box<Scalar>, bool),
     /// `~x`
@@ -234,7 +236,7 @@ impl Scalar {
     pub fn parameters(&self, visit: &mut dyn FnMut(usize, u64)) {
         match self {
             Self::Parameter { at, bits } => visit(*at, *bits),
-            Self::Const(_) | Self::Input(_) => {}
+            Self::Const(_) | Self::Input(_) | Self::Far(_) => {}
             Self::Neg(inner, _) | Self::BitNot(inner) | Self::Abs(inner) | Self::Log2(inner, _) => {
                 inner.parameters(visit);
             }
@@ -248,7 +250,7 @@ impl Scalar {
     fn inputs(&self, into: &mut Vec<usize>) {
         match self {
             Self::Const(_) | Self::Parameter { .. } => {}
-            Self::Input(input) => into.push(*input),
+            Self::Input(input) | Self::Far(input) => into.push(*input),
             Self::Neg(inner, _) | Self::BitNot(inner) | Self::Abs(inner) | Self::Log2(inner, _) => {
                 inner.inputs(into);
             }
@@ -265,6 +267,8 @@ impl Scalar {
             Self::Const(_) => 2,
             Self::Parameter { .. } => 3,
             Self::Input(_) => 6,
+            // Its pointers are the plan's business, which knows them.
+            Self::Far(_) => 16,
             Self::Neg(inner, _) => inner.slots() + 8,
             Self::BitNot(inner) => inner.slots() + 1,
             Self::Abs(inner) => inner.slots() + 2,
@@ -282,7 +286,7 @@ impl Scalar {
             Self::Const(_) | Self::Parameter { .. } | Self::Input(_) => false,
             Self::Neg(inner, checked) => *checked || inner.can_be_null(),
             Self::BitNot(inner) | Self::Abs(inner) => inner.can_be_null(),
-            Self::Log2(..) => true,
+            Self::Far(_) | Self::Log2(..) => true,
             Self::Extreme { left, right, .. } => left.can_be_null() || right.can_be_null(),
             Self::Arith(operation, left, right) => {
                 operation.checked || operation.guarded || left.can_be_null() || right.can_be_null()
@@ -300,7 +304,7 @@ impl Scalar {
     #[must_use]
     pub fn depth(&self) -> usize {
         match self {
-            Self::Const(_) | Self::Parameter { .. } | Self::Input(_) => 0,
+            Self::Const(_) | Self::Parameter { .. } | Self::Input(_) | Self::Far(_) => 0,
             Self::Neg(inner, _) | Self::BitNot(inner) | Self::Abs(inner) | Self::Log2(inner, _) => {
                 inner.depth()
             }

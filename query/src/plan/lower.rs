@@ -12,6 +12,7 @@ use super::kernel::{Operation, Order, Pred, Scalar, TextTest};
 use crate::diagnostic::Span;
 use crate::function::Function;
 use crate::input::Input;
+use crate::path::{Names, Path};
 use crate::pattern::Shape;
 use crate::typed::{Arith, Compare, Expr, ExprKind, Range};
 use crate::value::{Type, Value};
@@ -73,7 +74,7 @@ impl Lowerer<'_> {
                 Shape::Contains(text) => self.found(tested, text, false)?,
                 Shape::Other => return Err("the kernel finds plain texts, not patterns"),
             },
-            // A column is never NULL; what is computed can be, and then the answer is.
+            // A set of flags is a column, which is never NULL; what is computed can be, and then the answer is.
             ExprKind::HasAny(set, 0) if matches!(set.kind, ExprKind::Input(_)) => {
                 Pred::Const(Some(false))
             }
@@ -87,17 +88,15 @@ impl Lowerer<'_> {
             }
             ExprKind::Input(input) if self.inputs[*input].in_kernel() => {
                 let zero = Scalar::Const(0);
-                Pred::Compare(Compare::Ne, Order::Unsigned, Scalar::Input(*input), zero)
+                Pred::Compare(Compare::Ne, Order::Unsigned, self.input(*input), zero)
             }
             ExprKind::Contains(..) => return Err(LOOKUP),
-            ExprKind::IsNull(inner) if inner.ty == Type::Text => {
-                Pred::TextIsNull(self.text_input(inner)?)
-            }
+            ExprKind::IsNull(inner) if inner.ty == Type::Text => match self.named(inner) {
+                Some((scalar, _)) => is_null(scalar),
+                None => Pred::TextIsNull(self.text_input(inner)?),
+            },
             ExprKind::IsNull(inner) if inner.ty == Type::List => return Err(LOOKUP),
-            ExprKind::IsNull(inner) => {
-                let scalar = self.scalar(inner)?;
-                if scalar.can_be_null() { Pred::IsNull(scalar) } else { Pred::Const(Some(false)) }
-            }
+            ExprKind::IsNull(inner) => is_null(self.scalar(inner)?),
             ExprKind::Case(..) => return Err("`case` runs in user space"),
             ExprKind::Call(..) => return Err("functions run in user space"),
             _ => return Err(BOOLEANS),
@@ -154,6 +153,19 @@ impl Lowerer<'_> {
     }
 
     fn text_in(&self, tested: &Expr, list: &[Expr]) -> Result<Pred, Reason> {
+        if let Some((scalar, names)) = self.named(tested) {
+            let (mut bits, mut null) = (Vec::new(), false);
+            for item in list {
+                match item.constant() {
+                    Some(Value::Null) => null = true,
+                    Some(Value::Text(text)) => {
+                        bits.extend(values_named(names, text, TextTest::Equals)?);
+                    }
+                    _ => return Err("the list holds more than constants"),
+                }
+            }
+            return Ok(Pred::In { scalar, list: bits, null });
+        }
         let input = self.text_input(tested)?;
         let (mut tests, mut null) = (Vec::new(), false);
         for item in list {
@@ -172,9 +184,25 @@ impl Lowerer<'_> {
         literal: &[u8],
         test: fn(Box<[u8]>) -> TextTest,
     ) -> Result<Pred, Reason> {
+        if let Some((scalar, names)) = self.named(tested) {
+            let list = values_named(names, literal, test)?;
+            return Ok(Pred::In { scalar, list, null: false });
+        }
         let input = self.text_input(tested)?;
         let list = text_test(literal, test)?.into_iter().collect();
         Ok(Pred::TextIn { input, list, null: false })
+    }
+
+    /// The number of which `expr` is the name, and the names.
+    fn named(&self, expr: &Expr) -> Option<(Scalar, &Names)> {
+        let ExprKind::Input(input) = expr.kind else { return None };
+        let names = self.inputs[input].names()?;
+        Some((self.input(input), names))
+    }
+
+    /// An input of the kernel's program as a number.
+    fn input(&self, input: usize) -> Scalar {
+        if self.inputs[input].is_nullable() { Scalar::Far(input) } else { Scalar::Input(input) }
     }
 
     /// Whether a text has `literal` inside, or at its end.
@@ -182,6 +210,9 @@ impl Lowerer<'_> {
         let input = self.text_input(tested)?;
         if !self.texts {
             return Err("the kernel has no functions of texts, as Linux 6.17 and later have");
+        }
+        if self.inputs[input].path().is_some_and(Path::is_array) {
+            return Err("no NUL may end an array");
         }
         // User space sees a long text cut, with this sign behind.
         if literal.contains('…') {
@@ -210,7 +241,7 @@ impl Lowerer<'_> {
                 Some(value) => self.constant(expr.span, to_bits(value)),
                 None => return Err("NULL has no form in the kernel"),
             },
-            ExprKind::Input(input) if self.inputs[*input].in_kernel() => Scalar::Input(*input),
+            ExprKind::Input(input) if self.inputs[*input].in_kernel() => self.input(*input),
             ExprKind::Input(_) => return Err(LOOKUP),
             ExprKind::Neg(inner) => {
                 if !inner.range.within(Range::INT) {
@@ -240,9 +271,7 @@ impl Lowerer<'_> {
                 self.scalar(&arguments[0])?
             }
             // The kernel's own columns are never NULL there, so the first argument decides.
-            ExprKind::Call(Function::Coalesce, arguments)
-                if matches!(&arguments[0].kind, ExprKind::Input(_)) =>
-            {
+            ExprKind::Call(Function::Coalesce, arguments) if matches!(&arguments[0].kind, ExprKind::Input(input) if !self.inputs[*input].is_nullable()) => {
                 self.scalar(&arguments[0])?
             }
             ExprKind::Call(Function::Abs, arguments) => {
@@ -301,6 +330,32 @@ impl Lowerer<'_> {
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // two's complement of 64 bits is what is meant
 fn to_bits(value: i128) -> u64 {
     value as u64
+}
+
+/// The numbers whose names a test of a literal finds. A number without a name is shown as it is, so what may be one is
+/// left to user space.
+fn values_named(
+    names: &Names,
+    literal: &[u8],
+    test: fn(Box<[u8]>) -> TextTest,
+) -> Result<Vec<u64>, Reason> {
+    if literal.first().is_none_or(|first| *first == b'-' || first.is_ascii_digit()) {
+        return Err("a number without a name may be meant");
+    }
+    let found = |name: &str| match test(literal.into()) {
+        TextTest::Equals(wanted) => *wanted == *name.as_bytes(),
+        TextTest::StartsWith(prefix) => name.as_bytes().starts_with(&prefix),
+    };
+    let values = names.iter().enumerate().filter(|(at, (name, value))| {
+        // Of several names of one number the first is shown.
+        found(name) && !names[..*at].iter().any(|(_, earlier)| earlier == value)
+    });
+    Ok(values.map(|(_, (_, value))| to_bits((*value).into())).collect())
+}
+
+/// Whether a number is NULL.
+fn is_null(scalar: Scalar) -> Pred {
+    if scalar.can_be_null() { Pred::IsNull(scalar) } else { Pred::Const(Some(false)) }
 }
 
 /// A test of a literal; none where no name of the kernel can be it.

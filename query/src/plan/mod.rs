@@ -17,6 +17,7 @@ pub mod lower;
 
 use crate::catalog::{SlabFigure, Source, Table, Walk};
 use crate::input::Input;
+use crate::path::Base;
 use crate::resolved::Missing;
 use crate::typed::{Aggregate, Compare, Expr, ExprKind, Item, Key, Query};
 use crate::value::Value;
@@ -153,7 +154,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
             }
             Target::Rows => Err("the rows are in user space already"),
         };
-        let fitting = lowered.and_then(|pred| match room.checked_sub(pred.slots()) {
+        let fitting = lowered.and_then(|pred| match room.checked_sub(slots(&pred, &inputs)) {
             Some(left) => {
                 room = left;
                 Ok(pred)
@@ -258,6 +259,12 @@ impl Plan {
     }
 }
 
+/// The slots of a program that testing `pred` takes with the pointers that it follows, or a few more.
+fn slots(pred: &Pred, inputs: &[Input]) -> usize {
+    let hops = |input: usize| inputs[input].path().map_or(0, |path| path.hops.len() + 1);
+    pred.slots() + 8 * pred.inputs().into_iter().map(hops).sum::<usize>()
+}
+
 /// The input by which a scan in several runs tells rows apart, added if the query does not read it.
 fn row_key(table: &'static Table, inputs: &mut Vec<Input>) -> Option<usize> {
     let key = Source::Slab(SlabFigure::Address);
@@ -299,7 +306,15 @@ pub const AFTER_ALL: u8 = 5;
 /// CPUs, and last what is known only after all walks.
 #[must_use]
 pub fn cost(input: &Input) -> u8 {
-    let Some(source) = input.source() else { return 0 };
+    let source = match input {
+        Input::Column(column) => column.source,
+        Input::Path(path) => {
+            return match path.base {
+                Base::Node => SUM,
+                Base::Cache => u8::from(!path.is_direct()),
+            };
+        }
+    };
     match source {
         Source::Walk(Walk::Complete) => AFTER_ALL,
         Source::Walk(Walk::FreePartial | Walk::FreeSlabinfo) => NODE_WALK,

@@ -113,6 +113,8 @@ pub enum ExprKind {
     Literal(Literal),
     /// A column or an alias.
     Column(Ident),
+    /// `s->kobj.name`: a member of a struct of the kernel.
+    Path(Path),
     /// An operator before its operand.
     Unary(UnaryOp, Box<Expr>),
     /// An operator between its operands.
@@ -188,6 +190,35 @@ pub enum ExprKind {
     CallDistinct(Ident, Vec<Expr>),
     /// `name(*)`
     CallStar(Ident),
+}
+
+/// The way from a row's struct to one of the kernel's members.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Path {
+    /// What the row's struct is called.
+    pub base: Ident,
+    /// The steps; at least one.
+    pub steps: Vec<Step>,
+}
+
+/// A step of a path.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// What it is.
+    pub kind: StepKind,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// What a step is. Names are to the letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepKind {
+    /// `->name`
+    Arrow(String),
+    /// `.name`
+    Dot(String),
+    /// `[0]`
+    Index(u64),
 }
 
 /// A value in the text.

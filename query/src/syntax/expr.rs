@@ -20,6 +20,7 @@ use super::failure::{Failure, Parsed, commit, excerpt, refuse};
 use super::input::Input;
 use super::number::size_text;
 use super::parser::{ident, keyword, list, symbol};
+use super::path;
 use super::token::{Keyword, Symbol, TokenKind};
 use crate::diagnostic::Diagnostic;
 
@@ -354,12 +355,13 @@ fn parentheses(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
     Ok((input, expr))
 }
 
-/// Parses a column or a call.
+/// Parses a column, a path or a call.
 fn name(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
     let (rest, ident) = ident(input, "an expression")?;
     match rest.peek_symbol() {
         Some(Symbol::ParenOpen) => rest.nested(|rest| call(rest, ident)),
-        Some(Symbol::Arrow | Symbol::Dot) => refuse(path(rest, &ident)),
+        _ if path::follows(rest, &ident) => path::path(rest, ident),
+        Some(Symbol::Dot) => refuse(qualified(rest, &ident)),
         _ => {
             let span = ident.span;
             Ok((rest, Box::new(Expr { kind: ExprKind::Column(ident), span })))
@@ -367,13 +369,9 @@ fn name(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
     }
 }
 
-/// The error for `ident` with a path behind it.
-fn path(rest: Input<'_>, ident: &Ident) -> Diagnostic {
+/// The error for `ident` with a dot behind it.
+fn qualified(rest: Input<'_>, ident: &Ident) -> Diagnostic {
     let span = rest.skip(2).since(ident.span);
-    if rest.peek_symbol() == Some(Symbol::Arrow) {
-        return Diagnostic::new(span, "kernel member paths are not supported yet")
-            .help("name a column of the table");
-    }
     let error = Diagnostic::new(span, "columns are named without their table");
     match rest.peek_at(1) {
         Some(TokenKind::Ident { .. } | TokenKind::Keyword(_)) => {

@@ -26,6 +26,7 @@ pub mod lexer;
 mod number;
 pub mod parameter;
 pub mod parser;
+mod path;
 mod print;
 pub mod token;
 
@@ -43,3 +44,6 @@ pub const MAX_NESTING: usize = 64;
 
 /// The most operators between operands that one expression may have, those of its parts included.
 pub const MAX_OPERATORS: usize = 256;
+
+/// The most steps of a path, members and indices.
+pub const MAX_STEPS: usize = 32;

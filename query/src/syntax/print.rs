@@ -6,7 +6,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::ast::{
-    Count, Expr, ExprKind, Ident, Item, Key, Literal, Quantifier, Query, Statement, UnaryOp,
+    Count, Expr, ExprKind, Ident, Item, Key, Literal, Path, Quantifier, Query, Statement, StepKind,
+    UnaryOp,
 };
 use super::expr::{BIT_OR, COMPARISON, Level, NOT, PRIMARY, UNARY, level};
 use super::token::Keyword;
@@ -120,6 +121,7 @@ impl Display for Expr {
         match &self.kind {
             ExprKind::Literal(literal) => literal.fmt(f),
             ExprKind::Column(name) => name.fmt(f),
+            ExprKind::Path(path) => path.fmt(f),
             ExprKind::Unary(UnaryOp::Not, expr) => write!(f, "not {}", at(NOT, expr)),
             // Two signs stay apart: `--` would start a comment.
             ExprKind::Unary(UnaryOp::Neg, expr) => match expr.kind {
@@ -189,6 +191,31 @@ impl Display for Expr {
                 f.write_str(")")
             }
             ExprKind::CallStar(name) => write!(f, "{name}(*)"),
+        }
+    }
+}
+
+impl Display for Path {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.base.fmt(f)?;
+        self.steps.iter().try_for_each(|step| step.kind.fmt(f))
+    }
+}
+
+impl Display for StepKind {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (mark, name) = match self {
+            Self::Arrow(name) => ("->", name),
+            Self::Dot(name) => (".", name),
+            Self::Index(index) => return write!(f, "[{index}]"),
+        };
+        // Any word is a name here, to the letter.
+        let word = name.starts_with(|c: char| c.is_alphabetic() || c == '_')
+            && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        if word {
+            write!(f, "{mark}{name}")
+        } else {
+            write!(f, "{mark}\"{}\"", name.replace('"', "\"\""))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A made-up kernel: its types, and caches in made-up memory.
 #![allow(dead_code, clippy::unwrap_used)] // each test uses its part, and clippy sees tests only in `#[test]`
 
+pub mod graph;
 pub mod model;
 pub mod runs;
 pub mod types;
@@ -16,7 +17,7 @@ use query::diagnostic::Diagnostic;
 use query::exec::Host;
 use query::layout::{Layout, Row};
 use query::plan::{Plan, Target, Template};
-use query::schema::{Member, MemberKind, Schema};
+use query::schema::{Member, MemberKind, Schema, Shape, TypeId};
 use query::syntax::parse_text;
 use query::value::Value;
 
@@ -43,6 +44,13 @@ const MEMBERS: &[(&str, &str, u32, u32, bool, MemberKind)] = &[
     ("kmem_cache", "usersize",                116, 4, false, MemberKind::Integer),
     ("kmem_cache", "node[0]",                 120, 8, false, MemberKind::Pointer),
     ("kmem_cache", "node[1]",                 128, 8, false, MemberKind::Pointer),
+    ("kmem_cache", "state",                    76, 4, true,  MemberKind::Integer),
+    ("kmem_cache", "bits",                     80, 4, false, MemberKind::Integer),
+    ("kmem_cache", "kset",                    136, 8, false, MemberKind::Pointer),
+    ("kmem_cache", "label",                   144, 8, false, MemberKind::Integer),
+    ("kmem_cache", "delta",                   152, 8, true,  MemberKind::Integer),
+    ("kset", "ratio",                           8, 2, true,  MemberKind::Integer),
+    ("kset", "tag",                            16, 8, false, MemberKind::Integer),
     ("kmem_cache_node", "nr_partial",           8, 8, false, MemberKind::Integer),
     ("kmem_cache_node", "nr_slabs.counter",    16, 8, true,  MemberKind::Integer),
     ("kmem_cache_node", "total_objects.counter", 24, 8, true, MemberKind::Integer),
@@ -104,7 +112,11 @@ impl Schema for Fixture {
     }
 
     fn struct_id(&self, name: &str) -> Option<u32> {
-        (name == "kmem_cache_node").then_some(77)
+        match name {
+            "kmem_cache" => Some(graph::CACHE),
+            "kmem_cache_node" => Some(graph::NODE),
+            _ => None,
+        }
     }
 
     fn function_id(&self, name: &str) -> Option<u32> {
@@ -135,6 +147,18 @@ impl Schema for Fixture {
         Err("the made-up kernel has no per-CPU memory".to_owned())
     }
 
+    fn shape(&self, id: TypeId) -> Option<Shape> {
+        graph::shape(id).map(|(shape, ..)| shape)
+    }
+
+    fn size_of(&self, id: TypeId) -> Option<u64> {
+        graph::shape(id).map(|(_, size, _)| size)
+    }
+
+    fn spelling(&self, id: TypeId) -> String {
+        graph::shape(id).map_or("?", |(.., spelling)| spelling).to_owned()
+    }
+
     fn release(&self) -> &'static str {
         "6.18.0-fixture"
     }
@@ -149,7 +173,8 @@ impl Host for NoHost {
     }
 }
 
-/// A made-up cache: integers by the path of their member, and one node or two.
+/// A made-up cache: integers by the path of their member, and one node or two. Members of `kset->` make a set that the
+/// cache points to.
 #[derive(Clone, Debug, Default)]
 pub struct Cache {
     pub name: Option<Vec<u8>>,
@@ -164,13 +189,20 @@ pub fn memory(caches: &[Cache]) -> Kernel {
     let mut memory = Memory::new();
     let mut elements = Vec::new();
     for cache in caches {
-        let at = memory.allocate(136);
+        let at = memory.allocate(216);
         let write = |memory: &mut Memory, owner, base: u64, path, value| {
             let member = fixture.member(owner, path).unwrap();
             memory.write_int(base + u64::from(member.offset), size(member), value);
         };
+        let mut kset = None;
         for (path, value) in &cache.members {
-            write(&mut memory, "kmem_cache", at, path, *value);
+            if let Some(path) = path.strip_prefix("kset->") {
+                let set = *kset.get_or_insert_with(|| memory.allocate(32));
+                write(&mut memory, "kset", set, path, *value);
+                write(&mut memory, "kmem_cache", at, "kset", set);
+            } else {
+                write(&mut memory, "kmem_cache", at, path, *value);
+            }
         }
         if let Some(name) = &cache.name {
             let name = memory.allocate_text(name);

@@ -1,6 +1,6 @@
 //! The types of a made-up kernel with slabs, in each form that they have had.
 
-use query::schema::{Member, MemberKind, Schema};
+use query::schema::{Member, MemberKind, Schema, Shape, TypeId};
 
 use super::Fixture;
 use super::model::Era;
@@ -116,6 +116,18 @@ impl Schema for Types {
 
     fn cpu_offsets(&self) -> Result<&[u64], String> {
         Ok(&self.offsets)
+    }
+
+    fn shape(&self, id: TypeId) -> Option<Shape> {
+        self.base.shape(id)
+    }
+
+    fn size_of(&self, id: TypeId) -> Option<u64> {
+        self.base.size_of(id)
+    }
+
+    fn spelling(&self, id: TypeId) -> String {
+        self.base.spelling(id)
     }
 
     fn release(&self) -> &'static str {

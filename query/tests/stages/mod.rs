@@ -299,6 +299,13 @@ pub fn columns(text: &str) -> Result<String, Diagnostic> {
 /// | kmem_cache | 256 | 232 | 0, 16 | -1: a boot cache | HWCACHE_ALIGN, PANIC | 5, 80, 0 |
 /// | the empty text | 0 | 0 | 0, 0 | 1 | none | no nodes |
 /// | NULL | the greatest | 1 | 31, 65535 | 1 | all | the greatest |
+///
+/// | name | state | frozen, level, order | label | set |
+/// |---|---|---|---|---|
+/// | kmalloc-8 | UP | 1, -3, 17 | first | ratio -7, tag balanced, which no NUL ends |
+/// | kmalloc-64 | DOWN | 0 | empty | none; delta -5 |
+/// | dentry | 7, which has no name | 0 | empty | an address that cannot be read; delta 1 |
+/// | the others | PARTIAL, whose number is 0 | 0 | empty | none |
 pub fn caches() -> Vec<Cache> {
     type Numbers = (u64, u64, u64, u64, u64);
     let cache = |name: Option<&str>,
@@ -326,7 +333,7 @@ pub fn caches() -> Vec<Cache> {
     };
     let order = |order: u64, objects: u64| order << 16 | objects;
     // Every count but that of a boot cache has the iterator's reference in it.
-    vec![
+    let mut caches = vec![
         cache(Some("kmalloc-8"), (1 << 3, 8, 8, order(0, 512), 2), &[[2, 1024, 1]]),
         cache(Some("kmalloc-64"), (1 << 3, 64, 64, order(0, 64), 4), &[[6, 384, 1], [4, 256, 3]]),
         cache(Some("dentry"), (0xa100, 192, 188, order(1, 42), 2), &[[100, 4200, 0]]),
@@ -338,7 +345,20 @@ pub fn caches() -> Vec<Cache> {
             (u64::from(u32::MAX), u64::from(u32::MAX), 1, order(31, 0xffff), 2),
             &[[i64::MAX.cast_unsigned(), i64::MAX.cast_unsigned(), u64::MAX]],
         ),
-    ]
+    ];
+    // What only paths read: bit-fields of 1, 4 and 5 bits, and a set.
+    let text = |text: &[u8; 8]| u64::from_le_bytes(*text);
+    caches[0].members.extend([
+        ("state", 1),
+        ("bits", 0b1_0001 << 10 | 0b1101 << 1 | 1),
+        ("label", text(b"first\0\0\0")),
+        ("kset->ratio", 0xfff9),
+        ("kset->tag", text(b"balanced")),
+    ]);
+    caches[1].members.extend([("state", 0xffff_ffff), ("delta", 5_u64.wrapping_neg())]);
+    // The set of this one was freed.
+    caches[2].members.extend([("state", 7), ("kset", 0xdead_0000), ("delta", 1)]);
+    caches
 }
 
 /// User space of the made-up kernel: one constructor, and the aliases of one cache.

@@ -30,6 +30,7 @@
 
 mod member;
 mod scan;
+mod shape;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -37,9 +38,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
 
-/// The number of a type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TypeId(pub u32);
+pub use query::schema::TypeId;
 
 /// The kinds of types that are told apart here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,11 +51,13 @@ pub enum Kind {
     Struct = 4,
     Union = 5,
     Enum = 6,
+    Fwd = 7,
     Typedef = 8,
     Volatile = 9,
     Const = 10,
     Restrict = 11,
     Func = 12,
+    FuncProto = 13,
     Float = 16,
     TypeTag = 18,
     Enum64 = 19,
@@ -65,18 +66,20 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
         Self::Int,
         Self::Ptr,
         Self::Array,
         Self::Struct,
         Self::Union,
         Self::Enum,
+        Self::Fwd,
         Self::Typedef,
         Self::Volatile,
         Self::Const,
         Self::Restrict,
         Self::Func,
+        Self::FuncProto,
         Self::Float,
         Self::TypeTag,
         Self::Enum64,

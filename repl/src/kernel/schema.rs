@@ -7,7 +7,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
 
-use query::schema::{Member, Schema};
+use query::schema::{Member, Schema, Shape};
 
 use super::btf::{Btf, Kind, TypeId};
 use super::percpu;
@@ -193,6 +193,18 @@ impl Schema for KernelSchema {
     fn cpu_offsets(&self) -> Result<&[u64], String> {
         let offsets = self.cpu_offsets.get_or_init(|| percpu::offsets(self));
         offsets.as_deref().map_err(Clone::clone)
+    }
+
+    fn shape(&self, id: TypeId) -> Option<Shape> {
+        self.btf.shape(id)
+    }
+
+    fn size_of(&self, id: TypeId) -> Option<u64> {
+        self.btf.size_of(id)
+    }
+
+    fn spelling(&self, id: TypeId) -> String {
+        self.btf.spelling(id)
     }
 
     fn release(&self) -> &str {

@@ -117,8 +117,11 @@ impl Holes for Columns<'_> {
             asm.bind(other);
         }
         let read_str = self.schema.helper("probe_read_kernel_str").unwrap();
-        Text { pointer: self.offset("kmem_cache", "name"), read_str }.append(asm, NAME_LENGTH);
-        Ok(())
+        let name = self.offset("kmem_cache", "name");
+        Text { bytes: rows::TEXT_BYTES, read_str }.append(asm, NAME_LENGTH, |asm, _| {
+            asm.push(Insn::load(Size::Dw, Reg::R3, Reg::R7, name));
+            Ok(())
+        })
     }
 }
 

@@ -190,9 +190,10 @@ given.
     for Example { path, title, paragraphs, query } in files.iter().map(Example::read) {
         text.push_str(&format!("\n## {title}\n\n{}\n\n", paragraphs[0]));
         text.push_str(&format!("```sql\n{query}\n```\n\n"));
-        let answer = if let Some(table) = super::not_recorded(&query) {
+        let answer = if let Some(missed) = super::not_recorded(&query) {
             format!(
-                "It asks the running kernel: `slabql -f {path}`. Recordings have no table `{table}`."
+                "It asks the running kernel: `slabql -f {path}`. Recordings have no {}.",
+                missed.what
             )
         } else {
             let run = blocks::session(&format!("$ slabql --demo -f {path}\n"));
