@@ -43,6 +43,8 @@ pub struct Program {
     pub cpu_table: Vec<u64>,
     /// How many counters lie before that; see [`crate::template::driver::Driver::counter`].
     pub counters: u16,
+    /// Whether its rows are groups, which stay in the map's value however it is run; see [`crate::template::group`].
+    pub groups: bool,
     /// The values of parameters, which the loader puts behind the CPU table; counted in [`Self::map_bytes`] too. With
     /// other values it is the same program.
     pub values: Vec<u64>,
@@ -57,6 +59,7 @@ impl Program {
             map_bytes,
             cpu_table: Vec::new(),
             counters: 0,
+            groups: false,
             values: Vec::new(),
             lines: Vec::new(),
         }

@@ -25,6 +25,11 @@ const LONG: &str = "select name, size, objects, memory, flags where objects > 10
     and objects_per_slab in (16, 32, 64) and memory > 1MiB and padding * 100 / size < 50 \
     and page_order <= 3 and refcount > 0 order by memory desc, name limit 10";
 
+/// Every clause there is, and four conditions.
+const CLAUSES: &str = "select distinct page_order, count(*) as n, sum(memory) as total from caches \
+    where objects > 1000 and size >= 64 and not flags has ACCOUNT and name like 'kmalloc%' \
+    group by page_order having count(*) > 1 order by total desc limit 10 offset 2";
+
 fn parse(text: &str) -> Query {
     parse_text(text).unwrap()[0].0.query().unwrap().clone()
 }
@@ -58,8 +63,17 @@ fn rows(plan: &Plan, count: u64) -> Vec<Row> {
 fn compile(criterion: &mut Criterion) {
     let fixture = Fixture::new();
     let target = Target::Kernel { template: Template::OpenCoded, pushdown: true, texts: true };
-    for (name, text) in [("short", SHORT), ("ten conditions", LONG)] {
+    for (name, text) in [("short", SHORT), ("ten conditions", LONG), ("every clause", CLAUSES)] {
         let mut group = criterion.benchmark_group(name);
+        group.bench_function("text to program", |bencher| {
+            bencher.iter(|| {
+                let statements = parse_text(black_box(text)).unwrap();
+                let query = statements[0].0.query().unwrap();
+                let typed = resolve(query, &fixture).and_then(check).unwrap();
+                let plan = plan::plan(typed, target, text);
+                codegen::generate(&plan, &Layout::new(&plan), &fixture, 1).unwrap()
+            });
+        });
         group.bench_function("parse", |bencher| bencher.iter(|| parse_text(black_box(text))));
         let query = parse(text);
         let typed = || resolve(black_box(&query), &fixture).and_then(check).unwrap();
@@ -83,6 +97,17 @@ fn execute(criterion: &mut Criterion) {
     let fixture = Fixture::new();
     for (name, text, count) in [
         ("evaluate 1,000 rows", "select name, size, objects where objects > 1000", 1_000),
+        ("sort 100,000 rows", "select name, size, objects order by size desc, name", 100_000),
+        (
+            "group 100,000 rows by numbers",
+            "select size, count(*), sum(objects), avg(slabs) group by size order by 3 desc",
+            100_000,
+        ),
+        (
+            "group 100,000 rows by texts",
+            "select name, count(*), sum(objects) group by name order by 3 desc limit 100",
+            100_000,
+        ),
         ("sort 10,000 rows", "select name, size, objects order by size desc, name", 10_000),
     ] {
         let plan = planned(text, false);

@@ -8,13 +8,17 @@
 //! The header is [`rows`]'. An integer takes as many bytes as its values need, and one that can be NULL a byte besides
 //! that says whether it is there; a set address costs nothing, as every row's header has it. A text lies behind the fixed part, as long as it is, and starts on a
 //! multiple of 8.
+//!
+//! A row that is a group has words only: which keys are NULL, if one can be, the keys, then what its aggregates have
+//! come to.
 
 use ebpf_templates::template::driver::Room;
-use ebpf_templates::template::rows;
+use ebpf_templates::template::{group, rows};
 
 use crate::catalog::{Rows, Source};
 use crate::path::{self, Names};
 use crate::plan::Plan;
+use crate::plan::group::{InKernel, Sum};
 use crate::value::{Type, Value};
 
 /// How many caches the space for rows is made for at first. A kernel with more is read again with more space.
@@ -29,7 +33,7 @@ const RUN: u32 = 256 << 10;
 /// Where the values of a plan's rows lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// The places of the inputs that are sent, in the order of [`Plan::sent`].
+    /// The places of the inputs that are sent, in the order of [`Plan::sent`]; or of the words of a group.
     pub places: Vec<(usize, Place)>,
     /// The fixed part with its header, in bytes.
     pub fixed: u16,
@@ -40,6 +44,10 @@ pub struct Layout {
     /// The counters of the program: two for each condition, where they are asked for.
     pub counters: u16,
     texts: u16,
+    /// Whether rows are groups.
+    groups: bool,
+    /// Where a group's row says which of its keys are NULL, by their bits.
+    pub nulls: Option<u16>,
     /// Whether a scan takes as many runs as it needs.
     runs: bool,
 }
@@ -87,6 +95,15 @@ impl Layout {
     /// Lays out the rows of `plan`.
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
+        let counters = if plan.analyze { 2 * plan.pushed.len() } else { 0 };
+        // The room for conditions in a program is much less.
+        let counters = u16::try_from(counters).unwrap_or(0);
+        if let Some(group) = &plan.group
+            && let Ok(kernel) = &group.kernel
+        {
+            let keys: Vec<Type> = group.keys.iter().map(|key| key.expr.ty).collect();
+            return Self::of_groups(&keys, kernel, counters);
+        }
         let mut places = Vec::with_capacity(plan.sent.len());
         let mut offset = rows::ROW_HEADER;
         let size = |input: usize| plan.inputs[input].bits().max(8).next_power_of_two() / 8;
@@ -126,16 +143,44 @@ impl Layout {
             .sent
             .iter()
             .filter_map(|input| plan.inputs[*input].names().map(|names| (*input, names.clone())));
-        let counters = if plan.analyze { 2 * plan.pushed.len() } else { 0 };
         Self {
             places,
             names: names.collect(),
             fixed: offset.next_multiple_of(8),
             width: plan.inputs.len(),
-            // The room for conditions in a program is much less.
-            counters: u16::try_from(counters).unwrap_or(0),
+            counters,
             texts,
+            groups: false,
+            nulls: None,
             runs: plan.table.rows == Rows::Slabs,
+        }
+    }
+
+    /// Lays out groups, whose keys have these types.
+    fn of_groups(keys: &[Type], kernel: &InKernel, counters: u16) -> Self {
+        let words = kernel.parts.iter().flat_map(|part| match part.sum {
+            Sum::Count => vec![Type::UInt],
+            Sum::Total => vec![Type::UInt, Type::Int, Type::UInt],
+            Sum::Least | Sum::Greatest => vec![part.ty, Type::UInt],
+        });
+        let nulls = kernel.null_keys().then_some(rows::ROW_HEADER);
+        let mut offset = rows::ROW_HEADER + if nulls.is_some() { 8 } else { 0 };
+        let mut places = Vec::new();
+        for (number, as_type) in keys.iter().copied().chain(words).enumerate() {
+            places.push((number, Place::Integer { offset, size: 8, as_type, present: None }));
+            offset += 8;
+        }
+        let width = places.len();
+        Self {
+            places,
+            names: Vec::new(),
+            fixed: offset,
+            width,
+            counters,
+            texts: 0,
+            groups: true,
+            nulls,
+            runs: false,
         }
     }
 
@@ -148,7 +193,8 @@ impl Layout {
         let expected =
             if self.runs { RUN } else { EXPECTED_ROWS * (fixed + texts * EXPECTED_TEXT) };
         let space = (expected * factor).max(row_max);
-        Room { row_fixed: self.fixed, row_max, space, counters: self.counters }
+        let places = if self.groups { group::places(self.fixed, space) } else { 0 };
+        Room { row_fixed: self.fixed, row_max, space, places, counters: self.counters }
     }
 
     /// Reads rows.
@@ -202,6 +248,14 @@ impl Layout {
                     }
                 }
             };
+        }
+        if let Some(offset) = self.nulls {
+            let nulls = unsigned(bytes, offset, 8)?;
+            for (key, value) in values.iter_mut().enumerate().take(64) {
+                if nulls >> key & 1 == 1 {
+                    *value = Value::Null;
+                }
+            }
         }
         for (input, names) in &self.names {
             if let Some(value) = values[*input].integer() {

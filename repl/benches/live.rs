@@ -30,6 +30,8 @@ const QUERY: &str = "select name, size, objects where objects > 1000";
 const PARAMETER: &str = "select name, size, objects where objects > $min";
 /// Every figure that needs a walk.
 const WALKED: &str = "select name, free_partial, cached, active, active_slabinfo, complete";
+/// Groups that the kernel can make.
+const GROUPED: &str = "select page_order, count(*), sum(memory) group by 1";
 /// What is rendered: as many rows as a kernel has caches.
 const ROWS: usize = 236;
 
@@ -114,6 +116,32 @@ fn kernel(criterion: &mut Criterion) {
     println!("kernel {}", schema.release());
 }
 
+/// The same groups, made in the kernel and in user space: of a program that is loaded, and all of it from text on.
+fn groups(criterion: &mut Criterion) {
+    if !common::live() {
+        return;
+    }
+    let schema = KernelSchema::open().unwrap();
+    for (name, no_pushdown) in [("in the kernel", false), ("in user space", true)] {
+        let mut session = session(Box::new(Live::open().unwrap()));
+        session.settings.choice.no_pushdown = no_pushdown;
+        let plan = planned(&session, GROUPED);
+        assert_eq!(plan.group.as_ref().unwrap().in_kernel(), !no_pushdown);
+        let run = session.source.prepare(&plan).unwrap();
+        criterion.bench_function(&format!("group {name}, run and answer"), |bencher| {
+            bencher.iter(|| session.finish(&plan, run().unwrap()));
+        });
+        criterion.bench_function(&format!("group {name}, text to rows"), |bencher| {
+            bencher.iter(|| session.execute(&planned(&session, black_box(GROUPED))).unwrap());
+        });
+        let layout = Layout::new(&plan);
+        let program = codegen::generate(&plan, &layout, &schema, 1).unwrap();
+        criterion.bench_function(&format!("group {name}, load and unload"), |bencher| {
+            bencher.iter(|| Loaded::load(black_box(&program)).unwrap());
+        });
+    }
+}
+
 /// An answer of [`ROWS`] rows from the demo.
 fn answer() -> Output {
     let demo = session(Box::new(Recording::demo().unwrap()));
@@ -137,5 +165,5 @@ fn rendering(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(live, kernel, rendering);
+criterion_group!(live, kernel, groups, rendering);
 criterion_main!(live);

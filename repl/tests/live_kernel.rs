@@ -144,6 +144,7 @@ fn flags_and_bytes_belong_to_one_run() {
         row_fixed: FIXED,
         row_max: u32::from(FIXED + rows::TEXT_ROOM),
         space: 1 << 20,
+        places: 0,
         counters: 0,
     };
     for driver in drivers(&schema) {

@@ -51,8 +51,11 @@ pub struct Room {
     pub row_fixed: u16,
     /// The most that a row can take with its texts, in bytes; a multiple of 8.
     pub row_max: u32,
-    /// The space for all rows, in bytes: at least `row_max`. The `iter` template takes one row's.
+    /// The space for all rows, in bytes: at least `row_max`. The `iter` template takes one row's, unless rows are
+    /// groups.
     pub space: u32,
+    /// Where rows are groups, the places of their index, else 0; see [`super::group`].
+    pub places: u32,
     /// How many counters lie behind the rows; see [`Driver::counter`].
     pub counters: u16,
 }
@@ -90,6 +93,7 @@ pub trait Holes {
 pub struct Emitter {
     room: Room,
     to: To,
+    full: Label,
 }
 
 /// Where rows go.
@@ -97,20 +101,11 @@ pub struct Emitter {
 enum To {
     /// The iterator's file, by the helper of this number.
     File(u32),
-    /// The map's value; to this label where it is full.
-    Map(Label),
+    /// The map's value.
+    Map,
 }
 
 impl Emitter {
-    /// Where a run is ended before its scan, if rows go to the map.
-    #[must_use]
-    pub fn full(&self) -> Option<Label> {
-        match self.to {
-            To::File(_) => None,
-            To::Map(full) => Some(full),
-        }
-    }
-
     /// Appends the building of one row by the holes' columns, and its emission. Takes all registers but `R6` and `R7`.
     pub fn row<H: Holes>(&self, asm: &mut Assembler, holes: &mut H) -> Result<(), H::Error> {
         let room = self.room;
@@ -119,11 +114,11 @@ impl Emitter {
                 asm.comment("the row");
                 asm.map_value(Reg::R8, rows::HEADER);
             }
-            To::Map(full) => {
+            To::Map => {
                 asm.comment("the row, behind the rows before it");
                 asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::CURSOR));
                 let last = i32::try_from(room.space - room.row_max).unwrap_or(i32::MAX);
-                asm.jump_imm(Cond::Gt, Reg::R1, last, full);
+                asm.jump_imm(Cond::Gt, Reg::R1, last, self.full);
                 asm.map_value(Reg::R8, rows::HEADER);
                 asm.push(Insn::alu(Alu::Add, Reg::R8, Reg::R1));
             }
@@ -139,27 +134,35 @@ impl Emitter {
                 asm.push(Insn::mov(Reg::R3, Reg::R9));
                 asm.call(seq_write, "seq_write");
             }
-            To::Map(_) => {
-                asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::CURSOR));
-                asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R9));
-                asm.push(Insn::store(Size::Dw, Reg::R6, rows::CURSOR, Reg::R1));
-                increment(asm, rows::ROWS);
-            }
+            To::Map => emitted(asm),
         }
         Ok(())
+    }
+
+    /// The room that rows have.
+    #[must_use]
+    pub fn room(&self) -> Room {
+        self.room
+    }
+
+    /// Where a run is ended before its scan: there is no room in the map for another row. The template `iter` has such
+    /// a place for groups only.
+    #[must_use]
+    pub fn full(&self) -> Label {
+        self.full
     }
 }
 
 impl Driver {
-    /// Where counter number `counter` lies in the map's value: behind the rows. What they count is the business of
-    /// whoever fills the holes; the loader clears them before a run.
+    /// Where counter number `counter` lies in the map's value: behind the rows and their index. What they count is the
+    /// business of whoever fills the holes; the loader clears them before a run.
     #[must_use]
     pub fn counter(&self, room: Room, counter: u16) -> u32 {
         let rows = match self {
-            Self::Iter { .. } => room.row_max,
-            Self::OpenCoded { .. } => room.space,
+            Self::Iter { .. } if room.places == 0 => room.row_max,
+            Self::Iter { .. } | Self::OpenCoded { .. } => room.space,
         };
-        rows::HEADER + rows + 8 * u32::from(counter)
+        rows::HEADER + rows + 8 * room.places + 8 * u32::from(counter)
     }
 
     /// Where the CPU table begins in the map's value: behind the counters.
@@ -177,22 +180,24 @@ impl Driver {
     ) -> Result<Program, H::Error> {
         let table = u32::try_from(8 * cpus.len()).expect("a kernel has at most 8192 CPUs");
         let map_bytes = self.cpu_table(room) + table;
-        match *self {
+        let mut program = match *self {
             Self::Iter { attach_btf_id, .. } => {
                 let mut asm = Assembler::new(Kind::Iter { attach_btf_id }, map_bytes);
                 asm.set_end(room.counters, cpus);
                 self.called(&mut asm, room, holes)?;
                 asm.sweep();
-                Ok(asm.finish())
+                asm.finish()
             }
             Self::OpenCoded { .. } => {
                 let mut asm = Assembler::new(Kind::Syscall, map_bytes);
                 asm.set_end(room.counters, cpus);
                 self.open_coded(&mut asm, room, holes)?;
                 asm.sweep();
-                Ok(asm.finish())
+                asm.finish()
             }
-        }
+        };
+        program.groups = room.places > 0;
+        Ok(program)
     }
 
     fn called<H: Holes>(
@@ -206,7 +211,7 @@ impl Driver {
         };
         // The first reservation of a frame is its top eight bytes, STATE.
         let _ = asm.reserve(8);
-        let (end, next) = (asm.label("end"), asm.label("next"));
+        let (end, next, full) = (asm.label("end"), asm.label("next"), asm.label("full"));
         asm.comment("iter/kmem_cache: called once a cache, and once with none at the end");
         asm.push(Insn::load(Size::Dw, Reg::R7, Reg::R1, ctx_cache));
         asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R1, ctx_meta));
@@ -214,11 +219,19 @@ impl Driver {
         asm.push(Insn::store(Size::Dw, Reg::R10, STATE, Reg::R2));
         asm.map_value(Reg::R6, 0);
         asm.jump_imm(Cond::Eq, Reg::R7, 0, end);
-        holes.element(asm, &Emitter { room, to: To::File(seq_write) }, next)?;
+        holes.element(asm, &Emitter { room, to: To::File(seq_write), full }, next)?;
         asm.jump(next);
+        if room.places > 0 {
+            asm.bind(full);
+            flag(asm, rows::FULL);
+            asm.jump(next);
+        }
         asm.bind(end);
         asm.comment("the trailer: what the header's flags say");
-        asm.map_value(Reg::R8, rows::HEADER);
+        // Groups stay where rows are; the element's numbers are of no use any more.
+        let trailer =
+            if room.places > 0 { u32::from(rows::SELF.unsigned_abs()) } else { rows::HEADER };
+        asm.map_value(Reg::R8, trailer);
         asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::FLAGS));
         asm.push(Insn::store_imm(Size::W, Reg::R8, rows::ROW_SIZE, i32::from(rows::ROW_HEADER)));
         asm.push(Insn::store_imm(Size::W, Reg::R8, rows::ROW_KIND, rows::KIND_END));
@@ -253,7 +266,7 @@ impl Driver {
         asm.jump_imm(Cond::Eq, Reg::R0, 0, done);
         asm.push(Insn::mov(Reg::R7, Reg::R0));
         increment(asm, rows::ELEMENTS);
-        holes.element(asm, &Emitter { room, to: To::Map(full) }, next)?;
+        holes.element(asm, &Emitter { room, to: To::Map, full }, next)?;
         asm.jump(next);
         asm.bind(full);
         flag(asm, rows::FULL);
@@ -270,6 +283,14 @@ fn iterator(asm: &mut Assembler, btf_id: u32, name: &str) {
     asm.push(Insn::mov(Reg::R1, Reg::R10));
     asm.add(Reg::R1, i32::from(STATE));
     asm.call_kfunc(btf_id, name);
+}
+
+/// Appends that the row at the cursor, of `R9` bytes, is whole.
+pub(super) fn emitted(asm: &mut Assembler) {
+    asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::CURSOR));
+    asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R9));
+    asm.push(Insn::store(Size::Dw, Reg::R6, rows::CURSOR, Reg::R1));
+    increment(asm, rows::ROWS);
 }
 
 /// Appends `header[field] += 1`.
@@ -295,7 +316,7 @@ pub fn flag(asm: &mut Assembler, bit: i32) {
 }
 
 /// Appends the zeroing of a row's fixed part and the filling of its header.
-fn begin_row(asm: &mut Assembler, room: Room) {
+pub(super) fn begin_row(asm: &mut Assembler, room: Room) {
     asm.zero(Reg::R8, 0, room.row_fixed);
     asm.push(Insn::store_imm(Size::W, Reg::R8, rows::ROW_KIND, rows::KIND_ROW));
     asm.push(Insn::store(Size::Dw, Reg::R8, rows::ROW_ADDR, Reg::R7));

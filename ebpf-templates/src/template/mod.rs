@@ -14,7 +14,8 @@
 //! Two templates drive the same holes and give the same rows: [`driver::Driver::Iter`] and
 //! [`driver::Driver::OpenCoded`]. The blocks that fill holes are [`node`] (sums over NUMA nodes), [`text`]
 //! (names), [`partial`] and [`percpu`] (walks), and [`settle`] checks what walks found. [`slabs`] makes a row of each slab
-//! on the way, in as many runs as it takes. [`rows`] is what the program and its reader agree on.
+//! on the way, in as many runs as it takes, and [`group`] keeps rows in the map and adds
+//! elements to them. [`rows`] is what the program and its reader agree on.
 //!
 //! # Registers
 //!
@@ -35,6 +36,7 @@
 //! - Every loop ends by its own count, and the verifier is shown a bound besides (the iterator, `may_goto`).
 
 pub mod driver;
+pub mod group;
 pub mod node;
 pub mod offsets;
 pub mod partial;

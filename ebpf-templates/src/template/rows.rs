@@ -4,11 +4,12 @@
 //!
 //! ```text
 //! byte 0        8      16        24     32     40     48       64        320
-//!      cursor   rows   elements  flags  zero   self   number   scratch   row, row, row …   counters   CPU table   values
+//!      cursor   rows   elements  flags  zero   self   number   scratch   row, row, row …   index   counters   CPU table   values
 //! ```
 //!
 //! Scratch is where walks keep their numbers: the stack has less room, and the verifier knows nothing of what the
-//! map holds, so a loop that counts there is converged after one round. Counters are for `explain analyze`: there are
+//! map holds, so a loop that counts there is converged after one round. The index is there where rows are groups, and
+//! leads from keys to rows; see [`super::group`]. Counters are for `explain analyze`: there are
 //! none in an ordinary program. The CPU table behind them is
 //! filled by the loader: for each possible CPU the distance from a per-CPU pointer to that CPU's copy. So are the values
 //! of the query's parameters, at the very end.

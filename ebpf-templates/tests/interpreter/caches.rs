@@ -268,6 +268,6 @@ pub fn collect(interpreter: &mut Interpreter, driver: &Driver, program: &Program
 
 /// The template with [`TestHoles`] for these caches.
 pub fn build(driver: &Driver, layout: Layout, count: usize, space: u32) -> Program {
-    let room = Room { row_fixed: FIXED, row_max: ROW_MAX, space, counters: 0 };
+    let room = Room { row_fixed: FIXED, row_max: ROW_MAX, space, places: 0, counters: 0 };
     driver.build(room, &[], &mut TestHoles::new(layout, count, 0)).unwrap()
 }

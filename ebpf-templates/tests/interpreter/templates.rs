@@ -124,7 +124,7 @@ fn counted(lengths: &[usize]) -> Vec<Cache> {
 
 /// A program that skips caches with fewer objects.
 fn filtered(driver: &Driver, minimum: u64) -> Program {
-    let room = Room { row_fixed: FIXED, row_max: ROW_MAX, space: SPACE, counters: 0 };
+    let room = Room { row_fixed: FIXED, row_max: ROW_MAX, space: SPACE, places: 0, counters: 0 };
     driver.build(room, &[], &mut TestHoles::new(Layout::Node, 1, minimum)).unwrap()
 }
 
@@ -219,7 +219,7 @@ impl Holes for Flagging {
 
 #[test]
 fn flags_reach_the_reader() {
-    let room = Room { row_fixed: 16, row_max: 16, space: 16, counters: 0 };
+    let room = Room { row_fixed: 16, row_max: 16, space: 16, places: 0, counters: 0 };
     let kernel = kernel(&counted(&[1, 1]), Layout::Node);
 
     let program = OPEN_CODED.build(room, &[], &mut Flagging).unwrap();

@@ -24,6 +24,7 @@
 //!
 //! Whether a condition runs in the kernel was decided by [`crate::plan`]; everything that arrives here has a form.
 
+mod group;
 mod parts;
 mod path;
 mod pred;
@@ -46,10 +47,13 @@ use ebpf_templates::template::text::buffer_bytes;
 use crate::catalog::{Rows, Source, Walk};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::layout::{Layout, Place};
+use crate::plan::group::{InKernel, Operand};
+use crate::plan::kernel::Scalar;
 use crate::plan::{
     AFTER_ALL, CPU_WALK, NODE_WALK, Plan, Pushed, SUM, Target, Template, cost, dearest,
 };
 use crate::schema::{Member, MemberKind, Schema};
+use group::Keys;
 
 /// The templates that the kernel has everything for, best first.
 #[must_use]
@@ -71,14 +75,18 @@ pub fn generate(
     let driver = driver(template, schema)?;
     let room = layout.room(factor);
     let mut parameters = Vec::new();
-    for pushed in &plan.pushed {
-        pushed.pred.scalars(&mut |scalar| {
-            scalar.parameters(&mut |at, bits| {
-                if !parameters.contains(&(at, bits)) {
-                    parameters.push((at, bits));
-                }
-            });
+    let mut visit = |scalar: &Scalar| {
+        scalar.parameters(&mut |at, bits| {
+            if !parameters.contains(&(at, bits)) {
+                parameters.push((at, bits));
+            }
         });
+    };
+    for pushed in &plan.pushed {
+        pushed.pred.scalars(&mut visit);
+    }
+    for operand in groups(plan).into_iter().flat_map(InKernel::operands) {
+        operand.scalars(&mut visit);
     }
     let mut generator = Generator {
         plan,
@@ -96,6 +104,7 @@ pub fn generate(
         incomplete: None,
         temporaries: Vec::new(),
         text_buffer: None,
+        keys: Keys::default(),
         read: None,
         node: None,
     };
@@ -116,9 +125,15 @@ pub fn generate(
     Ok(program)
 }
 
+/// What makes groups in the kernel, if anything does.
+fn groups(plan: &Plan) -> Option<&InKernel> {
+    plan.group.as_ref().and_then(|group| group.kernel.as_ref().ok())
+}
+
 /// The inputs that the kernel's program reads, each once.
 fn read(plan: &Plan) -> Vec<usize> {
-    let mut inputs = plan.sent.clone();
+    let mut inputs = groups(plan).map(InKernel::inputs).unwrap_or_default();
+    inputs.extend(&plan.sent);
     inputs.extend(plan.pushed.iter().flat_map(|pushed| pushed.pred.inputs()));
     inputs.sort_unstable();
     inputs.dedup();
@@ -201,6 +216,8 @@ struct Generator<'a> {
     temporaries: Vec<i16>,
     /// Where the text of a comparison lies, and its size.
     text_buffer: Option<(i16, u16)>,
+    /// Where the keys of a group wait.
+    keys: Keys,
     /// Where the helper puts what it reads, if a path needs it.
     read: Option<i16>,
     /// Where the address of the row's node lies in the header.
@@ -259,7 +276,7 @@ impl Holes for Generator<'_> {
             Rows::Slabs => self.slabs(asm, emitter, next),
             Rows::Caches | Rows::Host(_) => {
                 self.filter(asm, next)?;
-                emitter.row(asm, self)
+                self.emit(asm, emitter)
             }
         }
     }
@@ -299,7 +316,9 @@ impl Holes for Generator<'_> {
 impl Generator<'_> {
     /// Gives every part of the frame its place.
     fn reserve(&mut self, asm: &mut Assembler) -> Result<(), FrameFull> {
-        let (mut depth, mut longest) = (0, None);
+        let operands = groups(self.plan).into_iter().flat_map(InKernel::operands);
+        let mut depth = operands.map(Operand::depth).max().unwrap_or(0);
+        let mut longest = None;
         for pushed in &self.plan.pushed {
             depth = depth.max(pushed.pred.depth());
             pushed.pred.texts(&mut |_, bytes| longest = longest.max(Some(bytes)));
@@ -328,7 +347,7 @@ impl Generator<'_> {
             let bytes = buffer_bytes(longest);
             self.text_buffer = Some((asm.reserve(bytes.into())?, bytes));
         }
-        Ok(())
+        self.reserve_keys(asm)
     }
 
     /// Appends the conditions of a price.

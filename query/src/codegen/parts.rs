@@ -76,7 +76,7 @@ impl Generator<'_> {
             self.barn(asm, count, pointer)?;
             self.conditions(asm, CPU_WALK, skip)?;
             self.conditions(asm, AFTER_ALL, skip)?;
-            emitter.row(asm, self)?;
+            self.emit(asm, emitter)?;
             asm.bind(skip);
             asm.push(Insn::load(Size::Dw, Reg::R8, Reg::R6, count));
             Ok(())
@@ -172,7 +172,7 @@ impl Generator<'_> {
             walk.cpu(asm);
             self.conditions(asm, CPU_WALK, skip)?;
             self.conditions(asm, AFTER_ALL, skip)?;
-            emitter.row(asm, self)?;
+            self.emit(asm, emitter)?;
             asm.bind(skip);
             asm.push(Insn::load(Size::Dw, Reg::R8, Reg::R6, count));
             Ok(())

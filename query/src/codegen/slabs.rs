@@ -66,7 +66,7 @@ impl Generator<'_> {
         emitter: &Emitter,
         next: Label,
     ) -> Result<(), Diagnostic> {
-        let stop = emitter.full().expect("only the open-coded template gives several rows a cache");
+        let stop = emitter.full();
         self.reserve(asm)?;
         asm.push(Insn::store(Size::Dw, Reg::R6, rows::SELF, Reg::R7));
         Slabs::enter(asm, next, |asm| {

@@ -93,6 +93,25 @@ impl Accumulator {
         }
     }
 
+    /// Adds the words that values came to in the kernel; see [`crate::plan::group::Sum`].
+    pub(super) fn merge(&mut self, words: &[Value]) {
+        match (self, words) {
+            (Self::Count(count), [Value::UInt(more)]) => *count += more,
+            (
+                Self::Sum(total) | Self::Avg(total),
+                [Value::UInt(lower), Value::Int(upper), Value::UInt(count)],
+            ) => {
+                total.integers += i128::from(*upper) << 64 | i128::from(*lower);
+                total.count += count;
+            }
+            (extreme @ Self::Extreme(..), [value, Value::UInt(1..)]) => {
+                extreme.add(value, &mut Warnings::default());
+            }
+            // Of no value there is no least.
+            _ => {}
+        }
+    }
+
     /// The result, of type `ty`.
     pub(super) fn finish(self, ty: Type, warnings: &mut Warnings) -> Value {
         match self {

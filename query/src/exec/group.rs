@@ -13,6 +13,7 @@ use super::fold::Accumulator;
 use super::identity::encode;
 use crate::eval::{self, Warnings};
 use crate::plan;
+use crate::plan::group::InKernel;
 use crate::typed::{Expr, ExprKind};
 use crate::value::Value;
 
@@ -51,14 +52,22 @@ impl<'a> Groups<'a> {
         groups
     }
 
-    /// Adds a row of inputs to its group.
+    /// Adds a row to its group.
     pub(super) fn add(&mut self, row: &[Value], warnings: &mut Warnings) {
         self.added += 1;
+        match &self.group.kernel {
+            Ok(kernel) => self.merge(row, kernel),
+            Err(_) => self.add_inputs(row, warnings),
+        }
+    }
+
+    /// Adds a row of inputs.
+    fn add_inputs(&mut self, row: &[Value], warnings: &mut Warnings) {
         self.bytes.clear();
         for key in &self.group.keys {
             with(&key.expr, row, warnings, |value, _| encode(value, &mut self.bytes));
         }
-        let number = self.numbers.get(&*self.bytes).copied().unwrap_or_else(|| {
+        let number = self.found().unwrap_or_else(|| {
             // What it warned of above it warns of once.
             let mut told = Warnings::default();
             let keys = &self.group.keys;
@@ -86,6 +95,26 @@ impl<'a> Groups<'a> {
                 accumulator.add(value, warnings);
             });
         }
+    }
+
+    /// Adds a row of the kernel that is a group itself: its keys, then what its aggregates have come to.
+    fn merge(&mut self, row: &[Value], kernel: &InKernel) {
+        let (keys, mut words) = row.split_at(kernel.keys.len().min(row.len()));
+        self.bytes.clear();
+        for key in keys {
+            encode(key, &mut self.bytes);
+        }
+        let number = self.found().unwrap_or_else(|| self.begin(keys.to_vec()));
+        for (part, made) in kernel.parts.iter().zip(&mut self.states[number].aggregates) {
+            let (these, rest) = words.split_at(part.sum.words().min(words.len()));
+            made.merge(these);
+            words = rest;
+        }
+    }
+
+    /// The number of the group whose bytes are at hand.
+    fn found(&self) -> Option<usize> {
+        self.numbers.get(&*self.bytes).copied()
     }
 
     /// How many rows were added.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::group::Sum;
 use super::{Group, Plan, Target};
 use crate::layout::{Layout, Place};
 
@@ -54,7 +55,11 @@ pub fn operators(plan: &Plan) -> Vec<(Operator, String)> {
             let text = format!("filter {} (user space: {})", having.text, having.reason);
             lines.push((Operator::Having(number), text));
         }
-        lines.push((Operator::Group, format!("{group} (user space)")));
+        let place = match group.kernel {
+            Ok(_) => "kernel".to_owned(),
+            Err(reason) => format!("user space: {reason}"),
+        };
+        lines.push((Operator::Group, format!("{group} ({place})")));
     }
     // From the last to the first: conditions on look-ups, the look-ups, the other conditions.
     for late in [true, false] {
@@ -109,6 +114,29 @@ impl fmt::Display for Group {
     }
 }
 
+impl Group {
+    /// What the words of a group's row are called, if the kernel makes groups.
+    fn words(&self) -> Option<Vec<String>> {
+        let parts = &self.kernel.as_ref().ok()?.parts;
+        let mut words: Vec<String> = self.keys.iter().map(|key| key.name.clone()).collect();
+        for (part, made) in parts.iter().zip(&self.aggregates) {
+            let name = &made.name;
+            match part.sum {
+                Sum::Count => words.push(name.clone()),
+                Sum::Total => words.extend([
+                    format!("{name}, the lower half of the sum"),
+                    format!("{name}, the upper half"),
+                    format!("{name}, the number of values"),
+                ]),
+                Sum::Least | Sum::Greatest => {
+                    words.extend([name.clone(), format!("{name}, the number of values")]);
+                }
+            }
+        }
+        Some(words)
+    }
+}
+
 fn keys(number: usize) -> String {
     if number == 1 { "1 key".to_owned() } else { format!("{number} keys") }
 }
@@ -116,15 +144,20 @@ fn keys(number: usize) -> String {
 /// Describes the row that the kernel gives: its size and what lies where.
 #[must_use]
 pub fn row(plan: &Plan, layout: &Layout) -> String {
-    let mut text = format!("row: {} bytes", layout.fixed);
+    let of = if plan.group.as_ref().is_some_and(Group::in_kernel) { " of a group" } else { "" };
+    let mut text = format!("row{of}: {} bytes", layout.fixed);
     let texts =
         layout.places.iter().filter(|(_, place)| matches!(place, Place::Text { .. })).count();
     if texts > 0 {
         text.push_str(" and the text behind them");
     }
     text.push('\n');
+    let groups = plan.group.as_ref().and_then(Group::words);
     for (input, place) in &layout.places {
-        let name = plan.inputs[*input].name();
+        let name = match &groups {
+            Some(words) => words[*input].as_str(),
+            None => plan.inputs[*input].name(),
+        };
         let line = match place {
             Place::Address => format!("  {name}: 8 bytes at 8\n"),
             Place::Integer { offset, size, present: Some(present), .. } => {

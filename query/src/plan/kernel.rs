@@ -168,6 +168,31 @@ impl Pred {
         }
     }
 
+    /// Whether it is NULL for some row.
+    #[must_use]
+    pub fn can_be_null(&self) -> bool {
+        match self {
+            Self::Const(value) => value.is_none(),
+            Self::Compare(_, _, left, right) => left.can_be_null() || right.can_be_null(),
+            Self::In { scalar, null, .. } => *null || scalar.can_be_null(),
+            Self::HasAll(scalar, _) | Self::HasAny(scalar, _) => scalar.can_be_null(),
+            Self::TextIn { .. } | Self::TextHas { .. } => true,
+            Self::TextIsNull(_) | Self::IsNull(_) => false,
+            Self::Not(inner) => inner.can_be_null(),
+            Self::And(left, right) | Self::Or(left, right) => {
+                left.can_be_null() || right.can_be_null()
+            }
+        }
+    }
+
+    /// Whether it reads a text.
+    #[must_use]
+    pub fn reads_text(&self) -> bool {
+        let mut found = false;
+        self.texts(&mut |_, _| found = true);
+        found
+    }
+
     /// The places in the frame that testing it takes.
     #[must_use]
     pub fn depth(&self) -> usize {
@@ -247,7 +272,8 @@ impl Scalar {
         }
     }
 
-    fn inputs(&self, into: &mut Vec<usize>) {
+    /// Adds the numbers of the inputs that it reads.
+    pub fn inputs(&self, into: &mut Vec<usize>) {
         match self {
             Self::Const(_) | Self::Parameter { .. } => {}
             Self::Input(input) | Self::Far(input) => into.push(*input),
@@ -262,7 +288,8 @@ impl Scalar {
     }
 
     /// The slots of a program that computing it takes, or a few more.
-    fn slots(&self) -> usize {
+    #[must_use]
+    pub fn slots(&self) -> usize {
         match self {
             Self::Const(_) => 2,
             Self::Parameter { .. } => 3,

@@ -8,6 +8,7 @@ mod case;
 
 use ebpf_templates::template::text::LITERAL_MAX;
 
+use super::group::Operand;
 use super::kernel::{Operation, Order, Pred, Scalar, TextTest};
 use crate::diagnostic::Span;
 use crate::function::Function;
@@ -26,26 +27,48 @@ const MAX_DEPTH: usize = 16;
 const FLOATS: Reason = "the kernel has no floating-point numbers";
 const MIXED: Reason = "it mixes numbers below 0 with numbers above 2^63";
 const LOOKUP: Reason = "the value is looked up in user space";
+const TEXTS: Reason = "the kernel keeps no texts of a group";
+const DEEP: Reason = "it is nested too deeply for the kernel's stack";
 const BOOLEANS: Reason = "a condition used as a value has no form in the kernel";
 
 /// Lowers a condition over `inputs`, whose spans are those of `text`, for a kernel that has functions of `texts` or not.
 pub fn lower(expr: &Expr, text: &str, inputs: &[Input], texts: bool) -> Result<Pred, Reason> {
     let lowerer = Lowerer { text, inputs, texts };
     let pred = lowerer.pred(expr)?;
-    if pred.depth() > MAX_DEPTH {
-        Err("it is nested too deeply for the kernel's stack")
-    } else {
-        Ok(pred)
-    }
+    if pred.depth() > MAX_DEPTH { Err(DEEP) } else { Ok(pred) }
 }
 
-struct Lowerer<'a> {
-    text: &'a str,
-    inputs: &'a [Input],
-    texts: bool,
+pub(super) struct Lowerer<'a> {
+    pub text: &'a str,
+    pub inputs: &'a [Input],
+    pub texts: bool,
 }
 
 impl Lowerer<'_> {
+    /// Lowers a value that is computed of each row.
+    pub(super) fn operand(&self, expr: &Expr) -> Result<Operand, Reason> {
+        let operand = match expr.ty {
+            _ if matches!(expr.kind, ExprKind::Input(input) if !self.inputs[input].in_kernel()) => {
+                return Err(LOOKUP);
+            }
+            Type::Bool => Operand::Truth(self.pred(expr)?),
+            Type::Text => return Err(TEXTS),
+            _ => {
+                let scalar = self.scalar(expr)?;
+                let null = scalar.can_be_null();
+                Operand::Number(scalar, null)
+            }
+        };
+        match &operand {
+            Operand::Truth(pred) if pred.reads_text() => Err(TEXTS),
+            Operand::Truth(pred) if pred.can_be_null() => {
+                Err("the kernel keeps no condition of a group that can be NULL")
+            }
+            operand if operand.depth() > MAX_DEPTH => Err(DEEP),
+            _ => Ok(operand),
+        }
+    }
+
     fn pred(&self, expr: &Expr) -> Result<Pred, Reason> {
         if let Some(plain) = case::taken_apart(expr, self.inputs) {
             return self.pred(&plain);

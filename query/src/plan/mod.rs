@@ -1,7 +1,7 @@
 //! Plans a typed query: what the kernel does, and what user space does with the rows that remain.
 //!
 //! ```text
-//!   kernel       scan ─ conditions of the kernel ─ row of the columns that are still needed
+//!   kernel       scan ─ conditions of the kernel ─ row of the columns that are still needed, or of a group
 //!                                 │
 //!   user space   other conditions ─ look-ups ─ conditions on them ─ group, conditions on groups
 //!                                 │
@@ -12,6 +12,7 @@
 //! A column that only such conditions read is not sent. The answer is the same wherever a condition runs.
 
 pub mod explain;
+pub mod group;
 pub mod kernel;
 pub mod lower;
 
@@ -19,10 +20,11 @@ use crate::catalog::{SlabFigure, Source, Table, Walk};
 use crate::input::Input;
 use crate::path::Base;
 use crate::resolved::Missing;
-use crate::typed::{Aggregate, Compare, Expr, ExprKind, Item, Key, Query};
+use crate::typed::{self, Compare, Expr, ExprKind, Item, Key, Query};
 use crate::value::Value;
+pub use group::Group;
 use kernel::Pred;
-use lower::Reason;
+use lower::{Lowerer, Reason};
 
 /// The most slots of a program that conditions take. A jump reaches eight times as far, and the verifier follows
 /// twice as many jumps in a row.
@@ -99,19 +101,6 @@ pub struct Plan {
     pub analyze: bool,
 }
 
-/// How rows become groups. A group is a row of its own: the keys, then the aggregates.
-#[derive(Clone, Debug)]
-pub struct Group {
-    /// The values that the rows of a group have in common; without any all rows are one group, even if there are none.
-    pub keys: Vec<Item>,
-    /// What is computed of each group.
-    pub aggregates: Vec<Aggregate>,
-    /// The conditions on a group's row.
-    pub having: Vec<Residual>,
-    /// Why groups are made in user space.
-    pub reason: Reason,
-}
-
 /// A condition that runs in the kernel.
 #[derive(Clone, Debug)]
 pub struct Pushed {
@@ -173,20 +162,26 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
     pushed.sort_by_key(|pushed| dearest(&pushed.pred, &inputs));
     filter.sort_by_key(|residual| residual.on_lookup);
 
-    let group = query.group.map(|group| {
+    let group = query.group.map(|typed::Group { keys, aggregates, having }| {
         let residual = |expr: Expr| {
             let text = one_line(&text[expr.span.start..expr.span.end]);
-            Residual { expr, text, reason: "groups are complete there", on_lookup: false }
+            Residual { expr, text, reason: "groups are whole there", on_lookup: false }
         };
-        let having = group.having.into_iter().map(residual).collect();
-        let reason = "as rows are";
-        Group { keys: group.keys, aggregates: group.aggregates, having, reason }
+        let having = having.into_iter().map(residual).collect();
+        let texts = matches!(target, Target::Kernel { texts: true, .. });
+        let lowerer = Lowerer { text, inputs: &inputs, texts };
+        let kernel =
+            group::lower(&keys, &aggregates, &filter, (query.table, target), &lowerer, room);
+        Group { keys, aggregates, having, kernel }
     });
-    let read: Vec<&Expr> = if let Some(group) = &group {
-        group.of_rows().collect()
-    } else {
-        let sorted = query.order_by.iter().map(|key| &key.expr);
-        query.items.iter().map(|item| &item.expr).chain(sorted).collect()
+    let read: Vec<&Expr> = match &group {
+        // The program reads what it needs, and sends groups.
+        Some(group) if group.in_kernel() => Vec::new(),
+        Some(group) => group.of_rows().collect(),
+        None => {
+            let sorted = query.order_by.iter().map(|key| &key.expr);
+            query.items.iter().map(|item| &item.expr).chain(sorted).collect()
+        }
     };
     let filtered = filter.iter().map(|residual| &residual.expr);
     let mut needed: Vec<usize> = read.into_iter().chain(filtered).flat_map(Expr::inputs).collect();
@@ -216,14 +211,6 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
         offset: query.offset,
         missing: query.missing,
         analyze: false,
-    }
-}
-
-impl Group {
-    /// The expressions that are computed of rows.
-    pub fn of_rows(&self) -> impl Iterator<Item = &Expr> {
-        let arguments = self.aggregates.iter().filter_map(|aggregate| aggregate.argument.as_ref());
-        self.keys.iter().map(|key| &key.expr).chain(arguments)
     }
 }
 

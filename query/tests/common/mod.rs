@@ -3,6 +3,7 @@
 
 pub mod graph;
 pub mod model;
+pub mod random;
 pub mod runs;
 pub mod types;
 pub mod world;
@@ -287,6 +288,13 @@ fn assert_reached(program: &Program) {
     assert!(lost.is_none(), "nothing leads to {}\n{}", lost.unwrap(), program.listing());
 }
 
+/// The rows that a run left in the map's value.
+fn kept(map: &[u8]) -> Vec<u8> {
+    let header = usize::try_from(rows::HEADER).unwrap();
+    let cursor = u64::from_le_bytes(map[..8].try_into().unwrap());
+    map[header..header + usize::try_from(cursor).unwrap()].to_vec()
+}
+
 /// Runs a plan's program on made-up caches, the memory of its rows dirty from an earlier run.
 pub fn run(plan: &Plan, caches: &[Cache]) -> Vec<Row> {
     let (layout, program) = generate(plan);
@@ -301,9 +309,7 @@ pub fn run(plan: &Plan, caches: &[Cache]) -> Vec<Row> {
             interpreter
                 .run_syscall(&program)
                 .unwrap_or_else(|trap| panic!("{trap}\n{}", program.listing()));
-            let map = interpreter.map();
-            let cursor = u64::from_le_bytes(map[..8].try_into().unwrap());
-            map[header..header + usize::try_from(cursor).unwrap()].to_vec()
+            kept(interpreter.map())
         }
         Kind::Iter { .. } => {
             interpreter
@@ -312,6 +318,10 @@ pub fn run(plan: &Plan, caches: &[Cache]) -> Vec<Row> {
             let mut output = interpreter.take_output();
             // The trailer.
             output.truncate(output.len() - usize::from(rows::ROW_HEADER));
+            if program.groups {
+                assert!(output.is_empty(), "nothing is emitted for an element");
+                output = kept(interpreter.map());
+            }
             output
         }
         Kind::RawTracepoint => unreachable!("no query is one"),

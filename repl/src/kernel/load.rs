@@ -58,8 +58,8 @@ impl std::error::Error for LoadError {}
 /// How rows leave the kernel.
 pub(super) enum Rows {
     /// Through the file of an iterator. The map's value, of `bytes` bytes, holds one row, and ends in
-    /// the CPU table and the values of parameters.
-    File { map: OwnedFd, bytes: u32, tail: Vec<u8> },
+    /// the CPU table and the values of parameters. Rows that are `groups` stay in it.
+    File { map: OwnedFd, bytes: u32, tail: Vec<u8>, groups: bool },
     /// In the value of the map.
     Value(MapValue),
 }
@@ -87,7 +87,9 @@ impl Loaded {
         let loaded = retried(|| sys::prog_load(&insns, program.kind, None))
             .map_err(|error| explain(program, &insns, error))?;
         let rows = match program.kind {
-            Kind::Iter { .. } => Rows::File { map, bytes: program.map_bytes, tail },
+            Kind::Iter { .. } => {
+                Rows::File { map, bytes: program.map_bytes, tail, groups: program.groups }
+            }
             // The mapping keeps the map.
             Kind::Syscall | Kind::RawTracepoint => {
                 Rows::Value(MapValue::map(&map, program.map_bytes).map_err(failed)?)

@@ -71,19 +71,9 @@ impl Loaded {
             Rows::Value(value) => {
                 sys::test_run(&self.program)
                     .map_err(|error| ReadError::Failed("the program could not be run", error))?;
-                let header = value.copy(0..rows::HEADER as usize).unwrap_or_default();
-                let [cursor, flags, left_at] =
-                    [rows::CURSOR, rows::FLAGS, rows::resume::CACHE].map(|at| field(&header, at));
-                let end =
-                    usize::try_from(cursor).ok().and_then(|c| c.checked_add(rows::HEADER as usize));
-                let bytes = end.and_then(|end| value.copy(rows::HEADER as usize..end));
-                let bytes = bytes.ok_or(ReadError::Malformed("the rows leave their space"))?;
-                if !matches!(scan(&bytes, 0)?, Scan { at, end: None } if at == bytes.len()) {
-                    return Err(ReadError::Malformed("the rows do not fill their space"));
-                }
-                Ok(Output { bytes, reads: 1, flags, left_at })
+                kept(value)
             }
-            Rows::File { map, bytes, tail } => {
+            Rows::File { map, bytes, tail, groups } => {
                 // Flags stay in the map from run to run, and a run that was given up never said them.
                 sys::map_fill(map, *bytes, tail)
                     .map_err(|error| ReadError::Failed("the map could not be cleared", error))?;
@@ -93,7 +83,14 @@ impl Loaded {
                 let file = sys::iter_create(&link).map_err(|error| {
                     ReadError::Failed("the iterator could not be opened", error)
                 })?;
-                read_rows(file)
+                let output = read_rows(file)?;
+                if !groups {
+                    return Ok(output);
+                }
+                // Only the trailer came by the file: the program emits nothing until it has seen all elements.
+                let value = sys::MapValue::map(map, *bytes)
+                    .map_err(|error| ReadError::Failed("the map could not be read", error))?;
+                kept(&value)
             }
         }
     }
@@ -116,6 +113,20 @@ impl Loaded {
         let (words, _) = bytes.as_deref().unwrap_or_default().as_chunks();
         Ok(words.iter().map(|word| u64::from_le_bytes(*word)).collect())
     }
+}
+
+/// The rows that a run left in the map's value.
+fn kept(value: &sys::MapValue) -> Result<Output, ReadError> {
+    let header = value.copy(0..rows::HEADER as usize).unwrap_or_default();
+    let [cursor, flags, left_at] =
+        [rows::CURSOR, rows::FLAGS, rows::resume::CACHE].map(|at| field(&header, at));
+    let end = usize::try_from(cursor).ok().and_then(|c| c.checked_add(rows::HEADER as usize));
+    let bytes = end.and_then(|end| value.copy(rows::HEADER as usize..end));
+    let bytes = bytes.ok_or(ReadError::Malformed("the rows leave their space"))?;
+    if !matches!(scan(&bytes, 0)?, Scan { at, end: None } if at == bytes.len()) {
+        return Err(ReadError::Malformed("the rows do not fill their space"));
+    }
+    Ok(Output { bytes, reads: 1, flags, left_at })
 }
 
 /// The `u64` at `at`; 0 behind the end.

@@ -146,7 +146,7 @@ pub fn drivers(schema: &KernelSchema) -> [Driver; 2] {
 
 pub fn program(schema: &KernelSchema, driver: Driver, space: u32, none: bool) -> Program {
     let row_max = u32::from(FIXED + rows::TEXT_ROOM);
-    let room = Room { row_fixed: FIXED, row_max, space, counters: 0 };
+    let room = Room { row_fixed: FIXED, row_max, space, places: 0, counters: 0 };
     driver.build(room, &[], &mut Columns { schema, none, flagged: false }).unwrap()
 }
 
