@@ -55,6 +55,8 @@ fn other_values_give_the_answers_of_other_queries() {
         "select name where -$a < size and ~$a & size != (size | $a) ^ $b order by addr",
         "select name where greatest(size, $a) > least($b, size) and abs(size - $a) > $b order by addr",
         "select name where cast(flags as int) & $a != 0 and size in ($a, $b, 64) order by addr",
+        "select accounted, count(*), sum(size * $a), max(size) where object_size > $a group by 1 order by 1",
+        "select size % $b as rest, count(*), min(size + $a) group by rest order by rest",
         "select name where case when size > $a then object_size else $b end > $b order by addr",
     ];
     let values =
