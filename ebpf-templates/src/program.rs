@@ -12,8 +12,11 @@ pub enum Kind {
     },
     /// A sleepable `syscall` program, run once by `BPF_PROG_TEST_RUN`.
     Syscall,
-    /// A program that is attached to a raw tracepoint, for rigs that watch the kernel.
-    RawTracepoint,
+    /// `tp_btf`: a program that is attached to a tracepoint, for rigs that watch the kernel.
+    Tracepoint {
+        /// The BTF id of the typedef `btf_trace_…`, which names the tracepoint.
+        attach_btf_id: u32,
+    },
 }
 
 /// A line of a listing.

@@ -48,8 +48,8 @@ pub struct Layout {
     groups: bool,
     /// Where a group's row says which of its keys are NULL, by their bits.
     pub nulls: Option<u16>,
-    /// Whether a scan takes as many runs as it needs.
-    runs: bool,
+    /// Of a scan that takes as many runs as it needs the most rows that are wanted of one.
+    run: Option<u32>,
 }
 
 /// The place of a value.
@@ -152,7 +152,7 @@ impl Layout {
             texts,
             groups: false,
             nulls: None,
-            runs: plan.table.rows == Rows::Slabs,
+            run: (plan.table.rows == Rows::Slabs).then(|| plan.enough().unwrap_or(u32::MAX)),
         }
     }
 
@@ -180,7 +180,7 @@ impl Layout {
             texts: 0,
             groups: true,
             nulls,
-            runs: false,
+            run: None,
         }
     }
 
@@ -190,8 +190,10 @@ impl Layout {
         let fixed = u32::from(self.fixed);
         let texts = u32::from(self.texts);
         let row_max = fixed + texts * u32::from(rows::TEXT_ROOM);
-        let expected =
-            if self.runs { RUN } else { EXPECTED_ROWS * (fixed + texts * EXPECTED_TEXT) };
+        let expected = match self.run {
+            Some(rows) => rows.saturating_mul(fixed + texts * EXPECTED_TEXT).min(RUN),
+            None => EXPECTED_ROWS * (fixed + texts * EXPECTED_TEXT),
+        };
         let space = (expected * factor).max(row_max);
         let places = if self.groups { group::places(self.fixed, space) } else { 0 };
         Room { row_fixed: self.fixed, row_max, space, places, counters: self.counters }

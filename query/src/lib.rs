@@ -14,6 +14,7 @@ pub mod path;
 pub mod schema;
 pub mod value;
 
+pub mod lint;
 pub mod resolve;
 pub mod resolved;
 

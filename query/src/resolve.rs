@@ -190,7 +190,9 @@ impl Resolver<'_> {
     fn order_by(&mut self, query: &ast::Query, items: &[Item]) -> Result<Vec<Key>, Diagnostic> {
         let mut by_name = HashMap::new();
         for (index, item) in items.iter().enumerate() {
-            by_name.entry(item.name.as_str()).or_insert(index);
+            let meant = by_name.entry(item.name.as_str()).or_insert(Some(index));
+            // Twice the same column is one meaning.
+            *meant = meant.filter(|first| *first == index || is_same_column(&items[*first], item));
         }
         let text = |item: &ast::Item| match item {
             ast::Item::Expr { expr, .. } => Some(expr.to_string()),
@@ -512,14 +514,31 @@ impl Resolver<'_> {
     }
 }
 
-/// The item that a key of `order by` names, by its name or its position; none if it is an expression.
+/// Whether two items are one column.
+fn is_same_column(left: &Item, right: &Item) -> bool {
+    match (&left.expr.kind, &right.expr.kind) {
+        (ExprKind::Input(left, _), ExprKind::Input(right, _)) => left == right,
+        (ExprKind::Derived(left, _), ExprKind::Derived(right, _))
+        | (ExprKind::Missing(left), ExprKind::Missing(right)) => left == right,
+        _ => false,
+    }
+}
+
+/// The item that a key of `order by` names, by its name or its position; none if it is an expression. Of a name that
+/// several items have, `by_name` holds no item.
 fn item_of_key(
     key: &ast::Expr,
-    by_name: &HashMap<&str, usize>,
+    by_name: &HashMap<&str, Option<usize>>,
     items: usize,
 ) -> Result<Option<usize>, Diagnostic> {
     match &key.kind {
-        ast::ExprKind::Column(name) => Ok(by_name.get(name.name.as_str()).copied()),
+        ast::ExprKind::Column(name) => match by_name.get(name.name.as_str()) {
+            None => Ok(None),
+            Some(Some(item)) => Ok(Some(*item)),
+            Some(None) => Err(Diagnostic::new(key.span, "two items have this name")
+                .label("it is not clear which one is meant")
+                .help("name an item by its position: `order by 1`")),
+        },
         ast::ExprKind::Literal(ast::Literal::Int(position)) => {
             item_at(*position, key.span, items).map(Some)
         }

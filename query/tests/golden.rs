@@ -61,6 +61,7 @@ fn run(stage: &str, query: &str) -> String {
         "filter" => stages::filter(query),
         "columns" => stages::columns(query),
         "rows" => stages::rows(query),
+        "notes" => stages::notes(query),
         _ => panic!("there is no stage `{stage}`"),
     };
     result.unwrap_or_else(|error| error.render(query).to_string())
@@ -78,6 +79,7 @@ fn tokens(query: &str) -> Result<String, Diagnostic> {
             TokenKind::Int(value) => format!("int {value}"),
             TokenKind::Size(bytes) => format!("size {bytes}"),
             TokenKind::Float(value) => format!("float {value:?}"),
+            TokenKind::Address(value) => format!("address {value:#x}"),
             TokenKind::Duration(time) => format!("duration {time:?}"),
             TokenKind::Parameter(name) => format!("parameter {name}"),
         };
@@ -98,6 +100,12 @@ fn ast(query: &str) -> Result<String, Diagnostic> {
     let mut tree = Tree { query, text: String::new() };
     for (statement, _) in parse_text(query)? {
         match statement {
+            Statement::Whatis(addresses) => {
+                tree.line(0, "whatis");
+                for address in addresses {
+                    tree.line(1, &address.to_string());
+                }
+            }
             Statement::Query(query) => tree.query(0, "query", &query),
             Statement::Explain(query) => tree.query(0, "explain", &query),
             Statement::Analyze(query) => tree.query(0, "explain analyze", &query),

@@ -7,8 +7,8 @@ use proptest::option;
 use proptest::prelude::*;
 use query::diagnostic::{Diagnostic, Span};
 use query::syntax::ast::{
-    BinaryOp, Count, Expr, ExprKind, Ident, Item, Key, Literal, MatchOp, Path, Quantifier, Query,
-    Statement, Step, StepKind, UnaryOp,
+    Address, BinaryOp, Count, Expr, ExprKind, Ident, Item, Key, Literal, MatchOp, Path, Quantifier,
+    Query, Statement, Step, StepKind, UnaryOp,
 };
 use query::syntax::{Keyword, Lexer, Symbol, is_complete, parse_text};
 
@@ -164,7 +164,9 @@ fn statement() -> impl Strategy<Value = Statement> {
     );
     let groups = (vec(expr(), 0..3), option::of(expr()));
     let tail = (option::of(expr()), groups, vec(key, 0..3), count(), count());
-    (head, tail).prop_map(
+    let address = any::<u64>().prop_map(|value| Address { value, span: Span::default() });
+    let whatis = vec(address, 1..4).prop_map(Statement::Whatis);
+    let query = (head, tail).prop_map(
         |((statement, distinct, items, from), (filter, groups, order_by, limit, offset))| {
             let (group_by, having) = groups;
             let query = Query {
@@ -181,13 +183,21 @@ fn statement() -> impl Strategy<Value = Statement> {
             };
             statement(query)
         },
-    )
+    );
+    prop_oneof![9 => query, 1 => whatis]
 }
 
 /// Takes the spans out of a tree.
 fn forget(statement: &mut Statement) {
-    let (Statement::Query(query) | Statement::Explain(query) | Statement::Analyze(query)) =
-        statement;
+    let query = match statement {
+        Statement::Query(query) | Statement::Explain(query) | Statement::Analyze(query) => query,
+        Statement::Whatis(addresses) => {
+            for address in addresses {
+                address.span = Span::default();
+            }
+            return;
+        }
+    };
     query.span = Span::default();
     for item in &mut query.items {
         match item {

@@ -345,3 +345,27 @@ fn a_cache_that_comes_between_runs_changes_nothing() {
     assert!(runs.slabs().iter().all(|slab| !world.caches[2].slabs[0].contains(slab)));
     assert!(behind > 0 && !runs.is_lost());
 }
+
+#[test]
+fn a_limit_asks_for_the_room_that_it_needs() {
+    let world = World::of(Era::Both, 4, 5, &models());
+    let bytes = |text: &str| {
+        let target = kernel(Template::OpenCoded, true);
+        world.compile_for(text, target, 1).2.map_bytes
+    };
+    for few in
+        ["select name, free from slabs limit 5", "select addr from slabs where free > 3 limit 5"]
+    {
+        assert!(bytes(few) < 2048, "{few}");
+        assert_eq!(runs(&world, few, 1).finish().answer().len(), 5, "{few}");
+    }
+    for all in [
+        "select free from slabs order by free limit 5",
+        "select distinct free from slabs limit 5",
+        "select count(*) from slabs limit 5",
+        "select free from slabs where bar(free, 2) > 0 limit 5",
+        "select free from slabs limit 100000000000",
+    ] {
+        assert!(bytes(all) > 256 << 10, "{all}");
+    }
+}

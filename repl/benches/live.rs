@@ -7,7 +7,7 @@ mod common;
 
 use std::hint::black_box;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use query::codegen;
 use query::layout::Layout;
 use query::output::Output;
@@ -30,6 +30,8 @@ const QUERY: &str = "select name, size, objects where objects > 1000";
 const PARAMETER: &str = "select name, size, objects where objects > $min";
 /// Every figure that needs a walk.
 const WALKED: &str = "select name, free_partial, cached, active, active_slabinfo, complete";
+/// Each slab that can be reached: a rate in elements is one in slabs.
+const SLABS: &str = "select addr, list, free from slabs";
 /// Groups that the kernel can make.
 const GROUPED: &str = "select page_order, count(*), sum(memory) group by 1";
 /// What is rendered: as many rows as a kernel has caches.
@@ -110,6 +112,13 @@ fn kernel(criterion: &mut Criterion) {
     criterion.bench_function("run, all walked figures", |bencher| {
         bencher.iter(|| loaded.run().unwrap());
     });
+    let rows = live.ask(SLABS).unwrap().rows.len();
+    let mut slabs = criterion.benchmark_group("slabs");
+    slabs.throughput(Throughput::Elements(rows as u64));
+    slabs.bench_function("text to rows", |bencher| {
+        bencher.iter(|| live.ask(black_box(SLABS)).unwrap());
+    });
+    slabs.finish();
     criterion.bench_function("read /proc/slabinfo", |bencher| {
         bencher.iter(|| std::fs::read("/proc/slabinfo").unwrap());
     });

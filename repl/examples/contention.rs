@@ -3,7 +3,7 @@
 //! ```text
 //!   CPU 1: files are made and removed, a long partial list beside them
 //!   CPU 0: nobody, /proc/slabinfo, or slabql's walks
-//!   raw tracepoints contention_begin, contention_end: is the lock an object of the cache `kmem_cache_node`?
+//!   tracepoints (tp_btf) contention_begin, contention_end: is the lock an object of the cache `kmem_cache_node`?
 //! ```
 //!
 //! A `list_lock` is a member of `struct kmem_cache_node`, so `bpf_get_kmem_cache(lock)` tells it from other locks. Its
@@ -11,7 +11,7 @@
 //!
 //! Run as root: `cargo run --release -p repl --example contention [seconds [files]]`.
 //!
-//! aya attaches the programs for tracepoints, which are no part of slabql.
+//! aya finds the tracepoints in BTF, by their typedefs.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used)] // a rig: what it lacks, it says by ending
 
@@ -24,7 +24,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aya::programs::{ProgramInfo, RawTracePoint, loaded_programs};
+use aya::Btf;
+use aya_obj::btf::BtfKind;
 use ebpf_templates::{Alu, Assembler, Cond, Insn, Kind, Program, Reg, Size};
 use query::codegen;
 use query::layout::Layout;
@@ -75,8 +76,8 @@ fn of_this_cpu(asm: &mut Assembler, schema: &dyn Schema) {
 }
 
 /// The program of `contention_begin`, for the address of the cache `kmem_cache_node`.
-fn begin(schema: &dyn Schema, nodes: u64) -> Program {
-    let mut asm = Assembler::new(Kind::RawTracepoint, MAP_BYTES);
+fn begin(schema: &dyn Schema, kind: Kind, nodes: u64) -> Program {
+    let mut asm = Assembler::new(kind, MAP_BYTES);
     let done = asm.label("done");
     asm.push(Insn::load(Size::Dw, Reg::R9, Reg::R1, 0));
     asm.map_value(Reg::R6, 0);
@@ -99,8 +100,8 @@ fn begin(schema: &dyn Schema, nodes: u64) -> Program {
 }
 
 /// The program of `contention_end`.
-fn end(schema: &dyn Schema) -> Program {
-    let mut asm = Assembler::new(Kind::RawTracepoint, MAP_BYTES);
+fn end(schema: &dyn Schema, kind: Kind) -> Program {
+    let mut asm = Assembler::new(kind, MAP_BYTES);
     let done = asm.label("done");
     asm.push(Insn::load(Size::Dw, Reg::R9, Reg::R1, 0));
     asm.map_value(Reg::R6, 0);
@@ -118,20 +119,19 @@ fn end(schema: &dyn Schema) -> Program {
     asm.finish()
 }
 
-/// Loads a program and attaches it to a raw tracepoint, until both are dropped.
-fn attach(
-    program: &Program,
-    map: &OwnedFd,
-    tracepoint: &str,
-) -> Result<(OwnedFd, RawTracePoint), Box<dyn Error>> {
+/// What a program of the tracepoint is: its typedef, whose function has the tracepoint's arguments.
+fn tracepoint(btf: &Btf, name: &str) -> Result<Kind, Box<dyn Error>> {
+    let typedef = format!("btf_trace_{name}");
+    let attach_btf_id = btf.id_by_type_name_kind(&typedef, BtfKind::Typedef)?;
+    Ok(Kind::Tracepoint { attach_btf_id })
+}
+
+/// Loads a program and attaches it to its tracepoint, until both are dropped.
+fn attach(program: &Program, map: &OwnedFd) -> Result<[OwnedFd; 2], Box<dyn Error>> {
     let insns = patched(program, &[map]);
     let loaded = sys::prog_load(&insns, program.kind, None)?;
-    // The newest program is ours: ids only grow.
-    let newest = loaded_programs().filter_map(Result::ok).max_by_key(ProgramInfo::id);
-    let info = newest.ok_or("the program is not loaded")?;
-    let mut attached = RawTracePoint::from_program_info(info, "slabql".into())?;
-    attached.attach(tracepoint)?;
-    Ok((loaded, attached))
+    let link = sys::link_create_tracepoint(&loaded)?;
+    Ok([loaded, link])
 }
 
 /// Keeps this thread on a CPU.
@@ -196,8 +196,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (_, walks) = load(&schema, "select name, active, active_slabinfo, complete")?;
     let map = sys::map_create(MAP_BYTES)?;
     let value = MapValue::map(&map, MAP_BYTES)?;
-    let _begin = attach(&begin(&schema, nodes), &map, "contention_begin")?;
-    let _end = attach(&end(&schema), &map, "contention_end")?;
+    let btf = Btf::from_sys_fs()?;
+    let [begins, ends] = ["contention_begin", "contention_end"].map(|name| tracepoint(&btf, name));
+    let _begin = attach(&begin(&schema, begins?, nodes), &map)?;
+    let _end = attach(&end(&schema, ends?), &map)?;
     let counter = |at: i16| {
         let at = usize::from(at.unsigned_abs());
         let bytes = value.copy(at..at + 8).unwrap_or_default();

@@ -17,6 +17,7 @@ Examples:
   slabql --set min=1MiB -f examples/largest.slabql
   slabql report waste
   slabql 'explain select name where objects > 1000'
+  slabql whatis ffff888100bea600
   slabql --record now.slab && slabql --from now.slab 'select name, objects'
 
 Exit codes: 0 answered, 1 the query is wrong, 2 the machine cannot answer, 3 a bug of slabql.";
@@ -33,7 +34,7 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE", conflicts_with = "query")]
     pub file: Vec<PathBuf>,
 
-    /// Behind `report`: the report, and values of its parameters.
+    /// Behind `report`: the report, and values of its parameters. Behind `whatis`: addresses.
     #[arg(hide = true)]
     pub arguments: Vec<String>,
 

@@ -27,7 +27,10 @@ pub struct Text {
 /// The texts to run; none for the prompt.
 pub fn texts(args: &Args) -> Result<Option<Vec<Text>>, Failure> {
     if let Some(query) = &args.query {
-        return Ok(Some(vec![Text { text: query.clone(), file: None, path: None }]));
+        // The addresses behind `whatis` may be words of the command line.
+        let words = [query].into_iter().chain(&args.arguments);
+        let text = words.map(String::as_str).collect::<Vec<_>>().join(" ");
+        return Ok(Some(vec![Text { text, file: None, path: None }]));
     }
     if !args.file.is_empty() {
         return args.file.iter().map(|path| file(path)).collect::<Result<_, _>>().map(Some);

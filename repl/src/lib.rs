@@ -32,3 +32,4 @@ pub mod source;
 mod stream;
 pub mod tables;
 pub mod verify;
+mod whatis;

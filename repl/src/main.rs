@@ -120,6 +120,7 @@ fn report(args: &Args) -> Result<Option<Report<'_>>, Failure> {
             Some("`report NAME --sql`"),
         )),
         [] => Ok(None),
+        _ if args.query.as_deref() == Some("whatis") => Ok(None),
         [word, ..] => {
             let message = format!("unexpected argument `{}`", printable(word.as_bytes()));
             Err(Failure::command(message, Some("a query is one argument: put it in quotes")))

@@ -13,6 +13,7 @@ use query::catalog::{self, HostTable, Rows, Table};
 use query::diagnostic::Diagnostic;
 use query::exec::{self, Execution};
 use query::layout::Row;
+use query::lint;
 use query::output::Output;
 use query::plan::{Plan, Target, Template, plan};
 use query::resolve::resolve;
@@ -110,12 +111,20 @@ impl Session {
                 Statement::Query(statement) => {
                     let start = Instant::now();
                     let plan = self.plan(&statement, text, &mut stages)?.map_err(query)?;
+                    for note in lint::notes(&statement, self.source.offer()) {
+                        message::note(&note);
+                    }
                     self.show(&plan, start, out)?;
                 }
                 Statement::Explain(statement) => {
                     let plan = self.plan(&statement, text, &mut stages)?.map_err(query)?;
                     let program = self.listing(&plan)?;
                     out.write_all(format!("{plan}{program}").as_bytes()).map_err(Failure::Write)?;
+                }
+                Statement::Whatis(addresses) => {
+                    let addresses: Vec<u64> =
+                        addresses.iter().map(|address| address.value).collect();
+                    self.answer(&self.whatis(&addresses)?, out)?;
                 }
                 Statement::Analyze(statement) => {
                     let plan = self.plan(&statement, text, &mut stages)?.map_err(query)?;
@@ -125,6 +134,20 @@ impl Session {
             }
         }
         out.flush().map_err(Failure::Write)
+    }
+
+    /// What lies at addresses.
+    pub fn whatis(&self, addresses: &[u64]) -> Result<Output, Failure> {
+        if self.source.label().is_some() {
+            return self.source.whatis(&[], addresses);
+        }
+        let caches = self.ask("select addr where page_order = 0 and partial > 0")?;
+        let addr = |row: &Vec<Value>| match row.as_slice() {
+            [Value::UInt(addr)] => Some(*addr),
+            _ => None,
+        };
+        let caches: Vec<u64> = caches.rows.iter().filter_map(addr).collect();
+        self.source.whatis(&caches, addresses)
     }
 
     /// What `explain` shows behind a plan.

@@ -289,6 +289,16 @@ fn why_a_recording_lacks_a_column() {
 }
 
 #[test]
+fn addresses_are_of_the_running_kernel() {
+    let ran = demo(["whatis", "ffff888100bea600", "0"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
+    assert!(error(&ran).starts_with("error: a recording has no memory to look into\n"));
+    let ran = demo(["whatis 0, xyz"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+    assert!(error(&ran).starts_with("error: `xyz` is not an address\n"));
+}
+
+#[test]
 fn a_recording_is_not_verified() {
     for text in ["verify", ".verify", " verify ;", "# before it\n.verify\n"] {
         let ran = demo([text]);

@@ -34,6 +34,8 @@ fn walks_are_cheap_to_verify() {
         "cached_barns",
         "active, active_slabinfo, complete",
         "slabs, objects, partial, active, active_slabinfo, cached, complete, used, waste, idle, utilization, efficiency",
+        "* from slabs",
+        "complete from slabs where free > 3 and list = 'node' and name like 'kmalloc%' and active % 2 = 1",
     ] {
         let start = Instant::now();
         let prepared = Prepared::new(&format!("select name, {columns}"));

@@ -6,14 +6,13 @@ mod common;
 mod walked;
 
 use std::any::Any;
-use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::files::Files;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -160,40 +159,6 @@ fn active_counts_what_was_made() {
         println!("| {count} {what} | {cache} ({name}) | {wanted} | {up:+} | {said:+} | {left:+} |");
         assert!((up - wanted).abs() <= *slack, "{what} in {cache}: {up:+} of {wanted}");
         assert!(left.abs() <= 64, "{what} in {cache}: {left:+} left behind");
-    }
-}
-
-/// Files on a tmpfs, removed when this is dropped.
-struct Files(PathBuf);
-
-impl Files {
-    /// Of each group of files that are made one after the other, one stays.
-    fn new(threads: usize, files: usize, group: usize) -> Self {
-        let root = Path::new("/dev/shm").join(format!("slabql-test-{}", std::process::id()));
-        fs::create_dir(&root).unwrap();
-        let made = Self(root);
-        thread::scope(|scope| {
-            for thread in 0..threads {
-                let folder = made.0.join(thread.to_string());
-                scope.spawn(move || {
-                    fs::create_dir(&folder).unwrap();
-                    let path = |index: usize| folder.join(index.to_string());
-                    for index in 0..files / threads {
-                        File::create(path(index)).unwrap();
-                    }
-                    for index in (0..files / threads).filter(|index| index % group != 0) {
-                        fs::remove_file(path(index)).unwrap();
-                    }
-                });
-            }
-        });
-        made
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -31,6 +31,11 @@ impl Run<'_> {
                 self.get(2)?;
                 Some(self.get(1)?)
             }
+            Behaviour::GetCache => {
+                let addr = self.get(1)?;
+                let slab = self.kernel.slabs.iter().find(|(slab, _)| slab.contains(&addr));
+                Some(slab.map_or(0, |(_, cache)| *cache))
+            }
             Behaviour::Strstr => Some(self.strstr()?),
             Behaviour::Strlen => {
                 let text = self.text(1)?;

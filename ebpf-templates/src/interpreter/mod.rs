@@ -53,6 +53,8 @@ pub enum Behaviour {
     SeqWrite,
     /// `bpf_rdonly_cast(obj, type)`: returns `obj`.
     RdonlyCast,
+    /// `bpf_get_kmem_cache(addr)`: returns the cache of the slab that `addr` lies in, or 0.
+    GetCache,
     /// `bpf_strstr(text, wanted)`: returns where it begins, or `-ENOENT`; `-EFAULT` of what cannot be read. The upper
     /// half of the register is what it happens to be.
     Strstr,
@@ -81,6 +83,8 @@ pub struct Kernel {
     pub memory: Memory,
     /// The addresses that the iterator yields, in order.
     pub elements: Vec<u64>,
+    /// Where slabs lie, and of which caches.
+    pub slabs: Vec<(std::ops::Range<u64>, u64)>,
     helpers: BTreeMap<i32, Behaviour>,
     kfuncs: BTreeMap<i32, Behaviour>,
     context: Context,

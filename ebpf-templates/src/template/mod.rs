@@ -15,7 +15,8 @@
 //! [`driver::Driver::OpenCoded`]. The blocks that fill holes are [`node`] (sums over NUMA nodes), [`text`]
 //! (names), [`partial`] and [`percpu`] (walks), and [`settle`] checks what walks found. [`slabs`] makes a row of each slab
 //! on the way, in as many runs as it takes, and [`group`] keeps rows in the map and adds
-//! elements to them. [`rows`] is what the program and its reader agree on.
+//! elements to them. [`rows`] is what the program and its reader agree on. [`lookup`] and
+//! [`offsets`] are programs of their own, without an iterator.
 //!
 //! # Registers
 //!
@@ -37,6 +38,7 @@
 
 pub mod driver;
 pub mod group;
+pub mod lookup;
 pub mod node;
 pub mod offsets;
 pub mod partial;

@@ -7,6 +7,7 @@ mod arithmetic;
 mod caches;
 mod calls;
 mod literals;
+mod lookup;
 mod templates;
 mod traps;
 

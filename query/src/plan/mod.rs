@@ -215,6 +215,14 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
 }
 
 impl Plan {
+    /// The rows of a scan that are enough for the answer; none if it may need all of them.
+    #[must_use]
+    pub fn enough(&self) -> Option<u32> {
+        let each = self.filter.is_empty() && self.group.is_none() && !self.distinct;
+        let limit = self.limit.filter(|_| each && self.order_by.is_empty())?;
+        u32::try_from(limit.saturating_add(self.offset)).ok()
+    }
+
     /// The texts that the conditions want a cache's name to be equal to.
     #[must_use]
     pub fn wanted_names(&self) -> Vec<&[u8]> {

@@ -24,6 +24,8 @@ pub enum Statement {
     Explain(Query),
     /// `explain analyze select …`
     Analyze(Query),
+    /// `whatis ADDRESS…`; at least one.
+    Whatis(Vec<Address>),
 }
 
 impl Statement {
@@ -32,8 +34,18 @@ impl Statement {
     pub fn query(&self) -> Option<&Query> {
         match self {
             Self::Query(query) | Self::Explain(query) | Self::Analyze(query) => Some(query),
+            Self::Whatis(_) => None,
         }
     }
+}
+
+/// An address behind `whatis`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Address {
+    /// The address.
+    pub value: u64,
+    /// Where it stands.
+    pub span: Span,
 }
 
 /// A query.

@@ -59,13 +59,38 @@ pub fn is_complete(text: &str) -> bool {
 pub struct Lexer<'a> {
     text: &'a str,
     position: usize,
+    part: Part,
+}
+
+/// What the next token is a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// Of nothing yet: a statement begins.
+    Start,
+    /// Of `whatis`: words are addresses.
+    Addresses,
+    /// Of another statement.
+    Other,
+}
+
+impl Part {
+    /// What comes behind a token.
+    fn behind(self, kind: &TokenKind) -> Self {
+        match (self, kind) {
+            (_, TokenKind::Symbol(Symbol::Semicolon)) => Self::Start,
+            (Self::Start, TokenKind::Keyword(Keyword::Whatis)) => Self::Addresses,
+            (Self::Start, _) => Self::Other,
+            (part, _) => part,
+        }
+    }
 }
 
 impl<'a> Lexer<'a> {
     /// A lexer at the start of `text`, behind its byte order mark if it has one.
     #[must_use]
     pub fn new(text: &'a str) -> Self {
-        Self { text, position: if text.starts_with('\u{feff}') { 3 } else { 0 } }
+        let position = if text.starts_with('\u{feff}') { 3 } else { 0 };
+        Self { text, position, part: Part::Start }
     }
 
     /// What has not been read.
@@ -129,6 +154,14 @@ impl<'a> Lexer<'a> {
             '$' => self.parameter(),
             c => self.symbol(c),
         }
+    }
+
+    /// Reads an address: hexadecimal digits, with or without `0x`.
+    fn address(&mut self) -> Result<Token, Diagnostic> {
+        let start = self.position;
+        let span = self.advance(self.length(|c| !c.is_alphanumeric() && c != '_'));
+        let kind = number::address(&self.text[start..self.position], span)?;
+        Ok(Token { kind: TokenKind::Address(kind), span })
     }
 
     /// Reads a keyword or a name.
@@ -261,7 +294,15 @@ impl Iterator for Lexer<'_> {
             return Some(Err(error));
         }
         let first = self.rest().chars().next()?;
-        Some(self.token(first))
+        let token = if self.part == Part::Addresses && first.is_alphanumeric() {
+            self.address()
+        } else {
+            self.token(first)
+        };
+        if let Ok(token) = &token {
+            self.part = self.part.behind(&token.kind);
+        }
+        Some(token)
     }
 }
 
@@ -355,6 +396,32 @@ mod tests {
         assert_eq!(error("> $1"), (message.into(), parameter));
         assert_eq!(error("$").0, message);
         assert_eq!(error("\"\"").0, "a name has at least one letter");
+    }
+
+    #[test]
+    fn words_behind_whatis_are_addresses() {
+        use TokenKind::{Address, Int};
+        let whatis = || TokenKind::Keyword(Keyword::Whatis);
+        let comma = || TokenKind::Symbol(Symbol::Comma);
+        let end = || TokenKind::Symbol(Symbol::Semicolon);
+        assert_eq!(
+            kinds("whatis 0xFF, 12ab 8e9 10; 10"),
+            [
+                whatis(),
+                Address(255),
+                comma(),
+                Address(0x12ab),
+                Address(0x8e9),
+                Address(16),
+                end(),
+                Int(10)
+            ]
+        );
+        assert_eq!(error("whatis 0xg").0, "`0xg` is not an address");
+        assert_eq!(error("whatis 0x").0, "`0x` is not an address");
+        assert_eq!(error("whatis 10000000000000000").0, "`10000000000000000` is too large");
+        // A name elsewhere.
+        assert_eq!(kinds("select whatis 10").last(), Some(&Int(10)));
     }
 
     #[test]

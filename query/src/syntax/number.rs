@@ -115,6 +115,24 @@ pub(super) fn size_text(bytes: u64) -> String {
     }
 }
 
+/// The address that `word` is, or what is wrong with it.
+pub(super) fn address(word: &str, span: Span) -> Result<u64, Diagnostic> {
+    let plain = word.replace('_', "");
+    let digits = plain.strip_prefix("0x").or_else(|| plain.strip_prefix("0X")).unwrap_or(&plain);
+    if digits.is_empty() || !digits.bytes().all(|c| c.is_ascii_hexdigit()) {
+        return Err(Diagnostic::new(span, format!("`{}` is not an address", short(word)))
+            .help("an address is written in hexadecimal digits: `ffff888100bea600`"));
+    }
+    let digits = digits.trim_start_matches('0');
+    if digits.len() > 16 {
+        return Err(Diagnostic::new(span, format!("`{}` is too large", short(word)))
+            .label("an address has 64 bits: 16 hexadecimal digits"));
+    }
+    Ok(digits
+        .bytes()
+        .fold(0, |value, digit| value << 4 | char::from(digit).to_digit(16).map_or(0, u64::from)))
+}
+
 /// The time of `mantissa` times `ms`.
 fn duration(mantissa: &str, ms: u64, word: &str, span: Span) -> Result<Duration, Diagnostic> {
     let count: u64 = mantissa.replace('_', "").parse().map_err(|_| {

@@ -16,7 +16,7 @@ use nom::branch::alt;
 use nom::combinator::{cut, map, opt, value};
 use nom::sequence::{pair, preceded};
 
-use super::ast::{Count, Expr, Ident, Item, Key, Query, Statement};
+use super::ast::{Address, Count, Expr, Ident, Item, Key, Query, Statement};
 use super::expr::expression;
 use super::failure::{Failure, Parsed, commit, excerpt, refuse};
 use super::input::{Input, State};
@@ -112,9 +112,11 @@ fn statement(input: Input<'_>) -> Parsed<'_, Statement> {
     let refused =
         |message: &str, help: &str| refuse(Diagnostic::new(input.span(), message).help(help));
     match input.peek() {
-        Some(TokenKind::Keyword(word @ (Keyword::Watch | Keyword::Whatis))) => {
-            let message = format!("`{}` is not supported yet", word.text());
-            refused(&message, "a query starts with `select`")
+        Some(TokenKind::Keyword(Keyword::Watch)) => {
+            refused("`watch` is not supported yet", "a query starts with `select`")
+        }
+        Some(TokenKind::Keyword(Keyword::Whatis)) => {
+            map(whatis, Statement::Whatis).parse(input.skip(1))
         }
         Some(TokenKind::Ident { name, quoted: false }) if WRITES.contains(&name.as_str()) => {
             refused("slabql only reads", "a query starts with `select`")
@@ -132,6 +134,23 @@ fn statement(input: Input<'_>) -> Parsed<'_, Statement> {
             refused("there is no statement `desc`", "`.schema caches` lists the columns of a table")
         }
         _ => alt((map(query, Statement::Query), explain)).parse(input),
+    }
+}
+
+/// Parses the addresses behind `whatis`, with commas between them or without.
+fn whatis(mut input: Input<'_>) -> Parsed<'_, Vec<Address>> {
+    let mut addresses = Vec::new();
+    loop {
+        let Some(&TokenKind::Address(value)) = input.peek() else {
+            return commit(input.expected("an address"));
+        };
+        addresses.push(Address { value, span: input.span() });
+        input = input.skip(1);
+        match input.peek() {
+            None | Some(TokenKind::Symbol(Symbol::Semicolon)) => return Ok((input, addresses)),
+            Some(TokenKind::Symbol(Symbol::Comma)) => input = input.skip(1),
+            _ => {}
+        }
     }
 }
 

@@ -6,8 +6,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::ast::{
-    Count, Expr, ExprKind, Ident, Item, Key, Literal, Path, Quantifier, Query, Statement, StepKind,
-    UnaryOp,
+    Address, Count, Expr, ExprKind, Ident, Item, Key, Literal, Path, Quantifier, Query, Statement,
+    StepKind, UnaryOp,
 };
 use super::expr::{BIT_OR, COMPARISON, Level, NOT, PRIMARY, UNARY, level};
 use super::token::Keyword;
@@ -15,10 +15,20 @@ use super::token::Keyword;
 impl Display for Statement {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Whatis(addresses) => {
+                f.write_str("whatis ")?;
+                list(f, addresses)
+            }
             Self::Query(query) => query.fmt(f),
             Self::Explain(query) => write!(f, "explain {query}"),
             Self::Analyze(query) => write!(f, "explain analyze {query}"),
         }
+    }
+}
+
+impl Display for Address {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.value)
     }
 }
 

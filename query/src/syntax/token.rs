@@ -40,6 +40,8 @@ pub enum TokenKind {
     Duration(Duration),
     /// `$min`: the name in lower case. The parser never sees one.
     Parameter(String),
+    /// `0xffff888100000000`, `ffff888100000000`: behind `whatis`
+    Address(u64),
     /// An operator or another mark.
     Symbol(Symbol),
 }

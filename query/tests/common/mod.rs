@@ -324,7 +324,7 @@ pub fn run(plan: &Plan, caches: &[Cache]) -> Vec<Row> {
             }
             output
         }
-        Kind::RawTracepoint => unreachable!("no query is one"),
+        Kind::Tracepoint { .. } => unreachable!("no query is one"),
     };
     layout.decode(&bytes).unwrap()
 }

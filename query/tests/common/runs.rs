@@ -45,7 +45,7 @@ impl<'a> Runs<'a> {
         let [dirty, zero] = [rows::SELF, resume::CACHE].map(|at| usize::try_from(at).unwrap());
         map[dirty..].fill(0xaa);
         map[zero..zero + 8 * usize::try_from(resume::COUNT).unwrap()].fill(0);
-        let table: Vec<u8> = program.cpu_table.iter().flat_map(|at| at.to_le_bytes()).collect();
+        let table = program.tail();
         let end = map.len();
         map[end - table.len()..].copy_from_slice(&table);
         let rows = Vec::new();

@@ -349,7 +349,7 @@ impl World {
                 let trailer = output.split_off(output.len() - usize::from(rows::ROW_HEADER));
                 (output, word(&trailer, rows::ROW_ADDR))
             }
-            Kind::RawTracepoint => unreachable!("no query is one"),
+            Kind::Tracepoint { .. } => unreachable!("no query is one"),
         }
     }
 }

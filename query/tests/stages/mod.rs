@@ -8,6 +8,7 @@
 //! | `layout` | the row that the kernel gives |
 //! | `asm`, `iter` | the whole program, of the open-coded template and of the other |
 //! | `filter`, `columns` | of the open-coded template only what fills that hole |
+//! | `notes` | what is to be said of a query that can hardly mean what it says |
 //! | `rows` | the answer over [`caches`], which must be the same by both templates and in user space |
 
 use std::fmt::Write;
@@ -377,6 +378,12 @@ impl Host for Machine {
         };
         Ok(arguments.iter().map(answer).collect())
     }
+}
+
+/// A line a note.
+pub fn notes(text: &str) -> Result<String, Diagnostic> {
+    let notes = query::lint::notes(&parse(text)?, &Fixture::new());
+    Ok(notes.iter().map(|note| format!("note: {note}\n")).collect())
 }
 
 /// The answer over [`caches`], however it is come by.

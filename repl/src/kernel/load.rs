@@ -73,27 +73,20 @@ pub struct Loaded {
 impl Loaded {
     /// Loads `program`.
     pub fn load(program: &Program) -> Result<Self, LoadError> {
-        let failed = |error: io::Error| {
-            let what = "the kernel gives no memory for rows";
-            let explained = Environment::of_bpf(&error);
-            LoadError::Environment(explained.unwrap_or_else(|| Environment::failed(what, &error)))
-        };
-        let map = sys::map_create(program.map_bytes).map_err(failed)?;
+        let map = sys::map_create(program.map_bytes).map_err(|error| no_memory(&error))?;
         let tail = program.tail();
         if !tail.is_empty() {
-            sys::map_fill(&map, program.map_bytes, &tail).map_err(failed)?;
+            sys::map_fill(&map, program.map_bytes, &tail).map_err(|error| no_memory(&error))?;
         }
-        let insns = patched(program, &[&map]);
-        let loaded = retried(|| sys::prog_load(&insns, program.kind, None))
-            .map_err(|error| explain(program, &insns, error))?;
+        let loaded = with_map(program, &map)?;
         let rows = match program.kind {
             Kind::Iter { .. } => {
                 Rows::File { map, bytes: program.map_bytes, tail, groups: program.groups }
             }
             // The mapping keeps the map.
-            Kind::Syscall | Kind::RawTracepoint => {
-                Rows::Value(MapValue::map(&map, program.map_bytes).map_err(failed)?)
-            }
+            Kind::Syscall | Kind::Tracepoint { .. } => Rows::Value(
+                MapValue::map(&map, program.map_bytes).map_err(|error| no_memory(&error))?,
+            ),
         };
         Ok(Self { program: loaded, rows })
     }
@@ -110,6 +103,20 @@ impl Loaded {
             Rows::Value(value) => value.set_end(&bytes),
         }
     }
+}
+
+/// Says why a map was not made.
+pub(super) fn no_memory(error: &io::Error) -> LoadError {
+    let what = "the kernel gives no memory for rows";
+    let explained = Environment::of_bpf(error);
+    LoadError::Environment(explained.unwrap_or_else(|| Environment::failed(what, error)))
+}
+
+/// Loads `program`, whose map is there already.
+pub(super) fn with_map(program: &Program, map: &OwnedFd) -> Result<OwnedFd, LoadError> {
+    let insns = patched(program, &[map]);
+    retried(|| sys::prog_load(&insns, program.kind, None))
+        .map_err(|error| explain(program, &insns, error))
 }
 
 /// The instructions as the kernel reads them, the numbers of maps replaced by their descriptors.

@@ -17,6 +17,7 @@
 pub mod btf;
 pub mod kept;
 pub mod load;
+pub mod lookup;
 pub mod percpu;
 pub mod read;
 pub mod rights;

@@ -120,8 +120,10 @@ pub fn prog_load(insns: &[u8], kind: Kind, log: Option<&mut Vec<u8>>) -> io::Res
             program.expected_attach_type = bpf_attach_type::BPF_TRACE_ITER as u32;
             program.attach_btf_id = attach_btf_id;
         }
-        Kind::RawTracepoint => {
-            program.prog_type = bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT as u32;
+        Kind::Tracepoint { attach_btf_id } => {
+            program.prog_type = bpf_prog_type::BPF_PROG_TYPE_TRACING as u32;
+            program.expected_attach_type = bpf_attach_type::BPF_TRACE_RAW_TP as u32;
+            program.attach_btf_id = attach_btf_id;
         }
         Kind::Syscall => {
             program.prog_type = bpf_prog_type::BPF_PROG_TYPE_SYSCALL as u32;
@@ -169,9 +171,18 @@ pub fn prog_info(program: &OwnedFd) -> io::Result<ProgramInfo> {
 
 /// Attaches an iterator program to nothing but a link.
 pub fn link_create_iter(program: &OwnedFd) -> io::Result<OwnedFd> {
+    link_create(program, bpf_attach_type::BPF_TRACE_ITER)
+}
+
+/// Attaches a program of a tracepoint to it, until the link is dropped.
+pub fn link_create_tracepoint(program: &OwnedFd) -> io::Result<OwnedFd> {
+    link_create(program, bpf_attach_type::BPF_TRACE_RAW_TP)
+}
+
+fn link_create(program: &OwnedFd, attach: bpf_attach_type) -> io::Result<OwnedFd> {
     let mut attr = zeroed();
     attr.link_create.__bindgen_anon_1.prog_fd = number(program);
-    attr.link_create.attach_type = bpf_attach_type::BPF_TRACE_ITER as u32;
+    attr.link_create.attach_type = attach as u32;
     bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
 }
 

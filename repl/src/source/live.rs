@@ -32,6 +32,7 @@ use crate::kernel::load::Loaded;
 use crate::kernel::read::Output;
 use crate::kernel::schema::KernelSchema;
 use crate::kernel::sysfs;
+use crate::whatis;
 
 /// The most that the space for rows is multiplied by: 16 times the rows that it is made for at first, twice over.
 const MAX_FACTOR: u32 = 256;
@@ -260,6 +261,10 @@ impl Source for Live {
     fn explain(&self, plan: &Plan) -> Result<String, Failure> {
         let (layout, program) = self.generate(plan, 1)?;
         Ok(format!("\n{}\n{}", explain::row(plan, &layout), program.listing()))
+    }
+
+    fn whatis(&self, caches: &[u64], addresses: &[u64]) -> Result<query::output::Output, Failure> {
+        whatis::answer(&self.schema, caches, addresses)
     }
 
     fn release(&self) -> &str {

@@ -11,6 +11,7 @@ use query::eval::Warnings;
 use query::exec::Host;
 use query::layout::Row;
 use query::offer::Offer;
+use query::output::Output;
 use query::plan::{Plan, Target, Template};
 
 use crate::error::Failure;
@@ -80,6 +81,9 @@ pub trait Source: Host {
 
     /// What `explain` shows behind the plan: the row and the program.
     fn explain(&self, plan: &Plan) -> Result<String, Failure>;
+
+    /// What lies at `addresses`. `caches` are those whose slabs have one page.
+    fn whatis(&self, caches: &[u64], addresses: &[u64]) -> Result<Output, Failure>;
 
     /// The release of the kernel that the rows are of.
     fn release(&self) -> &str;

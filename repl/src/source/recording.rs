@@ -31,6 +31,7 @@ use query::catalog::{self, Column, HostTable, Lookup, Rows, Source as From, Tabl
 use query::exec::Host;
 use query::layout::Row;
 use query::offer::Offer;
+use query::output::Output;
 use query::plan::{Plan, Target};
 use query::value::{Type, Value};
 use serde_json::{Map, Value as Json, json};
@@ -392,6 +393,11 @@ impl Source for Recording {
 
     fn explain(&self, _: &Plan) -> Result<String, Failure> {
         Ok(String::new())
+    }
+
+    fn whatis(&self, _: &[u64], _: &[u64]) -> Result<Output, Failure> {
+        let message = "a recording has no memory to look into";
+        Err(Failure::environment(message, Some("`whatis` asks the running kernel")))
     }
 
     fn release(&self) -> &str {

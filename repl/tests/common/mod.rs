@@ -3,6 +3,7 @@
 
 pub mod ask;
 pub mod child;
+pub mod files;
 pub mod kmsg;
 pub mod settle;
 pub mod witness;

@@ -1,0 +1,102 @@
+//! Finds what a query says that it can hardly mean.
+//!
+//! Such a query has an answer, often an empty one; a note says why. Only what is written out is looked at.
+
+use crate::offer::Offer;
+use crate::resolve::flag_name;
+use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Item, Literal, Query};
+
+/// A sentence for each of them, in the order of the text.
+#[must_use]
+pub fn notes(query: &Query, offer: &dyn Offer) -> Vec<String> {
+    let mut notes = Vec::new();
+    let items = query.items.iter().filter_map(|item| match item {
+        Item::Expr { expr, .. } => Some(expr),
+        Item::Star(_) | Item::All(_) => None,
+    });
+    let keys = query.order_by.iter().map(|key| &key.expr);
+    let groups = query.group_by.iter().chain(&query.having);
+    let mut rest: Vec<&Expr> = items.chain(&query.filter).chain(groups).chain(keys).collect();
+    rest.reverse();
+    while let Some(expr) = rest.pop() {
+        if let Some(note) = note(expr, offer)
+            && !notes.contains(&note)
+        {
+            notes.push(note);
+        }
+        rest.extend(children(expr).into_iter().rev());
+    }
+    notes
+}
+
+/// The expressions that one is made of, one level down.
+fn children(expr: &Expr) -> Vec<&Expr> {
+    match &expr.kind {
+        ExprKind::Unary(_, inner)
+        | ExprKind::IsNull { expr: inner, .. }
+        | ExprKind::Has { expr: inner, .. }
+        | ExprKind::Cast(inner, _) => vec![inner],
+        ExprKind::Binary(_, left, right)
+        | ExprKind::Match { expr: left, pattern: right, .. }
+        | ExprKind::InColumn { expr: left, list: right, .. } => vec![left, right],
+        ExprKind::Between { expr, low, high, .. } => vec![expr, low, high],
+        ExprKind::In { expr, list, .. } => std::iter::once(&**expr).chain(list).collect(),
+        ExprKind::Case { arms, otherwise } => {
+            let arms = arms.iter().flat_map(|(when, then)| [when, then]);
+            arms.chain(otherwise.as_deref()).collect()
+        }
+        ExprKind::Call(_, arguments) | ExprKind::CallDistinct(_, arguments) => {
+            arguments.iter().collect()
+        }
+        // A value or a name.
+        _ => Vec::new(),
+    }
+}
+
+/// What is to be said of an expression itself.
+fn note(expr: &Expr, offer: &dyn Offer) -> Option<String> {
+    match &expr.kind {
+        ExprKind::Binary(op, left, right) if is_null(left) || is_null(right) => {
+            let test = match op {
+                BinaryOp::Eq => "`is null`",
+                BinaryOp::Ne => "`is not null`",
+                _ => return None,
+            };
+            let op = op.text();
+            Some(format!("nothing is `{op} null`, as NULL is not known: {test} asks for it"))
+        }
+        ExprKind::Between { low, high, negated, .. } => {
+            let (low, high) = (integer(low)?, integer(high)?);
+            let what = if *negated { "outside" } else { "between" };
+            let answer = if *negated { "everything" } else { "nothing" };
+            (low > high).then(|| {
+                format!("{answer} is {what} {low} and {high}: the lesser bound comes first")
+            })
+        }
+        ExprKind::In { list, negated: true, .. } if list.iter().any(is_null) => {
+            Some("nothing is known to be `not in` a list with NULL".to_owned())
+        }
+        ExprKind::Has { flags, .. } => {
+            let defined = |name: &str| {
+                let both = offer.slab_flags().iter().chain(offer.gfp_flags());
+                both.into_iter().any(|(flag, _)| flag == name)
+            };
+            let name =
+                flags.iter().map(|flag| flag_name(&flag.name)).find(|name| !defined(name))?;
+            Some(format!("this kernel has no flag `{name}`: it is never set"))
+        }
+        _ => None,
+    }
+}
+
+fn is_null(expr: &Expr) -> bool {
+    matches!(expr.kind, ExprKind::Literal(Literal::Null))
+}
+
+/// The integer that is written out.
+fn integer(expr: &Expr) -> Option<u64> {
+    match expr.kind {
+        ExprKind::Literal(Literal::Int(value) | Literal::Size(value, _)) => Some(value),
+        _ => None,
+    }
+}

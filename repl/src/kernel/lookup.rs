@@ -1,0 +1,128 @@
+//! Looks into the kernel's memory by address: which cache an object is of, and what word lies where.
+//!
+//! The programs are loaded once and run as often as wanted, for some hundred addresses each time; see
+//! [`ebpf_templates::template::lookup`].
+
+use std::os::fd::OwnedFd;
+
+use ebpf_templates::Program;
+use ebpf_templates::insn::Size;
+use ebpf_templates::template::lookup::{Owner, Owners, Words};
+use ebpf_templates::template::peek::Peek;
+use query::schema::Schema;
+
+use super::load::{self, LoadError};
+use super::read::ReadError;
+use super::rights::Environment;
+use super::sys::{self, MapValue};
+
+/// How many addresses a run is for.
+const COUNT: u32 = 256;
+
+/// A program over a list of addresses, unloaded on drop.
+struct Probe {
+    map: OwnedFd,
+    program: OwnedFd,
+    value: MapValue,
+    bytes: u32,
+}
+
+impl Probe {
+    fn load(program: &Program) -> Result<Self, LoadError> {
+        let bytes = program.map_bytes;
+        let map = sys::map_create(bytes).map_err(|error| load::no_memory(&error))?;
+        let loaded = load::with_map(program, &map)?;
+        let value = MapValue::map(&map, bytes).map_err(|error| load::no_memory(&error))?;
+        Ok(Self { map, program: loaded, value, bytes })
+    }
+
+    /// What the map's value is behind a run over at most [`COUNT`] addresses.
+    fn run(&self, addresses: &[u64]) -> Result<Vec<u8>, ReadError> {
+        let mut table: Vec<u8> =
+            addresses.iter().flat_map(|address| address.to_le_bytes()).collect();
+        table.resize(8 * COUNT as usize, 0);
+        sys::map_fill(&self.map, self.bytes, &table)
+            .map_err(|error| ReadError::Failed("the map could not be filled", error))?;
+        sys::test_run(&self.program)
+            .map_err(|error| ReadError::Failed("the program could not be run", error))?;
+        let value = self.value.copy(0..self.bytes as usize);
+        value.ok_or(ReadError::Malformed("the map has no value"))
+    }
+}
+
+/// The kernel's memory.
+pub struct Memory<'a> {
+    /// Where members lie.
+    pub schema: &'a dyn Schema,
+    owners: (Owners, Probe),
+    words: (Words, Probe),
+}
+
+impl<'a> Memory<'a> {
+    /// Opens it. `members` are those of `struct kmem_cache` that [`Self::owners`] gives, by offset and size.
+    pub fn open(schema: &'a dyn Schema, members: Vec<(i16, Size)>) -> Result<Self, LoadError> {
+        let lacking = |what: &str| {
+            LoadError::Environment(Environment {
+                message: format!("the kernel has no {what}"),
+                help: None,
+            })
+        };
+        let function = |name: &str| {
+            schema.function_id(name).ok_or_else(|| lacking(&format!("function `{name}`")))
+        };
+        let offset = |owner: &str, path: &str| {
+            let found = schema.member(owner, path).and_then(|member| member.offset.try_into().ok());
+            found.ok_or_else(|| lacking(&format!("member `{owner}.{path}`")))
+        };
+        let owners = Owners {
+            get_kmem_cache: function("bpf_get_kmem_cache")?,
+            members,
+            name: offset("kmem_cache", "name")?,
+            read_str: schema
+                .helper("probe_read_kernel_str")
+                .ok_or_else(|| lacking("helper `bpf_probe_read_kernel_str`"))?,
+            count: COUNT,
+        };
+        let peek = Peek {
+            rdonly_cast: function("bpf_rdonly_cast")?,
+            slab_type: schema.struct_id("slab").ok_or_else(|| lacking("struct `slab`"))?,
+            counters: offset("slab", "counters")?,
+        };
+        let words = Words { peek, count: COUNT };
+        let probes = (Probe::load(&owners.build())?, Probe::load(&words.build())?);
+        Ok(Self { schema, owners: (owners, probes.0), words: (words, probes.1) })
+    }
+
+    /// The cache that each address lies in a slab of; none where it lies in no slab.
+    pub fn owners(&self, addresses: &[u64]) -> Result<Vec<Option<Owner>>, ReadError> {
+        let (owners, probe) = &self.owners;
+        let mut found = Vec::with_capacity(addresses.len());
+        for part in addresses.chunks(COUNT as usize) {
+            let value = probe.run(part)?;
+            found.extend((0..part.len()).map(|index| owners.decode(&value, index)));
+        }
+        Ok(found)
+    }
+
+    /// The word at each address; 0 where nothing is mapped.
+    pub fn words(&self, addresses: &[u64]) -> Result<Vec<u64>, ReadError> {
+        let (words, probe) = &self.words;
+        let mut found = Vec::with_capacity(addresses.len());
+        for part in addresses.chunks(COUNT as usize) {
+            let value = probe.run(part)?;
+            found.extend((0..part.len()).map(|index| words.decode(&value, index).unwrap_or(0)));
+        }
+        Ok(found)
+    }
+
+    /// The word at one address.
+    pub fn word(&self, address: u64) -> Result<u64, ReadError> {
+        Ok(self.words(&[address])?.first().copied().unwrap_or(0))
+    }
+
+    /// The offset of a member, if the kernel has it.
+    #[must_use]
+    pub fn offset(&self, owner: &str, path: &str) -> Option<u64> {
+        self.schema.member(owner, path).map(|member| member.offset.into())
+    }
+}
