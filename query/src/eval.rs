@@ -9,7 +9,7 @@
 //! so are a division by 0, a shift by less than 0 or more than 63 bits, and a float that is no finite number.
 
 mod number;
-mod text;
+pub(crate) mod text;
 
 use std::cmp::Ordering;
 

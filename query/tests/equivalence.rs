@@ -8,7 +8,7 @@ use common::{Cache, NoHost, kernel, plan, run};
 use proptest::prelude::*;
 use query::eval::Warnings;
 use query::exec;
-use query::plan::Template;
+use query::plan::{Target, Template};
 use query::value::Value;
 
 fn addresses(
@@ -76,6 +76,24 @@ fn common_conditions_are_pushed() {
         let reasons: Vec<&str> = plan.filter.iter().map(|residual| residual.reason).collect();
         assert!(plan.filter.is_empty(), "{condition}: {reasons:?}");
         assert!(!plan.pushed.is_empty(), "{condition}");
+    }
+}
+
+/// A kernel before 6.17 has no functions of texts: what needs them stays in user space, and the rest does not.
+#[test]
+fn texts_are_found_in_user_space_where_the_kernel_cannot() {
+    let old = Target::Kernel { template: Template::OpenCoded, pushdown: true, texts: false };
+    let text =
+        "select name where name like '%a%' and name ~ 'b$' and name like 'c%' and name is null";
+    let plan = plan(text, old).unwrap_or_else(|e| panic!("{}", e.render(text)));
+    let pushed: Vec<&str> = plan.pushed.iter().map(|pushed| pushed.text.as_str()).collect();
+    assert_eq!(pushed, ["name like 'c%'", "name is null"]);
+    assert_eq!(plan.filter.len(), 2);
+    for residual in &plan.filter {
+        assert_eq!(
+            residual.reason,
+            "the kernel has no functions of texts, as Linux 6.17 and later have"
+        );
     }
 }
 

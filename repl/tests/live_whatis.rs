@@ -137,6 +137,50 @@ fn free_objects_are_those_of_the_freelists() {
     assert!(firsts >= 5 && wholes >= 3 && free_seen > 0 && used_seen > 0);
 }
 
+/// Objects that CPUs hold in sheaves are free, though the slab counts them as in use.
+#[test]
+fn objects_in_sheaves_are_free() {
+    if !common::live() {
+        return;
+    }
+    let session = ask::live(Choice::default());
+    let schema = KernelSchema::open().unwrap();
+    if schema.member("kmem_cache", "cpu_sheaves").is_none() {
+        return common::skip("the kernel has no sheaves");
+    }
+    let memory = Memory::open(&schema, Vec::new()).unwrap();
+    let offset = |owner: &str, path: &str| memory.offset(owner, path).unwrap();
+    let caches = ask::ask(&session, "select addr where sheaf_capacity > 0").numbers("addr");
+    let mut free = 0;
+    // The caches that have sheaves are busy ones: a round may find none that rests.
+    for cache in caches.repeat(20) {
+        if free >= 4 {
+            break;
+        }
+        let sheaves = memory.word(cache + offset("kmem_cache", "cpu_sheaves")).unwrap();
+        for cpu in schema.cpu_offsets().unwrap() {
+            let main = sheaves.wrapping_add(*cpu) + offset("slub_percpu_sheaves", "main");
+            // The object at the bottom, which is handed out last.
+            let held = || {
+                let main = memory.word(main).unwrap();
+                let size = memory.word(main + offset("slab_sheaf", "size")).unwrap();
+                (size & 0xffff_ffff > 0)
+                    .then(|| memory.word(main + offset("slab_sheaf", "objects")).unwrap())
+            };
+            let Some(object) = held() else { continue };
+            let answer = whatis(&session, &[object]);
+            if held() != Some(object) || answer.texts("state") == ["NULL"] {
+                continue;
+            }
+            assert_eq!(answer.numbers("cache_addr"), [cache]);
+            assert_eq!(answer.numbers("object"), [object]);
+            assert_eq!(answer.texts("state"), ["free"]);
+            free += 1;
+        }
+    }
+    assert!(free > 0);
+}
+
 /// What lies in no slab has a word.
 #[test]
 fn other_addresses_have_a_word() {

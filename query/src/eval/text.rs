@@ -5,10 +5,10 @@ use super::Warnings;
 use crate::value::Value;
 
 /// The bytes that a text may grow to. A short query could else ask for more than any memory holds.
-const MAX_TEXT: usize = 1 << 20;
+pub(crate) const MAX_TEXT: usize = 1 << 20;
 
 /// A text that was put together, or NULL and a warning where it is too long.
-fn grown(text: Vec<u8>, warnings: &mut Warnings) -> Value {
+pub(crate) fn grown(text: Vec<u8>, warnings: &mut Warnings) -> Value {
     if text.len() > MAX_TEXT {
         warnings.long += 1;
         return Value::Null;

@@ -6,6 +6,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use crate::eval::text::{MAX_TEXT, grown};
 use crate::eval::{self, Warnings, float, integer};
 use crate::typed::{Aggregate, Fold};
 use crate::value::{Type, Value};
@@ -75,13 +76,15 @@ impl Accumulator {
             Self::Stddev(deviation) => deviation.add(value.float().unwrap_or_default()),
             Self::Histogram(counts) => *counts.entry(bucket(value)).or_default() += 1,
             Self::Concat(text, between, ty) => {
-                let text = match text {
-                    Some(text) => {
-                        text.extend(&**between);
-                        text
-                    }
-                    None => text.insert(Vec::new()),
-                };
+                let begun = text.is_some();
+                let text = text.get_or_insert_default();
+                // What is longer than a text may be is none in the end.
+                if text.len() > MAX_TEXT {
+                    return;
+                }
+                if begun {
+                    text.extend(&**between);
+                }
                 if let Value::Text(value) = value {
                     text.extend(&**value);
                 } else if let Value::Text(value) =
@@ -129,7 +132,7 @@ impl Accumulator {
                     .map(Vec::into_boxed_slice)
                     .collect(),
             ),
-            Self::Concat(text, ..) => text.map_or(Value::Null, Value::text),
+            Self::Concat(text, ..) => text.map_or(Value::Null, |text| grown(text, warnings)),
         }
     }
 }
@@ -269,6 +272,17 @@ mod tests {
         assert_eq!(percentile(95.0, vec![7.0]), Value::Float(7.0));
         assert_eq!(percentile(95.0, vec![]), Value::Null);
         assert_eq!(percentile(50.0, vec![f64::MAX, -f64::MAX]), Value::Float(0.0));
+    }
+
+    #[test]
+    fn a_text_that_grows_too_long_is_null() {
+        let mut warnings = Warnings::default();
+        let mut concat = Accumulator::Concat(None, (*b",").into(), Type::Text);
+        let half = Value::text(vec![b'x'; MAX_TEXT / 2]);
+        concat.add(&half, &mut warnings);
+        concat.add(&half, &mut warnings);
+        assert_eq!(concat.finish(Type::Text, &mut warnings), Value::Null);
+        assert_eq!(warnings.long, 1);
     }
 
     #[test]
