@@ -167,7 +167,7 @@ fn blank(text: &str) -> String {
     text.split_inclusive('\n').map(line).collect()
 }
 
-/// A wrong command of a file, with its line marked.
+/// A wrong command of a file, with its line marked; where the machine fails, the line is named.
 fn in_file(failure: Failure, text: &str, at: &Range<usize>, file: Option<&str>) -> Failure {
     match (failure, file) {
         (Failure::Command(wrong), Some(_)) => {
@@ -175,6 +175,11 @@ fn in_file(failure: Failure, text: &str, at: &Range<usize>, file: Option<&str>) 
             let mut diagnostic = Diagnostic::new(Span { start: at.start, end }, wrong.message);
             diagnostic.help = wrong.help;
             Failure::query(diagnostic, text, file)
+        }
+        (Failure::Environment(mut failed), Some(file)) => {
+            let line = text[..at.start].matches('\n').count() + 1;
+            failed.help.get_or_insert_with(|| format!("line {line} of {file} asks for it"));
+            Failure::Environment(failed)
         }
         (failure, _) => failure,
     }

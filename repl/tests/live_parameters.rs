@@ -51,6 +51,13 @@ fn other_values_give_the_answers_of_other_queries() {
         "select name, size where size between $a and $b and object_size * $b > $a order by addr",
         "select name, size where size % $a = $b or align < $b order by addr",
         "select name where size > $a and name like 'kmalloc%' order by addr limit $b",
+        "select name where size << $a > $b or size >> $b = $a or size / $a > $b order by addr",
+        "select name where -$a < size and ~$a & size != (size | $a) ^ $b order by addr",
+        "select name where greatest(size, $a) > least($b, size) and abs(size - $a) > $b order by addr",
+        "select name where cast(flags as int) & $a != 0 and size in ($a, $b, 64) order by addr",
+        "select accounted, count(*), sum(size * $a), max(size) where object_size > $a group by 1 order by 1",
+        "select size % $b as rest, count(*), min(size + $a) group by rest order by rest",
+        "select name where case when size > $a then object_size else $b end > $b order by addr",
     ];
     let values =
         [("64", "256"), ("8", "0"), ("1000", "4096"), ("1", "18446744073709551615"), ("7", "3")];

@@ -87,7 +87,11 @@ fn files_read_files_beside_them() {
     assert!(ran.code == Some(1) && error(&ran).starts_with(&start), "{}", ran.err);
     folder.file("sub/c", ".read none");
     let ran = demo(["-f", &path("a")]);
-    let expected = format!("error: cannot read {}: No such file or directory\n", path("sub/none"));
+    let expected = format!(
+        "error: cannot read {}: No such file or directory\n  = help: line 1 of {} asks for it\n",
+        path("sub/none"),
+        path("sub/c"),
+    );
     assert_eq!((ran.code, error(&ran)), (Some(2), expected.as_str()));
     let ran = demo([".read"]);
     let expected = "error: `.read` takes a file\n  = help: `.read largest.slabql`\n";
