@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The two are the same where `c` is never NULL: a `case` takes NULL for false, `and` does not. So only conditions on
-//! what the kernel reads itself, which is never NULL there, are taken apart.
+//! what the kernel reads itself, and which is never NULL there, are taken apart.
 
 use crate::eval::{self, Warnings};
 use crate::input::Input;
@@ -78,10 +78,13 @@ fn is_certain(condition: &Expr, inputs: &[Input]) -> bool {
     }
 }
 
-/// Whether it is a number that the kernel's program reads.
+/// Whether it is a number that the kernel's program reads, and that is there in every row.
 fn is_read(expr: &Expr, inputs: &[Input]) -> bool {
     match expr.kind {
-        ExprKind::Input(input) => inputs[input].in_kernel() && !inputs[input].is_text(),
+        ExprKind::Input(input) => {
+            let input = &inputs[input];
+            input.in_kernel() && !input.is_text() && !input.is_nullable()
+        }
         _ => false,
     }
 }
