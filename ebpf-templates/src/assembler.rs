@@ -12,10 +12,11 @@
 //!
 //! Comments cost nothing in the kernel; `explain` and the golden listings show them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::insn::{Alu, Cond, Insn, Reg, Size, wide_text};
-use crate::program::{Kind, Program};
+use crate::insn::{Alu, Cond, Insn, Reg, Size};
+use crate::program::{Kind, Program, Text};
 
 /// The stack of a program, in bytes (`MAX_BPF_STACK`).
 pub const STACK: usize = 512;
@@ -28,7 +29,7 @@ pub const MAX_FRAME: usize = STACK - 16;
 pub struct Label(usize);
 
 struct LabelState {
-    name: String,
+    name: &'static str,
     slot: Option<usize>,
 }
 
@@ -55,12 +56,12 @@ impl Assembler {
     /// Appends one instruction that is no jump.
     pub fn push(&mut self, insn: Insn) {
         debug_assert!(!insn.is_jump() && !insn.is_wide(), "{insn} has a method of its own");
-        self.program.push(&[insn], insn.to_string());
+        self.program.push(&[insn], Text::Insn);
     }
 
     /// Appends a comment, on a line of its own.
-    pub fn comment(&mut self, text: &str) {
-        self.program.comment(text);
+    pub fn comment(&mut self, text: impl Into<Cow<'static, str>>) {
+        self.program.comment(text.into());
     }
 
     /// Appends `dst = value` in the shortest form.
@@ -82,7 +83,7 @@ impl Assembler {
     }
 
     fn push_wide(&mut self, pair: [Insn; 2]) {
-        self.program.push(&pair, wide_text(pair));
+        self.program.push(&pair, Text::Insn);
     }
 
     /// Appends stores of 0 over `bytes` bytes from `base + off` on. Both are multiples of 8.
@@ -99,27 +100,23 @@ impl Assembler {
                 self.push(*first);
                 self.push(*second);
             }
-            _ => {
-                let last = off + bytes.cast_signed() - 8;
-                self.program.push(&insns, format!("*(u64 *)({base} {off:+}..{last:+}) = 0"));
-            }
+            _ => self.program.push(&insns, Text::Zeros),
         }
     }
 
     /// Appends `call name`, a helper by its number.
-    pub fn call(&mut self, helper: u32, name: &str) {
-        self.program.push(&[Insn::call(helper.cast_signed())], format!("call bpf_{name}#{helper}"));
+    pub fn call(&mut self, helper: u32, name: &'static str) {
+        self.program.push(&[Insn::call(helper.cast_signed())], Text::Helper(name));
     }
 
     /// Appends `call name`, a kernel function by its BTF id.
-    pub fn call_kfunc(&mut self, btf_id: u32, name: &str) {
-        self.program
-            .push(&[Insn::call_kfunc(btf_id.cast_signed())], format!("call {name}#{btf_id}"));
+    pub fn call_kfunc(&mut self, btf_id: u32, name: &'static str) {
+        self.program.push(&[Insn::call_kfunc(btf_id.cast_signed())], Text::Function(name));
     }
 
     /// Makes a label. Its name is for the listing.
-    pub fn label(&mut self, name: &str) -> Label {
-        self.labels.push(LabelState { name: name.to_owned(), slot: None });
+    pub fn label(&mut self, name: &'static str) -> Label {
+        self.labels.push(LabelState { name, slot: None });
         Label(self.labels.len() - 1)
     }
 
@@ -129,41 +126,32 @@ impl Assembler {
         let state = &mut self.labels[label.0];
         assert!(state.slot.is_none(), "label `{}` bound twice", state.name);
         state.slot = Some(slot);
-        self.program.label(&state.name);
+        self.program.label(state.name);
     }
 
-    fn push_jump(&mut self, insn: Insn, target: Label, text: String) {
+    fn push_jump(&mut self, insn: Insn, target: Label) {
         self.fixups.push((self.program.insns.len(), target));
-        self.program.push(&[insn], text);
+        self.program.push(&[insn], Text::Jump(self.labels[target.0].name));
     }
 
     /// Appends `goto target`.
     pub fn jump(&mut self, target: Label) {
-        let text = format!("goto {}", self.labels[target.0].name);
-        self.push_jump(Insn::jump(0), target, text);
+        self.push_jump(Insn::jump(0), target);
     }
 
     /// Appends `may_goto target`: the kernel's bound on a loop.
     pub fn may_goto(&mut self, target: Label) {
-        let text = format!("may_goto {}", self.labels[target.0].name);
-        self.push_jump(Insn::may_goto(0), target, text);
+        self.push_jump(Insn::may_goto(0), target);
     }
 
     /// Appends `if dst cond imm goto target`.
     pub fn jump_imm(&mut self, cond: Cond, dst: Reg, imm: i32, target: Label) {
-        self.push_conditional(Insn::jump_imm(cond, dst, imm, 0), target);
+        self.push_jump(Insn::jump_imm(cond, dst, imm, 0), target);
     }
 
     /// Appends `if dst cond src goto target`.
     pub fn jump_reg(&mut self, cond: Cond, dst: Reg, src: Reg, target: Label) {
-        self.push_conditional(Insn::jump_reg(cond, dst, src, 0), target);
-    }
-
-    fn push_conditional(&mut self, insn: Insn, target: Label) {
-        let text = insn.to_string();
-        let condition = text.strip_suffix("+0").unwrap_or(&text);
-        let text = format!("{condition}{}", self.labels[target.0].name);
-        self.push_jump(insn, target, text);
+        self.push_jump(Insn::jump_reg(cond, dst, src, 0), target);
     }
 
     /// Appends `dst += imm`, for any `imm`.

@@ -1,6 +1,8 @@
 //! A finished program: what the loader gives to the kernel, and what `explain` shows.
 
-use crate::insn::Insn;
+use std::borrow::Cow;
+
+use crate::insn::{Insn, wide_text};
 
 /// How the kernel runs a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,14 +24,49 @@ pub enum Kind {
 /// A line of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Line {
-    Comment(String),
-    Label(String),
-    /// `slots` slots from `slot` on, and their text.
+    Comment(Cow<'static, str>),
+    Label(&'static str),
+    /// `slots` slots from `slot` on, and how they read.
     Insn {
         slot: usize,
         slots: usize,
-        text: String,
+        text: Text,
     },
+}
+
+/// How slots read in a listing. The text itself is only made for a listing: most programs never have one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Text {
+    /// As an instruction of one slot or two.
+    Insn,
+    /// As a jump to this label.
+    Jump(&'static str),
+    /// As a call of this helper, whose name is without its `bpf_`.
+    Helper(&'static str),
+    /// As a call of this function of the kernel.
+    Function(&'static str),
+    /// As one store over neighbouring places.
+    Zeros,
+}
+
+impl Text {
+    /// The text of `insns`.
+    fn of(self, insns: &[Insn]) -> String {
+        match (self, insns) {
+            (Self::Insn, [low, high]) => wide_text([*low, *high]),
+            (Self::Jump(label), [insn]) => {
+                // A jump that leads nowhere yet reads the same but for where to.
+                let text = Insn { off: 0, ..*insn }.to_string();
+                format!("{}{label}", text.strip_suffix("+0").unwrap_or(&text))
+            }
+            (Self::Helper(name), [insn]) => format!("call bpf_{name}#{}", insn.imm),
+            (Self::Function(name), [insn]) => format!("call {name}#{}", insn.imm),
+            (Self::Zeros, [first, .., last]) => {
+                format!("*(u64 *)(r{} {:+}..{:+}) = 0", first.dst, first.off, last.off)
+            }
+            (_, insns) => insns.iter().map(Insn::to_string).collect(),
+        }
+    }
 }
 
 /// A BPF program with the map that its rows go to.
@@ -68,16 +105,16 @@ impl Program {
         }
     }
 
-    pub(crate) fn comment(&mut self, text: &str) {
-        self.lines.push(Line::Comment(text.to_owned()));
+    pub(crate) fn comment(&mut self, text: Cow<'static, str>) {
+        self.lines.push(Line::Comment(text));
     }
 
-    pub(crate) fn label(&mut self, name: &str) {
-        self.lines.push(Line::Label(name.to_owned()));
+    pub(crate) fn label(&mut self, name: &'static str) {
+        self.lines.push(Line::Label(name));
     }
 
     /// Appends slots that read as `text`.
-    pub(crate) fn push(&mut self, insns: &[Insn], text: String) {
+    pub(crate) fn push(&mut self, insns: &[Insn], text: Text) {
         self.lines.push(Line::Insn { slot: self.insns.len(), slots: insns.len(), text });
         self.insns.extend_from_slice(insns);
     }
@@ -130,9 +167,12 @@ impl Program {
         let line = |line: &Line| match line {
             Line::Comment(text) => format!("      ; {text}\n"),
             Line::Label(name) => format!("{name}:\n"),
-            Line::Insn { slot, slots: 0..=2, text } => format!("{slot:4}  {text}\n"),
             Line::Insn { slot, slots, text } => {
-                format!("{slot:4}  {text}  (to {})\n", slot + slots - 1)
+                let text = text.of(&self.insns[*slot..slot + slots]);
+                match slots {
+                    0..=2 => format!("{slot:4}  {text}\n"),
+                    _ => format!("{slot:4}  {text}  (to {})\n", slot + slots - 1),
+                }
             }
         };
         self.lines.iter().map(line).collect()

@@ -1,7 +1,7 @@
 //! The aggregates of the language: a row each.
 //!
 //! An aggregate makes one value of the rows of a group. Of all but `count(*)` the argument is what counts: rows where
-//! it is NULL are passed over. What each one does with values is [`crate::exec::group`]'s business.
+//! it is NULL are passed over. What each one does with values is `exec::group`'s business.
 
 use crate::function::{Signature, sig};
 

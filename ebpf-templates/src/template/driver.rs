@@ -279,7 +279,7 @@ impl Driver {
 }
 
 /// Appends a call of one of the iterator's functions on its state.
-fn iterator(asm: &mut Assembler, btf_id: u32, name: &str) {
+fn iterator(asm: &mut Assembler, btf_id: u32, name: &'static str) {
     asm.push(Insn::mov(Reg::R1, Reg::R10));
     asm.add(Reg::R1, i32::from(STATE));
     asm.call_kfunc(btf_id, name);

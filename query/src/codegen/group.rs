@@ -63,7 +63,7 @@ impl Generator<'_> {
             asm.push(Insn::store(Size::Dw, Reg::R10, nulls, Reg::R1));
         }
         for (number, key) in kernel.keys.iter().enumerate() {
-            asm.comment(&format!("key {}", group.keys[number].name));
+            asm.comment(format!("key {}", group.keys[number].name));
             self.key(asm, key, number)?;
         }
         let offset = |word: usize| match self.layout.places[word].1 {
@@ -82,7 +82,7 @@ impl Generator<'_> {
         .find(asm);
         let mut word = kernel.keys.len();
         for (part, aggregate) in kernel.parts.iter().zip(&group.aggregates) {
-            asm.comment(&aggregate.name);
+            asm.comment(aggregate.name.clone());
             self.part(asm, part, offset(word))?;
             word += part.sum.words();
         }

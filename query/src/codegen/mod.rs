@@ -286,7 +286,7 @@ impl Holes for Generator<'_> {
             match *place {
                 Place::Address => {}
                 Place::Integer { offset, size, present, .. } => {
-                    asm.comment(self.plan.inputs[*input].name());
+                    asm.comment(self.plan.inputs[*input].name().to_owned());
                     let size = Size::of(size.into()).unwrap_or(Size::Dw);
                     let store = Insn::store(size, Reg::R8, offset.cast_signed(), Reg::R1);
                     if let Some(present) = present {
@@ -301,7 +301,7 @@ impl Holes for Generator<'_> {
                     }
                 }
                 Place::Text { offset } => {
-                    asm.comment(self.plan.inputs[*input].name());
+                    asm.comment(self.plan.inputs[*input].name().to_owned());
                     let text = self.text(*input)?;
                     text.append(asm, offset.cast_signed(), |asm, null| {
                         self.text_address(asm, *input, null)
@@ -499,7 +499,7 @@ impl Generator<'_> {
         pushed: &Pushed,
         skip: Label,
     ) -> Result<(), Diagnostic> {
-        asm.comment(&format!("where {}", pushed.text));
+        asm.comment(format!("where {}", pushed.text));
         let holds = asm.label("holds");
         self.pred(
             asm,
