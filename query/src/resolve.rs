@@ -16,10 +16,14 @@
 //!   the text that the user wrote.
 //! - What names stand for is bounded, so a short query cannot grow without end.
 
+mod definition;
+mod flags;
 mod group;
+mod order;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
+pub use flags::{KNOWN_FLAGS, flag_name};
 pub use group::{MAX_AGGREGATES, MAX_KEYS};
 
 use crate::aggregate;
@@ -29,43 +33,11 @@ use crate::function::{self, Signature};
 use crate::input::Input;
 use crate::offer::Offer;
 use crate::path::{self, Base};
-use crate::resolved::{Aggregate, Expr, ExprKind, Item, Key, Missing, Query};
+use crate::resolved::{Aggregate, Expr, ExprKind, Item, Missing, Query};
 use crate::suggest;
 use crate::syntax::ast::{self, Ident};
-use crate::syntax::parse_text;
 use crate::value::Type;
 use group::Place;
-
-/// Slab flags that some kernel of the supported releases has: naming one that the running kernel lacks is no
-/// error, as a flag that the kernel does not define is never set.
-pub const KNOWN_FLAGS: &[&str] = &[
-    "CONSISTENCY_CHECKS",
-    "RED_ZONE",
-    "POISON",
-    "KMALLOC",
-    "HWCACHE_ALIGN",
-    "CACHE_DMA",
-    "CACHE_DMA32",
-    "STORE_USER",
-    "PANIC",
-    "TYPESAFE_BY_RCU",
-    "TRACE",
-    "DEBUG_OBJECTS",
-    "NOLEAKTRACE",
-    "NO_MERGE",
-    "FAILSLAB",
-    "ACCOUNT",
-    "MAY_ACCOUNT",
-    "KASAN",
-    "NO_USER_FLAGS",
-    "SKIP_KFENCE",
-    "RECLAIM_ACCOUNT",
-    "OBJECT_POISON",
-    "CMPXCHG_DOUBLE",
-    "NO_OBJ_EXT",
-    "OBJ_EXT_IN_OBJ",
-    "NO_SHEAVES",
-];
 
 /// How deep definitions may name definitions. The catalog is a constant, so this only guards against a circle.
 const MAX_DEPTH: usize = 8;
@@ -187,42 +159,6 @@ impl Resolver<'_> {
         Ok(Item { name: column.name.to_owned(), expr: self.column(column, span, 0)? })
     }
 
-    fn order_by(&mut self, query: &ast::Query, items: &[Item]) -> Result<Vec<Key>, Diagnostic> {
-        let mut by_name = HashMap::new();
-        for (index, item) in items.iter().enumerate() {
-            let meant = by_name.entry(item.name.as_str()).or_insert(Some(index));
-            // Twice the same column is one meaning.
-            *meant = meant.filter(|first| *first == index || is_same_column(&items[*first], item));
-        }
-        let text = |item: &ast::Item| match item {
-            ast::Item::Expr { expr, .. } => Some(expr.to_string()),
-            ast::Item::Star(_) | ast::Item::All(_) => None,
-        };
-        let shown: HashSet<String> = if query.distinct && !query.order_by.is_empty() {
-            query.items.iter().filter_map(text).collect()
-        } else {
-            HashSet::new()
-        };
-        let mut sorted_by = HashSet::new();
-        let mut keys = Vec::new();
-        for key in &query.order_by {
-            let span = key.expr.span;
-            let expr = match item_of_key(&key.expr, &by_name, items.len())? {
-                // Rows that an item left equal are equal by it a second time.
-                Some(item) if !sorted_by.insert(item) => continue,
-                Some(item) => items[item].expr.at(span),
-                None if query.distinct && !shown.contains(&key.expr.to_string()) => {
-                    let message = "cannot sort distinct rows by what is not selected";
-                    return Err(Diagnostic::new(span, message).help("add it to the select list"));
-                }
-                None => self.expr(&key.expr)?,
-            };
-            let nulls_first = key.nulls_first.unwrap_or(false);
-            keys.push(Key { expr, descending: key.descending, nulls_first });
-        }
-        Ok(keys)
-    }
-
     fn expr(&mut self, expr: &ast::Expr) -> Result<Expr, Diagnostic> {
         self.expr_at(expr, None, 0)
     }
@@ -292,7 +228,7 @@ impl Resolver<'_> {
             }
             ast::ExprKind::Has { expr, quantifier, flags } => {
                 let expr = sub(expr)?;
-                let (mask, undefined) = self.flags(expr.flag_type(), flags)?;
+                let (mask, undefined) = flags::mask(self.offer, expr.flag_type(), flags)?;
                 ExprKind::Has { expr, quantifier: *quantifier, mask, undefined }
             }
             ast::ExprKind::Case { arms, otherwise } => {
@@ -403,8 +339,7 @@ impl Resolver<'_> {
         }
         if let Source::Derived(definition) = column.source {
             assert!(depth < MAX_DEPTH, "the definition of `{}` goes in a circle", column.name);
-            let definition = parse_definition(definition)
-                .unwrap_or_else(|e| panic!("the definition of `{}`: {}", column.name, e.message));
+            let definition = definition::definition(column, definition);
             let aliases = std::mem::take(&mut self.aliases);
             let expr = self.expr_at(&definition, Some(span), depth + 1);
             self.aliases = aliases;
@@ -485,77 +420,6 @@ impl Resolver<'_> {
         }
         Ok(Expr { kind: ExprKind::Call(signature.function, arguments), span })
     }
-
-    /// The bits of the named flags, and whether one of them is not defined by this kernel.
-    fn flags(&self, of: Option<Type>, names: &[Ident]) -> Result<(u64, bool), Diagnostic> {
-        let gfp = of == Some(Type::GfpFlags);
-        let defined = if gfp { self.offer.gfp_flags() } else { self.offer.slab_flags() };
-        let known: &[&str] = if gfp { &[] } else { KNOWN_FLAGS };
-        let (mut mask, mut undefined) = (0, false);
-        for name in names {
-            let wanted = flag_name(&name.name);
-            if let Some((_, bit)) = defined.iter().find(|(flag, _)| *flag == wanted) {
-                mask |= 1 << bit;
-            } else if known.contains(&wanted.as_str()) {
-                undefined = true;
-            } else {
-                let flags = defined.iter().map(|(flag, _)| flag.as_str());
-                let mut error = Diagnostic::new(name.span, format!("unknown flag `{wanted}`"));
-                error.help = suggest::nearest(&wanted, flags.clone().chain(known.iter().copied()))
-                    .map(|flag| format!("did you mean `{flag}`?"))
-                    .or_else(|| {
-                        let flags: Vec<_> = flags.collect();
-                        Some(format!("the kernel's flags are {}", flags.join(", ")))
-                    });
-                return Err(error);
-            }
-        }
-        Ok((mask, undefined))
-    }
-}
-
-/// Whether two items are one column.
-fn is_same_column(left: &Item, right: &Item) -> bool {
-    match (&left.expr.kind, &right.expr.kind) {
-        (ExprKind::Input(left, _), ExprKind::Input(right, _)) => left == right,
-        (ExprKind::Derived(left, _), ExprKind::Derived(right, _))
-        | (ExprKind::Missing(left), ExprKind::Missing(right)) => left == right,
-        _ => false,
-    }
-}
-
-/// The item that a key of `order by` names, by its name or its position; none if it is an expression. Of a name that
-/// several items have, `by_name` holds no item.
-fn item_of_key(
-    key: &ast::Expr,
-    by_name: &HashMap<&str, Option<usize>>,
-    items: usize,
-) -> Result<Option<usize>, Diagnostic> {
-    match &key.kind {
-        ast::ExprKind::Column(name) => match by_name.get(name.name.as_str()) {
-            None => Ok(None),
-            Some(Some(item)) => Ok(Some(*item)),
-            Some(None) => Err(Diagnostic::new(key.span, "two items have this name")
-                .label("it is not clear which one is meant")
-                .help("name an item by its position: `order by 1`")),
-        },
-        ast::ExprKind::Literal(ast::Literal::Int(position)) => {
-            item_at(*position, key.span, items).map(Some)
-        }
-        ast::ExprKind::Literal(_) => Err(Diagnostic::new(key.span, "cannot sort by a constant")
-            .label("the same for every row")
-            .help("a column is named without quotes, an item also by its position")),
-        _ => Ok(None),
-    }
-}
-
-/// The number of the item at a position, which counts from 1.
-fn item_at(position: u64, span: Span, items: usize) -> Result<usize, Diagnostic> {
-    let item = usize::try_from(position).ok().and_then(|at| at.checked_sub(1));
-    item.filter(|item| *item < items).ok_or_else(|| {
-        let message = format!("there is no item {position} in the select list");
-        Diagnostic::new(span, message).help(format!("the list has {}", count(items, "item")))
-    })
 }
 
 /// Says no to a call with too few or too many arguments.
@@ -578,24 +442,6 @@ fn wrong_arguments<F>(
 fn short(name: &str) -> String {
     let start: String = name.chars().take(40).collect();
     if start.len() < name.len() { start + "…" } else { start }
-}
-
-/// Parses the definition of a derived column.
-fn parse_definition(text: &str) -> Result<ast::Expr, Diagnostic> {
-    let statements = parse_text(&format!("select {text}"))?;
-    let query = statements.first().and_then(|(statement, _)| statement.query());
-    match query.and_then(|query| query.items.first()) {
-        Some(ast::Item::Expr { expr, .. }) => Ok(expr.clone()),
-        _ => Err(Diagnostic::new(Span::default(), "a definition is one expression")),
-    }
-}
-
-/// A flag's name as the kernel's enum has it: upper case, without `SLAB_` or `__GFP_`.
-#[must_use]
-pub fn flag_name(name: &str) -> String {
-    let upper = name.to_uppercase();
-    let short = upper.strip_prefix("SLAB_").or_else(|| upper.strip_prefix("__GFP_"));
-    short.unwrap_or(&upper).to_owned()
 }
 
 fn cast_type(name: &Ident) -> Result<Type, Diagnostic> {

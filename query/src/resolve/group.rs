@@ -6,7 +6,8 @@
 //!
 //! In `group by` a name is a column, else an alias, and a bare integer the position of an item.
 
-use super::{Resolver, item_at, wrong_arguments};
+use super::order::item_at;
+use super::{Resolver, wrong_arguments};
 use crate::aggregate;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::function::Signature;
