@@ -17,8 +17,8 @@ use ebpf_templates::template::{group, rows};
 
 use crate::catalog::{Rows, Source};
 use crate::path::{self, Names};
-use crate::plan::Plan;
 use crate::plan::group::{InKernel, Sum};
+use crate::plan::{Group, Plan};
 use crate::value::{Type, Value};
 
 /// How many caches the space for rows is made for at first. A kernel with more is read again with more space.
@@ -41,7 +41,8 @@ pub struct Layout {
     pub width: usize,
     /// The inputs that are numbers with names, and the names.
     names: Vec<(usize, Names)>,
-    /// The counters of the program: two for each condition, where they are asked for.
+    /// The counters of the program, where they are asked for: for each condition how often it was asked and how often
+    /// it held; behind them, of groups in the kernel, how many rows went into them, and one that is not used.
     pub counters: u16,
     texts: u16,
     /// Whether rows are groups.
@@ -95,7 +96,8 @@ impl Layout {
     /// Lays out the rows of `plan`.
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
-        let counters = if plan.analyze { 2 * plan.pushed.len() } else { 0 };
+        let groups = plan.group.as_ref().is_some_and(Group::in_kernel);
+        let counters = if plan.analyze { 2 * (plan.pushed.len() + usize::from(groups)) } else { 0 };
         // The room for conditions in a program is much less.
         let counters = u16::try_from(counters).unwrap_or(0);
         if let Some(group) = &plan.group

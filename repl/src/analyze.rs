@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use query::exec::flow::{Flow, Rows};
-use query::plan::Plan;
 use query::plan::explain::{Operator, operators, tree};
+use query::plan::{Group, Plan};
 
 use crate::session::duration;
 use crate::source::took::{Program, Stages};
@@ -20,13 +20,19 @@ pub fn plan(plan: &Plan, program: Option<&Program>, flow: &Flow) -> String {
         let [into, out] = *conditions?.get(number)?;
         Some(Rows { into, out })
     };
+    let grouped = plan.group.as_ref().is_some_and(Group::in_kernel);
     let line = |(operator, text): (Operator, String)| {
         let rows = match operator {
-            // The first condition is asked of all that is scanned.
-            Operator::Scan if !plan.pushed.is_empty() => {
+            // The first condition is asked of all that is scanned, or all of it is grouped.
+            Operator::Scan if grouped || !plan.pushed.is_empty() => {
                 counted(0).map(|first| Rows { into: 0, out: first.into })
             }
             Operator::Pushed(number) => counted(number),
+            // What the scan gives are the groups.
+            Operator::Group if grouped => counted(plan.pushed.len()).map(|rows| Rows {
+                into: rows.into,
+                out: flow.of(Operator::Group).unwrap_or_default().out,
+            }),
             _ => Some(flow.of(operator).unwrap_or_default()),
         };
         match (operator, rows) {

@@ -87,6 +87,25 @@ fn the_kernels_program_counts_what_its_conditions_let_pass() {
 }
 
 #[test]
+fn what_goes_into_groups_of_the_kernel_is_counted() {
+    if !common::live() {
+        return;
+    }
+    let count = |condition: &str| answer(&[&format!("select addr {condition}")]).lines().count();
+    let (all, large) = (count("") as u64 - 1, count("where size > 100") as u64 - 1);
+    for template in ["open-coded", "iter"] {
+        let arguments = ["--template", template];
+        let text = analyzed(&arguments, "select page_order, count(*) group by 1");
+        let (scanned, group) = (rows(&text, "scan caches").1, rows(&text, "group by page_order"));
+        assert_eq!((scanned, group.0), (all, Some(all)), "{text}");
+        assert!(group.1 > 1 && group.1 < 20, "{text}");
+        let text = analyzed(&arguments, "select page_order, count(*) where size > 100 group by 1");
+        let (scanned, group) = (rows(&text, "scan caches").1, rows(&text, "group by page_order"));
+        assert_eq!((scanned, group.0), (all, Some(large)), "{text}");
+    }
+}
+
+#[test]
 fn rows_of_several_reads_are_not_counted() {
     if !common::live() {
         return;

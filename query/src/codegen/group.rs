@@ -51,7 +51,10 @@ impl Generator<'_> {
         emitter: &Emitter,
     ) -> Result<(), Diagnostic> {
         match &self.plan.group {
-            Some(group) if group.in_kernel() => self.add(asm, emitter, group),
+            Some(group) if group.in_kernel() => {
+                self.count(asm, 2 * self.plan.pushed.len(), "counted: grouped");
+                self.add(asm, emitter, group)
+            }
             _ => emitter.row(asm, self),
         }
     }

@@ -351,23 +351,19 @@ impl Generator<'_> {
     fn conditions(&self, asm: &mut Assembler, price: u8, skip: Label) -> Result<(), Diagnostic> {
         for (number, pushed) in self.plan.pushed.iter().enumerate() {
             if dearest(&pushed.pred, &self.plan.inputs) == price {
-                self.count(asm, 2 * number);
+                self.count(asm, 2 * number, "counted: asked");
                 self.condition(asm, pushed, skip)?;
-                self.count(asm, 2 * number + 1);
+                self.count(asm, 2 * number + 1, "counted: holds");
             }
         }
         Ok(())
     }
 
-    /// Appends the counting of counter number `counter`, where there are any.
+    /// Appends the counting of counter number `counter`, where there are any: see [`Layout::counters`].
     #[expect(clippy::cast_possible_truncation, reason = "it is less than the u16 of counters")]
-    fn count(&self, asm: &mut Assembler, counter: usize) {
+    fn count(&self, asm: &mut Assembler, counter: usize, what: &'static str) {
         if counter < usize::from(self.layout.counters) {
-            asm.comment(if counter.is_multiple_of(2) {
-                "counted: asked"
-            } else {
-                "counted: holds"
-            });
+            asm.comment(what);
             driver::count(asm, self.counters + 8 * counter as u32);
         }
     }

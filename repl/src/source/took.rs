@@ -72,7 +72,8 @@ pub struct Program {
     pub map_bytes: u32,
     /// What the kernel made of it.
     pub info: ProgramInfo,
-    /// Of each condition how often it was asked and how often it held. None where that is not certain: the kernel
+    /// Of each condition how often it was asked and how often it held; behind them, of groups in the kernel, how many
+    /// rows went in. None where that is not certain: the kernel
     /// runs a program again for a cache whose row did not fit the buffer of one read.
     pub conditions: Option<Vec<[u64; 2]>>,
 }
