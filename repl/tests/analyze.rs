@@ -139,3 +139,22 @@ fn a_wrong_query_is_told_before_it_runs() {
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
     assert!(String::from_utf8_lossy(&output.stderr).contains("did you mean `name`?"));
 }
+
+#[test]
+fn ways_through_a_condition_do_not_multiply() {
+    if !common::live() {
+        return;
+    }
+    // Written so that the verifier knew each number a logarithm can be, it followed a million instructions here.
+    let condition = "name in ('kmalloc-8', '') and name in ('dma-', 'dentry') \
+                     and 1 % ilog2(-1 & partial_free) not in (151, 17592186044416, 57, 34359738368)";
+    let several = "ilog2(partial_free) % 3 = 1 and ilog2(cpu_free + 1) < 4 \
+                   and least(partial_free, cpu_free, 9) * greatest(partial_free, 7) > abs(cpu_free - 5)";
+    for condition in [condition, several] {
+        let text = analyzed(
+            &[],
+            &format!("select addr, cpu, {condition} as holds from cpus where {condition}"),
+        );
+        assert!(figure(&text, "verified") < 10_000, "{text}");
+    }
+}

@@ -3,6 +3,9 @@
 //! The number ends in `R1`; `R2` and `R3` are lost. Of an operation with two sides that both need work, the right
 //! side is computed first and waits in the frame.
 //!
+//! What a jump has chosen goes through the map, so that the verifier takes both ways for one from there on: it follows
+//! what it can tell apart to the end, and ways multiply.
+//!
 //! A number that leaves its 64 bits, a division by 0 and a shift by too much are NULL: the code goes to `null`,
 //! and the first of these also sets a flag, for the warning. So is one that a pointer leads to which is NULL.
 
@@ -10,7 +13,7 @@ use ebpf_templates::assembler::{Assembler, Label};
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
 use ebpf_templates::template::{driver, rows};
 
-use super::Generator;
+use super::{Generator, number};
 use crate::diagnostic::Diagnostic;
 use crate::plan::kernel::{Operation, Scalar};
 use crate::typed::Arith;
@@ -50,11 +53,13 @@ impl Generator<'_> {
                 asm.jump_imm(Cond::SGe, Reg::R1, 0, positive);
                 asm.push(Insn::neg(Reg::R1));
                 asm.bind(positive);
+                number(asm, Reg::R1, Reg::R1);
             }
             Scalar::Log2(inner, signed) => {
                 self.scalar(asm, inner, depth, null)?;
                 asm.jump_imm(if *signed { Cond::SLe } else { Cond::Eq }, Reg::R1, 0, null);
                 log2(asm);
+                number(asm, Reg::R1, Reg::R1);
             }
             Scalar::Arith(operation, left, right) => {
                 self.both(asm, left, right, depth, null)?;
@@ -72,6 +77,7 @@ impl Generator<'_> {
                 asm.jump_reg(cond, Reg::R1, Reg::R2, kept);
                 asm.push(Insn::mov(Reg::R1, Reg::R2));
                 asm.bind(kept);
+                number(asm, Reg::R1, Reg::R1);
             }
         }
         Ok(())
@@ -133,10 +139,11 @@ fn out_of_range(asm: &mut Assembler, null: Label) {
     asm.jump(null);
 }
 
-/// Appends `R1 = the number of the highest bit of R1`, which is not 0: by halves.
+/// Appends `R1 = the number of the highest bit of R1`, which is not 0: by halves. It begins with a 0 that the verifier
+/// does not know, or it would follow each of the 64 numbers that there can be.
 fn log2(asm: &mut Assembler) {
     asm.push(Insn::mov(Reg::R2, Reg::R1));
-    asm.push(Insn::mov_imm(Reg::R1, 0));
+    asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::ZERO));
     for half in [32, 16, 8, 4, 2, 1] {
         let lower = asm.label("lower");
         asm.push(Insn::mov(Reg::R3, Reg::R2));

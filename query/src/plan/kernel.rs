@@ -298,8 +298,8 @@ impl Scalar {
             Self::Far(_) => 16,
             Self::Neg(inner, _) => inner.slots() + 8,
             Self::BitNot(inner) => inner.slots() + 1,
-            Self::Abs(inner) => inner.slots() + 2,
-            Self::Log2(inner, _) => inner.slots() + 34,
+            Self::Abs(inner) => inner.slots() + 4,
+            Self::Log2(inner, _) => inner.slots() + 36,
             Self::Arith(_, left, right) | Self::Extreme { left, right, .. } => {
                 left.slots() + right.slots() + 20
             }

@@ -294,7 +294,12 @@ impl Lowerer<'_> {
                 self.scalar(&arguments[0])?
             }
             // The kernel's own columns are never NULL there, so the first argument decides.
-            ExprKind::Call(Function::Coalesce, arguments) if matches!(&arguments[0].kind, ExprKind::Input(input) if !self.inputs[*input].is_nullable()) => {
+            ExprKind::Call(Function::Coalesce, arguments) if matches!(&arguments[0].kind, ExprKind::Input(input) if !self.inputs[*input].is_nullable()) =>
+            {
+                // What the type of all arguments cannot hold is NULL.
+                if !arguments[0].range.within(expr.range) {
+                    return Err(MIXED);
+                }
                 self.scalar(&arguments[0])?
             }
             ExprKind::Call(Function::Abs, arguments) => {

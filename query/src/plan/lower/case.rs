@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The two are the same where `c` is never NULL: a `case` takes NULL for false, `and` does not. So only conditions on
-//! what the kernel reads itself, and which is never NULL there, are taken apart.
+//! what the kernel reads itself, and which is never NULL there, are taken apart. And only where each result is what the
+//! `case` makes of it: one that the type of all results cannot hold is NULL.
 
 use crate::eval::{self, Warnings};
 use crate::input::Input;
@@ -34,7 +35,10 @@ pub(super) fn taken_apart(condition: &Expr, inputs: &[Input]) -> Option<Expr> {
         _ => return None,
     };
     let ExprKind::Case(arms, otherwise) = &case.kind else { return None };
-    if !arms.iter().all(|(when, _)| is_certain(when, inputs)) {
+    let mut results = arms.iter().map(|(_, then)| then).chain(otherwise.as_deref());
+    if !arms.iter().all(|(when, _)| is_certain(when, inputs))
+        || !results.all(|result| stays(result, case))
+    {
         return None;
     }
     let test = |kind| Expr { kind, ty: Type::Bool, ..condition.clone() };
@@ -47,6 +51,12 @@ pub(super) fn taken_apart(condition: &Expr, inputs: &[Input]) -> Option<Expr> {
         let passed = test(ExprKind::And(not.into(), rest.into()));
         test(ExprKind::Or(taken.into(), passed.into()))
     }))
+}
+
+/// Whether a result is the same as a value of its `case`.
+fn stays(result: &Expr, case: &Expr) -> bool {
+    let kept = result.ty.is_integer() && case.ty.is_integer() && result.range.within(case.range);
+    kept || result.ty == Type::Null || (result.ty == case.ty && !case.ty.is_integer())
 }
 
 fn is_case(expr: &Expr) -> bool {
