@@ -7,9 +7,11 @@ mod common;
 mod program;
 
 use std::fs::{self, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use program::{Folder, Ran, SLABQL, command, demo, demo_reads, error};
 use repl::library::{REPORTS, title};
@@ -30,7 +32,13 @@ fn a_file_is_a_program() {
     let program = Path::new(SLABQL).parent().unwrap();
     let search = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
     let run = |args: &[&str]| -> Ran {
-        Command::new(&path).args(args).env("PATH", &search).output().unwrap().into()
+        loop {
+            // Another test may start a process while the file is written, which then holds it open for a moment.
+            match Command::new(&path).args(args).env("PATH", &search).output() {
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => thread::yield_now(),
+                output => return output.unwrap().into(),
+            }
+        }
     };
     let ran = run(&[]);
     assert_eq!(
