@@ -15,6 +15,7 @@
 //! is emitted before the end.
 
 use super::driver::{self, Room};
+use super::node::round;
 use super::rows;
 use crate::assembler::{Assembler, Label};
 use crate::insn::{Alu, Cond, Insn, Reg, Size};
@@ -63,10 +64,7 @@ impl Groups {
         asm.bind(probe);
         asm.may_goto(self.full);
         let places = self.room.places.cast_signed();
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, self.count));
-        asm.jump_imm(Cond::Ge, Reg::R1, places, self.full);
-        asm.add(Reg::R1, 1);
-        asm.push(Insn::store(Size::Dw, Reg::R6, self.count, Reg::R1));
+        round(asm, self.count, places, self.full);
         asm.push(Insn::alu_imm(Alu::And, Reg::R9, places - 1));
         asm.push(Insn::mov(Reg::R1, Reg::R9));
         asm.push(Insn::alu_imm(Alu::Lsh, Reg::R1, 3));

@@ -137,6 +137,15 @@ pub(super) fn ended(asm: &mut Assembler, incomplete: Option<i16>) {
     }
 }
 
+/// Appends the counting of a round of a loop in `header[slot]`; goes to `over` instead if `most` have been counted. `R1`
+/// is lost.
+pub(super) fn round(asm: &mut Assembler, slot: i16, most: i32, over: Label) {
+    asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, slot));
+    asm.jump_imm(Cond::Ge, Reg::R1, most, over);
+    asm.add(Reg::R1, 1);
+    asm.push(Insn::store(Size::Dw, Reg::R6, slot, Reg::R1));
+}
+
 /// Appends `header[slot] = 0` for each slot.
 pub(super) fn zero(asm: &mut Assembler, slots: impl Iterator<Item = i16>) {
     for slot in slots {

@@ -18,7 +18,7 @@
 //! whose it is. A walk that fails is begun again, three times in all; what the last one found then counts, as the
 //! least there can be, and the row says that it is incomplete. The kernel bounds all loops of a run together.
 
-use super::node::{Nodes, Sum, add_to, zero};
+use super::node::{Nodes, Sum, add_to, round, zero};
 use super::rows;
 use super::slab::{Slab, give_up, try_again};
 use crate::assembler::{Assembler, FrameFull, Label};
@@ -193,10 +193,7 @@ impl Partial {
         // A list of more than 10,000 slabs does not end before 5,000, unless it has changed.
         asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, head));
         asm.jump_reg(Cond::Eq, Reg::R9, Reg::R1, short);
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, steps));
-        asm.jump_imm(Cond::Ge, Reg::R1, SCANNED / 2, scale);
-        asm.add(Reg::R1, 1);
-        asm.push(Insn::store(Size::Dw, Reg::R6, steps, Reg::R1));
+        round(asm, steps, SCANNED / 2, scale);
         self.slab.visit(asm, self.slab.slab_list, short);
         asm.push(Insn::load(Size::Dw, Reg::R9, Reg::R0, self.slab.slab_list + PREV));
         self.slab.free(asm, short);

@@ -14,7 +14,7 @@
 //! before and after: if it changed, that CPU is walked again, three times in all, and then the row says that it is
 //! incomplete. A freelist has at most 32,767 entries, and a CPU partial list is bounded likewise.
 
-use super::node::{Entries, add_to, ended, zero};
+use super::node::{Entries, add_to, ended, round, zero};
 use super::peek::Peek;
 use super::rows;
 use super::slab::{Slab, try_again};
@@ -303,10 +303,7 @@ impl PerCpu {
         asm.bind(object);
         asm.may_goto(cut);
         asm.jump_imm(Cond::Eq, Reg::R9, 0, end);
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, steps));
-        asm.jump_imm(Cond::Ge, Reg::R1, FREELIST, torn);
-        asm.add(Reg::R1, 1);
-        asm.push(Insn::store(Size::Dw, Reg::R6, steps, Reg::R1));
+        round(asm, steps, FREELIST, torn);
         asm.push(Insn::load(Size::W, Reg::R1, Reg::R7, cpu_slab.free_offset));
         asm.push(Insn::alu(Alu::Add, Reg::R9, Reg::R1));
         asm.push(Insn::mov(Reg::R1, Reg::R9));
@@ -357,10 +354,7 @@ impl PerCpu {
         asm.bind(step);
         asm.may_goto(cut);
         asm.jump_imm(Cond::Eq, Reg::R9, 0, end);
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, steps));
-        asm.jump_imm(Cond::Ge, Reg::R1, CPU_PARTIAL, torn);
-        asm.add(Reg::R1, 1);
-        asm.push(Insn::store(Size::Dw, Reg::R6, steps, Reg::R1));
+        round(asm, steps, CPU_PARTIAL, torn);
         self.slab.visit(asm, 0, torn);
         asm.push(Insn::load(Size::Dw, Reg::R9, Reg::R0, next));
     }
@@ -439,10 +433,7 @@ impl Barns {
         asm.may_goto(torn);
         asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, head));
         asm.jump_reg(Cond::Eq, Reg::R9, Reg::R1, end);
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, steps));
-        asm.jump_imm(Cond::Ge, Reg::R1, SHEAVES, torn);
-        asm.add(Reg::R1, 1);
-        asm.push(Insn::store(Size::Dw, Reg::R6, steps, Reg::R1));
+        round(asm, steps, SHEAVES, torn);
         // A list that was read while it changed can end nowhere.
         asm.jump_imm(Cond::Eq, Reg::R9, 0, torn);
         asm.push(Insn::mov(Reg::R1, Reg::R9));

@@ -94,9 +94,7 @@ impl Loaded {
             }
         }
     }
-}
 
-impl Loaded {
     /// What the kernel made of the program.
     pub fn info(&self) -> io::Result<sys::ProgramInfo> {
         sys::prog_info(&self.program)
