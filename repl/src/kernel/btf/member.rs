@@ -11,6 +11,7 @@
 
 use query::schema::{Member, MemberKind};
 
+use super::shape::Bare;
 use super::{Btf, CHAIN_MAX, Kind, Type, TypeId};
 
 /// How many members are looked at for one path. The largest struct of the kernel has some 300.
@@ -19,27 +20,52 @@ const MEMBERS_MAX: usize = 10_000;
 const NESTED_MAX: usize = 16;
 
 /// A member of one struct.
-struct Field {
+#[derive(Clone, Copy)]
+pub(super) struct Field {
+    /// Where its name is.
+    pub name: u32,
     /// Bits from the start of the struct.
-    at: u64,
-    of: TypeId,
+    pub at: u64,
+    pub of: TypeId,
     /// Of a bit-field its bits.
-    width: Option<u32>,
+    pub width: Option<u32>,
+}
+
+impl Field {
+    /// The members that a struct or union declares.
+    pub(super) fn of<'a>(outer: &Type<'a>) -> impl Iterator<Item = Self> + use<'a> {
+        let flag = outer.flag;
+        outer.rest.chunks_exact(12).map(move |entry| {
+            let [name, of, offset] = [0, 4, 8].map(|at| super::le(&entry[at..at + 4]));
+            // With the flag set the upper byte is the width of a bit-field.
+            let (at, width) = if flag {
+                (offset & 0x00ff_ffff, Some(offset >> 24).filter(|width| *width > 0))
+            } else {
+                (offset, None)
+            };
+            Self { name, at: at.into(), of: TypeId(of), width }
+        })
+    }
+}
+
+/// Of an integer type that is a bit-field its bits to skip and its width. Compilers before the flag of structs gave a
+/// bit-field an integer type of its own.
+pub(super) fn bits_of_type(found: &Type<'_>) -> Option<(u32, u32)> {
+    if found.kind != Kind::Int {
+        return None;
+    }
+    let encoding = found.added(0)?;
+    let (first, bits) = (encoding >> 16 & 0xff, encoding & 0xff);
+    (first > 0 || bits < found.word.saturating_mul(8)).then_some((first, bits))
 }
 
 impl<B: AsRef<[u8]>> Btf<B> {
-    /// Steps over typedefs, qualifiers and type tags.
+    /// Steps over typedefs, qualifiers and type tags. None for no type too.
     pub fn resolve(&self, id: TypeId) -> Option<Type<'_>> {
-        let mut found = self.by_id(id)?;
-        for _ in 0..CHAIN_MAX {
-            match found.kind {
-                Kind::Typedef | Kind::Volatile | Kind::Const | Kind::Restrict | Kind::TypeTag => {
-                    found = self.by_id(found.inner())?;
-                }
-                _ => return Some(found),
-            }
+        match self.bare(id, &mut |_| ())? {
+            Bare::Type(found) => Some(found),
+            Bare::Void => None,
         }
-        None
     }
 
     /// Bytes of a type.
@@ -115,25 +141,17 @@ impl<B: AsRef<[u8]>> Btf<B> {
         {
             return None;
         }
-        for entry in outer.rest.chunks_exact(12) {
+        for field in Field::of(outer) {
             *budget = budget.checked_sub(1)?;
-            let [member, of, offset] = [0, 4, 8].map(|at| super::le(&entry[at..at + 4]));
-            // With the flag set the upper byte is the width of a bit-field.
-            let (offset, width) = if outer.flag {
-                (offset & 0x00ff_ffff, Some(offset >> 24).filter(|width| *width > 0))
-            } else {
-                (offset, None)
-            };
-            let (at, of) = (u64::from(offset), TypeId(of));
-            let member = self.name(member);
+            let member = self.name(field.name);
             if member == name {
-                return Some(Field { at, of, width });
+                return Some(field);
             }
             if member.is_empty()
-                && let Some(nested) = self.resolve(of)
-                && let Some(field) = self.field(&nested, name, depth + 1, budget)
+                && let Some(nested) = self.resolve(field.of)
+                && let Some(inner) = self.field(&nested, name, depth + 1, budget)
             {
-                return Some(Field { at: at.checked_add(field.at)?, ..field });
+                return Some(Field { at: field.at.checked_add(inner.at)?, ..inner });
             }
         }
         None
@@ -146,19 +164,14 @@ impl<B: AsRef<[u8]>> Btf<B> {
             Kind::Ptr => MemberKind::Pointer,
             _ => MemberKind::Other,
         };
-        let encoding = if found.kind == Kind::Int { found.added(0)? } else { 0 };
         let signed = match found.kind {
-            Kind::Int => encoding >> 24 & 1 == 1,
+            Kind::Int => found.added(0)? >> 24 & 1 == 1,
             Kind::Enum | Kind::Enum64 => found.flag,
             _ => false,
         };
         let size = self.size_of(found.id)?;
-        // Compilers before the flag gave a bit-field an integer type of its own: its width, and bits to skip.
-        let (first, bits) = (encoding >> 16 & 0xff, encoding & 0xff);
-        let (at, width) = match width {
-            None if found.kind == Kind::Int && (first > 0 || u64::from(bits) < size * 8) => {
-                (at.checked_add(u64::from(first))?, Some(bits))
-            }
+        let (at, width) = match (width, bits_of_type(found)) {
+            (None, Some((first, bits))) => (at.checked_add(first.into())?, Some(bits)),
             _ => (at, width),
         };
         let member = |at: u64, size: u64, bits| {

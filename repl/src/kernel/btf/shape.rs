@@ -7,7 +7,7 @@
 
 use query::schema::{Field, Shape};
 
-use super::{Btf, CHAIN_MAX, Kind, Type, TypeId};
+use super::{Btf, CHAIN_MAX, Kind, Type, TypeId, member};
 
 /// How deep a spelling nests: pointers to functions with pointers to functions.
 const SPELLED_MAX: usize = 16;
@@ -17,7 +17,7 @@ const BOOL: u32 = 4;
 const SIGNED: u32 = 1;
 
 /// What is left of a type without its typedefs and qualifiers.
-enum Bare<'a> {
+pub(super) enum Bare<'a> {
     /// No type.
     Void,
     /// A type.
@@ -68,7 +68,7 @@ impl<B: AsRef<[u8]>> Btf<B> {
     }
 
     /// Steps over typedefs, qualifiers and tags; gives `tagged` the names of tags.
-    fn bare(&self, id: TypeId, tagged: &mut dyn FnMut(&str)) -> Option<Bare<'_>> {
+    pub(super) fn bare(&self, id: TypeId, tagged: &mut dyn FnMut(&str)) -> Option<Bare<'_>> {
         let mut id = id;
         for _ in 0..CHAIN_MAX {
             if id == TypeId(0) {
@@ -87,29 +87,18 @@ impl<B: AsRef<[u8]>> Btf<B> {
 
     /// The members that a struct or union declares.
     fn fields(&self, outer: &Type<'_>) -> Vec<Field> {
-        let field = |entry: &[u8]| {
-            let [name, of, offset] = [0, 4, 8].map(|at| super::le(&entry[at..at + 4]));
-            let (mut at, mut width) = (offset, None);
-            if outer.flag {
-                // With the flag set the upper byte is the width of a bit-field.
-                at = offset & 0x00ff_ffff;
-                width = u8::try_from(offset >> 24).ok().filter(|width| *width > 0);
-            }
-            let ty = TypeId(of);
-            // Compilers before the flag gave a bit-field an integer type of its own: its width, and bits to skip.
+        let field = |member: member::Field| {
+            let (mut at, mut width) = (member.at, member.width);
             if width.is_none()
-                && let Some(Bare::Type(found)) = self.bare(ty, &mut |_| ())
-                && found.kind == Kind::Int
-                && let Some(encoding) = found.added(0)
+                && let Some(found) = self.resolve(member.of)
+                && let Some((first, bits)) = member::bits_of_type(&found)
             {
-                let (first, bits) = (encoding >> 16 & 0xff, encoding & 0xff);
-                if first > 0 || bits < found.word.saturating_mul(8) {
-                    (at, width) = (at.saturating_add(first), u8::try_from(bits).ok());
-                }
+                (at, width) = (at.saturating_add(first.into()), Some(bits));
             }
-            Field { name: self.name(name).to_owned(), ty, at: at.into(), width }
+            let name = self.name(member.name).to_owned();
+            Field { name, ty: member.of, at, width: width.and_then(|bits| u8::try_from(bits).ok()) }
         };
-        outer.rest.chunks_exact(12).map(field).collect()
+        member::Field::of(outer).map(field).collect()
     }
 
     /// Type `id` as C spells it.
