@@ -133,7 +133,7 @@ pub fn patched(program: &Program, maps: &[&OwnedFd]) -> Vec<u8> {
 }
 
 /// Repeats a load that ended for a signal: the verifier gives up on one, and the kernel says EAGAIN.
-fn retried(mut load: impl FnMut() -> io::Result<OwnedFd>) -> io::Result<OwnedFd> {
+pub(super) fn retried(mut load: impl FnMut() -> io::Result<OwnedFd>) -> io::Result<OwnedFd> {
     let mut result = load();
     for _ in 1..TRIES {
         match &result {

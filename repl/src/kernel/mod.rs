@@ -19,6 +19,7 @@ pub mod kept;
 pub mod load;
 pub mod lookup;
 pub mod percpu;
+pub mod probe;
 pub mod read;
 pub mod rights;
 pub mod schema;

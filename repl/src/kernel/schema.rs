@@ -74,6 +74,11 @@ pub struct KernelSchema {
 impl KernelSchema {
     /// Opens the running kernel's. Fails where it has no iterator over caches.
     pub fn open() -> Result<Self, Environment> {
+        Self::any()?.with_iterator()
+    }
+
+    /// Opens the running kernel's, whatever it has.
+    pub fn any() -> Result<Self, Environment> {
         let image = match VmlinuxBtf::map() {
             Ok(mapped) => Image::Mapped(mapped),
             Err(_) => Image::Read(
@@ -84,7 +89,7 @@ impl KernelSchema {
         let line = |path| fs::read_to_string(path).unwrap_or_default();
         let release = line("/proc/sys/kernel/osrelease").trim().to_owned();
         let nodes = nodes_of(&line("/sys/devices/system/node/possible"));
-        Self::new(btf, nodes, release).with_iterator()
+        Ok(Self::new(btf, nodes, release))
     }
 
     /// Fails on a kernel before 6.13.
