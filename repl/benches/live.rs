@@ -43,10 +43,7 @@ fn parse(text: &str) -> Query {
 
 fn session(source: Box<dyn Source>) -> Session {
     let choice = Choice::default();
-    Session::new(
-        source,
-        Settings { format: None, exact: false, color: false, timer: false, choice },
-    )
+    Session::new(source, Settings { choice, ..Settings::default() })
 }
 
 fn planned(session: &Session, text: &str) -> Plan {

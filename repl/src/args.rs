@@ -8,6 +8,12 @@ use clap::{ArgAction, ColorChoice, Parser, ValueEnum};
 use query::plan::Template;
 
 use crate::render::Format;
+use crate::verb;
+
+/// What stands below the options.
+fn after_help() -> String {
+    format!("Instead of a query:\n{}\n{EXAMPLES}", verb::help())
+}
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,7 +31,7 @@ Exit codes: 0 answered, 1 the query is wrong, 2 the machine cannot answer, 3 a b
 /// Answers questions about the Linux slab allocator, asked in SQL.
 #[derive(Parser, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "switches of a command line are no state")]
-#[command(name = "slabql", version, after_help = EXAMPLES, color = ColorChoice::Auto, disable_help_flag = true)]
+#[command(name = "slabql", version, after_help = after_help(), color = ColorChoice::Auto, disable_help_flag = true)]
 pub struct Args {
     /// The query; several are separated by `;`. None on a terminal: the prompt.
     pub query: Option<String>,
@@ -34,7 +40,7 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE", conflicts_with = "query")]
     pub file: Vec<PathBuf>,
 
-    /// Behind `report`: the report, and values of its parameters. Behind `whatis`: addresses.
+    /// What follows a verb such as `report`.
     #[arg(hide = true)]
     pub arguments: Vec<String>,
 

@@ -32,5 +32,6 @@ pub mod session;
 pub mod source;
 mod stream;
 pub mod tables;
+pub mod verb;
 pub mod verify;
 mod whatis;

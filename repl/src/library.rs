@@ -12,11 +12,12 @@ use etcetera::BaseStrategy;
 use query::suggest;
 use query::syntax::Given;
 
+use crate::args::Args;
 use crate::command::{Next, write};
 use crate::error::Failure;
 use crate::input::{self, Text};
 use crate::message;
-use crate::parameters::{all_known, assignments};
+use crate::parameters::{all_known, assignment, assignments};
 use crate::render::printable;
 use crate::script;
 use crate::session::Session;
@@ -163,8 +164,18 @@ pub fn report(session: &mut Session, argument: &str, out: &mut dyn Write) -> Res
     run_report(session, name, sql, assignments(rest)?, out)
 }
 
+/// The verb `report`, with words of the command line.
+pub fn report_verb(session: &mut Session, args: &Args, out: &mut dyn Write) -> Result<u8, Failure> {
+    let (name, values) = match args.arguments.split_first() {
+        Some((name, values)) => (name.as_str(), values),
+        None => ("", [].as_slice()),
+    };
+    let given = values.iter().map(|word| assignment(word)).collect::<Result<_, _>>()?;
+    run_report(session, name, args.sql, given, out).map(|_| 0)
+}
+
 /// Runs a report, shows its text, or lists all if none is named.
-pub fn run_report(
+fn run_report(
     session: &mut Session,
     name: &str,
     sql: bool,

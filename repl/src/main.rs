@@ -10,14 +10,13 @@ use repl::args::{Args, TemplateName};
 use repl::command::Next;
 use repl::error::Failure;
 use repl::input;
-use repl::library;
 use repl::parameters::assignment;
-use repl::render::printable;
 use repl::script;
 use repl::session::{Session, Settings};
 use repl::source::live::Live;
 use repl::source::recording::Recording;
 use repl::source::{Choice, Source};
+use repl::verb::{self, Run};
 use repl::{message, prompt};
 
 fn main() -> ExitCode {
@@ -49,8 +48,12 @@ fn usage(error: &clap::Error) -> u8 {
 
 /// Does what the command line says. Gives the exit code.
 fn run(args: &Args) -> Result<u8, Failure> {
-    let report = report(args)?;
-    let texts = if report.is_some() { Some(Vec::new()) } else { input::texts(args)? };
+    let verb = verb::find(args)?.map(|verb| verb.run);
+    if let Some(Run::Alone(run)) = verb {
+        return run(args, &mut BufWriter::new(io::stdout().lock()));
+    }
+    let asks = matches!(verb, Some(Run::Asks(_)));
+    let texts = if asks { Some(Vec::new()) } else { input::texts(args)? };
     let set = args.set.iter().map(|word| assignment(word)).collect::<Result<Given, _>>()?;
     let terminal = io::stdout().is_terminal();
     let settings = Settings {
@@ -65,7 +68,7 @@ fn run(args: &Args) -> Result<u8, Failure> {
     };
     // Rows of the demo may only go where its label is seen.
     let person = terminal && io::stderr().is_terminal();
-    let (mut session, code) = open(args, &settings, person, texts.is_none())?;
+    let (mut session, mut code) = open(args, &settings, person, texts.is_none())?;
     session.parameters = set.clone();
     if let Some(path) = &args.record {
         let recording = session.record()?;
@@ -81,8 +84,8 @@ fn run(args: &Args) -> Result<u8, Failure> {
         message::line(&label);
     }
     let mut out = BufWriter::new(io::stdout().lock());
-    if let Some(report) = report {
-        library::run_report(&mut session, report.name, args.sql, report.given, &mut out)?;
+    if let Some(Run::Asks(run)) = verb {
+        code = code.max(run(&mut session, args, &mut out)?);
     }
     for text in texts {
         if script::run_file(&mut session, &text, &mut out)? == Next::Quit {
@@ -93,39 +96,6 @@ fn run(args: &Args) -> Result<u8, Failure> {
         message::note(&note);
     }
     Ok(code)
-}
-
-/// What is asked of a report.
-struct Report<'a> {
-    /// Which one; all are listed if empty.
-    name: &'a str,
-    /// The values of its parameters.
-    given: Given,
-}
-
-/// The report that the command line asks for.
-fn report(args: &Args) -> Result<Option<Report<'_>>, Failure> {
-    let asked = args.query.as_deref() == Some("report");
-    match args.arguments.as_slice() {
-        arguments if asked => {
-            let (name, values) = match arguments.split_first() {
-                Some((name, values)) => (name.as_str(), values),
-                None => ("", arguments),
-            };
-            let given = values.iter().map(|word| assignment(word)).collect::<Result<_, _>>()?;
-            Ok(Some(Report { name, given }))
-        }
-        [] if args.sql => Err(Failure::command(
-            "`--sql` shows the query of a report",
-            Some("`report NAME --sql`"),
-        )),
-        [] => Ok(None),
-        _ if args.query.as_deref() == Some("whatis") => Ok(None),
-        [word, ..] => {
-            let message = format!("unexpected argument `{}`", printable(word.as_bytes()));
-            Err(Failure::command(message, Some("a query is one argument: put it in quotes")))
-        }
-    }
 }
 
 /// Opens the source that the command line names. Where the running kernel cannot be read, a person at a terminal is

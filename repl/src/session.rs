@@ -34,7 +34,7 @@ use crate::stream::Stream;
 use crate::tables;
 
 /// How answers are made and shown.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// The format; none is a table on a terminal and CSV elsewhere.
     pub format: Option<Format>,

@@ -12,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
         Err(reason) => return assert!(!reason.is_empty()),
     };
     let choice = Choice::default();
-    let settings = Settings { format: None, exact: true, color: false, timer: false, choice };
+    let settings = Settings { exact: true, choice, ..Settings::default() };
     let count = recording.len();
     let session = Session::new(Box::new(recording), settings);
     for text in

@@ -14,7 +14,7 @@ use repl::source::{Choice, Source};
 
 /// A session over `source`.
 pub fn session(source: Box<dyn Source>, choice: Choice) -> Session {
-    let settings = Settings { format: None, exact: true, color: false, timer: false, choice };
+    let settings = Settings { exact: true, choice, ..Settings::default() };
     Session::new(source, settings)
 }
 

@@ -15,7 +15,6 @@ use query::catalog;
 use repl::render::Format;
 use repl::script;
 use repl::session::{Session, Settings};
-use repl::source::Choice;
 use repl::source::recording::Recording;
 
 const COMMAND: &str = "$ ";
@@ -132,13 +131,7 @@ fn run(command: &str) -> (String, i32) {
 
 /// What a statement or dot command at the prompt gives.
 fn prompt(statement: &str) -> String {
-    let settings = Settings {
-        format: Some(Format::Table),
-        exact: false,
-        color: false,
-        timer: false,
-        choice: Choice::default(),
-    };
+    let settings = Settings { format: Some(Format::Table), ..Settings::default() };
     let mut session = Session::new(Box::new(Recording::demo().unwrap()), settings);
     let mut out = Vec::new();
     let result = script::run(&mut session, statement, None, &mut out).map(|_| ());

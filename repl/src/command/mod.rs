@@ -1,0 +1,227 @@
+//! Dot commands: one table, from which `.help`, completion and the book's page are made.
+
+mod catalog;
+mod help;
+mod settings;
+
+use std::io::Write;
+
+use query::catalog::TABLES;
+use query::suggest;
+
+use crate::error::Failure;
+use crate::render::{Format, printable};
+use crate::session::Session;
+use crate::{library, parameters, script};
+
+/// A command.
+pub struct Command {
+    /// What is typed, with its dot; a row of its own has a backslash where psql's word means something else than
+    /// ours.
+    pub name: &'static str,
+    /// What else is understood: psql's words, and bare words that begin no query.
+    pub aliases: &'static [&'static str],
+    /// Its arguments, as `.help` shows them; none if empty.
+    pub arguments: &'static str,
+    /// What its first argument is.
+    pub takes: Takes,
+    /// A sentence.
+    pub doc: &'static str,
+    run: Run,
+}
+
+impl Command {
+    /// Its name and its arguments.
+    #[must_use]
+    pub fn call(&self) -> String {
+        format!("{} {}", self.name, self.arguments).trim_end().to_owned()
+    }
+}
+
+/// What an argument is, for whoever completes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Nothing, or nothing that can be completed.
+    Nothing,
+    /// The path of a file.
+    File,
+    /// A table, or a member's path.
+    Table,
+    /// A column, or `TABLE.COLUMN`.
+    Column,
+    /// A format, or `auto`.
+    Format,
+    /// `on` or `off`.
+    Switch,
+    /// A command.
+    Command,
+    /// A parameter of queries that has a value.
+    Parameter,
+    /// A report.
+    Report,
+    /// A saved query, or a report.
+    Query,
+    /// A query.
+    Statement,
+    /// One of these.
+    Words(&'static [&'static str]),
+}
+
+impl Takes {
+    /// The words that can be typed, where they are always the same.
+    #[must_use]
+    pub fn words(self) -> Option<Vec<&'static str>> {
+        match self {
+            Self::Table => Some(TABLES.iter().map(|table| table.name).collect()),
+            Self::Format => Some([AUTO].into_iter().chain(Format::ALL.map(Format::name)).collect()),
+            Self::Switch => Some(vec!["on", "off"]),
+            Self::Report => Some(library::REPORTS.iter().map(|(name, _)| *name).collect()),
+            Self::Command => Some(COMMANDS.iter().map(|command| command.name).collect()),
+            Self::Words(words) => Some(words.to_vec()),
+            Self::Nothing
+            | Self::File
+            | Self::Column
+            | Self::Parameter
+            | Self::Query
+            | Self::Statement => None,
+        }
+    }
+}
+
+/// The format that is chosen by where the answer goes.
+pub const AUTO: &str = "auto";
+
+/// Runs a command with its argument.
+type Run = fn(&mut Session, &str, &mut dyn Write) -> Result<Next, Failure>;
+
+/// What the prompt does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Asks for more.
+    Prompt,
+    /// Ends.
+    Quit,
+}
+
+/// The commands, in the order of `.help`.
+#[rustfmt::skip]
+pub const COMMANDS: &[Command] = &[
+    Command { name: ".help", aliases: &["help", "\\?"], arguments: "[COMMAND]", takes: Takes::Command, doc: "Lists the commands, or tells of one.", run: help::help },
+    Command { name: ".tables", aliases: &["\\dt"], arguments: "", takes: Takes::Nothing, doc: "Lists the tables.", run: catalog::tables },
+    Command { name: ".schema", aliases: &[], arguments: "[TABLE|s->…]", takes: Takes::Table, doc: "Lists the columns of a table, or the members of a struct of the kernel.", run: catalog::schema },
+    Command { name: ".functions", aliases: &["\\df"], arguments: "", takes: Takes::Nothing, doc: "Lists functions and aggregates.", run: catalog::functions },
+    Command { name: ".why", aliases: &[], arguments: "[COLUMN]", takes: Takes::Column, doc: "Says why a column is NULL here, or what it is; alone: all that are NULL.", run: catalog::why },
+    Command { name: ".verify", aliases: &["verify"], arguments: "", takes: Takes::Nothing, doc: "Holds the figures against /proc/slabinfo and /sys/kernel/slab.", run: verify },
+    Command { name: ".set", aliases: &["\\set"], arguments: "[NAME [VALUE]]", takes: Takes::Parameter, doc: "Gives the parameter $NAME a value, or shows those that are given.", run: parameters::set },
+    Command { name: ".unset", aliases: &["\\unset"], arguments: "NAME", takes: Takes::Parameter, doc: "Takes the value of a parameter back.", run: parameters::unset },
+    Command { name: ".read", aliases: &["\\i", "\\ir"], arguments: "FILE", takes: Takes::File, doc: "Runs a query file; in a file, relative to it.", run: script::read },
+    Command { name: ".queries", aliases: &[], arguments: "", takes: Takes::Nothing, doc: "Lists the saved queries and the reports.", run: library::queries },
+    Command { name: ".save", aliases: &[], arguments: "NAME", takes: Takes::Query, doc: "Saves the last query.", run: library::save },
+    Command { name: ".run", aliases: &[], arguments: "NAME [X=VALUE…]", takes: Takes::Query, doc: "Runs a saved query or a report.", run: library::run },
+    Command { name: ".report", aliases: &["report"], arguments: "[NAME] [--sql] [X=VALUE…]", takes: Takes::Report, doc: "Runs a report, or shows its text; alone: lists them.", run: library::report },
+    Command { name: ".mode", aliases: &[], arguments: "[FORMAT]", takes: Takes::Format, doc: "Sets how answers are shown, or says how.", run: settings::mode },
+    Command { name: ".timer", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Tells the rows and the time of every answer.", run: settings::timer },
+    Command { name: ".quit", aliases: &["quit", "exit", "\\q", ".exit", ".q"], arguments: "", takes: Takes::Nothing, doc: "Ends slabql; so does Ctrl-D.", run: quit },
+    Command { name: "\\d", aliases: &["\\d+"], arguments: "[TABLE]", takes: Takes::Table, doc: "Lists the tables, or the columns of one.", run: catalog::described },
+    Command { name: "\\x", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Shows a field a line, or no longer.", run: settings::expanded },
+    Command { name: "\\timing", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Turns `.timer` on or off.", run: settings::timing },
+];
+
+/// The command of a name or an alias.
+#[must_use]
+pub fn find(call: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|command| command.name == call || command.aliases.contains(&call))
+}
+
+/// Whether a line is a command. No query begins like one.
+#[must_use]
+pub fn is_command(line: &str) -> bool {
+    let line = line.trim();
+    let word = || line.split_whitespace().next().unwrap_or_default().trim_end_matches(';');
+    line.starts_with(['.', '\\']) || find(word()).is_some()
+}
+
+/// Runs the command of a line.
+pub(crate) fn run(session: &mut Session, line: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let line = line.trim().trim_end_matches(';');
+    let (call, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let command = find(call).ok_or_else(|| unknown(call))?;
+    let argument = argument.trim();
+    if command.arguments.is_empty() && !argument.is_empty() {
+        let message = format!("`{call}` takes no argument");
+        return Err(Failure::command(message, None));
+    }
+    let next = (command.run)(session, argument, out)?;
+    out.flush().map_err(Failure::Write)?;
+    Ok(next)
+}
+
+/// Says that there is no such command, and which is near.
+fn unknown(call: &str) -> Failure {
+    // psql's words are short: nearly all are near to some of them.
+    let dotted = |name: &&str| name.starts_with('.');
+    let names = COMMANDS.iter().map(|command| command.name).filter(dotted);
+    let name = call.strip_prefix(['.', '\\']).unwrap_or(call);
+    let near = suggest::nearest(name, names.map(|name| &name[1..]));
+    let help = near.map(|near| format!("did you mean `.{near}`?"));
+    let help = help.unwrap_or_else(|| "`.help` lists the commands".to_owned());
+    let call = printable(call.as_bytes());
+    Failure::command(format!("unknown command `{call}`"), Some(&help))
+}
+
+/// Writes what a command has to say.
+pub(crate) fn write(out: &mut dyn Write, text: &str) -> Result<Next, Failure> {
+    out.write_all(text.as_bytes()).map_err(Failure::Write)?;
+    Ok(Next::Prompt)
+}
+
+fn verify(session: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    crate::verify::run(session, out)?;
+    Ok(Next::Prompt)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "commands have one signature")]
+fn quit(_: &mut Session, _: &str, _: &mut dyn Write) -> Result<Next, Failure> {
+    Ok(Next::Quit)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::iter;
+
+    use super::*;
+
+    #[test]
+    fn commands_are_told_from_queries() {
+        for line in [
+            ".tables",
+            "  .x",
+            "\\q",
+            "\\?",
+            "quit",
+            " exit; ",
+            "quit now",
+            "help",
+            "report",
+            "report waste",
+        ] {
+            assert!(is_command(line), "{line}");
+        }
+        for line in ["select 1", "helpful", "reports", "", ";", "-- .tables", "'.'"] {
+            assert!(!is_command(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn rows_are_well_formed() {
+        let mut names = HashSet::new();
+        for command in COMMANDS {
+            assert!(command.name.starts_with(['.', '\\']), "{}", command.name);
+            assert!(command.doc.ends_with('.'), "{}", command.name);
+            for name in iter::once(&command.name).chain(command.aliases) {
+                assert!(names.insert(name), "{name} is there twice");
+            }
+        }
+    }
+}

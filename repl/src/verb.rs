@@ -1,0 +1,94 @@
+//! The verbs of the command line: words that stand where a query would.
+//!
+//! What comes behind a verb are words of the command line, so a shell completes them and takes their quotes away.
+//! At the prompt the same is a dot command.
+
+use std::io::Write;
+
+use query::suggest;
+
+use crate::args::Args;
+use crate::command::Takes;
+use crate::error::Failure;
+use crate::library;
+use crate::render::printable;
+use crate::session::Session;
+
+/// A verb.
+pub struct Verb {
+    /// The word.
+    pub name: &'static str,
+    /// What may follow, as the help shows it; nothing if empty.
+    pub arguments: &'static str,
+    /// What its first argument is.
+    pub takes: Takes,
+    /// A sentence.
+    pub doc: &'static str,
+    /// How it is done.
+    pub run: Run,
+}
+
+/// How a verb is done. The functions give the exit code.
+#[derive(Clone, Copy)]
+pub enum Run {
+    /// Its words are a statement or a dot command, and run as if they were typed.
+    Typed,
+    /// By a session, whose source the options name.
+    Asks(fn(&mut Session, &Args, &mut dyn Write) -> Result<u8, Failure>),
+    /// Without a source, or with what it opens itself.
+    Alone(fn(&Args, &mut dyn Write) -> Result<u8, Failure>),
+}
+
+/// The verbs, in the order of `--help`.
+#[rustfmt::skip]
+pub const VERBS: &[Verb] = &[
+    Verb { name: "report", arguments: "[NAME] [--sql] [X=VALUE…]", takes: Takes::Report, doc: "Runs a report, or shows its query; alone: lists them.", run: Run::Asks(library::report_verb) },
+    Verb { name: "whatis", arguments: "ADDRESS…", takes: Takes::Nothing, doc: "Says what lies at addresses.", run: Run::Typed },
+    Verb { name: "verify", arguments: "", takes: Takes::Nothing, doc: "Holds the figures against /proc and /sys.", run: Run::Typed },
+];
+
+/// The verb that a command line begins with, if it does.
+pub fn find(args: &Args) -> Result<Option<&'static Verb>, Failure> {
+    let word = args.query.as_deref().unwrap_or_default();
+    let verb = VERBS.iter().find(|verb| verb.name == word);
+    if args.sql && word != "report" {
+        let message = "`--sql` shows the query of a report";
+        return Err(Failure::command(message, Some("`report NAME --sql`")));
+    }
+    match args.arguments.first() {
+        Some(argument) if verb.is_none_or(|verb| verb.arguments.is_empty()) => {
+            let near = suggest::nearest(word, VERBS.iter().map(|verb| verb.name));
+            let help = match (verb, near) {
+                (Some(verb), _) => format!("`{}` takes no argument", verb.name),
+                (None, Some(near)) => format!("did you mean `{near}`?"),
+                (None, None) => "a query is one argument: put it in quotes".to_owned(),
+            };
+            let message = format!("unexpected argument `{}`", printable(argument.as_bytes()));
+            Err(Failure::command(message, Some(&help)))
+        }
+        _ => Ok(verb),
+    }
+}
+
+/// The lines of the verbs, for `--help`.
+#[must_use]
+pub fn help() -> String {
+    let line = |verb: &Verb| {
+        let call = format!("{} {}", verb.name, verb.arguments);
+        format!("  {call:30} {}\n", verb.doc)
+    };
+    VERBS.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_well_formed() {
+        for verb in VERBS {
+            assert!(verb.doc.ends_with('.'), "{}", verb.name);
+            assert!(verb.name.chars().all(|c| c.is_ascii_lowercase()), "{}", verb.name);
+        }
+    }
+}
