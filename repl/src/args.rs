@@ -7,6 +7,7 @@ use clap::builder::PossibleValue;
 use clap::{ArgAction, ColorChoice, Parser, ValueEnum};
 use query::plan::Template;
 
+use crate::alert::Condition;
 use crate::render::Format;
 use crate::verb;
 
@@ -25,8 +26,10 @@ Examples:
   slabql 'explain select name where objects > 1000'
   slabql whatis ffff888100bea600
   slabql --record now.slab && slabql --from now.slab 'select name, objects'
+  slabql --fail-if-rows --quiet 'select name where memory > 1GiB' || mail-somebody
 
-Exit codes: 0 answered, 1 the query is wrong, 2 the machine cannot answer, 3 a bug of slabql.";
+Exit codes: 0 answered, 1 the query is wrong, 2 the machine cannot answer, 3 a bug of slabql, 4 the condition of
+--fail-if-rows or --fail-if-empty holds.";
 
 /// Answers questions about the Linux slab allocator, asked in SQL.
 #[derive(Parser, Debug, Default)]
@@ -84,6 +87,18 @@ pub struct Args {
     #[arg(long)]
     pub no_pushdown: bool,
 
+    /// Exits with 4 if an answer has a row.
+    #[arg(long, conflicts_with = "fail_if_empty")]
+    pub fail_if_rows: bool,
+
+    /// Exits with 4 if an answer has no row.
+    #[arg(long)]
+    pub fail_if_empty: bool,
+
+    /// Writes nothing but errors.
+    #[arg(short, long)]
+    pub quiet: bool,
+
     /// Shows this.
     #[arg(short, long, action = ArgAction::HelpShort)]
     help: Option<bool>,
@@ -103,6 +118,16 @@ impl Args {
             Some(Err(word)) => Self::try_parse_from(words.into_iter().chain([word])),
             None => Self::try_parse_from(words),
         }
+    }
+}
+
+impl Args {
+    /// When an answer is an alert.
+    #[must_use]
+    pub fn alert(&self) -> Option<Condition> {
+        let conditions =
+            [(self.fail_if_rows, Condition::Rows), (self.fail_if_empty, Condition::Empty)];
+        conditions.into_iter().find_map(|(asked, condition)| asked.then_some(condition))
     }
 }
 

@@ -5,6 +5,8 @@
 //! | query, command | the user's text | 1 |
 //! | environment | the machine's | 2 |
 //! | bug | slabql's own | 3 |
+//!
+//! A fourth exit code says that a condition holds, which is no failure: [`alert`](crate::alert).
 
 use std::io;
 use std::path::Path;

@@ -14,6 +14,7 @@
 //! `kernel::sys` is the only module with `unsafe` code.
 #![deny(unsafe_code)]
 
+pub mod alert;
 pub mod analyze;
 pub mod args;
 pub mod command;

@@ -2,14 +2,15 @@
 #![forbid(unsafe_code)]
 
 use std::env;
-use std::io::{self, BufWriter, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 
 use query::syntax::Given;
+use repl::alert::Alert;
 use repl::args::{Args, TemplateName};
 use repl::command::Next;
 use repl::error::Failure;
-use repl::input;
+use repl::input::{self, Text};
 use repl::parameters::assignment;
 use repl::script;
 use repl::session::{Session, Settings};
@@ -25,9 +26,10 @@ fn main() -> ExitCode {
         Err(error) => return ExitCode::from(usage(&error)),
     };
     message::use_color(args.color.on(io::stderr().is_terminal()));
+    message::be_quiet(args.quiet);
     match run(&args) {
         Ok(code) => ExitCode::from(code),
-        // Who closes the pipe has read enough.
+        // Nor does it matter to the prompt that nobody reads.
         Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
             message::failure(&failure);
@@ -50,7 +52,7 @@ fn usage(error: &clap::Error) -> u8 {
 fn run(args: &Args) -> Result<u8, Failure> {
     let verb = verb::find(args)?.map(|verb| verb.run);
     if let Some(Run::Alone(run)) = verb {
-        return run(args, &mut BufWriter::new(io::stdout().lock()));
+        return run(args, &mut *answers(args));
     }
     let asks = matches!(verb, Some(Run::Asks(_)));
     let texts = if asks { Some(Vec::new()) } else { input::texts(args)? };
@@ -70,6 +72,7 @@ fn run(args: &Args) -> Result<u8, Failure> {
     let person = terminal && io::stderr().is_terminal();
     let (mut session, mut code) = open(args, &settings, person, texts.is_none())?;
     session.parameters = set.clone();
+    session.alert = Alert::new(args.alert());
     if let Some(path) = &args.record {
         let recording = session.record()?;
         recording.save(path)?;
@@ -77,23 +80,51 @@ fn run(args: &Args) -> Result<u8, Failure> {
         session.source = Box::new(recording);
     }
     let Some(texts) = texts else {
+        if args.quiet || session.alert.is_wanted() {
+            let option = if args.quiet { "--quiet" } else { "--fail-if-…" };
+            return Err(Failure::command(format!("`{option}` takes a query"), None));
+        }
         return prompt::run(&mut session).map(|()| 0);
     };
     // What was recorded a moment ago is this machine.
     if let Some(label) = session.source.label().filter(|_| args.record.is_none()) {
         message::line(&label);
     }
-    let mut out = BufWriter::new(io::stdout().lock());
-    if let Some(Run::Asks(run)) = verb {
-        code = code.max(run(&mut session, args, &mut out)?);
+    match answer(&mut session, args, verb, &texts, &mut *answers(args)) {
+        Ok(of_verb) => {
+            code = code.max(of_verb);
+            for note in session.unused(set.keys().map(String::as_str)) {
+                message::note(&note);
+            }
+        }
+        // Who closes the pipe has read enough.
+        Err(failure) if failure.is_closed_pipe() => {}
+        Err(failure) => return Err(failure),
     }
+    Ok(if code == 0 { session.alert.exit_code() } else { code })
+}
+
+/// Where answers go.
+fn answers(args: &Args) -> Box<dyn Write> {
+    if args.quiet { Box::new(io::sink()) } else { Box::new(BufWriter::new(io::stdout().lock())) }
+}
+
+/// Runs what the command line asks for. Gives the exit code of its verb.
+fn answer(
+    session: &mut Session,
+    args: &Args,
+    verb: Option<Run>,
+    texts: &[Text],
+    out: &mut dyn Write,
+) -> Result<u8, Failure> {
+    let code = match verb {
+        Some(Run::Asks(run)) => run(session, args, out)?,
+        _ => 0,
+    };
     for text in texts {
-        if script::run_file(&mut session, &text, &mut out)? == Next::Quit {
+        if script::run_file(session, text, out)? == Next::Quit {
             break;
         }
-    }
-    for note in session.unused(set.keys().map(String::as_str)) {
-        message::note(&note);
     }
     Ok(code)
 }

@@ -23,6 +23,14 @@ pub fn use_color(on: bool) {
     COLOR.store(on, Ordering::Relaxed);
 }
 
+/// Whether only errors are told.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Switches all off but errors.
+pub fn be_quiet(quiet: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+}
+
 /// Writes the prompt.
 pub fn prompt(text: &str) {
     write(text);
@@ -30,7 +38,9 @@ pub fn prompt(text: &str) {
 
 /// Writes a line.
 pub fn line(text: &str) {
-    write(&format!("{text}\n"));
+    if !QUIET.load(Ordering::Relaxed) {
+        write(&format!("{text}\n"));
+    }
 }
 
 /// Writes a note: something that the answer does not show, yet no error.

@@ -23,6 +23,7 @@ use query::syntax::{Given, parameter, parse_given, parse_text};
 use query::typing::check;
 use query::value::Value;
 
+use crate::alert::Alert;
 use crate::analyze;
 use crate::error::Failure;
 use crate::message;
@@ -54,6 +55,8 @@ pub struct Session {
     pub source: Box<dyn Source>,
     /// How they are shown.
     pub settings: Settings,
+    /// Whether answers are what is not to be.
+    pub alert: Alert,
     /// The values of parameters.
     pub parameters: Given,
     /// The statements that ran last, as they were written.
@@ -71,6 +74,7 @@ impl Session {
         Self {
             source,
             settings,
+            alert: Alert::default(),
             parameters: Given::new(),
             last: String::new(),
             reading: Vec::new(),
@@ -311,6 +315,7 @@ impl Session {
     /// Writes an answer that took no time worth telling.
     pub fn answer(&self, output: &Output, out: &mut dyn Write) -> Result<(), Failure> {
         let format = self.settings.format.unwrap_or_else(default_format);
+        self.alert.see_answer(output.rows.len());
         render::render(format, output, self.options(), &mut *out).map_err(Failure::Write)?;
         // What follows on standard error belongs behind the rows.
         out.flush().map_err(Failure::Write)
@@ -321,11 +326,17 @@ impl Session {
         let columns = exec::columns(plan, self.source.offer());
         let format = self.settings.format.unwrap_or_else(default_format);
         let mut answer = Stream::new(format, columns, self.options(), out);
-        let (mut rest, _) = self.stream(plan, &mut |rows| answer.rows(rows))?;
+        let (mut rest, _) = self.stream(plan, &mut |rows| {
+            if !rows.is_empty() {
+                self.alert.see_rows();
+            }
+            answer.rows(rows)
+        })?;
         if answer.count() == 0 && rest.rows.is_empty() {
             rest.notes.extend(self.merged(plan));
         }
         let took = start.elapsed();
+        self.alert.see_answer(answer.count() + rest.rows.len());
         let rows = answer.finish(rest)?;
         if self.settings.timer {
             let plural = if rows == 1 { "" } else { "s" };
