@@ -30,6 +30,7 @@ pub mod prompt;
 pub mod render;
 pub mod script;
 pub mod session;
+pub mod snapshot;
 pub mod source;
 mod stream;
 pub mod tables;

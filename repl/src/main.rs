@@ -16,6 +16,7 @@ use repl::script;
 use repl::session::{Session, Settings};
 use repl::source::live::Live;
 use repl::source::recording::Recording;
+use repl::source::recording::file::Readers;
 use repl::source::{Choice, Source};
 use repl::verb::{self, Run};
 use repl::{message, prompt};
@@ -75,7 +76,7 @@ fn run(args: &Args) -> Result<u8, Failure> {
     session.alert = Alert::new(args.alert());
     if let Some(path) = &args.record {
         let recording = session.record()?;
-        recording.save(path)?;
+        recording.save(path, Readers::Usual)?;
         message::line(&format!("recorded {} rows to {}", recording.len(), path.display()));
         session.source = Box::new(recording);
     }

@@ -370,7 +370,8 @@ impl Session {
         for warning in &output.warnings {
             message::note(warning);
         }
-        Ok(Recording::new(table, offer, self.source.release(), output.rows))
+        let (release, boot) = (self.source.release(), self.source.boot());
+        Ok(Recording::new(table, offer, release, boot, output.rows))
     }
 
     /// Runs a query of slabql's own.

@@ -10,9 +10,9 @@ use query::suggest;
 use crate::args::Args;
 use crate::command::Takes;
 use crate::error::Failure;
-use crate::library;
 use crate::render::printable;
 use crate::session::Session;
+use crate::{library, snapshot};
 
 /// A verb.
 pub struct Verb {
@@ -44,6 +44,7 @@ pub enum Run {
 pub const VERBS: &[Verb] = &[
     Verb { name: "report", arguments: "[NAME] [--sql] [X=VALUE…]", takes: Takes::Report, doc: "Runs a report, or shows its query; alone: lists them.", run: Run::Asks(library::report_verb) },
     Verb { name: "whatis", arguments: "ADDRESS…", takes: Takes::Nothing, doc: "Says what lies at addresses.", run: Run::Typed },
+    Verb { name: "snapshot", arguments: "FILE", takes: Takes::File, doc: "Keeps what the kernel has now, to compare with later.", run: Run::Asks(snapshot::verb) },
     Verb { name: "verify", arguments: "", takes: Takes::Nothing, doc: "Holds the figures against /proc and /sys.", run: Run::Typed },
 ];
 

@@ -16,6 +16,16 @@ const SYMBOLS: &str = "/proc/kallsyms";
 /// The most that is read of the symbols, in bytes. A large kernel has some 10 MiB.
 const SYMBOLS_MAX: u64 = 256 << 20;
 
+/// Where the kernel tells which boot this is.
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
+
+/// The id of this boot. None where it cannot be read.
+#[must_use]
+pub fn boot() -> Option<String> {
+    let text = fs::read_to_string(BOOT).ok()?;
+    Some(text.trim().to_owned())
+}
+
 /// The names of caches that were merged.
 ///
 /// A merged cache has a folder with a made-up name such as `:0000064`, and a link to it for each of its names.

@@ -271,6 +271,10 @@ impl Source for Live {
         self.schema.release()
     }
 
+    fn boot(&self) -> Option<String> {
+        sysfs::boot()
+    }
+
     fn label(&self) -> Option<String> {
         None
     }

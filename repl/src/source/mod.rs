@@ -88,6 +88,9 @@ pub trait Source: Host {
     /// The release of the kernel that the rows are of.
     fn release(&self) -> &str;
 
+    /// The id of the boot that the rows are of: within it an address is the same place. None if it is not known.
+    fn boot(&self) -> Option<String>;
+
     /// What standard error says before an answer; nothing of the running kernel.
     fn label(&self) -> Option<String>;
 }

@@ -2,17 +2,19 @@
 //!
 //! # Format, version 1
 //!
-//! UTF-8 text, a JSON value a line. The first line is an object:
+//! UTF-8 text, a JSON value a line, as a whole compressed by gzip(1) where it is large. The first line is an object:
 //!
 //! | key | holds |
 //! |---|---|
 //! | `format`, `version` | `"slabql recording"`, `1` |
 //! | `kernel`, `time` | the kernel's release; when it was taken, RFC 3339 in UTC |
+//! | `boot` | the kernel's id of this boot: addresses are the same only within one; may be missing |
 //! | `page_size` | bytes |
 //! | `slab_flags`, `gfp_flags` | an object from a flag's name to its bit number |
 //! | `table`, `columns` | the table, and the names of its stored columns in the order of the rows |
 //! | `missing` | an object from the name of a stored column that the kernel could not give to the reason |
 //! | `rows` | how many lines follow |
+//! | `crc32` | the checksum of all but its digits, see [`file`]; may be missing |
 //!
 //! Every other line is a row: an array of a value for each column. Integers are JSON numbers, to the last digit of
 //! 64 bits; NULL is `null`; lists are arrays of texts. A text that is valid UTF-8 without `\x` stands as it is; of
@@ -21,9 +23,9 @@
 //! Derived columns are not stored: they are computed from the stored ones by the program that reads the file.
 //! A reader passes over keys and columns that it does not know, and refuses a greater version.
 
+pub mod file;
+
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{Read, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -39,9 +41,11 @@ use serde_json::{Map, Value as Json, json};
 use super::{Choice, Said, Sink, Source};
 use crate::error::Failure;
 use crate::render::{printable, text_from_json, text_to_json};
+use file::Readers;
 
-/// The most bytes of a recording that are read.
-const MAX_BYTES: u64 = 1 << 30;
+/// The most caches of a recording, and the most bytes of a line.
+const MAX_ROWS: u64 = 1 << 20;
+const MAX_LINE: usize = 1 << 20;
 
 /// The recording that the program carries, of a real kernel.
 const DEMO: &str = include_str!("demo.slab");
@@ -49,6 +53,7 @@ const DEMO: &str = include_str!("demo.slab");
 /// A recording in memory.
 pub struct Recording {
     kernel: String,
+    boot: Option<String>,
     time: String,
     page_size: u64,
     slab_flags: Vec<(String, u32)>,
@@ -78,15 +83,7 @@ impl Recording {
 
     /// Reads a file.
     pub fn open(path: &Path) -> Result<Self, Failure> {
-        let failed = |error: std::io::Error| Failure::file("read", path, &error);
-        let mut bytes = Vec::new();
-        // A byte more tells a file that is too long; a file may have no end.
-        fs::File::open(path)
-            .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-            .map_err(failed)?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(not_one(path, "it is too long"));
-        }
+        let bytes = file::read(path)?;
         let mut recording = Self::read(&bytes).map_err(|reason| not_one(path, &reason))?;
         recording.title = path.display().to_string();
         Ok(recording)
@@ -94,13 +91,14 @@ impl Recording {
 
     /// Reads the bytes of a file. The error says why they are none.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
-        Self::parse(str::from_utf8(bytes).map_err(|_| "it is not UTF-8")?)
+        Self::parse(&file::unpack(bytes)?)
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        let mut lines = text.lines();
+    fn parse(whole: &str) -> Result<Self, String> {
+        let mut lines = whole.lines();
         let header: Map<String, Json> = lines
             .next()
+            .filter(|line| line.len() <= MAX_LINE)
             .and_then(|line| serde_json::from_str(line).ok())
             .ok_or("its first line is no header")?;
         let field = |key: &str| header.get(key).ok_or_else(|| format!("its header has no `{key}`"));
@@ -110,9 +108,24 @@ impl Recording {
         match field("version")?.as_u64() {
             Some(1) => {}
             Some(version) => {
-                return Err(format!("it is of version {version}, and this slabql reads version 1"));
+                return Err(format!(
+                    "it is of version {version}, and this slabql reads version 1: a newer one is needed"
+                ));
             }
             None => return Err("its version is no number".to_owned()),
+        }
+        let count = field("rows")?.as_u64().ok_or("`rows` is no number")?;
+        if count > MAX_ROWS {
+            return Err(format!("it has {count} rows, and {MAX_ROWS} is the most"));
+        }
+        let found = lines.clone().count() as u64;
+        if found != count {
+            return Err(format!("it has {found} of its {count} rows"));
+        }
+        match header.get("crc32") {
+            Some(Json::String(stated)) => file::check(whole, stated)?,
+            Some(_) => return Err("its checksum is no text".to_owned()),
+            None => {}
         }
         let text = |key: &str| -> Result<String, String> {
             Ok(field(key)?.as_str().ok_or_else(|| format!("`{key}` is no text"))?.to_owned())
@@ -125,18 +138,15 @@ impl Recording {
             .and_then(|names| names.iter().map(|name| name.as_str().map(str::to_owned)).collect())
             .ok_or("`columns` is no list of names")?;
         let missing = field("missing")?.as_object().ok_or("`missing` is no object")?;
-        let count = field("rows")?.as_u64().ok_or("`rows` is no number")?;
         let mut rows = Vec::new();
         for (number, line) in lines.enumerate() {
             let row =
                 row(line, &columns).ok_or_else(|| format!("line {} is no row", number + 2))?;
             rows.push(row);
         }
-        if rows.len() as u64 != count {
-            return Err(format!("it has {} of its {count} rows", rows.len()));
-        }
         Ok(Self {
             kernel: text("kernel")?,
+            boot: header.contains_key("boot").then(|| text("boot")).transpose()?,
             time: text("time")?,
             page_size: field("page_size")?
                 .as_u64()
@@ -154,12 +164,14 @@ impl Recording {
         })
     }
 
-    /// Makes a recording of rows that hold the columns of [`stored`] that `offer` has, in that order.
+    /// Makes a recording of rows that hold the columns of [`stored`] that `offer` has, in that order. `boot` is the
+    /// id of the kernel's boot.
     #[must_use]
     pub fn new(
         table: &'static Table,
         offer: &dyn Offer,
         release: &str,
+        boot: Option<String>,
         rows: Vec<Vec<Value>>,
     ) -> Self {
         let (mut columns, mut missing) = (Vec::new(), BTreeMap::new());
@@ -173,6 +185,7 @@ impl Recording {
         }
         Self {
             kernel: release.to_owned(),
+            boot,
             time: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             page_size: offer.page_size(),
             slab_flags: offer.slab_flags().to_vec(),
@@ -196,36 +209,25 @@ impl Recording {
         self.rows.is_empty()
     }
 
-    /// Writes it to `path`: the whole of it, or nothing. What is no ordinary file, such as a pipe, is written to.
-    pub fn save(&self, path: &Path) -> Result<(), Failure> {
-        let failed = |error: std::io::Error| Failure::file("write", path, &error);
-        let text = self.text();
-        if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
-            let file = fs::File::options().write(true).open(path);
-            return file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed);
-        }
-        // A link stays one: the file that it leads to is replaced.
-        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let mut name = target.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.part", std::process::id()));
-        let part = target.with_file_name(name);
-        let written = fs::File::create(&part).and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&part, &target)
-        });
-        if written.is_err() {
-            // The file may not even exist; what failed first is what counts.
-            let _ = fs::remove_file(&part);
-        }
-        written.map_err(failed)
+    /// When it was taken, RFC 3339 in UTC.
+    #[must_use]
+    pub fn time(&self) -> &str {
+        &self.time
     }
 
-    fn text(&self) -> String {
+    /// Writes it to `path`: the whole of it, or nothing. What is no ordinary file, such as a pipe, is written to.
+    pub fn save(&self, path: &Path, readers: Readers) -> Result<(), Failure> {
+        file::replace(path, &file::pack(self.text()), readers)
+            .map_err(|error| Failure::file("write", path, &error))
+    }
+
+    /// Its text, not compressed.
+    #[must_use]
+    pub fn text(&self) -> String {
         let bits = |flags: &[(String, u32)]| -> Map<String, Json> {
             flags.iter().map(|(name, bit)| (name.clone(), json!(bit))).collect()
         };
-        let header = json!({
+        let mut header = json!({
             "format": "slabql recording",
             "version": 1,
             "kernel": self.kernel,
@@ -238,12 +240,15 @@ impl Recording {
             "missing": self.missing,
             "rows": self.rows.len(),
         });
-        let mut text = format!("{header}\n");
+        if let Some(boot) = &self.boot {
+            header["boot"] = json!(boot);
+        }
+        let mut lines = String::new();
         for row in &self.rows {
             let row: Vec<Json> = row.iter().map(to_json).collect();
-            text.push_str(&format!("{}\n", Json::Array(row)));
+            lines.push_str(&format!("{}\n", Json::Array(row)));
         }
-        text
+        file::sealed(&header.to_string(), &lines)
     }
 }
 
@@ -275,6 +280,9 @@ fn to_json(value: &Value) -> Json {
 
 /// A line as a row. A value that its column cannot have makes it none.
 fn row(line: &str, columns: &[String]) -> Option<Vec<Value>> {
+    if line.len() > MAX_LINE {
+        return None;
+    }
     let values: Vec<Json> = serde_json::from_str(line).ok()?;
     if values.len() != columns.len() {
         return None;
@@ -402,6 +410,10 @@ impl Source for Recording {
 
     fn release(&self) -> &str {
         &self.kernel
+    }
+
+    fn boot(&self) -> Option<String> {
+        self.boot.clone()
     }
 
     fn label(&self) -> Option<String> {

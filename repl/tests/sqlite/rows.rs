@@ -8,6 +8,7 @@ use query::catalog;
 use query::value::Value;
 use repl::session::Session;
 use repl::source::Choice;
+use repl::source::recording::file::Readers;
 use repl::source::recording::{Recording, stored};
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -83,9 +84,9 @@ impl Sides {
             stored(table).map(|column| value(column).unwrap_or(Value::Null)).collect()
         });
         let demo = session(Recording::demo().unwrap());
-        let recording = Recording::new(table, demo.source.offer(), "made up", all.collect());
+        let recording = Recording::new(table, demo.source.offer(), "made up", None, all.collect());
         let file = TempFile::new("sqlite.slab");
-        recording.save(&file.0).unwrap();
+        recording.save(&file.0, Readers::Usual).unwrap();
         Self { slabql: session(Recording::open(&file.0).unwrap()), sqlite: filled(&rows) }
     }
 }

@@ -1,0 +1,235 @@
+//! Snapshots: recordings that are kept, to be asked later and compared.
+//!
+//! A word of letters, digits, `-` and `_` that begins with one of the first two is the name of a snapshot, whose file is `slabql/snapshots/NAME.slab` in the
+//! XDG data folder. Any other word is the path of a file. `live` is no name: it is the running kernel.
+
+use std::fs::{self, DirBuilder};
+use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+use query::output::{Output, OutputColumn};
+use query::suggest;
+use query::value::{Type, Unit, Value};
+
+use crate::args::Args;
+use crate::command::Next;
+use crate::error::Failure;
+use crate::kernel::sysfs;
+use crate::message;
+use crate::render::printable;
+use crate::session::Session;
+use crate::source::Source;
+use crate::source::recording::Recording;
+use crate::source::recording::file::Readers;
+
+/// How the name of a snapshot's file ends.
+const ENDING: &str = ".slab";
+
+/// What stands for the running kernel.
+pub const LIVE: &str = "live";
+
+/// Where a snapshot is.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// In the folder of snapshots, under a name.
+    Named(PathBuf),
+    /// Where a path says.
+    Path(PathBuf),
+}
+
+fn place(word: &str) -> Result<Place, Failure> {
+    if is_name(word) {
+        return Ok(Place::Named(folder()?.join(format!("{word}{ENDING}"))));
+    }
+    Ok(Place::Path(PathBuf::from(word)))
+}
+
+fn is_name(word: &str) -> bool {
+    let plain = |c: char| c.is_alphanumeric() || "-_".contains(c);
+    word.starts_with(char::is_alphanumeric) && word.chars().all(plain)
+}
+
+/// The folder of snapshots.
+fn folder() -> Result<PathBuf, Failure> {
+    let folders = etcetera::choose_base_strategy().map_err(|error| {
+        Failure::environment(format!("there is no folder for snapshots: {error}"), None)
+    })?;
+    Ok(folders.data_dir().join("slabql/snapshots"))
+}
+
+/// The names of the snapshots, sorted.
+pub fn names() -> Result<Vec<String>, Failure> {
+    let folder = folder()?;
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Failure::file("read", &folder, &error)),
+    };
+    let files = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<String> = files
+        .filter_map(|file| Some(file.strip_suffix(ENDING)?.to_owned()))
+        .filter(|name| is_name(name))
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Opens the snapshot of a name, or the recording at a path; `-` is standard input.
+pub fn open(word: &str) -> Result<Recording, Failure> {
+    match place(word)? {
+        _ if word == "-" => Recording::open(Path::new("/dev/stdin")),
+        Place::Path(path) => Recording::open(&path),
+        Place::Named(path) if path.exists() => Recording::open(&path),
+        Place::Named(_) => Err(unknown(word)),
+    }
+}
+
+/// The failure for a name that no snapshot has.
+fn unknown(word: &str) -> Failure {
+    let names = names().unwrap_or_default();
+    let near = suggest::nearest(word, names.iter().map(String::as_str));
+    let help = match near {
+        _ if Path::new(word).is_file() => format!("`./{word}` is the file here"),
+        Some(near) => format!("did you mean `{near}`?"),
+        None if names.is_empty() => "`.snapshot save NAME` makes one".to_owned(),
+        None => "`.snapshot list` lists them".to_owned(),
+    };
+    let word = printable(word.as_bytes());
+    Failure::command(format!("there is no snapshot `{word}`"), Some(&help))
+}
+
+/// `slabql snapshot FILE`.
+pub fn verb(session: &mut Session, args: &Args, out: &mut dyn Write) -> Result<u8, Failure> {
+    match args.arguments.as_slice() {
+        [word] if word == "-" => {
+            let text = record(session)?.text();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Write)?;
+        }
+        [word] => save(session, word)?,
+        _ => {
+            let help = "`slabql snapshot before.slab`, or `-` for standard output";
+            return Err(Failure::command("`snapshot` takes a file", Some(help)));
+        }
+    }
+    Ok(0)
+}
+
+/// `.snapshot save NAME`, `.snapshot list`, `.snapshot drop NAME`.
+pub fn command(
+    session: &mut Session,
+    argument: &str,
+    out: &mut dyn Write,
+) -> Result<Next, Failure> {
+    let (action, word) = argument.split_once(char::is_whitespace).unwrap_or((argument, ""));
+    match (action, unquoted(word.trim())) {
+        ("save", word) if !word.is_empty() => save(session, word)?,
+        ("drop", word) if !word.is_empty() => remove(word)?,
+        ("list" | "", "") => list(session, out)?,
+        _ => {
+            let help = "`.snapshot save before`, `.snapshot drop before`, `.snapshot list`";
+            return Err(Failure::command("`.snapshot` saves, drops or lists", Some(help)));
+        }
+    }
+    Ok(Next::Prompt)
+}
+
+/// A word without the quotes around it.
+pub(crate) fn unquoted(word: &str) -> &str {
+    word.strip_prefix('\'').and_then(|word| word.strip_suffix('\'')).unwrap_or(word)
+}
+
+/// Reads the running kernel.
+fn record(session: &Session) -> Result<Recording, Failure> {
+    if session.source.label().is_some() {
+        let help = "leave `--from` and `--demo` out; a recording is copied as any file is";
+        return Err(Failure::command("a snapshot is of the running kernel", Some(help)));
+    }
+    session.record()
+}
+
+fn save(session: &Session, word: &str) -> Result<(), Failure> {
+    if word == LIVE {
+        let help = "name it after the moment: `before`";
+        return Err(Failure::command("`live` is the running kernel, and no name", Some(help)));
+    }
+    let (path, readers) = match place(word)? {
+        Place::Path(path) => (path, Readers::Usual),
+        // Names of caches and addresses may say what a machine is for.
+        Place::Named(path) => (path, Readers::Owner),
+    };
+    if let (Readers::Owner, Some(folder)) = (readers, path.parent()) {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|error| Failure::file("make", folder, &error))?;
+    }
+    let recording = record(session)?;
+    recording.save(&path, readers)?;
+    let path = printable(path.as_os_str().as_encoded_bytes());
+    message::line(&format!("snapshot of {} caches in {path}", recording.len()));
+    Ok(())
+}
+
+fn remove(word: &str) -> Result<(), Failure> {
+    match place(word)? {
+        Place::Named(path) if path.exists() => {
+            fs::remove_file(&path).map_err(|error| Failure::file("remove", &path, &error))
+        }
+        Place::Named(_) => Err(unknown(word)),
+        Place::Path(_) => {
+            let help = "files elsewhere are yours: `.snapshot list` lists the names";
+            Err(Failure::command("`.snapshot drop` takes the name of a snapshot", Some(help)))
+        }
+    }
+}
+
+/// Lists the snapshots that have names.
+fn list(session: &Session, out: &mut dyn Write) -> Result<(), Failure> {
+    let boot = sysfs::boot();
+    let mut rows = Vec::new();
+    for name in names()? {
+        let mut row = vec![Value::text(&name)];
+        match open(&name) {
+            Ok(recording) => row.extend([
+                Value::text(recording.time()),
+                Value::text(recording.release()),
+                recording.boot().map_or(Value::Null, |its| Value::Bool(Some(its) == boot)),
+                Value::UInt(recording.len() as u64),
+            ]),
+            Err(failure) => {
+                message::failure(&failure);
+                row.resize(5, Value::Null);
+            }
+        }
+        rows.push(row);
+    }
+    if rows.is_empty() && io::stdout().is_terminal() {
+        message::line("none; `.snapshot save NAME` makes one");
+    }
+    let columns = vec![
+        OutputColumn::new("name", Type::Text, Unit::None),
+        OutputColumn::new("time", Type::Text, Unit::None),
+        OutputColumn::new("kernel", Type::Text, Unit::None),
+        OutputColumn::new("this_boot", Type::Bool, Unit::None),
+        OutputColumn::new("caches", Type::UInt, Unit::Count),
+    ];
+    session.answer(&Output { columns, rows, warnings: Vec::new() }, out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_word_is_a_name() {
+        for word in ["before", "2026-11-26", "a_b", "Größe"] {
+            assert!(is_name(word), "{word}");
+        }
+        for word in ["", "-", "_a", "a.slab", "./a", "/a", "a b", "..", "a/b", "a\0"] {
+            assert!(!is_name(word), "{word}");
+        }
+    }
+}

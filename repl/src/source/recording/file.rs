@@ -1,0 +1,223 @@
+//! Recordings as bytes of a file: compressed if they are large, told from damaged ones, written whole or not at all.
+//!
+//! What is compressed is gzip(1)'s format, so `zcat` shows it. A reader goes by the first bytes, not by the name.
+//!
+//! The header's last key is `"crc32":"xxxxxxxx"`: the CRC-32 of the whole text but these eight digits. A text
+//! without it is older, or was written by hand.
+
+use std::borrow::Cow;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use flate2::bufread::GzDecoder;
+use flate2::write::GzEncoder;
+use flate2::{Compression, Crc};
+
+use crate::error::Failure;
+
+/// The most bytes of a recording that are read, of one that is compressed behind its decompression too. A million
+/// caches take less.
+pub const MAX_BYTES: u64 = 128 << 20;
+
+/// The bytes from which on a recording is compressed.
+const LARGE: usize = 64 << 10;
+
+/// What a file of gzip(1) begins with.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// What stands before the digits of the checksum.
+const MARK: &str = "\"crc32\":\"";
+const DIGITS: usize = 8;
+
+/// Who may read a new file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// As of any other file that the process makes.
+    Usual,
+    /// Its owner.
+    Owner,
+}
+
+/// Reads a file, up to what a recording may have.
+pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    // A byte more tells a file that is too long; a file may have no end.
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|error| Failure::file("read", path, &error))?;
+    Ok(bytes)
+}
+
+/// The text that a file holds. The error says why there is none.
+pub fn unpack(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
+    unpack_within(bytes, MAX_BYTES)
+}
+
+fn unpack_within(bytes: &[u8], most: u64) -> Result<Cow<'_, str>, String> {
+    if bytes.len() as u64 > most {
+        return Err("it is too long".to_owned());
+    }
+    if !bytes.starts_with(&GZIP) {
+        let text = str::from_utf8(bytes).map_err(|_| "it is not UTF-8")?;
+        return Ok(Cow::Borrowed(text));
+    }
+    let (mut text, mut decoder) = (Vec::new(), GzDecoder::new(bytes));
+    // A few bytes may stand for very many.
+    let read = Read::by_ref(&mut decoder).take(most + 1).read_to_end(&mut text);
+    if text.len() as u64 > most {
+        return Err("it is too long when it is decompressed".to_owned());
+    }
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err("it is compressed, and its end is missing".to_owned())
+        }
+        Err(_) => Err("it is compressed, and damaged".to_owned()),
+        Ok(_) if !decoder.into_inner().is_empty() => {
+            Err("it is compressed, and something stands behind its end".to_owned())
+        }
+        Ok(_) => match String::from_utf8(text) {
+            Ok(text) => Ok(Cow::Owned(text)),
+            Err(_) => Err("it is not UTF-8 when it is decompressed".to_owned()),
+        },
+    }
+}
+
+/// The bytes of a file that holds `text`.
+#[must_use]
+pub fn pack(text: String) -> Vec<u8> {
+    if text.len() < LARGE {
+        return text.into_bytes();
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    match encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish()) {
+        Ok(bytes) => bytes,
+        // Memory takes what it is given; but a recording is as good without.
+        Err(_) => text.into_bytes(),
+    }
+}
+
+/// A header with a checksum of itself and of the lines behind it: the whole text.
+#[must_use]
+pub fn sealed(header: &str, lines: &str) -> String {
+    let open = header.strip_suffix('}').unwrap_or(header);
+    let mut text = format!("{open},{MARK}{:0DIGITS$}\"}}\n{lines}", 0);
+    let start = open.len() + 1 + MARK.len();
+    let sum = checksum(&text, start);
+    text.replace_range(start..start + DIGITS, &sum);
+    text
+}
+
+/// Whether a text is what was written, by the checksum in its header. The error says how it is not.
+pub fn check(text: &str, stated: &str) -> Result<(), String> {
+    let header = text.lines().next().unwrap_or_default();
+    let start = header.find(MARK).map(|at| at + MARK.len());
+    let start = start.filter(|start| text.get(*start..start + DIGITS) == Some(stated));
+    let start = start.ok_or("its checksum is not as slabql writes it")?;
+    let found = checksum(text, start);
+    if found == stated {
+        return Ok(());
+    }
+    Err(format!("it is damaged: its checksum is {found}, and should be {stated}"))
+}
+
+/// The CRC-32 of a text without the digits that begin at `start`.
+fn checksum(text: &str, start: usize) -> String {
+    let bytes = text.as_bytes();
+    let mut crc = Crc::new();
+    crc.update(&bytes[..start]);
+    crc.update(&bytes[start + DIGITS..]);
+    format!("{:0DIGITS$x}", crc.sum())
+}
+
+/// Makes `path` a file of these bytes, in the place of one that is there; if that fails, what was there is as it was.
+/// What is no ordinary file, such as a pipe, is written to.
+pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        return OpenOptions::new().write(true).open(path)?.write_all(bytes);
+    }
+    // A link stays one: the file that it leads to is replaced.
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    let part = target.with_file_name(name);
+    // In a folder that others write to, a link may wait where the part is to be: then it is not made.
+    let mode = if readers == Readers::Owner { 0o600 } else { 0o666 };
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&part)?;
+    let written = file
+        .write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&part, &target));
+    if written.is_err() {
+        // What failed first is what counts.
+        let _ = fs::remove_file(&part);
+        return written;
+    }
+    // The name itself is on the disk when its folder is. Not every file system can be asked for that.
+    if let Some(folder) = target.parent() {
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn large_texts_are_compressed_and_come_back() {
+        for length in [0, LARGE - 1, LARGE, 5 * LARGE] {
+            let text = "a".repeat(length);
+            let bytes = pack(text.clone());
+            assert_eq!(bytes.starts_with(&GZIP), length >= LARGE);
+            assert!(bytes.len() < LARGE);
+            assert_eq!(unpack(&bytes).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_compressed_file_is_whole() {
+        let bytes = gzip(b"some text that is long enough");
+        for cut in 2..bytes.len() {
+            let reason = unpack(&bytes[..cut]).unwrap_err();
+            assert_eq!(reason, "it is compressed, and its end is missing", "{cut}");
+        }
+        let longer = [bytes.as_slice(), b"x"].concat();
+        assert!(unpack(&longer).unwrap_err().ends_with("behind its end"));
+        assert!(unpack(&gzip(b"\xff")).unwrap_err().contains("UTF-8"));
+    }
+
+    #[test]
+    fn few_bytes_that_stand_for_many_are_refused() {
+        let most = 1 << 20;
+        let zeros = vec![b'0'; most + 1];
+        assert_eq!(unpack_within(&gzip(&zeros[..most]), most as u64).unwrap().len(), most);
+        let bytes = gzip(&zeros);
+        assert!(bytes.len() < 2048);
+        let reason = unpack_within(&bytes, most as u64).unwrap_err();
+        assert_eq!(reason, "it is too long when it is decompressed");
+    }
+
+    #[test]
+    fn a_checksum_is_of_every_other_byte() {
+        let text = sealed("{\"version\":1}", "[1]\n[2]\n");
+        let start = text.find(MARK).unwrap() + MARK.len();
+        let stated = text[start..start + DIGITS].to_owned();
+        check(&text, &stated).unwrap();
+        assert!(text.ends_with(&format!("{MARK}{stated}\"}}\n[1]\n[2]\n")), "{text}");
+        for at in (0..text.len()).filter(|at| !(start..start + DIGITS).contains(at)) {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] ^= 1;
+            check(&String::from_utf8(bytes).unwrap(), &stated).unwrap_err();
+        }
+        check(&text, "00000000").unwrap_err();
+        check("{}", &stated).unwrap_err();
+    }
+}
