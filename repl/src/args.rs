@@ -25,6 +25,7 @@ Examples:
   slabql report waste
   slabql 'explain select name where objects > 1000'
   slabql whatis ffff888100bea600
+  slabql doctor
   slabql --record now.slab && slabql --from now.slab 'select name, objects'
   slabql --fail-if-rows --quiet 'select name where memory > 1GiB' || mail-somebody
 

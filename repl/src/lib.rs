@@ -18,6 +18,7 @@ pub mod alert;
 pub mod analyze;
 pub mod args;
 pub mod command;
+pub mod doctor;
 pub mod error;
 mod history;
 pub mod input;

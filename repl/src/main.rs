@@ -7,17 +7,18 @@ use std::process::ExitCode;
 
 use query::syntax::Given;
 use repl::alert::Alert;
-use repl::args::{Args, TemplateName};
+use repl::args::Args;
 use repl::command::Next;
 use repl::error::Failure;
 use repl::input::{self, Text};
+use repl::kernel::shed::shed;
 use repl::parameters::assignment;
 use repl::script;
 use repl::session::{Session, Settings};
+use repl::source::Source;
 use repl::source::live::Live;
 use repl::source::recording::Recording;
 use repl::source::recording::file::Readers;
-use repl::source::{Choice, Source};
 use repl::verb::{self, Run};
 use repl::{message, prompt};
 
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
     };
     message::use_color(args.color.on(io::stderr().is_terminal()));
     message::be_quiet(args.quiet);
-    match run(&args) {
+    match shed().map_err(Failure::from).and_then(|()| run(&args)) {
         Ok(code) => ExitCode::from(code),
         // Nor does it matter to the prompt that nobody reads.
         Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
@@ -58,19 +59,9 @@ fn run(args: &Args) -> Result<u8, Failure> {
     let asks = matches!(verb, Some(Run::Asks(_)));
     let texts = if asks { Some(Vec::new()) } else { input::texts(args)? };
     let set = args.set.iter().map(|word| assignment(word)).collect::<Result<Given, _>>()?;
-    let terminal = io::stdout().is_terminal();
-    let settings = Settings {
-        format: args.format,
-        exact: args.exact,
-        color: args.color.on(terminal),
-        timer: texts.is_none(),
-        choice: Choice {
-            template: args.template.map(|TemplateName(template)| template),
-            no_pushdown: args.no_pushdown,
-        },
-    };
+    let settings = Settings { timer: texts.is_none(), ..Settings::of(args) };
     // Rows of the demo may only go where its label is seen.
-    let person = terminal && io::stderr().is_terminal();
+    let person = io::stdout().is_terminal() && io::stderr().is_terminal();
     let (mut session, mut code) = open(args, &settings, person, texts.is_none())?;
     session.parameters = set.clone();
     session.alert = Alert::new(args.alert());

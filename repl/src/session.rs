@@ -25,6 +25,7 @@ use query::value::Value;
 
 use crate::alert::Alert;
 use crate::analyze;
+use crate::args::{Args, TemplateName};
 use crate::error::Failure;
 use crate::message;
 use crate::render::{self, Format, Options};
@@ -47,6 +48,45 @@ pub struct Settings {
     pub timer: bool,
     /// What the command line asks of plans.
     pub choice: Choice,
+}
+
+impl Settings {
+    /// What a command line says.
+    #[must_use]
+    pub fn of(args: &Args) -> Self {
+        Self {
+            format: args.format,
+            exact: args.exact,
+            color: args.color.on(io::stdout().is_terminal()),
+            timer: false,
+            choice: Choice {
+                template: args.template.map(|TemplateName(template)| template),
+                no_pushdown: args.no_pushdown,
+            },
+        }
+    }
+
+    /// Writes an answer.
+    pub fn answer(&self, output: &Output, out: &mut dyn Write) -> Result<(), Failure> {
+        render::render(self.format(), output, self.options(), &mut *out).map_err(Failure::Write)?;
+        // What follows on standard error belongs behind the rows.
+        out.flush().map_err(Failure::Write)
+    }
+
+    fn format(&self) -> Format {
+        self.format.unwrap_or_else(default_format)
+    }
+
+    /// What renderers are told.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        let width = io::stdout().is_terminal().then(|| {
+            let size = crossterm::terminal::size();
+            size.map_or(0, |(columns, _)| columns)
+        });
+        let Self { exact, color, .. } = *self;
+        Options { exact, width, color, ..Options::default() }
+    }
 }
 
 /// A source and the settings of its answers.
@@ -314,18 +354,14 @@ impl Session {
 
     /// Writes an answer that took no time worth telling.
     pub fn answer(&self, output: &Output, out: &mut dyn Write) -> Result<(), Failure> {
-        let format = self.settings.format.unwrap_or_else(default_format);
         self.alert.see_answer(output.rows.len());
-        render::render(format, output, self.options(), &mut *out).map_err(Failure::Write)?;
-        // What follows on standard error belongs behind the rows.
-        out.flush().map_err(Failure::Write)
+        self.settings.answer(output, out)
     }
 
     /// Runs a plan; writes its answer, its notes, and if asked what it took since `start`.
     fn show(&self, plan: &Plan, start: Instant, out: &mut dyn Write) -> Result<(), Failure> {
         let columns = exec::columns(plan, self.source.offer());
-        let format = self.settings.format.unwrap_or_else(default_format);
-        let mut answer = Stream::new(format, columns, self.options(), out);
+        let mut answer = Stream::new(self.settings.format(), columns, self.settings.options(), out);
         let (mut rest, _) = self.stream(plan, &mut |rows| {
             if !rows.is_empty() {
                 self.alert.see_rows();
@@ -343,15 +379,6 @@ impl Session {
             message::line(&format!("({rows} row{plural} in {})", duration(took)));
         }
         Ok(())
-    }
-
-    fn options(&self) -> Options {
-        let width = io::stdout().is_terminal().then(|| {
-            let size = crossterm::terminal::size();
-            size.map_or(0, |(columns, _)| columns)
-        });
-        let Settings { exact, color, .. } = self.settings;
-        Options { exact, width, color, ..Options::default() }
     }
 
     /// Tries whether the source gives rows.

@@ -46,6 +46,7 @@ pub const VERBS: &[Verb] = &[
     Verb { name: "whatis", arguments: "ADDRESS…", takes: Takes::Nothing, doc: "Says what lies at addresses.", run: Run::Typed },
     Verb { name: "snapshot", arguments: "FILE", takes: Takes::File, doc: "Keeps what the kernel has now, to compare with later.", run: Run::Asks(snapshot::verb) },
     Verb { name: "verify", arguments: "", takes: Takes::Nothing, doc: "Holds the figures against /proc and /sys.", run: Run::Typed },
+    Verb { name: "doctor", arguments: "", takes: Takes::Nothing, doc: "Says what this machine gives, lacks, and what would help.", run: Run::Alone(crate::doctor::verb) },
 ];
 
 /// The verb that a command line begins with, if it does.

@@ -112,6 +112,7 @@ pub const COMMANDS: &[Command] = &[
     Command { name: ".functions", aliases: &["\\df"], arguments: "", takes: Takes::Nothing, doc: "Lists functions and aggregates.", run: catalog::functions },
     Command { name: ".why", aliases: &[], arguments: "[COLUMN]", takes: Takes::Column, doc: "Says why a column is NULL here, or what it is; alone: all that are NULL.", run: catalog::why },
     Command { name: ".verify", aliases: &["verify"], arguments: "", takes: Takes::Nothing, doc: "Holds the figures against /proc/slabinfo and /sys/kernel/slab.", run: verify },
+    Command { name: ".doctor", aliases: &["doctor"], arguments: "", takes: Takes::Nothing, doc: "Says what this machine gives slabql, what it lacks, and what would help.", run: crate::doctor::command },
     Command { name: ".set", aliases: &["\\set"], arguments: "[NAME [VALUE]]", takes: Takes::Parameter, doc: "Gives the parameter $NAME a value, or shows those that are given.", run: parameters::set },
     Command { name: ".unset", aliases: &["\\unset"], arguments: "NAME", takes: Takes::Parameter, doc: "Takes the value of a parameter back.", run: parameters::unset },
     Command { name: ".read", aliases: &["\\i", "\\ir"], arguments: "FILE", takes: Takes::File, doc: "Runs a query file; in a file, relative to it.", run: script::read },

@@ -23,5 +23,6 @@ pub mod probe;
 pub mod read;
 pub mod rights;
 pub mod schema;
+pub mod shed;
 pub mod sys;
 pub mod sysfs;

@@ -10,6 +10,9 @@
 use std::fmt;
 use std::fs;
 use std::io;
+use std::path::Path;
+
+use rustix::thread::capabilities;
 
 use super::sys;
 
@@ -84,7 +87,11 @@ fn text(error: &io::Error) -> String {
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
-/// Bits of `CapEff` in `/proc/self/status`, by name.
+/// What gives a process the capabilities that it lacks.
+pub const GRANT: &str =
+    "run slabql as root, or `sudo setcap cap_bpf,cap_perfmon+ep $(command -v slabql)`";
+
+/// Bits of the capabilities, by name.
 const CAPABILITIES: [(u32, &str); 2] = [(39, "CAP_BPF"), (38, "CAP_PERFMON")];
 /// The capability that stands for both.
 const CAP_SYS_ADMIN: u32 = 21;
@@ -93,50 +100,58 @@ const ENOTSUPP: i32 = 524;
 
 /// What files say about the machine; an absent file is empty.
 #[derive(Default)]
-struct Machine {
+pub struct Machine {
+    /// The capabilities in effect, as `CapEff` in `/proc/self/status` shows them; none where nobody says.
+    pub effective: Option<u64>,
     /// `/proc/self/status`
     status: String,
     /// `/proc/self/uid_map`
     uid_map: String,
     /// `/sys/kernel/security/lockdown`
-    lockdown: String,
+    pub lockdown: String,
     /// `/proc/sys/net/core/bpf_jit_enable`
     jit: String,
 }
 
 impl Machine {
     fn look() -> Self {
-        let read = |path| fs::read_to_string(path).unwrap_or_default();
+        Self::look_in(Path::new("/"))
+    }
+
+    /// What the files below `root` say.
+    #[must_use]
+    pub fn look_in(root: &Path) -> Self {
+        let read = |path| fs::read_to_string(root.join(path)).unwrap_or_default();
         Self {
-            status: read("/proc/self/status"),
-            uid_map: read("/proc/self/uid_map"),
-            lockdown: read("/sys/kernel/security/lockdown"),
-            jit: read("/proc/sys/net/core/bpf_jit_enable"),
+            effective: capabilities(None).ok().map(|sets| sets.effective.bits()),
+            status: read("proc/self/status"),
+            uid_map: read("proc/self/uid_map"),
+            lockdown: read("sys/kernel/security/lockdown"),
+            jit: read("proc/sys/net/core/bpf_jit_enable"),
         }
     }
 
     /// A field of the process's status.
-    fn status(&self, field: &str) -> Option<&str> {
+    #[must_use]
+    pub fn status(&self, field: &str) -> Option<&str> {
         self.status
             .lines()
             .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
             .map(str::trim)
     }
 
-    /// The capabilities that the process lacks, as far as it can be known.
-    fn missing(&self) -> Vec<&'static str> {
-        let Some(effective) =
-            self.status("CapEff").and_then(|text| u64::from_str_radix(text, 16).ok())
-        else {
-            return Vec::new();
-        };
+    /// The capabilities that the process lacks; none where that is not known.
+    #[must_use]
+    pub fn lacking(&self) -> Option<Vec<&'static str>> {
+        let effective = self.effective?;
         let has = |bit: u32| effective >> bit & 1 == 1;
         let lacks = |(bit, name)| (!has(bit) && !has(CAP_SYS_ADMIN)).then_some(name);
-        CAPABILITIES.into_iter().filter_map(lacks).collect()
+        Some(CAPABILITIES.into_iter().filter_map(lacks).collect())
     }
 
     /// Whether ids are mapped, as in a user namespace, where capabilities do not count for bpf(2).
-    fn is_mapped(&self) -> bool {
+    #[must_use]
+    pub fn is_mapped(&self) -> bool {
         let map: Vec<&str> = self.uid_map.split_whitespace().collect();
         !map.is_empty() && map != ["0", "0", "4294967295"]
     }
@@ -156,12 +171,12 @@ impl Machine {
         }
         // Without CAP_PERFMON a program may be loaded but not read the kernel, which the verifier reports with
         // errors of its own: so what is missing counts whatever the error is.
-        let missing = self.missing();
+        let missing = self.lacking().unwrap_or_default();
         if !missing.is_empty() {
             let names = missing.join(" and ");
-            return Some(Environment::new(format!("loading BPF programs needs {names}")).help(
-                "run slabql as root, or `sudo setcap cap_bpf,cap_perfmon+ep $(command -v slabql)`",
-            ));
+            return Some(
+                Environment::new(format!("loading BPF programs needs {names}")).help(GRANT),
+            );
         }
         if self.lockdown.contains("[confidentiality]") {
             return Some(
@@ -198,9 +213,10 @@ impl Machine {
 mod tests {
     use super::*;
 
-    fn machine(effective: &str) -> Machine {
+    fn machine(effective: u64) -> Machine {
         Machine {
-            status: format!("Name:\tslabql\nCapEff:\t{effective}\nSeccomp:\t0\n"),
+            effective: Some(effective),
+            status: "Name:\tslabql\nSeccomp:\t0\n".to_owned(),
             uid_map: "         0          0 4294967295\n".to_owned(),
             ..Machine::default()
         }
@@ -212,11 +228,9 @@ mod tests {
 
     #[test]
     fn missing_capabilities_are_named() {
-        for (effective, names) in [
-            ("0000000000000000", "CAP_BPF and CAP_PERFMON"),
-            ("0000008000000000", "CAP_PERFMON"),
-            ("0000004000000000", "CAP_BPF"),
-        ] {
+        for (effective, names) in
+            [(0x0, "CAP_BPF and CAP_PERFMON"), (1 << 39, "CAP_PERFMON"), (1 << 38, "CAP_BPF")]
+        {
             let text = format!("loading BPF programs needs {names}");
             for errno in [libc::EPERM, libc::EACCES, libc::EINVAL] {
                 assert_eq!(message(&machine(effective), errno).as_ref(), Some(&text));
@@ -226,26 +240,22 @@ mod tests {
 
     #[test]
     fn a_rejection_with_all_rights_has_no_excuse() {
-        for effective in ["000001ffffffffff", "000000c000000000", "0000000000200000"] {
-            assert_eq!(message(&machine(effective), libc::EACCES), None, "{effective}");
-            assert_eq!(message(&machine(effective), libc::EINVAL), None, "{effective}");
+        for effective in [0x1ff_ffff_ffff, 0xc0_0000_0000, 0x20_0000] {
+            assert_eq!(message(&machine(effective), libc::EACCES), None, "{effective:x}");
+            assert_eq!(message(&machine(effective), libc::EINVAL), None, "{effective:x}");
         }
     }
 
     #[test]
     fn refusals_with_all_rights_are_told_apart() {
-        let all = || machine("000001ffffffffff");
+        let all = || machine(0x1ff_ffff_ffff);
         let says = |machine: &Machine, errno, words: &str| {
             let found = message(machine, errno).unwrap_or_default();
             assert!(found.contains(words), "{found}");
         };
         says(&all(), libc::EPERM, "refuses bpf(2)");
         says(&Machine { uid_map: "0 1000 1".to_owned(), ..all() }, libc::EPERM, "user namespace");
-        says(
-            &Machine { status: "CapEff: 1ffffffffff\nSeccomp: 2".to_owned(), ..all() },
-            libc::EPERM,
-            "seccomp",
-        );
+        says(&Machine { status: "Seccomp: 2".to_owned(), ..all() }, libc::EPERM, "seccomp");
         let lockdown = "none integrity [confidentiality]".to_owned();
         says(&Machine { lockdown, ..all() }, libc::EINVAL, "locked down");
         says(&Machine { jit: "0\n".to_owned(), ..all() }, ENOTSUPP, "switched off");

@@ -1,0 +1,32 @@
+//! Which columns this kernel gives.
+
+use query::availability::unavailable;
+use query::catalog::{self, Table};
+use query::offer::Offer;
+
+use super::{Finding, State};
+
+/// A line for each table with what is there, and one for each column that is NULL, with the reason.
+pub(super) fn examine(offer: &dyn Offer) -> Vec<Finding> {
+    catalog::TABLES.iter().flat_map(|table| of_table(table, offer)).collect()
+}
+
+fn of_table(table: &'static Table, offer: &dyn Offer) -> Vec<Finding> {
+    let (mut there, mut findings) = (Vec::new(), Vec::new());
+    for column in table.columns {
+        match unavailable(table, column, offer) {
+            None => there.push(column.name),
+            Some(reason) => {
+                findings.push(Finding::new(table.name, column.name, State::Lacking, reason));
+            }
+        }
+    }
+    let state = if there.is_empty() { State::Lacking } else { State::Ok };
+    let found = match there.len() {
+        0 => "no column".to_owned(),
+        _ => there.join(", "),
+    };
+    let check = format!("{} of {} columns", there.len(), table.columns.len());
+    findings.insert(0, Finding::new(table.name, check, state, found));
+    findings
+}

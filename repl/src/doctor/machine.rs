@@ -1,0 +1,235 @@
+//! What files say: the kernel's release, its CPUs and nodes, the rights of this process, and which files can be read.
+
+use super::{Finding, Root, State};
+use crate::error::plain;
+use crate::kernel::rights::{GRANT, Machine};
+
+/// Where the kernel lists its symbols.
+const SYMBOLS: &str = "/proc/kallsyms";
+
+/// Looks at the files of a machine.
+pub(super) fn examine(root: &Root, machine: &Machine) -> Vec<Finding> {
+    let mut findings = vec![release(root), architecture()];
+    findings.extend(["cpu", "node"].map(|kind| counted(root, kind)));
+    findings.extend(rights(machine));
+    findings.extend(files(root));
+    findings
+}
+
+/// How the kernel treats BPF programs, as files say it.
+pub(super) fn bpf(root: &Root) -> [Finding; 2] {
+    [jit(root), unprivileged(root)]
+}
+
+fn release(root: &Root) -> Finding {
+    let new = |state, found| Finding::new("kernel", "release", state, found);
+    match root.text("/proc/sys/kernel/osrelease") {
+        Ok(release) => new(State::Note, release),
+        Err(reason) => new(State::Unknown, reason).remedy("mount proc on /proc"),
+    }
+}
+
+fn architecture() -> Finding {
+    Finding::new("kernel", "architecture", State::Ok, std::env::consts::ARCH)
+}
+
+/// How many CPUs or nodes there are, and how many the kernel has room for.
+fn counted(root: &Root, kind: &str) -> Finding {
+    let name = if kind == "cpu" { "CPUs" } else { "NUMA nodes" };
+    let list = |which| root.text(&format!("/sys/devices/system/{kind}/{which}"));
+    let (online, possible) = match (list("online"), list("possible")) {
+        (Ok(online), Ok(possible)) => (online, possible),
+        (Err(reason), _) | (_, Err(reason)) => {
+            return Finding::new("kernel", name, State::Unknown, reason)
+                .remedy("mount sysfs on /sys");
+        }
+    };
+    let mut found = format!("online {online}, possible {possible}");
+    if let ("node", Ok(memory)) = (kind, list("has_memory"))
+        && memory != online
+    {
+        found.push_str(&format!(", with memory {memory}"));
+    }
+    Finding::new("kernel", name, State::Note, found)
+}
+
+/// What this process may do.
+fn rights(machine: &Machine) -> Vec<Finding> {
+    let new = |check, state, found: &str| Finding::new("rights", check, state, found);
+    let mut findings = Vec::new();
+    match machine.lacking() {
+        None => findings.push(new("capabilities", State::Unknown, "capget(2) does not say")),
+        Some(lacking) => findings.extend(["CAP_BPF", "CAP_PERFMON"].map(|name| {
+            if lacking.contains(&name) {
+                new(name, State::Missing, "not in effect").remedy(GRANT)
+            } else {
+                new(name, State::Ok, "in effect")
+            }
+        })),
+    }
+    if machine.is_mapped() {
+        findings.push(
+            new("user namespace", State::Missing, "bpf(2) takes no capabilities of one")
+                .remedy("run slabql outside of the container"),
+        );
+    }
+    findings.push(match machine.status("Seccomp") {
+        Some("0") => new("seccomp", State::Ok, "no filter"),
+        Some(_) => new("seccomp", State::Note, "a filter is at work; it may forbid bpf(2)"),
+        None => new("seccomp", State::Unknown, "/proc/self/status does not say"),
+    });
+    let lockdown = machine.lockdown.split(['[', ']']).nth(1);
+    findings.push(match lockdown {
+        Some("confidentiality") => {
+            new("lockdown", State::Missing, "BPF programs may not read the kernel's memory")
+                .remedy("boot without lockdown=confidentiality")
+        }
+        Some(level) => new("lockdown", State::Ok, level),
+        None => new("lockdown", State::Ok, "not built in, or securityfs is not mounted"),
+    });
+    findings
+}
+
+fn jit(root: &Root) -> Finding {
+    let new = |state, found: &str| Finding::new("bpf", "JIT compiler", state, found);
+    match root.text("/proc/sys/net/core/bpf_jit_enable").as_deref() {
+        Ok("0") => new(State::Missing, "off; functions of the kernel cannot be called")
+            .remedy("`sudo sysctl net.core.bpf_jit_enable=1`"),
+        Ok(_) => new(State::Ok, "on"),
+        Err(reason) => new(State::Unknown, reason),
+    }
+}
+
+fn unprivileged(root: &Root) -> Finding {
+    let new =
+        |found: &str| Finding::new("bpf", "kernel.unprivileged_bpf_disabled", State::Note, found);
+    match root.text("/proc/sys/kernel/unprivileged_bpf_disabled").as_deref() {
+        Ok("0") => new("0: anybody may load programs, though not slabql's"),
+        Ok(value) => new(&format!("{value}: loading programs takes CAP_BPF")),
+        Err(reason) => Finding { state: State::Unknown, ..new(reason) },
+    }
+}
+
+/// Files that some columns, the witnesses and the other sources are read from.
+fn files(root: &Root) -> Vec<Finding> {
+    let uses = [
+        ("/proc/slabinfo", "`slabinfo`, `.verify`", "run slabql as root"),
+        ("/sys/kernel/slab", "`aliases`, `.verify`", "mount sysfs on /sys"),
+        (SYMBOLS, "`ctor`", "run slabql as root"),
+    ];
+    let readable = |(path, uses, remedy): (&'static str, &str, &str)| {
+        let read = match path {
+            "/sys/kernel/slab" => std::fs::read_dir(root.path(path)).map(|_| ()),
+            SYMBOLS => std::fs::File::open(root.path(path)).map(|_| ()),
+            path => root.bytes(path).map(|_| ()),
+        };
+        match read {
+            Err(error) => {
+                let found = format!("{}; for {uses}", plain(&error));
+                Finding::new("files", path, State::Lacking, found).remedy(remedy)
+            }
+            Ok(()) if path == SYMBOLS && hides(root) => {
+                let found = format!("addresses are hidden; for {uses}");
+                Finding::new("files", path, State::Lacking, found)
+                    .remedy("run slabql with CAP_SYSLOG and `kernel.kptr_restrict` below 2")
+            }
+            Ok(()) => Finding::new("files", path, State::Ok, "readable"),
+        }
+    };
+    uses.map(readable).to_vec()
+}
+
+/// Whether the kernel lists its symbols without their addresses. The first lines may be per-CPU symbols at 0.
+fn hides(root: &Root) -> bool {
+    use std::io::{BufRead, BufReader};
+    /// More than a kernel has symbols at address 0.
+    const LINES: usize = 4096;
+    let Ok(file) = std::fs::File::open(root.path(SYMBOLS)) else { return true };
+    let lines = BufReader::new(file).split(b'\n').map_while(Result::ok).take(LINES);
+    !lines.into_iter().any(|line| {
+        let address = line.split(|byte| *byte == b' ').next().unwrap_or_default();
+        address.iter().any(|digit| *digit != b'0')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Made, line};
+    use super::*;
+
+    /// What the findings about `check` say.
+    fn says(root: &Root, check: &str) -> String {
+        let mut machine = Machine::look_in(&root.0);
+        machine.effective = Some(1 << 39);
+        let mut findings = examine(root, &machine);
+        findings.extend(bpf(root));
+        line(&findings, check)
+    }
+
+    #[test]
+    fn an_empty_machine_is_unknown() {
+        let made = Made::new("empty", &[]);
+        for check in ["release", "CPUs", "NUMA nodes", "seccomp", "JIT compiler"] {
+            assert!(says(&made.root(), check).starts_with("unknown "), "{check}");
+        }
+        for check in ["/proc/slabinfo", "/sys/kernel/slab", SYMBOLS] {
+            let found = says(&made.root(), check);
+            assert!(found.starts_with("lacking No such file"), "{found}");
+        }
+    }
+
+    #[test]
+    fn rights_are_told_one_by_one() {
+        let status = "Name:\tslabql\nSeccomp:\t2\n";
+        let made = Made::new(
+            "rights",
+            &[
+                ("proc/self/status", status),
+                ("proc/self/uid_map", "0 1000 1\n"),
+                ("sys/kernel/security/lockdown", "none integrity [confidentiality]\n"),
+                ("proc/sys/net/core/bpf_jit_enable", "0\n"),
+                ("proc/sys/kernel/unprivileged_bpf_disabled", "2\n"),
+            ],
+        );
+        for (check, words) in [
+            ("CAP_BPF", "ok in effect"),
+            ("CAP_PERFMON", "missing not in effect; run slabql as root, or `sudo setcap"),
+            ("user namespace", "missing bpf(2) takes no capabilities"),
+            ("seccomp", "note a filter is at work"),
+            ("lockdown", "missing BPF programs may not read"),
+            ("JIT compiler", "missing off"),
+            ("kernel.unprivileged_bpf_disabled", "note 2: loading programs takes CAP_BPF"),
+        ] {
+            let found = says(&made.root(), check);
+            assert!(found.starts_with(words), "{check}: {found}");
+        }
+    }
+
+    #[test]
+    fn hidden_symbols_are_no_symbols() {
+        let shown = "0000000000000000 A fixed_percpu_data\nffffffff81000000 T _text\n";
+        let hidden = "0000000000000000 A fixed_percpu_data\n0000000000000000 T _text\n";
+        for (text, state) in [(shown, "ok readable"), (hidden, "lacking addresses are hidden")] {
+            let made = Made::new("symbols", &[("proc/kallsyms", text)]);
+            let found = says(&made.root(), SYMBOLS);
+            assert!(found.starts_with(state), "{found}");
+        }
+    }
+
+    #[test]
+    fn nodes_without_memory_are_told() {
+        let folder = "sys/devices/system/node";
+        let made = Made::new(
+            "nodes",
+            &[
+                (&format!("{folder}/online"), "0-1\n"),
+                (&format!("{folder}/possible"), "0-3\n"),
+                (&format!("{folder}/has_memory"), "0\n"),
+            ],
+        );
+        assert_eq!(
+            says(&made.root(), "NUMA nodes"),
+            "note online 0-1, possible 0-3, with memory 0"
+        );
+    }
+}
