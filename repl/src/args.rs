@@ -56,9 +56,13 @@ pub struct Args {
     #[arg(long, requires = "query")]
     pub sql: bool,
 
-    /// How the answer is written. Without it: a table on a terminal, CSV elsewhere.
+    /// How the answer is written. Without it: a table on a terminal, what a file's name says, else CSV.
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Option<Format>,
+
+    /// Writes all answers to FILE, which is there as a whole or not at all.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 
     /// Shows plain integers instead of `4.0 KiB`.
     #[arg(long)]

@@ -26,6 +26,7 @@ pub mod kernel;
 pub mod library;
 pub mod members;
 pub mod message;
+pub mod outlet;
 pub mod parameters;
 pub mod prompt;
 pub mod render;

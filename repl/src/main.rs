@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::env;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use query::syntax::Given;
@@ -12,6 +12,7 @@ use repl::command::Next;
 use repl::error::Failure;
 use repl::input::{self, Text};
 use repl::kernel::shed::shed;
+use repl::outlet::{Answers, Medium};
 use repl::parameters::assignment;
 use repl::script;
 use repl::session::{Session, Settings};
@@ -54,14 +55,16 @@ fn usage(error: &clap::Error) -> u8 {
 fn run(args: &Args) -> Result<u8, Failure> {
     let verb = verb::find(args)?.map(|verb| verb.run);
     if let Some(Run::Alone(run)) = verb {
-        return run(args, &mut *answers(args));
+        let mut out = Answers::open(args.output.as_deref(), args.quiet)?;
+        let answered = run(args, &mut out);
+        return out.close(answered);
     }
     let asks = matches!(verb, Some(Run::Asks(_)));
     let texts = if asks { Some(Vec::new()) } else { input::texts(args)? };
     let set = args.set.iter().map(|word| assignment(word)).collect::<Result<Given, _>>()?;
     let settings = Settings { timer: texts.is_none(), ..Settings::of(args) };
     // Rows of the demo may only go where its label is seen.
-    let person = io::stdout().is_terminal() && io::stderr().is_terminal();
+    let person = settings.standard == Medium::Terminal && io::stderr().is_terminal();
     let (mut session, mut code) = open(args, &settings, person, texts.is_none())?;
     session.parameters = set.clone();
     session.alert = Alert::new(args.alert());
@@ -76,13 +79,16 @@ fn run(args: &Args) -> Result<u8, Failure> {
             let option = if args.quiet { "--quiet" } else { "--fail-if-…" };
             return Err(Failure::command(format!("`{option}` takes a query"), None));
         }
+        session.outlet.set_all(args.output.clone());
         return prompt::run(&mut session).map(|()| 0);
     };
     // What was recorded a moment ago is this machine.
     if let Some(label) = session.source.label().filter(|_| args.record.is_none()) {
         message::line(&label);
     }
-    match answer(&mut session, args, verb, &texts, &mut *answers(args)) {
+    let mut out = Answers::open(args.output.as_deref(), args.quiet)?;
+    let answered = answer(&mut session, args, verb, &texts, &mut out);
+    match out.close(answered) {
         Ok(of_verb) => {
             code = code.max(of_verb);
             for note in session.unused(set.keys().map(String::as_str)) {
@@ -94,11 +100,6 @@ fn run(args: &Args) -> Result<u8, Failure> {
         Err(failure) => return Err(failure),
     }
     Ok(if code == 0 { session.alert.exit_code() } else { code })
-}
-
-/// Where answers go.
-fn answers(args: &Args) -> Box<dyn Write> {
-    if args.quiet { Box::new(io::sink()) } else { Box::new(BufWriter::new(io::stdout().lock())) }
 }
 
 /// Runs what the command line asks for. Gives the exit code of its verb.

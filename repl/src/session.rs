@@ -4,7 +4,7 @@
 //! statements of a piece are parsed before the first one runs.
 
 use std::collections::BTreeSet;
-use std::io::{self, IsTerminal, Write};
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -28,6 +28,7 @@ use crate::analyze;
 use crate::args::{Args, TemplateName};
 use crate::error::Failure;
 use crate::message;
+use crate::outlet::{Medium, Outlet};
 use crate::render::{self, Format, Options};
 use crate::source::recording::{Recording, stored};
 use crate::source::took::{Stages, Took};
@@ -38,6 +39,8 @@ use crate::tables;
 /// How answers are made and shown.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
+    /// Where answers go that are not sent elsewhere.
+    pub standard: Medium,
     /// The format; none is a table on a terminal and CSV elsewhere.
     pub format: Option<Format>,
     /// Plain integers.
@@ -54,10 +57,12 @@ impl Settings {
     /// What a command line says.
     #[must_use]
     pub fn of(args: &Args) -> Self {
+        let standard = args.output.as_deref().map_or_else(Medium::default, Medium::file);
         Self {
+            standard,
             format: args.format,
             exact: args.exact,
-            color: args.color.on(io::stdout().is_terminal()),
+            color: args.color.on(standard == Medium::Terminal),
             timer: false,
             choice: Choice {
                 template: args.template.map(|TemplateName(template)| template),
@@ -66,27 +71,42 @@ impl Settings {
         }
     }
 
-    /// Writes an answer.
+    /// Writes an answer where the command line wants it.
     pub fn answer(&self, output: &Output, out: &mut dyn Write) -> Result<(), Failure> {
-        render::render(self.format(), output, self.options(), &mut *out).map_err(Failure::Write)?;
-        // What follows on standard error belongs behind the rows.
-        out.flush().map_err(Failure::Write)
+        answer(self.format_on(None), self.options(), output, out)
     }
 
-    fn format(&self) -> Format {
-        self.format.unwrap_or_else(default_format)
+    /// The format of an answer that goes somewhere else than the command line says, or not.
+    fn format_on(&self, elsewhere: Option<Medium>) -> Format {
+        self.format.unwrap_or_else(|| elsewhere.unwrap_or(self.standard).format())
     }
 
     /// What renderers are told.
     #[must_use]
     pub fn options(&self) -> Options {
-        let width = io::stdout().is_terminal().then(|| {
+        self.options_on(None)
+    }
+
+    fn options_on(&self, elsewhere: Option<Medium>) -> Options {
+        let terminal = elsewhere.unwrap_or(self.standard) == Medium::Terminal;
+        let width = terminal.then(|| {
             let size = crossterm::terminal::size();
             size.map_or(0, |(columns, _)| columns)
         });
-        let Self { exact, color, .. } = *self;
-        Options { exact, width, color, ..Options::default() }
+        let color = self.color && elsewhere.is_none();
+        Options { exact: self.exact, width, color, ..Options::default() }
     }
+}
+
+fn answer(
+    format: Format,
+    options: Options,
+    output: &Output,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    render::render(format, output, options, &mut *out).map_err(Failure::Write)?;
+    // What follows on standard error belongs behind the rows.
+    out.flush().map_err(Failure::Write)
 }
 
 /// A source and the settings of its answers.
@@ -95,6 +115,8 @@ pub struct Session {
     pub source: Box<dyn Source>,
     /// How they are shown.
     pub settings: Settings,
+    /// Where answers go.
+    pub outlet: Outlet,
     /// Whether answers are what is not to be.
     pub alert: Alert,
     /// The values of parameters.
@@ -114,6 +136,7 @@ impl Session {
         Self {
             source,
             settings,
+            outlet: Outlet::default(),
             alert: Alert::default(),
             parameters: Given::new(),
             last: String::new(),
@@ -150,34 +173,48 @@ impl Session {
         let statements = parse_given(text, &self.parameters).map_err(query)?;
         parsing.lap("parse");
         for (statement, _) in statements {
-            let mut stages = parsing.begin_again();
-            match statement {
-                Statement::Query(statement) => {
-                    let start = Instant::now();
-                    let plan = self.plan(&statement, text, &mut stages)?.map_err(query)?;
-                    for note in lint::notes(&statement, self.source.offer()) {
-                        message::note(&note);
-                    }
-                    self.show(&plan, start, out)?;
-                }
-                Statement::Explain(statement) => {
-                    let plan = self.plan(&statement, text, &mut stages)?.map_err(query)?;
-                    let program = self.listing(&plan)?;
-                    out.write_all(format!("{plan}{program}").as_bytes()).map_err(Failure::Write)?;
-                }
-                Statement::Whatis(addresses) => {
-                    let addresses: Vec<u64> =
-                        addresses.iter().map(|address| address.value).collect();
-                    self.answer(&self.whatis(&addresses)?, out)?;
-                }
-                Statement::Analyze(statement) => {
-                    let plan = self.plan(&statement, text, &mut stages)?.map_err(query)?;
-                    let text = self.analyze(&Plan { analyze: true, ..plan }, stages)?;
-                    out.write_all(text.as_bytes()).map_err(Failure::Write)?;
-                }
-            }
+            let mut target = self.outlet.open(out)?;
+            let answered =
+                self.statement(statement, text, &query, parsing.begin_again(), &mut target);
+            target.close(answered)?;
         }
         out.flush().map_err(Failure::Write)
+    }
+
+    /// Runs a statement of `text`, in which `query` marks what is wrong.
+    fn statement(
+        &self,
+        statement: Statement,
+        text: &str,
+        query: &dyn Fn(Diagnostic) -> Failure,
+        mut stages: Stages,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        match statement {
+            Statement::Query(statement) => {
+                let start = Instant::now();
+                let plan = self.plan(&statement, text, &mut stages)?.map_err(query)?;
+                for note in lint::notes(&statement, self.source.offer()) {
+                    message::note(&note);
+                }
+                self.show(&plan, start, out)?;
+            }
+            Statement::Explain(statement) => {
+                let plan = self.plan(&statement, text, &mut stages)?.map_err(query)?;
+                let program = self.listing(&plan)?;
+                out.write_all(format!("{plan}{program}").as_bytes()).map_err(Failure::Write)?;
+            }
+            Statement::Whatis(addresses) => {
+                let addresses: Vec<u64> = addresses.iter().map(|address| address.value).collect();
+                self.answer(&self.whatis(&addresses)?, out)?;
+            }
+            Statement::Analyze(statement) => {
+                let plan = self.plan(&statement, text, &mut stages)?.map_err(query)?;
+                let text = self.analyze(&Plan { analyze: true, ..plan }, stages)?;
+                out.write_all(text.as_bytes()).map_err(Failure::Write)?;
+            }
+        }
+        Ok(())
     }
 
     /// What lies at addresses.
@@ -355,13 +392,14 @@ impl Session {
     /// Writes an answer that took no time worth telling.
     pub fn answer(&self, output: &Output, out: &mut dyn Write) -> Result<(), Failure> {
         self.alert.see_answer(output.rows.len());
-        self.settings.answer(output, out)
+        answer(self.format(), self.options(), output, out)
     }
 
     /// Runs a plan; writes its answer, its notes, and if asked what it took since `start`.
     fn show(&self, plan: &Plan, start: Instant, out: &mut dyn Write) -> Result<(), Failure> {
         let columns = exec::columns(plan, self.source.offer());
-        let mut answer = Stream::new(self.settings.format(), columns, self.settings.options(), out);
+        let format = self.format();
+        let mut answer = Stream::new(format, columns, self.options(), out);
         let (mut rest, _) = self.stream(plan, &mut |rows| {
             if !rows.is_empty() {
                 self.alert.see_rows();
@@ -379,6 +417,16 @@ impl Session {
             message::line(&format!("({rows} row{plural} in {})", duration(took)));
         }
         Ok(())
+    }
+
+    /// The format of the answer that is written now.
+    pub(crate) fn format(&self) -> Format {
+        self.settings.format_on(self.outlet.medium())
+    }
+
+    /// What its renderer is told.
+    pub(crate) fn options(&self) -> Options {
+        self.settings.options_on(self.outlet.medium())
     }
 
     /// Tries whether the source gives rows.
@@ -423,11 +471,6 @@ impl Session {
     pub fn target(&self) -> Result<Target, Failure> {
         self.source.target(self.settings.choice)
     }
-}
-
-/// A table on a terminal, CSV elsewhere.
-fn default_format() -> Format {
-    if io::stdout().is_terminal() { Format::Table } else { Format::Csv }
 }
 
 /// A time in three digits: `850 µs`, `1.24 ms`, `2.0 s`.

@@ -10,6 +10,7 @@ use query::catalog::TABLES;
 use query::suggest;
 
 use crate::error::Failure;
+use crate::outlet::commands;
 use crate::render::{Format, printable};
 use crate::session::Session;
 use crate::{library, parameters, script, snapshot};
@@ -122,6 +123,9 @@ pub const COMMANDS: &[Command] = &[
     Command { name: ".report", aliases: &["report"], arguments: "[NAME] [--sql] [X=VALUE…]", takes: Takes::Report, doc: "Runs a report, or shows its text; alone: lists them.", run: library::report },
     Command { name: ".snapshot", aliases: &[], arguments: "[save NAME|drop NAME|list]", takes: Takes::Words(&["save", "drop", "list"]), doc: "Keeps what the kernel has now, to compare with later.", run: snapshot::command },
     Command { name: ".mode", aliases: &[], arguments: "[FORMAT]", takes: Takes::Format, doc: "Sets how answers are shown, or says how.", run: settings::mode },
+    Command { name: ".output", aliases: &["\\o"], arguments: "[FILE]", takes: Takes::File, doc: "Writes the answers that follow to a file; alone: to standard output again.", run: commands::output },
+    Command { name: ".once", aliases: &[], arguments: "FILE", takes: Takes::File, doc: "Writes the next answer to a file.", run: commands::once },
+    Command { name: ".pipe", aliases: &[], arguments: "COMMAND", takes: Takes::Nothing, doc: "Hands the next answer to a command of the shell.", run: commands::pipe },
     Command { name: ".timer", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Tells the rows and the time of every answer.", run: settings::timer },
     Command { name: ".quit", aliases: &["quit", "exit", "\\q", ".exit", ".q"], arguments: "", takes: Takes::Nothing, doc: "Ends slabql; so does Ctrl-D.", run: quit },
     Command { name: "\\d", aliases: &["\\d+"], arguments: "[TABLE]", takes: Takes::Table, doc: "Lists the tables, or the columns of one.", run: catalog::described },

@@ -91,6 +91,13 @@ fn text(error: &io::Error) -> String {
 pub const GRANT: &str =
     "run slabql as root, or `sudo setcap cap_bpf,cap_perfmon+ep $(command -v slabql)`";
 
+/// Whether slabql has rights that come from its file, as `setcap` gives them. Then it starts no program that somebody
+/// names, and does nothing in whose stead another's rights count.
+#[must_use]
+pub fn is_privileged_file() -> bool {
+    sys::is_secure()
+}
+
 /// Bits of the capabilities, by name.
 const CAPABILITIES: [(u32, &str); 2] = [(39, "CAP_BPF"), (38, "CAP_PERFMON")];
 /// The capability that stands for both.

@@ -210,6 +210,13 @@ pub fn page_size() -> u64 {
     u64::try_from(size).unwrap_or(4096)
 }
 
+/// Whether the process has rights that come from its file, and that whoever started it may not have.
+#[must_use]
+pub fn is_secure() -> bool {
+    // SAFETY: getauxval(3) takes a number and returns one.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
 /// Memory that is mapped; unmapped on drop.
 struct Mapping {
     start: NonNull<u8>,

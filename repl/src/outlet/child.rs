@@ -1,0 +1,91 @@
+//! Writes to the standard input of a command of the shell.
+
+use std::io::{self, BufWriter, Write};
+use std::process::{self, ChildStdin, Command, ExitStatus, Stdio};
+
+use crate::error::Failure;
+use crate::kernel::rights;
+use crate::render::printable;
+
+/// A command that reads an answer.
+pub struct Child {
+    process: process::Child,
+    /// None when nothing more comes.
+    stdin: Option<BufWriter<ChildStdin>>,
+    name: String,
+}
+
+impl Child {
+    /// Starts a command line of the shell.
+    pub fn shell(line: &str) -> Result<Self, Failure> {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]);
+        Self::start(command, line)
+    }
+
+    fn start(mut command: Command, name: &str) -> Result<Self, Failure> {
+        refused()?;
+        let name = printable(name.as_bytes());
+        let started = command.stdin(Stdio::piped()).spawn();
+        let mut process = started.map_err(|error| {
+            Failure::environment(
+                format!("cannot run `{name}`: {}", crate::error::plain(&error)),
+                None,
+            )
+        })?;
+        let stdin = process.stdin.take().map(BufWriter::new);
+        Ok(Self { process, stdin, name })
+    }
+
+    /// Waits for its end. That it read less than there was is no failure.
+    pub fn end(mut self) -> Result<(), Failure> {
+        if let Some(stdin) = self.stdin.take() {
+            match stdin.into_inner().map_err(io::IntoInnerError::into_error) {
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    return Err(Failure::Write(error));
+                }
+                _ => {}
+            }
+        }
+        let status = self.process.wait().map_err(Failure::Write)?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(Failure::environment(format!("`{}` ended with {}", self.name, ending(status)), None))
+    }
+}
+
+/// Says no where other programs would get rights that whoever runs slabql has not.
+pub fn refused() -> Result<(), Failure> {
+    if !rights::is_privileged_file() {
+        return Ok(());
+    }
+    let help = "write to a file instead, or run slabql as root";
+    let message = "slabql has rights of its file, so it starts no other program";
+    Err(Failure::environment(message, Some(help)))
+}
+
+fn ending(status: ExitStatus) -> String {
+    match status.code() {
+        Some(code) => format!("exit code {code}"),
+        None => status.to_string(),
+    }
+}
+
+impl Write for Child {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stdin.as_mut().map_or(Err(io::ErrorKind::BrokenPipe.into()), |to| to.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stdin.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // Its input ends, and so does it; one that is over by now has been waited for.
+        self.stdin.take();
+        let _ = self.process.wait();
+    }
+}

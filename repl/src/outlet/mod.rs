@@ -1,0 +1,279 @@
+//! Says where answers go: standard output, a file, a command.
+//!
+//! ```text
+//!   .output FILE ─► all answers that follow ┐
+//!   .once FILE   ─► the answer that follows ┼─► Target ─► close: the file takes its place, the command is waited for
+//!   .pipe COMMAND ► the answer that follows ┘
+//! ```
+//!
+//! An answer is what one statement writes. What commands such as `.tables` say is none, and stays where it is.
+//!
+//! # Invariants
+//!
+//! A file is written beside its place and moved there when the answer is whole ([`whole`]); one that failed leaves what was
+//! there. slabql starts no other program where its file gives it rights that whoever runs it has not.
+
+mod child;
+pub mod commands;
+pub mod whole;
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::Failure;
+use crate::render::Format;
+use child::Child;
+use whole::WholeFile;
+
+/// Where answers go.
+#[derive(Debug, Default)]
+pub struct Outlet {
+    /// The file of `.output`, and whether it has an answer by now.
+    all: Option<(PathBuf, Cell<bool>)>,
+    /// The place of the next answer.
+    once: RefCell<Option<Place>>,
+    /// What the answer that is written now goes to.
+    now: RefCell<Option<Place>>,
+}
+
+/// A place that is not standard output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A file.
+    File(PathBuf),
+    /// A command of the shell.
+    Command(String),
+}
+
+impl Outlet {
+    /// Lets all answers that follow go to a file, or to standard output again.
+    pub fn set_all(&mut self, path: Option<PathBuf>) {
+        self.once.take();
+        self.all = path.map(|path| (path, Cell::new(false)));
+    }
+
+    /// Lets the answer that follows go to a place.
+    pub fn set_once(&mut self, place: Place) {
+        self.once.replace(Some(place));
+    }
+
+    /// Opens the place of an answer; `given` is standard output.
+    pub fn open<'a>(&'a self, given: &'a mut dyn Write) -> Result<Target<'a>, Failure> {
+        let once = self.once.take();
+        let append = once.is_none() && self.all.as_ref().is_some_and(|(_, begun)| begun.get());
+        let place = once.or_else(|| self.all.as_ref().map(|(path, _)| Place::File(path.clone())));
+        let to = match &place {
+            None => To::Given(given),
+            Some(Place::File(path)) => To::File(AnswerFile::open(path, append)?),
+            Some(Place::Command(command)) => To::Command(Child::shell(command)?),
+        };
+        self.now.replace(place);
+        Ok(Target { outlet: self, to })
+    }
+
+    /// What the answer that is written now goes to, if not to where the command line says.
+    #[must_use]
+    pub fn medium(&self) -> Option<Medium> {
+        self.now.borrow().as_ref().map(|place| match place {
+            Place::File(path) => Medium::file(path),
+            Place::Command(_) => Medium::Pipe,
+        })
+    }
+}
+
+/// What an answer is written on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// A terminal.
+    Terminal,
+    /// A file, with the format that its name asks for.
+    File(Option<Format>),
+    /// Whatever else there is.
+    Pipe,
+}
+
+impl Default for Medium {
+    /// Standard output.
+    fn default() -> Self {
+        if io::stdout().is_terminal() { Self::Terminal } else { Self::Pipe }
+    }
+}
+
+impl Medium {
+    /// The file of a path.
+    #[must_use]
+    pub fn file(path: &Path) -> Self {
+        Self::File(of_name(path))
+    }
+
+    /// The format of an answer for which none is asked.
+    #[must_use]
+    pub fn format(self) -> Format {
+        match self {
+            Self::Terminal => Format::Table,
+            Self::File(named) => named.unwrap_or(Format::Csv),
+            Self::Pipe => Format::Csv,
+        }
+    }
+}
+
+/// The format that a file's name asks for.
+fn of_name(path: &Path) -> Option<Format> {
+    match path.extension()?.to_str()? {
+        "jsonl" => Some(Format::Ndjson),
+        "md" => Some(Format::Markdown),
+        "txt" => Some(Format::Table),
+        name => Format::ALL.into_iter().find(|format| format.name() == name),
+    }
+}
+
+/// The place of one answer, open.
+pub struct Target<'a> {
+    outlet: &'a Outlet,
+    to: To<'a>,
+}
+
+enum To<'a> {
+    Given(&'a mut dyn Write),
+    File(AnswerFile),
+    Command(Child),
+}
+
+/// A file that is to have an answer.
+struct AnswerFile {
+    path: PathBuf,
+    file: BufWriter<WholeFile>,
+}
+
+impl AnswerFile {
+    fn open(path: &Path, append: bool) -> Result<Self, Failure> {
+        let file = if append { WholeFile::append(path) } else { WholeFile::create(path) };
+        let file = file.map_err(|error| Failure::file("write", path, &error))?;
+        Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
+    }
+
+    /// Puts the file in its place if there is an answer.
+    fn close<T>(self, answered: Result<T, Failure>) -> Result<T, Failure> {
+        let failed = |error: io::Error| Failure::file("write", &self.path, &error);
+        let answer = answered.map_err(|failure| match failure {
+            Failure::Write(error) if error.kind() != io::ErrorKind::BrokenPipe => failed(error),
+            other => other,
+        })?;
+        let file = self.file.into_inner().map_err(|error| failed(error.into_error()))?;
+        file.commit().map_err(failed)?;
+        Ok(answer)
+    }
+}
+
+impl Write for Target<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.to {
+            To::Given(out) => out.write(bytes),
+            To::File(to) => to.file.write(bytes),
+            To::Command(child) => child.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.to {
+            To::Given(out) => out.flush(),
+            To::File(to) => to.file.flush(),
+            To::Command(child) => child.flush(),
+        }
+    }
+}
+
+impl Target<'_> {
+    /// Ends the answer, which was written or not.
+    pub fn close(self, answered: Result<(), Failure>) -> Result<(), Failure> {
+        self.outlet.now.take();
+        match self.to {
+            To::Given(_) => answered,
+            To::File(file) => {
+                let path = file.path.clone();
+                file.close(answered)?;
+                if let Some((all, begun)) = &self.outlet.all
+                    && *all == path
+                {
+                    begun.set(true);
+                }
+                Ok(())
+            }
+            To::Command(child) => {
+                let ended = child.end();
+                match answered {
+                    // It has read enough.
+                    Err(failure) if failure.is_closed_pipe() => ended,
+                    answered => answered.and(ended),
+                }
+            }
+        }
+    }
+}
+
+/// What the answers of a command line go to.
+pub struct Answers(Option<AnswersTo>);
+
+enum AnswersTo {
+    Standard(BufWriter<StdoutLock<'static>>),
+    File(AnswerFile),
+}
+
+impl Answers {
+    /// To a file, which all of them make together, or to standard output, or if they are not wanted to nothing.
+    pub fn open(file: Option<&Path>, quiet: bool) -> Result<Self, Failure> {
+        Ok(Self(match file {
+            Some(path) => Some(AnswersTo::File(AnswerFile::open(path, false)?)),
+            None if quiet => None,
+            None => Some(AnswersTo::Standard(BufWriter::new(io::stdout().lock()))),
+        }))
+    }
+
+    /// Ends them. The file takes its place if nothing failed.
+    pub fn close<T>(self, answered: Result<T, Failure>) -> Result<T, Failure> {
+        match self.0 {
+            Some(AnswersTo::File(file)) => file.close(answered),
+            _ => answered,
+        }
+    }
+}
+
+impl Write for Answers {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Some(AnswersTo::Standard(out)) => out.write(bytes),
+            Some(AnswersTo::File(to)) => to.file.write(bytes),
+            None => Ok(bytes.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            Some(AnswersTo::Standard(out)) => out.flush(),
+            Some(AnswersTo::File(to)) => to.file.flush(),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_asks_for_a_format() {
+        for (name, format) in [
+            ("a.csv", Some(Format::Csv)),
+            ("a.json", Some(Format::Json)),
+            ("a.b.jsonl", Some(Format::Ndjson)),
+            ("a.md", Some(Format::Markdown)),
+            ("a.txt", Some(Format::Table)),
+            ("a", None),
+            (".csv", None),
+            ("a.gz", None),
+        ] {
+            assert_eq!(of_name(Path::new(name)), format, "{name}");
+        }
+    }
+}
