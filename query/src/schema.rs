@@ -3,6 +3,8 @@
 //! The answers come from the running kernel's BTF, or in tests from a made-up kernel. A member, function or flag
 //! that a kernel does not have is `None`: what depends on it is NULL with a reason, or another template serves.
 
+use crate::diagnostic::{Diagnostic, Span};
+
 /// A member of a kernel type, found by its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -131,6 +133,12 @@ pub trait Schema {
 
     /// For each possible CPU the distance from a per-CPU pointer to that CPU's copy; or why it is not known.
     fn cpu_offsets(&self) -> Result<&[u64], String>;
+
+    /// The address of the head of the list of caches; or why it is not known. Only the template that follows the list
+    /// asks for it.
+    fn slab_caches(&self) -> Result<u64, Diagnostic> {
+        Err(Diagnostic::new(Span::default(), "the list of caches is not known"))
+    }
 
     /// What the type `id` is; none where it cannot be told.
     fn shape(&self, id: TypeId) -> Option<Shape>;

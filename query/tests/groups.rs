@@ -124,7 +124,7 @@ fn groups_that_do_not_fit_are_told_of() {
             let program = codegen::generate(&plan, &layout, &Fixture::new(), factor).unwrap();
             let mut interpreter = Interpreter::new(memory(&caches), program.map_bytes);
             match template {
-                Template::OpenCoded => interpreter.run_syscall(&program).unwrap(),
+                Template::OpenCoded | Template::List => interpreter.run_syscall(&program).unwrap(),
                 Template::Iter => interpreter.run_iter(&program).unwrap(),
             }
             let map = interpreter.map();

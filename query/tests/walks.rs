@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use query::plan::Template;
 use query::value::Value;
 
-const TEMPLATES: [Template; 2] = [Template::OpenCoded, Template::Iter];
+const TEMPLATES: [Template; 3] = [Template::OpenCoded, Template::Iter, Template::List];
 
 /// Asserts that both templates find what the models say.
 fn check(era: Era, nodes: u32, cpus: usize, models: &[Model]) {
@@ -261,8 +261,9 @@ fn conditions_on_walked_figures_choose_rows() {
             let text = format!(
                 "select addr, active, cached, free_partial, active_slabinfo, complete where {text}"
             );
-            let [first, second] = TEMPLATES.map(|template| world.ask(&text, template).rows);
+            let [first, second, third] = TEMPLATES.map(|template| world.ask(&text, template).rows);
             assert_eq!(first, second, "{text}");
+            assert_eq!(first, third, "{text}");
             let all = world.ask(text.split(" where").next().unwrap(), Template::OpenCoded).rows;
             let wanted = |row: &&Vec<Value>| {
                 let [active, cached, free, slabinfo, complete] =

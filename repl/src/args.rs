@@ -84,6 +84,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
 
+    /// Where rows come from; slabql picks the best that there is.
+    #[arg(long, value_enum, value_name = "SOURCE", conflicts_with_all = ["from", "demo"])]
+    pub source: Option<SourceName>,
+
     /// How the kernel's iterator is driven; slabql picks the quicker one.
     #[arg(long, value_enum, value_name = "TEMPLATE")]
     pub template: Option<TemplateName>,
@@ -148,6 +152,15 @@ pub enum Color {
     Never,
 }
 
+/// A source by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SourceName {
+    /// The running kernel, by its iterator over caches (Linux 6.13).
+    Live,
+    /// The running kernel, by following its list of caches.
+    Walk,
+}
+
 /// A template by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TemplateName(pub Template);
@@ -161,6 +174,7 @@ impl ValueEnum for TemplateName {
         let help = match self.0 {
             Template::OpenCoded => "one run of a syscall program",
             Template::Iter => "a file of iter/kmem_cache",
+            Template::List => "one run that follows the list of caches",
         };
         Some(PossibleValue::new(self.0.name()).help(help))
     }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use query::syntax::Given;
 use repl::alert::Alert;
-use repl::args::Args;
+use repl::args::{Args, SourceName};
 use repl::command::Next;
 use repl::error::Failure;
 use repl::input::{self, Text};
@@ -137,8 +137,14 @@ fn open(
     if args.demo {
         return Ok((session(Box::new(Recording::demo()?)), 0));
     }
-    let live = Live::open().map(|live| session(Box::new(live)));
-    if !(person || prompt) || args.record.is_some() || args.template.is_some() {
+    let live = match args.source {
+        Some(SourceName::Live) => Live::open(),
+        Some(SourceName::Walk) => Live::walk(),
+        None => Live::best(),
+    };
+    let live = live.map(|live| session(Box::new(live)));
+    let named = args.template.is_some() || args.source.is_some();
+    if !(person || prompt) || args.record.is_some() || named {
         return Ok((live?, 0));
     }
     match live.and_then(|live| live.probe().map(|()| live)) {

@@ -219,7 +219,7 @@ impl Session {
 
     /// What lies at addresses.
     pub fn whatis(&self, addresses: &[u64]) -> Result<Output, Failure> {
-        if self.source.label().is_some() {
+        if !self.source.is_here() {
             return self.source.whatis(&[], addresses);
         }
         let caches = self.ask("select addr where page_order = 0 and partial > 0")?;
@@ -285,16 +285,21 @@ impl Session {
     /// Where a plan over nodes, CPUs or slabs runs. They are of the running kernel, and only a template that keeps its place
     /// between caches can give several rows of one.
     fn target_of_parts(&self, table: &Table) -> Result<Target, Failure> {
-        if self.source.label().is_some() {
-            let message = format!("a recording has no table `{}`", table.name);
-            return Err(Failure::environment(message, Some("recordings hold `caches`")));
-        }
         let choice = self.settings.choice;
         if choice.template == Some(Template::Iter) {
             let message = format!("the template `iter` cannot give the table `{}`", table.name);
             return Err(Failure::command(message, Some("leave `--template` out")));
         }
-        self.source.target(Choice { template: Some(Template::OpenCoded), ..choice })
+        match self.source.target(choice)? {
+            Target::Kernel { template: Template::Iter, .. } => {
+                self.source.target(Choice { template: Some(Template::OpenCoded), ..choice })
+            }
+            target @ Target::Kernel { .. } => Ok(target),
+            Target::Rows => {
+                let message = format!("a recording has no table `{}`", table.name);
+                Err(Failure::environment(message, Some("recordings hold `caches`")))
+            }
+        }
     }
 
     /// Runs a plan, and keeps its answer.

@@ -73,7 +73,7 @@ fn flags(session: &Session, notes: &mut Vec<String>) -> Result<Vec<Vec<Value>>, 
 }
 
 fn slabinfo(session: &Session) -> Result<Vec<Vec<Value>>, Failure> {
-    if session.source.label().is_some() {
+    if !session.source.is_here() {
         let message = format!("a recording has no {SLABINFO}");
         return Err(Failure::environment(
             message,

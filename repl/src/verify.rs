@@ -95,7 +95,7 @@ type Verdicts = BTreeMap<(usize, u64, String), (Verdict, String)>;
 
 /// Compares everything. Gives the table of what was found, and the wrong figures in words.
 pub fn verify(session: &Session) -> Result<(Output, Vec<String>), Failure> {
-    if session.source.label().is_some() {
+    if !session.source.is_here() {
         let message = "a recording cannot be held against this machine";
         return Err(Failure::environment(message, None));
     }

@@ -16,10 +16,13 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ebpf_templates::template::rows;
 use query::plan::Template;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use walked::{Prepared, failed, folder, number, text};
 
+const TEMPLATES: [Template; 4] =
+    [Template::OpenCoded, Template::OpenCoded, Template::Iter, Template::List];
 const TIME: Duration = Duration::from_secs(5);
 /// What a thread that ends with the others may take longer.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -29,6 +32,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 struct Seen {
     scans: usize,
     rows: usize,
+    /// Scans in which the list of caches changed, if it was followed.
+    lost: usize,
     incomplete: usize,
     negative: Vec<String>,
     zram: usize,
@@ -45,6 +50,11 @@ fn scan(template: Template, stop: &AtomicBool) -> Seen {
         let start = Instant::now();
         let output = prepared.loaded.run().unwrap();
         seen.slowest = seen.slowest.max(start.elapsed());
+        if output.flags & u64::from(rows::LOST.unsigned_abs()) != 0 {
+            assert_eq!(template, Template::List);
+            seen.lost += 1;
+            continue;
+        }
         let (rows, flags) = prepared.rows(&output);
         let mut addresses = HashSet::new();
         let mut incomplete = 0;
@@ -204,7 +214,7 @@ fn scans_hold_while_the_kernel_moves() {
     let messages = messages();
     let stop = Arc::new(AtomicBool::new(false));
     let (scanned, seen) = mpsc::channel();
-    for template in [Template::OpenCoded, Template::OpenCoded, Template::Iter] {
+    for template in TEMPLATES {
         let (stop, scanned) = (stop.clone(), scanned.clone());
         thread::spawn(move || scanned.send((template, scan(template, &stop))));
     }
@@ -228,14 +238,15 @@ fn scans_hold_while_the_kernel_moves() {
         assert!(rounds > 0);
     }
     let mut negative = Vec::new();
-    for _ in 0..3 {
+    for _ in TEMPLATES {
         // A thread that failed sends nothing, and says itself why.
         let (template, mut seen) = seen.recv_timeout(PATIENCE).unwrap();
         negative.append(&mut seen.negative);
         println!(
-            "{}: {} scans, {} rows, {} incomplete, {} of zram, the slowest {:?}",
+            "{}: {} scans, {} lost, {} rows, {} incomplete, {} of zram, the slowest {:?}",
             template.name(),
             seen.scans,
+            seen.lost,
             seen.rows,
             seen.incomplete,
             seen.zram,

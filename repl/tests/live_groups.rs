@@ -13,7 +13,7 @@ use repl::kernel::schema::KernelSchema;
 use repl::session::Session;
 use repl::source::Choice;
 
-const TEMPLATES: [Template; 2] = [Template::OpenCoded, Template::Iter];
+const TEMPLATES: [Template; 3] = [Template::OpenCoded, Template::Iter, Template::List];
 
 /// How often answers are asked for again because the list of caches changed between them.
 const ROUNDS: usize = 20;

@@ -61,7 +61,7 @@ fn other_values_give_the_answers_of_other_queries() {
     ];
     let values =
         [("64", "256"), ("8", "0"), ("1000", "4096"), ("1", "18446744073709551615"), ("7", "3")];
-    for template in [Template::OpenCoded, Template::Iter] {
+    for template in [Template::OpenCoded, Template::Iter, Template::List] {
         let choice = Choice { template: Some(template), no_pushdown: false };
         let (mut kept, mut plain) = (ask::live(choice), ask::live(choice));
         kept.source.keep();

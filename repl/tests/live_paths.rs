@@ -115,7 +115,7 @@ fn every_member_is_taken_by_the_verifier() {
     if !common::live() {
         return;
     }
-    for template in [Template::OpenCoded, Template::Iter] {
+    for template in [Template::OpenCoded, Template::Iter, Template::List] {
         let taken = all_are_taken(template, ("s", "kmem_cache"), "caches", 5);
         assert!(taken > 300, "{taken}");
     }
@@ -154,7 +154,7 @@ fn paths_are_what_columns_say() {
     let list: Vec<String> =
         pairs.iter().map(|(path, column)| format!("{column}, {path}, {column}")).collect();
     let text = format!("select addr, {}", list.join(", "));
-    for template in [Template::OpenCoded, Template::Iter] {
+    for template in [Template::OpenCoded, Template::Iter, Template::List] {
         let session = by(template);
         let counts = settle("paths and columns", |round| {
             let answer = ask::ask(&session, &text);

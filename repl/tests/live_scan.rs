@@ -27,7 +27,7 @@ use repl::kernel::schema::KernelSchema;
 use repl::session::Session;
 use repl::source::Choice;
 
-const TEMPLATES: [Template; 2] = [Template::OpenCoded, Template::Iter];
+const TEMPLATES: [Template; 3] = [Template::OpenCoded, Template::Iter, Template::List];
 
 fn by(template: Template, no_pushdown: bool) -> Session {
     ask::live(Choice { template: Some(template), no_pushdown })

@@ -13,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::files::Files;
+use query::plan::Template;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -126,10 +127,12 @@ fn active_counts_what_was_made() {
     println!(
         "| made | cache | objects | active | slabinfo | left behind |\n|---|---|---|---|---|---|"
     );
-    for workload in WORKLOADS {
+    let templates = [Template::OpenCoded, Template::List];
+    for (workload, template) in WORKLOADS.iter().flat_map(|w| templates.map(|by| (w, by))) {
         let Workload { what, make, count, cache, each, slack } = workload;
         let folder = folder(cache);
-        let prepared = Prepared::new(&format!("select active where sysfs_id = '{folder}'"));
+        let asked = format!("select active where sysfs_id = '{folder}'");
+        let prepared = Prepared::by(template, &asked);
         let name = Prepared::new(&format!("select name where sysfs_id = '{folder}'")).run().0;
         let name = text(&name[0][0]);
         // What the first use builds once is no part of the count.

@@ -123,6 +123,7 @@ impl Kernel {
                 .kfunc(new, Behaviour::IterNew)
                 .kfunc(next, Behaviour::IterNext)
                 .kfunc(destroy, Behaviour::IterDestroy),
+            Driver::List(list) => self.kfunc(list.peek.rdonly_cast, Behaviour::RdonlyCast),
         }
     }
 }

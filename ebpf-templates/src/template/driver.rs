@@ -4,11 +4,13 @@
 //! |---|---|---|
 //! | [`Driver::Iter`] | `iter/kmem_cache`: the kernel calls the program for each cache while the iterator's file is read | the file, by `bpf_seq_write` |
 //! | [`Driver::OpenCoded`] | a sleepable `syscall` program that loops over `bpf_iter_kmem_cache_next` | the map's value, which the reader maps |
+//! | [`Driver::List`] | a sleepable `syscall` program that follows the list of caches itself, see [`super::list`] | the same |
 //!
 //! The second needs one system call to run and holds a reference from element to element, so it has no position
 //! to lose: no cache is shown twice and none is passed over. The first finds its place by counting at each
 //! `read(2)`, which a cache created or destroyed meanwhile shifts.
 
+use super::list::List;
 use super::rows;
 use crate::assembler::{Assembler, Label};
 use crate::insn::{Alu, Cond, Insn, Reg, Size};
@@ -42,6 +44,8 @@ pub enum Driver {
         /// The BTF id of `bpf_iter_kmem_cache_destroy`.
         destroy: u32,
     },
+    /// A `syscall` program that follows the list, where there is no iterator.
+    List(List),
 }
 
 /// The room that rows have.
@@ -91,14 +95,14 @@ pub trait Holes {
 /// Builds rows and sends them off.
 #[derive(Clone, Copy, Debug)]
 pub struct Emitter {
-    room: Room,
-    to: To,
-    full: Label,
+    pub(super) room: Room,
+    pub(super) to: To,
+    pub(super) full: Label,
 }
 
 /// Where rows go.
 #[derive(Clone, Copy, Debug)]
-enum To {
+pub(super) enum To {
     /// The iterator's file, by the helper of this number.
     File(u32),
     /// The map's value.
@@ -160,7 +164,7 @@ impl Driver {
     pub fn counter(&self, room: Room, counter: u16) -> u32 {
         let rows = match self {
             Self::Iter { .. } if room.places == 0 => room.row_max,
-            Self::Iter { .. } | Self::OpenCoded { .. } => room.space,
+            Self::Iter { .. } | Self::OpenCoded { .. } | Self::List(_) => room.space,
         };
         rows::HEADER + rows + 8 * room.places + 8 * u32::from(counter)
     }
@@ -188,10 +192,13 @@ impl Driver {
                 asm.sweep();
                 asm.finish()
             }
-            Self::OpenCoded { .. } => {
+            Self::OpenCoded { .. } | Self::List(_) => {
                 let mut asm = Assembler::new(Kind::Syscall, map_bytes);
                 asm.set_end(room.counters, cpus);
-                self.open_coded(&mut asm, room, holes)?;
+                match self {
+                    Self::List(list) => list.follow(&mut asm, room, holes)?,
+                    _ => self.open_coded(&mut asm, room, holes)?,
+                }
                 asm.sweep();
                 asm.finish()
             }

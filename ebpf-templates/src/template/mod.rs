@@ -11,11 +11,11 @@
 //!   emit the row ───────────────────────────► next cache
 //! ```
 //!
-//! Two templates drive the same holes and give the same rows: [`driver::Driver::Iter`] and
-//! [`driver::Driver::OpenCoded`]. The blocks that fill holes are [`node`] (sums over NUMA nodes), [`text`]
+//! Three templates drive the same holes and give the same rows: [`driver::Driver::Iter`] and
+//! [`driver::Driver::OpenCoded`] by the kernel's iterator, [`driver::Driver::List`] without one. The blocks that fill holes are [`node`] (sums over NUMA nodes), [`text`]
 //! (names), [`partial`] and [`percpu`] (walks), and [`settle`] checks what walks found. [`slabs`] makes a row of each slab
 //! on the way, in as many runs as it takes, and [`group`] keeps rows in the map and adds
-//! elements to them. [`rows`] is what the program and its reader agree on. [`lookup`] and
+//! elements to them. [`rows`] is what the program and its reader agree on. [`lookup`], [`head`] and
 //! [`offsets`] are programs of their own, without an iterator.
 //!
 //! # Registers
@@ -27,7 +27,7 @@
 //! | `R8` | the row being filled; free for blocks before that | from zeroing to emitting |
 //! | `R9` | the row's size so far; free for blocks before that | from zeroing to emitting |
 //! | `R0`..`R5` | scratch, lost in calls | – |
-//! | `R10 - 8` | the iterator's state, or the `seq_file` | always |
+//! | `R10 - 8` | the iterator's state, or the `seq_file`, or the link of the cache | always |
 //!
 //! # Invariants
 //!
@@ -38,6 +38,8 @@
 
 pub mod driver;
 pub mod group;
+pub mod head;
+pub mod list;
 pub mod lookup;
 pub mod node;
 pub mod offsets;

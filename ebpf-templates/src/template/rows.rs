@@ -110,6 +110,9 @@ pub const TORN: i32 = 8;
 /// In [`FLAGS`], with [`FULL`]: the list that the run stopped in changed while it was walked. The next run begins it
 /// again, and its rows may be there twice.
 pub const AGAIN: i32 = 16;
+/// In [`FLAGS`]: the list of caches changed under the template that follows it, and the rows are not those of all
+/// caches: [`super::list`].
+pub const LOST: i32 = 32;
 
 /// The row's size in bytes (u32).
 pub const ROW_SIZE: i16 = 0;

@@ -52,7 +52,7 @@ use crate::plan::{
 use crate::schema::{Member, MemberKind, Schema};
 use group::Keys;
 
-/// The templates that the kernel has everything for, best first.
+/// The templates over the kernel's iterator that it has everything for, best first.
 #[must_use]
 pub fn templates(schema: &dyn Schema) -> Vec<Template> {
     let both = [Template::OpenCoded, Template::Iter];
@@ -169,6 +169,7 @@ fn driver(template: Template, schema: &dyn Schema) -> Result<Driver, Diagnostic>
             meta_seq: offset(schema, "bpf_iter_meta", "seq")?,
             seq_write: helper(schema, "seq_write")?,
         }),
+        Template::List => Ok(Driver::List(walk::list(schema)?)),
     }
 }
 
@@ -421,7 +422,7 @@ impl Generator<'_> {
             asm.push(Insn::alu_imm(Alu::Lsh, dst, unused));
             asm.push(Insn::alu_imm(Alu::Arsh, dst, unused));
         }
-        if source == Some(Source::Refcount) {
+        if source == Some(Source::Refcount) && self.iterates() {
             // The iterator holds a reference of its own, but for boot caches, whose count is negative.
             let kept = asm.label("boot_cache");
             asm.jump_imm(Cond::SLe, dst, 0, kept);
@@ -429,6 +430,11 @@ impl Generator<'_> {
             asm.bind(kept);
         }
         Ok(())
+    }
+
+    /// Whether the kernel's iterator holds the cache.
+    fn iterates(&self) -> bool {
+        !matches!(self.plan.target, Target::Kernel { template: Template::List, .. })
     }
 
     /// Appends `dst = whether no walk was given up`.

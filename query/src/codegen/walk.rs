@@ -1,5 +1,6 @@
 //! What walks need to know of the kernel, looked up in its types.
 
+use ebpf_templates::template::list::List;
 use ebpf_templates::template::node::{Entries, Nodes};
 use ebpf_templates::template::partial::{self, Partial};
 use ebpf_templates::template::peek::Peek;
@@ -44,6 +45,21 @@ pub(super) fn nodes(schema: &dyn Schema) -> Result<Nodes, Diagnostic> {
         entries: entries(schema, paths)?,
         node_type: struct_id(schema, "kmem_cache_node")?,
         rdonly_cast: rdonly_cast(schema)?,
+    })
+}
+
+/// The list of caches.
+pub(super) fn list(schema: &dyn Schema) -> Result<List, Diagnostic> {
+    let cache = |path| offset(schema, "kmem_cache", path);
+    Ok(List {
+        peek: slab(schema)?.peek,
+        cache_type: struct_id(schema, "kmem_cache")?,
+        list: cache("list")?,
+        name: cache("name")?,
+        size: cache("size")?,
+        object_size: cache("object_size")?,
+        // The dearest question comes last.
+        head: schema.slab_caches()?,
     })
 }
 

@@ -37,6 +37,8 @@ pub enum Template {
     OpenCoded,
     /// A file of `iter/kmem_cache`.
     Iter,
+    /// One run of a `syscall` program that follows the list of caches, where the kernel has no iterator.
+    List,
 }
 
 impl Template {
@@ -46,6 +48,7 @@ impl Template {
         match self {
             Self::OpenCoded => "open-coded",
             Self::Iter => "iter",
+            Self::List => "list",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The types of a made-up kernel with slabs, in each form that they have had.
 
+use query::diagnostic::Diagnostic;
 use query::schema::{Member, MemberKind, Schema, Shape, TypeId};
 
 use super::Fixture;
@@ -14,6 +15,8 @@ pub struct Types {
     pub nodes: u32,
     pub offsets: Vec<u64>,
     pub hardened: bool,
+    /// The head of the list of caches.
+    pub head: u64,
     /// Members that it lacks.
     pub lacking: Vec<(&'static str, &'static str)>,
     pub base: Fixture,
@@ -31,6 +34,7 @@ impl Types {
                 (0, 8, Pointer)
             }
             ("kmem_cache", "cpu_sheaves") if sheaves => (136, 8, Pointer),
+            ("kmem_cache", "list") => (160, 16, Other),
             ("kmem_cache", "random") if self.hardened => (152, 8, Integer),
             ("kmem_cache", "node[0]") if cpu_slabs => (176, 8, Pointer),
             ("kmem_cache", "node[1]") if cpu_slabs => (184, 8, Pointer),
@@ -84,7 +88,7 @@ impl Schema for Types {
     }
 
     fn struct_id(&self, name: &str) -> Option<u32> {
-        ["kmem_cache_node", "slab"]
+        ["kmem_cache_node", "slab", "kmem_cache"]
             .iter()
             .position(|known| *known == name)
             .map(|at| u32::try_from(at).unwrap() + NODE_TYPE)
@@ -116,6 +120,10 @@ impl Schema for Types {
 
     fn cpu_offsets(&self) -> Result<&[u64], String> {
         Ok(&self.offsets)
+    }
+
+    fn slab_caches(&self) -> Result<u64, Diagnostic> {
+        Ok(self.head)
     }
 
     fn shape(&self, id: TypeId) -> Option<Shape> {

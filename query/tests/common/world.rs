@@ -67,8 +67,12 @@ impl World {
         let mut memory = Memory::new();
         let areas: Vec<u64> = (0..cpus).map(|_| memory.allocate(AREA)).collect();
         let offsets = areas.iter().map(|area| area.wrapping_sub(PERCPU)).collect();
-        let types =
-            Types { era, nodes, offsets, hardened, lacking: Vec::new(), base: Fixture::new() };
+        let head = memory.allocate(16);
+        for at in [head, head + 8] {
+            memory.write_int(at, Size::Dw, head);
+        }
+        let (lacking, base) = (Vec::new(), Fixture::new());
+        let types = Types { era, nodes, offsets, hardened, head, lacking, base };
         Self { types, memory, caches: Vec::new(), budget: 8 << 20, areas, used: 0 }
     }
 
@@ -203,6 +207,9 @@ impl World {
         }
         self.put_cpus(&mut placed, model);
         self.caches.push(placed);
+        let list = self.offset("kmem_cache", "list");
+        let links: Vec<u64> = self.caches.iter().map(|cache| cache.at + list).collect();
+        self.ring(self.types.head, &links);
     }
 
     fn put_node(&mut self, placed: &mut Placed, entry: u64, node: Option<&Node>) {

@@ -16,6 +16,7 @@
 
 pub mod btf;
 pub mod kept;
+pub mod list;
 pub mod load;
 pub mod lookup;
 pub mod percpu;

@@ -7,12 +7,13 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
 
+use query::diagnostic::Diagnostic;
 use query::schema::{Member, Schema, Shape};
 
 use super::btf::{Btf, Kind, TypeId};
-use super::percpu;
 use super::rights::Environment;
 use super::sys::{self, VmlinuxBtf};
+use super::{list, percpu};
 
 /// The function that names the iterator over caches; there since 6.13.
 const ITERATOR: &str = "bpf_iter_kmem_cache";
@@ -66,6 +67,7 @@ pub struct KernelSchema {
     slab_flags: OnceCell<Vec<(String, u32)>>,
     gfp_flags: OnceCell<Vec<(String, u32)>>,
     cpu_offsets: OnceCell<Result<Vec<u64>, String>>,
+    slab_caches: OnceCell<Result<u64, Diagnostic>>,
     page_size: u64,
     nodes: u32,
     release: String,
@@ -94,10 +96,13 @@ impl KernelSchema {
 
     /// Fails on a kernel before 6.13.
     fn with_iterator(self) -> Result<Self, Environment> {
-        match self.function_id(ITERATOR) {
-            Some(_) => Ok(self),
-            None => Err(Environment::no_iterator(&self.release)),
-        }
+        if self.has_iterator() { Ok(self) } else { Err(Environment::no_iterator(&self.release)) }
+    }
+
+    /// Whether the kernel has an iterator over caches.
+    #[must_use]
+    pub fn has_iterator(&self) -> bool {
+        self.function_id(ITERATOR).is_some()
     }
 
     fn new(btf: Btf<Image>, nodes: u32, release: String) -> Self {
@@ -108,6 +113,7 @@ impl KernelSchema {
             slab_flags: OnceCell::new(),
             gfp_flags: OnceCell::new(),
             cpu_offsets: OnceCell::new(),
+            slab_caches: OnceCell::new(),
             page_size: sys::page_size(),
             nodes,
             release,
@@ -198,6 +204,10 @@ impl Schema for KernelSchema {
     fn cpu_offsets(&self) -> Result<&[u64], String> {
         let offsets = self.cpu_offsets.get_or_init(|| percpu::offsets(self));
         offsets.as_deref().map_err(Clone::clone)
+    }
+
+    fn slab_caches(&self) -> Result<u64, Diagnostic> {
+        self.slab_caches.get_or_init(|| list::head(self)).clone()
     }
 
     fn shape(&self, id: TypeId) -> Option<Shape> {

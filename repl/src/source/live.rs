@@ -1,4 +1,5 @@
-//! The running kernel as a source: a program is generated, loaded and run for each scan, and then dropped, or kept where
+//! The running kernel as a source, by its iterator over caches or, as the source `walk`, by following its list of caches
+//! without one: a program is generated, loaded and run for each scan, and then dropped, or kept where
 //! another scan may come: see [`kept`](crate::kernel::kept).
 //!
 //! # Consistency
@@ -8,6 +9,9 @@
 //! destroyed in between makes it show a row twice or pass one over. Then the list of addresses, which is short
 //! enough for one read, is taken before another scan, which is of all caches and counts if it has just these, in
 //! this order. If the list never rests, rows are told apart by address and the answer says that some may be missing.
+//!
+//! Nothing holds the list that the template `list` follows. A run in which it changed is taken again, and if it never
+//! rests the answer says that rows may be missing.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -40,19 +44,43 @@ const MAX_FACTOR: u32 = 256;
 /// How often a scan is taken again because the list of caches changed.
 const MAX_SCANS: usize = 16;
 
+/// What an answer says if the list of caches never rested.
+pub(super) const LOST: &str =
+    "the list of caches changed each time it was followed: rows may be missing or out of date";
+
 /// The running kernel.
 pub struct Live {
     schema: KernelSchema,
     templates: Vec<Template>,
+    /// Whether the list of caches is followed.
+    walks: bool,
     kept: RefCell<Kept>,
 }
 
 impl Live {
     /// Opens the running kernel. Rights are not tried here: loading a program will tell.
     pub fn open() -> Result<Self, Failure> {
-        let schema = KernelSchema::open()?;
+        Ok(Self::iterated(KernelSchema::open()?))
+    }
+
+    /// Opens the running kernel by its list of caches, whether it has an iterator or not.
+    pub fn walk() -> Result<Self, Failure> {
+        Ok(Self::followed(KernelSchema::any()?))
+    }
+
+    /// Opens the running kernel by its iterator, or where it has none, by its list.
+    pub fn best() -> Result<Self, Failure> {
+        let schema = KernelSchema::any()?;
+        Ok(if schema.has_iterator() { Self::iterated(schema) } else { Self::followed(schema) })
+    }
+
+    fn iterated(schema: KernelSchema) -> Self {
         let templates = codegen::templates(&schema);
-        Ok(Self { schema, templates, kept: RefCell::default() })
+        Self { schema, templates, walks: false, kept: RefCell::default() }
+    }
+
+    fn followed(schema: KernelSchema) -> Self {
+        Self { schema, templates: vec![Template::List], walks: true, kept: RefCell::default() }
     }
 
     fn generate(&self, plan: &Plan, factor: u32) -> Result<(Layout, Program), Failure> {
@@ -60,6 +88,19 @@ impl Live {
         let program = codegen::generate(plan, &layout, &self.schema, factor)
             .map_err(|error| Failure::environment(error.message, error.help.as_deref()))?;
         Ok((layout, program))
+    }
+
+    /// Runs a program, again if the list of caches changed meanwhile. Groups and rows are made from the beginning each
+    /// time.
+    fn rested(loaded: &Loaded) -> Result<Output, Failure> {
+        let mut output = loaded.run()?;
+        for _ in 1..MAX_SCANS {
+            if !has(output.flags, rows::LOST) {
+                break;
+            }
+            output = loaded.run()?;
+        }
+        Ok(output)
     }
 
     /// Loads and runs a plan's program, with more space as long as it is too little.
@@ -82,7 +123,7 @@ impl Live {
                 self.kept.borrow_mut().take(&program)?
             };
             took.stages.lap("load");
-            let output = loaded.run()?;
+            let output = Self::rested(&loaded)?;
             took.stages.lap("run");
             if plan.analyze {
                 took.program = Some(analyzed(&loaded, &program, &output)?);
@@ -174,10 +215,14 @@ impl Live {
         }
         if has(output.flags, rows::CUT) {
             let lost = match plan.table.rows {
+                _ if self.walks => "rows may be missing, and figures too small",
                 Rows::Nodes | Rows::Cpus => "rows may be missing, and figures too small",
                 Rows::Caches | Rows::Slabs | Rows::Host(_) => "figures may be too small",
             };
             notes.push(format!("the kernel ended a loop: {lost}"));
+        }
+        if has(output.flags, rows::LOST) {
+            notes.push(LOST.to_owned());
         }
         if has(output.flags, rows::TORN) {
             notes.push("a list changed while it was walked: `complete` says of which caches the figures are estimates".to_owned());
@@ -248,7 +293,7 @@ impl Source for Live {
     fn prepare<'a>(&'a self, plan: &'a Plan) -> Result<Prepared<'a>, Failure> {
         let (layout, program) = self.generate(plan, 1)?;
         let loaded = Loaded::load(&program)?;
-        Ok(Box::new(move || match loaded.run()? {
+        Ok(Box::new(move || match Self::rested(&loaded)? {
             output if output.is_full() => self.all(plan),
             output => self.scanned(plan, &layout, output),
         }))
@@ -276,7 +321,12 @@ impl Source for Live {
     }
 
     fn label(&self) -> Option<String> {
-        None
+        let release = self.release();
+        self.walks.then(|| {
+            format!(
+                "source walk: Linux {release}, by its list of caches, which nothing holds meanwhile"
+            )
+        })
     }
 }
 

@@ -91,6 +91,11 @@ pub trait Source: Host {
     /// The id of the boot that the rows are of: within it an address is the same place. None if it is not known.
     fn boot(&self) -> Option<String>;
 
-    /// What standard error says before an answer; nothing of the running kernel.
+    /// Whether it is of the running kernel.
+    fn is_here(&self) -> bool {
+        true
+    }
+
+    /// What standard error says before an answer; nothing of the running kernel's own iterator.
     fn label(&self) -> Option<String>;
 }

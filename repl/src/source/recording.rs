@@ -416,6 +416,10 @@ impl Source for Recording {
         self.boot.clone()
     }
 
+    fn is_here(&self) -> bool {
+        false
+    }
+
     fn label(&self) -> Option<String> {
         Some(format!(
             "{}: Linux {}, recorded {}; not this machine",

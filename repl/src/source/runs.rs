@@ -68,21 +68,27 @@ pub fn scan(
         if output.is_full() {
             continue;
         }
-        if output.left_at == 0 {
+        // The list of caches changed: what the way to the rest of it was is not known.
+        let list_changed = has(output.flags, rows::LOST);
+        if output.left_at == 0 && !list_changed {
             break;
         }
-        // All caches were passed over, so the one to go on with is gone.
+        // Or all caches were passed over, so the one to go on with is gone.
         lost += 1;
-        given.lose(output.left_at);
         if lost == MAX_LOST {
             said.notes.push("caches came and went all the time: slabs are missing".to_owned());
             break;
         }
+        if list_changed && output.left_at != 0 {
+            // It may be there yet: the next run looks for it from the head on.
+            continue;
+        }
+        given.lose(output.left_at);
         loaded = Loaded::load(program)?;
     }
     given.tell(&mut said.notes);
     if lost > 0 {
-        said.notes.push("a cache was destroyed while its slabs were shown".to_owned());
+        said.notes.push("caches were made or destroyed while slabs were shown".to_owned());
     }
     if torn {
         said.notes.push(

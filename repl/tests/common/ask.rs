@@ -1,7 +1,7 @@
 //! Asks a source as the program does, and finds the cells of an answer by name.
 
 use query::output::Output;
-use query::plan::{self, Plan};
+use query::plan::{self, Plan, Template};
 use query::resolve::resolve;
 use query::syntax::ast::Statement;
 use query::syntax::parse_text;
@@ -18,9 +18,10 @@ pub fn session(source: Box<dyn Source>, choice: Choice) -> Session {
     Session::new(source, settings)
 }
 
-/// A session over the running kernel.
+/// A session over the running kernel: by its list of caches if that template is chosen, else by its iterator.
 pub fn live(choice: Choice) -> Session {
-    let live = Live::open().unwrap_or_else(|failure| panic!("{}", failure.text()));
+    let open = if choice.template == Some(Template::List) { Live::walk } else { Live::open };
+    let live = open().unwrap_or_else(|failure| panic!("{}", failure.text()));
     session(Box::new(live), choice)
 }
 

@@ -1,0 +1,103 @@
+//! The template that follows the list of caches: what it gives of a list that rests, and that it notices each way in
+//! which a list can have changed.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use common::model::{Cpu, Era, Model};
+use common::world::{Answer, World};
+use ebpf_templates::template::rows;
+use query::plan::Template;
+
+const TEXT: &str = "select addr, name, size, refcount";
+
+fn world() -> World {
+    let models: Vec<Model> = ["first", "second", "third", "fourth"]
+        .map(|name| Model {
+            name: name.to_owned(),
+            nodes: vec![None],
+            cpus: vec![Cpu::default()],
+            ..Model::default()
+        })
+        .into();
+    World::of(Era::Sheaves, 1, 1, &models)
+}
+
+/// The address of the link of a cache.
+fn link(world: &World, cache: usize) -> u64 {
+    world.caches[cache].at + world.offset("kmem_cache", "list")
+}
+
+fn is_lost(answer: &Answer) -> bool {
+    answer.flags & u64::from(rows::LOST.unsigned_abs()) != 0
+}
+
+/// Asks of a world that `spoil` has spoiled.
+fn spoiled(spoil: impl FnOnce(&mut World)) -> Answer {
+    let mut world = world();
+    spoil(&mut world);
+    world.ask(TEXT, Template::List)
+}
+
+#[test]
+fn a_list_that_rests_gives_all_caches() {
+    let mut world = world();
+    for cache in 0..4 {
+        let at = world.caches[cache].at;
+        world.write("kmem_cache", at, "refcount", 3);
+    }
+    let (followed, iterated) =
+        (world.ask(TEXT, Template::List), world.ask(TEXT, Template::OpenCoded));
+    assert_eq!((followed.flags, followed.rows.len()), (0, 4));
+    // The iterator's own reference is not there.
+    for (mine, its) in followed.rows.iter().zip(&iterated.rows) {
+        assert_eq!(mine[..3], its[..3]);
+        assert_eq!(format!("{:?} {:?}", mine[3], its[3]), "Int(3) Int(2)");
+    }
+}
+
+#[test]
+fn an_empty_list_is_at_its_end() {
+    let empty = World::new(Era::Sheaves, 1, 1, true).ask(TEXT, Template::List);
+    assert_eq!((empty.flags, empty.rows.len()), (0, 0));
+}
+
+#[test]
+fn what_does_not_lead_back_is_noticed() {
+    for cache in 0..4 {
+        assert!(is_lost(&spoiled(|world| world.word(link(world, cache) + 8, 0xdead))), "{cache}");
+        assert!(is_lost(&spoiled(|world| world.word(link(world, cache), 0))), "{cache}");
+    }
+    assert!(is_lost(&spoiled(|world| world.word(world.types.head + 8, link(world, 1)))));
+}
+
+#[test]
+fn a_way_back_to_a_cache_is_noticed() {
+    // The second one's next is the first again, which was taken out of the list and put in behind it.
+    let answer = spoiled(|world| {
+        let (first, second) = (link(world, 0), link(world, 1));
+        world.word(second, first);
+        world.word(first + 8, second);
+    });
+    assert!(is_lost(&answer));
+}
+
+#[test]
+fn what_is_no_cache_is_noticed() {
+    for (path, value) in [("size", 0), ("object_size", 0), ("object_size", 49), ("name", 0)] {
+        let answer = spoiled(|world| {
+            let at = world.caches[2].at;
+            world.write("kmem_cache", at, path, value);
+        });
+        assert!(is_lost(&answer), "{path} = {value}");
+        assert_eq!(answer.rows.len(), 2, "{path} = {value}");
+    }
+}
+
+#[test]
+fn a_list_without_an_end_ends_by_the_kernels_bound() {
+    let mut world = world();
+    world.budget = 2;
+    let answer = world.ask(TEXT, Template::List);
+    assert_eq!((answer.flags, answer.rows.len()), (u64::from(rows::CUT.unsigned_abs()), 3));
+}
