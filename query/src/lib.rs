@@ -25,6 +25,10 @@ pub mod typing;
 
 pub mod availability;
 
+pub mod complete;
+pub mod mark;
+pub mod scope;
+
 pub mod layout;
 pub mod plan;
 

@@ -444,22 +444,24 @@ fn short(name: &str) -> String {
     if start.len() < name.len() { start + "…" } else { start }
 }
 
+/// What `cast` makes of a value; the first five are spelled as slabql does.
+pub const TYPES: [(&str, Type); 12] = [
+    ("int", Type::Int),
+    ("uint", Type::UInt),
+    ("float", Type::Float),
+    ("text", Type::Text),
+    ("bool", Type::Bool),
+    // The same, as others write them.
+    ("integer", Type::Int),
+    ("bigint", Type::Int),
+    ("real", Type::Float),
+    ("double", Type::Float),
+    ("varchar", Type::Text),
+    ("string", Type::Text),
+    ("boolean", Type::Bool),
+];
+
 fn cast_type(name: &Ident) -> Result<Type, Diagnostic> {
-    const TYPES: [(&str, Type); 12] = [
-        ("int", Type::Int),
-        ("uint", Type::UInt),
-        ("float", Type::Float),
-        ("text", Type::Text),
-        ("bool", Type::Bool),
-        // The same, as others write them.
-        ("integer", Type::Int),
-        ("bigint", Type::Int),
-        ("real", Type::Float),
-        ("double", Type::Float),
-        ("varchar", Type::Text),
-        ("string", Type::Text),
-        ("boolean", Type::Bool),
-    ];
     TYPES.iter().find(|(text, _)| *text == name.name).map(|(_, ty)| *ty).ok_or_else(|| {
         let mut error = Diagnostic::new(name.span, format!("unknown type `{}`", name.name));
         error.help = suggest::help(&name.name, TYPES[..5].iter().map(|(text, _)| *text));

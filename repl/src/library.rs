@@ -252,6 +252,19 @@ fn path(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{name}{ENDING}"))
 }
 
+/// The names of the saved queries; none where they cannot be told.
+pub(crate) fn saved_names() -> Vec<String> {
+    folder().and_then(|folder| saved(&folder)).unwrap_or_default()
+}
+
+/// The text of a saved query, or of a report.
+pub(crate) fn text(name: &str) -> Option<String> {
+    check_name(name, "").ok()?;
+    let saved = folder().ok().and_then(|folder| input::file(&path(&folder, name)).ok());
+    let report = || REPORTS.iter().find(|(report, _)| *report == name).map(|(_, text)| *text);
+    saved.map(|file| file.text).or_else(|| report().map(str::to_owned))
+}
+
 /// The names of the saved queries, sorted.
 fn saved(folder: &Path) -> Result<Vec<String>, Failure> {
     let entries = match fs::read_dir(folder) {

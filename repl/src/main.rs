@@ -80,7 +80,7 @@ fn run(args: &Args) -> Result<u8, Failure> {
             return Err(Failure::command(format!("`{option}` takes a query"), None));
         }
         session.outlet.set_all(args.output.clone());
-        return prompt::run(&mut session).map(|()| 0);
+        return prompt::run(&mut session, args.color.on(true)).map(|()| 0);
     };
     // What was recorded a moment ago is this machine.
     if let Some(label) = session.source.label().filter(|_| args.record.is_none()) {

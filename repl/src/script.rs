@@ -22,7 +22,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use query::diagnostic::{Diagnostic, Span};
-use query::syntax::{Lexer, Symbol, TokenKind};
+use query::syntax::{self, Lexer, Symbol, TokenKind, lex};
 
 use crate::command::{self, Next};
 use crate::error::Failure;
@@ -35,11 +35,38 @@ const MAX_DEPTH: usize = 16;
 
 /// A part of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
+pub(crate) enum Piece {
     /// A command's line.
     Command(Range<usize>),
     /// Statements, with the comments before them.
     Statements(Range<usize>),
+}
+
+impl Piece {
+    /// Where it begins.
+    pub fn start(&self) -> usize {
+        match self {
+            Self::Command(at) | Self::Statements(at) => at.start,
+        }
+    }
+}
+
+/// Whether nothing more is to be typed: the text ends with a command or with `;`, or there is nothing in it to run.
+#[must_use]
+pub fn is_complete(text: &str) -> bool {
+    match pieces(text).pop() {
+        Some(Piece::Statements(at)) => {
+            syntax::is_complete(&text[at.clone()]) || is_empty(&text[at])
+        }
+        Some(Piece::Command(_)) | None => true,
+    }
+}
+
+/// Whether a text has nothing but blanks, comments and `;`.
+#[must_use]
+pub fn is_empty(text: &str) -> bool {
+    let semicolon = TokenKind::Symbol(Symbol::Semicolon);
+    lex(text).is_ok_and(|tokens| tokens.iter().all(|token| token.kind == semicolon))
 }
 
 /// Runs a text, which came from `file` if it came from one.
@@ -109,7 +136,7 @@ fn same(left: &Path, right: &Path) -> bool {
 }
 
 /// The pieces of a text. A text of nothing but comments is a piece too, which has no query.
-fn pieces(text: &str) -> Vec<Piece> {
+pub(crate) fn pieces(text: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     // Where the statements that are collected begin, and where the next statement or command does.
     let (mut start, mut at) = (0, 0);
@@ -241,6 +268,36 @@ mod tests {
         }
         assert_eq!(shown("select 1;\n-- end\n"), ["select 1;\n-- end"]);
         assert_eq!(shown(".tables\n-- end\n"), ["> .tables"]);
+    }
+
+    #[test]
+    fn a_text_is_complete_where_it_could_run() {
+        for text in [
+            "",
+            "  ",
+            ";",
+            "-- x",
+            "/* x */",
+            "select 1;",
+            "select 1; -- x",
+            ".tables",
+            ".mode csv\nselect 1;",
+            "select 1;\n.tables",
+            "help",
+        ] {
+            assert!(is_complete(text), "{text}");
+        }
+        for text in [
+            "select",
+            "/* x",
+            "'",
+            "select ';",
+            "select 1;\nselect 2",
+            "select name\n.tables",
+            ".tables\nselect 1",
+        ] {
+            assert!(!is_complete(text), "{text}");
+        }
     }
 
     #[test]

@@ -17,6 +17,8 @@ use rexpect::reader::Options;
 use rexpect::session::{PtySession, spawn_with_options};
 
 const PROMPT: &str = "slabql> ";
+/// A prompt on a new line; with every key the one before it is drawn again.
+const FRESH: &str = "\n\rslabql> ";
 
 /// Far longer than anything here takes.
 const TIMEOUT_MS: u64 = 30_000;
@@ -168,9 +170,9 @@ fn control_c_drops_what_was_typed() {
     terminal.session.send_line("select bogus,").unwrap();
     terminal.wait("...> ");
     terminal.key("wrong\x03");
-    terminal.wait(PROMPT);
+    terminal.wait(FRESH);
     terminal.key("and this\x03");
-    terminal.wait(PROMPT);
+    terminal.wait(FRESH);
     let answer = terminal.ask("select name limit 1;", "(1 row in ");
     assert!(!answer.contains("error"), "{answer}");
     terminal.leave();
@@ -184,7 +186,7 @@ fn what_is_no_text_is_an_error() {
     terminal.wait("error: ");
     terminal.wait(PROMPT);
     terminal.key("\x03");
-    terminal.wait(PROMPT);
+    terminal.wait(FRESH);
     terminal.ask("select name limit 1;", "(1 row in ");
     terminal.leave();
 }

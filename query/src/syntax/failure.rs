@@ -88,6 +88,11 @@ impl Furthest {
         self.bare_alias = Some(position);
     }
 
+    /// What was expected at `position`, if no rule got further.
+    pub fn at(&self, position: usize) -> Vec<&'static str> {
+        if position == self.position { self.expected.clone() } else { Vec::new() }
+    }
+
     /// Whether `what` was expected.
     pub fn expects(&self, what: &str) -> bool {
         self.expected.contains(&what)

@@ -32,7 +32,7 @@ pub mod token;
 
 pub use lexer::{Lexer, is_complete, lex};
 pub use parameter::Given;
-pub use parser::{parse, parse_given, parse_text};
+pub use parser::{expected, parse, parse_given, parse_text};
 pub use token::{Keyword, Symbol, Token, TokenKind};
 
 /// The most bytes that a text may have: far more than anybody writes, little enough to read at once.

@@ -87,6 +87,16 @@ pub fn parse(text: &str, tokens: &[Token]) -> Result<Vec<(Statement, Span)>, Dia
     }
 }
 
+/// What may stand behind `tokens`, as messages call it: words of the language in backticks, `an expression`, `a table`.
+/// Nothing where the tokens themselves have a mistake.
+#[must_use]
+pub fn expected(text: &str, tokens: &[Token]) -> Vec<&'static str> {
+    let state = State::new(text, tokens);
+    // What a statement comes to, or why there is none, matters to nobody who is still typing it.
+    let _ = statements(Input::new(&state));
+    state.furthest.borrow().at(tokens.len())
+}
+
 /// Parses statements up to the end.
 fn statements(mut input: Input<'_>) -> Parsed<'_, Vec<(Statement, Span)>> {
     let mut statements = Vec::new();

@@ -1,0 +1,100 @@
+//! Completes a text in quotes: the name of a cache, where one is compared with it.
+
+use super::{Candidate, Completion, Known, Names};
+use crate::syntax::{Keyword, Lexer, Symbol, Token, TokenKind};
+
+/// What could stand in the text that begins with the quote at `quote`, up to `cursor`.
+pub(super) fn complete(
+    text: &str,
+    quote: usize,
+    cursor: usize,
+    tokens: &[Token],
+    known: &Known<'_>,
+) -> Completion {
+    let (start, behind) = (quote + 1, &text[cursor..]);
+    let Some(names) = asked(tokens, behind) else {
+        return Completion { start, ..Completion::default() };
+    };
+    let all = (known.names)(names);
+    let typed = text[start..cursor].replace("''", "'");
+    // A pattern goes on behind a name; a name does not.
+    let ends = !matches_pattern(tokens) && !behind.starts_with('\'');
+    let candidate = |name: &String| {
+        let end = if ends { "'" } else { "" };
+        Candidate {
+            text: format!("{}{end}", name.replace('\'', "''")),
+            label: name.clone(),
+            doc: String::new(),
+        }
+    };
+    let mut begin: Vec<&String> = all.iter().filter(|name| name.starts_with(&typed)).collect();
+    begin.sort_unstable();
+    begin.dedup();
+    Completion { start, candidates: begin.into_iter().map(candidate).collect() }
+}
+
+/// Which names the text is compared with, if it is with one.
+fn asked(tokens: &[Token], behind: &str) -> Option<Names> {
+    if in_aliases(behind) {
+        return Some(Names::Aliases);
+    }
+    let (last, before) = tokens.split_last()?;
+    match last.kind {
+        TokenKind::Symbol(Symbol::Eq | Symbol::Ne | Symbol::Tilde | Symbol::NotTilde)
+        | TokenKind::Keyword(Keyword::Like | Keyword::Ilike | Keyword::Glob) => compared(before),
+        TokenKind::Symbol(Symbol::ParenOpen | Symbol::Comma) => in_parentheses(tokens),
+        _ => None,
+    }
+}
+
+/// Whether what stands behind the cursor makes the text an entry of a list of names.
+fn in_aliases(behind: &str) -> bool {
+    let behind = behind.split_once('\'').map_or(behind, |(_, behind)| behind);
+    let mut tokens = Lexer::new(behind).filter_map(Result::ok).map(|token| token.kind);
+    tokens.next() == Some(TokenKind::Keyword(Keyword::In))
+        && matches!(tokens.next(), Some(TokenKind::Ident { name, .. }) if name == "aliases")
+}
+
+/// Which names the column at the end of `tokens` has.
+fn compared(tokens: &[Token]) -> Option<Names> {
+    let mut kinds = tokens.iter().rev().map(|token| &token.kind);
+    let last = kinds.next()?;
+    let column = if last.keyword() == Some(Keyword::Not) { kinds.next()? } else { last };
+    match column {
+        TokenKind::Ident { name, .. } if name == "name" => Some(Names::Own),
+        TokenKind::Ident { name, .. } if name == "alias" => Some(Names::Aliases),
+        _ => None,
+    }
+}
+
+/// Which names a list behind `in`, or the arguments of a function, are compared with.
+fn in_parentheses(tokens: &[Token]) -> Option<Names> {
+    let mut depth = 0usize;
+    let open = tokens.iter().rposition(|token| match token.kind.symbol() {
+        Some(Symbol::ParenClose) => {
+            depth += 1;
+            false
+        }
+        Some(Symbol::ParenOpen) if depth == 0 => true,
+        Some(Symbol::ParenOpen) => {
+            depth -= 1;
+            false
+        }
+        _ => false,
+    })?;
+    let (call, before) = tokens[..open].split_last()?;
+    match &call.kind {
+        TokenKind::Keyword(Keyword::In) => compared(before),
+        TokenKind::Ident { name, .. } if name == "alias_of" => Some(Names::Aliases),
+        TokenKind::Ident { .. } => compared(tokens.get(..open + 2)?),
+        _ => None,
+    }
+}
+
+/// Whether the text is a pattern.
+fn matches_pattern(tokens: &[Token]) -> bool {
+    tokens.last().is_some_and(|token| {
+        matches!(token.kind.keyword(), Some(Keyword::Like | Keyword::Ilike | Keyword::Glob))
+            || matches!(token.kind.symbol(), Some(Symbol::Tilde | Symbol::NotTilde))
+    })
+}

@@ -1,0 +1,114 @@
+//! What the names of a statement that is being typed can stand for: the table that it reads, and its aliases.
+//!
+//! The statement need not parse; all that is read of it is its tokens. Completion and highlighting share this.
+
+use std::ops::Range;
+
+use crate::catalog::{self, Table};
+use crate::syntax::{Keyword, Symbol, Token, TokenKind};
+
+/// The names of a statement.
+#[derive(Debug)]
+pub struct Scope<'a> {
+    /// The table; none where `from` names one that there is not.
+    pub table: Option<&'static Table>,
+    /// The names that items of the select list are given.
+    pub aliases: Vec<&'a str>,
+}
+
+/// Where the statement stands that has or would have a token at the byte `at`: a range of `tokens`.
+#[must_use]
+pub fn statement(tokens: &[Token], at: usize) -> Range<usize> {
+    let ends = |token: &Token| token.kind.symbol() == Some(Symbol::Semicolon);
+    let split = tokens.partition_point(|token| token.span.end <= at);
+    let start = tokens[..split].iter().rposition(ends).map_or(0, |last| last + 1);
+    let length = tokens[split..].iter().position(ends);
+    start..length.map_or(tokens.len(), |length| split + length)
+}
+
+impl<'a> Scope<'a> {
+    /// The scope of the statement that `tokens` make.
+    #[must_use]
+    pub fn new(tokens: &'a [Token]) -> Self {
+        let keyword = |word| tokens.iter().position(|token| token.kind.keyword() == Some(word));
+        let from = keyword(Keyword::From).and_then(|from| tokens.get(from + 1));
+        let table = match from.map(|token| &token.kind) {
+            Some(TokenKind::Ident { name, .. }) => catalog::table(name),
+            _ => Some(catalog::TABLES[0]),
+        };
+        let start = keyword(Keyword::Select).map_or(tokens.len(), |select| select + 1);
+        let aliases = aliases(&tokens[start..]);
+        Self { table, aliases }
+    }
+}
+
+/// The names given to items of a select list, which `tokens` begin with.
+fn aliases(tokens: &[Token]) -> Vec<&str> {
+    let mut depth = 0usize;
+    let mut found = Vec::new();
+    let mut before: Option<&TokenKind> = None;
+    for token in tokens {
+        match &token.kind {
+            TokenKind::Symbol(Symbol::ParenOpen) => depth += 1,
+            TokenKind::Symbol(Symbol::ParenClose) => depth = depth.saturating_sub(1),
+            // `cast(x as text)` gives no name: it is inside.
+            TokenKind::Ident { name, .. } if depth == 0 && before.is_some_and(names) => {
+                found.push(name.as_str());
+            }
+            TokenKind::Keyword(
+                Keyword::From | Keyword::Where | Keyword::Group | Keyword::Order,
+            ) => {
+                break;
+            }
+            _ => {}
+        }
+        before = Some(&token.kind);
+    }
+    found
+}
+
+/// Whether a name behind `before` is one that an item is given: behind `as`, or behind the end of an operand.
+fn names(before: &TokenKind) -> bool {
+    match before {
+        TokenKind::Keyword(word) => {
+            matches!(
+                word,
+                Keyword::As | Keyword::End | Keyword::Null | Keyword::True | Keyword::False
+            )
+        }
+        TokenKind::Symbol(mark) => matches!(mark, Symbol::ParenClose | Symbol::BracketClose),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::syntax::lex;
+
+    #[test]
+    fn tables_and_aliases_are_found() {
+        let of = |text: &str| {
+            let tokens = lex(text).unwrap();
+            let Scope { table, aliases } = Scope::new(&tokens);
+            format!("{} {}", table.map_or("none", |table| table.name), aliases.join(" "))
+        };
+        assert_eq!(of("select name as n, size s2, count(*) total from nodes"), "nodes n s2 total");
+        assert_eq!(of("select cast(name as text), size + 1 where"), "caches ");
+        assert_eq!(
+            of("select s->kobj.name k, case when true then 1 end c from nowhere"),
+            "none k c"
+        );
+        assert_eq!(of("where"), "caches ");
+    }
+
+    #[test]
+    fn a_statement_goes_from_mark_to_mark() {
+        let text = "select 1; select name from;select";
+        let tokens = lex(text).unwrap();
+        for (at, expected) in [(0, 0..2), (8, 0..2), (9, 3..6), (26, 3..6), (27, 7..8), (33, 7..8)]
+        {
+            assert_eq!(statement(&tokens, at), expected, "{at}");
+        }
+    }
+}
