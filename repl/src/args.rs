@@ -65,12 +65,20 @@ pub struct Args {
     pub output: Option<PathBuf>,
 
     /// Shows plain integers instead of `4.0 KiB`.
-    #[arg(long)]
-    pub exact: bool,
+    #[arg(long, value_name = "on|off", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub exact: Option<Switch>,
 
     /// When to use colours; `NO_COLOR` is honoured.
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub color: Color,
+    #[arg(long, value_name = "WHEN")]
+    pub color: Option<Color>,
+
+    /// Tells the rows and the time of every answer, as the prompt does.
+    #[arg(long, value_name = "on|off", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub timer: Option<Switch>,
+
+    /// Leaves the files of settings and of statements for the prompt alone.
+    #[arg(long)]
+    pub no_config: bool,
 
     /// Queries a recording instead of this machine.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["demo", "record"])]
@@ -114,6 +122,18 @@ pub struct Args {
 }
 
 impl Args {
+    /// The settings that are options here, each with its value if it is given.
+    #[must_use]
+    pub fn settings(&self) -> Vec<(&'static str, Option<String>)> {
+        let text = |name: Option<&str>| name.map(str::to_owned);
+        vec![
+            ("format", text(self.format.map(Format::name))),
+            ("exact", text(self.exact.map(Switch::name))),
+            ("color", text(self.color.map(Color::name))),
+            ("timer", text(self.timer.map(Switch::name))),
+        ]
+    }
+
     /// Parses a command line, of which the first word is the program.
     pub fn of(mut words: Vec<OsString>) -> Result<Self, clap::Error> {
         // Building the table of options takes longer than a scan of all caches, so a query alone goes without.
@@ -137,6 +157,24 @@ impl Args {
         let conditions =
             [(self.fail_if_rows, Condition::Rows), (self.fail_if_empty, Condition::Empty)];
         conditions.into_iter().find_map(|(asked, condition)| asked.then_some(condition))
+    }
+}
+
+/// Whether something is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
+}
+
+impl Switch {
+    fn name(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Off => "off",
+        }
     }
 }
 
@@ -191,6 +229,19 @@ impl ValueEnum for Format {
 }
 
 impl Color {
+    /// All, in the order of help texts.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Always, Self::Never];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
+
     /// Whether colours are used on a stream that is a terminal or not.
     #[must_use]
     pub fn on(self, terminal: bool) -> bool {
@@ -208,7 +259,10 @@ impl Color {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::setting::SETTINGS;
 
     #[test]
     fn a_query_alone_is_parsed_as_clap_does() {
@@ -221,13 +275,27 @@ mod tests {
     }
 
     #[test]
+    fn every_setting_is_an_option() {
+        let settings: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+        let options: Vec<_> = Args::default().settings().iter().map(|(name, _)| *name).collect();
+        assert_eq!(settings, options);
+        let command = Args::command();
+        for name in settings {
+            assert!(command.get_arguments().any(|arg| arg.get_long() == Some(name)), "{name}");
+        }
+        let of = |words: &[&str]| Args::of(words.iter().map(OsString::from).collect()).unwrap();
+        let args = of(&["slabql", "--exact", "--timer=off", "select name"]);
+        assert_eq!((args.exact, args.timer), (Some(Switch::On), Some(Switch::Off)));
+    }
+
+    #[test]
     fn the_rest_is_left_to_clap() {
         let of = |words: &[&str]| Args::of(words.iter().map(OsString::from).collect());
         assert!(of(&["slabql"]).unwrap().query.is_none());
         assert!(of(&[]).unwrap().query.is_none());
         assert!(of(&["slabql", "--demo"]).unwrap().demo);
         assert!(of(&["slabql", "--nonsense"]).is_err());
-        assert!(of(&["slabql", "select name", "--exact"]).unwrap().exact);
+        assert!(of(&["slabql", "select name", "--exact"]).unwrap().exact.is_some());
         let not_utf8 = std::os::unix::ffi::OsStringExt::from_vec(vec![b'a', 0xff]);
         assert!(Args::of(vec!["slabql".into(), not_utf8]).is_err());
     }

@@ -9,6 +9,7 @@ use query::syntax::Given;
 use repl::alert::Alert;
 use repl::args::{Args, SourceName};
 use repl::command::Next;
+use repl::config;
 use repl::error::Failure;
 use repl::input::{self, Text};
 use repl::kernel::shed::shed;
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return ExitCode::from(usage(&error)),
     };
-    message::use_color(args.color.on(io::stderr().is_terminal()));
+    message::use_color(args.color.unwrap_or_default().on(io::stderr().is_terminal()));
     message::be_quiet(args.quiet);
     match shed().map_err(Failure::from).and_then(|()| run(&args)) {
         Ok(code) => ExitCode::from(code),
@@ -62,7 +63,8 @@ fn run(args: &Args) -> Result<u8, Failure> {
     let asks = matches!(verb, Some(Run::Asks(_)));
     let texts = if asks { Some(Vec::new()) } else { input::texts(args)? };
     let set = args.set.iter().map(|word| assignment(word)).collect::<Result<Given, _>>()?;
-    let settings = Settings { timer: texts.is_none(), ..Settings::of(args) };
+    let settings = config::settings(args, texts.is_none())?;
+    message::use_color(settings.color.on(io::stderr().is_terminal()));
     // Rows of the demo may only go where its label is seen.
     let person = settings.standard == Medium::Terminal && io::stderr().is_terminal();
     let (mut session, mut code) = open(args, &settings, person, texts.is_none())?;
@@ -80,7 +82,7 @@ fn run(args: &Args) -> Result<u8, Failure> {
             return Err(Failure::command(format!("`{option}` takes a query"), None));
         }
         session.outlet.set_all(args.output.clone());
-        return prompt::run(&mut session, args.color.on(true)).map(|()| 0);
+        return prompt::run(&mut session, !args.no_config).map(|()| 0);
     };
     // What was recorded a moment ago is this machine.
     if let Some(label) = session.source.label().filter(|_| args.record.is_none()) {

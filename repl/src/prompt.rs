@@ -12,18 +12,23 @@ use std::io::{self, BufWriter};
 use rustyline::error::ReadlineError;
 
 use crate::command::Next;
+use crate::config;
 use crate::editor::LineEditor;
 use crate::error::Failure;
 use crate::message;
 use crate::script;
 use crate::session::Session;
 
-/// Runs the prompt until it is left. `color` says whether its terminal shows colours.
-pub fn run(session: &mut Session, color: bool) -> Result<(), Failure> {
+/// Runs the prompt until it is left; first, if asked to, what its owner wants it to begin with.
+pub fn run(session: &mut Session, start: bool) -> Result<(), Failure> {
+    let color = session.settings.color.on(true);
     // The editor asks the session for names while it edits, and only then.
     let session = RefCell::new(session);
     let mut editor = LineEditor::new(&session, color).map_err(|error| terminal(&error))?;
     greet(&session.borrow());
+    if start && config::start(&mut session.borrow_mut(), &mut io::stdout().lock()) == Next::Quit {
+        return Ok(());
+    }
     loop {
         let text = match editor.read("") {
             Ok(text) => text,

@@ -3,7 +3,7 @@
 //! The prompt, a query on the command line and a query file all come here, by way of [`script`](crate::script). All
 //! statements of a piece are parsed before the first one runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -25,11 +25,12 @@ use query::value::Value;
 
 use crate::alert::Alert;
 use crate::analyze;
-use crate::args::{Args, TemplateName};
+use crate::args::Color;
 use crate::error::Failure;
 use crate::message;
 use crate::outlet::{Medium, Outlet};
 use crate::render::{self, Format, Options};
+use crate::setting::Origin;
 use crate::source::recording::{Recording, stored};
 use crate::source::took::{Stages, Took};
 use crate::source::{Choice, Said, Scanned, Source};
@@ -45,32 +46,17 @@ pub struct Settings {
     pub format: Option<Format>,
     /// Plain integers.
     pub exact: bool,
-    /// Whether standard output gets colours.
-    pub color: bool,
+    /// When there are colours.
+    pub color: Color,
     /// Whether rows and time are told after an answer.
     pub timer: bool,
     /// What the command line asks of plans.
     pub choice: Choice,
+    /// Where the settings come from that are not as they are by themselves.
+    pub origins: BTreeMap<&'static str, Origin>,
 }
 
 impl Settings {
-    /// What a command line says.
-    #[must_use]
-    pub fn of(args: &Args) -> Self {
-        let standard = args.output.as_deref().map_or_else(Medium::default, Medium::file);
-        Self {
-            standard,
-            format: args.format,
-            exact: args.exact,
-            color: args.color.on(standard == Medium::Terminal),
-            timer: false,
-            choice: Choice {
-                template: args.template.map(|TemplateName(template)| template),
-                no_pushdown: args.no_pushdown,
-            },
-        }
-    }
-
     /// Writes an answer where the command line wants it.
     pub fn answer(&self, output: &Output, out: &mut dyn Write) -> Result<(), Failure> {
         answer(self.format_on(None), self.options(), output, out)
@@ -93,7 +79,7 @@ impl Settings {
             let size = crossterm::terminal::size();
             size.map_or(0, |(columns, _)| columns)
         });
-        let color = self.color && elsewhere.is_none();
+        let color = elsewhere.is_none() && self.color.on(terminal);
         Options { exact: self.exact, width, color, ..Options::default() }
     }
 }

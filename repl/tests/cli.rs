@@ -204,7 +204,7 @@ fn dot_commands_stand_between_statements() {
         ("\\tabels", "error: unknown command `\\tabels`\n  = help: did you mean `.tables`?\n"),
         ("\\zzzzz", "error: unknown command `\\zzzzz`\n  = help: `.help` lists the commands\n"),
         (".tables x", "error: `.tables` takes no argument\n"),
-        (".timer maybe", "error: `.timer` is on or off, not `maybe`\n"),
+        (".timer maybe", "error: `timer` cannot be `maybe`\n  = help: there are `on`, `off`\n"),
     ];
     for (text, expected) in wrong {
         let ran = demo([text]);
@@ -215,6 +215,51 @@ fn dot_commands_stand_between_statements() {
     let ran = demo(["select name; .tables"]);
     let help = "  = help: a command such as `.tables` stands on a line of its own\n";
     assert!(ran.err.ends_with(help), "{}", ran.err);
+}
+
+#[test]
+fn settings_come_from_a_file() {
+    let folder = Folder::new();
+    let home = folder.path("slabql");
+    fs::create_dir(&home).unwrap();
+    let run = |args: &[&str]| -> Ran {
+        let mut command = command(SLABQL);
+        command.env("XDG_CONFIG_HOME", &folder.0).arg("--demo").args(args).output().unwrap().into()
+    };
+    let query = "select name, size limit 1";
+    assert_eq!(run(&[query]).out, "name,size\nbtrfs_delayed_node,312\n");
+    fs::write(home.join("config.toml"), "# mine\nformat = \"ndjson\"\n").unwrap();
+    fs::write(home.join("init.slabql"), "select nothing;").unwrap();
+    let json = "{\"name\":\"btrfs_delayed_node\",\"size\":312}\n";
+    // Statements of the start are the prompt's.
+    let ran = run(&[query]);
+    assert_eq!((ran.out.as_str(), error(&ran)), (json, ""));
+    // The command line is stronger, and what is typed stronger still.
+    assert_eq!(run(&["--format", "tsv", query]).out, "name\tsize\nbtrfs_delayed_node\t312\n");
+    assert_eq!(run(&["--no-config", query]).out, "name,size\nbtrfs_delayed_node,312\n");
+    let typed = format!(".mode ndjson\n{query}");
+    assert_eq!(run(&["--format", "tsv", &typed]).out, json);
+    let shown = run(&["--exact", ".mode csv\n.timer off\n.config"]).out;
+    for line in [
+        "format     csv        set here",
+        "exact      on         from the command line",
+        "color      auto       as it is by itself",
+    ] {
+        assert!(shown.lines().any(|found| found == line), "{line}: {shown}");
+    }
+    let line = format!("format     ndjson     from {}:2\n", home.join("config.toml").display());
+    assert!(run(&[".config"]).out.contains(&line), "{line}");
+
+    fs::write(home.join("config.toml"), "format = \"csv\"\nexat = true\n").unwrap();
+    let expected = format!(
+        "in {}:2:\nerror: unknown setting `exat`\n  |\n2 | exat = true\n  | ^^^^\n  = help: did you mean `exact`?\n",
+        home.join("config.toml").display()
+    );
+    let ran = run(&[query]);
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (Some(1), "", expected.as_str()));
+    fs::write(home.join("config.toml"), b"exact = \xff").unwrap();
+    assert!(run(&[query]).err.contains("error: the text is not UTF-8\n"));
+    assert_eq!(run(&["--no-config", query]).code, Some(0));
 }
 
 #[test]

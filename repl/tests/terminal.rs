@@ -82,8 +82,38 @@ fn shell(script: &str, program: &Path, home: &Folder) -> Command {
     shell.env_remove("NO_COLOR").env("TERM", "xterm-256color");
     shell.args(["-c", script]).arg(program);
     shell.env("HOME", &home.0).env("XDG_STATE_HOME", home.path("state"));
-    shell.env("XDG_DATA_HOME", home.path("data"));
+    shell.env("XDG_DATA_HOME", home.path("data")).env("XDG_CONFIG_HOME", home.path("config"));
     shell
+}
+
+#[test]
+fn a_prompt_begins_with_what_its_owner_wants() {
+    let home = Folder::new();
+    let config = home.path("config/slabql");
+    fs::create_dir_all(&config).unwrap();
+    fs::write(config.join("config.toml"), "exact = true\ntimer = false\n").unwrap();
+    let start = config.join("init.slabql");
+    fs::write(&start, ".set min 1MiB\nselect size where name = 'dentry';\nselect nam;").unwrap();
+    let mut terminal = Terminal::prompt(&home);
+    terminal.ask(".set", "min = 1MiB\r\n");
+    terminal.ask(".timer", "off\r\n");
+    terminal.leave();
+    let script = "stty rows 24 cols 200; exec \"$0\" --demo";
+    let mut terminal = Terminal::script(script, Path::new(SLABQL), &home);
+    let begun = terminal.wait(PROMPT);
+    assert!(begun.contains("192\r\n") && !begun.contains("row in"), "{begun}");
+    let told = format!("in {}:\r\nerror: unknown column `nam`", start.display());
+    assert!(begun.contains(&told), "{begun}");
+    terminal.leave();
+    let script = "exec \"$0\" --demo --no-config";
+    let mut terminal = Terminal::script(script, Path::new(SLABQL), &home);
+    assert!(!terminal.wait(PROMPT).contains("error"));
+    terminal.ask(".timer", "on\r\n");
+    terminal.leave();
+    fs::write(&start, ".quit").unwrap();
+    let script = "exec \"$0\" --demo";
+    let terminal = &mut Terminal::script(script, Path::new(SLABQL), &home);
+    assert!(matches!(terminal.end().1, WaitStatus::Exited(_, 0)));
 }
 
 #[test]
@@ -132,7 +162,7 @@ fn commands() {
     terminal.ask(".schema caches", "object_size");
     terminal.ask(".schem", "did you mean `.schema`?");
     terminal.ask(".nothing_like_it", "help: `.help` lists the commands");
-    terminal.ask(".mode xml", "unknown format `xml`");
+    terminal.ask(".mode xml", "`format` cannot be `xml`");
     terminal.ask(".mode", "auto\r\n");
     terminal.ask(".mode csv", "");
     terminal.ask("select name, size limit 1;", "btrfs_delayed_node,312\r\n");

@@ -13,6 +13,7 @@ use crate::error::Failure;
 use crate::outlet::commands;
 use crate::render::{Format, printable};
 use crate::session::Session;
+use crate::setting::SETTINGS;
 use crate::{library, parameters, script, snapshot};
 
 /// A command.
@@ -56,6 +57,8 @@ pub enum Takes {
     Switch,
     /// A command.
     Command,
+    /// A setting.
+    Setting,
     /// A parameter of queries that has a value.
     Parameter,
     /// A report.
@@ -75,6 +78,7 @@ impl Takes {
         match self {
             Self::Table => Some(TABLES.iter().map(|table| table.name).collect()),
             Self::Format => Some([AUTO].into_iter().chain(Format::ALL.map(Format::name)).collect()),
+            Self::Setting => Some(SETTINGS.iter().map(|setting| setting.name).collect()),
             Self::Switch => Some(vec!["on", "off"]),
             Self::Report => Some(library::REPORTS.iter().map(|(name, _)| *name).collect()),
             Self::Command => Some(COMMANDS.iter().map(|command| command.name).collect()),
@@ -127,6 +131,7 @@ pub const COMMANDS: &[Command] = &[
     Command { name: ".once", aliases: &[], arguments: "FILE", takes: Takes::File, doc: "Writes the next answer to a file.", run: commands::once },
     Command { name: ".pipe", aliases: &[], arguments: "COMMAND", takes: Takes::Nothing, doc: "Hands the next answer to a command of the shell.", run: commands::pipe },
     Command { name: ".timer", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Tells the rows and the time of every answer.", run: settings::timer },
+    Command { name: ".config", aliases: &["\\pset"], arguments: "[NAME [VALUE]]", takes: Takes::Setting, doc: "Shows all settings and where each comes from, or shows or sets one.", run: settings::config },
     Command { name: ".quit", aliases: &["quit", "exit", "\\q", ".exit", ".q"], arguments: "", takes: Takes::Nothing, doc: "Ends slabql; so does Ctrl-D.", run: quit },
     Command { name: "\\d", aliases: &["\\d+"], arguments: "[TABLE]", takes: Takes::Table, doc: "Lists the tables, or the columns of one.", run: catalog::described },
     Command { name: "\\x", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Shows a field a line, or no longer.", run: settings::expanded },

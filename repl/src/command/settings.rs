@@ -1,41 +1,56 @@
 //! The commands that say how answers are shown.
 
 use std::io::Write;
-use std::str::FromStr;
 
 use super::{Next, write};
+use crate::config;
 use crate::error::Failure;
 use crate::render::{Format, printable};
 use crate::session::Session;
+use crate::setting::{self, Origin, SETTINGS};
 
 /// `.mode [FORMAT]`.
 pub fn mode(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
-    if name.is_empty() {
-        let mode = session.settings.format.map_or("auto", Format::name);
-        return write(out, &format!("{mode}\n"));
-    }
-    session.settings.format = match name {
-        "auto" => None,
-        name => Some(
-            Format::from_str(name).map_err(|error| Failure::command(error.to_string(), None))?,
-        ),
-    };
-    Ok(Next::Prompt)
+    one(session, "format", name, out)
 }
 
 /// `.timer [on|off]`.
 pub fn timer(session: &mut Session, switch: &str, out: &mut dyn Write) -> Result<Next, Failure> {
-    match switch {
-        "on" => session.settings.timer = true,
-        "off" => session.settings.timer = false,
-        "" => return write(out, if session.settings.timer { "on\n" } else { "off\n" }),
-        other => {
-            let other = printable(other.as_bytes());
-            let message = format!("`.timer` is on or off, not `{other}`");
-            return Err(Failure::command(message, None));
-        }
+    one(session, "timer", switch, out)
+}
+
+/// Sets or shows a setting.
+pub fn one(
+    session: &mut Session,
+    name: &str,
+    value: &str,
+    out: &mut dyn Write,
+) -> Result<Next, Failure> {
+    let shown = setting::command(&mut session.settings, name, value)?;
+    write(out, &shown.unwrap_or_default())
+}
+
+/// `.config [NAME [VALUE]]`: shows all settings, or shows or sets one.
+pub fn config(session: &mut Session, argument: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let end = argument.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(argument.len());
+    let (name, value) = argument.split_at(end);
+    if !name.is_empty() {
+        let value = value.trim_matches(|c: char| c == '=' || c.is_whitespace());
+        return one(session, name, value, out);
     }
-    Ok(Next::Prompt)
+    let mut text = String::new();
+    for setting in SETTINGS {
+        let value = (setting.shown)(&session.settings);
+        let from = match session.settings.origins.get(setting.name) {
+            None | Some(Origin::Default) => "as it is by itself".to_owned(),
+            Some(Origin::File(line)) => format!("from {line}"),
+            Some(Origin::Option) => "from the command line".to_owned(),
+            Some(Origin::Command) => "set here".to_owned(),
+        };
+        text.push_str(&format!("{:10} {value:10} {from}\n", setting.name));
+    }
+    text.push_str(&config::places());
+    write(out, &text)
 }
 
 /// `\x`: a field a line, or as before.

@@ -107,7 +107,7 @@ impl Root {
 /// The verb: works where no source can be opened. Fails if the running kernel does not answer.
 pub(crate) fn verb(args: &Args, out: &mut dyn Write) -> Result<u8, Failure> {
     let findings = examine();
-    show(&findings, &Settings::of(args), out)?;
+    show(&findings, &crate::config::settings(args, false)?, out)?;
     Ok(if is_well(&findings) { 0 } else { 2 })
 }
 

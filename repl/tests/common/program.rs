@@ -65,6 +65,8 @@ impl Drop for Folder {
 pub fn command(program: impl AsRef<Path>) -> Command {
     let mut command = Command::new(program.as_ref());
     command.env_remove("NO_COLOR").env("TERM", "xterm-256color").stdin(Stdio::null());
+    // Nobody's habits.
+    command.env("XDG_CONFIG_HOME", "/nonexistent");
     command
 }
 

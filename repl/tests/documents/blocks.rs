@@ -12,6 +12,7 @@
 //! ```
 
 use query::catalog;
+use repl::args::Color;
 use repl::render::Format;
 use repl::script;
 use repl::session::{Session, Settings};
@@ -131,7 +132,8 @@ fn run(command: &str) -> (String, i32) {
 
 /// What a statement or dot command at the prompt gives.
 fn prompt(statement: &str) -> String {
-    let settings = Settings { format: Some(Format::Table), ..Settings::default() };
+    let settings =
+        Settings { format: Some(Format::Table), color: Color::Never, ..Settings::default() };
     let mut session = Session::new(Box::new(Recording::demo().unwrap()), settings);
     let mut out = Vec::new();
     let result = script::run(&mut session, statement, None, &mut out).map(|_| ());

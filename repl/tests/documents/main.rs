@@ -78,6 +78,7 @@ fn hold(file: &Path, expected: &str) {
 fn slabql(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_slabql"));
     command.args(arguments).current_dir(top()).env("COLUMNS", "80").env_remove("NO_COLOR");
+    command.env("XDG_CONFIG_HOME", "/home/me/.config");
     command.output().unwrap()
 }
 
