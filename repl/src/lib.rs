@@ -25,6 +25,7 @@ pub mod error;
 pub mod input;
 pub mod kernel;
 pub mod library;
+pub mod log;
 pub mod members;
 pub mod message;
 pub mod outlet;

@@ -138,20 +138,23 @@ pub fn save(session: &mut Session, name: &str, _: &mut dyn Write) -> Result<Next
 /// `.run NAME [name=value…]`: runs a saved query, or a report.
 pub fn run(session: &mut Session, argument: &str, out: &mut dyn Write) -> Result<Next, Failure> {
     let (name, rest) = argument.split_once(char::is_whitespace).unwrap_or((argument, ""));
-    check_name(name, ".run")?;
+    let text = text_of(name, ".run")?;
+    run_with(session, name, &text, assignments(rest)?, out)
+}
+
+/// The text of a saved query, or of a report; `command` asks for it.
+pub fn text_of(name: &str, command: &str) -> Result<Text, Failure> {
+    check_name(name, command)?;
     let folder = folder()?;
     let file = path(&folder, name);
-    let given = assignments(rest)?;
     if file.exists() {
-        let text = input::file(&file)?;
-        return run_with(session, name, &text, given, out);
+        return input::file(&file);
     }
-    let Some(text) = report_text(name) else {
-        let saved = saved(&folder)?;
+    report_text(name).ok_or_else(|| {
+        let saved = saved(&folder).unwrap_or_default();
         let names = saved.iter().map(String::as_str).chain(REPORTS.iter().map(|(name, _)| *name));
-        return Err(unknown("query", name, suggest::nearest(name, names), ".queries"));
-    };
-    run_with(session, name, &text, given, out)
+        unknown("query", name, suggest::nearest(name, names), ".queries")
+    })
 }
 
 /// `.report [NAME] [--sql] [name=value…]`: lists the reports, runs one or shows its text.

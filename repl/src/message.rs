@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::Failure;
+use crate::log;
 use crate::render::printable;
 
 /// Bold and red.
@@ -33,7 +34,7 @@ pub fn be_quiet(quiet: bool) {
 
 /// Writes the prompt.
 pub fn prompt(text: &str) {
-    write(text);
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// Writes a line.
@@ -57,6 +58,7 @@ pub fn failure(failure: &Failure) {
 /// Writes a text in one call, so that those of several processes do not mix.
 fn write(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
+    log::write(text.as_bytes());
 }
 
 /// Makes the first line of an error bold and its carets red.

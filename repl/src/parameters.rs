@@ -41,7 +41,8 @@ pub fn set(session: &mut Session, argument: &str, out: &mut dyn Write) -> Result
     let Some(end) = end else {
         return write(out, &shown(session, argument)?);
     };
-    let value = argument[end + 1..].trim();
+    let value = argument[end..].trim_start();
+    let value = value.strip_prefix('=').unwrap_or(value).trim();
     let (name, value) = assignment(&format!("{}={value}", argument[..end].trim()))?;
     session.parameters.insert(name, value);
     Ok(Next::Prompt)

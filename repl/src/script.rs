@@ -27,6 +27,7 @@ use query::syntax::{self, Lexer, Symbol, TokenKind, lex};
 use crate::command::{self, Next};
 use crate::error::Failure;
 use crate::input::{self, Text};
+use crate::log::{self, Logged};
 use crate::render::printable;
 use crate::session::Session;
 
@@ -77,7 +78,27 @@ pub fn run(
     out: &mut dyn Write,
 ) -> Result<Next, Failure> {
     session.note_parameters(text);
+    // What a text runs in turn is a part of it in the log.
+    if std::mem::replace(&mut session.running, true) {
+        return run_pieces(session, text, file, false, out);
+    }
+    let result = run_pieces(session, text, file, true, &mut Logged(out));
+    session.running = false;
+    result
+}
+
+fn run_pieces(
+    session: &mut Session,
+    text: &str,
+    file: Option<&str>,
+    logged: bool,
+    out: &mut dyn Write,
+) -> Result<Next, Failure> {
     for piece in pieces(text) {
+        let (Piece::Command(at) | Piece::Statements(at)) = &piece;
+        if logged {
+            log::typed(&text[at.clone()]);
+        }
         match piece {
             Piece::Command(at) => {
                 let line = &text[at.clone()];

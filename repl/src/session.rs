@@ -109,6 +109,8 @@ pub struct Session {
     pub parameters: Given,
     /// The statements that ran last, as they were written.
     pub last: String,
+    /// Whether a text is run, which may run others.
+    pub running: bool,
     /// The files that are read, each by the one before it.
     pub reading: Vec<PathBuf>,
     /// The parameters that texts used or declared so far.
@@ -126,6 +128,7 @@ impl Session {
             alert: Alert::default(),
             parameters: Given::new(),
             last: String::new(),
+            running: false,
             reading: Vec::new(),
             seen: BTreeSet::new(),
         }

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod help;
+mod queries;
 mod settings;
 
 use std::io::Write;
@@ -14,7 +15,7 @@ use crate::outlet::commands;
 use crate::render::{Format, printable};
 use crate::session::Session;
 use crate::setting::SETTINGS;
-use crate::{library, parameters, script, snapshot};
+use crate::{library, log, parameters, script, snapshot};
 
 /// A command.
 pub struct Command {
@@ -120,17 +121,21 @@ pub const COMMANDS: &[Command] = &[
     Command { name: ".doctor", aliases: &["doctor"], arguments: "", takes: Takes::Nothing, doc: "Says what this machine gives slabql, what it lacks, and what would help.", run: crate::doctor::command },
     Command { name: ".set", aliases: &["\\set"], arguments: "[NAME [VALUE]]", takes: Takes::Parameter, doc: "Gives the parameter $NAME a value, or shows those that are given.", run: parameters::set },
     Command { name: ".unset", aliases: &["\\unset"], arguments: "NAME", takes: Takes::Parameter, doc: "Takes the value of a parameter back.", run: parameters::unset },
+    Command { name: ".params", aliases: &[], arguments: "[NAME]", takes: Takes::Query, doc: "Lists the parameters of the last query, or of a saved one or a report.", run: queries::params },
     Command { name: ".read", aliases: &["\\i", "\\ir"], arguments: "FILE", takes: Takes::File, doc: "Runs a query file; in a file, relative to it.", run: script::read },
     Command { name: ".queries", aliases: &[], arguments: "", takes: Takes::Nothing, doc: "Lists the saved queries and the reports.", run: library::queries },
     Command { name: ".save", aliases: &[], arguments: "NAME", takes: Takes::Query, doc: "Saves the last query.", run: library::save },
     Command { name: ".run", aliases: &[], arguments: "NAME [X=VALUE…]", takes: Takes::Query, doc: "Runs a saved query or a report.", run: library::run },
     Command { name: ".report", aliases: &["report"], arguments: "[NAME] [--sql] [X=VALUE…]", takes: Takes::Report, doc: "Runs a report, or shows its text; alone: lists them.", run: library::report },
     Command { name: ".snapshot", aliases: &[], arguments: "[save NAME|drop NAME|list]", takes: Takes::Words(&["save", "drop", "list"]), doc: "Keeps what the kernel has now, to compare with later.", run: snapshot::command },
+    Command { name: ".explain", aliases: &[], arguments: "[analyze] [QUERY]", takes: Takes::Statement, doc: "Shows how a query is run, or the last one.", run: queries::explain },
+    Command { name: ".source", aliases: &["\\conninfo"], arguments: "", takes: Takes::Nothing, doc: "Says what answers: the running kernel or a recording.", run: queries::source },
     Command { name: ".mode", aliases: &[], arguments: "[FORMAT]", takes: Takes::Format, doc: "Sets how answers are shown, or says how.", run: settings::mode },
     Command { name: ".output", aliases: &["\\o"], arguments: "[FILE]", takes: Takes::File, doc: "Writes the answers that follow to a file; alone: to standard output again.", run: commands::output },
     Command { name: ".once", aliases: &[], arguments: "FILE", takes: Takes::File, doc: "Writes the next answer to a file.", run: commands::once },
     Command { name: ".pipe", aliases: &[], arguments: "COMMAND", takes: Takes::Nothing, doc: "Hands the next answer to a command of the shell.", run: commands::pipe },
     Command { name: ".timer", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Tells the rows and the time of every answer.", run: settings::timer },
+    Command { name: ".log", aliases: &[], arguments: "[FILE|on|off]", takes: Takes::File, doc: "Adds all that is typed, answered and told to a file.", run: log::command },
     Command { name: ".config", aliases: &["\\pset"], arguments: "[NAME [VALUE]]", takes: Takes::Setting, doc: "Shows all settings and where each comes from, or shows or sets one.", run: settings::config },
     Command { name: ".quit", aliases: &["quit", "exit", "\\q", ".exit", ".q"], arguments: "", takes: Takes::Nothing, doc: "Ends slabql; so does Ctrl-D.", run: quit },
     Command { name: "\\d", aliases: &["\\d+"], arguments: "[TABLE]", takes: Takes::Table, doc: "Lists the tables, or the columns of one.", run: catalog::described },

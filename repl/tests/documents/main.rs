@@ -20,6 +20,10 @@ mod blocks;
 #[path = "../common/mod.rs"]
 mod common;
 mod pages;
+#[path = "../common/program.rs"]
+#[allow(dead_code)] // each test file uses a part
+mod program;
+mod sessions;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -234,6 +238,12 @@ fn tables_page_is_current() {
 fn functions_page_is_current() {
     let _turn = turn();
     hold(&top().join("book/src/functions.md"), &pages::functions());
+}
+
+#[test]
+fn commands_page_is_current() {
+    let _turn = turn();
+    hold(&top().join("book/src/commands.md"), &pages::commands());
 }
 
 #[test]

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use query::catalog::{self, Column, CpuFigure, SlabFigure, Source, Walk};
 use query::syntax::parameter::declarations;
 use query::{aggregate, function};
+use repl::command::COMMANDS;
 
-use super::blocks;
+use super::{blocks, sessions};
 
 const MADE: &str = "\
 <!-- Made by `UPDATE_GOLDENFILES=1 cargo test -p repl --test documents`; the next run undoes changes by hand. -->\n";
@@ -232,6 +233,46 @@ parameters, then the query.
             paragraphs[0],
             names.join(", ")
         ));
+    }
+    text
+}
+
+/// The page of commands, each with its session.
+pub fn commands() -> String {
+    let mut text = format!(
+        "{MADE}
+# Commands
+
+A command is a line that begins with a dot, where a statement could begin: at the prompt, in a query file, on the
+command line. psql's words for many of them are understood too. `.help` lists them, and an unknown one is answered with the nearest.
+
+| command | does | also |
+|---|---|---|
+"
+    );
+    for command in COMMANDS {
+        let aliases: Vec<String> =
+            command.aliases.iter().map(|alias| format!("`{alias}`")).collect();
+        let call = command.call().replace('|', "\\|");
+        text.push_str(&format!("| `{call}` | {} | {} |\n", command.doc, aliases.join(" ")));
+    }
+    text.push_str(
+        "
+Settings such as `.mode` are told of in [Configuration](configuration.md), and the verbs of the command line by `slabql
+--help`. What follows are sessions over the demo, at a terminal that is not drawn on; `⋮` stands for lines that differ
+from machine to machine.
+",
+    );
+    let mut files = Vec::new();
+    for command in COMMANDS {
+        let file = sessions::file(command.name);
+        if files.contains(&file) {
+            continue;
+        }
+        let title = if command.name.starts_with('.') { command.name } else { "psql's words" };
+        let session = fs::read_to_string(&file).unwrap();
+        text.push_str(&format!("\n## {title}\n\n```text\n{session}```\n"));
+        files.push(file);
     }
     text
 }
