@@ -15,6 +15,13 @@
 //! that the caller looked up.
 #![forbid(unsafe_code)]
 
+// Here, because every build begins with this crate.
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+compile_error!(
+    "slabql reads the kernel of 64-bit x86 Linux: where objects, slabs and per-CPU memory lie was proved on no other \
+     architecture"
+);
+
 pub mod assembler;
 pub mod insn;
 #[cfg(feature = "interpreter")]
