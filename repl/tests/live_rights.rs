@@ -29,13 +29,13 @@ const USED: u64 = 1 << 1 | 1 << 2 | 1 << 34 | 1 << 38 | 1 << 39;
 /// A copy of the program that anybody may run.
 struct Program {
     path: PathBuf,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Program {
     fn new() -> Self {
         let folder = Folder::new();
-        Self { path: folder.program(), _folder: folder }
+        Self { path: folder.program(), folder }
     }
 
     /// Runs it as nobody with these capabilities.
@@ -164,6 +164,40 @@ fn rights_beyond_need_are_given_up() {
     assert_eq!(found, left);
     assert!(ours[0] & !USED != 0, "root has more");
     assert_eq!(told(output), ("name\ndentry\n".to_owned(), String::new(), Some(0)));
+}
+
+#[test]
+fn capabilities_of_the_file_suffice_and_stay_with_it() {
+    if !common::live() {
+        return;
+    }
+    let program = Program::new();
+    let set = Command::new("setcap").arg("cap_bpf,cap_perfmon+ep").arg(&program.path).status();
+    assert!(set.unwrap().success());
+    let query = "select name where name = 'dentry'";
+    let (out, err, code) = program.run(&[], &[query]);
+    assert_eq!((out.as_str(), err.as_str(), code), ("name\ndentry\n", "", Some(0)));
+    // What the environment or a file names is not started with them.
+    let file = program.folder.file("pipe.slabql", format!(".pipe cat\n{query};\n"));
+    let (out, err, code) = program.run(&[], &["-f", file.to_str().unwrap()]);
+    assert_eq!((out.as_str(), code), ("", Some(2)), "{err}");
+    assert!(err.starts_with("error: slabql has rights of its file, so it starts no"), "{err}");
+}
+
+#[test]
+fn what_is_started_has_no_capabilities() {
+    if !common::live() {
+        return;
+    }
+    let program = Program::new();
+    let text =
+        ".pipe cat > /dev/null; grep Cap...: /proc/self/status\nselect 1 from caches limit 1;\n";
+    let file = program.folder.file("pipe.slabql", text);
+    let (out, err, code) = program.run(&["bpf", "perfmon"], &["-f", file.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{err}");
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert!(out.contains(&format!("{set}:\t0000000000000000\n")), "{out}");
+    }
 }
 
 #[test]
