@@ -5,8 +5,14 @@ use crate::schema::{Member, MemberKind, Schema};
 
 /// What a place can give, and the constants of its kernel.
 pub trait Offer {
-    /// Why the stored column `column` of `table` cannot be given; none if it can.
+    /// Why `column` of `table` cannot be given; none if it can. A derived column can as far as what its definition
+    /// names, unless the place says otherwise.
     fn missing(&self, table: &Table, column: &Column) -> Option<String>;
+
+    /// Whether the place gives a derived column itself, and its definition is not asked.
+    fn given(&self, _: &Table, _: &Column) -> bool {
+        false
+    }
 
     /// Bytes of a page.
     fn page_size(&self) -> u64;

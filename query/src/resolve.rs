@@ -337,7 +337,9 @@ impl Resolver<'_> {
             }
             return Ok(Expr { kind: ExprKind::Missing(column), span });
         }
-        if let Source::Derived(definition) = column.source {
+        if let Source::Derived(definition) = column.source
+            && !self.offer.given(self.table, column)
+        {
             assert!(depth < MAX_DEPTH, "the definition of `{}` goes in a circle", column.name);
             let definition = definition::definition(column, definition);
             let aliases = std::mem::take(&mut self.aliases);

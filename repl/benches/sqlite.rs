@@ -57,7 +57,7 @@ fn planned(text: &str, demo: &Recording) -> Plan {
     let Statement::Query(query) = parse_text(text).unwrap().remove(0).0 else {
         panic!("{text} is no query")
     };
-    plan(resolve(&query, demo.offer()).and_then(check).unwrap(), Target::Rows, text)
+    plan(resolve(&query, demo.offer()).and_then(check).unwrap(), Target::Rows("rows"), text)
 }
 
 /// The rows as a scan of the plan gives them.

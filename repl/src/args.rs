@@ -9,6 +9,7 @@ use query::plan::Template;
 
 use crate::alert::Condition;
 use crate::render::Format;
+use crate::source::ladder::Kind;
 use crate::verb;
 
 /// What stands below the options.
@@ -80,6 +81,14 @@ pub struct Args {
     #[arg(long)]
     pub no_config: bool,
 
+    /// Where rows come from; without it the best source that this machine allows.
+    #[arg(long, value_enum, value_name = "SOURCE", conflicts_with_all = ["from", "demo"])]
+    pub source: Option<SourceName>,
+
+    /// Fails where neither SOURCE nor a better one can answer.
+    #[arg(long, value_enum, value_name = "SOURCE")]
+    pub require: Option<SourceName>,
+
     /// Queries a recording instead of this machine.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["demo", "record"])]
     pub from: Option<PathBuf>,
@@ -91,10 +100,6 @@ pub struct Args {
     /// Writes what is read of this machine to FILE, and answers from that.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
-
-    /// Where rows come from; slabql picks the best that there is.
-    #[arg(long, value_enum, value_name = "SOURCE", conflicts_with_all = ["from", "demo"])]
-    pub source: Option<SourceName>,
 
     /// How the kernel's iterator is driven; slabql picks the quicker one.
     #[arg(long, value_enum, value_name = "TEMPLATE")]
@@ -190,15 +195,6 @@ pub enum Color {
     Never,
 }
 
-/// A source by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum SourceName {
-    /// The running kernel, by its iterator over caches (Linux 6.13).
-    Live,
-    /// The running kernel, by following its list of caches.
-    Walk,
-}
-
 /// A template by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TemplateName(pub Template);
@@ -215,6 +211,20 @@ impl ValueEnum for TemplateName {
             Template::List => "one run that follows the list of caches",
         };
         Some(PossibleValue::new(self.0.name()).help(help))
+    }
+}
+
+/// A source by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceName(pub Kind);
+
+impl ValueEnum for SourceName {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self(Kind::Live), Self(Kind::Walk), Self(Kind::Proc), Self(Kind::Demo)]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.name()).help(self.0.help()))
     }
 }
 

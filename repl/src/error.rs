@@ -27,6 +27,8 @@ pub enum Failure {
     Command(Environment),
     /// The machine cannot answer.
     Environment(Environment),
+    /// The machine refuses every source, the best one first.
+    Refused(Vec<Refusal>),
     /// slabql is wrong.
     Bug {
         /// What happened.
@@ -36,6 +38,15 @@ pub enum Failure {
     },
     /// The answer could not be written.
     Write(io::Error),
+}
+
+/// Why a source cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its name.
+    pub source: &'static str,
+    /// Why.
+    pub reason: Environment,
 }
 
 /// A query with what is wrong about it.
@@ -62,7 +73,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Query(_) | Self::Command(_) => 1,
-            Self::Environment(_) | Self::Write(_) => 2,
+            Self::Environment(_) | Self::Refused(_) | Self::Write(_) => 2,
             Self::Bug { .. } => 3,
         }
     }
@@ -107,12 +118,25 @@ impl Failure {
                     help.as_ref().map_or_else(String::new, |help| format!("  = help: {help}\n"));
                 format!("error: {message}\n{help}")
             }
+            Self::Refused(refusals) => refused(refusals),
             Self::Bug { message, details } => format!(
                 "bug: {message}\n  = please report this with the query, the kernel's release and what follows\n{details}\n"
             ),
             Self::Write(error) => format!("error: cannot write the answer: {}\n", plain(error)),
         }
     }
+}
+
+/// Why the best source cannot be used, and behind it why the others cannot.
+fn refused(refusals: &[Refusal]) -> String {
+    let Some((Refusal { reason, .. }, others)) = refusals.split_first() else {
+        return "error: there is no source\n".to_owned();
+    };
+    let mut text = Failure::Environment(reason.clone()).text();
+    for Refusal { source, reason: other } in others.iter().filter(|other| other.reason != *reason) {
+        text.push_str(&format!("  = note: `{source}` cannot be used either: {other}\n"));
+    }
+    text
 }
 
 /// An I/O error without Rust's number.

@@ -28,6 +28,7 @@ pub mod library;
 pub mod log;
 pub mod members;
 pub mod message;
+pub mod open;
 pub mod outlet;
 pub mod parameters;
 pub mod prompt;

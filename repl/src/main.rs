@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use query::syntax::Given;
 use repl::alert::Alert;
-use repl::args::{Args, SourceName};
+use repl::args::Args;
 use repl::command::Next;
 use repl::config;
 use repl::error::Failure;
@@ -17,12 +17,9 @@ use repl::outlet::{Answers, Medium};
 use repl::parameters::assignment;
 use repl::script;
 use repl::session::{Session, Settings};
-use repl::source::Source;
-use repl::source::live::Live;
-use repl::source::recording::Recording;
 use repl::source::recording::file::Readers;
 use repl::verb::{self, Run};
-use repl::{message, prompt};
+use repl::{message, open, prompt};
 
 fn main() -> ExitCode {
     let args = match Args::of(env::args_os().collect()) {
@@ -67,14 +64,17 @@ fn run(args: &Args) -> Result<u8, Failure> {
     message::use_color(settings.color.on(io::stderr().is_terminal()));
     // Rows of the demo may only go where its label is seen.
     let person = settings.standard == Medium::Terminal && io::stderr().is_terminal();
-    let (mut session, mut code) = open(args, &settings, person, texts.is_none())?;
+    let mut session = open::open(args, settings, person)?;
     session.parameters = set.clone();
     session.alert = Alert::new(args.alert());
     if let Some(path) = &args.record {
         let recording = session.record()?;
         recording.save(path, Readers::Usual)?;
         message::line(&format!("recorded {} rows to {}", recording.len(), path.display()));
+        // It is this machine, as it was a moment ago, so no label is told.
         session.source = Box::new(recording);
+    } else if args.from.is_some() || args.demo || args.source.is_some() {
+        session.announce();
     }
     let Some(texts) = texts else {
         if args.quiet || session.alert.is_wanted() {
@@ -82,17 +82,15 @@ fn run(args: &Args) -> Result<u8, Failure> {
             return Err(Failure::command(format!("`{option}` takes a query"), None));
         }
         session.outlet.set_all(args.output.clone());
+        session.make_ready()?;
         return prompt::run(&mut session, !args.no_config).map(|()| 0);
     };
-    // What was recorded a moment ago is this machine.
-    if let Some(label) = session.source.label().filter(|_| args.record.is_none()) {
-        message::line(&label);
-    }
+    let mut code = 0;
     let mut out = Answers::open(args.output.as_deref(), args.quiet)?;
     let answered = answer(&mut session, args, verb, &texts, &mut out);
     match out.close(answered) {
         Ok(of_verb) => {
-            code = code.max(of_verb);
+            code = of_verb;
             for note in session.unused(set.keys().map(String::as_str)) {
                 message::note(&note);
             }
@@ -100,6 +98,9 @@ fn run(args: &Args) -> Result<u8, Failure> {
         // Who closes the pipe has read enough.
         Err(failure) if failure.is_closed_pipe() => {}
         Err(failure) => return Err(failure),
+    }
+    if session.fell() {
+        code = code.max(2);
     }
     Ok(if code == 0 { session.alert.exit_code() } else { code })
 }
@@ -122,39 +123,4 @@ fn answer(
         }
     }
     Ok(code)
-}
-
-/// Opens the source that the command line names. Where the running kernel cannot be read, a person at a terminal is
-/// told why and shown the demo; a pipe gets nothing. Gives the exit code of a run without further failures.
-fn open(
-    args: &Args,
-    settings: &Settings,
-    person: bool,
-    prompt: bool,
-) -> Result<(Session, u8), Failure> {
-    let session = |source: Box<dyn Source>| Session::new(source, settings.clone());
-    if let Some(path) = &args.from {
-        return Ok((session(Box::new(Recording::open(path)?)), 0));
-    }
-    if args.demo {
-        return Ok((session(Box::new(Recording::demo()?)), 0));
-    }
-    let live = match args.source {
-        Some(SourceName::Live) => Live::open(),
-        Some(SourceName::Walk) => Live::walk(),
-        None => Live::best(),
-    };
-    let live = live.map(|live| session(Box::new(live)));
-    let named = args.template.is_some() || args.source.is_some();
-    if !(person || prompt) || args.record.is_some() || named {
-        return Ok((live?, 0));
-    }
-    match live.and_then(|live| live.probe().map(|()| live)) {
-        Ok(live) => Ok((live, 0)),
-        Err(failure @ Failure::Environment(_)) if person => {
-            message::failure(&failure);
-            Ok((session(Box::new(Recording::demo()?)), failure.exit_code()))
-        }
-        Err(failure) => Err(failure),
-    }
 }

@@ -59,9 +59,7 @@ pub fn run(session: &mut Session, start: bool) -> Result<(), Failure> {
 
 /// Says what the prompt is over.
 fn greet(session: &Session) {
-    if let Some(label) = session.source.label() {
-        message::line(&label);
-    }
+    session.announce();
     let release = session.source.release();
     let version = env!("CARGO_PKG_VERSION");
     message::line(&format!("slabql {version}, Linux {release}. `.help` for help."));

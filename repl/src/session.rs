@@ -3,6 +3,7 @@
 //! The prompt, a query on the command line and a query file all come here, by way of [`script`](crate::script). All
 //! statements of a piece are parsed before the first one runs.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -31,6 +32,7 @@ use crate::message;
 use crate::outlet::{Medium, Outlet};
 use crate::render::{self, Format, Options};
 use crate::setting::Origin;
+use crate::source::ladder::{Kind, Ladder};
 use crate::source::recording::{Recording, stored};
 use crate::source::took::{Stages, Took};
 use crate::source::{Choice, Said, Scanned, Source};
@@ -115,6 +117,12 @@ pub struct Session {
     pub reading: Vec<PathBuf>,
     /// The parameters that texts used or declared so far.
     seen: BTreeSet<String>,
+    /// The sources to try if this one is refused.
+    pub(crate) ladder: Ladder,
+    /// Whether the source has answered, or no other is left.
+    pub(crate) settled: Cell<bool>,
+    /// Whether the label was told.
+    pub(crate) told: Cell<bool>,
 }
 
 impl Session {
@@ -131,7 +139,16 @@ impl Session {
             running: false,
             reading: Vec::new(),
             seen: BTreeSet::new(),
+            ladder: Ladder::default(),
+            settled: Cell::new(true),
+            told: Cell::new(false),
         }
+    }
+
+    /// A session over the best source of `ladder`.
+    pub fn climb(mut ladder: Ladder, settings: Settings) -> Result<Self, Failure> {
+        let source = ladder.open()?;
+        Ok(Self { ladder, settled: Cell::new(false), ..Self::new(source, settings) })
     }
 
     /// Notes which parameters a text has.
@@ -154,61 +171,102 @@ impl Session {
 
     /// Runs every statement of `text`, which came from `file` if it came from one. Answers go to `out`, everything
     /// else to standard error.
-    pub fn run(&self, text: &str, file: Option<&str>, out: &mut dyn Write) -> Result<(), Failure> {
-        let query = |diagnostic: Diagnostic| {
-            Failure::query(parameter::explained(diagnostic, text, &self.parameters), text, file)
-        };
+    pub fn run(
+        &mut self,
+        text: &str,
+        file: Option<&str>,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
         let mut parsing = Stages::default();
-        let statements = parse_given(text, &self.parameters).map_err(query)?;
+        let statements = parse_given(text, &self.parameters)
+            .map_err(|diagnostic| self.wrong(diagnostic, text, file))?;
         parsing.lap("parse");
         for (statement, _) in statements {
-            let mut target = self.outlet.open(out)?;
-            let answered =
-                self.statement(statement, text, &query, parsing.begin_again(), &mut target);
-            target.close(answered)?;
+            if self.must_settle(&statement) {
+                // If no source answers, it is the best one that is told of.
+                let _ = self.settle();
+            }
+            let from = self.source.kind();
+            let mut answer = |session: &Self| {
+                let mut target = session.outlet.open(out)?;
+                let stages = parsing.begin_again();
+                let answered = session.statement(&statement, (text, file), stages, &mut target);
+                target.close(answered)
+            };
+            match answer(self) {
+                Err(failure) if self.leaves(&failure, from)? => answer(self)?,
+                result => result?,
+            }
         }
         out.flush().map_err(Failure::Write)
     }
 
-    /// Runs a statement of `text`, in which `query` marks what is wrong.
+    /// Whether a statement asks what the source can do rather than for its rows, or where it goes is asked only once.
+    fn must_settle(&self, statement: &Statement) -> bool {
+        let of_columns = |query: &Query| {
+            query.from.as_ref().is_some_and(|table| table.name == catalog::host::COLUMNS.name)
+        };
+        self.outlet.has_once()
+            || match statement {
+                Statement::Query(query) => of_columns(query),
+                Statement::Explain(_) => true,
+                Statement::Whatis(_) | Statement::Analyze(_) => false,
+            }
+    }
+
+    /// A wrong query in `text`, which came from `file` if it came from one.
+    fn wrong(&self, diagnostic: Diagnostic, text: &str, file: Option<&str>) -> Failure {
+        Failure::query(parameter::explained(diagnostic, text, &self.parameters), text, file)
+    }
+
+    /// Runs a statement of a text that came from a file, or not.
     fn statement(
         &self,
-        statement: Statement,
-        text: &str,
-        query: &dyn Fn(Diagnostic) -> Failure,
+        statement: &Statement,
+        (text, file): (&str, Option<&str>),
         mut stages: Stages,
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
+        let start = Instant::now();
         match statement {
-            Statement::Query(statement) => {
-                let start = Instant::now();
-                let plan = self.plan(&statement, text, &mut stages)?.map_err(query)?;
-                for note in lint::notes(&statement, self.source.offer()) {
+            Statement::Query(query) => {
+                let plan = self.planned(query, text, file, &mut stages)?;
+                for note in lint::notes(query, self.source.offer()) {
                     message::note(&note);
                 }
-                self.show(&plan, start, out)?;
+                self.show(&plan, start, out)
             }
-            Statement::Explain(statement) => {
-                let plan = self.plan(&statement, text, &mut stages)?.map_err(query)?;
+            Statement::Explain(query) => {
+                let plan = self.planned(query, text, file, &mut stages)?;
                 let program = self.listing(&plan)?;
-                out.write_all(format!("{plan}{program}").as_bytes()).map_err(Failure::Write)?;
+                out.write_all(format!("{plan}{program}").as_bytes()).map_err(Failure::Write)
             }
             Statement::Whatis(addresses) => {
                 let addresses: Vec<u64> = addresses.iter().map(|address| address.value).collect();
-                self.answer(&self.whatis(&addresses)?, out)?;
+                self.answer(&self.whatis(&addresses)?, out)
             }
-            Statement::Analyze(statement) => {
-                let plan = self.plan(&statement, text, &mut stages)?.map_err(query)?;
+            Statement::Analyze(query) => {
+                let plan = self.planned(query, text, file, &mut stages)?;
                 let text = self.analyze(&Plan { analyze: true, ..plan }, stages)?;
-                out.write_all(text.as_bytes()).map_err(Failure::Write)?;
+                out.write_all(text.as_bytes()).map_err(Failure::Write)
             }
         }
-        Ok(())
+    }
+
+    /// Plans a query of a text that came from a file, or not.
+    fn planned(
+        &self,
+        query: &Query,
+        text: &str,
+        file: Option<&str>,
+        stages: &mut Stages,
+    ) -> Result<Plan, Failure> {
+        self.plan(query, text, stages)?.map_err(|diagnostic| self.wrong(diagnostic, text, file))
     }
 
     /// What lies at addresses.
     pub fn whatis(&self, addresses: &[u64]) -> Result<Output, Failure> {
-        if !self.source.is_here() {
+        if !self.source.kind().reads_memory() {
             return self.source.whatis(&[], addresses);
         }
         let caches = self.ask("select addr where page_order = 0 and partial > 0")?;
@@ -224,7 +282,7 @@ impl Session {
     fn listing(&self, plan: &Plan) -> Result<String, Failure> {
         match plan.target {
             Target::Kernel { .. } => self.source.explain(plan),
-            Target::Rows => Ok(String::new()),
+            Target::Rows(_) => Ok(String::new()),
         }
     }
 
@@ -264,7 +322,7 @@ impl Session {
         let target = match typed.table.rows {
             Rows::Caches => self.source.target(self.settings.choice)?,
             Rows::Nodes | Rows::Cpus | Rows::Slabs => self.target_of_parts(typed.table)?,
-            Rows::Host(_) => Target::Rows,
+            Rows::Host(_) => Target::Rows("user space"),
         };
         let plan = plan(typed, target, text);
         stages.lap("plan");
@@ -284,10 +342,7 @@ impl Session {
                 self.source.target(Choice { template: Some(Template::OpenCoded), ..choice })
             }
             target @ Target::Kernel { .. } => Ok(target),
-            Target::Rows => {
-                let message = format!("a recording has no table `{}`", table.name);
-                Err(Failure::environment(message, Some("recordings hold `caches`")))
-            }
+            Target::Rows(_) => Err(self.source.kind().lacks(table.name)),
         }
     }
 
@@ -317,7 +372,10 @@ impl Session {
         };
         let mut said = match plan.table.rows {
             Rows::Caches | Rows::Nodes | Rows::Cpus | Rows::Slabs => {
-                self.source.scan(plan, &mut push)?
+                self.source.scan(plan, &mut |rows| {
+                    self.announce();
+                    push(rows)
+                })?
             }
             Rows::Host(table) => {
                 let Scanned { rows, said } = self.put_together(plan, table)?;
@@ -430,6 +488,14 @@ impl Session {
 
     /// Reads all that a recording stores.
     pub fn record(&self) -> Result<Recording, Failure> {
+        if self.source.kind() == Kind::Proc {
+            // A part that is missing would count as nothing when it is asked.
+            let message = "a recording is taken of the kernel's memory";
+            return Err(Failure::environment(
+                message,
+                Some("`--source live` says why there is no way to it"),
+            ));
+        }
         let table = catalog::TABLES[0];
         let offer = self.source.offer();
         let there = stored(table).filter(|column| offer.missing(table, column).is_none());

@@ -142,7 +142,7 @@ pub(crate) fn unquoted(word: &str) -> &str {
 
 /// Reads the running kernel.
 fn record(session: &Session) -> Result<Recording, Failure> {
-    if !session.source.is_here() {
+    if !session.source.kind().is_here() {
         let help = "leave `--from` and `--demo` out; a recording is copied as any file is";
         return Err(Failure::command("a snapshot is of the running kernel", Some(help)));
     }

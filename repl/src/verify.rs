@@ -21,7 +21,8 @@ use query::value::{Type, Unit, Value};
 use crate::error::Failure;
 use crate::message;
 use crate::session::Session;
-use crate::tables::{SLABINFO, read_slabinfo};
+use crate::source::proc::slabinfo::SLABINFO;
+use crate::tables::read_slabinfo;
 
 /// How often what looks wrong is looked at.
 const ROUNDS: u32 = 6;
@@ -95,8 +96,12 @@ type Verdicts = BTreeMap<(usize, u64, String), (Verdict, String)>;
 
 /// Compares everything. Gives the table of what was found, and the wrong figures in words.
 pub fn verify(session: &Session) -> Result<(Output, Vec<String>), Failure> {
-    if !session.source.is_here() {
-        let message = "a recording cannot be held against this machine";
+    let message = match session.source.kind() {
+        kind if kind.reads_memory() => "",
+        kind if kind.is_here() => "the source `proc` is what figures are held against",
+        _ => "a recording cannot be held against this machine",
+    };
+    if !message.is_empty() {
         return Err(Failure::environment(message, None));
     }
     let mut verdicts = round(session, Duration::ZERO)?;

@@ -185,7 +185,7 @@ fn nothing_stays_behind_a_session() {
     assert_eq!(held(me), Held::default());
     let schema = KernelSchema::open().unwrap();
     for template in [Template::OpenCoded, Template::Iter, Template::List] {
-        let session = ask::live(Choice { template: Some(template), no_pushdown: false });
+        let mut session = ask::live(Choice { template: Some(template), no_pushdown: false });
         // A program that this process holds is seen.
         let plan = ask::plan(&session, "select name, objects where size > 64").unwrap();
         let program = codegen::generate(&plan, &Layout::new(&plan), &schema, 1).unwrap();

@@ -80,7 +80,7 @@ pub fn operators(plan: &Plan) -> Vec<(Operator, String)> {
     }
     let place = match plan.target {
         Target::Kernel { template, .. } => format!("kernel, template {}", template.name()),
-        Target::Rows => "rows of a recording".to_owned(),
+        Target::Rows(place) => place.to_owned(),
     };
     lines.push((Operator::Scan, format!("scan {} ({place})", plan.table.name)));
     lines

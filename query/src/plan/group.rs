@@ -183,7 +183,7 @@ pub(super) fn lower(
         Target::Kernel { pushdown: false, .. } => {
             return Err("groups in the kernel are switched off");
         }
-        Target::Rows => return Err("the rows are in user space already"),
+        Target::Rows(_) => return Err("the rows are in user space already"),
     }
     if table.rows == Rows::Slabs {
         return Err("the rows of this table come in several runs");

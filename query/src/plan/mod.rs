@@ -65,8 +65,8 @@ pub enum Target {
         /// Whether the kernel has functions of texts: Linux 6.17.
         texts: bool,
     },
-    /// On rows that are there already.
-    Rows,
+    /// On rows that are there already, of the place that is named.
+    Rows(&'static str),
 }
 
 /// A plan.
@@ -144,7 +144,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
             Target::Kernel { pushdown: false, .. } => {
                 Err("conditions in the kernel are switched off")
             }
-            Target::Rows => Err("the rows are in user space already"),
+            Target::Rows(_) => Err("the rows are in user space already"),
         };
         let fitting = lowered.and_then(|pred| match room.checked_sub(slots(&pred, &inputs)) {
             Some(left) => {

@@ -51,7 +51,8 @@ pub(super) fn mask(
         let wanted = flag_name(&name.name);
         if let Some((_, bit)) = defined.iter().find(|(flag, _)| *flag == wanted) {
             mask |= 1 << bit;
-        } else if known.contains(&wanted.as_str()) {
+        } else if known.contains(&wanted.as_str()) || defined.is_empty() {
+            // Where no flag is known, the column is NULL.
             undefined = true;
         } else {
             let flags = defined.iter().map(|(flag, _)| flag.as_str());

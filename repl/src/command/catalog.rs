@@ -22,6 +22,8 @@ pub fn tables(_: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Fai
 
 /// `.schema [TABLE|s->…]`.
 pub fn schema(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    // Where no source answers, the best one is described.
+    let _ = session.settle();
     if members::is_path(name) {
         return write(out, &members::describe(session.source.offer(), name)?);
     }
@@ -63,6 +65,7 @@ fn describe(session: &Session, table: &'static Table, column: &'static Column) -
 
 /// `.why [COLUMN]`.
 pub fn why(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let _ = session.settle();
     let name = name.to_lowercase();
     let (table, column) = name.rsplit_once('.').unwrap_or(("", &name));
     if !table.is_empty() && catalog::table(table).is_none() {

@@ -53,6 +53,12 @@ impl Outlet {
         self.all = path.map(|path| (path, Cell::new(false)));
     }
 
+    /// Whether the next answer has a place of its own.
+    #[must_use]
+    pub fn has_once(&self) -> bool {
+        self.once.borrow().is_some()
+    }
+
     /// Lets the answer that follows go to a place.
     pub fn set_once(&mut self, place: Place) {
         self.once.replace(Some(place));

@@ -28,6 +28,7 @@ use query::plan::{Plan, Pushed, Target, Template, explain};
 use query::schema::Schema;
 use query::value::Value;
 
+use super::ladder::Kind;
 use super::took::{self, Took};
 use super::{Choice, Prepared, Said, Scanned, Sink, Source, runs};
 use crate::error::Failure;
@@ -318,6 +319,10 @@ impl Source for Live {
 
     fn boot(&self) -> Option<String> {
         sysfs::boot()
+    }
+
+    fn kind(&self) -> Kind {
+        if self.walks { Kind::Walk } else { Kind::Live }
     }
 
     fn label(&self) -> Option<String> {

@@ -1,6 +1,9 @@
-//! Where rows come from: the running kernel, a recording, or the recording that the program carries.
+//! Where rows come from: the running kernel in several ways, a recording, or the recording that the program carries.
+//! Which it is the [`ladder`] chooses, or the command line.
 
+pub mod ladder;
 pub mod live;
+pub mod proc;
 pub mod recording;
 mod runs;
 pub mod took;
@@ -15,6 +18,7 @@ use query::output::Output;
 use query::plan::{Plan, Target, Template};
 
 use crate::error::Failure;
+use ladder::Kind;
 use took::Took;
 
 /// What a scan that gives its rows at once gave.
@@ -91,11 +95,9 @@ pub trait Source: Host {
     /// The id of the boot that the rows are of: within it an address is the same place. None if it is not known.
     fn boot(&self) -> Option<String>;
 
-    /// Whether it is of the running kernel.
-    fn is_here(&self) -> bool {
-        true
-    }
+    /// Which kind of source it is.
+    fn kind(&self) -> Kind;
 
-    /// What standard error says before an answer; nothing of the running kernel's own iterator.
+    /// What standard error says before an answer; nothing of the running kernel.
     fn label(&self) -> Option<String>;
 }

@@ -38,6 +38,7 @@ use query::plan::{Plan, Target};
 use query::value::{Type, Value};
 use serde_json::{Map, Value as Json, json};
 
+use super::ladder::Kind;
 use super::{Choice, Said, Sink, Source};
 use crate::error::Failure;
 use crate::render::{printable, text_from_json, text_to_json};
@@ -63,6 +64,7 @@ pub struct Recording {
     rows: Vec<Vec<Value>>,
     /// What a label calls it.
     title: String,
+    kind: Kind,
 }
 
 /// The columns that a recording stores.
@@ -78,6 +80,7 @@ impl Recording {
             details: String::new(),
         })?;
         "the demo".clone_into(&mut demo.title);
+        demo.kind = Kind::Demo;
         Ok(demo)
     }
 
@@ -161,6 +164,7 @@ impl Recording {
                 .collect(),
             rows,
             title: String::new(),
+            kind: Kind::Recording,
         })
     }
 
@@ -194,6 +198,7 @@ impl Recording {
             missing,
             rows,
             title: "the recording".to_owned(),
+            kind: Kind::Recording,
         }
     }
 
@@ -375,7 +380,7 @@ impl Source for Recording {
 
     fn target(&self, choice: Choice) -> Result<Target, Failure> {
         match choice.template {
-            None => Ok(Target::Rows),
+            None => Ok(Target::Rows("rows of a recording")),
             Some(template) => {
                 let message = format!("a recording has no template `{}`", template.name());
                 Err(Failure::environment(message, Some("templates are for the running kernel")))
@@ -416,8 +421,8 @@ impl Source for Recording {
         self.boot.clone()
     }
 
-    fn is_here(&self) -> bool {
-        false
+    fn kind(&self) -> Kind {
+        self.kind
     }
 
     fn label(&self) -> Option<String> {

@@ -192,7 +192,7 @@ mod tests {
         let statements = query::syntax::parse_text(text).unwrap();
         let (query::syntax::ast::Statement::Query(query), _) = &statements[0] else { panic!() };
         let typed = query::resolve::resolve(query, &recording).and_then(query::typing::check);
-        query::plan::plan(typed.unwrap(), query::plan::Target::Rows, text)
+        query::plan::plan(typed.unwrap(), query::plan::Target::Rows("none"), text)
     }
 
     fn rows(cache: u64, slabs: impl IntoIterator<Item = u64>) -> Vec<Row> {

@@ -1,0 +1,206 @@
+//! What `/proc/slabinfo` and `/sys/kernel/slab` tell of a cache: for each column of `caches` where, or why not.
+//!
+//! A column is given only if a file counts exactly what the column's definition says. So `active_slabinfo` is given
+//! and `active` is not, and of `flags` the bits that have files of their own, but not the set.
+
+use query::value::{Type, Value};
+
+use super::slabinfo::Line;
+
+/// Where a column comes from.
+#[derive(Clone, Copy)]
+pub enum Place {
+    /// Fields of the cache's line of `/proc/slabinfo`.
+    Field(fn(&Line) -> Option<Value>),
+    /// Files of the cache's folder, and what their first words mean.
+    Files(&'static [&'static str], fn(&[&str]) -> Option<Value>),
+    /// The name of the cache's folder.
+    Folder,
+    /// The links that lead to the cache's folder.
+    Links,
+    /// What its definition names, like anywhere.
+    Definition,
+    /// Nowhere, for a reason.
+    Nowhere(&'static str),
+}
+
+use Place::{Definition, Field, Files, Folder, Links, Nowhere};
+
+const ADDRESS: &str = "no file tells addresses";
+const CACHED: &str = "no file tells which free objects are held ready";
+const ACTIVE: &str = "/proc/slabinfo counts free objects that are held ready as active; `active_slabinfo` is its figure";
+const OF_ACTIVE: &str = "it follows from `active`, which no file tells";
+const FREE: &str = "no file tells it: what would have to be subtracted is counted at different times, in different files";
+const MEMBER: &str = "no file tells it";
+const FLAGS: &str = "/sys/kernel/slab tells a few of the flags only";
+const KMALLOC: &str = "no file tells the flag KMALLOC";
+
+/// The columns of `caches`.
+#[rustfmt::skip]
+const COLUMNS: &[(&str, Place)] = &[
+    ("name",             Field(|line| Some(Value::text(&line.name)))),
+    ("addr",             Nowhere(ADDRESS)),
+    ("aliases",          Links),
+    ("alias_count",      Files(&["aliases"], number)),
+    ("refcount",         Nowhere("`aliases` is 0 whatever is below 2; `alias_count` is there")),
+    ("sysfs_id",         Folder),
+    ("object_size",      Files(&["object_size"], number)),
+    ("size",             Field(|line| Some(Value::UInt(line.size())))),
+    ("align",            Files(&["align"], number)),
+    ("free_offset",      Nowhere(MEMBER)),
+    ("metadata_offset",  Nowhere(MEMBER)),
+    ("red_left_pad",     Nowhere(MEMBER)),
+    ("oo",               Field(oo)),
+    ("page_order",       Definition),
+    ("pages_per_slab",   Definition),
+    ("objects_per_slab", Definition),
+    ("slab_size",        Definition),
+    ("padding",          Definition),
+    ("tail",             Definition),
+    ("slabs",            Field(|line| Some(signed(line.slabs())))),
+    ("objects",          Field(|line| Some(signed(line.objects())))),
+    ("partial",          Files(&["partial"], number)),
+    ("free_partial",     Nowhere(FREE)),
+    ("free_slabinfo",    Field(|line| line.objects().checked_sub(line.active()).map(Value::UInt))),
+    ("cached_cpu",       Nowhere(CACHED)),
+    ("cached_sheaves",   Nowhere(CACHED)),
+    ("cached_barns",     Nowhere(CACHED)),
+    ("rcu_pending",      Nowhere(CACHED)),
+    // What is missing from a sum that takes any part as 0 makes it wrong.
+    ("cached",           Nowhere(CACHED)),
+    ("active",           Nowhere(ACTIVE)),
+    ("active_slabinfo",  Field(|line| Some(signed(line.active())))),
+    ("complete",         Nowhere("nothing is walked")),
+    ("memory",           Definition),
+    ("used",             Nowhere(OF_ACTIVE)),
+    ("waste",            Nowhere(OF_ACTIVE)),
+    ("idle",             Nowhere(CACHED)),
+    ("utilization",      Nowhere(OF_ACTIVE)),
+    ("efficiency",       Nowhere(OF_ACTIVE)),
+    ("fragmentation",    Definition),
+    ("min_partial",      Files(&["min_partial"], number)),
+    ("cpu_partial",      Files(&["cpu_partial"], number)),
+    ("cpu_partial_slabs", Nowhere(MEMBER)),
+    ("sheaf_capacity",   Files(&["sheaf_capacity"], number)),
+    ("remote_ratio",     Nowhere("/sys/kernel/slab tells a tenth of it, `remote_defrag`")),
+    ("remote_defrag",    Files(&["remote_node_defrag_ratio"], number)),
+    ("usersize",         Files(&["usersize"], number)),
+    ("useroffset",       Nowhere(MEMBER)),
+    ("flags",            Nowhere(FLAGS)),
+    ("allocflags",       Nowhere(MEMBER)),
+    ("kmalloc_type",     Nowhere(KMALLOC)),
+    ("size_class",       Nowhere(KMALLOC)),
+    ("mergeable",        Nowhere(FLAGS)),
+    ("unreclaimable",    Files(&["reclaim_account"], |words| bit(words).map(|set| Value::Bool(!set)))),
+    ("rcu",              Files(&["destroy_by_rcu"], |words| bit(words).map(Value::Bool))),
+    ("accounted",        Nowhere("no file tells the flag ACCOUNT")),
+    ("debugged",         Files(&["red_zone", "poison", "store_user", "trace", "sanity_checks"],
+                               |words| bit(words).map(Value::Bool))),
+    ("ctor_addr",        Nowhere(ADDRESS)),
+    ("ctor",             Files(&["ctor"], symbol)),
+];
+
+/// Where a column of `caches` comes from.
+#[must_use]
+pub fn of(column: &str) -> Place {
+    let found = COLUMNS.iter().find(|(name, _)| *name == column);
+    found.map_or(Nowhere(MEMBER), |(_, from)| *from)
+}
+
+/// The type of the columns that hold counts differs by whether the kernel's does.
+fn signed(number: u64) -> Value {
+    // What the kernel counted down too far is printed without its sign.
+    Value::Int(number.cast_signed())
+}
+
+/// The order of a slab in the upper 16 bits, the objects in it in the lower.
+fn oo(line: &Line) -> Option<Value> {
+    let (pages, objects) = (line.pages_per_slab(), line.objects_per_slab());
+    let fits = pages.is_power_of_two() && objects <= 0xffff;
+    fits.then(|| Value::UInt(u64::from(pages.trailing_zeros()) << 16 | objects))
+}
+
+/// A number; of `12 N0=7 N1=5` the first.
+fn number(words: &[&str]) -> Option<Value> {
+    words.first()?.parse().ok().map(Value::UInt)
+}
+
+/// Whether one of some bits is set.
+fn bit(words: &[&str]) -> Option<bool> {
+    let bits = words.iter().map(|word| match *word {
+        "0" => Some(false),
+        "1" => Some(true),
+        _ => None,
+    });
+    bits.reduce(|left, right| Some(left? | right?))?
+}
+
+/// The symbol of `init_once+0x0/0x10`, which must begin there.
+fn symbol(words: &[&str]) -> Option<Value> {
+    let (name, place) = words.first()?.rsplit_once('+')?;
+    place.starts_with("0x0/").then(|| Value::text(name))
+}
+
+/// Whether a value is one that its column can have.
+#[must_use]
+pub fn fits(value: &Value, column: &query::catalog::Column) -> bool {
+    let (low, high) = column.range();
+    match (value, column.ty) {
+        (Value::Null, _)
+        | (Value::Bool(_), Type::Bool)
+        | (Value::Text(_), Type::Text)
+        | (Value::List(_), Type::List) => true,
+        (Value::Int(value), Type::Int) => (low..=high).contains(&i128::from(*value)),
+        (Value::UInt(value), Type::UInt) => (low..=high).contains(&i128::from(*value)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use query::catalog::{self, Source};
+
+    #[test]
+    fn every_column_has_a_place_or_a_reason() {
+        let table = catalog::TABLES[0];
+        let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+        assert_eq!(COLUMNS.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names);
+        for column in table.columns {
+            let derived = matches!(column.source, Source::Derived(_));
+            match of(column.name) {
+                Definition => assert!(derived, "{}", column.name),
+                Nowhere(reason) => assert!(!reason.is_empty() && !reason.ends_with('.')),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn words_become_values() {
+        assert_eq!(number(&["12"]), Some(Value::UInt(12)));
+        for wrong in ["", "-1", "x", "99999999999999999999"] {
+            assert_eq!(number(&[wrong]), None, "{wrong}");
+        }
+        assert_eq!(bit(&["0", "1", "0"]), Some(true));
+        assert_eq!(bit(&["0", "0"]), Some(false));
+        assert_eq!(bit(&["1", "?"]), None);
+        assert_eq!(symbol(&["init_once+0x0/0x10"]), Some(Value::text("init_once")));
+        for none in ["init_once+0x8/0x10", "0xffffffff81000000", ""] {
+            assert_eq!(symbol(&[none]), None, "{none}");
+        }
+        assert_eq!(symbol(&[]), None);
+    }
+
+    #[test]
+    fn an_order_needs_a_power_of_two() {
+        let line = |objects, pages| Line {
+            name: Vec::new(),
+            numbers: [0, 0, 0, objects, pages, 0, 0, 0, 0, 0, 0],
+        };
+        assert_eq!(oo(&line(21, 8)), Some(Value::UInt(0x3_0015)));
+        for (objects, pages) in [(21, 3), (21, 0), (0x10000, 1)] {
+            assert_eq!(oo(&line(objects, pages)), None);
+        }
+    }
+}

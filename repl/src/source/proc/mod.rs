@@ -1,0 +1,278 @@
+//! `/proc/slabinfo` and `/sys/kernel/slab` as a source: for kernels and containers that let nothing else be asked.
+//!
+//! A scan reads `/proc/slabinfo` once, and of `/sys/kernel/slab` the files that the query names and no other. What
+//! follows from both is computed in user space, like everything over a recording.
+//!
+//! # Consistency
+//!
+//! The kernel prints a page at a time and finds its place again by counting, so a cache that is created or destroyed
+//! meanwhile may be shown twice or not at all. The files of a folder are read after it, one by one.
+
+mod columns;
+mod folders;
+pub mod slabinfo;
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use query::catalog::{Column, HostTable, Lookup, Rows, Source as Of, Table};
+use query::exec::Host;
+use query::layout::Row;
+use query::offer::Offer;
+use query::output::Output;
+use query::plan::{Plan, Target};
+use query::value::Value;
+
+use super::ladder::Kind;
+use super::{Choice, Said, Sink, Source};
+use crate::error::{Failure, plain};
+use crate::kernel::{sys, sysfs};
+use columns::Place;
+use folders::Folders;
+use slabinfo::Line;
+
+/// The file whose 0 may stand for a limit that the kernel does not have.
+const CPU_PARTIAL: &str = "cpu_partial";
+
+/// What the files of a running kernel tell.
+pub struct Proc {
+    slabinfo: File,
+    path: PathBuf,
+    folders: PathBuf,
+    root: PathBuf,
+    /// Why a file of `/sys/kernel/slab` cannot be given, by its name.
+    refusals: RefCell<HashMap<&'static str, Option<String>>>,
+    release: OnceCell<String>,
+}
+
+impl Proc {
+    /// Opens `/proc/slabinfo`, which only root may by default.
+    pub fn open() -> Result<Self, Failure> {
+        Self::open_in(Path::new("/"))
+    }
+
+    fn open_in(root: &Path) -> Result<Self, Failure> {
+        let path = root.join("proc/slabinfo");
+        let slabinfo = File::open(&path).map_err(|error| {
+            let message = format!("cannot read {}: {}", path.display(), plain(&error));
+            let help = match error.kind() {
+                io::ErrorKind::NotFound => {
+                    "it takes procfs on /proc, and a kernel with CONFIG_SLUB_DEBUG"
+                }
+                _ => "run slabql as root",
+            };
+            Failure::environment(message, Some(help))
+        })?;
+        Ok(Self {
+            slabinfo,
+            path,
+            folders: root.join("sys/kernel/slab"),
+            root: root.to_owned(),
+            refusals: RefCell::default(),
+            release: OnceCell::new(),
+        })
+    }
+
+    /// Why a file cannot be given, whatever the cache; none if it can. `absent` is why a kernel may lack it.
+    fn refusal(&self, file: &'static str, absent: &str) -> Option<String> {
+        let mut known = self.refusals.borrow_mut();
+        known.entry(file).or_insert_with(|| self.refused(file, absent).err()).clone()
+    }
+
+    fn refused(&self, file: &'static str, absent: &str) -> Result<(), String> {
+        let folders = Folders::read(&self.folders)?;
+        let (mut buffer, mut all_zero) = (String::new(), true);
+        for folder in folders.all() {
+            match read(&folder.join(file), &mut buffer) {
+                Ok(()) => all_zero &= buffer.trim_end() == "0",
+                // The cache may be gone, or the kernel does not have the file.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.exists() => {
+                    continue;
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let absent =
+                        if absent.is_empty() { String::new() } else { format!(", as {absent}") };
+                    return Err(format!(
+                        "this kernel has no {}/*/{file}{absent}",
+                        self.folders.display()
+                    ));
+                }
+                Err(error) => {
+                    return Err(format!("{}/*/{file}: {}", self.folders.display(), plain(&error)));
+                }
+            }
+            if file != CPU_PARTIAL || !all_zero {
+                return Ok(());
+            }
+        }
+        if file == CPU_PARTIAL && all_zero {
+            return Err(format!(
+                "{}/*/{file} is 0 everywhere, as {absent}",
+                self.folders.display()
+            ));
+        }
+        Ok(())
+    }
+
+    /// The values of a plan's inputs, a row for each line.
+    fn rows(&self, plan: &Plan) -> Result<(Vec<Row>, Said), Failure> {
+        let lines = slabinfo::read(&self.slabinfo, &self.path)?;
+        let inputs: Vec<(Place, Option<&Column>)> =
+            plan.inputs.iter().map(|input| (columns::of(input.name()), input.column())).collect();
+        let in_sysfs = |(from, _): &(Place, _)| {
+            matches!(from, Place::Files(..) | Place::Folder | Place::Links)
+        };
+        let mut said = Said::default();
+        let (mut folders, mut places) = (None, Vec::new());
+        if inputs.iter().any(in_sysfs) {
+            // Where there are none, each column has its reason.
+            folders = Folders::read(&self.folders).ok();
+            places = folders.as_ref().map_or_else(Vec::new, |folders| folders.of(&lines));
+        }
+        let mut lost = 0;
+        let rows = lines.iter().enumerate().map(|(number, line)| {
+            let folder = folders.as_ref().zip(places.get(number).and_then(Option::as_deref));
+            lost += usize::from(folders.is_some() && folder.is_none());
+            let value = |(from, column): &(Place, Option<&Column>)| {
+                let value = value(*from, line, folder).unwrap_or(Value::Null);
+                let fits = column.is_some_and(|column| columns::fits(&value, column));
+                if fits { value } else { Value::Null }
+            };
+            Row { addr: 0, values: inputs.iter().map(value).collect() }
+        });
+        let rows = rows.collect();
+        if lost > 0 {
+            let path = self.folders.display();
+            said.notes.push(format!("of {lost} caches it is not certain which folder of {path} is theirs: what it tells is NULL"));
+        }
+        Ok((rows, said))
+    }
+}
+
+/// What a column says of a line whose folder is known, or not.
+fn value(from: Place, line: &Line, folder: Option<(&Folders, &[u8])>) -> Option<Value> {
+    match from {
+        Place::Field(value) => value(line),
+        Place::Folder => folder.map(|(_, folder)| Value::text(folder)),
+        Place::Links => {
+            let (folders, folder) = folder?;
+            let links = folders.links(folder, &line.name);
+            Some(Value::List(links.into_iter().map(|link| link.as_slice().into()).collect()))
+        }
+        Place::Files(files, value) => {
+            let (folders, folder) = folder?;
+            let path = folders.path(folder);
+            let text = |file: &&str| {
+                let mut text = String::new();
+                // Without the file the figure is not known.
+                read(&path.join(file), &mut text).ok().map(|()| text)
+            };
+            let texts: Vec<String> = files.iter().map(text).collect::<Option<_>>()?;
+            let words = texts.iter().map(|text| text.split_ascii_whitespace().next().unwrap_or(""));
+            value(&words.collect::<Vec<_>>())
+        }
+        Place::Definition | Place::Nowhere(_) => None,
+    }
+}
+
+/// Reads a file of `/sys/kernel/slab`, which is shorter than a page.
+fn read(path: &Path, text: &mut String) -> io::Result<()> {
+    text.clear();
+    text.reserve(4096);
+    File::open(path)?.read_to_string(text).map(|_| ())
+}
+
+impl Offer for Proc {
+    fn missing(&self, table: &Table, column: &Column) -> Option<String> {
+        match table.rows {
+            Rows::Caches => {}
+            Rows::Host(HostTable::Flags) | Rows::Nodes | Rows::Cpus | Rows::Slabs => {
+                return Some(format!("the source `proc` has no table `{}`", table.name));
+            }
+            Rows::Host(_) => return None,
+        }
+        match columns::of(column.name) {
+            Place::Field(_) | Place::Definition => None,
+            Place::Folder | Place::Links => Folders::read(&self.folders).err(),
+            Place::Files(files, _) => {
+                files.iter().find_map(|file| self.refusal(file, column.absent))
+            }
+            Place::Nowhere(reason) => Some(reason.to_owned()),
+        }
+    }
+
+    fn given(&self, table: &Table, column: &Column) -> bool {
+        let here = table.rows == Rows::Caches && matches!(column.source, Of::Derived(_));
+        here && !matches!(columns::of(column.name), Place::Definition)
+    }
+
+    fn page_size(&self) -> u64 {
+        sys::page_size()
+    }
+
+    fn slab_flags(&self) -> &[(String, u32)] {
+        &[]
+    }
+
+    fn gfp_flags(&self) -> &[(String, u32)] {
+        &[]
+    }
+}
+
+impl Host for Proc {
+    fn look_up(&self, _: Lookup, _: &[Vec<Value>]) -> Result<Vec<Value>, String> {
+        Err("what the files tell comes with the rows".to_owned())
+    }
+}
+
+impl Source for Proc {
+    fn offer(&self) -> &dyn Offer {
+        self
+    }
+
+    fn target(&self, choice: Choice) -> Result<Target, Failure> {
+        match choice.template {
+            None => Ok(Target::Rows("source proc")),
+            Some(template) => {
+                let message = format!("the source `proc` has no template `{}`", template.name());
+                Err(Failure::environment(message, Some("templates are for the source `live`")))
+            }
+        }
+    }
+
+    fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<Said, Failure> {
+        let (rows, said) = self.rows(plan)?;
+        sink(rows).map(|_| said)
+    }
+
+    fn explain(&self, _: &Plan) -> Result<String, Failure> {
+        Ok(String::new())
+    }
+
+    fn whatis(&self, _: &[u64], _: &[u64]) -> Result<Output, Failure> {
+        let message = "the source `proc` cannot look into memory";
+        Err(Failure::environment(message, Some("`whatis` asks the source `live`")))
+    }
+
+    fn release(&self) -> &str {
+        self.release.get_or_init(|| {
+            let path = self.root.join("proc/sys/kernel/osrelease");
+            fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+        })
+    }
+
+    fn boot(&self) -> Option<String> {
+        sysfs::boot()
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Proc
+    }
+
+    fn label(&self) -> Option<String> {
+        Some("source proc: figures of /proc/slabinfo and /sys/kernel/slab".to_owned())
+    }
+}

@@ -1,0 +1,117 @@
+//! The sources: which one answers, what is told of it, and what is not.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+#[path = "common/program.rs"]
+#[allow(dead_code)] // each test file uses a part
+mod program;
+
+use std::process::Command;
+
+use common::live;
+use program::{Folder, Ran, SLABQL, command};
+
+/// What takes the rights to load programs away, and leaves those to read files.
+const NO_BPF: [&str; 2] = ["--bounding-set", "-bpf,-perfmon,-sys_admin"];
+/// What takes all rights away.
+const NOBODY: [&str; 6] =
+    ["--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all"];
+const REFUSED: &str = "loading BPF programs needs CAP_BPF and CAP_PERFMON";
+const LABEL: &str = "source proc: figures of /proc/slabinfo and /sys/kernel/slab";
+
+fn slabql(args: &[&str]) -> Ran {
+    command(SLABQL).args(args).output().unwrap().into()
+}
+
+/// Runs the program after `setpriv` has taken rights away.
+fn without(rights: &[&str], program: &str, args: &[&str]) -> Ran {
+    Command::new("setpriv").args(rights).arg(program).args(args).output().unwrap().into()
+}
+
+#[test]
+fn files_answer_where_programs_may_not() {
+    if !live() {
+        return;
+    }
+    let label = format!("{LABEL}; not live or walk: {REFUSED}\n");
+    let query = "select name, size, objects_per_slab, min_partial order by name, size";
+    let by_files = without(&NO_BPF, SLABQL, &[query]);
+    assert_eq!((by_files.code, by_files.err), (Some(0), label.clone()));
+    assert_eq!(by_files.out, slabql(&[query]).out);
+
+    // The label is told once, and never among the rows.
+    for format in ["json", "csv", "ndjson", "tsv"] {
+        let text = "select size where name = 'dentry'; select size where name = 'dentry'";
+        let ran = without(&NO_BPF, SLABQL, &["--format", format, text]);
+        assert_eq!((ran.code, ran.err), (Some(0), label.clone()), "{format}");
+        assert_eq!(ran.out, slabql(&["--format", format, text]).out, "{format}");
+    }
+
+    // What was answered before the source is left stays the answer.
+    let ran = without(&NO_BPF, SLABQL, &["select table, name from bogus; select name"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{}", ran.err);
+    let ran = without(&NO_BPF, SLABQL, &["explain select name; select count(*) > 0 as any"]);
+    assert_eq!((ran.code, ran.err), (Some(0), label));
+    assert!(ran.out.starts_with("project name (user space)\n-> scan caches (source proc)\n"));
+    assert!(ran.out.ends_with("any\ntrue\n"), "{}", ran.out);
+}
+
+#[test]
+fn what_is_required_is_there_or_an_error() {
+    if !live() {
+        return;
+    }
+    let error = format!(
+        "error: {REFUSED}\n  = help: run slabql as root, or `sudo setcap cap_bpf,cap_perfmon+ep $(command -v slabql)`\n"
+    );
+    for options in [["--require", "live"], ["--source", "live"]] {
+        let ran = without(&NO_BPF, SLABQL, &[&options[..], &["select name"]].concat());
+        assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{options:?}");
+        assert_eq!(ran.err, error, "{options:?}");
+    }
+    let ran = without(&NO_BPF, SLABQL, &["--require", "proc", "select name limit 1"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let ran = slabql(&["--require", "proc", "select name limit 1"]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+
+    // Nothing is left: the best source's reason and remedy come first.
+    let folder = Folder::new();
+    let program = folder.program();
+    let ran = without(&NOBODY, program.to_str().unwrap(), &["select name"]);
+    let others = "  = note: `proc` cannot be used either: cannot read /proc/slabinfo: Permission denied (help: run slabql as root)\n";
+    assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
+    assert_eq!(ran.err, error + others);
+}
+
+#[test]
+fn a_named_source_is_not_replaced() {
+    for (args, told) in [
+        (
+            &["--require", "live", "--demo"][..],
+            "the answer would be of the source `demo`, and `live` is required",
+        ),
+        (
+            &["--source", "proc", "--require", "live"],
+            "the answer would be of the source `proc`, and `live` is required",
+        ),
+        (
+            &["--require", "demo", "--from", "/dev/null"],
+            "the answer would be of the source `recording`, and `demo` is required",
+        ),
+    ] {
+        let ran = slabql(&[args, &["select name"]].concat());
+        let expected = format!("error: {told}\n");
+        assert_eq!((ran.code, ran.err, ran.out.as_str()), (Some(2), expected, ""), "{args:?}");
+    }
+    let demo = slabql(&["--source", "demo", "select count(*)"]);
+    assert_eq!(demo.out, slabql(&["--demo", "select count(*)"]).out);
+    assert!(demo.err.starts_with("the demo: Linux "), "{}", demo.err);
+    let wrong = slabql(&["--source", "nothing", "select name"]);
+    assert_eq!(wrong.code, Some(1));
+    assert!(wrong.err.contains("[possible values: live, "), "{}", wrong.err);
+    for source in ["proc", "demo"] {
+        let ran = slabql(&["--source", source, "--record", "/nonexistent/x", "select name"]);
+        assert_eq!(ran.code, Some(1), "{}", ran.err);
+        assert!(ran.err.contains("a recording is taken of the kernel's memory"), "{}", ran.err);
+    }
+}
