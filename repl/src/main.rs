@@ -16,7 +16,7 @@ use repl::kernel::shed::shed;
 use repl::outlet::{Answers, Medium};
 use repl::parameters::assignment;
 use repl::script;
-use repl::session::{Session, Settings};
+use repl::session::Session;
 use repl::source::recording::file::Readers;
 use repl::verb::{self, Run};
 use repl::{message, open, prompt};

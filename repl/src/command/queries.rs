@@ -103,8 +103,9 @@ fn line(session: &Session, name: &str, declared: Option<&Declaration>) -> String
 
 /// `.source`: what answers, and of which kernel.
 pub fn source(session: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> {
-    let source = &session.source;
-    let label = source.label();
+    // Where no source answers, the best one is told.
+    let _ = session.settle();
+    let (source, label) = (&session.source, session.label());
     let text = label.unwrap_or_else(|| format!("the running kernel: Linux {}", source.release()));
     write(out, &format!("{}\n", printable(text.as_bytes())))
 }
