@@ -19,7 +19,7 @@ use super::{list, percpu};
 const ITERATOR: &str = "bpf_iter_kmem_cache";
 
 /// The names that templates ask for.
-const WANTED: [(Kind, &str); 20] = [
+pub const WANTED: [(Kind, &str); 20] = [
     (Kind::Struct, "kmem_cache"),
     (Kind::Struct, "kmem_cache_node"),
     (Kind::Struct, "kmem_cache_cpu"),
@@ -92,6 +92,12 @@ impl KernelSchema {
         let release = line("/proc/sys/kernel/osrelease").trim().to_owned();
         let nodes = nodes_of(&line("/sys/devices/system/node/possible"));
         Ok(Self::new(btf, nodes, release))
+    }
+
+    /// Takes the BTF of another kernel, with this many nodes.
+    pub fn of(btf: Vec<u8>, nodes: u32, release: &str) -> Result<Self, Environment> {
+        let btf = Btf::parse(Image::Read(btf)).map_err(|reason| Environment::bad_btf(&reason))?;
+        Ok(Self::new(btf, nodes, release.to_owned()))
     }
 
     /// Fails on a kernel before 6.13.

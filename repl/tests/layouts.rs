@@ -1,0 +1,339 @@
+//! Holds the compiler against the types of every kernel of the matrix, without one: `btf/SERIES.btf` is what slabql
+//! reads of its BTF.
+//!
+//! For each, `btf/SERIES.golden` has the columns that cannot be given, with the reason, and the listing of a program
+//! with all others; `UPDATE_GOLDENFILES=1` writes it. The programs run, too: over caches made up by the same types, in
+//! the interpreter.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ebpf_templates::Program;
+use ebpf_templates::insn::Size;
+use ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory};
+use ebpf_templates::template::driver::Driver;
+use ebpf_templates::template::rows;
+use query::availability::unavailable;
+use query::catalog::{Lookup, Rows, Source, TABLES, Table};
+use query::codegen;
+use query::diagnostic::Diagnostic;
+use query::eval::Warnings;
+use query::exec::{self, Host};
+use query::layout::Layout;
+use query::plan::{self, Plan, Target, Template};
+use query::schema::{Member, MemberKind, Schema, Shape, TypeId};
+use query::syntax::parse_text;
+use query::value::{Type, Value};
+use repl::kernel::schema::KernelSchema;
+
+/// A kernel's types, and CPUs that nobody has.
+struct Fixture {
+    kernel: KernelSchema,
+    offsets: Vec<u64>,
+}
+
+const NODES: u32 = 2;
+/// Where the list of caches begins.
+const HEAD: u64 = 0xffff_ffff_8123_4560;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/btf")
+}
+
+/// The kernels of which there are types, by series.
+fn fixtures() -> Vec<(String, Fixture)> {
+    let mut paths: Vec<_> =
+        fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "btf"));
+    paths.sort();
+    let fixture = |path: PathBuf| {
+        let series = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let kernel = KernelSchema::of(fs::read(&path).unwrap(), NODES, &series);
+        let kernel = kernel.unwrap_or_else(|error| panic!("{series}: {}", error.message));
+        (series, Fixture { kernel, offsets: vec![0x1000, 0x9000] })
+    };
+    paths.into_iter().map(fixture).collect()
+}
+
+impl Schema for Fixture {
+    fn member(&self, type_name: &str, path: &str) -> Option<Member> {
+        self.kernel.member(type_name, path)
+    }
+
+    fn struct_id(&self, name: &str) -> Option<u32> {
+        self.kernel.struct_id(name)
+    }
+
+    fn function_id(&self, name: &str) -> Option<u32> {
+        self.kernel.function_id(name)
+    }
+
+    fn helper(&self, name: &str) -> Option<u32> {
+        self.kernel.helper(name)
+    }
+
+    fn slab_flags(&self) -> &[(String, u32)] {
+        self.kernel.slab_flags()
+    }
+
+    fn gfp_flags(&self) -> &[(String, u32)] {
+        self.kernel.gfp_flags()
+    }
+
+    fn page_size(&self) -> u64 {
+        4096
+    }
+
+    fn nodes(&self) -> u32 {
+        NODES
+    }
+
+    fn cpu_offsets(&self) -> Result<&[u64], String> {
+        Ok(&self.offsets)
+    }
+
+    fn slab_caches(&self) -> Result<u64, Diagnostic> {
+        Ok(HEAD)
+    }
+
+    fn shape(&self, id: TypeId) -> Option<Shape> {
+        self.kernel.shape(id)
+    }
+
+    fn size_of(&self, id: TypeId) -> Option<u64> {
+        self.kernel.size_of(id)
+    }
+
+    fn spelling(&self, id: TypeId) -> String {
+        self.kernel.spelling(id)
+    }
+
+    fn release(&self) -> &str {
+        self.kernel.release()
+    }
+}
+
+/// Compiles a query that must have a program.
+fn compile(text: &str, template: Template, schema: &Fixture) -> (Plan, Layout, Program) {
+    let compiled = try_compile(text, template, schema);
+    compiled.unwrap_or_else(|error| panic!("{text}: {}", error.message))
+}
+
+fn try_compile(
+    text: &str,
+    template: Template,
+    schema: &Fixture,
+) -> Result<(Plan, Layout, Program), Diagnostic> {
+    let statements = parse_text(text).unwrap();
+    let typed = query::resolve::resolve(statements[0].0.query().unwrap(), schema);
+    let typed = typed.and_then(query::typing::check);
+    let typed = typed.unwrap_or_else(|error| panic!("{text}: {}", error.render(text)));
+    let target = Target::Kernel { template, pushdown: true, texts: false };
+    let plan = plan::plan(typed, target, text);
+    let layout = Layout::new(&plan);
+    let program = codegen::generate(&plan, &layout, schema, 1)?;
+    Ok((plan, layout, program))
+}
+
+/// The tables whose rows programs make.
+fn tables() -> impl Iterator<Item = &'static Table> {
+    TABLES.iter().copied().filter(|table| !matches!(table.rows, Rows::Host(_)))
+}
+
+/// What a golden file has.
+fn told(schema: &Fixture) -> String {
+    // Without an iterator the list is followed.
+    let template = codegen::templates(schema).first().copied().unwrap_or(Template::List);
+    let mut text = String::new();
+    for table in tables() {
+        let (mut there, mut lacking) = (Vec::new(), Vec::new());
+        for column in table.columns {
+            match unavailable(table, column, schema) {
+                None => there.push(format!("\"{}\"", column.name)),
+                Some(reason) => lacking.push(format!("  {}: {reason}\n", column.name)),
+            }
+        }
+        text += &format!("{}: {} columns\n{}", table.name, there.len(), lacking.concat());
+        let query = format!("select {} from {}", there.join(", "), table.name);
+        match try_compile(&query, template, schema) {
+            Ok((_, _, program)) => text += &program.listing(),
+            Err(error) => text += &format!("  no program: {}\n", error.message),
+        }
+        text += "\n";
+    }
+    text
+}
+
+#[test]
+fn listings_and_reasons_are_golden() {
+    let update = std::env::var_os("UPDATE_GOLDENFILES").is_some_and(|value| value == "1");
+    let mut wrong = Vec::new();
+    let fixtures = fixtures();
+    assert!(fixtures.len() >= 10);
+    for (series, schema) in fixtures {
+        let (path, found) = (folder().join(format!("{series}.golden")), told(&schema));
+        if update {
+            fs::write(path, found).unwrap();
+            continue;
+        }
+        let wanted = fs::read_to_string(&path).unwrap_or_default();
+        let mut lines = wanted.lines().zip(found.lines()).enumerate();
+        if let Some((number, (wanted, found))) = lines.find(|(_, (wanted, found))| wanted != found)
+        {
+            wrong.push(format!("{series}.golden:{}: `{wanted}` is `{found}`", number + 1));
+        } else if wanted.len() != found.len() {
+            wrong.push(format!("{series}.golden: {} bytes are {}", wanted.len(), found.len()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Every column alone has a program, by each template that serves.
+#[test]
+fn every_column_is_generated_alone() {
+    for (series, schema) in fixtures() {
+        let mut programs = 0;
+        for template in codegen::templates(&schema) {
+            for table in tables() {
+                if template == Template::Iter && table.rows != Rows::Caches {
+                    continue;
+                }
+                for column in table.columns {
+                    let text = format!("select \"{}\" from {}", column.name, table.name);
+                    let (_, _, program) = compile(&text, template, &schema);
+                    assert!(program.insns.len() > 10, "{series}: {text}");
+                    programs += 1;
+                }
+            }
+        }
+        println!("{series}: {programs} programs");
+    }
+}
+
+/// A host that is not asked.
+struct NoHost;
+
+impl Host for NoHost {
+    fn look_up(&self, _: Lookup, _: &[Vec<Value>]) -> Result<Vec<Value>, String> {
+        Err("not asked".to_owned())
+    }
+}
+
+/// Made-up memory, and what programs may call.
+struct World<'a> {
+    schema: &'a Fixture,
+    memory: Memory,
+}
+
+impl World<'_> {
+    fn write(&mut self, owner: &str, base: u64, path: &str, value: u64) {
+        let member = self.schema.member(owner, path).unwrap_or_else(|| panic!("{owner}.{path}"));
+        let size = Size::of(member.size).unwrap();
+        self.memory.write_int(base + u64::from(member.offset), size, value);
+    }
+
+    fn structure(&mut self, name: &str) -> u64 {
+        let id = TypeId(self.schema.struct_id(name).unwrap());
+        self.memory.allocate(usize::try_from(self.schema.size_of(id).unwrap()).unwrap())
+    }
+
+    /// A list without members.
+    fn empty_list(&mut self, owner: &str, base: u64, path: &str) {
+        let head = base + u64::from(self.schema.member(owner, path).unwrap().offset);
+        self.memory.write_int(head, Size::Dw, head);
+        self.memory.write_int(head + 8, Size::Dw, head);
+    }
+
+    /// A cache with one node; gives what its columns are.
+    fn cache(&mut self, number: u64) -> (u64, BTreeMap<&'static str, Value>) {
+        let at = self.structure("kmem_cache");
+        let mut wanted = BTreeMap::new();
+        let name = format!("cache-{number}");
+        let text = self.memory.allocate_text(name.as_bytes());
+        self.write("kmem_cache", at, "name", text);
+        wanted.insert("name", Value::text(&name));
+        let node = self.structure("kmem_cache_node");
+        let table = TABLES[0];
+        for (index, column) in (1..).zip(table.columns) {
+            // Small enough for every type, and another one in each column.
+            let value = number * 100 + index;
+            let (owner, base, path) = match column.source {
+                Source::Member(path) => ("kmem_cache", at, path),
+                Source::NodeSum(path) => ("kmem_cache_node", node, path),
+                _ => continue,
+            };
+            let Some(member) = self.schema.member(owner, path) else { continue };
+            // Sets of flags are values of another kind, and what decides how the cache is walked stays 0.
+            let walked = ["sheaf_capacity", "partial"].contains(&column.name);
+            if member.kind == MemberKind::Other || column.ty == Type::Bool || walked {
+                continue;
+            }
+            let offset = base + u64::from(member.offset);
+            self.memory.write_int(offset, Size::of(member.size).unwrap(), value);
+            if let Type::Int | Type::UInt = column.ty {
+                let signed = column.range().0 < 0;
+                let value =
+                    if signed { Value::Int(value.cast_signed()) } else { Value::UInt(value) };
+                wanted.insert(column.name, value);
+            }
+        }
+        self.empty_list("kmem_cache_node", node, "partial");
+        let nodes = ["per_node[0].node", "node[0]"];
+        let there = |path: &&str| self.schema.member("kmem_cache", path).is_some();
+        let path = nodes.into_iter().find(there).unwrap();
+        self.write("kmem_cache", at, path, node);
+        (at, wanted)
+    }
+}
+
+/// The driver of the template `open-coded`.
+fn driver(schema: &Fixture) -> Driver {
+    let id = |name| schema.function_id(name).unwrap();
+    Driver::OpenCoded {
+        new: id("bpf_iter_kmem_cache_new"),
+        next: id("bpf_iter_kmem_cache_next"),
+        destroy: id("bpf_iter_kmem_cache_destroy"),
+    }
+}
+
+/// Members and sums that programs read are those that were written, by the types of each kernel.
+#[test]
+fn programs_read_what_was_written() {
+    let mut ran = 0;
+    for (series, schema) in fixtures() {
+        if codegen::templates(&schema).is_empty() {
+            continue;
+        }
+        let mut world = World { schema: &schema, memory: Memory::new() };
+        let caches: Vec<_> = (1..=3).map(|number| world.cache(number)).collect();
+        let names: Vec<_> = caches[0].1.keys().copied().collect();
+        let text = format!("select {}", names.join(", "));
+        let (plan, layout, program) = compile(&text, Template::OpenCoded, &schema);
+        let helper = |name| schema.helper(name).unwrap();
+        let kernel = Kernel::new(world.memory, caches.iter().map(|cache| cache.0).collect())
+            .helper(helper("probe_read_kernel"), Behaviour::ProbeReadKernel)
+            .helper(helper("probe_read_kernel_str"), Behaviour::ProbeReadKernelStr)
+            .kfunc(schema.function_id("bpf_rdonly_cast").unwrap(), Behaviour::RdonlyCast)
+            .driver(&driver(&schema));
+        let mut interpreter = Interpreter::new(kernel, program.map_bytes);
+        let tail = program.tail();
+        let end = interpreter.map().len();
+        interpreter.map_mut()[end - tail.len()..].copy_from_slice(&tail);
+        let run = interpreter.run_syscall(&program);
+        run.unwrap_or_else(|trap| panic!("{series}: {trap}\n{}", program.listing()));
+        let map = interpreter.map();
+        let header = usize::try_from(rows::HEADER).unwrap();
+        let cursor = usize::try_from(rows::CURSOR).unwrap();
+        let bytes = u64::from_le_bytes(map[cursor..cursor + 8].try_into().unwrap());
+        let found = layout.decode(&map[header..header + usize::try_from(bytes).unwrap()]).unwrap();
+        let answer = exec::run(&plan, found, &NoHost, &schema, Warnings::default());
+        let wanted: Vec<Vec<Value>> =
+            caches.iter().map(|(_, wanted)| wanted.values().cloned().collect()).collect();
+        assert_eq!(answer.rows, wanted, "{series}: {names:?}");
+        assert!(names.len() > 10, "{series}: {names:?}");
+        ran += 1;
+    }
+    assert!(ran >= 8, "{ran}");
+}
