@@ -183,8 +183,8 @@ impl<'a> Pruned<'a> {
         let number = *self.numbers.entry((id, true)).or_insert(next);
         if number == next {
             let info = FWD << 24 | u32::from(to.kind() == UNION) << 31;
-            let (word, rest, names) = (0, Vec::new(), Vec::new());
-            self.kept.push(Type { name: to.name.clone(), info, word, rest, names });
+            let (word, rest, texts) = (0, Vec::new(), Vec::new());
+            self.kept.push(Type { name: to.name.clone(), info, word, rest, names: texts });
         }
         number
     }

@@ -20,6 +20,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use query::codegen;
 use query::layout::Layout;
 use query::plan::Template;
+use query::schema::Schema;
 use query::value::Value;
 use repl::kernel::schema::KernelSchema;
 use repl::session::Session;
@@ -63,12 +64,16 @@ struct Sides {
 }
 
 impl Sides {
+    /// Of the templates those that serve here: without an iterator the list is followed.
     fn of(templates: &[Template]) -> Self {
+        let iterator = KernelSchema::any().unwrap().has_iterator();
+        let templates: Vec<_> =
+            templates.iter().filter(|it| iterator || **it == Template::List).collect();
         let session =
             |template, no_pushdown| ask::live(Choice { template: Some(template), no_pushdown });
         Self {
-            user: session(Template::OpenCoded, true),
-            kernel: templates.iter().map(|template| session(*template, false)).collect(),
+            user: session(*templates[0], true),
+            kernel: templates.iter().map(|template| session(**template, false)).collect(),
         }
     }
 
@@ -88,7 +93,7 @@ fn run(
 ) -> Seen {
     let cases = share(cases);
     let mut log = Log::open();
-    let schema = KernelSchema::open().unwrap();
+    let schema = KernelSchema::any().unwrap();
     let seen = RefCell::new(Seen::default());
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let result = TestRunner::new(config).run(&queries, |text| {
@@ -183,6 +188,8 @@ fn programs_with_shortcuts_are_taken() {
         return;
     }
     let sides = Sides::of(&[Template::OpenCoded, Template::Iter, Template::List]);
+    // Without it, as before 6.17, what a text has in it is looked at in user space.
+    let strstr = KernelSchema::any().unwrap().function_id("bpf_strstr").is_some();
     for condition in [
         "addr % 512 = 0 and ~addr < addr * 2 and addr - 1 > addr >> 63 and addr in (1, 2) or size > 64",
         "ctor_addr + 1 > 1 and ctor_addr & 15 = 0",
@@ -209,7 +216,8 @@ fn programs_with_shortcuts_are_taken() {
         let text = format!("select addr, name where {condition}");
         assert!(
             !ask::plan(&sides.kernel[0], &text).unwrap().pushed.is_empty()
-                || condition.contains("true"),
+                || condition.contains("true")
+                || !strstr && condition.contains("like '%"),
             "{condition}"
         );
         agree(&text, &sides, &mut Seen::default()).unwrap_or_else(|error| panic!("{error}"));

@@ -14,6 +14,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use repl::kernel::schema::KernelSchema;
 use walked::{Prepared, Slabinfo, failed, number, text};
 
 /// Tests take turns: each would disturb the others' caches.
@@ -26,6 +27,8 @@ fn turn() -> Option<MutexGuard<'static, ()>> {
 #[test]
 fn walks_are_cheap_to_verify() {
     let Some(_turn) = turn() else { return };
+    // Kernels without an iterator, before 6.13, forget less of what they have seen.
+    let most = if KernelSchema::any().unwrap().has_iterator() { 10_000 } else { 50_000 };
     for columns in [
         "free_partial",
         "free_slabinfo",
@@ -53,7 +56,7 @@ fn walks_are_cheap_to_verify() {
         println!(
             "{columns}: {insns} insns, {verified} verified, run {run:?}, first answer after {opened:?}"
         );
-        assert!(verified <= 10_000, "{columns}: {verified}");
+        assert!(verified <= most, "{columns}: {verified}");
     }
 }
 

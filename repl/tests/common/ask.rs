@@ -18,9 +18,9 @@ pub fn session(source: Box<dyn Source>, choice: Choice) -> Session {
     Session::new(source, settings)
 }
 
-/// A session over the running kernel: by its list of caches if that template is chosen, else by its iterator.
+/// A session over the running kernel: by its list of caches if that template is chosen or it has no iterator.
 pub fn live(choice: Choice) -> Session {
-    let open = if choice.template == Some(Template::List) { Live::walk } else { Live::open };
+    let open = if choice.template == Some(Template::List) { Live::walk } else { Live::best };
     let live = open().unwrap_or_else(|failure| panic!("{}", failure.text()));
     session(Box::new(live), choice)
 }

@@ -40,11 +40,12 @@ impl Host for NoHost {
 
 impl Prepared {
     pub fn new(text: &str) -> Self {
-        Self::by(Template::OpenCoded, text)
+        let iterator = KernelSchema::any().unwrap().has_iterator();
+        Self::by(if iterator { Template::OpenCoded } else { Template::List }, text)
     }
 
     pub fn by(template: Template, text: &str) -> Self {
-        let schema = KernelSchema::open().unwrap();
+        let schema = KernelSchema::any().unwrap();
         let (plan, layout, program) = compile(&schema, template, text);
         let loaded = Loaded::load(&program).unwrap();
         Self { schema, plan, layout, loaded, insns: program.insns.len() }

@@ -80,6 +80,7 @@ fn step(name: &str, command: &str, out: &mut File) {
         .args(words)
         .current_dir("/tmp")
         .env("PATH", "/bin")
+        .env("NO_COLOR", "1")
         .env("SLABQL_REQUIRE_LIVE", "1")
         .env("SLABQL_RANDOM_QUERIES", "500")
         .stdin(Stdio::null())
