@@ -38,6 +38,8 @@ pub enum Failure {
     },
     /// The answer could not be written.
     Write(io::Error),
+    /// It was not wanted any more: Ctrl-C.
+    Interrupted,
 }
 
 /// Why a source cannot be used.
@@ -75,6 +77,7 @@ impl Failure {
             Self::Query(_) | Self::Command(_) => 1,
             Self::Environment(_) | Self::Refused(_) | Self::Write(_) => 2,
             Self::Bug { .. } => 3,
+            Self::Interrupted => 130,
         }
     }
 
@@ -122,6 +125,7 @@ impl Failure {
             Self::Bug { message, details } => format!(
                 "bug: {message}\n  = please report this with the query, the kernel's release and what follows\n{details}\n"
             ),
+            Self::Interrupted => "interrupted\n".to_owned(),
             Self::Write(error) => format!("error: cannot write the answer: {}\n", plain(error)),
         }
     }

@@ -23,6 +23,7 @@ pub mod doctor;
 mod editor;
 pub mod error;
 pub mod input;
+mod interrupt;
 pub mod kernel;
 pub mod library;
 pub mod log;

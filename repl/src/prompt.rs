@@ -1,13 +1,13 @@
 //! The prompt: reads statements and dot commands from a terminal, until Ctrl-D.
 //!
 //! A statement may take several lines and ends with `;`. An error of whatever kind is told and the prompt goes on.
-//! Ctrl-C drops what was typed. While a query runs the terminal is in its ordinary mode, so Ctrl-C ends the
-//! program then and leaves the terminal as it was.
+//! Ctrl-C drops what was typed; while something runs it ends that, and the prompt goes on.
 //!
 //! Standard output has rows only: where it is no terminal, the prompt is shown on the terminal that is there.
 
 use std::cell::RefCell;
 use std::io::{self, BufWriter};
+use std::mem;
 
 use rustyline::error::ReadlineError;
 
@@ -15,6 +15,7 @@ use crate::command::Next;
 use crate::config;
 use crate::editor::LineEditor;
 use crate::error::Failure;
+use crate::interrupt::{self, Interrupts, Stdout};
 use crate::message;
 use crate::script;
 use crate::session::Session;
@@ -26,11 +27,15 @@ pub fn run(session: &mut Session, start: bool) -> Result<(), Failure> {
     let session = RefCell::new(session);
     let mut editor = LineEditor::new(&session, color).map_err(|error| terminal(&error))?;
     greet(&session.borrow());
+    // While a line is edited Ctrl-C is a key like any other.
+    let _catching = Interrupts::catch().map_err(Failure::Write)?;
+    let mut edited = String::new();
     if start && config::start(&mut session.borrow_mut(), &mut io::stdout().lock()) == Next::Quit {
         return Ok(());
     }
     loop {
-        let text = match editor.read("") {
+        interrupt::forget();
+        let text = match editor.read(&mem::take(&mut edited)) {
             Ok(text) => text,
             Err(ReadlineError::Interrupted) => continue,
             Err(ReadlineError::Eof) => return Ok(()),
@@ -44,10 +49,15 @@ pub fn run(session: &mut Session, start: bool) -> Result<(), Failure> {
             continue;
         }
         editor.keep(&text);
-        let mut out = BufWriter::new(io::stdout().lock());
-        let result = script::run(&mut session.borrow_mut(), &text, None, &mut out);
+        let mut session = session.borrow_mut();
+        let mut out = BufWriter::new(Stdout::new().map_err(Failure::Write)?);
+        session.edited = Some(String::new());
+        let result = script::run(&mut session, &text, None, &mut out);
         // What is written goes before what is told.
         drop(out);
+        edited = session.edited.take().unwrap_or_default();
+        // Whatever failed then did so because of it.
+        let result = result.or_else(|failure| interrupt::check().and(Err(failure)));
         match result {
             Ok(Next::Prompt) => {}
             Ok(Next::Quit) => return Ok(()),

@@ -27,6 +27,7 @@ use query::syntax::{self, Lexer, Symbol, TokenKind, lex};
 use crate::command::{self, Next};
 use crate::error::Failure;
 use crate::input::{self, Text};
+use crate::interrupt;
 use crate::log::{self, Logged};
 use crate::render::printable;
 use crate::session::Session;
@@ -95,6 +96,7 @@ fn run_pieces(
     out: &mut dyn Write,
 ) -> Result<Next, Failure> {
     for piece in pieces(text) {
+        interrupt::check()?;
         let (Piece::Command(at) | Piece::Statements(at)) = &piece;
         if logged {
             log::typed(&text[at.clone()]);

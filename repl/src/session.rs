@@ -28,6 +28,7 @@ use crate::alert::Alert;
 use crate::analyze;
 use crate::args::Color;
 use crate::error::Failure;
+use crate::interrupt;
 use crate::message;
 use crate::outlet::{Medium, Outlet};
 use crate::render::{self, Format, Options};
@@ -113,6 +114,8 @@ pub struct Session {
     pub last: String,
     /// Whether a text is run, which may run others.
     pub running: bool,
+    /// What `.edit` left for the prompt; none where there is no prompt.
+    pub edited: Option<String>,
     /// The files that are read, each by the one before it.
     pub reading: Vec<PathBuf>,
     /// The parameters that texts used or declared so far.
@@ -137,6 +140,7 @@ impl Session {
             parameters: Given::new(),
             last: String::new(),
             running: false,
+            edited: None,
             reading: Vec::new(),
             seen: BTreeSet::new(),
             ladder: Ladder::default(),
@@ -182,6 +186,7 @@ impl Session {
             .map_err(|diagnostic| self.wrong(diagnostic, text, file))?;
         parsing.lap("parse");
         for (statement, _) in statements {
+            interrupt::check()?;
             if self.must_settle(&statement) {
                 // If no source answers, it is the best one that is told of.
                 let _ = self.settle();
@@ -367,6 +372,7 @@ impl Session {
     ) -> Result<(exec::Rest, Took), Failure> {
         let mut execution = Execution::new(plan, &*self.source);
         let mut push = |rows| {
+            interrupt::check()?;
             sink(execution.push(rows))?;
             Ok(if execution.is_done() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         };

@@ -354,7 +354,7 @@ fn redirected_rows_have_no_prompt_among_them() {
 }
 
 #[test]
-fn an_interrupt_during_a_query_leaves_the_terminal_in_order() {
+fn an_interrupt_ends_the_query_and_not_the_prompt() {
     let home = Folder::new();
     // A pipe that nobody reads holds the query up. The shell outlives the interrupt and looks.
     let script = "mkfifo \"$HOME/fifo\"; exec 3<>\"$HOME/fifo\"; stty echo; before=$(stty -g)
@@ -365,7 +365,18 @@ fn an_interrupt_during_a_query_leaves_the_terminal_in_order() {
     terminal.session.send_line(&"select *;".repeat(50)).unwrap();
     terminal.wait("rows in ");
     terminal.key("\x03");
-    terminal.wait("code 130");
+    terminal.wait("interrupted\r\n");
+    terminal.wait(PROMPT);
+    // What the prompt knows is still there, and the next query is held up and ended as well.
+    terminal.session.send_line(".set x 1").unwrap();
+    terminal.wait(PROMPT);
+    terminal.session.send_line("select *;").unwrap();
+    terminal.wait("*;\r\r\n");
+    terminal.key("\x03");
+    terminal.wait("interrupted\r\n");
+    terminal.wait(PROMPT);
+    terminal.key("\x04");
+    terminal.wait("code 0");
     terminal.wait("in order");
 }
 

@@ -10,6 +10,7 @@ use std::io::Write;
 use query::catalog::TABLES;
 use query::suggest;
 
+use crate::editor::external;
 use crate::error::Failure;
 use crate::outlet::commands;
 use crate::render::{Format, printable};
@@ -125,6 +126,7 @@ pub const COMMANDS: &[Command] = &[
     Command { name: ".read", aliases: &["\\i", "\\ir"], arguments: "FILE", takes: Takes::File, doc: "Runs a query file; in a file, relative to it.", run: script::read },
     Command { name: ".queries", aliases: &[], arguments: "", takes: Takes::Nothing, doc: "Lists the saved queries and the reports.", run: library::queries },
     Command { name: ".save", aliases: &[], arguments: "NAME", takes: Takes::Query, doc: "Saves the last query.", run: library::save },
+    Command { name: ".edit", aliases: &["\\e"], arguments: "", takes: Takes::Nothing, doc: "Opens the last query in $VISUAL or $EDITOR; what is left there stands at the prompt.", run: external::edit },
     Command { name: ".run", aliases: &[], arguments: "NAME [X=VALUE…]", takes: Takes::Query, doc: "Runs a saved query or a report.", run: library::run },
     Command { name: ".report", aliases: &["report"], arguments: "[NAME] [--sql] [X=VALUE…]", takes: Takes::Report, doc: "Runs a report, or shows its text; alone: lists them.", run: library::report },
     Command { name: ".snapshot", aliases: &[], arguments: "[save NAME|drop NAME|list]", takes: Takes::Words(&["save", "drop", "list"]), doc: "Keeps what the kernel has now, to compare with later.", run: snapshot::command },

@@ -13,6 +13,9 @@ use super::{FIRST, Helper, meant};
 /// The fewest letters of a word that is hinted at.
 const LETTERS: usize = 2;
 
+/// The fewest columns that a hint needs.
+const LEAST: usize = 8;
+
 /// A hint.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ahead {
@@ -44,6 +47,9 @@ impl Hinter for Helper<'_> {
             + line.rsplit('\n').next().unwrap_or(line).trim_start_matches('\t').chars().count();
         // A hint that went on in the next row would move what is below it with every letter.
         let room = columns.saturating_sub(typed % columns.max(1) + 1);
+        if room < LEAST {
+            return None;
+        }
         let hint = before(line, context)
             .or_else(|| arguments(line))
             .or_else(|| word(&self.completed(line, pos), line))?;

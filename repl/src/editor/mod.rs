@@ -12,6 +12,7 @@
 
 mod argument;
 mod complete;
+pub(crate) mod external;
 mod highlight;
 mod hint;
 mod history;
@@ -30,7 +31,7 @@ use rustyline::{
 };
 
 use crate::session::Session;
-use crate::{message, script};
+use crate::{interrupt, message, script};
 use history::History;
 
 /// What stands before a statement.
@@ -107,7 +108,12 @@ impl<'s> LineEditor<'s> {
             helper.names = [RefCell::default(), RefCell::default()];
         }
         if self.plain {
-            return self.read_plain();
+            if text.is_empty() {
+                return self.read_plain();
+            }
+            // What there is cannot be edited there, so it runs.
+            message::line(text);
+            return Ok(text.to_owned());
         }
         let line = self.editor.readline_with_initial(FIRST, (&shown(text), ""))?;
         Ok(meant(&line))
@@ -124,6 +130,11 @@ impl<'s> LineEditor<'s> {
                 message::prompt(prompt);
                 self.editor.readline("")?
             };
+            if interrupt::happened() {
+                // The terminal has dropped the line, and the lines before it go with it.
+                interrupt::forget();
+                text.clear();
+            }
             text.push_str(&line);
             if script::is_complete(&text) {
                 return Ok(text);

@@ -1,4 +1,4 @@
-//! Makes the system calls that Rust's library has none for: bpf(2), mmap(2), sysconf(3).
+//! Makes the system calls that Rust's library has none for: bpf(2), mmap(2), sigaction(2), sysconf(3).
 //!
 //! The only module with `unsafe` code. Its functions are safe to call with any arguments: the kernel checks what
 //! it is given, descriptors are owned, and memory is passed with its length.
@@ -14,6 +14,7 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aya_obj::generated::{
     BPF_F_MMAPABLE, BPF_F_SLEEPABLE, bpf_attach_type, bpf_attr, bpf_cmd, bpf_map_type,
@@ -215,6 +216,53 @@ pub fn page_size() -> u64 {
 pub fn is_secure() -> bool {
     // SAFETY: getauxval(3) takes a number and returns one.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// Whether SIGINT came.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn interrupted(_: libc::c_int) {
+    INTERRUPTED.store(true, Ordering::Relaxed);
+}
+
+/// Whether SIGINT came since it was forgotten last.
+#[must_use]
+pub fn is_interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// Forgets that SIGINT came.
+pub fn forget_interrupt() {
+    INTERRUPTED.store(false, Ordering::Relaxed);
+}
+
+/// SIGINT is caught while it lives, and ends nothing. A system call that waits then comes back.
+pub struct Interrupts {
+    before: libc::sigaction,
+}
+
+impl Interrupts {
+    /// Catches SIGINT from now on.
+    pub fn catch() -> io::Result<Self> {
+        // SAFETY: a `sigaction` is integers and a mask of bits, for which zeros are values: no flags, so no restart.
+        let (mut action, mut before): (libc::sigaction, libc::sigaction) =
+            unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+        let handler: extern "C" fn(libc::c_int) = interrupted;
+        action.sa_sigaction = handler as libc::sighandler_t;
+        // SAFETY: both are valid, and the handler only stores a number, which a handler may do.
+        if unsafe { libc::sigaction(libc::SIGINT, &raw const action, &raw mut before) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self { before })
+    }
+}
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        forget_interrupt();
+        // SAFETY: `before` is what the kernel gave.
+        unsafe { libc::sigaction(libc::SIGINT, &raw const self.before, ptr::null_mut()) };
+    }
 }
 
 /// Memory that is mapped; unmapped on drop.

@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Failure;
 use crate::render::Format;
 use child::Child;
+pub(crate) use child::refused;
 use whole::WholeFile;
 
 /// Where answers go.

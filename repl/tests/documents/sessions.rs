@@ -81,9 +81,11 @@ fn start(home: &Path) -> PtySession {
     shell.args(["-c", script, env!("CARGO_BIN_EXE_slabql")]).current_dir(home);
     // A terminal that cannot be drawn on shows what is written, and nothing else.
     shell.env("TERM", "dumb").env("HOME", home).env_remove("NO_COLOR");
-    for name in ["XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "PAGER"] {
+    for name in ["XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "PAGER", "VISUAL"] {
         shell.env_remove(name);
     }
+    // An editor that types by itself.
+    shell.env("EDITOR", "sed -i s/name/size/");
     spawn_with_options(shell, Options::new().timeout_ms(Some(TIMEOUT_MS))).unwrap()
 }
 

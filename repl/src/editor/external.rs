@@ -1,0 +1,133 @@
+//! `.edit`: the last query in an editor of the user's choice.
+//!
+//! `$VISUAL`, else `$EDITOR`, else `vi` is run without a shell: its value is the path of a program, or if there is no
+//! such file a program and its options with blanks between. The text goes to it in a file that only its owner can
+//! read, and what it leaves there stands at the prompt, for Enter to run.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::command::Next;
+use crate::error::{Failure, plain};
+use crate::input;
+use crate::outlet;
+use crate::render::printable;
+use crate::session::Session;
+
+/// The editor where none is named.
+const USUAL: &str = "vi";
+
+/// `.edit`.
+pub fn edit(session: &mut Session, _: &str, _: &mut dyn Write) -> Result<Next, Failure> {
+    let Some(edited) = &mut session.edited else {
+        return Err(Failure::command("`.edit` is for the prompt", Some("start `slabql` alone")));
+    };
+    outlet::refused()?;
+    let file = Temporary::new(&session.last)?;
+    let value = ["VISUAL", "EDITOR"]
+        .into_iter()
+        .find_map(|name| env::var_os(name).filter(|v| !v.is_empty()));
+    run(&words(value.unwrap_or_else(|| USUAL.into())), &file.0)?;
+    input::file(&file.0)?.text.trim_end().clone_into(edited);
+    Ok(Next::Prompt)
+}
+
+/// The program and its options.
+fn words(value: OsString) -> Vec<OsString> {
+    match value.to_str() {
+        Some(text) if !Path::new(text).is_file() => {
+            text.split_whitespace().map(OsString::from).collect()
+        }
+        _ => vec![value],
+    }
+}
+
+/// Runs an editor on a file, and waits for its end.
+fn run(words: &[OsString], file: &Path) -> Result<(), Failure> {
+    let Some((program, options)) = words.split_first() else {
+        return Err(Failure::environment("`$EDITOR` names no program", None));
+    };
+    let name = printable(program.as_encoded_bytes());
+    let failed = |error: io::Error| {
+        let help = "`$VISUAL` or `$EDITOR` names an editor";
+        Failure::environment(format!("cannot run `{name}`: {}", plain(&error)), Some(help))
+    };
+    let mut command = Command::new(program);
+    command.args(options).arg(file);
+    if !io::stdout().is_terminal() {
+        // Rows go elsewhere; the editor is for the terminal.
+        command.stdout(OpenOptions::new().write(true).open("/dev/tty").map_err(failed)?);
+    }
+    let status = command.status().map_err(failed)?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Failure::environment(format!("`{name}` ended with {status}: the query is as it was"), None))
+}
+
+/// A file for an editor; removed at the end.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn new(text: &str) -> Result<Self, Failure> {
+        let folder = env::var_os("XDG_RUNTIME_DIR").map_or_else(env::temp_dir, PathBuf::from);
+        let mut number = 0;
+        loop {
+            let path = folder.join(format!("slabql-{}-{number}.slabql", std::process::id()));
+            // Made by us, or not at all: whatever has the name already is somebody else's.
+            match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+                Ok(mut file) => {
+                    let made = Self(path);
+                    return match file.write_all(format!("{text}\n").as_bytes()) {
+                        Ok(()) => Ok(made),
+                        Err(error) => Err(Failure::file("write", &made.0, &error)),
+                    };
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < 100 => {
+                    number += 1;
+                }
+                Err(error) => return Err(Failure::file("make", &path, &error)),
+            }
+        }
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // An editor may have taken it away.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn an_editor_is_a_path_or_a_program_with_options() {
+        assert_eq!(words("code --wait".into()), ["code", "--wait"]);
+        assert_eq!(words("vi; rm -rf $HOME".into()), ["vi;", "rm", "-rf", "$HOME"]);
+        let file = Temporary::new("").unwrap();
+        let spaced = file.0.with_file_name(format!("slabql {} editor", std::process::id()));
+        fs::rename(&file.0, &spaced).unwrap();
+        assert_eq!(words(spaced.clone().into()), [spaced.clone().into_os_string()]);
+        fs::remove_file(spaced).unwrap();
+    }
+
+    #[test]
+    fn the_file_is_its_owners_and_goes_away() {
+        let file = Temporary::new("select 1").unwrap();
+        let path = file.0.clone();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "select 1\n");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        drop(file);
+        assert!(!path.exists());
+    }
+}
