@@ -17,7 +17,8 @@ fn after_help() -> String {
     format!("Instead of a query:\n{}\n{EXAMPLES}", verb::help())
 }
 
-const EXAMPLES: &str = "\
+/// What can be asked, for `--help` and the man page.
+pub const EXAMPLES: &str = "\
 Examples:
   slabql 'select name, size, objects where objects > 1000'
   slabql 'select name, memory order by memory desc limit 10'

@@ -1,0 +1,143 @@
+//! Writes what a package needs besides the program: the man page and the completions of shells.
+//!
+//! ```sh
+//! cargo run --example packaging -- OUTDIR
+//! man -l OUTDIR/slabql.1
+//! ```
+//!
+//! | file | goes to |
+//! |---|---|
+//! | `slabql.1` | `/usr/share/man/man1` |
+//! | `slabql.bash` | `/usr/share/bash-completion/completions/slabql` |
+//! | `_slabql` | `/usr/share/zsh/site-functions` |
+//! | `slabql.fish` | `/usr/share/fish/vendor_completions.d` |
+//!
+//! All of it comes from the tables that the program itself goes by: options, verbs, dot commands, settings.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Command, CommandFactory};
+use clap_complete::Shell;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, italic, roman};
+use repl::args::{Args, EXAMPLES};
+use repl::command::COMMANDS;
+use repl::setting::SETTINGS;
+use repl::verb::VERBS;
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let [folder] = arguments.as_slice() else {
+        eprintln!("usage: packaging OUTDIR");
+        return ExitCode::from(1);
+    };
+    match write(Path::new(folder)) {
+        Ok(paths) => {
+            for path in paths {
+                println!("{}", path.display());
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Writes all files into a folder. Gives their paths.
+pub fn write(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    fs::create_dir_all(folder)?;
+    let page = folder.join("slabql.1");
+    fs::write(&page, man()?)?;
+    let mut paths = vec![page];
+    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+        paths.push(clap_complete::generate_to(shell, &mut completed(), "slabql", folder)?);
+    }
+    Ok(paths)
+}
+
+/// The command line with its verbs, which a shell completes where a query would stand.
+fn completed() -> Command {
+    let verbs = PossibleValuesParser::new(VERBS.iter().map(|verb| verb.name));
+    // A changed argument goes to the end, so places are said.
+    let command = Args::command().mut_arg("query", |query| query.index(1).value_parser(verbs));
+    command.mut_arg("arguments", |arguments| arguments.index(2))
+}
+
+/// The man page.
+fn man() -> io::Result<Vec<u8>> {
+    // What stands below the options of `--help` has sections of its own.
+    let command = Args::command().after_help(None::<&str>);
+    let man = Man::new(command).section("1").manual("User Commands");
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    let mut more = Roff::new();
+    let verbs = VERBS.iter().map(|verb| (format!("{} {}", verb.name, verb.arguments), verb.doc));
+    list(&mut more, "VERBS", "They stand where a query would.", verbs);
+    let commands = COMMANDS.iter().map(|command| (command.call(), command.doc));
+    let told = "Each is a line of its own, where a statement could begin.";
+    list(&mut more, "COMMANDS OF THE PROMPT AND OF QUERY FILES", told, commands);
+    let settings = SETTINGS.iter().map(|setting| (setting.name.to_owned(), setting.doc));
+    let told = "Each is an option, a key of config.toml, and what .config takes.";
+    list(&mut more, "SETTINGS", told, settings);
+    list(&mut more, "FILES", "Those of XDG folders are where these variables say.", FILES);
+    list(&mut more, "ENVIRONMENT", "", ENVIRONMENT);
+    list(&mut more, "EXIT STATUS", "", CODES);
+    more.control("SH", ["EXAMPLES"]).control("nf", []);
+    for line in EXAMPLES.lines().filter_map(|line| line.strip_prefix("  ")) {
+        more.text([roman(line)]);
+    }
+    more.control("fi", []);
+    more.to_writer(&mut page)?;
+    Ok(page)
+}
+
+const FILES: [(&str, &str); 4] = [
+    ("~/.config/slabql/config.toml", "Settings, a line each; $XDG_CONFIG_HOME."),
+    ("~/.config/slabql/init.slabql", "Statements and commands that a prompt begins with."),
+    ("~/.local/state/slabql/history", "What was typed at prompts; $XDG_STATE_HOME."),
+    ("~/.local/share/slabql", "Saved queries and snapshots; $XDG_DATA_HOME."),
+];
+
+const ENVIRONMENT: [(&str, &str); 2] = [
+    ("NO_COLOR", "If it is set and not empty, there are no colours."),
+    ("XDG_CONFIG_HOME XDG_STATE_HOME XDG_DATA_HOME", "The folders of the files above."),
+];
+
+const CODES: [(&str, &str); 5] = [
+    ("0", "There is an answer."),
+    ("1", "The query, a command or an option is wrong."),
+    ("2", "The machine cannot answer."),
+    ("3", "A bug of slabql."),
+    ("4", "The condition of --fail-if-rows or --fail-if-empty holds."),
+];
+
+/// Adds a section that lists things.
+fn list<'a>(
+    page: &mut Roff,
+    title: &str,
+    told: &str,
+    rows: impl IntoIterator<Item = (impl AsRef<str>, &'a str)>,
+) {
+    page.control("SH", [title]);
+    if !told.is_empty() {
+        page.text([roman(told)]);
+    }
+    for (call, doc) in rows {
+        let call = call.as_ref();
+        let (name, arguments) = call.split_once(' ').unwrap_or((call, ""));
+        page.control("TP", []);
+        page.text([bold(name), roman(" "), italic(arguments.trim_end())]);
+        page.text([roman(doc)]);
+    }
+}
