@@ -57,6 +57,7 @@ pub fn resolve(query: &ast::Query, offer: &dyn Offer) -> Result<Query, Diagnosti
             error
         })?,
     };
+    check_arguments(query, table)?;
     let mut resolver = Resolver {
         table,
         offer,
@@ -85,6 +86,7 @@ pub fn resolve(query: &ast::Query, offer: &dyn Offer) -> Result<Query, Diagnosti
     let group = group::grouped(keys, aggregates, having, &mut items, &mut order_by)?;
     Ok(Query {
         table,
+        arguments: query.arguments.clone(),
         distinct: query.distinct,
         items,
         filter,
@@ -94,6 +96,24 @@ pub fn resolve(query: &ast::Query, offer: &dyn Offer) -> Result<Query, Diagnosti
         offset: query.offset.map_or(0, |count| count.rows),
         inputs: resolver.inputs,
         missing: resolver.missing,
+    })
+}
+
+/// Whether the table is handed what it takes.
+fn check_arguments(query: &ast::Query, table: &Table) -> Result<(), Diagnostic> {
+    let (takes, name) = (table.takes(), table.name);
+    let Some(from) = query.from.as_ref().filter(|_| takes.len() != query.arguments.len()) else {
+        return Ok(());
+    };
+    let end = query.arguments.last().map_or(from.span, |last| last.span).end;
+    let span = Span { end, ..from.span };
+    Err(if takes.is_empty() {
+        Diagnostic::new(span, format!("the table `{name}` takes no texts"))
+            .help(format!("write `from {name}`"))
+    } else {
+        let example: Vec<String> = takes.iter().map(|text| format!("'{text}'")).collect();
+        Diagnostic::new(span, format!("the table `{name}` takes {} texts", takes.len()))
+            .help(format!("write `from {name}({})`", example.join(", ")))
     })
 }
 

@@ -5,7 +5,7 @@ use crate::catalog::{Column, Table};
 use crate::diagnostic::Span;
 use crate::function::Function;
 use crate::input::Input;
-use crate::syntax::ast::{BinaryOp, Literal, MatchOp, Quantifier, UnaryOp};
+use crate::syntax::ast::{Argument, BinaryOp, Literal, MatchOp, Quantifier, UnaryOp};
 use crate::value::Type;
 
 /// A query whose names are resolved.
@@ -13,6 +13,8 @@ use crate::value::Type;
 pub struct Query {
     /// What is read.
     pub table: &'static Table,
+    /// What is handed to it.
+    pub arguments: Vec<Argument>,
     /// Whether equal rows are shown once.
     pub distinct: bool,
     /// What is shown.

@@ -37,7 +37,7 @@ pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|(_, name)| name)
 }
 
-/// "did you mean `x`?", or the list of names where there are at most eight, or nothing.
+/// "did you mean `x`?", or the list of names where there are at most ten, or nothing.
 #[must_use]
 pub fn help<'a>(typed: &str, names: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
     if let Some(name) = nearest(typed, names.clone()) {
@@ -46,7 +46,7 @@ pub fn help<'a>(typed: &str, names: impl IntoIterator<Item = &'a str> + Clone) -
     let all: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     match all.as_slice() {
         [one] => Some(format!("there is {one} only")),
-        [_, _, ..] if all.len() <= 8 => Some(format!("there are {}", all.join(", "))),
+        [_, _, ..] if all.len() <= 10 => Some(format!("there are {}", all.join(", "))),
         _ => None,
     }
 }

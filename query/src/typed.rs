@@ -6,6 +6,7 @@ use crate::function::Function;
 use crate::input::Input;
 use crate::pattern::{Extract, Pattern};
 use crate::resolved::Missing;
+use crate::syntax::ast::Argument;
 use crate::value::{Type, Unit, Value};
 
 /// A query whose expressions are typed.
@@ -13,6 +14,8 @@ use crate::value::{Type, Unit, Value};
 pub struct Query {
     /// What is read.
     pub table: &'static Table,
+    /// What is handed to it.
+    pub arguments: Vec<Argument>,
     /// Whether equal rows are shown once.
     pub distinct: bool,
     /// What is shown.

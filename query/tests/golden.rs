@@ -16,7 +16,7 @@ use std::error::Error;
 use std::path::Path;
 
 use goldenscript::{Command, Context};
-use query::diagnostic::Diagnostic;
+use query::diagnostic::{Diagnostic, Span};
 use query::plan::Template;
 use query::syntax::ast::{Expr, ExprKind, Item, Query, Statement};
 use query::syntax::{Token, TokenKind, lex, parse_text};
@@ -139,6 +139,11 @@ impl Tree<'_> {
         }
         if let Some(table) = &query.from {
             self.line(depth + 1, &format!("from {table}"));
+            for argument in &query.arguments {
+                let Span { start, end } = argument.span;
+                let source = &self.query[start..end];
+                self.line(depth + 2, &format!("text {argument}   <- {source}"));
+            }
         }
         if let Some(filter) = &query.filter {
             self.line(depth + 1, "where");

@@ -7,8 +7,8 @@ use proptest::option;
 use proptest::prelude::*;
 use query::diagnostic::{Diagnostic, Span};
 use query::syntax::ast::{
-    Address, BinaryOp, Count, Expr, ExprKind, Ident, Item, Key, Literal, MatchOp, Path, Quantifier,
-    Query, Statement, Step, StepKind, UnaryOp,
+    Address, Argument, BinaryOp, Count, Expr, ExprKind, Ident, Item, Key, Literal, MatchOp, Path,
+    Quantifier, Query, Statement, Step, StepKind, UnaryOp,
 };
 use query::syntax::{Keyword, Lexer, Symbol, is_complete, parse_text};
 
@@ -155,12 +155,14 @@ fn statement() -> impl Strategy<Value = Statement> {
     let key = (expr(), any::<bool>(), any::<Option<bool>>())
         .prop_map(|(expr, descending, nulls_first)| Key { expr, descending, nulls_first });
     let count = || option::of(any::<u64>().prop_map(|rows| Count { rows, span: Span::default() }));
+    let argument =
+        "\\PC{0,6}|['\"$]{1,3}".prop_map(|text| Argument { text, span: Span::default() });
     let statements = [Statement::Query, Statement::Explain, Statement::Analyze];
     let head = (
         prop::sample::select(statements.to_vec()),
         any::<bool>(),
         vec(item, 1..4),
-        option::of(ident()),
+        option::of((ident(), vec(argument, 0..3))),
     );
     let groups = (vec(expr(), 0..3), option::of(expr()));
     let tail = (option::of(expr()), groups, vec(key, 0..3), count(), count());
@@ -169,10 +171,12 @@ fn statement() -> impl Strategy<Value = Statement> {
     let query = (head, tail).prop_map(
         |((statement, distinct, items, from), (filter, groups, order_by, limit, offset))| {
             let (group_by, having) = groups;
+            let (from, arguments) = from.unzip();
             let query = Query {
                 distinct,
                 items,
                 from,
+                arguments: arguments.unwrap_or_default(),
                 filter,
                 group_by,
                 having,
@@ -209,6 +213,7 @@ fn forget(statement: &mut Statement) {
         }
     }
     forget_idents(&mut query.from);
+    query.arguments.iter_mut().for_each(|argument| argument.span = Span::default());
     query.filter.iter_mut().for_each(forget_expr);
     query.group_by.iter_mut().chain(&mut query.having).for_each(forget_expr);
     query.order_by.iter_mut().for_each(|key| forget_expr(&mut key.expr));

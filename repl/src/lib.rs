@@ -19,6 +19,7 @@ pub mod analyze;
 pub mod args;
 pub mod command;
 pub mod config;
+pub mod diff;
 pub mod doctor;
 mod editor;
 pub mod error;

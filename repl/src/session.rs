@@ -27,6 +27,7 @@ use query::value::Value;
 use crate::alert::Alert;
 use crate::analyze;
 use crate::args::Color;
+use crate::diff::Opened;
 use crate::error::Failure;
 use crate::interrupt;
 use crate::message;
@@ -118,6 +119,8 @@ pub struct Session {
     pub edited: Option<String>,
     /// The files that are read, each by the one before it.
     pub reading: Vec<PathBuf>,
+    /// The recordings that the last plan over `diff` named.
+    pub(crate) opened: Opened,
     /// The parameters that texts used or declared so far.
     seen: BTreeSet<String>,
     /// The sources to try if this one is refused.
@@ -142,6 +145,7 @@ impl Session {
             running: false,
             edited: None,
             reading: Vec::new(),
+            opened: Opened::default(),
             seen: BTreeSet::new(),
             ladder: Ladder::default(),
             settled: Cell::new(true),
@@ -323,6 +327,9 @@ impl Session {
             Ok(typed) => typed,
             Err(diagnostic) => return Ok(Err(diagnostic)),
         };
+        if let Err(diagnostic) = self.opened.read(&typed.arguments, self) {
+            return Ok(Err(diagnostic));
+        }
         stages.lap("check");
         let target = match typed.table.rows {
             Rows::Caches => self.source.target(self.settings.choice)?,
@@ -440,7 +447,7 @@ impl Session {
             at.and_then(|at| row.get(at)).cloned().unwrap_or(Value::Null)
         };
         let mut notes = Vec::new();
-        let rows = tables::rows(table, self, &mut notes)?
+        let rows = tables::rows(table, &plan.arguments, self, &mut notes)?
             .iter()
             .map(|row| Row { addr: 0, values: at.iter().map(|at| value(row, at)).collect() })
             .collect();

@@ -8,16 +8,19 @@ use std::path::Path;
 use query::availability::unavailable;
 use query::catalog::host::FLAG_MEANINGS;
 use query::catalog::{self, HostTable};
+use query::syntax::ast::Argument;
 use query::value::Value;
 
+use crate::diff;
 use crate::error::Failure;
 use crate::session::Session;
 use crate::source::proc::slabinfo::{self, Line, SLABINFO};
 
-/// The rows of a table, a value for each of its columns in their order. What the caches behind them have to say goes
+/// The rows of a table that is handed `arguments`, a value for each of its columns in their order. What the caches behind them have to say goes
 /// to `notes`.
 pub fn rows(
     table: HostTable,
+    arguments: &[Argument],
     session: &Session,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Vec<Value>>, Failure> {
@@ -26,6 +29,7 @@ pub fn rows(
         HostTable::Flags => flags(session, notes),
         HostTable::Slabinfo => slabinfo(session),
         HostTable::Columns => Ok(columns(session)),
+        HostTable::Diff => diff::rows(arguments, session, notes),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::command::Takes;
 use crate::error::Failure;
 use crate::render::printable;
 use crate::session::Session;
-use crate::{library, snapshot};
+use crate::{diff, library, snapshot};
 
 /// A verb.
 pub struct Verb {
@@ -45,6 +45,7 @@ pub const VERBS: &[Verb] = &[
     Verb { name: "report", arguments: "[NAME] [--sql] [X=VALUE…]", takes: Takes::Report, doc: "Runs a report, or shows its query; alone: lists them.", run: Run::Asks(library::report_verb) },
     Verb { name: "whatis", arguments: "ADDRESS…", takes: Takes::Nothing, doc: "Says what lies at addresses.", run: Run::Typed },
     Verb { name: "snapshot", arguments: "FILE", takes: Takes::File, doc: "Keeps what the kernel has now, to compare with later.", run: Run::Asks(snapshot::verb) },
+    Verb { name: "diff", arguments: "A [B]", takes: Takes::File, doc: "Shows what grew between two snapshots; alone: since one.", run: Run::Asks(diff::verb) },
     Verb { name: "verify", arguments: "", takes: Takes::Nothing, doc: "Holds the figures against /proc and /sys.", run: Run::Typed },
     Verb { name: "doctor", arguments: "", takes: Takes::Nothing, doc: "Says what this machine gives, lacks, and what would help.", run: Run::Alone(crate::doctor::verb) },
 ];

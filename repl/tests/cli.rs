@@ -294,8 +294,7 @@ fn why_a_column_is_null() {
         assert_eq!((ran.code, ran.out.as_str(), error(&ran)), (Some(0), expected, ""), "{text}");
     }
     let list = "`select * from columns` lists the columns";
-    let tables =
-        "there are `caches`, `nodes`, `cpus`, `slabs`, `aliases`, `flags`, `slabinfo`, `columns`";
+    let tables = "there are `caches`, `nodes`, `cpus`, `slabs`, `aliases`, `flags`, `slabinfo`, `columns`, `diff`";
     for (text, message, help) in [
         (".why nonsense", "unknown column `nonsense`", list),
         (".why cpu_partal", "unknown column `cpu_partal`", "did you mean `cpu_partial`?"),
@@ -366,7 +365,7 @@ fn tables_that_are_none_are_told() {
     let names: Vec<&str> = tables.lines().filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(
         names,
-        ["caches", "nodes", "cpus", "slabs", "aliases", "flags", "slabinfo", "columns"]
+        ["caches", "nodes", "cpus", "slabs", "aliases", "flags", "slabinfo", "columns", "diff"]
     );
     for name in names {
         let schema = demo([format!(".schema {name}").as_str()]).out;

@@ -5,6 +5,7 @@ use crate::value::{Type, Unit};
 
 const TEXT: (Type, u8) = (Type::Text, 64);
 const UINT: (Type, u8) = (Type::UInt, 64);
+const INT: (Type, u8) = (Type::Int, 64);
 const BOOL: (Type, u8) = (Type::Bool, 1);
 
 use Source::Given;
@@ -78,6 +79,31 @@ pub static COLUMNS: Table = Table {
         Column::new("available", BOOL, None, Given, "Whether it can be given here."),
         Column::new("reason", TEXT, None, Given, "Why not, if it cannot."),
         Column::new("meaning", TEXT, None, Given, "What it is."),
+    ],
+};
+
+/// Two moments, held against each other.
+#[rustfmt::skip]
+pub static DIFF: Table = Table {
+    name: "diff",
+    doc: "A row for each cache of two moments: `from diff('before.slab', 'live')`; snapshots, or the running kernel.",
+    rows: Rows::Host(HostTable::Diff),
+    star: &["name", "state", "delta_memory", "delta_active", "delta_objects", "memory_before", "memory_after",
+        "active_before", "active_after", "objects_before", "objects_after"],
+    columns: &[
+        Column::new("name", TEXT, None, Given, "The name of the cache."),
+        Column::new("addr", UINT, Hex, Given, "The address of the cache; within one boot rows are told apart by it and the name, else by the name alone."),
+        Column::new("state", TEXT, None, Given, "`new`, `gone`, `grown`, `shrunk` or `same`: by memory; where that is the same by active, then by objects."),
+        Column::new("memory_before", UINT, Bytes, Given, "The memory of all slabs at the first moment; NULL of a new cache."),
+        Column::new("memory_after", UINT, Bytes, Given, "The memory of all slabs at the second moment; NULL of a cache that is gone."),
+        Column::new("delta_memory", INT, Bytes, Given, "What the memory grew by; a cache that is not there has none."),
+        Column::new("active_before", INT, Count, Given, "The objects handed out at the first moment; NULL of a new cache."),
+        Column::new("active_after", INT, Count, Given, "The objects handed out at the second moment; NULL of a cache that is gone."),
+        Column::new("delta_active", INT, Count, Given, "What the objects handed out grew by."),
+        Column::new("objects_before", INT, Count, Given, "The room for objects at the first moment; NULL of a new cache."),
+        Column::new("objects_after", INT, Count, Given, "The room for objects at the second moment; NULL of a cache that is gone."),
+        Column::new("delta_objects", INT, Count, Given, "What the room for objects grew by."),
+        Column::new("complete", BOOL, None, Given, "Whether every walk behind active reached its end; if not, its figures are estimates."),
     ],
 };
 

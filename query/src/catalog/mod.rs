@@ -53,6 +53,7 @@ pub enum HostTable {
     Flags,
     Slabinfo,
     Columns,
+    Diff,
 }
 
 /// A column.
@@ -232,6 +233,7 @@ pub static TABLES: &[&Table] = &[
     &host::FLAGS,
     &host::SLABINFO,
     &host::COLUMNS,
+    &host::DIFF,
 ];
 
 /// The table of this name.
@@ -241,6 +243,15 @@ pub fn table(name: &str) -> Option<&'static Table> {
 }
 
 impl Table {
+    /// What is handed to it behind `from`, an example of each; nothing to most.
+    #[must_use]
+    pub fn takes(&self) -> &'static [&'static str] {
+        match self.rows {
+            Rows::Host(HostTable::Diff) => &["before.slab", "live"],
+            _ => &[],
+        }
+    }
+
     /// The column of this name, hidden ones too.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<&'static Column> {

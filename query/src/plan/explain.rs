@@ -82,7 +82,12 @@ pub fn operators(plan: &Plan) -> Vec<(Operator, String)> {
         Target::Kernel { template, .. } => format!("kernel, template {}", template.name()),
         Target::Rows(place) => place.to_owned(),
     };
-    lines.push((Operator::Scan, format!("scan {} ({place})", plan.table.name)));
+    let arguments: Vec<String> = plan.arguments.iter().map(ToString::to_string).collect();
+    let arguments = match arguments.join(", ") {
+        none if none.is_empty() => none,
+        some => format!("({some})"),
+    };
+    lines.push((Operator::Scan, format!("scan {}{arguments} ({place})", plan.table.name)));
     lines
 }
 

@@ -20,6 +20,7 @@ use crate::catalog::{SlabFigure, Source, Table, Walk};
 use crate::input::Input;
 use crate::path::Base;
 use crate::resolved::Missing;
+use crate::syntax::ast::Argument;
 use crate::typed::{self, Compare, Expr, ExprKind, Item, Key, Query};
 use crate::value::Value;
 pub use group::Group;
@@ -74,6 +75,8 @@ pub enum Target {
 pub struct Plan {
     /// What is read.
     pub table: &'static Table,
+    /// What is handed to it.
+    pub arguments: Vec<Argument>,
     /// Where.
     pub target: Target,
     /// What the query reads of a row, numbered.
@@ -199,6 +202,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
     needed.sort_unstable();
     needed.dedup();
     Plan {
+        arguments: query.arguments,
         table: query.table,
         target,
         inputs,

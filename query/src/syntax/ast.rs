@@ -48,6 +48,15 @@ pub struct Address {
     pub span: Span,
 }
 
+/// A text that is handed to a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Argument {
+    /// The text.
+    pub text: String,
+    /// Where it stands.
+    pub span: Span,
+}
+
 /// A query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
@@ -57,6 +66,8 @@ pub struct Query {
     pub items: Vec<Item>,
     /// `from`; the table `caches` if absent.
     pub from: Option<Ident>,
+    /// What is handed to the table, as in `from diff('before', 'live')`; nothing to most.
+    pub arguments: Vec<Argument>,
     /// `where`
     pub filter: Option<Expr>,
     /// `group by`. A plain integer is the position of an item of the select list.

@@ -16,7 +16,7 @@ use nom::branch::alt;
 use nom::combinator::{cut, map, opt, value};
 use nom::sequence::{pair, preceded};
 
-use super::ast::{Address, Count, Expr, Ident, Item, Key, Query, Statement};
+use super::ast::{Address, Argument, Count, Expr, Ident, Item, Key, Query, Statement};
 use super::expr::expression;
 use super::failure::{Failure, Parsed, commit, excerpt, refuse};
 use super::input::{Input, State};
@@ -179,7 +179,8 @@ fn query(input: Input<'_>) -> Parsed<'_, Query> {
     let (input, distinct) =
         map(opt(keyword(Keyword::Distinct)), |found| found.is_some()).parse(input)?;
     let (input, items) = cut(list(item)).parse(input)?;
-    let (input, from) = clause(Keyword::From, table).parse(input)?;
+    let (input, table) = clause(Keyword::From, table).parse(input)?;
+    let (from, arguments) = table.map_or((None, Vec::new()), |(name, texts)| (Some(name), texts));
     let (input, filter) = clause(Keyword::Where, expression).parse(input)?;
     let group_by = by(Keyword::Group, "`group by`");
     let (input, group_by) = opt(preceded(group_by, cut(list(expression)))).parse(input)?;
@@ -203,8 +204,19 @@ fn query(input: Input<'_>) -> Parsed<'_, Query> {
     }
     let (group_by, order_by) = (group_by.unwrap_or_default(), order_by.unwrap_or_default());
     let span = input.since(start);
-    let query =
-        Query { distinct, items, from, filter, group_by, having, order_by, limit, offset, span };
+    let query = Query {
+        distinct,
+        items,
+        from,
+        arguments,
+        filter,
+        group_by,
+        having,
+        order_by,
+        limit,
+        offset,
+        span,
+    };
     Ok((input, query))
 }
 
@@ -304,8 +316,8 @@ fn alias(input: Input<'_>) -> Parsed<'_, Option<Ident>> {
     opt(preceded(keyword(Keyword::As), cut(|input| ident(input, "a name")))).parse(input)
 }
 
-/// Parses the table behind `from`.
-fn table(input: Input<'_>) -> Parsed<'_, Ident> {
+/// Parses the table behind `from`, and what is handed to it.
+fn table(input: Input<'_>) -> Parsed<'_, (Ident, Vec<Argument>)> {
     if input.peek_symbol() == Some(Symbol::ParenOpen) {
         return refuse(
             Diagnostic::new(input.span(), "there are no subqueries")
@@ -314,6 +326,14 @@ fn table(input: Input<'_>) -> Parsed<'_, Ident> {
         );
     }
     let (rest, table) = ident(input, "a table")?;
+    let (rest, arguments) = match rest.peek_symbol() {
+        Some(Symbol::ParenOpen) => {
+            let (rest, arguments) = commit(list(argument)(rest.skip(1)))?;
+            let (rest, _) = commit(symbol(Symbol::ParenClose)(rest))?;
+            (rest, arguments)
+        }
+        _ => (rest, Vec::new()),
+    };
     match rest.peek() {
         Some(TokenKind::Symbol(Symbol::Comma)) => refuse(no_joins(rest.span())),
         Some(TokenKind::Ident { name, quoted: false }) if JOINS.contains(&name.as_str()) => {
@@ -330,7 +350,24 @@ fn table(input: Input<'_>) -> Parsed<'_, Ident> {
         {
             refuse(another_name(rest.span()))
         }
-        _ => Ok((rest, table)),
+        _ => Ok((rest, (table, arguments))),
+    }
+}
+
+/// Parses a text that is handed to a table.
+fn argument(input: Input<'_>) -> Parsed<'_, Argument> {
+    let span = input.span();
+    match input.peek() {
+        Some(TokenKind::Text(text)) => Ok((input.skip(1), Argument { text: text.clone(), span })),
+        Some(TokenKind::Ident { .. }) => {
+            let name = excerpt(input.state().text_at(span));
+            let name = name.trim_matches('"');
+            refuse(
+                Diagnostic::new(span, "what is handed to a table is a text")
+                    .help(format!("write `'{name}'`")),
+            )
+        }
+        _ => input.expected("a text"),
     }
 }
 

@@ -6,8 +6,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::ast::{
-    Address, Count, Expr, ExprKind, Ident, Item, Key, Literal, Path, Quantifier, Query, Statement,
-    StepKind, UnaryOp,
+    Address, Argument, Count, Expr, ExprKind, Ident, Item, Key, Literal, Path, Quantifier, Query,
+    Statement, StepKind, UnaryOp,
 };
 use super::expr::{BIT_OR, COMPARISON, Level, NOT, PRIMARY, UNARY, level};
 use super::token::Keyword;
@@ -38,6 +38,11 @@ impl Display for Query {
         list(f, &self.items)?;
         if let Some(table) = &self.from {
             write!(f, " from {table}")?;
+            if !self.arguments.is_empty() {
+                f.write_str("(")?;
+                list(f, &self.arguments)?;
+                f.write_str(")")?;
+            }
         }
         if let Some(filter) = &self.filter {
             write!(f, " where {filter}")?;
@@ -60,6 +65,12 @@ impl Display for Query {
             write!(f, " offset {offset}")?;
         }
         Ok(())
+    }
+}
+
+impl Display for Argument {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Literal::Text(self.text.clone()).fmt(f)
     }
 }
 

@@ -64,6 +64,7 @@ pub fn check(query: resolved::Query) -> Result<Query, Diagnostic> {
     let missing = if told { query.missing } else { Vec::new() };
     Ok(Query {
         table: query.table,
+        arguments: query.arguments,
         distinct: query.distinct,
         items,
         filter,

@@ -16,7 +16,7 @@ use crate::outlet::commands;
 use crate::render::{Format, printable};
 use crate::session::Session;
 use crate::setting::SETTINGS;
-use crate::{library, log, parameters, script, snapshot};
+use crate::{diff, library, log, parameters, script, snapshot};
 
 /// A command.
 pub struct Command {
@@ -130,6 +130,7 @@ pub const COMMANDS: &[Command] = &[
     Command { name: ".run", aliases: &[], arguments: "NAME [X=VALUE…]", takes: Takes::Query, doc: "Runs a saved query or a report.", run: library::run },
     Command { name: ".report", aliases: &["report"], arguments: "[NAME] [--sql] [X=VALUE…]", takes: Takes::Report, doc: "Runs a report, or shows its text; alone: lists them.", run: library::report },
     Command { name: ".snapshot", aliases: &[], arguments: "[save NAME|drop NAME|list]", takes: Takes::Words(&["save", "drop", "list"]), doc: "Keeps what the kernel has now, to compare with later.", run: snapshot::command },
+    Command { name: ".diff", aliases: &[], arguments: "A [B]", takes: Takes::File, doc: "Shows what grew between two snapshots; alone: since one.", run: diff::command },
     Command { name: ".explain", aliases: &[], arguments: "[analyze] [QUERY]", takes: Takes::Statement, doc: "Shows how a query is run, or the last one.", run: queries::explain },
     Command { name: ".source", aliases: &["\\conninfo"], arguments: "", takes: Takes::Nothing, doc: "Says what answers: the running kernel or a recording.", run: queries::source },
     Command { name: ".mode", aliases: &[], arguments: "[FORMAT]", takes: Takes::Format, doc: "Sets how answers are shown, or says how.", run: settings::mode },

@@ -229,6 +229,13 @@ impl Session {
         }
     }
 
+    /// The same session, whose caller says what the source is.
+    #[must_use]
+    pub fn unannounced(self) -> Self {
+        self.told.set(true);
+        self
+    }
+
     /// Whether the demo is shown because nothing else is left.
     #[must_use]
     pub fn fell(&self) -> bool {
