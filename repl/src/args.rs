@@ -98,6 +98,10 @@ pub struct Args {
     #[arg(long, conflicts_with = "record")]
     pub demo: bool,
 
+    /// Takes the kernel's types from FILE. If they are another kernel's, `explain` shows what would run there.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "demo", "record", "source"])]
+    pub btf: Option<PathBuf>,
+
     /// Writes what is read of this machine to FILE, and answers from that.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,

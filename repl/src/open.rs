@@ -4,6 +4,7 @@ use crate::args::{Args, SourceName};
 use crate::error::Failure;
 use crate::session::{Session, Settings};
 use crate::source::ladder::{Kind, Ladder};
+use crate::source::live::Live;
 use crate::source::recording::Recording;
 
 /// Opens the source that the command line names, or the best one. A person at a terminal is shown the demo where there
@@ -28,6 +29,9 @@ pub fn open(args: &Args, settings: Settings, person: bool) -> Result<Session, Fa
     }
     if let Some(path) = &args.from {
         return Ok(Session::new(Box::new(Recording::open(path)?), settings));
+    }
+    if let Some(path) = &args.btf {
+        return Ok(Session::new(Box::new(Live::by_types(path)?), settings));
     }
     let rung = |kind: &Kind| match named {
         Some(named) => *kind == named,

@@ -18,8 +18,8 @@ use program::{Folder, SLABQL};
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// The arguments that ask the running kernel, and nothing else, this query.
-fn asks(query: &str) -> [&str; 3] {
-    ["--format", "csv", query]
+fn asks(query: &str) -> [&str; 5] {
+    ["--require", "live", "--format", "csv", query]
 }
 
 /// Runs slabql in a mount namespace in which `script` ran before.
@@ -169,4 +169,46 @@ fn hidden_symbols_are_no_names() {
     let (out, _, code) = in_place(&script, &["--format", "csv", "doctor"]);
     assert!(out.contains("\nfiles,/proc/kallsyms,lacking,addresses are hidden"), "{out}");
     assert_eq!(code, Some(0), "nothing else is amiss");
+}
+
+#[test]
+fn types_of_another_kernel_run_nothing() {
+    if !common::live() {
+        return;
+    }
+    let folder = Folder::new();
+    let mut types = fs::read(BTF).unwrap();
+    let run = |file: &Path, query: &str| {
+        let file = file.to_str().unwrap();
+        told(Command::new(SLABQL).args(["--btf", file, "--format", "csv", query]).output().unwrap())
+    };
+    let query = "select name, active > 0 where name = 'kmem_cache'";
+    let own = run(&folder.file("own", &types), query);
+    assert_eq!(own, ("name,active > 0\nkmem_cache,true\n".to_owned(), String::new(), Some(0)));
+
+    // The last letter of the last name, of which no column is.
+    let last = types.iter().rposition(|byte| *byte != 0).unwrap();
+    types[last] ^= 1;
+    let other = folder.file("other", &types);
+    for query in [
+        query,
+        "select count(*) from slabs",
+        "whatis 0xffff888000000000",
+        "explain analyze select name",
+    ] {
+        let (out, err, code) = run(&other, query);
+        assert_eq!((out.as_str(), code), ("", Some(2)), "{query}: {err}");
+        assert!(
+            err.contains("other holds the types of another kernel: no program runs by them\n"),
+            "{err}"
+        );
+    }
+    let (out, err, code) = run(&other, &format!("explain {query}"));
+    assert_eq!((err.as_str(), code), ("", Some(0)), "{out}");
+    assert!(out.contains("call bpf_iter_kmem_cache_new#"), "{out}");
+
+    let (_, err, code) = run(&folder.file("cut", &types[..types.len() / 2]), query);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("cut cannot be understood: "), "{err}");
+    assert!(err.contains("= help: it takes BTF as in /sys/kernel/btf/vmlinux"), "{err}");
 }

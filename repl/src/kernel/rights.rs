@@ -45,10 +45,24 @@ impl Environment {
         Self::new(format!("{} cannot be read: {}", sys::VMLINUX_BTF, text(error)))
     }
 
-    /// The kernel's types make no sense.
+    /// The types in a file make no sense.
     #[must_use]
-    pub fn bad_btf(reason: &super::btf::Malformed) -> Self {
-        Self::new(format!("{} cannot be understood: {reason}", sys::VMLINUX_BTF))
+    pub fn bad_btf(path: &Path, reason: &super::btf::Malformed) -> Self {
+        let words = Self::new(format!("{} cannot be understood: {reason}", path.display()));
+        if path == Path::new(sys::VMLINUX_BTF) {
+            return words;
+        }
+        words.help("it takes BTF as in /sys/kernel/btf/vmlinux, not a kernel that holds it")
+    }
+
+    /// The types in a file are another kernel's.
+    #[must_use]
+    pub fn foreign_btf(path: &Path) -> Self {
+        let path = path.display();
+        Self::new(format!("{path} holds the types of another kernel: no program runs by them"))
+            .help(
+                "`explain`, `.schema` and `.why` work; leave `--btf` out to ask the running kernel",
+            )
     }
 
     /// The kernel has no iterator over its caches.

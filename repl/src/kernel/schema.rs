@@ -5,7 +5,9 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use query::diagnostic::Diagnostic;
 use query::schema::{Member, Schema, Shape};
@@ -14,6 +16,7 @@ use super::btf::{Btf, Kind, TypeId};
 use super::rights::Environment;
 use super::sys::{self, VmlinuxBtf};
 use super::{list, percpu};
+use crate::render::printable;
 
 /// The function that names the iterator over caches; there since 6.13.
 const ITERATOR: &str = "bpf_iter_kmem_cache";
@@ -71,6 +74,8 @@ pub struct KernelSchema {
     page_size: u64,
     nodes: u32,
     release: String,
+    /// The file that the types are of, if they are another kernel's.
+    foreign: Option<PathBuf>,
 }
 
 impl KernelSchema {
@@ -87,7 +92,34 @@ impl KernelSchema {
                 fs::read(sys::VMLINUX_BTF).map_err(|error| Environment::no_btf(&error))?,
             ),
         };
-        let btf = Btf::parse(image).map_err(|reason| Environment::bad_btf(&reason))?;
+        Self::running(image, Path::new(sys::VMLINUX_BTF))
+    }
+
+    /// Opens the types in a file. Those of another kernel are for looking at programs: there is one node and one CPU, and
+    /// addresses are 0.
+    pub fn of_file(path: &Path) -> Result<Self, Environment> {
+        let bytes = read_types(path)?;
+        if fs::read(sys::VMLINUX_BTF).is_ok_and(|running| running == bytes) {
+            return Self::running(Image::Read(bytes), path);
+        }
+        let btf =
+            Btf::parse(Image::Read(bytes)).map_err(|reason| Environment::bad_btf(path, &reason))?;
+        let name = path.file_name().unwrap_or(path.as_os_str()).as_encoded_bytes();
+        Ok(Self {
+            cpu_offsets: OnceCell::from(Ok(vec![0])),
+            slab_caches: OnceCell::from(Ok(0)),
+            foreign: Some(path.to_owned()),
+            ..Self::new(btf, 1, printable(name))
+        })
+    }
+
+    /// Fails where the types are another kernel's, for which no program may run.
+    pub fn may_run(&self) -> Result<(), Environment> {
+        self.foreign.as_ref().map_or(Ok(()), |path| Err(Environment::foreign_btf(path)))
+    }
+
+    fn running(image: Image, path: &Path) -> Result<Self, Environment> {
+        let btf = Btf::parse(image).map_err(|reason| Environment::bad_btf(path, &reason))?;
         let line = |path| fs::read_to_string(path).unwrap_or_default();
         let release = line("/proc/sys/kernel/osrelease").trim().to_owned();
         let nodes = nodes_of(&line("/sys/devices/system/node/possible"));
@@ -123,6 +155,7 @@ impl KernelSchema {
             page_size: sys::page_size(),
             nodes,
             release,
+            foreign: None,
         }
     }
 
@@ -148,6 +181,22 @@ impl KernelSchema {
         flags.sort_by_key(|flag| flag.1);
         flags
     }
+}
+
+/// Reads a file of types.
+fn read_types(path: &Path) -> Result<Vec<u8>, Environment> {
+    /// A hundred times what a kernel has.
+    const MAX: u64 = 512 << 20;
+    let what = || format!("{} cannot be read", path.display());
+    let failed = |error| Environment::failed(&what(), &error);
+    let file = File::open(path).map_err(failed)?;
+    let bytes = file.metadata().map_err(failed)?;
+    if !bytes.is_file() || bytes.len() > MAX {
+        return Err(Environment::failed(&what(), &io::Error::other("it is no file of types")));
+    }
+    let mut types = Vec::new();
+    file.take(MAX).read_to_end(&mut types).map_err(failed)?;
+    Ok(types)
 }
 
 /// The name of a `_SLAB_*` enumerator; none for the count at the end.

@@ -15,6 +15,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::path::Path;
 
 use ebpf_templates::program::Program;
 use ebpf_templates::template::rows;
@@ -71,8 +72,16 @@ impl Live {
 
     /// Opens the running kernel by its iterator, or where it has none, by its list.
     pub fn best() -> Result<Self, Failure> {
-        let schema = KernelSchema::any()?;
-        Ok(if schema.has_iterator() { Self::iterated(schema) } else { Self::followed(schema) })
+        Ok(Self::of(KernelSchema::any()?))
+    }
+
+    /// A kernel by the types in a file; only if they are the running one's, anything runs.
+    pub fn by_types(path: &Path) -> Result<Self, Failure> {
+        Ok(Self::of(KernelSchema::of_file(path)?))
+    }
+
+    fn of(schema: KernelSchema) -> Self {
+        if schema.has_iterator() { Self::iterated(schema) } else { Self::followed(schema) }
     }
 
     fn iterated(schema: KernelSchema) -> Self {
@@ -281,6 +290,7 @@ impl Source for Live {
     }
 
     fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<Said, Failure> {
+        self.schema.may_run()?;
         if plan.table.rows == Rows::Slabs {
             let mut took = Took::default();
             let (layout, program) = self.generate(plan, 1)?;
@@ -292,6 +302,7 @@ impl Source for Live {
     }
 
     fn prepare<'a>(&'a self, plan: &'a Plan) -> Result<Prepared<'a>, Failure> {
+        self.schema.may_run()?;
         let (layout, program) = self.generate(plan, 1)?;
         let loaded = Loaded::load(&program)?;
         Ok(Box::new(move || match Self::rested(&loaded)? {
@@ -310,6 +321,7 @@ impl Source for Live {
     }
 
     fn whatis(&self, caches: &[u64], addresses: &[u64]) -> Result<query::output::Output, Failure> {
+        self.schema.may_run()?;
         whatis::answer(&self.schema, caches, addresses)
     }
 
