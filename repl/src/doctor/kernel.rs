@@ -11,7 +11,7 @@ use crate::kernel::rights::Environment;
 use crate::kernel::schema::KernelSchema;
 use crate::kernel::{probe, sys};
 use crate::session::{Session, Settings};
-use crate::source::live::Live;
+use crate::source::ladder::{Kind, Ladder};
 
 /// A function of the kernel, what for, and whether the running kernel cannot be read without it.
 struct Function {
@@ -66,7 +66,7 @@ pub(super) fn examine() -> Vec<Finding> {
             findings.push(of_environment("bpf", "kernel's types", State::Missing, environment));
         }
     }
-    findings.push(live());
+    findings.extend(sources());
     findings.extend(schema.iter().flat_map(|schema| columns::examine(schema)));
     findings
 }
@@ -120,21 +120,31 @@ fn probes() -> [Finding; 2] {
     [program, bound]
 }
 
-/// Whether the running kernel answers.
-fn live() -> Finding {
-    let answer = Live::open().and_then(|live| {
-        let session = Session::new(Box::new(live), Settings::default());
-        session.ask("select addr").map(|answer| answer.rows.len())
-    });
-    match answer {
-        Ok(caches) => Finding::new("source", "live", State::Ok, format!("{caches} caches")),
-        Err(Failure::Environment(environment)) => {
-            of_environment("source", "live", State::Missing, &environment)
+/// Which sources answer. That one of the first two does not is only missing where the other does not either.
+fn sources() -> Vec<Finding> {
+    let kinds = [Kind::Live, Kind::Walk, Kind::Proc];
+    let answers = kinds.map(|kind| (kind, caches(kind)));
+    let memory = answers.iter().any(|(kind, answer)| kind.reads_memory() && answer.is_ok());
+    let finding = |(kind, answer): (Kind, Result<usize, Failure>)| {
+        let state = if kind.reads_memory() && !memory { State::Missing } else { State::Lacking };
+        match answer {
+            Ok(caches) => {
+                Finding::new("source", kind.name(), State::Ok, format!("{caches} caches"))
+            }
+            Err(Failure::Environment(environment)) => {
+                of_environment("source", kind.name(), state, &environment)
+            }
+            Err(failure) => {
+                let text = failure.text();
+                Finding::new("source", kind.name(), state, text.lines().next().unwrap_or_default())
+            }
         }
-        Err(failure) => {
-            let text = failure.text();
-            let message = text.lines().next().unwrap_or_default();
-            Finding::new("source", "live", State::Missing, message)
-        }
-    }
+    };
+    answers.into_iter().map(finding).collect()
+}
+
+/// How many caches a source shows.
+fn caches(kind: Kind) -> Result<usize, Failure> {
+    let session = Session::climb(Ladder::new([kind]), Settings::default())?;
+    session.ask("select name").map(|answer| answer.rows.len())
 }

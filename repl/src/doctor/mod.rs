@@ -25,6 +25,7 @@ use crate::command::{self, Next};
 use crate::error::Failure;
 use crate::kernel::rights::Machine;
 use crate::session::{Session, Settings};
+use crate::source::ladder::Kind;
 
 /// What a check came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,11 +141,14 @@ pub fn examine() -> Vec<Finding> {
     findings
 }
 
-/// Whether the running kernel answers.
+/// Whether the running kernel's memory can be read.
 #[must_use]
 pub fn is_well(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| {
-        (finding.area, finding.check.as_str(), finding.state) == ("source", "live", State::Ok)
+        let kinds = [Kind::Live, Kind::Walk].map(Kind::name);
+        finding.area == "source"
+            && finding.state == State::Ok
+            && kinds.contains(&finding.check.as_str())
     })
 }
 

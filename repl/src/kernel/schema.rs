@@ -102,8 +102,7 @@ impl KernelSchema {
         if fs::read(sys::VMLINUX_BTF).is_ok_and(|running| running == bytes) {
             return Self::running(Image::Read(bytes), path);
         }
-        let btf =
-            Btf::parse(Image::Read(bytes)).map_err(|reason| Environment::bad_btf(path, &reason))?;
+        let btf = parse(Image::Read(bytes), path)?;
         let name = path.file_name().unwrap_or(path.as_os_str()).as_encoded_bytes();
         Ok(Self {
             cpu_offsets: OnceCell::from(Ok(vec![0])),
@@ -119,7 +118,7 @@ impl KernelSchema {
     }
 
     fn running(image: Image, path: &Path) -> Result<Self, Environment> {
-        let btf = Btf::parse(image).map_err(|reason| Environment::bad_btf(path, &reason))?;
+        let btf = parse(image, path)?;
         let line = |path| fs::read_to_string(path).unwrap_or_default();
         let release = line("/proc/sys/kernel/osrelease").trim().to_owned();
         let nodes = nodes_of(&line("/sys/devices/system/node/possible"));
@@ -128,7 +127,7 @@ impl KernelSchema {
 
     /// Takes the BTF of another kernel, with this many nodes.
     pub fn of(btf: Vec<u8>, nodes: u32, release: &str) -> Result<Self, Environment> {
-        let btf = Btf::parse(Image::Read(btf)).map_err(|reason| Environment::bad_btf(&reason))?;
+        let btf = parse(Image::Read(btf), Path::new(release))?;
         Ok(Self::new(btf, nodes, release.to_owned()))
     }
 
@@ -181,6 +180,11 @@ impl KernelSchema {
         flags.sort_by_key(|flag| flag.1);
         flags
     }
+}
+
+/// Looks through the types of the file at `path`.
+fn parse(image: Image, path: &Path) -> Result<Btf<Image>, Environment> {
+    Btf::parse(image).map_err(|reason| Environment::bad_btf(path, &reason))
 }
 
 /// Reads a file of types.
