@@ -78,6 +78,22 @@ pub struct Args {
     #[arg(long, value_name = "on|off", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
     pub timer: Option<Switch>,
 
+    /// Columns of a table: a number, 0 for as many as it takes, or `auto` for the terminal's.
+    #[arg(long, value_name = "N")]
+    pub width: Option<String>,
+
+    /// What stands for NULL in formats for people.
+    #[arg(long, value_name = "TEXT")]
+    pub null: Option<String>,
+
+    /// Shows long answers of the prompt in `$PAGER`; `--no-pager` is `--pager=off`.
+    #[arg(long, value_name = "on|off", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub pager: Option<Switch>,
+
+    /// The short form of `--pager=off`.
+    #[arg(long, hide = true, conflicts_with = "pager")]
+    pub no_pager: bool,
+
     /// Leaves the files of settings and of statements for the prompt alone.
     #[arg(long)]
     pub no_config: bool,
@@ -141,6 +157,9 @@ impl Args {
             ("exact", text(self.exact.map(Switch::name))),
             ("color", text(self.color.map(Color::name))),
             ("timer", text(self.timer.map(Switch::name))),
+            ("width", self.width.clone()),
+            ("null", self.null.clone()),
+            ("pager", text(self.pager.or(self.no_pager.then_some(Switch::Off)).map(Switch::name))),
         ]
     }
 
@@ -158,9 +177,7 @@ impl Args {
             None => Self::try_parse_from(words),
         }
     }
-}
 
-impl Args {
     /// When an answer is an alert.
     #[must_use]
     pub fn alert(&self) -> Option<Condition> {

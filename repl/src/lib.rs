@@ -42,6 +42,7 @@ pub mod snapshot;
 pub mod source;
 mod stream;
 pub mod tables;
+pub mod terminal;
 pub mod verb;
 pub mod verify;
 mod whatis;

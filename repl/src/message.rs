@@ -2,12 +2,15 @@
 //!
 //! Standard error may be closed or full. Then a message is lost, and the exit code is left to say what it can.
 
-use std::io::{self, Write};
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::Failure;
 use crate::log;
-use crate::render::printable;
+use crate::render::{ascii, printable};
+use crate::terminal;
 
 /// Bold and red.
 const ALARM: &str = "\x1b[1;31m";
@@ -30,6 +33,24 @@ static QUIET: AtomicBool = AtomicBool::new(false);
 /// Switches all off but errors.
 pub fn be_quiet(quiet: bool) {
     QUIET.store(quiet, Ordering::Relaxed);
+}
+
+/// What is held back while somebody else has the screen; none if nobody has.
+static HELD: Mutex<Option<String>> = Mutex::new(None);
+
+/// Holds all that is told back until [`release`].
+pub fn hold() {
+    held().get_or_insert_default();
+}
+
+/// Tells what was held back.
+pub fn release() {
+    let text = held().take();
+    write(&text.unwrap_or_default());
+}
+
+fn held() -> MutexGuard<'static, Option<String>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Writes the prompt.
@@ -57,6 +78,12 @@ pub fn failure(failure: &Failure) {
 
 /// Writes a text in one call, so that those of several processes do not mix.
 fn write(text: &str) {
+    if let Some(held) = &mut *held() {
+        held.push_str(text);
+        return;
+    }
+    let plain = !text.is_ascii() && io::stderr().is_terminal() && terminal::is_plain();
+    let text = if plain { Cow::Owned(ascii(text)) } else { Cow::Borrowed(text) };
     let _ = io::stderr().write_all(text.as_bytes());
     log::write(text.as_bytes());
 }

@@ -33,6 +33,7 @@ pub fn run(session: &mut Session, start: bool) -> Result<(), Failure> {
     if start && config::start(&mut session.borrow_mut(), &mut io::stdout().lock()) == Next::Quit {
         return Ok(());
     }
+    session.borrow_mut().outlet.interactive = true;
     loop {
         interrupt::forget();
         let text = match editor.read(&mem::take(&mut edited)) {

@@ -21,6 +21,7 @@ use query::resolve::resolve;
 use query::suggest;
 use query::syntax::ast::{Query, Statement};
 use query::syntax::{Given, parameter, parse_given, parse_text};
+use query::typed::Key;
 use query::typing::check;
 use query::value::Value;
 
@@ -32,14 +33,15 @@ use crate::error::Failure;
 use crate::interrupt;
 use crate::message;
 use crate::outlet::{Medium, Outlet};
-use crate::render::{self, Format, Options};
+use crate::render::{Format, Options, Renderer};
 use crate::setting::Origin;
 use crate::source::ladder::{Kind, Ladder};
 use crate::source::recording::{Recording, stored};
 use crate::source::took::{Stages, Took};
 use crate::source::{Choice, Said, Scanned, Source};
-use crate::stream::Stream;
+use crate::stream::{self, Stream};
 use crate::tables;
+use crate::terminal;
 
 /// How answers are made and shown.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +56,12 @@ pub struct Settings {
     pub color: Color,
     /// Whether rows and time are told after an answer.
     pub timer: bool,
+    /// Columns of a table; none is the terminal's, 0 as many as it takes.
+    pub width: Option<u16>,
+    /// What stands for NULL, if not `NULL`.
+    pub null: Option<String>,
+    /// Whether long answers go to the screen without a pager.
+    pub no_pager: bool,
     /// What the command line asks of plans.
     pub choice: Choice,
     /// Where the settings come from that are not as they are by themselves.
@@ -79,12 +87,18 @@ impl Settings {
 
     fn options_on(&self, elsewhere: Option<Medium>) -> Options {
         let terminal = elsewhere.unwrap_or(self.standard) == Medium::Terminal;
-        let width = terminal.then(|| {
-            let size = crossterm::terminal::size();
-            size.map_or(0, |(columns, _)| columns)
-        });
-        let color = elsewhere.is_none() && self.color.on(terminal);
-        Options { exact: self.exact, width, color, ..Options::default() }
+        let (width, height) = if terminal { terminal::size() } else { (0, 0) };
+        Options {
+            exact: self.exact,
+            width: self
+                .width
+                .map_or(terminal.then_some(width), |width| (width > 0).then_some(width)),
+            null: self.null.clone().unwrap_or(Options::default().null),
+            color: elsewhere.is_none() && self.color.on(terminal),
+            fields: (terminal && self.format.is_none()).then_some(height),
+            ascii: terminal && terminal::is_plain(),
+            ..Options::default()
+        }
     }
 }
 
@@ -94,9 +108,11 @@ fn answer(
     output: &Output,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    render::render(format, output, options, &mut *out).map_err(Failure::Write)?;
-    // What follows on standard error belongs behind the rows.
-    out.flush().map_err(Failure::Write)
+    let columns = output.columns.clone();
+    let mut renderer = Renderer::new(format, columns, options, out).map_err(Failure::Write)?;
+    renderer.rows(&output.rows).map_err(Failure::Write)?;
+    // What is told of it belongs behind the rows.
+    stream::finish(renderer)
 }
 
 /// A source and the settings of its answers.
@@ -197,7 +213,7 @@ impl Session {
             }
             let from = self.source.kind();
             let mut answer = |session: &Self| {
-                let mut target = session.outlet.open(out)?;
+                let mut target = session.outlet.open(out, !session.settings.no_pager)?;
                 let stages = parsing.begin_again();
                 let answered = session.statement(&statement, (text, file), stages, &mut target);
                 target.close(answered)
@@ -243,7 +259,7 @@ impl Session {
                 for note in lint::notes(query, self.source.offer()) {
                     message::note(&note);
                 }
-                self.show(&plan, start, out)
+                self.show(&plan, text, start, out)
             }
             Statement::Explain(query) => {
                 let plan = self.planned(query, text, file, &mut stages)?;
@@ -461,10 +477,17 @@ impl Session {
     }
 
     /// Runs a plan; writes its answer, its notes, and if asked what it took since `start`.
-    fn show(&self, plan: &Plan, start: Instant, out: &mut dyn Write) -> Result<(), Failure> {
+    fn show(
+        &self,
+        plan: &Plan,
+        text: &str,
+        start: Instant,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
         let columns = exec::columns(plan, self.source.offer());
         let format = self.format();
-        let mut answer = Stream::new(format, columns, self.options(), out);
+        let options = Options { sorted: sorted_by(plan, text), ..self.options() };
+        let mut answer = Stream::new(format, columns, options, out);
         let (mut rest, _) = self.stream(plan, &mut |rows| {
             if !rows.is_empty() {
                 self.alert.see_rows();
@@ -544,6 +567,16 @@ impl Session {
     pub fn target(&self) -> Result<Target, Failure> {
         self.source.target(self.settings.choice)
     }
+}
+
+/// The items of a plan that its rows are sorted by, as the query's text names them: by heading or by number.
+fn sorted_by(plan: &Plan, text: &str) -> Vec<usize> {
+    let item = |key: &Key| {
+        let word = text.get(key.expr.span.start..key.expr.span.end)?;
+        let number = word.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        number.or_else(|| plan.items.iter().position(|item| item.name.eq_ignore_ascii_case(word)))
+    };
+    plan.order_by.iter().filter_map(item).collect()
 }
 
 /// A time in three digits: `850 µs`, `1.24 ms`, `2.0 s`.

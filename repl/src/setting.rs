@@ -9,7 +9,7 @@ use crate::args::Color;
 use crate::command::{AUTO, Takes};
 use crate::error::Failure;
 use crate::kernel::rights::Environment;
-use crate::render::{Format, printable};
+use crate::render::{Format, Options, printable};
 use crate::session::Settings;
 
 /// A setting.
@@ -55,6 +55,21 @@ pub const SETTINGS: &[Setting] = &[
         color.is_some()
     } },
     Setting { name: "timer", takes: Takes::Switch, doc: "Rows and time below every answer; on at the prompt.", shown: |settings| switch_shown(settings.timer), set: |settings, value| switch(&mut settings.timer, value) },
+    Setting { name: "width", takes: Takes::Nothing, doc: "Columns of a table: a number, 0 for as many as it takes, `auto` for the terminal's.", shown: |settings| settings.width.map_or(AUTO.to_owned(), |width| width.to_string()), set: |settings, value| {
+        let width = value.parse().ok();
+        settings.width = width;
+        width.is_some() || value == AUTO
+    } },
+    Setting { name: "null", takes: Takes::Nothing, doc: "What stands for NULL in formats for people.", shown: |settings| settings.null.clone().unwrap_or_else(|| Options::default().null), set: |settings, value| {
+        settings.null = Some(printable(value.as_bytes()));
+        true
+    } },
+    Setting { name: "pager", takes: Takes::Switch, doc: "Long answers of the prompt are shown in `$PAGER`, or `less -FRSX`.", shown: |settings| switch_shown(!settings.no_pager), set: |settings, value| {
+        let mut pager = !settings.no_pager;
+        let known = switch(&mut pager, value);
+        settings.no_pager = !pager;
+        known
+    } },
 ];
 
 /// A switch, as it is written.
@@ -131,7 +146,9 @@ mod tests {
             let mut settings = Settings::default();
             let shown = (setting.shown)(&settings);
             assert!((setting.set)(&mut settings, &shown), "{} = {shown}", setting.name);
-            assert!(!(setting.set)(&mut settings, "no such value"), "{}", setting.name);
+            // Any text can stand for NULL.
+            let refused = !(setting.set)(&mut settings, "no such value");
+            assert!(refused || setting.name == "null", "{}", setting.name);
             assert!(setting.doc.ends_with('.'), "{}", setting.name);
             for word in setting.takes.words().unwrap_or_default() {
                 assert!((setting.set)(&mut settings, word), "{} = {word}", setting.name);

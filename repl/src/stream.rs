@@ -95,16 +95,36 @@ impl<'a> Stream<'a> {
                 tell(&rest.notes);
                 let mut renderer = begin.renderer()?;
                 renderer.rows(&rows).map_err(Failure::Write)?;
-                renderer.finish().map_err(Failure::Write)?;
+                finish(renderer)?;
             }
             State::Open(renderer) => {
-                renderer.finish().map_err(Failure::Write)?;
+                finish(renderer)?;
                 tell(&rest.notes);
             }
             State::Broken => {}
         }
         Ok(self.count)
     }
+}
+
+/// How many names of hidden columns are told.
+const TOLD: usize = 8;
+
+/// Ends what a renderer writes, and says what it could not show.
+pub fn finish(renderer: Renderer<&mut dyn Write>) -> Result<(), Failure> {
+    let hidden = renderer.hidden();
+    renderer.finish().map_err(Failure::Write)?;
+    if !hidden.is_empty() {
+        let plural = if hidden.len() == 1 { "" } else { "s" };
+        let more = hidden.len().saturating_sub(TOLD);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        message::note(&format!(
+            "{} column{plural} hidden: {}{more}; `.width 0` or `--format vertical` shows all",
+            hidden.len(),
+            hidden[..hidden.len().min(TOLD)].join(", ")
+        ));
+    }
+    Ok(())
 }
 
 fn tell(notes: &[String]) {

@@ -236,12 +236,7 @@ fn with_rights_of_its_file_it_starts_no_other_program() {
     }
     let folder = Folder::new();
     let program = folder.program();
-    // What `setcap cap_bpf,cap_perfmon+ep` writes: version 2 with the effective bit, then permitted and inheritable,
-    // lower halves first.
-    let words: [u32; 5] = [0x0200_0001, 0, 0, (1 << 7) | (1 << 6), 0];
-    let value: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-    let flags = rustix::fs::XattrFlags::empty();
-    rustix::fs::setxattr(&program, "security.capability", &value, flags).unwrap();
+    program::give_capabilities(&program);
     let run = |text: &str| -> Ran {
         let mut command = Command::new("setpriv");
         command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);

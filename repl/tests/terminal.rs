@@ -274,7 +274,7 @@ fn without_a_folder_for_it_there_is_no_history() {
 fn a_table_fits_the_terminal_as_it_is_now() {
     let home = Folder::new();
     let mut terminal = Terminal::prompt(&home);
-    let query = "select name, object_size, size, objects, flags where name = 'ext4_inode_cache';";
+    let query = "select name, object_size, size, objects, slabs where name = 'ext4_inode_cache';";
     let answer = terminal.ask(query, "(1 row in ");
     assert!(answer.contains("\r\next4_inode_cache "), "{answer}");
 

@@ -5,7 +5,8 @@ mod help;
 mod queries;
 mod settings;
 
-use std::io::Write;
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
 
 use query::catalog::TABLES;
 use query::suggest;
@@ -13,10 +14,10 @@ use query::suggest;
 use crate::editor::external;
 use crate::error::Failure;
 use crate::outlet::commands;
-use crate::render::{Format, printable};
+use crate::render::{Format, ascii, printable};
 use crate::session::Session;
 use crate::setting::SETTINGS;
-use crate::{diff, library, log, parameters, script, snapshot};
+use crate::{diff, library, log, parameters, script, snapshot, terminal};
 
 /// A command.
 pub struct Command {
@@ -140,6 +141,10 @@ pub const COMMANDS: &[Command] = &[
     Command { name: ".timer", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Tells the rows and the time of every answer.", run: settings::timer },
     Command { name: ".log", aliases: &[], arguments: "[FILE|on|off]", takes: Takes::File, doc: "Adds all that is typed, answered and told to a file.", run: log::command },
     Command { name: ".config", aliases: &["\\pset"], arguments: "[NAME [VALUE]]", takes: Takes::Setting, doc: "Shows all settings and where each comes from, or shows or sets one.", run: settings::config },
+    Command { name: ".width", aliases: &[], arguments: "[N|auto]", takes: Takes::Words(&[AUTO]), doc: "Sets the columns of a table: 0 for as many as it takes, `auto` for the terminal's.", run: settings::width },
+    Command { name: ".null", aliases: &[".nullvalue"], arguments: "[TEXT]", takes: Takes::Nothing, doc: "Sets what stands for NULL in formats for people.", run: settings::null },
+    Command { name: ".units", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Shows `4.0 KiB`, or with off plain integers; the reverse of `exact`.", run: settings::units },
+    Command { name: ".pager", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Shows answers longer than the screen in `$PAGER`, or no longer.", run: settings::pager },
     Command { name: ".quit", aliases: &["quit", "exit", "\\q", ".exit", ".q"], arguments: "", takes: Takes::Nothing, doc: "Ends slabql; so does Ctrl-D.", run: quit },
     Command { name: "\\d", aliases: &["\\d+"], arguments: "[TABLE]", takes: Takes::Table, doc: "Lists the tables, or the columns of one.", run: catalog::described },
     Command { name: "\\x", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Shows a field a line, or no longer.", run: settings::expanded },
@@ -190,6 +195,8 @@ fn unknown(call: &str) -> Failure {
 
 /// Writes what a command has to say.
 pub(crate) fn write(out: &mut dyn Write, text: &str) -> Result<Next, Failure> {
+    let plain = !text.is_ascii() && io::stdout().is_terminal() && terminal::is_plain();
+    let text = if plain { Cow::Owned(ascii(text)) } else { Cow::Borrowed(text) };
     out.write_all(text.as_bytes()).map_err(Failure::Write)?;
     Ok(Next::Prompt)
 }

@@ -53,6 +53,43 @@ pub fn config(session: &mut Session, argument: &str, out: &mut dyn Write) -> Res
     write(out, &text)
 }
 
+/// `.width [N|auto]`.
+pub fn width(session: &mut Session, width: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    one(session, "width", width, out)
+}
+
+/// `.null [TEXT]`, which may stand in quotes, as nothing must.
+pub fn null(session: &mut Session, text: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    match text.strip_prefix('\'').and_then(|text| text.strip_suffix('\'')) {
+        Some(quoted) => {
+            let origin = Origin::Command;
+            setting::set(&mut session.settings, "null", quoted, origin)
+                .map_err(Failure::Command)?;
+            Ok(Next::Prompt)
+        }
+        None => one(session, "null", text, out),
+    }
+}
+
+/// `.units [on|off]`: the reverse of `exact`.
+pub fn units(session: &mut Session, switch: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let mut units = !session.settings.exact;
+    if switch.is_empty() {
+        return write(out, &format!("{}\n", setting::switch_shown(units)));
+    }
+    if !setting::switch(&mut units, switch) {
+        let switch = printable(switch.as_bytes());
+        let message = format!("`.units` is on or off, not `{switch}`");
+        return Err(Failure::command(message, None));
+    }
+    one(session, "exact", &setting::switch_shown(!units), out)
+}
+
+/// `.pager [on|off]`.
+pub fn pager(session: &mut Session, switch: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    one(session, "pager", switch, out)
+}
+
 /// `\x`: a field a line, or as before.
 pub fn expanded(session: &mut Session, switch: &str, out: &mut dyn Write) -> Result<Next, Failure> {
     let vertical = session.settings.format == Some(Format::Vertical);

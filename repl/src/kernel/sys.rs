@@ -265,6 +265,31 @@ impl Drop for Interrupts {
     }
 }
 
+/// As long as this is there, an interrupt from the terminal does nothing to this process.
+pub struct IgnoredInterrupts(libc::sigaction);
+
+impl IgnoredInterrupts {
+    /// Ignores interrupts.
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: `sigaction` is a struct of integers and of pointers that may be NULL, for which zeros are a value.
+        let (mut ignore, mut before): (libc::sigaction, libc::sigaction) =
+            unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+        ignore.sa_sigaction = libc::SIG_IGN;
+        // SAFETY: both are of the type that sigaction(2) reads and writes; no handler is set.
+        if unsafe { libc::sigaction(libc::SIGINT, &raw const ignore, &raw mut before) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self(before))
+    }
+}
+
+impl Drop for IgnoredInterrupts {
+    fn drop(&mut self) {
+        // SAFETY: this is what sigaction(2) said was in force before.
+        unsafe { libc::sigaction(libc::SIGINT, &raw const self.0, ptr::null_mut()) };
+    }
+}
+
 /// Memory that is mapped; unmapped on drop.
 struct Mapping {
     start: NonNull<u8>,

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::process::{self, ChildStdin, Command, ExitStatus, Stdio};
 
 use crate::error::Failure;
-use crate::kernel::rights;
+use crate::kernel::{rights, sys};
 use crate::render::printable;
 
 /// A command that reads an answer.
@@ -13,6 +13,8 @@ pub struct Child {
     /// None when nothing more comes.
     stdin: Option<BufWriter<ChildStdin>>,
     name: String,
+    /// Ctrl-C is the command's.
+    _interrupts: Option<sys::IgnoredInterrupts>,
 }
 
 impl Child {
@@ -21,6 +23,20 @@ impl Child {
         let mut command = Command::new("sh");
         command.args(["-c", line]);
         Self::start(command, line)
+    }
+
+    /// Starts a pager: by itself if its line is of plain words, so that it is known if there is none.
+    pub fn pager(line: &str) -> Result<Self, Failure> {
+        let plain = |c: char| c.is_alphanumeric() || "-_=+./:, \t".contains(c);
+        let mut words = line.split_whitespace();
+        match words.next() {
+            Some(program) if line.chars().all(plain) => {
+                let mut command = Command::new(program);
+                command.args(words);
+                Self::start(command, line)
+            }
+            _ => Self::shell(line),
+        }
     }
 
     fn start(mut command: Command, name: &str) -> Result<Self, Failure> {
@@ -34,7 +50,9 @@ impl Child {
             )
         })?;
         let stdin = process.stdin.take().map(BufWriter::new);
-        Ok(Self { process, stdin, name })
+        // Behind the start: what is ignored before is ignored by the command too.
+        let interrupts = sys::IgnoredInterrupts::new().ok();
+        Ok(Self { process, stdin, name, _interrupts: interrupts })
     }
 
     /// Waits for its end. That it read less than there was is no failure.

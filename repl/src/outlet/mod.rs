@@ -15,6 +15,7 @@
 
 mod child;
 pub mod commands;
+mod pager;
 pub mod whole;
 
 use std::cell::{Cell, RefCell};
@@ -25,6 +26,7 @@ use crate::error::Failure;
 use crate::render::Format;
 use child::Child;
 pub(crate) use child::refused;
+use pager::Paged;
 use whole::WholeFile;
 
 /// Where answers go.
@@ -36,6 +38,8 @@ pub struct Outlet {
     once: RefCell<Option<Place>>,
     /// What the answer that is written now goes to.
     now: RefCell<Option<Place>>,
+    /// Whether somebody sits at the terminal, who may be shown a pager.
+    pub interactive: bool,
 }
 
 /// A place that is not standard output.
@@ -65,18 +69,35 @@ impl Outlet {
         self.once.replace(Some(place));
     }
 
-    /// Opens the place of an answer; `given` is standard output.
-    pub fn open<'a>(&'a self, given: &'a mut dyn Write) -> Result<Target<'a>, Failure> {
-        let once = self.once.take();
+    /// Opens the place of an answer; `given` is standard output. A `pager` is asked for where it is of use.
+    pub fn open<'a>(
+        &'a self,
+        given: &'a mut dyn Write,
+        pager: bool,
+    ) -> Result<Target<'a>, Failure> {
+        // An answer that fails before it is written is asked for again elsewhere, so the place is kept until there is one.
+        let once = self.once.borrow().clone();
         let append = once.is_none() && self.all.as_ref().is_some_and(|(_, begun)| begun.get());
         let place = once.or_else(|| self.all.as_ref().map(|(path, _)| Place::File(path.clone())));
         let to = match &place {
+            None if pager
+                && self.interactive
+                && io::stdout().is_terminal()
+                && pager::is_there() =>
+            {
+                To::Paged(Paged::new(given))
+            }
             None => To::Given(given),
-            Some(Place::File(path)) => To::File(AnswerFile::open(path, append)?),
-            Some(Place::Command(command)) => To::Command(Child::shell(command)?),
+            Some(Place::File(path)) => To::File(self.opened(AnswerFile::open(path, append))?),
+            Some(Place::Command(command)) => To::Command(self.opened(Child::shell(command))?),
         };
         self.now.replace(place);
         Ok(Target { outlet: self, to })
+    }
+
+    /// A place that was opened; one that cannot be is not tried again.
+    fn opened<T>(&self, opened: Result<T, Failure>) -> Result<T, Failure> {
+        opened.inspect_err(|_| drop(self.once.take()))
     }
 
     /// What the answer that is written now goes to, if not to where the command line says.
@@ -143,6 +164,7 @@ pub struct Target<'a> {
 
 enum To<'a> {
     Given(&'a mut dyn Write),
+    Paged(Paged<'a>),
     File(AnswerFile),
     Command(Child),
 }
@@ -177,6 +199,7 @@ impl Write for Target<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.to {
             To::Given(out) => out.write(bytes),
+            To::Paged(out) => out.write(bytes),
             To::File(to) => to.file.write(bytes),
             To::Command(child) => child.write(bytes),
         }
@@ -185,6 +208,7 @@ impl Write for Target<'_> {
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.to {
             To::Given(out) => out.flush(),
+            To::Paged(out) => out.flush(),
             To::File(to) => to.file.flush(),
             To::Command(child) => child.flush(),
         }
@@ -195,8 +219,12 @@ impl Target<'_> {
     /// Ends the answer, which was written or not.
     pub fn close(self, answered: Result<(), Failure>) -> Result<(), Failure> {
         self.outlet.now.take();
+        if matches!(answered, Ok(()) | Err(Failure::Write(_))) {
+            self.outlet.once.take();
+        }
         match self.to {
             To::Given(_) => answered,
+            To::Paged(out) => out.close(answered),
             To::File(file) => {
                 let path = file.path.clone();
                 file.close(answered)?;

@@ -36,7 +36,7 @@ use query::output::{Output, OutputColumn};
 use query::value::{Unit, Value};
 
 pub use json::{text_from_json, text_to_json};
-pub use text::printable;
+pub use text::{ascii, printable};
 pub use unit::{plain, shown};
 
 /// How an answer is written.
@@ -142,13 +142,39 @@ pub struct Options {
     pub color: bool,
     /// What stands for NULL.
     pub null: String,
+    /// Where a table that does not fit may be written a field a line instead: the lines of the screen.
+    pub fields: Option<u16>,
+    /// The columns that a table hides last: those that the answer is sorted by.
+    pub sorted: Vec<usize>,
+    /// Whether only ASCII is shown.
+    pub ascii: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { exact: false, width: None, color: false, null: "NULL".to_owned() }
+        Self {
+            exact: false,
+            width: None,
+            color: false,
+            null: "NULL".to_owned(),
+            fields: None,
+            sorted: Vec::new(),
+            ascii: false,
+        }
     }
 }
+
+/// What tables are drawn with.
+#[derive(Clone, Copy)]
+struct Glyphs {
+    /// What lines are made of.
+    rule: char,
+    /// What stands at the end of a text that is cut.
+    cut: &'static str,
+}
+
+const UNICODE: Glyphs = Glyphs { rule: '─', cut: "…" };
+const ASCII: Glyphs = Glyphs { rule: '-', cut: "..." };
 
 /// What a format knows besides the rows.
 struct Frame {
@@ -160,12 +186,24 @@ impl Frame {
     /// The texts of a row for people; None is NULL.
     fn cells(&self, row: &[Value]) -> Vec<Option<String>> {
         let pairs = row.iter().zip(&self.columns);
-        pairs.map(|(value, column)| shown(value, column, self.options.exact)).collect()
+        let exact = self.options.exact;
+        pairs.map(|(value, column)| Some(self.fit(shown(value, column, exact)?))).collect()
+    }
+
+    /// A text in the characters of the terminal.
+    fn fit(&self, text: String) -> String {
+        if self.options.ascii { ascii(&text) } else { text }
+    }
+
+    /// What tables are drawn with.
+    fn glyphs(&self) -> Glyphs {
+        if self.options.ascii { ASCII } else { UNICODE }
     }
 
     /// The names of the columns for people.
     fn names(&self) -> Vec<String> {
-        self.columns.iter().map(|column| printable(column.name.as_bytes())).collect()
+        let names = self.columns.iter().map(|column| printable(column.name.as_bytes()));
+        names.map(|name| self.fit(name)).collect()
     }
 
     /// Whether a column's values end below each other: those of numbers do, and bars begin there.
@@ -228,6 +266,14 @@ impl<W: Write> Renderer<W> {
             Writer::Json(json) => json.rows(frame, rows),
             Writer::Markdown(markdown) => markdown.rows(frame, rows),
             Writer::Vertical(vertical) => vertical.rows(frame, rows),
+        }
+    }
+
+    /// The names of the columns that are hidden, by all rows that there are so far.
+    pub fn hidden(&self) -> Vec<String> {
+        match &self.format {
+            Writer::Table(table) => table.hidden(&self.frame),
+            _ => Vec::new(),
         }
     }
 

@@ -11,8 +11,12 @@
 //! only if the one before did not do:
 //!
 //! 1. names of columns go on in further lines, broken after underscores;
-//! 2. texts are cut with `…`, the widest first, to no less than ten columns;
-//! 3. the answer is written a field a line, as the format `vertical` does.
+//! 2. where [`Options::fields`](super::Options) allows it and the answer is one row, or is on the screen whole that way, it
+//!    is written a field a line, as the format `vertical` does;
+//! 3. texts are cut with `…`, the widest first, to no less than ten columns;
+//! 4. columns are hidden: the last first, but none that the answer is sorted by, and never the first, which keeps 20
+//!    columns;
+//! 5. where not even the first has room, a field a line after all.
 //!
 //! Numbers are never cut. In a file, lines are as long as they need be.
 //!
@@ -33,6 +37,10 @@ use super::vertical::Fields;
 const GAP: usize = 2;
 /// Columns that a text keeps when it is cut.
 const MIN_TEXT: usize = 10;
+/// Columns that the first column keeps when others are hidden.
+const MIN_FIRST: usize = 20;
+/// Lines of a screen that are not the answer's: what was typed, the time, the prompt.
+const AROUND: usize = 3;
 /// Rows that are laid out at once.
 const BATCH: usize = 1024;
 
@@ -59,11 +67,20 @@ impl<W: Write> Table<W> {
         }
     }
 
+    /// The names of the columns that do not fit.
+    pub fn hidden(&self, frame: &Frame) -> Vec<String> {
+        let Some(layout) = Layout::new(frame, &self.widths, self.rows.len()) else {
+            return Vec::new();
+        };
+        let names = frame.names().into_iter().enumerate();
+        names.filter(|(at, _)| !layout.columns.contains(at)).map(|(_, name)| name).collect()
+    }
+
     pub fn finish(mut self, frame: &Frame) -> io::Result<W> {
         if frame.columns.is_empty() {
             return Ok(self.out);
         }
-        if let Some(layout) = Layout::new(frame, &self.widths) {
+        if let Some(layout) = Layout::new(frame, &self.widths, self.rows.len()) {
             let mut rows = self.rows.into_iter();
             layout.write(
                 frame,
@@ -86,8 +103,8 @@ impl<W: Write> Table<W> {
 
 fn header(frame: &Frame, layout: &Layout) -> Row {
     let names = frame.names();
-    let names = names.iter().zip(&layout.widths).map(|(name, width)| wrap_name(name, *width));
-    let names: Vec<_> = names.collect();
+    let names = layout.columns.iter().map(|at| &names[*at]).zip(&layout.widths);
+    let names: Vec<_> = names.map(|(name, width)| wrap_name(name, *width)).collect();
     let height = names.iter().map(Vec::len).max().unwrap_or_default();
     let cells = names.into_iter().map(|lines| {
         // Names that take fewer lines stand on the rule.
@@ -99,53 +116,86 @@ fn header(frame: &Frame, layout: &Layout) -> Row {
 
 /// Where columns go.
 struct Layout {
-    /// Columns on screen of each column, without the gap.
+    /// The columns that are shown, in their order.
+    columns: Vec<usize>,
+    /// Columns on screen of each, without the gap.
     widths: Vec<usize>,
 }
 
+/// What a column asks of the terminal, in columns on screen.
+struct Needs {
+    /// Name and values on a line each.
+    natural: usize,
+    /// The name in as many lines as it has pieces.
+    wrapped: usize,
+    /// The same with texts cut.
+    least: usize,
+}
+
+impl Needs {
+    fn new(name: &str, value: usize, column: &OutputColumn) -> Self {
+        let piece = name_pieces(name).map(grid::width).max().unwrap_or_default();
+        let wrapped = piece.max(value);
+        let least = if is_text(column) { wrapped.min(piece.max(MIN_TEXT)) } else { wrapped };
+        Self { natural: grid::width(name).max(value), wrapped, least }
+    }
+}
+
+/// The columns on screen of columns with these widths, gaps included.
+fn taken(widths: impl ExactSizeIterator<Item = usize>) -> usize {
+    let gaps = GAP * widths.len().saturating_sub(1);
+    widths.sum::<usize>() + gaps
+}
+
 impl Layout {
-    /// Fits columns with values of these widths into the terminal; None where that takes cutting numbers.
-    fn new(frame: &Frame, values: &[usize]) -> Option<Self> {
+    /// Fits columns with values of these widths into the terminal; None where a field a line is better.
+    fn new(frame: &Frame, values: &[usize], rows: usize) -> Option<Self> {
         let names = frame.names();
-        let natural: Vec<usize> =
-            names.iter().zip(values).map(|(name, value)| grid::width(name).max(*value)).collect();
-        let gaps = GAP * (values.len() - 1);
-        let Some(width) = frame.width() else { return Some(Self { widths: natural }) };
-        let room = width.checked_sub(gaps)?;
-        if natural.iter().sum::<usize>() <= room {
-            return Some(Self { widths: natural });
+        let needs = names.iter().zip(values).zip(&frame.columns);
+        let mut needs: Vec<Needs> =
+            needs.map(|((name, value), column)| Needs::new(name, *value, column)).collect();
+        let all = |need: fn(&Needs) -> usize| taken(needs.iter().map(need));
+        let every = (0..needs.len()).collect();
+        let Some(width) = frame.width() else { return Some(Self::natural(every, &needs)) };
+        if all(|column| column.natural) <= width {
+            return Some(Self::natural(every, &needs));
         }
-
-        let pieces = |name: &str| name_pieces(name).map(grid::width).max().unwrap_or_default();
-        let pieces: Vec<usize> = names.iter().map(|name| pieces(name)).collect();
-        let wrapped: Vec<usize> =
-            pieces.iter().zip(values).map(|(piece, value)| *piece.max(value)).collect();
-        let least = wrapped.iter().zip(&pieces).zip(&frame.columns);
-        let least: Vec<usize> = least
-            .map(
-                |((wrapped, piece), column)| {
-                    if is_text(column) { *wrapped.min(piece.max(&MIN_TEXT)) } else { *wrapped }
-                },
-            )
-            .collect();
-        if least.iter().sum::<usize>() > room {
-            return None;
-        }
-
-        let capped = |cap: usize| {
-            wrapped.iter().zip(&least).map(move |(wrapped, least)| *wrapped.min(least.max(&cap)))
-        };
-        let cap = (0..=width).rev().find(|cap| capped(*cap).sum::<usize>() <= room)?;
-        let mut widths: Vec<usize> = capped(cap).collect();
-        // Room that is left gives names their lines back.
-        let mut spare = room - widths.iter().sum::<usize>();
-        for (width, natural) in widths.iter_mut().zip(natural) {
-            if natural > *width && natural - *width <= spare {
-                spare -= natural - *width;
-                *width = natural;
+        if all(|column| column.wrapped) > width {
+            let lines = rows.saturating_mul(needs.len() + 1).saturating_add(AROUND);
+            if frame.options.fields.is_some_and(|height| rows == 1 || lines <= height.into()) {
+                return None;
             }
         }
-        Some(Self { widths })
+        if all(|column| column.least) <= width {
+            return Self::fit(every, &needs, width);
+        }
+        let first = needs.first_mut()?;
+        first.least = first.wrapped.min(first.least.max(MIN_FIRST));
+        let columns = kept(frame, &needs, width)?;
+        Self::fit(columns, &needs, width)
+    }
+
+    fn natural(columns: Vec<usize>, needs: &[Needs]) -> Self {
+        let widths = columns.iter().map(|at| needs[*at].natural).collect();
+        Self { columns, widths }
+    }
+
+    /// Gives columns whose least widths have room what there is.
+    fn fit(columns: Vec<usize>, needs: &[Needs], width: usize) -> Option<Self> {
+        let needs = || columns.iter().map(|at| &needs[*at]);
+        let capped =
+            |cap: usize| needs().map(move |column| column.wrapped.min(column.least.max(cap)));
+        let cap = (0..=width).rev().find(|cap| taken(capped(*cap)) <= width)?;
+        let mut widths: Vec<usize> = capped(cap).collect();
+        // Room that is left gives names their lines back.
+        let mut spare = width - taken(widths.iter().copied());
+        for (width, column) in widths.iter_mut().zip(needs()) {
+            if column.natural > *width && column.natural - *width <= spare {
+                spare -= column.natural - *width;
+                *width = column.natural;
+            }
+        }
+        Some(Self { columns, widths })
     }
 
     fn write(
@@ -157,21 +207,21 @@ impl Layout {
     ) -> io::Result<()> {
         let mut table = styled_table(frame);
         // No space to break at: a text that is cut keeps as many characters as fit.
-        table.set_delimiter('\0').set_truncation_indicator("…");
+        table.set_delimiter('\0').set_truncation_indicator(frame.glyphs().cut);
         if let Some(header) = header {
-            table.style_mut().header_separator = LineStyle::none().fill('─');
+            table.style_mut().header_separator = LineStyle::none().fill(frame.glyphs().rule);
             table.set_header(header);
         }
-        for cells in rows {
-            let cells = cells.into_iter().map(|cell| value_cell(frame, cell));
+        for mut cells in rows {
+            let cells = self.columns.iter().map(|at| value_cell(frame, cells[*at].take()));
             let mut row = Row::from(cells.collect::<Vec<_>>());
             row.max_height(1);
             table.add_row(row);
         }
-        for (index, (width, column)) in self.widths.iter().zip(&frame.columns).enumerate() {
+        for (index, (width, column)) in self.widths.iter().zip(&self.columns).enumerate() {
             let gap = if index + 1 < self.widths.len() { GAP } else { 0 };
             set_column(&mut table, index, width + gap, gap);
-            if frame.is_right(column)
+            if frame.is_right(&frame.columns[*column])
                 && let Some(column) = table.column_mut(index)
             {
                 column.set_cell_alignment(CellAlignment::Right);
@@ -179,6 +229,24 @@ impl Layout {
         }
         grid::write(&table, out)
     }
+}
+
+/// The columns that have room: the first, those that are sorted by, the others in their order. None without room for
+/// the first.
+fn kept(frame: &Frame, needs: &[Needs], width: usize) -> Option<Vec<usize>> {
+    let sorted = frame.options.sorted.iter().copied().filter(|at| *at < needs.len());
+    let mut kept: Vec<usize> = Vec::new();
+    for at in [0].into_iter().chain(sorted).chain(0..needs.len()) {
+        if kept.contains(&at) {
+            continue;
+        }
+        kept.push(at);
+        if taken(kept.iter().map(|at| needs[*at].least)) > width {
+            kept.pop();
+        }
+    }
+    kept.sort_unstable();
+    kept.contains(&0).then_some(kept)
 }
 
 /// Whether a column's values may be cut.
@@ -214,7 +282,7 @@ mod tests {
     use query::value::Unit;
 
     use super::super::fixture::{answer, extremes, nasty_texts, random_answer, rendered};
-    use super::super::{Format, Options, render};
+    use super::super::{Format, Options, Renderer, render};
     use super::*;
 
     fn with(output: &Output, options: Options) -> String {
@@ -283,9 +351,73 @@ a_cache_with_q…  4.0 KiB    NULL  PANIC|0x8000
         assert!(at_width(&caches(), 39).contains("\na_cache_w…  4.0 KiB    NULL  PANIC|0x8…\n"));
     }
 
+    /// The names of the columns that are hidden at a width.
+    fn hidden(output: &Output, options: Options) -> Vec<String> {
+        let columns = output.columns.clone();
+        let mut renderer = Renderer::new(Format::Table, columns, options, Vec::new()).unwrap();
+        renderer.rows(&output.rows).unwrap();
+        renderer.hidden()
+    }
+
     #[test]
-    fn a_narrow_terminal_gets_a_field_a_line() {
-        let text = at_width(&caches(), 38);
+    fn the_last_columns_are_hidden_when_texts_cannot_be_cut_further() {
+        let expected = "\x20                      object_
+name                      size    used
+──────────────────────────────────────
+kmalloc-64                64 B  99.2 %
+dentry                   192 B   7.0 %
+a_cache_with_quite_a…  4.0 KiB    NULL
+";
+        assert_eq!(at_width(&caches(), 38), expected);
+        let options = |width, sorted: &[usize]| Options {
+            width: Some(width),
+            sorted: sorted.to_vec(),
+            ..Options::default()
+        };
+        let none: [&str; 0] = [];
+        assert_eq!(hidden(&caches(), options(39, &[])), none);
+        assert_eq!(hidden(&caches(), options(38, &[])), ["flags"]);
+        assert_eq!(hidden(&caches(), options(30, &[])), ["used", "flags"]);
+        // What the answer is sorted by stays.
+        assert_eq!(hidden(&caches(), options(30, &[2])), ["object_size", "flags"]);
+        assert_eq!(hidden(&caches(), options(20, &[2, 9])), ["object_size", "used", "flags"]);
+        // In a file nothing is.
+        assert_eq!(hidden(&caches(), Options::default()), none);
+    }
+
+    #[test]
+    fn ascii_is_enough() {
+        let mut output = caches();
+        output.rows.truncate(1);
+        output.rows[0][0] = Value::text("größe");
+        let options = Options { ascii: true, width: Some(40), ..Options::default() };
+        let text = with(&output, options.clone());
+        assert!(text.is_ascii(), "{text}");
+        assert!(text.contains("\n-----"), "{text}");
+        assert!(text.contains("\ngr\\u{f6}\\u{df}e  "), "{text}");
+        let fields = Options { fields: Some(24), width: Some(20), ..options };
+        assert!(with(&output, fields).starts_with("-- row 1 -----"));
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_a_field_a_line_where_that_is_kinder() {
+        let narrow = |width, height| {
+            let options = Options { width: Some(width), fields: height, ..Options::default() };
+            with(&caches(), options).starts_with("── row 1 ─")
+        };
+        // 3 rows of 4 fields and a line above each, and 3 lines around them.
+        assert!(narrow(38, Some(18)) && !narrow(38, Some(17)) && !narrow(38, None));
+        // Before texts are cut.
+        assert!(narrow(61, Some(18)) && !narrow(62, Some(18)));
+        // Where nothing else is left.
+        assert!(narrow(19, None));
+        let mut one = caches();
+        one.rows.truncate(1);
+        let options = Options { width: Some(30), fields: Some(3), ..Options::default() };
+        assert!(with(&one, options).starts_with("── row 1 ─"));
+
+        let options = Options { width: Some(38), fields: Some(24), ..Options::default() };
+        let text = with(&caches(), options);
         assert!(text.starts_with("── row 1 ─────"), "{text}");
         assert!(text.contains("\nname         kmalloc-64\nobject_size  64 B\n"), "{text}");
         assert_eq!(text.lines().filter(|line| line.starts_with("── row ")).count(), 3);
@@ -358,11 +490,13 @@ a_cache_with_q…  4.0 KiB    NULL  PANIC|0x8000
         #[test]
         fn numbers_are_never_cut(output in random_answer(), width in 34_u16..160) {
             let options = Options { width: Some(width), exact: true, ..Options::default() };
+            let hidden = hidden(&output, options.clone());
             let text = with(&output, options);
             for (index, column) in output.columns.iter().enumerate() {
                 for row in output.rows.iter().filter(|_| column.ty.is_number()) {
                     if let Some(number) = super::super::shown(&row[index], column, true)
                         && number.len() <= 20
+                        && !hidden.contains(&column.name)
                     {
                         prop_assert!(text.contains(&number), "{} in {}", number, text);
                     }

@@ -73,10 +73,11 @@ impl Fields {
         }
         self.row += 1;
         let width = frame.width();
-        let title = format!("── row {} ", self.row);
+        let dash = frame.glyphs().rule;
+        let title = format!("{dash}{dash} row {} ", self.row);
         let fill =
             width.map_or(RULE, |width| width.min(RULE)).saturating_sub(title.chars().count());
-        let rule = format!("{title}{}", "─".repeat(fill));
+        let rule = format!("{title}{}", dash.to_string().repeat(fill));
         if frame.options.color {
             writeln!(out, "\x1b[2m{rule}\x1b[0m")?;
         } else {

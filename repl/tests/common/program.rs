@@ -61,6 +61,16 @@ impl Drop for Folder {
     }
 }
 
+/// Gives a program's file what `setcap cap_bpf,cap_perfmon+ep` gives it.
+pub fn give_capabilities(program: &Path) {
+    // Version 2 with the effective bit, then permitted and inheritable, the lower halves first. Both capabilities are in
+    // the upper half.
+    let words: [u32; 5] = [0x0200_0001, 0, 0, (1 << 7) | (1 << 6), 0];
+    let value: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let flags = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(program, "security.capability", &value, flags).unwrap();
+}
+
 /// The program, apart from what the environment says about colours.
 pub fn command(program: impl AsRef<Path>) -> Command {
     let mut command = Command::new(program.as_ref());

@@ -80,7 +80,9 @@ fn start(home: &Path) -> PtySession {
     let script = "stty rows 50 cols 120; exec \"$0\" --demo";
     shell.args(["-c", script, env!("CARGO_BIN_EXE_slabql")]).current_dir(home);
     // A terminal that cannot be drawn on shows what is written, and nothing else.
-    shell.env("TERM", "dumb").env("HOME", home).env_remove("NO_COLOR");
+    // Of this one rustyline edits nothing either, but it shows more than ASCII.
+    shell.env("TERM", "emacs").env("NO_COLOR", "1").env("LC_ALL", "C.UTF-8");
+    shell.env("HOME", home);
     for name in ["XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "PAGER", "VISUAL"] {
         shell.env_remove(name);
     }

@@ -1,0 +1,128 @@
+//! Hands an answer that is longer than the screen to a pager.
+//!
+//! The answer is held until it is certain that it is longer: a short one is written as it is. Meanwhile what is told of
+//! it is held back too, as the screen is the pager's ([`message::hold`]). A pager that ends early has shown enough.
+
+use std::env;
+use std::io::{self, Write};
+use std::mem;
+
+use super::child::{Child, refused};
+use crate::error::Failure;
+use crate::log;
+use crate::message;
+use crate::terminal;
+
+/// What shows long answers if `PAGER` says nothing: colours are kept, lines are not broken, the screen is left as it is.
+const LESS: &str = "less -FRSX";
+
+/// The terminals that no pager can draw on.
+const PLAIN: [&str; 3] = ["", "dumb", "emacs"];
+
+/// Lines of the screen that are not the answer's: the time and the prompt.
+const AROUND: usize = 2;
+
+/// An answer on its way to the screen.
+pub struct Paged<'a> {
+    out: &'a mut dyn Write,
+    lines: usize,
+    height: usize,
+    state: State,
+}
+
+enum State {
+    /// It may fit.
+    Held(Vec<u8>),
+    /// It does not.
+    Pager(Box<Child>),
+    /// There is no pager.
+    Straight,
+}
+
+/// Whether there can be a pager.
+pub fn is_there() -> bool {
+    let dumb = env::var_os("TERM").is_none_or(|term| PLAIN.iter().any(|plain| term == *plain));
+    let unwanted = env::var_os("PAGER").is_some_and(|pager| pager.is_empty());
+    !dumb && !unwanted && refused().is_ok()
+}
+
+impl<'a> Paged<'a> {
+    pub fn new(out: &'a mut dyn Write) -> Self {
+        let height = match terminal::size().1 {
+            0 => 24,
+            lines => usize::from(lines),
+        };
+        Self { out, lines: 0, height, state: State::Held(Vec::new()) }
+    }
+
+    /// Ends the answer, which was written or not.
+    pub fn close(mut self, answered: Result<(), Failure>) -> Result<(), Failure> {
+        match mem::replace(&mut self.state, State::Straight) {
+            State::Held(held) => {
+                self.out.write_all(&held).map_err(Failure::Write)?;
+                answered
+            }
+            State::Straight => answered,
+            State::Pager(child) => {
+                // Whatever a pager ends with, it was there to look at what it showed.
+                let _ = child.end();
+                message::release();
+                match answered {
+                    Err(failure) if failure.is_closed_pipe() => Ok(()),
+                    answered => answered,
+                }
+            }
+        }
+    }
+
+    /// Starts the pager with what is held.
+    fn start(&mut self, held: &[u8]) -> io::Result<()> {
+        let pager = env::var("PAGER").ok().filter(|pager| !pager.trim().is_empty());
+        // What was written before is above it.
+        self.out.flush()?;
+        let Ok(mut child) = Child::pager(&pager.unwrap_or_else(|| LESS.to_owned())) else {
+            self.state = State::Straight;
+            return self.out.write_all(held);
+        };
+        message::hold();
+        log::write(held);
+        let written = child.write_all(held);
+        self.state = State::Pager(Box::new(child));
+        written
+    }
+}
+
+impl Write for Paged<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.state {
+            State::Pager(child) => {
+                let count = child.write(bytes)?;
+                log::write(&bytes[..count]);
+                Ok(count)
+            }
+            State::Straight => self.out.write(bytes),
+            State::Held(held) => {
+                held.extend(bytes);
+                self.lines += bytes.split(|byte| *byte == b'\n').count() - 1;
+                if self.lines + AROUND > self.height {
+                    let held = mem::take(held);
+                    self.start(&held)?;
+                }
+                Ok(bytes.len())
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.state {
+            State::Pager(child) => child.flush(),
+            State::Straight => self.out.flush(),
+            // An answer is flushed at its end: it fits, and what is told next belongs behind it.
+            State::Held(held) => {
+                self.out.write_all(held)?;
+                self.state = State::Straight;
+                self.out.flush()
+            }
+        }
+    }
+}

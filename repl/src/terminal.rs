@@ -1,0 +1,53 @@
+//! What the terminal can show: its size and its characters.
+
+use std::env;
+use std::ffi::OsString;
+
+/// Its columns and lines as they are now; 0 where it does not tell.
+#[must_use]
+pub fn size() -> (u16, u16) {
+    crossterm::terminal::size().unwrap_or_default()
+}
+
+/// Whether it shows ASCII only: a dumb terminal, or a locale that names another encoding than UTF-8. Where no locale is
+/// set it is taken for one of UTF-8, as terminals are.
+#[must_use]
+pub fn is_plain() -> bool {
+    plain(|name| env::var_os(name))
+}
+
+fn plain(variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    let set = |name| variable(name).filter(|value| !value.is_empty());
+    if set("TERM").is_some_and(|term| term == "dumb") {
+        return true;
+    }
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
+    locale.is_some_and(|locale| {
+        let locale = locale.to_string_lossy().to_lowercase();
+        !locale.contains("utf-8") && !locale.contains("utf8")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_locale_that_is_set_counts() {
+        let of = |variables: &[(&str, &str)]| {
+            plain(|name| {
+                variables.iter().find(|(found, _)| *found == name).map(|(_, value)| value.into())
+            })
+        };
+        assert!(!of(&[]) && !of(&[("LANG", "")]) && !of(&[("TERM", "xterm")]));
+        assert!(of(&[("TERM", "dumb"), ("LANG", "C.UTF-8")]));
+        for plain in ["C", "POSIX", "de_DE.ISO-8859-1"] {
+            assert!(of(&[("LANG", plain)]), "{plain}");
+        }
+        for rich in ["C.UTF-8", "de_DE.utf8", "en_US.UTF-8@euro"] {
+            assert!(!of(&[("LANG", rich)]), "{rich}");
+        }
+        assert!(of(&[("LC_ALL", "C"), ("LANG", "C.UTF-8")]));
+        assert!(!of(&[("LC_ALL", ""), ("LC_CTYPE", "C.UTF-8"), ("LANG", "C")]));
+    }
+}
