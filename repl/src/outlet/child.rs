@@ -5,6 +5,7 @@ use std::process::{self, ChildStdin, Command, ExitStatus, Stdio};
 
 use crate::error::Failure;
 use crate::kernel::{rights, sys};
+use crate::message;
 use crate::render::printable;
 
 /// A command that reads an answer.
@@ -50,6 +51,8 @@ impl Child {
             )
         })?;
         let stdin = process.stdin.take().map(BufWriter::new);
+        // What is told of an answer belongs behind what the command makes of it.
+        message::hold();
         // Behind the start: what is ignored before is ignored by the command too.
         let interrupts = sys::IgnoredInterrupts::new().ok();
         Ok(Self { process, stdin, name, _interrupts: interrupts })
@@ -105,5 +108,6 @@ impl Drop for Child {
         // Its input ends, and so does it; one that is over by now has been waited for.
         self.stdin.take();
         let _ = self.process.wait();
+        message::release();
     }
 }

@@ -1,7 +1,7 @@
 //! Hands an answer that is longer than the screen to a pager.
 //!
 //! The answer is held until it is certain that it is longer: a short one is written as it is. Meanwhile what is told of
-//! it is held back too, as the screen is the pager's ([`message::hold`]). A pager that ends early has shown enough.
+//! it is held back too, as the screen is the pager's ([`message::hold`](crate::message::hold)). A pager that ends early has shown enough.
 
 use std::env;
 use std::io::{self, Write};
@@ -10,7 +10,6 @@ use std::mem;
 use super::child::{Child, refused};
 use crate::error::Failure;
 use crate::log;
-use crate::message;
 use crate::terminal;
 
 /// What shows long answers if `PAGER` says nothing: colours are kept, lines are not broken, the screen is left as it is.
@@ -66,7 +65,6 @@ impl<'a> Paged<'a> {
             State::Pager(child) => {
                 // Whatever a pager ends with, it was there to look at what it showed.
                 let _ = child.end();
-                message::release();
                 match answered {
                     Err(failure) if failure.is_closed_pipe() => Ok(()),
                     answered => answered,
@@ -84,7 +82,6 @@ impl<'a> Paged<'a> {
             self.state = State::Straight;
             return self.out.write_all(held);
         };
-        message::hold();
         log::write(held);
         let written = child.write_all(held);
         self.state = State::Pager(Box::new(child));
