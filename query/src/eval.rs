@@ -335,7 +335,10 @@ fn call(function: Function, mut arguments: Vec<Value>, ty: Type, warnings: &mut 
             }
             (value, _) => value.clone(),
         },
-        Function::PageSize | Function::RegexpExtract => Value::Null,
+        // Changes are inputs by now.
+        Function::Delta | Function::Rate | Function::PageSize | Function::RegexpExtract => {
+            Value::Null
+        }
         _ => unary(function, arguments.pop().unwrap_or(Value::Null), ty, warnings),
     }
 }

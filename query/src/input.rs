@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalog::{Column, Source};
+use crate::change::Change;
 use crate::path::{Names, Path};
 use crate::value::{Type, Unit};
 
@@ -13,6 +14,8 @@ pub enum Input {
     Column(&'static Column),
     /// A member of the kernel's structs.
     Path(Arc<Path>),
+    /// What changed since the tick before, which user space fills.
+    Change(Arc<Change>),
 }
 
 impl From<&'static Column> for Input {
@@ -28,6 +31,7 @@ impl Input {
         match self {
             Self::Column(column) => column.name,
             Self::Path(path) => &path.text,
+            Self::Change(change) => &change.text,
         }
     }
 
@@ -36,7 +40,7 @@ impl Input {
     pub fn column(&self) -> Option<&'static Column> {
         match self {
             Self::Column(column) => Some(column),
-            Self::Path(_) => None,
+            Self::Path(_) | Self::Change(_) => None,
         }
     }
 
@@ -52,6 +56,7 @@ impl Input {
         match self {
             Self::Column(column) => column.ty,
             Self::Path(path) => path.ty(),
+            Self::Change(change) => change.ty,
         }
     }
 
@@ -61,6 +66,7 @@ impl Input {
         match self {
             Self::Column(column) => column.unit,
             Self::Path(path) => path.unit(),
+            Self::Change(change) => change.unit,
         }
     }
 
@@ -70,6 +76,7 @@ impl Input {
         match self {
             Self::Column(column) => column.bits,
             Self::Path(path) => path.bits(),
+            Self::Change(_) => 64,
         }
     }
 
@@ -87,8 +94,17 @@ impl Input {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Column(_) => None,
+            Self::Column(_) | Self::Change(_) => None,
             Self::Path(path) => Some(path),
+        }
+    }
+
+    /// The change that it is, if it is one.
+    #[must_use]
+    pub fn change(&self) -> Option<&Change> {
+        match self {
+            Self::Column(_) | Self::Path(_) => None,
+            Self::Change(change) => Some(change),
         }
     }
 
@@ -116,6 +132,7 @@ impl Input {
         match self {
             Self::Column(column) => column.in_kernel(),
             Self::Path(_) => true,
+            Self::Change(_) => false,
         }
     }
 
@@ -125,6 +142,7 @@ impl Input {
         match self {
             Self::Column(column) => matches!(column.source, Source::Text(_)),
             Self::Path(path) => path.is_text(),
+            Self::Change(_) => false,
         }
     }
 

@@ -7,6 +7,7 @@ pub mod syntax;
 
 pub mod aggregate;
 pub mod catalog;
+pub mod change;
 pub mod function;
 pub mod input;
 pub mod offer;

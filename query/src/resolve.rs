@@ -423,6 +423,9 @@ impl Resolver<'_> {
         };
         wrong_arguments(signature, arguments.len(), span)?;
         let mut arguments = self.list(arguments, used, depth)?;
+        if matches!(signature.function, function::Function::Delta | function::Function::Rate) {
+            self.followed(&name.name, span)?;
+        }
         if signature.function == function::Function::PageSize {
             let literal = ast::Literal::Int(self.offer.page_size());
             return Ok(Expr { kind: ExprKind::Literal(literal), span });
@@ -441,6 +444,21 @@ impl Resolver<'_> {
             }
         }
         Ok(Expr { kind: ExprKind::Call(signature.function, arguments), span })
+    }
+}
+
+/// Says no to a change of rows that nothing tells apart.
+impl Resolver<'_> {
+    fn followed(&self, call: &str, span: Span) -> Result<(), Diagnostic> {
+        if !self.table.identity.is_empty() {
+            return Ok(());
+        }
+        let message = format!("`{call}` does not go with the table `{}`", self.table.name);
+        let known = catalog::TABLES.iter().filter(|table| !table.identity.is_empty());
+        let known: Vec<String> = known.map(|table| format!("`{}`", table.name)).collect();
+        Err(Diagnostic::new(span, message)
+            .label("nothing tells its rows apart from one tick to the next")
+            .help(format!("it asks for a row of {}", known.join(", "))))
     }
 }
 

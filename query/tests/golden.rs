@@ -18,7 +18,7 @@ use std::path::Path;
 use goldenscript::{Command, Context};
 use query::diagnostic::{Diagnostic, Span};
 use query::plan::Template;
-use query::syntax::ast::{Expr, ExprKind, Item, Query, Statement};
+use query::syntax::ast::{Expr, ExprKind, Item, Query, Statement, Watch};
 use query::syntax::{Token, TokenKind, lex, parse_text};
 
 test_each_file::test_each_path! { in "./query/tests/scripts" => golden }
@@ -105,6 +105,11 @@ fn ast(query: &str) -> Result<String, Diagnostic> {
                 for address in addresses {
                     tree.line(1, &address.to_string());
                 }
+            }
+            Statement::Watch(Watch { interval, count, query }) => {
+                let count = count.map_or_else(String::new, |count| format!(" count {count}"));
+                tree.line(0, &format!("watch {interval:?}{count}"));
+                tree.query(1, "query", &query);
             }
             Statement::Query(query) => tree.query(0, "query", &query),
             Statement::Explain(query) => tree.query(0, "explain", &query),

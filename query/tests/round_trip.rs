@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used)] // tests
 
+use std::time::Duration;
+
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use query::diagnostic::{Diagnostic, Span};
 use query::syntax::ast::{
     Address, Argument, BinaryOp, Count, Expr, ExprKind, Ident, Item, Key, Literal, MatchOp, Path,
-    Quantifier, Query, Statement, Step, StepKind, UnaryOp,
+    Quantifier, Query, Statement, Step, StepKind, UnaryOp, Watch,
 };
 use query::syntax::{Keyword, Lexer, Symbol, is_complete, parse_text};
 
@@ -157,7 +159,11 @@ fn statement() -> impl Strategy<Value = Statement> {
     let count = || option::of(any::<u64>().prop_map(|rows| Count { rows, span: Span::default() }));
     let argument =
         "\\PC{0,6}|['\"$]{1,3}".prop_map(|text| Argument { text, span: Span::default() });
-    let statements = [Statement::Query, Statement::Explain, Statement::Analyze];
+    let watch = |query| {
+        Statement::Watch(Watch { interval: Duration::from_millis(1500), count: Some(3), query })
+    };
+    let statements: [fn(Query) -> Statement; 4] =
+        [Statement::Query, Statement::Explain, Statement::Analyze, watch];
     let head = (
         prop::sample::select(statements.to_vec()),
         any::<bool>(),
@@ -195,6 +201,7 @@ fn statement() -> impl Strategy<Value = Statement> {
 fn forget(statement: &mut Statement) {
     let query = match statement {
         Statement::Query(query) | Statement::Explain(query) | Statement::Analyze(query) => query,
+        Statement::Watch(watch) => &mut watch.query,
         Statement::Whatis(addresses) => {
             for address in addresses {
                 address.span = Span::default();

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::PossibleValue;
 use clap::{ArgAction, ColorChoice, Parser, ValueEnum};
@@ -11,6 +12,7 @@ use crate::alert::Condition;
 use crate::render::Format;
 use crate::source::ladder::Kind;
 use crate::verb;
+use crate::watch::{self, Until};
 
 /// What stands below the options.
 fn after_help() -> String {
@@ -26,6 +28,7 @@ Examples:
   slabql --set min=1MiB -f examples/largest.slabql
   slabql report waste
   slabql 'explain select name where objects > 1000'
+  slabql --watch 1s 'select name, delta(active) where delta(active) != 0'
   slabql whatis ffff888100bea600
   slabql doctor
   slabql --record now.slab && slabql --from now.slab 'select name, objects'
@@ -106,6 +109,22 @@ pub struct Args {
     #[arg(long, value_enum, value_name = "SOURCE")]
     pub require: Option<SourceName>,
 
+    /// Asks the query again and again, a tick each INTERVAL: `500ms`, `2s`, `5m`.
+    #[arg(long, value_name = "INTERVAL", value_parser = interval)]
+    pub watch: Option<Duration>,
+
+    /// Ends a watch after N ticks.
+    #[arg(long, value_name = "N", requires = "watch", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+
+    /// Ends a watch with the first answer that has rows.
+    #[arg(long, requires = "watch")]
+    pub until_rows: bool,
+
+    /// Ends a watch with the first answer that has none.
+    #[arg(long, requires = "watch", conflicts_with = "until_rows")]
+    pub until_empty: bool,
+
     /// Queries a recording instead of this machine.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["demo", "record"])]
     pub from: Option<PathBuf>,
@@ -163,6 +182,17 @@ impl Args {
         ]
     }
 
+    /// How the query is to be watched, if it is.
+    #[must_use]
+    pub fn watch(&self) -> Option<watch::Options> {
+        let until = match (self.until_rows, self.until_empty) {
+            (true, _) => Some(Until::Rows),
+            (_, true) => Some(Until::Empty),
+            _ => None,
+        };
+        self.watch.map(|interval| watch::Options { interval, count: self.count, until })
+    }
+
     /// Parses a command line, of which the first word is the program.
     pub fn of(mut words: Vec<OsString>) -> Result<Self, clap::Error> {
         // Building the table of options takes longer than a scan of all caches, so a query alone goes without.
@@ -203,6 +233,11 @@ impl Switch {
             Self::Off => "off",
         }
     }
+}
+
+/// Reads an interval.
+fn interval(word: &str) -> Result<Duration, String> {
+    watch::interval::parse(word).map_err(|_| "expected `500ms`, `2s` or `5m`".to_owned())
 }
 
 /// When to use colours.

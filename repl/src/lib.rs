@@ -45,4 +45,5 @@ pub mod tables;
 pub mod terminal;
 pub mod verb;
 pub mod verify;
+pub mod watch;
 mod whatis;

@@ -67,6 +67,7 @@ fn run(args: &Args) -> Result<u8, Failure> {
     let mut session = open::open(args, settings, person)?;
     session.parameters = set.clone();
     session.alert = Alert::new(args.alert());
+    session.watch = args.watch();
     if let Some(path) = &args.record {
         let recording = session.record()?;
         recording.save(path, Readers::Usual)?;
@@ -80,6 +81,10 @@ fn run(args: &Args) -> Result<u8, Failure> {
         if args.quiet || session.alert.is_wanted() {
             let option = if args.quiet { "--quiet" } else { "--fail-if-…" };
             return Err(Failure::command(format!("`{option}` takes a query"), None));
+        }
+        if args.watch.is_some() {
+            let help = "at the prompt: `watch 1s select …`";
+            return Err(Failure::command("`--watch` needs a query", Some(help)));
         }
         session.outlet.set_all(args.output.clone());
         session.make_ready()?;

@@ -53,6 +53,12 @@ fn held() -> MutexGuard<'static, Option<String>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether only errors are told.
+#[must_use]
+pub fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
 /// Writes the prompt.
 pub fn prompt(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
@@ -60,7 +66,7 @@ pub fn prompt(text: &str) {
 
 /// Writes a line.
 pub fn line(text: &str) {
-    if !QUIET.load(Ordering::Relaxed) {
+    if !is_quiet() {
         write(&format!("{text}\n"));
     }
 }

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use query::catalog::{self, HostTable, Rows, Table};
+use query::change;
 use query::diagnostic::Diagnostic;
 use query::exec::{self, Execution};
 use query::layout::Row;
@@ -21,7 +22,7 @@ use query::resolve::resolve;
 use query::suggest;
 use query::syntax::ast::{Query, Statement};
 use query::syntax::{Given, parameter, parse_given, parse_text};
-use query::typed::Key;
+use query::typed::{self, Key};
 use query::typing::check;
 use query::value::Value;
 
@@ -42,6 +43,7 @@ use crate::source::{Choice, Said, Scanned, Source};
 use crate::stream::{self, Stream};
 use crate::tables;
 use crate::terminal;
+use crate::watch;
 
 /// How answers are made and shown.
 #[derive(Clone, Debug, Default)]
@@ -133,6 +135,10 @@ pub struct Session {
     pub running: bool,
     /// What `.edit` left for the prompt; none where there is no prompt.
     pub edited: Option<String>,
+    /// How queries are watched, where the command line asks for it.
+    pub watch: Option<watch::Options>,
+    /// Whether a prompt asks for more when a statement ends.
+    pub at_prompt: bool,
     /// The files that are read, each by the one before it.
     pub reading: Vec<PathBuf>,
     /// The recordings that the last plan over `diff` named.
@@ -160,6 +166,8 @@ impl Session {
             last: String::new(),
             running: false,
             edited: None,
+            watch: None,
+            at_prompt: false,
             reading: Vec::new(),
             opened: Opened::default(),
             seen: BTreeSet::new(),
@@ -205,6 +213,10 @@ impl Session {
         let statements = parse_given(text, &self.parameters)
             .map_err(|diagnostic| self.wrong(diagnostic, text, file))?;
         parsing.lap("parse");
+        if self.watch.is_some() && statements.len() > 1 {
+            let help = "a watch has no end of its own, so the second would never be asked";
+            return Err(Failure::command("`--watch` takes one query", Some(help)));
+        }
         for (statement, _) in statements {
             interrupt::check()?;
             if self.must_settle(&statement) {
@@ -212,8 +224,11 @@ impl Session {
                 let _ = self.settle();
             }
             let from = self.source.kind();
+            // A pager would wait for the end of a watch.
+            let watched = matches!(statement, Statement::Watch(_)) || self.watch.is_some();
             let mut answer = |session: &Self| {
-                let mut target = session.outlet.open(out, !session.settings.no_pager)?;
+                let mut target =
+                    session.outlet.open(out, !session.settings.no_pager && !watched)?;
                 let stages = parsing.begin_again();
                 let answered = session.statement(&statement, (text, file), stages, &mut target);
                 target.close(answered)
@@ -233,8 +248,9 @@ impl Session {
         };
         self.outlet.has_once()
             || match statement {
-                Statement::Query(query) => of_columns(query),
-                Statement::Explain(_) => true,
+                // A watch that has begun goes on with one source.
+                Statement::Query(query) => self.watch.is_some() || of_columns(query),
+                Statement::Explain(_) | Statement::Watch(_) => true,
                 Statement::Whatis(_) | Statement::Analyze(_) => false,
             }
     }
@@ -254,8 +270,17 @@ impl Session {
     ) -> Result<(), Failure> {
         let start = Instant::now();
         match statement {
+            Statement::Watch(watch) => {
+                let options = watch::Options::of(watch, self.watch);
+                watch::run(self, &watch.query, options, text, out)?
+                    .map_err(|diagnostic| self.wrong(diagnostic, text, file))
+            }
+            Statement::Query(query) if let Some(options) = self.watch => {
+                watch::run(self, query, options, text, out)?
+                    .map_err(|diagnostic| self.wrong(diagnostic, text, file))
+            }
             Statement::Query(query) => {
-                let plan = self.planned(query, text, file, &mut stages)?;
+                let plan = self.once(query, text, file, &mut stages)?;
                 for note in lint::notes(query, self.source.offer()) {
                     message::note(&note);
                 }
@@ -271,7 +296,7 @@ impl Session {
                 self.answer(&self.whatis(&addresses)?, out)
             }
             Statement::Analyze(query) => {
-                let plan = self.planned(query, text, file, &mut stages)?;
+                let plan = self.once(query, text, file, &mut stages)?;
                 let text = self.analyze(&Plan { analyze: true, ..plan }, stages)?;
                 out.write_all(text.as_bytes()).map_err(Failure::Write)
             }
@@ -287,6 +312,19 @@ impl Session {
         stages: &mut Stages,
     ) -> Result<Plan, Failure> {
         self.plan(query, text, stages)?.map_err(|diagnostic| self.wrong(diagnostic, text, file))
+    }
+
+    /// The same for a query that is asked once, which nothing can have changed for.
+    fn once(
+        &self,
+        query: &Query,
+        text: &str,
+        file: Option<&str>,
+        stages: &mut Stages,
+    ) -> Result<Plan, Failure> {
+        let plan = self.planned(query, text, file, stages)?;
+        asked_once(&plan).map_err(|diagnostic| self.wrong(diagnostic, text, file))?;
+        Ok(plan)
     }
 
     /// What lies at addresses.
@@ -337,12 +375,41 @@ impl Session {
         text: &str,
         stages: &mut Stages,
     ) -> Result<Result<Plan, Diagnostic>, Failure> {
+        self.adapted(query, text, stages, &mut |_| {})
+    }
+
+    /// Plans a query that is watched. With the plan come so many columns behind those that are shown as tell rows
+    /// apart; none where all values do.
+    pub(crate) fn watched(
+        &self,
+        query: &Query,
+        text: &str,
+        stages: &mut Stages,
+    ) -> Result<Result<(Plan, Option<usize>), Diagnostic>, Failure> {
+        let mut identity = None;
+        let planned =
+            self.adapted(query, text, stages, &mut |typed| identity = change::identified(typed))?;
+        for note in lint::notes(query, self.source.offer()).iter().filter(|_| planned.is_ok()) {
+            message::note(note);
+        }
+        Ok(planned.map(|plan| (plan, identity)))
+    }
+
+    /// Plans a query, with what `adapt` makes of it.
+    fn adapted(
+        &self,
+        query: &Query,
+        text: &str,
+        stages: &mut Stages,
+        adapt: &mut dyn FnMut(&mut typed::Query),
+    ) -> Result<Result<Plan, Diagnostic>, Failure> {
         let resolved = resolve(query, self.source.offer());
         stages.lap("resolve");
-        let typed = match resolved.and_then(check) {
+        let mut typed = match resolved.and_then(check) {
             Ok(typed) => typed,
             Err(diagnostic) => return Ok(Err(diagnostic)),
         };
+        adapt(&mut typed);
         if let Err(diagnostic) = self.opened.read(&typed.arguments, self) {
             return Ok(Err(diagnostic));
         }
@@ -451,7 +518,7 @@ impl Session {
     }
 
     /// The rows of a table of user space.
-    fn put_together(&self, plan: &Plan, table: HostTable) -> Result<Scanned, Failure> {
+    pub(crate) fn put_together(&self, plan: &Plan, table: HostTable) -> Result<Scanned, Failure> {
         let at: Vec<Option<usize>> = plan
             .inputs
             .iter()
@@ -505,6 +572,11 @@ impl Session {
             message::line(&format!("({rows} row{plural} in {})", duration(took)));
         }
         Ok(())
+    }
+
+    /// What the answer that is written now goes to.
+    pub(crate) fn medium(&self) -> Medium {
+        self.outlet.medium().unwrap_or(self.settings.standard)
     }
 
     /// The format of the answer that is written now.
@@ -577,6 +649,16 @@ fn sorted_by(plan: &Plan, text: &str) -> Vec<usize> {
         number.or_else(|| plan.items.iter().position(|item| item.name.eq_ignore_ascii_case(word)))
     };
     plan.order_by.iter().filter_map(item).collect()
+}
+
+/// Says no to a change in a query that is asked once.
+fn asked_once(plan: &Plan) -> Result<(), Diagnostic> {
+    let Some(change) = plan.change() else { return Ok(()) };
+    let name = if change.rate { "rate" } else { "delta" };
+    let message = format!("`{name}` is known only in a watch");
+    Err(Diagnostic::new(change.span, message)
+        .label("what changed since the tick before")
+        .help("`watch 1s select …` asks again and again"))
 }
 
 /// A time in three digits: `850 µs`, `1.24 ms`, `2.0 s`.

@@ -38,6 +38,7 @@ pub static CACHES: Table = Table {
     doc: "A row for each slab cache of the kernel.",
     rows: Rows::Caches,
     star: &["name", "size", "objects", "active", "cached", "slabs", "memory", "utilization"],
+    identity: &["addr", "name"],
     columns: &[
         // Identity
         Column::new("name", TEXT, None, Text("name"),

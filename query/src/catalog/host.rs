@@ -18,6 +18,7 @@ pub static ALIASES: Table = Table {
     doc: "A row for each name that a cache goes by: its own, and those of caches merged into it.",
     rows: Rows::Host(HostTable::Aliases),
     star: &["alias", "name", "addr"],
+    identity: &[],
     columns: &[
         Column::new("alias", TEXT, None, Given, "A name under /sys/kernel/slab."),
         Column::new("name", TEXT, None, Given, "The name of the cache that serves it."),
@@ -33,6 +34,7 @@ pub static FLAGS: Table = Table {
     doc: "A row for each SLAB_* flag that the kernel defines.",
     rows: Rows::Host(HostTable::Flags),
     star: &["flag", "bit", "caches", "meaning"],
+    identity: &[],
     columns: &[
         Column::new("flag", TEXT, None, Given, "The flag's name without SLAB_."),
         Column::new("bit", UINT, None, Given, "The number of its bit in this kernel."),
@@ -48,6 +50,7 @@ pub static SLABINFO: Table = Table {
     doc: "A row for each line of /proc/slabinfo, its columns by their own names.",
     rows: Rows::Host(HostTable::Slabinfo),
     star: &["name", "active_objs", "num_objs", "objsize", "objperslab", "pagesperslab", "active_slabs", "num_slabs"],
+    identity: &["name"],
     columns: &[
         Column::new("name", TEXT, None, Given, "The name of the cache."),
         Column::new("active_objs", UINT, Count, Given, "Objects not on a node's partial list: cached ones are counted as active."),
@@ -71,6 +74,7 @@ pub static COLUMNS: Table = Table {
     doc: "A row for each column of each table, and whether it can be given here.",
     rows: Rows::Host(HostTable::Columns),
     star: &["table", "column", "type", "unit", "available", "reason", "meaning"],
+    identity: &[],
     columns: &[
         Column::new("table", TEXT, None, Given, "The table."),
         Column::new("column", TEXT, None, Given, "The column."),
@@ -90,6 +94,7 @@ pub static DIFF: Table = Table {
     rows: Rows::Host(HostTable::Diff),
     star: &["name", "state", "delta_memory", "delta_active", "delta_objects", "memory_before", "memory_after",
         "active_before", "active_after", "objects_before", "objects_after"],
+    identity: &["addr", "name"],
     columns: &[
         Column::new("name", TEXT, None, Given, "The name of the cache."),
         Column::new("addr", UINT, Hex, Given, "The address of the cache; within one boot rows are told apart by it and the name, else by the name alone."),

@@ -28,6 +28,8 @@ pub struct Table {
     pub columns: &'static [Column],
     /// What `*` stands for: a choice for people.
     pub star: &'static [&'static str],
+    /// The columns that tell its rows apart from one scan to the next; none where nothing does.
+    pub identity: &'static [&'static str],
 }
 
 /// What the rows of a table are made of.

@@ -26,6 +26,7 @@ pub static NODES: Table = Table {
     doc: "A row for each slab cache and NUMA node that has memory.",
     rows: Rows::Nodes,
     star: &["name", "node", "slabs", "objects", "partial", "free_partial", "barn_full", "barn_empty", "cached_barns", "complete"],
+    identity: &["addr", "name", "node"],
     columns: &[
         Column::new("name", TEXT, None, Text("name"), "The name of the cache."),
         Column::new("addr", U64, Hex, Address, "The address of the cache."),
@@ -48,6 +49,7 @@ pub static CPUS: Table = Table {
     doc: "A row for each slab cache and possible CPU: what the CPU holds ready for itself.",
     rows: Rows::Cpus,
     star: &["name", "cpu", "online", "cpu_free", "partial_slabs", "partial_free", "main", "spare", "rcu_free", "capacity"],
+    identity: &["addr", "name", "cpu"],
     columns: &[
         Column::new("name", TEXT, None, Text("name"), "The name of the cache."),
         Column::new("addr", U64, Hex, Address, "The address of the cache."),

@@ -23,6 +23,7 @@ pub static SLABS: Table = Table {
     doc: "A row for each slab that can be reached: those on partial lists and those that CPUs hold; no full ones.",
     rows: Rows::Slabs,
     star: &["name", "addr", "list", "node", "cpu", "objects", "active", "free", "frozen"],
+    identity: &["addr", "cache"],
     columns: &[
         Column::new("name", TEXT, None, Text("name"), "The name of the cache."),
         Column::new("cache", U64, Hex, Address, "The address of the cache."),

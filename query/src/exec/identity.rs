@@ -3,7 +3,7 @@
 use crate::value::Value;
 
 /// Appends the bytes of `value`. Those of several values tell them apart too, as no value's begin another's.
-pub(super) fn encode(value: &Value, bytes: &mut Vec<u8>) {
+pub fn encode(value: &Value, bytes: &mut Vec<u8>) {
     let (tag, word) = match value {
         Value::Null => return bytes.push(0),
         Value::Bool(value) => return bytes.extend([1, u8::from(*value)]),

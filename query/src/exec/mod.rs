@@ -19,9 +19,10 @@ mod filter;
 pub mod flow;
 mod fold;
 mod group;
-mod identity;
+pub mod identity;
 mod limit;
 mod look_up;
+pub mod past;
 mod project;
 mod sort;
 
@@ -39,6 +40,7 @@ use distinct::Distinct;
 use flow::Flow;
 use group::Groups;
 use limit::Limit;
+use past::Past;
 use project::Projected;
 use sort::Sort;
 
@@ -59,6 +61,7 @@ pub struct Execution<'a> {
     distinct: Option<Distinct>,
     sort: Option<Sort<'a>>,
     limit: Limit,
+    past: Option<&'a mut Past>,
     warnings: Warnings,
     notes: Vec<String>,
     flow: Flow,
@@ -93,12 +96,19 @@ impl<'a> Execution<'a> {
             distinct: plan.distinct.then(Distinct::default),
             sort: (!plan.order_by.is_empty()).then(|| Sort::new(plan)),
             limit: Limit::new(plan),
+            past: None,
             warnings: Warnings::default(),
             notes: missing
                 .map(|missing| format!("`{}` is NULL: {}", missing.column.name, missing.reason))
                 .collect(),
             flow: Flow::default(),
         }
+    }
+
+    /// The same, as a tick of a watch: what changed is known by its `past`.
+    #[must_use]
+    pub fn after(self, past: &'a mut Past) -> Self {
+        Self { past: Some(past), ..self }
     }
 
     /// Takes rows, which the kernel has filtered already as far as the plan says. Gives those of the answer that
@@ -131,6 +141,11 @@ impl<'a> Execution<'a> {
             self.flow.add(Operator::Sort, into, sorted.len());
             rows = self.limited(sorted);
         }
+        let first = self.past.as_ref().is_none_or(|past| past.is_first());
+        if first && self.plan.change().is_some() {
+            let note = "what changed is NULL in the first tick: there is none before it";
+            self.notes.push(note.to_owned());
+        }
         if self.warnings.range + warnings.range > 0 {
             let note = "arithmetic left the 64-bit range; the result is NULL there";
             self.notes.push(note.to_owned());
@@ -154,6 +169,11 @@ impl<'a> Execution<'a> {
                 self.notes.push(note);
             }
         }
+        if let Some(past) = &mut self.past
+            && !self.plan.identity.is_empty()
+        {
+            past.fill_rows(self.plan, &mut rows, &mut self.warnings);
+        }
         filter::filter(&mut rows, &self.late, &mut self.warnings, &mut self.flow);
         rows
     }
@@ -163,6 +183,13 @@ impl<'a> Execution<'a> {
         let into = groups.added();
         let mut rows = groups.finish(&mut self.warnings);
         self.flow.add(Operator::Group, into, rows.len());
+        if let Some(group) = &self.plan.group
+            && let Some(past) = &mut self.past
+            && !group.changes.is_empty()
+        {
+            let keys = group.keys.len();
+            past.fill_groups(keys, &group.changes, &mut rows, &mut self.warnings);
+        }
         let having = self.plan.group.iter().flat_map(|group| &group.having).enumerate();
         let having: Vec<(Operator, &Residual)> =
             having.map(|(number, residual)| (Operator::Having(number), residual)).collect();

@@ -17,8 +17,12 @@ pub enum Operator {
     Filter(usize),
     /// The look-ups.
     LookUp,
+    /// What changed of rows is filled.
+    Compare,
     /// Groups are made.
     Group,
+    /// What changed of groups is filled.
+    CompareGroups,
     /// A condition on groups, by its number in [`Group::having`].
     Having(usize),
     /// What is shown is computed.
@@ -55,6 +59,8 @@ pub fn operators(plan: &Plan) -> Vec<(Operator, String)> {
             let text = format!("filter {} (user space: {})", having.text, having.reason);
             lines.push((Operator::Having(number), text));
         }
+        let changes = group.changes.iter().map(|change| &*change.text);
+        lines.extend(compare(Operator::CompareGroups, changes.collect()));
         let place = match group.kernel {
             Ok(_) => "kernel".to_owned(),
             Err(reason) => format!("user space: {reason}"),
@@ -68,6 +74,10 @@ pub fn operators(plan: &Plan) -> Vec<(Operator, String)> {
                 let text = format!("filter {} (user space: {})", residual.text, residual.reason);
                 lines.push((Operator::Filter(number), text));
             }
+        }
+        if late {
+            let changes = plan.changes().map(|(_, change)| &*change.text);
+            lines.extend(compare(Operator::Compare, changes.collect()));
         }
         if late && !plan.lookups.is_empty() {
             let names: Vec<&str> =
@@ -89,6 +99,13 @@ pub fn operators(plan: &Plan) -> Vec<(Operator, String)> {
     };
     lines.push((Operator::Scan, format!("scan {}{arguments} ({place})", plan.table.name)));
     lines
+}
+
+/// The line of changes, if there are any.
+fn compare(operator: Operator, mut changes: Vec<&str>) -> Option<(Operator, String)> {
+    changes.dedup();
+    let text = || format!("compare with the tick before: {} (user space)", changes.join(", "));
+    (!changes.is_empty()).then(|| (operator, text()))
 }
 
 /// Prints lines as a tree: the second stands under the first but for its arrow.

@@ -5,10 +5,13 @@
 //! greatest. A row of the kernel is then a group with what its aggregates have come to, and user space adds such rows up
 //! as it would add up values, so that the answer is the same.
 
+use std::sync::Arc;
+
 use super::kernel::{Pred, Scalar};
 use super::lower::{Lowerer, Reason};
 use super::{MAX_SLOTS, Residual, Target};
 use crate::catalog::{Rows, Table};
+use crate::change::Change;
 use crate::typed::{Aggregate, Expr, Fold, Item};
 use crate::value::Type;
 
@@ -30,6 +33,8 @@ pub struct Group {
     pub having: Vec<Residual>,
     /// What the kernel's program does, or why it does not.
     pub kernel: Result<InKernel, Reason>,
+    /// What is told of a group's row by comparing it with the tick before; behind keys and aggregates.
+    pub changes: Vec<Arc<Change>>,
 }
 
 /// What makes groups in the kernel.

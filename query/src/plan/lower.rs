@@ -27,6 +27,7 @@ const MAX_DEPTH: usize = 16;
 const FLOATS: Reason = "the kernel has no floating-point numbers";
 const MIXED: Reason = "it mixes numbers below 0 with numbers above 2^63";
 const LOOKUP: Reason = "the value is looked up in user space";
+const CHANGE: Reason = "what changed is known in user space";
 const TEXTS: Reason = "the kernel keeps no texts of a group";
 const DEEP: Reason = "it is nested too deeply for the kernel's stack";
 const BOOLEANS: Reason = "a condition used as a value has no form in the kernel";
@@ -48,8 +49,10 @@ impl Lowerer<'_> {
     /// Lowers a value that is computed of each row.
     pub(super) fn operand(&self, expr: &Expr) -> Result<Operand, Reason> {
         let operand = match expr.ty {
-            _ if matches!(expr.kind, ExprKind::Input(input) if !self.inputs[input].in_kernel()) => {
-                return Err(LOOKUP);
+            _ if let ExprKind::Input(input) = expr.kind
+                && !self.inputs[input].in_kernel() =>
+            {
+                return Err(self.elsewhere(input));
             }
             Type::Bool => Operand::Truth(self.pred(expr)?),
             Type::Text => return Err(TEXTS),
@@ -247,10 +250,15 @@ impl Lowerer<'_> {
         }
     }
 
+    /// Why an input is not the kernel's.
+    fn elsewhere(&self, input: usize) -> Reason {
+        if self.inputs[input].change().is_some() { CHANGE } else { LOOKUP }
+    }
+
     fn text_input(&self, expr: &Expr) -> Result<usize, Reason> {
         match expr.kind {
             ExprKind::Input(input) if self.inputs[input].is_text() => Ok(input),
-            ExprKind::Input(_) => Err(LOOKUP),
+            ExprKind::Input(input) => Err(self.elsewhere(input)),
             _ => Err("a computed text has no form in the kernel"),
         }
     }
@@ -265,7 +273,7 @@ impl Lowerer<'_> {
                 None => return Err("NULL has no form in the kernel"),
             },
             ExprKind::Input(input) if self.inputs[*input].in_kernel() => self.input(*input),
-            ExprKind::Input(_) => return Err(LOOKUP),
+            ExprKind::Input(input) => return Err(self.elsewhere(*input)),
             ExprKind::Neg(inner) => {
                 if !inner.range.within(Range::INT) {
                     return Err(MIXED);

@@ -17,6 +17,7 @@ pub mod kernel;
 pub mod lower;
 
 use crate::catalog::{SlabFigure, Source, Table, Walk};
+use crate::change::{self, Change};
 use crate::input::Input;
 use crate::path::Base;
 use crate::resolved::Missing;
@@ -89,6 +90,8 @@ pub struct Plan {
     pub filter: Vec<Residual>,
     /// The inputs that are looked up in user space.
     pub lookups: Vec<usize>,
+    /// Where inputs are changes, the inputs that tell rows apart.
+    pub identity: Vec<usize>,
     /// How rows become groups, if they do; what follows is then computed of a group's row.
     pub group: Option<Group>,
     /// What is shown.
@@ -127,16 +130,20 @@ pub struct Residual {
     pub text: String,
     /// Why it does not run in the kernel.
     pub reason: Reason,
-    /// Whether it reads a look-up.
+    /// Whether it reads a look-up or a change.
     pub on_lookup: bool,
 }
 
 /// Plans `query`, whose text is `text`, for `target`.
 #[must_use]
-pub fn plan(query: Query, target: Target, text: &str) -> Plan {
+pub fn plan(mut query: Query, target: Target, text: &str) -> Plan {
+    let of_groups = change::take_out(&mut query, text);
     let mut inputs = query.inputs;
     let key = row_key(query.table, &mut inputs);
+    let changes = inputs.iter().any(|input| input.change().is_some());
+    let identity = if changes { change::identity(query.table, &mut inputs) } else { Vec::new() };
     let is_lookup = |input: &usize| inputs[*input].is_lookup();
+    let is_change = |input: &usize| inputs[*input].change().is_some();
     let (mut pushed, mut filter) = (Vec::new(), Vec::new());
     let mut room = MAX_SLOTS;
     for expr in query.filter {
@@ -160,7 +167,8 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
         match fitting {
             Ok(pred) => pushed.push(Pushed { pred, expr, text }),
             Err(reason) => {
-                let on_lookup = expr.inputs().iter().any(is_lookup);
+                let late = |input: &usize| is_lookup(input) || is_change(input);
+                let on_lookup = expr.inputs().iter().any(late);
                 filter.push(Residual { expr, text, reason, on_lookup });
             }
         }
@@ -178,7 +186,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
         let lowerer = Lowerer { text, inputs: &inputs, texts };
         let kernel =
             group::lower(&keys, &aggregates, &filter, (query.table, target), &lowerer, room);
-        Group { keys, aggregates, having, kernel }
+        Group { keys, aggregates, having, kernel, changes: of_groups }
     });
     let read: Vec<&Expr> = match &group {
         // The program reads what it needs, and sends groups.
@@ -191,6 +199,12 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
     };
     let filtered = filter.iter().map(|residual| &residual.expr);
     let mut needed: Vec<usize> = read.into_iter().chain(filtered).flat_map(Expr::inputs).collect();
+    needed.extend(&identity);
+    let mut next = 0;
+    while let Some(input) = needed.get(next) {
+        needed.extend(inputs[*input].change().into_iter().flat_map(|change| change.of.inputs()));
+        next += 1;
+    }
     needed.sort_unstable();
     needed.dedup();
     let lookups: Vec<usize> = needed.iter().copied().filter(is_lookup).collect();
@@ -198,7 +212,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
         needed.extend(lookup_arguments(*lookup, &inputs));
     }
     needed.extend(key);
-    needed.retain(|input| !is_lookup(input));
+    needed.retain(|input| !is_lookup(input) && !is_change(input));
     needed.sort_unstable();
     needed.dedup();
     Plan {
@@ -210,6 +224,7 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
         sent: needed,
         filter,
         lookups,
+        identity,
         group,
         items: query.items,
         distinct: query.distinct,
@@ -222,6 +237,29 @@ pub fn plan(query: Query, target: Target, text: &str) -> Plan {
 }
 
 impl Plan {
+    /// The changes of rows, and the numbers of their inputs.
+    pub fn changes(&self) -> impl Iterator<Item = (usize, &Change)> {
+        let inputs = self.inputs.iter().enumerate();
+        inputs.filter_map(|(number, input)| Some((number, input.change()?)))
+    }
+
+    /// Whether an item is a change and nothing else.
+    #[must_use]
+    pub fn is_change(&self, item: usize) -> bool {
+        let ExprKind::Input(input) = self.items[item].expr.kind else { return false };
+        match &self.group {
+            Some(group) => input >= group.keys.len() + group.aggregates.len(),
+            None => self.inputs[input].change().is_some(),
+        }
+    }
+
+    /// A change that the query asks for, of rows or of groups: then it is one for a watch.
+    #[must_use]
+    pub fn change(&self) -> Option<&Change> {
+        let mut of_groups = self.group.iter().flat_map(|group| &group.changes);
+        self.changes().next().map(|(_, change)| change).or_else(|| of_groups.next().map(|it| &**it))
+    }
+
     /// The rows of a scan that are enough for the answer; none if it may need all of them.
     #[must_use]
     pub fn enough(&self) -> Option<u32> {
@@ -310,6 +348,7 @@ pub const AFTER_ALL: u8 = 5;
 pub fn cost(input: &Input) -> u8 {
     let source = match input {
         Input::Column(column) => column.source,
+        Input::Change(_) => return 0,
         Input::Path(path) => {
             return match path.base {
                 Base::Slab => CPU_WALK,

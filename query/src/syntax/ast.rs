@@ -2,6 +2,8 @@
 //!
 //! Every node knows its [`Span`]. `Display` prints a tree as text that parses to the same tree.
 
+use std::time::Duration;
+
 use crate::diagnostic::Span;
 
 /// A name as it was written.
@@ -24,6 +26,8 @@ pub enum Statement {
     Explain(Query),
     /// `explain analyze select …`
     Analyze(Query),
+    /// `watch 1s select …`
+    Watch(Watch),
     /// `whatis ADDRESS…`; at least one.
     Whatis(Vec<Address>),
 }
@@ -34,9 +38,21 @@ impl Statement {
     pub fn query(&self) -> Option<&Query> {
         match self {
             Self::Query(query) | Self::Explain(query) | Self::Analyze(query) => Some(query),
+            Self::Watch(watch) => Some(&watch.query),
             Self::Whatis(_) => None,
         }
     }
+}
+
+/// A query that is asked again and again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Watch {
+    /// How often: a tick each so long, never 0.
+    pub interval: Duration,
+    /// How many ticks; without end if absent.
+    pub count: Option<u64>,
+    /// What is asked.
+    pub query: Query,
 }
 
 /// An address behind `whatis`.

@@ -16,7 +16,7 @@ use nom::branch::alt;
 use nom::combinator::{cut, map, opt, value};
 use nom::sequence::{pair, preceded};
 
-use super::ast::{Address, Argument, Count, Expr, Ident, Item, Key, Query, Statement};
+use super::ast::{Address, Argument, Count, Expr, Ident, Item, Key, Query, Statement, Watch};
 use super::expr::expression;
 use super::failure::{Failure, Parsed, commit, excerpt, refuse};
 use super::input::{Input, State};
@@ -123,7 +123,7 @@ fn statement(input: Input<'_>) -> Parsed<'_, Statement> {
         |message: &str, help: &str| refuse(Diagnostic::new(input.span(), message).help(help));
     match input.peek() {
         Some(TokenKind::Keyword(Keyword::Watch)) => {
-            refused("`watch` is not supported yet", "a query starts with `select`")
+            map(watch, Statement::Watch).parse(input.skip(1))
         }
         Some(TokenKind::Keyword(Keyword::Whatis)) => {
             map(whatis, Statement::Whatis).parse(input.skip(1))
@@ -144,6 +144,47 @@ fn statement(input: Input<'_>) -> Parsed<'_, Statement> {
             refused("there is no statement `desc`", "`.schema caches` lists the columns of a table")
         }
         _ => alt((map(query, Statement::Query), explain)).parse(input),
+    }
+}
+
+/// Parses what stands behind `watch`: `1s [count 5] select …`.
+fn watch(input: Input<'_>) -> Parsed<'_, Watch> {
+    let wrong = |message: &str, help: &str| {
+        refuse(Diagnostic::new(input.span(), message).help(help.to_owned()))
+    };
+    let interval = match input.peek() {
+        Some(TokenKind::Duration(interval)) if interval.is_zero() => {
+            return wrong("a watch waits between two ticks", "the least interval is `1ms`");
+        }
+        Some(TokenKind::Duration(interval)) => *interval,
+        Some(TokenKind::Int(_) | TokenKind::Float(_) | TokenKind::Size(_)) => {
+            return wrong(
+                "an interval has a unit",
+                "whole milliseconds, seconds or minutes: `watch 500ms`, `watch 2s`, `watch 5m`",
+            );
+        }
+        _ => return commit(input.expected("an interval such as `1s`")),
+    };
+    let rest = input.skip(1);
+    let (rest, count) = match rest.peek() {
+        Some(TokenKind::Ident { name, quoted: false }) if name == "count" => ticks(rest.skip(1))?,
+        _ => {
+            rest.hoped("`count`");
+            (rest, None)
+        }
+    };
+    map(cut(query), |query| Watch { interval, count, query }).parse(rest)
+}
+
+/// Parses the number behind `count`.
+fn ticks(input: Input<'_>) -> Parsed<'_, Option<u64>> {
+    match input.peek() {
+        Some(TokenKind::Int(0)) => refuse(
+            Diagnostic::new(input.span(), "a watch has one tick at least")
+                .help("leave `count` out to watch until it is ended"),
+        ),
+        Some(TokenKind::Int(count)) => Ok((input.skip(1), Some(*count))),
+        _ => commit(input.expected("a number of ticks")),
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt::{self, Display, Formatter};
 
 use super::ast::{
     Address, Argument, Count, Expr, ExprKind, Ident, Item, Key, Literal, Path, Quantifier, Query,
-    Statement, StepKind, UnaryOp,
+    Statement, StepKind, UnaryOp, Watch,
 };
 use super::expr::{BIT_OR, COMPARISON, Level, NOT, PRIMARY, UNARY, level};
 use super::token::Keyword;
@@ -18,6 +18,10 @@ impl Display for Statement {
             Self::Whatis(addresses) => {
                 f.write_str("whatis ")?;
                 list(f, addresses)
+            }
+            Self::Watch(Watch { interval, count, query }) => {
+                let count = count.map_or_else(String::new, |count| format!("count {count} "));
+                write!(f, "watch {}ms {count}{query}", interval.as_millis())
             }
             Self::Query(query) => query.fmt(f),
             Self::Explain(query) => write!(f, "explain {query}"),

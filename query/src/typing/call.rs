@@ -40,6 +40,7 @@ pub(super) fn called(
             }
             arith::rounded(function, &typed[0])
         }
+        Function::Delta | Function::Rate => changed(function, &typed[0], name)?,
         Function::Sqrt => {
             arith::number(&typed[0], name)?;
             of_type(Type::Float)
@@ -105,6 +106,24 @@ pub(super) fn called(
         Function::PageSize => unreachable!("resolve makes a literal of it"),
     };
     Ok(Expr { kind: ExprKind::Call(function, typed), span, ..shape })
+}
+
+/// What a change of a number is: it has a sign, and its unit.
+fn changed(function: Function, argument: &Expr, name: &str) -> Result<Expr, Diagnostic> {
+    arith::number(argument, name)?;
+    if argument.constant().is_some_and(|value| *value != Value::Null) {
+        let message = format!("`{name}` needs a number that can change");
+        return Err(Diagnostic::new(argument.span, message)
+            .label("the same in every tick")
+            .help(format!("as in `{name}(active)`")));
+    }
+    let shape = shape(argument);
+    if function == Function::Rate || shape.ty == Type::Float {
+        return Ok(Expr { ty: Type::Float, ..shape });
+    }
+    let Range { low, high } = shape.range;
+    let (ty, range) = arith::clip(Range { low: low - high, high: high - low });
+    Ok(Expr { ty, range, ..shape })
 }
 
 /// The most decimals that a number is rounded to: a double has no more that mean something.

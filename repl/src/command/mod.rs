@@ -17,7 +17,7 @@ use crate::outlet::commands;
 use crate::render::{Format, ascii, printable};
 use crate::session::Session;
 use crate::setting::SETTINGS;
-use crate::{diff, library, log, parameters, script, snapshot, terminal};
+use crate::{diff, library, log, parameters, script, snapshot, terminal, watch};
 
 /// A command.
 pub struct Command {
@@ -124,6 +124,7 @@ pub const COMMANDS: &[Command] = &[
     Command { name: ".set", aliases: &["\\set"], arguments: "[NAME [VALUE]]", takes: Takes::Parameter, doc: "Gives the parameter $NAME a value, or shows those that are given.", run: parameters::set },
     Command { name: ".unset", aliases: &["\\unset"], arguments: "NAME", takes: Takes::Parameter, doc: "Takes the value of a parameter back.", run: parameters::unset },
     Command { name: ".params", aliases: &[], arguments: "[NAME]", takes: Takes::Query, doc: "Lists the parameters of the last query, or of a saved one or a report.", run: queries::params },
+    Command { name: ".watch", aliases: &["\\watch"], arguments: "[INTERVAL] [QUERY]", takes: Takes::Statement, doc: "Asks a query, or the last one, again and again.", run: watch::command::run },
     Command { name: ".read", aliases: &["\\i", "\\ir"], arguments: "FILE", takes: Takes::File, doc: "Runs a query file; in a file, relative to it.", run: script::read },
     Command { name: ".queries", aliases: &[], arguments: "", takes: Takes::Nothing, doc: "Lists the saved queries and the reports.", run: library::queries },
     Command { name: ".save", aliases: &[], arguments: "NAME", takes: Takes::Query, doc: "Saves the last query.", run: library::save },

@@ -46,6 +46,10 @@ impl<W: Write> Csv<W> {
         Ok(())
     }
 
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+
     pub fn finish(self) -> io::Result<W> {
         self.writer.into_inner().map_err(::csv::IntoInnerError::into_error)
     }
@@ -80,6 +84,10 @@ impl<W: Write> Tsv<W> {
             )?;
         }
         Ok(())
+    }
+
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 
     pub fn finish(self) -> W {

@@ -90,6 +90,10 @@ impl<W: Write> Json<W> {
         Ok(())
     }
 
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     pub fn finish(mut self) -> io::Result<W> {
         if self.array {
             self.out.write_all(if self.empty { b"]\n" } else { b"\n]\n" })?;

@@ -35,6 +35,7 @@ use std::str::FromStr;
 use query::output::{Output, OutputColumn};
 use query::value::{Unit, Value};
 
+pub(crate) use grid::width;
 pub use json::{text_from_json, text_to_json};
 pub use text::{ascii, printable};
 pub use unit::{plain, shown};
@@ -274,6 +275,16 @@ impl<W: Write> Renderer<W> {
         match &self.format {
             Writer::Table(table) => table.hidden(&self.frame),
             _ => Vec::new(),
+        }
+    }
+
+    /// Hands on what is written so far, in formats that write row by row for programs.
+    pub fn flush(&mut self) -> io::Result<()> {
+        match &mut self.format {
+            Writer::Csv(csv) => csv.flush(),
+            Writer::Tsv(tsv) => tsv.flush(),
+            Writer::Json(json) => json.flush(),
+            Writer::Table(_) | Writer::Markdown(_) | Writer::Vertical(_) => Ok(()),
         }
     }
 

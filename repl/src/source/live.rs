@@ -31,7 +31,7 @@ use query::value::Value;
 
 use super::ladder::Kind;
 use super::took::{self, Took};
-use super::{Choice, Prepared, Said, Scanned, Sink, Source, runs};
+use super::{Choice, Prepared, Said, Scanned, Sink, Source, runs, scanned};
 use crate::error::Failure;
 use crate::kernel::kept::Kept;
 use crate::kernel::load::Loaded;
@@ -303,6 +303,10 @@ impl Source for Live {
 
     fn prepare<'a>(&'a self, plan: &'a Plan) -> Result<Prepared<'a>, Failure> {
         self.schema.may_run()?;
+        if plan.table.rows == Rows::Slabs {
+            // As many runs as it takes, which only a scan knows.
+            return Ok(Box::new(move || scanned(self, plan)));
+        }
         let (layout, program) = self.generate(plan, 1)?;
         let loaded = Loaded::load(&program)?;
         Ok(Box::new(move || match Self::rested(&loaded)? {

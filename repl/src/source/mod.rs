@@ -70,14 +70,7 @@ pub trait Source: Host {
 
     /// Takes all that a scan takes of the kernel, and keeps it until the value is dropped.
     fn prepare<'a>(&'a self, plan: &'a Plan) -> Result<Prepared<'a>, Failure> {
-        Ok(Box::new(|| {
-            let mut rows = Vec::new();
-            let said = self.scan(plan, &mut |mut batch| {
-                rows.append(&mut batch);
-                Ok(ControlFlow::Continue(()))
-            })?;
-            Ok(Scanned { rows, said })
-        }))
+        Ok(Box::new(move || scanned(self, plan)))
     }
 
     /// Keeps from now on what a scan took of the kernel, as far as a later one may need it.
@@ -100,4 +93,14 @@ pub trait Source: Host {
 
     /// What standard error says before an answer; nothing of the running kernel.
     fn label(&self) -> Option<String>;
+}
+
+/// All rows of a scan.
+fn scanned<S: Source + ?Sized>(source: &S, plan: &Plan) -> Result<Scanned, Failure> {
+    let mut rows = Vec::new();
+    let said = source.scan(plan, &mut |mut batch| {
+        rows.append(&mut batch);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(Scanned { rows, said })
 }

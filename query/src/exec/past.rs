@@ -1,0 +1,203 @@
+//! Keeps what a watch saw in its last tick, and fills what changed since.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::identity::encode;
+use crate::change::Change;
+use crate::eval::{self, Warnings};
+use crate::plan::Plan;
+use crate::value::Value;
+
+/// What there was in the tick before; nothing in the first one.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// When this tick is, and how many seconds after the one before.
+    at: Option<Duration>,
+    seconds: Option<f64>,
+    rows: Level,
+    groups: Level,
+}
+
+/// The values of which changes are computed, by what tells rows apart.
+#[derive(Debug, Default)]
+struct Level {
+    before: HashMap<Box<[u8]>, Vec<Value>>,
+    now: HashMap<Box<[u8]>, Vec<Value>>,
+}
+
+impl Past {
+    /// Begins the tick at `at`, as the watch's clock has it.
+    pub fn begin(&mut self, at: Duration) {
+        self.seconds = self.at.map(|before| at.saturating_sub(before).as_secs_f64());
+        self.at = Some(at);
+        for level in [&mut self.rows, &mut self.groups] {
+            level.before = std::mem::take(&mut level.now);
+        }
+    }
+
+    /// Whether there is no tick to compare with.
+    pub(super) fn is_first(&self) -> bool {
+        self.seconds.is_none()
+    }
+
+    /// Fills the changes of rows.
+    pub(super) fn fill_rows(
+        &mut self,
+        plan: &Plan,
+        rows: &mut [Vec<Value>],
+        warnings: &mut Warnings,
+    ) {
+        let changes: Vec<(usize, &Change)> = plan.changes().collect();
+        self.rows.fill(&plan.identity, &changes, self.seconds, rows, warnings);
+    }
+
+    /// Fills the changes of groups, which lie behind the keys and aggregates.
+    pub(super) fn fill_groups(
+        &mut self,
+        keys: usize,
+        changes: &[Arc<Change>],
+        rows: &mut [Vec<Value>],
+        warnings: &mut Warnings,
+    ) {
+        let first = rows.first().map_or(0, Vec::len);
+        for row in &mut *rows {
+            row.resize(first + changes.len(), Value::Null);
+        }
+        let changes: Vec<(usize, &Change)> =
+            changes.iter().enumerate().map(|(at, change)| (first + at, &**change)).collect();
+        let keys: Vec<usize> = (0..keys).collect();
+        self.groups.fill(&keys, &changes, self.seconds, rows, warnings);
+    }
+}
+
+impl Level {
+    fn fill(
+        &mut self,
+        keys: &[usize],
+        changes: &[(usize, &Change)],
+        seconds: Option<f64>,
+        rows: &mut [Vec<Value>],
+        warnings: &mut Warnings,
+    ) {
+        let mut bytes = Vec::new();
+        for row in rows {
+            bytes.clear();
+            for key in keys {
+                encode(&row[*key], &mut bytes);
+            }
+            let before = self.before.get(&*bytes);
+            let mut now = Vec::with_capacity(changes.len());
+            for (place, (at, change)) in changes.iter().enumerate() {
+                let value = eval::eval(&change.of, row, warnings);
+                if let (Some(before), Some(seconds)) = (before, seconds) {
+                    row[*at] = difference(change, &before[place], &value, seconds, warnings);
+                }
+                now.push(value);
+            }
+            self.now.insert((*bytes).into(), now);
+        }
+    }
+}
+
+/// What lies between two values. A number that fell gives one below 0, whether its type has a sign or not.
+fn difference(
+    change: &Change,
+    before: &Value,
+    now: &Value,
+    seconds: f64,
+    warnings: &mut Warnings,
+) -> Value {
+    let exact = match (before.integer(), now.integer()) {
+        (Some(before), Some(now)) => Some(now - before),
+        _ => None,
+    };
+    #[allow(clippy::cast_precision_loss)] // a rate is a float
+    let float = match (exact, before.float(), now.float()) {
+        (Some(exact), ..) => Some(exact as f64),
+        (None, Some(before), Some(now)) => Some(now - before),
+        _ => None,
+    };
+    match (exact, float) {
+        (Some(exact), _) if !change.rate => eval::integer(exact, change.ty, warnings),
+        (_, Some(float)) if change.rate && seconds > 0.0 => eval::float(float / seconds, warnings),
+        (_, Some(float)) if !change.rate => eval::float(float, warnings),
+        _ => Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Span;
+    use crate::typed::{Expr, ExprKind, Range};
+    use crate::value::{Type, Unit};
+
+    fn change(rate: bool, of: usize) -> Change {
+        let (ty, unit, span) = (Type::UInt, Unit::None, Span::default());
+        let of = Expr { kind: ExprKind::Input(of), ty, unit, range: Range::UINT, span };
+        let ty = if rate { Type::Float } else { Type::Int };
+        Change { rate, of, ty, unit, text: String::new(), span }
+    }
+
+    /// Rows of an address, a number, and what changed.
+    fn row(addr: u64, number: Value) -> Vec<Value> {
+        vec![Value::UInt(addr), number, Value::Null, Value::Null, Value::Null]
+    }
+
+    #[test]
+    fn what_changed_is_told_by_identity() {
+        // The last one is the change of a change.
+        let (delta, rate, again) = (change(false, 1), change(true, 1), change(false, 2));
+        let changes = [(2, &delta), (3, &rate), (4, &again)];
+        let mut level = Level::default();
+        let mut tick = |numbers: &[(u64, u64)], seconds| {
+            level.before = std::mem::take(&mut level.now);
+            let mut rows: Vec<_> =
+                numbers.iter().map(|(addr, number)| row(*addr, Value::UInt(*number))).collect();
+            let mut warnings = Warnings::default();
+            level.fill(&[0], &changes, seconds, &mut rows, &mut warnings);
+            assert!(warnings.is_empty());
+            rows.into_iter().map(|row| row[2..].to_vec()).collect::<Vec<_>>()
+        };
+        let null = || vec![Value::Null; 3];
+        assert_eq!(tick(&[(1, 10), (2, 20)], None), [null(), null()]);
+        assert_eq!(
+            tick(&[(2, 20), (1, 7), (3, 5)], Some(2.0)),
+            [
+                vec![Value::Int(0), Value::Float(0.0), Value::Null],
+                vec![Value::Int(-3), Value::Float(-1.5), Value::Null],
+                null(),
+            ]
+        );
+        // One that was away for a tick is new again.
+        assert_eq!(
+            tick(&[(1, 8), (3, 5)], Some(0.5)),
+            [
+                vec![Value::Int(1), Value::Float(2.0), Value::Int(4)],
+                vec![Value::Int(0), Value::Float(0.0), Value::Null],
+            ]
+        );
+        assert_eq!(tick(&[(2, 20)], Some(1.0)), [null()]);
+    }
+
+    #[test]
+    fn differences_are_exact() {
+        let mut warnings = Warnings::default();
+        let mut of =
+            |rate, before, now| difference(&change(rate, 1), &before, &now, 1.0, &mut warnings);
+        let big = 1 << 63;
+        assert_eq!(of(false, Value::UInt(big), Value::UInt(big + 1)), Value::Int(1));
+        assert_eq!(of(false, Value::UInt(big), Value::UInt(0)), Value::Int(i64::MIN));
+        assert_eq!(of(false, Value::Null, Value::UInt(1)), Value::Null);
+        assert_eq!(of(false, Value::UInt(1), Value::Null), Value::Null);
+        assert_eq!(of(false, Value::Float(0.5), Value::Float(2.0)), Value::Float(1.5));
+        assert_eq!(of(true, Value::UInt(u64::MAX), Value::UInt(u64::MAX - 2)), Value::Float(-2.0));
+        assert_eq!(of(false, Value::UInt(0), Value::UInt(u64::MAX)), Value::Null);
+        assert_eq!(warnings.range, 1);
+        let none =
+            difference(&change(true, 1), &Value::UInt(1), &Value::UInt(2), 0.0, &mut warnings);
+        assert_eq!(none, Value::Null);
+    }
+}

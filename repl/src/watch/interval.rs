@@ -1,0 +1,57 @@
+//! Reads and writes intervals as the language has them: `250ms`, `2s`, `5m`.
+
+use std::time::Duration;
+
+use query::syntax::{TokenKind, lex};
+
+use crate::error::Failure;
+use crate::render::printable;
+
+/// What is waited if nothing is said.
+pub const DEFAULT: Duration = Duration::from_secs(2);
+
+/// The interval that `word` is. A number alone counts seconds, as other prompts have it.
+pub fn parse(word: &str) -> Result<Duration, Failure> {
+    let tokens = lex(word).unwrap_or_default();
+    let interval = match tokens.as_slice() {
+        [token] => match token.kind {
+            TokenKind::Duration(interval) => Some(interval),
+            TokenKind::Int(seconds) => Some(Duration::from_secs(seconds)),
+            TokenKind::Float(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+            _ => None,
+        },
+        _ => None,
+    };
+    interval.filter(|interval| *interval >= Duration::from_millis(1)).ok_or_else(|| {
+        let message = format!("`{}` is no interval", printable(word.as_bytes()));
+        Failure::command(message, Some("`500ms`, `2s` or `5m`; `1ms` at least"))
+    })
+}
+
+/// An interval as it is written.
+#[must_use]
+pub fn text(interval: Duration) -> String {
+    let millis = interval.as_millis();
+    match millis {
+        _ if millis.is_multiple_of(60_000) => format!("{}m", millis / 60_000),
+        _ if millis.is_multiple_of(1000) => format!("{}s", millis / 1000),
+        _ => format!("{millis}ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_read_and_written() {
+        for word in ["250ms", "2s", "5m", "1ms", "1500ms"] {
+            assert_eq!(text(parse(word).unwrap()), word);
+        }
+        assert_eq!(parse("2").unwrap(), Duration::from_secs(2));
+        assert_eq!(parse("0.5").unwrap(), Duration::from_millis(500));
+        for word in ["", "0", "0s", "1h", "-1", "1s 2s", "x", "4k", "1e30", "0.0001"] {
+            assert!(parse(word).is_err(), "{word}");
+        }
+    }
+}

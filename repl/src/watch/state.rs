@@ -1,0 +1,415 @@
+//! What a watch shows on a screen, as a function of ticks and keys: no clock, no terminal.
+//!
+//! Rows of two ticks are the same where their keys are. A row that was not there before is marked as new, one that is
+//! there no more is shown for one more tick and marked as gone.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use query::output::OutputColumn;
+use query::value::Value;
+
+use super::ticks::{Key as RowKey, Tick};
+
+/// The intervals that `+` and `-` go through, in milliseconds.
+const INTERVALS: [u64; 12] =
+    [50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 300_000, 600_000];
+
+/// What is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// q
+    Quit,
+    /// space
+    Pause,
+    /// ← and →
+    Left,
+    Right,
+    /// r
+    Reverse,
+    /// +
+    Longer,
+    /// -
+    Shorter,
+    /// d
+    Deltas,
+    /// ↑, ↓ and their kin: so many rows down.
+    Rows(i32),
+    /// The same in pages.
+    Pages(i32),
+    /// The first row and the last.
+    Home,
+    End,
+}
+
+/// What a key asks of whoever drives the watch; the screen is drawn anew in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing.
+    Draw,
+    /// Ends the watch.
+    Quit,
+    /// Begins to wait anew, for the state's interval.
+    Restart,
+    /// Takes a tick at once and goes on from there, or takes none.
+    Resume,
+    Pause,
+}
+
+/// Whether a row was there before, and still is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    Same,
+    New,
+    Gone,
+}
+
+/// A row on the screen.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    key: RowKey,
+    pub values: Vec<Value>,
+    /// Its values in the tick before.
+    pub before: Option<Vec<Value>>,
+    pub mark: Mark,
+}
+
+/// What there is to show.
+#[expect(clippy::struct_excessive_bools, reason = "switches, each with a key of its own")]
+pub struct State {
+    pub columns: Vec<OutputColumn>,
+    /// Which of them are changes.
+    pub changes: Vec<bool>,
+    pub exact: bool,
+    /// The text of the query, on one line.
+    pub query: String,
+    pub interval: Duration,
+    pub paused: bool,
+    /// Whether numbers are shown with what they changed by.
+    pub deltas: bool,
+    /// The column that is sorted by; none is the order of the query.
+    pub sort: Option<usize>,
+    pub reversed: bool,
+    /// Columns and lines of the terminal.
+    pub size: (usize, usize),
+    /// The rows in the order in which they are shown.
+    pub entries: Vec<Entry>,
+    /// The first of them that is on the screen.
+    pub top: usize,
+    pub ticks: u64,
+    /// Ticks that were left out.
+    pub missed: u64,
+    pub time: SystemTime,
+    pub took: Duration,
+    pub notes: Vec<String>,
+    /// The rows as the query orders them.
+    rows: Vec<Entry>,
+    /// What columns have needed so far, so that they do not jump.
+    pub(super) widths: Vec<usize>,
+}
+
+impl State {
+    pub fn new(
+        columns: Vec<OutputColumn>,
+        exact: bool,
+        query: &str,
+        interval: Duration,
+        size: (u16, u16),
+    ) -> Self {
+        Self {
+            widths: vec![0; columns.len()],
+            changes: vec![false; columns.len()],
+            columns,
+            exact,
+            query: query.split_whitespace().collect::<Vec<_>>().join(" "),
+            interval,
+            paused: false,
+            deltas: false,
+            sort: None,
+            reversed: false,
+            size: (size.0.into(), size.1.into()),
+            entries: Vec::new(),
+            top: 0,
+            ticks: 0,
+            missed: 0,
+            time: SystemTime::UNIX_EPOCH,
+            took: Duration::ZERO,
+            notes: Vec::new(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Takes a tick.
+    pub fn tick(&mut self, tick: Tick) {
+        let first = self.ticks == 0;
+        let there = self.rows.drain(..).filter(|row| row.mark != Mark::Gone);
+        // Those that are gone stay in their order.
+        let before: Vec<Entry> = there.collect();
+        let at: HashMap<&RowKey, usize> =
+            before.iter().enumerate().map(|(at, row)| (&row.key, at)).collect();
+        let mut kept = vec![false; before.len()];
+        for (key, values) in tick.keys.into_iter().zip(tick.rows) {
+            let known = at.get(&key).copied();
+            if let Some(at) = known {
+                kept[at] = true;
+            }
+            let mark = if first || known.is_some() { Mark::Same } else { Mark::New };
+            let before = known.map(|at| before[at].values.clone());
+            self.rows.push(Entry { key, values, before, mark });
+        }
+        let gone = before.into_iter().zip(kept).filter(|(_, kept)| !kept);
+        self.rows.extend(gone.map(|(row, _)| Entry { before: None, mark: Mark::Gone, ..row }));
+        self.ticks += 1;
+        (self.time, self.took, self.notes) = (tick.time, tick.took, tick.notes);
+        self.arrange();
+    }
+
+    /// Takes a key.
+    pub fn key(&mut self, key: Key) -> Action {
+        match key {
+            Key::Quit => return Action::Quit,
+            Key::Pause => {
+                self.paused = !self.paused;
+                return if self.paused { Action::Pause } else { Action::Resume };
+            }
+            Key::Longer | Key::Shorter => {
+                let now = self.interval;
+                let mut steps = INTERVALS.map(Duration::from_millis).into_iter();
+                let next = match key {
+                    Key::Longer => steps.find(|step| *step > now),
+                    _ => steps.rfind(|step| *step < now),
+                };
+                self.interval = next.unwrap_or(now);
+                return if next.is_some() { Action::Restart } else { Action::Draw };
+            }
+            Key::Left => {
+                let last = self.columns.len().checked_sub(1);
+                self.sort = self.sort.map_or(last, |at| at.checked_sub(1));
+            }
+            Key::Right => {
+                let next = self.sort.map_or(0, |at| at + 1);
+                self.sort = (next < self.columns.len()).then_some(next);
+            }
+            Key::Reverse => self.reversed = !self.reversed,
+            Key::Deltas => {
+                self.deltas = !self.deltas;
+                self.widths.fill(0);
+            }
+            Key::Rows(rows) => self.scroll(rows),
+            Key::Pages(pages) => {
+                let page = i32::try_from(self.page()).unwrap_or(i32::MAX);
+                self.scroll(pages.saturating_mul(page));
+            }
+            Key::Home => self.top = 0,
+            Key::End => self.top = self.entries.len(),
+        }
+        self.arrange();
+        Action::Draw
+    }
+
+    /// The terminal has another size.
+    pub fn resize(&mut self, width: u16, height: u16) {
+        self.size = (width.into(), height.into());
+        self.widths.fill(0);
+        self.arrange();
+    }
+
+    /// Whether a column is sorted from its greatest value on: numbers are at first, texts are not.
+    pub fn is_descending(&self, column: usize) -> bool {
+        self.columns[column].ty.is_number() != self.reversed
+    }
+
+    /// How many rows were not there before, and are there no more.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let of = |mark| self.entries.iter().filter(|entry| entry.mark == mark).count();
+        (self.entries.len() - of(Mark::Gone), of(Mark::New), of(Mark::Gone))
+    }
+
+    /// The rows of the last tick, as an answer has them.
+    pub fn answer(&self) -> Vec<Vec<Value>> {
+        let there = self.entries.iter().filter(|entry| entry.mark != Mark::Gone);
+        there.map(|entry| entry.values.clone()).collect()
+    }
+
+    /// How many rows the screen has.
+    pub fn page(&self) -> usize {
+        self.size.1.saturating_sub(4 + usize::from(!self.notes.is_empty())).max(1)
+    }
+
+    fn scroll(&mut self, rows: i32) {
+        let by = usize::try_from(rows.unsigned_abs()).unwrap_or(usize::MAX);
+        self.top = if rows < 0 { self.top.saturating_sub(by) } else { self.top.saturating_add(by) };
+    }
+
+    /// Puts the rows into the order that is asked for.
+    fn arrange(&mut self) {
+        self.entries.clone_from(&self.rows);
+        if let Some(column) = self.sort {
+            let descending = self.is_descending(column);
+            self.entries.sort_by(|left, right| {
+                order(&left.values[column], &right.values[column], descending)
+            });
+        } else if self.reversed {
+            self.entries.reverse();
+        }
+        self.top = self.top.min(self.entries.len().saturating_sub(self.page()));
+    }
+}
+
+/// The order of two values; what is not there comes last.
+fn order(left: &Value, right: &Value, descending: bool) -> Ordering {
+    let null = |value: &Value| *value == Value::Null;
+    null(left).cmp(&null(right)).then_with(|| {
+        let order = left.compare(right).unwrap_or(Ordering::Equal);
+        if descending { order.reverse() } else { order }
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use query::value::{Type, Unit};
+
+    use super::*;
+
+    pub fn state() -> State {
+        let columns = vec![
+            OutputColumn::new("name", Type::Text, Unit::None),
+            OutputColumn::new("active", Type::UInt, Unit::Count),
+            OutputColumn::new("memory", Type::UInt, Unit::Bytes),
+        ];
+        State::new(
+            columns,
+            false,
+            "select  name,\n active, memory",
+            Duration::from_secs(1),
+            (80, 24),
+        )
+    }
+
+    pub fn tick(rows: &[(&str, u64, u64)]) -> Tick {
+        let values = |(name, active, memory): &(&str, u64, u64)| {
+            vec![Value::text(name), Value::UInt(*active), Value::UInt(*memory)]
+        };
+        Tick {
+            time: SystemTime::UNIX_EPOCH,
+            rows: rows.iter().map(values).collect(),
+            keys: rows.iter().map(|(name, ..)| name.as_bytes().into()).collect(),
+            notes: Vec::new(),
+            news: Vec::new(),
+            came: Vec::new(),
+            gone: Vec::new(),
+            took: Duration::from_micros(50),
+        }
+    }
+
+    fn names(state: &State) -> Vec<String> {
+        let name = |entry: &Entry| match &entry.values[0] {
+            Value::Text(name) => String::from_utf8(name.to_vec()).unwrap(),
+            _ => String::new(),
+        };
+        state.entries.iter().map(name).collect()
+    }
+
+    #[test]
+    fn rows_that_come_and_go_are_marked() {
+        let mut state = state();
+        state.tick(tick(&[("a", 1, 0), ("b", 2, 0)]));
+        assert_eq!(state.counts(), (2, 0, 0));
+        state.tick(tick(&[("b", 3, 0), ("c", 1, 0)]));
+        let marks: Vec<Mark> = state.entries.iter().map(|entry| entry.mark).collect();
+        assert_eq!(names(&state), ["b", "c", "a"]);
+        assert_eq!(marks, [Mark::Same, Mark::New, Mark::Gone]);
+        assert_eq!(state.entries[0].before.as_ref().unwrap()[1], Value::UInt(2));
+        assert_eq!(state.counts(), (2, 1, 1));
+        assert_eq!(state.answer().len(), 2);
+        // What is gone is shown once, and new again when it comes back.
+        state.tick(tick(&[("b", 3, 0), ("c", 1, 0)]));
+        assert_eq!(names(&state), ["b", "c"]);
+        state.tick(tick(&[("a", 3, 0)]));
+        assert_eq!(names(&state), ["a", "b", "c"]);
+        assert_eq!(state.counts(), (1, 1, 2));
+    }
+
+    #[test]
+    fn arrows_choose_the_sort_column() {
+        let mut state = state();
+        state.tick(tick(&[("b", 1, 9), ("c", 3, 8), ("a", 2, 7)]));
+        let mut after = |keys: &[Key]| {
+            for key in keys {
+                assert_eq!(state.key(*key), Action::Draw);
+            }
+            names(&state).concat()
+        };
+        assert_eq!(after(&[]), "bca");
+        assert_eq!(after(&[Key::Reverse]), "acb");
+        assert_eq!(after(&[Key::Reverse, Key::Right]), "abc");
+        assert_eq!(after(&[Key::Right]), "cab");
+        assert_eq!(after(&[Key::Reverse]), "bac");
+        assert_eq!(after(&[Key::Left]), "cba");
+        assert_eq!(after(&[Key::Left]), "acb");
+        assert_eq!(after(&[Key::Reverse, Key::Left]), "bca");
+        assert_eq!(after(&[Key::Right]), "bca");
+        state.rows[1].values[1] = Value::Null;
+        state.sort = Some(1);
+        for _ in 0..2 {
+            state.key(Key::Reverse);
+            assert_eq!(names(&state)[2], "c", "NULL comes last");
+        }
+    }
+
+    #[test]
+    fn keys_ask_the_driver() {
+        let mut state = state();
+        assert_eq!(state.key(Key::Quit), Action::Quit);
+        assert_eq!((state.key(Key::Pause), state.paused), (Action::Pause, true));
+        assert_eq!((state.key(Key::Pause), state.paused), (Action::Resume, false));
+        assert_eq!(state.key(Key::Longer), Action::Restart);
+        assert_eq!(state.interval, Duration::from_secs(2));
+        for _ in 0..20 {
+            state.key(Key::Longer);
+        }
+        assert_eq!(
+            (state.key(Key::Longer), state.interval),
+            (Action::Draw, Duration::from_mins(10))
+        );
+        state.interval = Duration::from_millis(70);
+        assert_eq!(state.key(Key::Shorter), Action::Restart);
+        assert_eq!(state.key(Key::Shorter), Action::Draw);
+        assert_eq!(state.interval, Duration::from_millis(50));
+        // Shorter than the shortest step is left as it is.
+        state.interval = Duration::from_millis(1);
+        assert_eq!(
+            (state.key(Key::Shorter), state.interval),
+            (Action::Draw, Duration::from_millis(1))
+        );
+    }
+
+    #[test]
+    fn rows_scroll_within_their_bounds() {
+        let mut state = state();
+        let names: Vec<String> = (0..100).map(|row| format!("{row:02}")).collect();
+        let rows: Vec<_> = names.iter().map(|name| (name.as_str(), 1, 1)).collect();
+        state.tick(tick(&rows));
+        assert_eq!(state.page(), 20);
+        let mut top = |key| {
+            state.key(key);
+            state.top
+        };
+        assert_eq!(top(Key::Rows(-1)), 0);
+        assert_eq!(top(Key::Rows(3)), 3);
+        assert_eq!(top(Key::Pages(1)), 23);
+        assert_eq!(top(Key::End), 80);
+        assert_eq!(top(Key::Pages(9)), 80);
+        assert_eq!(top(Key::Pages(-1)), 60);
+        state.resize(80, 94);
+        assert_eq!(state.top, 10);
+        state.tick(tick(&rows[..5]));
+        // Those that are gone have their lines yet.
+        assert_eq!(state.top, 10);
+        state.tick(tick(&rows[..5]));
+        assert_eq!(state.top, 0);
+        state.resize(0, 0);
+        assert_eq!(state.page(), 1);
+    }
+}

@@ -1,0 +1,152 @@
+//! Takes ticks: one scan each, by a program that is loaded once.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant, SystemTime};
+
+use query::catalog::Rows;
+use query::exec::{self, Execution, identity, past::Past};
+use query::output::OutputColumn;
+use query::plan::Plan;
+use query::value::{Unit, Value};
+
+use crate::error::Failure;
+use crate::render::{Options, shown};
+use crate::session::Session;
+use crate::source::Prepared;
+
+/// What tells a row apart from others, in this tick and the next.
+pub type Key = Box<[u8]>;
+
+/// A query that is asked again and again.
+pub struct Ticks<'a> {
+    pub session: &'a Session,
+    pub plan: &'a Plan,
+    /// The columns that are shown.
+    pub columns: Vec<OutputColumn>,
+    /// The columns behind them, by which rows are told apart; none where all values do that.
+    identity: Option<Vec<OutputColumn>>,
+    /// The scan; of a table that user space puts together there is none.
+    scan: Option<Prepared<'a>>,
+    past: Past,
+    /// The rows of the tick before and what they are called.
+    before: Option<HashMap<Key, String>>,
+    notes: Vec<String>,
+    start: Instant,
+    pub count: u64,
+}
+
+/// What a tick gave.
+pub struct Tick {
+    /// When it was.
+    pub time: SystemTime,
+    /// Its rows.
+    pub rows: Vec<Vec<Value>>,
+    /// What tells each of them apart.
+    pub keys: Vec<Key>,
+    /// What its answer says beside them.
+    pub notes: Vec<String>,
+    /// Those of its notes that the tick before did not have.
+    pub news: Vec<String>,
+    /// What rows that were not there in the tick before are called, and those that are there no more; in order.
+    pub came: Vec<String>,
+    pub gone: Vec<String>,
+    /// What scan and answer took.
+    pub took: Duration,
+}
+
+impl<'a> Ticks<'a> {
+    pub fn new(
+        session: &'a Session,
+        plan: &'a Plan,
+        identity: Option<usize>,
+    ) -> Result<Self, Failure> {
+        let mut columns = exec::columns(plan, session.source.offer());
+        let identity = identity.map(|count| columns.split_off(columns.len() - count));
+        let scan = match plan.table.rows {
+            Rows::Host(_) => None,
+            _ => Some(session.source.prepare(plan)?),
+        };
+        Ok(Self {
+            session,
+            plan,
+            columns,
+            identity,
+            scan,
+            past: Past::default(),
+            before: None,
+            notes: Vec::new(),
+            start: Instant::now(),
+            count: 0,
+        })
+    }
+
+    /// Which columns are changes.
+    pub fn changes(&self) -> Vec<bool> {
+        (0..self.columns.len()).map(|item| self.plan.is_change(item)).collect()
+    }
+
+    /// The time since the start.
+    pub fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// Takes a tick.
+    pub fn tick(&mut self) -> Result<Tick, Failure> {
+        let (time, begun) = (SystemTime::now(), Instant::now());
+        self.past.begin(begun - self.start);
+        let scanned = match (&self.scan, self.plan.table.rows) {
+            (Some(scan), _) => scan()?,
+            (None, Rows::Host(table)) => self.session.put_together(self.plan, table)?,
+            (None, _) => unreachable!("other tables have a scan"),
+        };
+        let host = &*self.session.source;
+        let mut execution = Execution::new(self.plan, host).after(&mut self.past);
+        let mut rows = execution.push(scanned.rows);
+        let rest = execution.finish(scanned.said.warnings);
+        rows.extend(rest.rows);
+        let mut notes = rest.notes;
+        notes.extend(scanned.said.notes);
+        let took = begun.elapsed();
+        self.count += 1;
+        let (mut keys, mut now) = (Vec::with_capacity(rows.len()), HashMap::new());
+        let mut came = Vec::new();
+        for row in &mut rows {
+            let hidden = row.split_off(self.columns.len());
+            let mut key = Vec::new();
+            let by = if self.identity.is_some() { &hidden } else { &*row };
+            for value in by {
+                identity::encode(value, &mut key);
+            }
+            let key: Key = key.into();
+            let known = self.before.as_mut().and_then(|before| before.remove(&key));
+            let is_new = known.is_none();
+            let label = known.unwrap_or_else(|| self.label(row, &hidden));
+            if is_new && self.before.is_some() {
+                came.push(label.clone());
+            }
+            now.insert(key.clone(), label);
+            keys.push(key);
+        }
+        let mut gone: Vec<String> = self.before.take().unwrap_or_default().into_values().collect();
+        gone.sort_unstable();
+        self.before = Some(now);
+        let told = std::mem::replace(&mut self.notes, notes.clone());
+        let news = notes.iter().filter(|note| !told.contains(note)).cloned().collect();
+        Ok(Tick { time, rows, keys, notes, news, came, gone, took })
+    }
+
+    /// What a row is called: by what tells it apart, without addresses where there is anything else.
+    fn label(&self, row: &[Value], hidden: &[Value]) -> String {
+        let (values, columns) = match &self.identity {
+            Some(columns) if !columns.is_empty() => (hidden, columns),
+            _ => (row, &self.columns),
+        };
+        let named = columns.iter().any(|column| column.unit != Unit::Hex);
+        let null = || Options::default().null;
+        let words =
+            values.iter().zip(columns).filter(|(_, column)| !named || column.unit != Unit::Hex);
+        let words: Vec<String> =
+            words.map(|(value, column)| shown(value, column, false).unwrap_or_else(null)).collect();
+        words.join(" ")
+    }
+}
