@@ -156,7 +156,7 @@ fn what_is_made_is_seen() {
         return;
     }
     let home = Folder::new();
-    let query = "select name, active, delta(active) where 'eventpoll_epi' in aliases";
+    let query = "select name, active, delta(active) where name = 'eventpoll_epi' or 'eventpoll_epi' in aliases";
     let tmux = screen((80, 24), &format!("\"$0\" --watch 500ms \"{query}\""), &home);
     tmux.wait("tick 3");
     tmux.key("d");
