@@ -207,8 +207,7 @@ fn what_is_made_is_the_change() {
     limit.current = Some(16_384);
     limit.maximum = limit.maximum.map(|maximum| maximum.max(16_384));
     setrlimit(Resource::Nofile, limit).unwrap();
-    let query =
-        "select delta(active) d, active where name = 'eventpoll_epi' or 'eventpoll_epi' in aliases";
+    let query = "select delta(active) d, active where alias_of('eventpoll_epi')";
     let args = ["--watch", "50ms", "--format", "ndjson", query];
     let mut child = start(&args, Stdio::null());
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
@@ -240,7 +239,8 @@ fn what_is_made_is_the_change() {
     // They may be seen by two ticks, one half each.
     assert!(ticks.by_ref().take(200).any(|tick| add(tick) == ITEMS));
     drop((numbers, queue));
-    assert!(ticks.by_ref().take(600).any(|tick| add(tick) == 0));
+    // By then others may have made and undone some of their own.
+    assert!(ticks.by_ref().take(600).any(|tick| add(tick).abs() <= 16));
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -10,6 +10,9 @@ mod program;
 mod tmux;
 
 use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use program::{Folder, SLABQL};
 use rustix::event::{EventfdFlags, epoll, eventfd};
@@ -104,12 +107,31 @@ fn signals_find_the_terminal_in_order() {
             tmux.key(end);
         } else {
             let script = format!("kill -{end} $(pgrep -f -- '^{SLABQL} --demo --watch 123ms')");
-            assert!(
-                std::process::Command::new("sh").args(["-c", &script]).status().unwrap().success()
-            );
+            assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
         }
         let after = tmux.wait("same");
         assert!(after.contains(code) && !after.contains("tick"), "{end}: {after}");
+    }
+}
+
+/// A terminal that is closed ends the watch, where SIGHUP does not too.
+#[test]
+fn nothing_runs_on_without_its_terminal() {
+    for trap in ["", "trap '' HUP; "] {
+        let home = Folder::new();
+        let script = format!("{trap}\"$0\" --demo --watch 321ms \"{QUERY}\"");
+        let tmux = screen((80, 24), &script, &home);
+        tmux.wait("tick 2");
+        drop(tmux);
+        let start = Instant::now();
+        let runs = || {
+            let pattern = format!("^{SLABQL} --demo --watch 321ms");
+            Command::new("pgrep").args(["-f", "--", &pattern]).output().unwrap().status.success()
+        };
+        while runs() {
+            assert!(start.elapsed() < Duration::from_secs(20), "{trap:?}: it runs on");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
@@ -156,7 +178,7 @@ fn what_is_made_is_seen() {
         return;
     }
     let home = Folder::new();
-    let query = "select name, active, delta(active) where name = 'eventpoll_epi' or 'eventpoll_epi' in aliases";
+    let query = "select name, active, delta(active) where alias_of('eventpoll_epi')";
     let tmux = screen((80, 24), &format!("\"$0\" --watch 500ms \"{query}\""), &home);
     tmux.wait("tick 3");
     tmux.key("d");

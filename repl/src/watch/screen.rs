@@ -22,11 +22,12 @@ use crossterm::terminal::{
 };
 use crossterm::{Command, execute};
 use query::output::Output;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::Options;
 use super::lines::{Style, lines};
 use super::schedule::Schedule;
-use super::signals::{Held, INTERRUPT, give_in};
+use super::signals::{HANG_UP, Held, INTERRUPT, give_in};
 use super::state::{Action, Key, State};
 use super::ticks::Ticks;
 use crate::error::Failure;
@@ -118,10 +119,12 @@ fn watch(
         if let Some(signal) = held.caught() {
             return Ok(End::Signal(signal));
         }
-        if !event::poll(wait.min(NAP)).map_err(|error| terminal(&error))? {
-            continue;
-        }
-        let action = match event::read().map_err(|error| terminal(&error))? {
+        let event = match next(wait.min(NAP)).map_err(|error| terminal(&error))? {
+            Next::Event(event) => event,
+            Next::Nothing => continue,
+            Next::Gone => return Ok(End::Signal(HANG_UP)),
+        };
+        let action = match event {
             Event::Key(key) if is_interrupt(key) => return Ok(End::Signal(INTERRUPT)),
             Event::Key(pressed) => match key(pressed) {
                 Some(key) => state.key(key),
@@ -141,6 +144,34 @@ fn watch(
         }
         draw(state)?;
     }
+}
+
+/// What a terminal has to say.
+enum Next {
+    Event(Event),
+    Nothing,
+    /// There is no terminal any more.
+    Gone,
+}
+
+/// What comes next, if it does within `wait`. crossterm reads a terminal that is gone for ever, so that is looked at
+/// before; a signal ends the wait.
+fn next(wait: Duration) -> io::Result<Next> {
+    let stdin = io::stdin();
+    for wait in [Duration::ZERO, wait] {
+        let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
+        match poll(&mut fds, Timespec::try_from(wait).ok().as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+            return Ok(Next::Gone);
+        }
+        if event::poll(Duration::ZERO)? {
+            return event::read().map(Next::Event);
+        }
+    }
+    Ok(Next::Nothing)
 }
 
 fn is_interrupt(key: KeyEvent) -> bool {

@@ -1,7 +1,7 @@
 //! Holds signals back that would end the process, so that the terminal is put in order first.
 //!
 //! A handler that is installed once stays; [`Held`] says whether it holds a signal back or does what the signal would do
-//! without it.
+//! without it. SIGHUP is not among them: where the terminal is gone there is nothing to put in order.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -33,7 +33,7 @@ impl Held {
         });
         // Those of an earlier watch are there yet.
         if !INSTALLED.swap(true, Ordering::SeqCst) {
-            for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
+            for signal in [SIGINT, SIGQUIT, SIGTERM] {
                 flag::register_conditional_default(signal, Arc::clone(&shared.open))?;
                 let number = usize::try_from(signal).unwrap_or_default();
                 flag::register_usize(signal, Arc::clone(&shared.caught), number)?;
@@ -67,3 +67,5 @@ pub fn give_in(signal: i32) {
 
 /// Ctrl-C.
 pub const INTERRUPT: i32 = SIGINT;
+/// The terminal is gone.
+pub const HANG_UP: i32 = SIGHUP;
