@@ -2,7 +2,7 @@
 //!
 //! A change is an input like a look-up: user space fills it, from the values that the same row had in the tick before.
 //! Rows are the same where the columns of [`Table::identity`](crate::catalog::Table) are, groups where their keys are.
-//! [`take_out`] puts an input in the place of each call, and `exec::past` fills it.
+//! `take_out` puts an input in the place of each call, and `exec::past` fills it.
 //!
 //! # Invariants
 //!

@@ -1,7 +1,7 @@
 //! `slabql doctor`: what this machine gives slabql, what it does not, and what would help.
 //!
-//! It looks at the machine, not at the source of a session: files first ([`machine`]), then the kernel's types and what
-//! it takes ([`kernel`]), then every column of every table ([`columns`]). Nothing is read that a query would not read.
+//! It looks at the machine, not at the source of a session: files first (`machine`), then the kernel's types and what
+//! it takes (`kernel`), then every column of every table (`columns`). Nothing is read that a query would not read.
 //!
 //! # Invariants
 //!

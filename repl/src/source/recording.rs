@@ -14,7 +14,7 @@
 //! | `table`, `columns` | the table, and the names of its stored columns in the order of the rows |
 //! | `missing` | an object from the name of a stored column that the kernel could not give to the reason |
 //! | `rows` | how many lines follow |
-//! | `crc32` | the checksum of all but its digits, see [`file`]; may be missing |
+//! | `crc32` | the checksum of all but its digits, see [`mod@file`]; may be missing |
 //!
 //! Every other line is a row: an array of a value for each column. Integers are JSON numbers, to the last digit of
 //! 64 bits; NULL is `null`; lists are arrays of texts. A text that is valid UTF-8 without `\x` stands as it is; of
