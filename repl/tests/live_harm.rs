@@ -145,8 +145,12 @@ fn nothing_stays_behind_a_process() {
         for ending in &ENDINGS {
             let file = TempFile::new(&format!("harm-{}.slabql", template.name()));
             fs::write(&file.0, queries(ending)).unwrap();
+            let driver = match template {
+                Template::List => ["--source", "walk"],
+                Template::OpenCoded | Template::Iter => ["--template", template.name()],
+            };
             let mut child = Running::start(
-                &["--template", template.name(), "--file", file.path()],
+                &[driver[0], driver[1], "--file", file.path()],
                 Stdio::null(),
                 Stdio::null(),
             );
