@@ -49,7 +49,7 @@ const ALL: &[(&str, &str)] = &[
     ("select name limit |", ""),
     ("whatis |", ""),
     // Tables, and columns of the one that is read, which is named behind the cursor too.
-    ("select name from |", "caches nodes cpus slabs aliases flags slabinfo columns"),
+    ("select name from |", "caches nodes cpus slabs aliases flags slabinfo columns diff"),
     ("select name from fl|", "flags"),
     ("select | from aliases", "distinct alias name addr sysfs_id"),
     ("select name from aliases where |", "alias name addr sysfs_id"),
@@ -212,7 +212,7 @@ fn names_that_there_are_not_are_marked() {
             "",
         ),
         ("select foo from nowhere", "nowhere"),
-        ("select foo from diff('a', 'b')", ""),
+        ("select foo from diff('a', 'b')", "foo"),
         ("select size * fo, *, count(*) fo2 from caches", "fo"),
         ("select name; select foo from flags", "foo"),
         ("select 12abc", "12abc"),
