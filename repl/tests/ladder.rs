@@ -115,3 +115,69 @@ fn a_named_source_is_not_replaced() {
         assert!(ran.err.contains("a recording is taken of the kernel's memory"), "{}", ran.err);
     }
 }
+
+#[test]
+fn a_source_can_be_named_and_left() {
+    if !live() {
+        return;
+    }
+    let text = ".source proc\nselect count(active) as known, count(active_slabinfo) > 0 as counted;\n.source\n\
+                .source live\nselect count(active) > 0 as known;\n.source";
+    let ran = slabql(&["--format", "csv", text]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(
+        ran.out.starts_with(&format!("known,counted\n0,true\n{LABEL}\nknown\ntrue\n")),
+        "{}",
+        ran.out
+    );
+    assert!(
+        ran.out.ends_with('\n') && ran.out.contains("\nthe running kernel: Linux "),
+        "{}",
+        ran.out
+    );
+    assert!(ran.err.starts_with(&format!("{LABEL}\nnote: `active` is NULL: ")), "{}", ran.err);
+
+    // A source that is refused does not take the place of one that answers.
+    let ran = without(&NO_BPF, SLABQL, &[".source live\nselect 1 limit 1"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
+    assert_eq!(ran.err.lines().next(), Some(&*format!("error: {REFUSED}")));
+    let told = without(&NO_BPF, SLABQL, &[".source"]);
+    assert_eq!(told.out, format!("{LABEL}; not live or walk: {REFUSED}\n"));
+    let wrong = slabql(&[".source nowhere"]);
+    assert_eq!(wrong.code, Some(1));
+    assert_eq!(
+        wrong.err,
+        "error: there is no source `nowhere`\n  = help: there are `live`, `walk`, `proc`, `demo`\n"
+    );
+    // What asks of the source is told of the one that answers.
+    let why = without(&NO_BPF, SLABQL, &[".why active"]);
+    assert!(why.out.starts_with("caches.active is NULL: /proc/slabinfo counts "), "{}", why.out);
+    let columns = "select reason where table = 'caches' and column = 'addr'";
+    let columns = columns.replace("where", "from columns where").replace("table", "\"table\"");
+    let ran = without(&NO_BPF, SLABQL, &[&columns.replace(" column ", " \"column\" ")]);
+    assert_eq!(ran.out, "reason\nno file tells addresses\n", "{}", ran.err);
+}
+
+#[test]
+fn tables_and_addresses_that_files_do_not_have_are_refused() {
+    if !live() {
+        return;
+    }
+    for table in ["nodes", "cpus", "slabs", "flags"] {
+        let ran = slabql(&["--source", "proc", &format!("select all from {table}")]);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{table}");
+        let told = format!("{LABEL}\nerror: the source `proc` has no table `{table}`\n");
+        assert!(ran.err.starts_with(&told), "{}", ran.err);
+    }
+    for table in ["aliases", "slabinfo", "columns"] {
+        let ran =
+            slabql(&["--source", "proc", &format!("select count(*) > 9 as many from {table}")]);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(0), "many\ntrue\n"), "{table}: {}", ran.err);
+    }
+    let ran = slabql(&["--source", "proc", "whatis 0xffff888100000000"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("error: the source `proc` cannot look into memory\n"), "{}", ran.err);
+    let ran = slabql(&["--source", "proc", ".verify"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("is what figures are held against"), "{}", ran.err);
+}

@@ -134,7 +134,7 @@ pub const COMMANDS: &[Command] = &[
     Command { name: ".snapshot", aliases: &[], arguments: "[save NAME|drop NAME|list]", takes: Takes::Words(&["save", "drop", "list"]), doc: "Keeps what the kernel has now, to compare with later.", run: snapshot::command },
     Command { name: ".diff", aliases: &[], arguments: "A [B]", takes: Takes::File, doc: "Shows what grew between two snapshots; alone: since one.", run: diff::command },
     Command { name: ".explain", aliases: &[], arguments: "[analyze] [QUERY]", takes: Takes::Statement, doc: "Shows how a query is run, or the last one.", run: queries::explain },
-    Command { name: ".source", aliases: &["\\conninfo"], arguments: "", takes: Takes::Nothing, doc: "Says what answers: the running kernel or a recording.", run: queries::source },
+    Command { name: ".source", aliases: &["\\conninfo"], arguments: "[SOURCE]", takes: Takes::Words(&["live", "walk", "proc", "demo"]), doc: "Says what answers, and why no better source does; or takes another one.", run: queries::source },
     Command { name: ".mode", aliases: &[], arguments: "[FORMAT]", takes: Takes::Format, doc: "Sets how answers are shown, or says how.", run: settings::mode },
     Command { name: ".output", aliases: &["\\o"], arguments: "[FILE]", takes: Takes::File, doc: "Writes the answers that follow to a file; alone: to standard output again.", run: commands::output },
     Command { name: ".once", aliases: &[], arguments: "FILE", takes: Takes::File, doc: "Writes the next answer to a file.", run: commands::once },

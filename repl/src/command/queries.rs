@@ -11,6 +11,7 @@ use crate::library;
 use crate::render::printable;
 use crate::script;
 use crate::session::Session;
+use crate::source::ladder::Kind;
 
 /// `.explain [analyze] [QUERY]`: explains a query, or the last one.
 pub fn explain(
@@ -101,8 +102,16 @@ fn line(session: &Session, name: &str, declared: Option<&Declaration>) -> String
     format!("{}\n", printable(line.trim_end().as_bytes()))
 }
 
-/// `.source`: what answers, and of which kernel.
-pub fn source(session: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+/// `.source [SOURCE]`: what answers, and of which kernel; or what is to answer.
+pub fn source(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    if let Some(kind) = Kind::of(name) {
+        return session.switch(kind).map(|()| Next::Prompt);
+    }
+    if !name.is_empty() {
+        let names = Kind::NAMED.map(Kind::name).join("`, `");
+        let message = format!("there is no source `{}`", printable(name.as_bytes()));
+        return Err(Failure::command(message, Some(&format!("there are `{names}`"))));
+    }
     // Where no source answers, the best one is told.
     let _ = session.settle();
     let (source, label) = (&session.source, session.label());

@@ -53,6 +53,12 @@ impl Kind {
         }
     }
 
+    /// The kind that the command line calls so.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Self::NAMED.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// One phrase for `--help`.
     #[must_use]
     pub fn help(self) -> &'static str {
@@ -194,6 +200,21 @@ impl Session {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Takes the source of a kind, if it is not refused.
+    pub fn switch(&mut self, kind: Kind) -> Result<(), Failure> {
+        let before = mem::replace(&mut self.source, kind.open()?);
+        self.told.set(false);
+        let ladder = mem::take(&mut self.ladder);
+        if let Err(failure) = self.probe() {
+            self.source = before;
+            self.ladder = ladder;
+            self.told.set(true);
+            return Err(failure);
+        }
+        self.source.keep();
         Ok(())
     }
 
