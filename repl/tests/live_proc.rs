@@ -100,7 +100,8 @@ fn what_files_tell_is_what_the_memory_says() {
         assert!(!names.contains(&name), "{name}");
     }
     // What moves is compared with little between the looks.
-    let (moving, fixed): (Vec<_>, Vec<_>) = names.iter().partition(|name| MOVING.contains(name));
+    let (moving, fixed): (Vec<_>, Vec<_>) =
+        names.iter().copied().partition(|name| MOVING.contains(name));
     for names in [fixed, moving] {
         let text = format!("select sysfs_id, {}", names.join(", "));
         let rows = |session: &Session| -> BTreeMap<String, Vec<String>> {
@@ -120,7 +121,7 @@ fn what_files_tell_is_what_the_memory_says() {
                 }
             }
         });
-        enough(&counts, &names.into_iter().copied().collect::<Vec<_>>(), 100);
+        enough(&counts, &names, 100);
     }
     // None is left out: every line has its folder.
     let answer = ask(&files, "select count(*) as lost where sysfs_id is null");
