@@ -1,7 +1,7 @@
 //! A terminal whose screen can be looked at: tmux, with a server of its own.
 
-use std::path::Path;
-use std::process::{self, Command, Output};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +11,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A screen with a program; its server is killed on drop.
 pub struct Tmux {
-    server: String,
+    /// The path of its socket, which tmux does not take away.
+    server: PathBuf,
 }
 
 impl Tmux {
@@ -19,7 +20,7 @@ impl Tmux {
     pub fn new((columns, rows): (u16, u16), script: &str, program: &Path, home: &Path) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let tmux = Self { server: format!("slabql-test-{}-{number}", process::id()) };
+        let tmux = Self { server: home.join(format!("tmux-{number}")) };
         let (columns, rows) = (columns.to_string(), rows.to_string());
         let environment =
             |name: &str, folder: &str| format!("{name}={}", home.join(folder).display());
@@ -43,7 +44,7 @@ impl Tmux {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("tmux");
-        command.args(["-u", "-L", &self.server]).args(arguments);
+        command.args(["-u", "-S"]).arg(&self.server).args(arguments);
         command
     }
 
