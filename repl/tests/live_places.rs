@@ -11,9 +11,9 @@ mod program;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
-use program::{Folder, SLABQL};
+use program::{Folder, Ran, SLABQL};
 
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 
@@ -23,24 +23,19 @@ fn asks(query: &str) -> [&str; 5] {
 }
 
 /// Runs slabql in a mount namespace in which `script` ran before.
-fn in_place(script: &str, arguments: &[&str]) -> (String, String, Option<i32>) {
+fn in_place(script: &str, arguments: &[&str]) -> Ran {
     let script = format!("set -e; {script}; exec \"$0\" \"$@\"");
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c", &script, SLABQL])
         .args(arguments)
         .output();
-    told(output.unwrap())
-}
-
-fn told(output: Output) -> (String, String, Option<i32>) {
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (text(output.stdout), text(output.stderr), output.status.code())
+    output.unwrap().into()
 }
 
 /// Checks that there is no answer but an error that begins with `words`.
 fn refuses(script: &str, words: &str) -> String {
     let query = asks("select name, active limit 1");
-    let (out, err, code) = in_place(script, &query);
+    let Ran { out, err, code } = in_place(script, &query);
     assert_eq!((out.as_str(), code), ("", Some(2)), "{script}: {err}");
     assert!(err.starts_with(&format!("error: {words}")), "{script}: {err}");
     err
@@ -56,7 +51,8 @@ fn without_sysfs_there_are_no_types() {
         err.contains("= help: mount sysfs on /sys; if it is, this kernel was built without"),
         "{err}"
     );
-    let (out, _, code) = in_place("mount -t tmpfs none /sys", &["--format", "csv", "doctor"]);
+    let Ran { out, code, .. } =
+        in_place("mount -t tmpfs none /sys", &["--format", "csv", "doctor"]);
     assert_eq!(code, Some(2));
     for line in ["kernel,CPUs,unknown,", "files,/sys/kernel/slab,lacking,", "source,live,missing,"]
     {
@@ -74,9 +70,9 @@ fn without_proc_figures_are_the_same() {
     let here = in_place("true", &arguments);
     let there = in_place("mount -t tmpfs none /proc", &arguments);
     assert_eq!(here, there);
-    assert_eq!((here.1.as_str(), here.2), ("", Some(0)), "{}", here.0);
+    assert_eq!((here.err.as_str(), here.code), ("", Some(0)), "{}", here.out);
     let ctor = asks("select ctor where ctor_addr != 0 limit 1");
-    let (out, err, code) = in_place("mount -t tmpfs none /proc", &ctor);
+    let Ran { out, err, code } = in_place("mount -t tmpfs none /proc", &ctor);
     assert_eq!((out.as_str(), code), ("ctor\n\"\"\n", Some(0)), "{err}");
     assert_eq!(err, "note: `ctor` is NULL: /proc/kallsyms: No such file or directory\n");
     // The right that is lacking is known without it.
@@ -87,7 +83,7 @@ fn without_proc_figures_are_the_same() {
         .args(["--mount", "sh", "-c", &script, SLABQL])
         .args(asks("select name"))
         .output();
-    let (_, err, code) = told(output.unwrap());
+    let Ran { err, code, .. } = output.unwrap().into();
     assert!(
         err.starts_with("error: loading BPF programs needs CAP_BPF and CAP_PERFMON\n"),
         "{err}"
@@ -109,8 +105,8 @@ fn hidden_processes_hide_nothing_of_slabs() {
         .arg(program)
         .args(asks("select name, active > 0 where name = 'kmem_cache'"))
         .output();
-    let expected = "name,active > 0\nkmem_cache,true\n".to_owned();
-    assert_eq!(told(output.unwrap()), (expected, String::new(), Some(0)));
+    let out = "name,active > 0\nkmem_cache,true\n".to_owned();
+    assert_eq!(Ran::from(output.unwrap()), Ran { code: Some(0), out, err: String::new() });
 }
 
 #[test]
@@ -122,7 +118,7 @@ fn the_root_of_a_container_is_told_what_it_lacks() {
         .args(["--user", "--map-root-user", SLABQL])
         .args(asks("select name"))
         .output();
-    let (out, err, code) = told(output.unwrap());
+    let Ran { out, err, code } = output.unwrap().into();
     assert_eq!((out.as_str(), code), ("", Some(2)));
     assert!(err.starts_with("error: bpf(2) takes no capabilities of a user namespace\n"), "{err}");
     assert!(err.contains("= help: run slabql outside of the container"), "{err}");
@@ -163,10 +159,10 @@ fn hidden_symbols_are_no_names() {
     let file = folder.file("kallsyms", hidden);
     let script = format!("mount --bind {} /proc/kallsyms", Path::display(&file));
     let query = asks("select ctor where ctor_addr != 0 limit 1");
-    let (out, err, code) = in_place(&script, &query);
+    let Ran { out, err, code } = in_place(&script, &query);
     assert_eq!((out.as_str(), code), ("ctor\n\"\"\n", Some(0)), "{err}");
     assert!(err.contains("/proc/kallsyms hides addresses (kernel.kptr_restrict)"), "{err}");
-    let (out, _, code) = in_place(&script, &["--format", "csv", "doctor"]);
+    let Ran { out, code, .. } = in_place(&script, &["--format", "csv", "doctor"]);
     assert!(out.contains("\nfiles,/proc/kallsyms,lacking,addresses are hidden"), "{out}");
     assert_eq!(code, Some(0), "nothing else is amiss");
 }
@@ -178,13 +174,14 @@ fn types_of_another_kernel_run_nothing() {
     }
     let folder = Folder::new();
     let mut types = fs::read(BTF).unwrap();
-    let run = |file: &Path, query: &str| {
-        let file = file.to_str().unwrap();
-        told(Command::new(SLABQL).args(["--btf", file, "--format", "csv", query]).output().unwrap())
+    let run = |file: &Path, query: &str| -> Ran {
+        let mut command = Command::new(SLABQL);
+        command.arg("--btf").arg(file).args(["--format", "csv", query]).output().unwrap().into()
     };
     let query = "select name, active > 0 where name = 'kmem_cache'";
     let own = run(&folder.file("own", &types), query);
-    assert_eq!(own, ("name,active > 0\nkmem_cache,true\n".to_owned(), String::new(), Some(0)));
+    let out = "name,active > 0\nkmem_cache,true\n".to_owned();
+    assert_eq!(own, Ran { code: Some(0), out, err: String::new() });
 
     // The last letter of the last name, of which no column is.
     let last = types.iter().rposition(|byte| *byte != 0).unwrap();
@@ -196,18 +193,18 @@ fn types_of_another_kernel_run_nothing() {
         "whatis 0xffff888000000000",
         "explain analyze select name",
     ] {
-        let (out, err, code) = run(&other, query);
+        let Ran { out, err, code } = run(&other, query);
         assert_eq!((out.as_str(), code), ("", Some(2)), "{query}: {err}");
         assert!(
             err.contains("other holds the types of another kernel: no program runs by them\n"),
             "{err}"
         );
     }
-    let (out, err, code) = run(&other, &format!("explain {query}"));
+    let Ran { out, err, code } = run(&other, &format!("explain {query}"));
     assert_eq!((err.as_str(), code), ("", Some(0)), "{out}");
     assert!(out.contains("call bpf_iter_kmem_cache_new#"), "{out}");
 
-    let (_, err, code) = run(&folder.file("cut", &types[..types.len() / 2]), query);
+    let Ran { err, code, .. } = run(&folder.file("cut", &types[..types.len() / 2]), query);
     assert_eq!(code, Some(2));
     assert!(err.contains("cut cannot be understood: "), "{err}");
     assert!(err.contains("= help: it takes BTF as in /sys/kernel/btf/vmlinux"), "{err}");

@@ -12,11 +12,11 @@ use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use program::{Folder, SLABQL};
+use program::{Folder, Ran, SLABQL, give_capabilities};
 
 /// How long a process is given to come to where it waits.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,7 +39,7 @@ impl Program {
     }
 
     /// Runs it as nobody with these capabilities.
-    fn run(&self, capabilities: &[&str], arguments: &[&str]) -> (String, String, Option<i32>) {
+    fn run(&self, capabilities: &[&str], arguments: &[&str]) -> Ran {
         let set = |name: &str| {
             let plus: String =
                 capabilities.iter().map(|capability| format!(",+{capability}")).collect();
@@ -51,13 +51,8 @@ impl Program {
             .arg(&self.path)
             .args(arguments)
             .output();
-        told(output.unwrap())
+        output.unwrap().into()
     }
-}
-
-fn told(output: Output) -> (String, String, Option<i32>) {
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (text(output.stdout), text(output.stderr), output.status.code())
 }
 
 #[test]
@@ -68,19 +63,19 @@ fn two_capabilities_suffice() {
     let program = Program::new();
     let two = &["bpf", "perfmon"];
     let query = "select name, size, active, cached_cpu, aliases, ctor where name = 'dentry'";
-    let (out, err, code) = program.run(two, &["--format", "csv", query]);
+    let Ran { out, err, code } = program.run(two, &["--format", "csv", query]);
     assert_eq!(code, Some(0), "{err}");
     assert!(out.starts_with("name,size,active,cached_cpu,aliases,ctor\ndentry,"), "{out}");
     for table in ["nodes", "cpus", "slabs", "aliases", "flags"] {
-        let (out, err, code) =
+        let Ran { out, err, code } =
             program.run(two, &["--format", "csv", &format!("select count(*) from {table}")]);
         assert_eq!(code, Some(0), "{table}: {err}");
         assert!(out.trim_start_matches("count(*)\n").trim().parse::<u64>().unwrap() > 0, "{out}");
     }
-    let (_, err, code) = program.run(two, &["select ctor where ctor_addr != 0 limit 1"]);
+    let Ran { err, code, .. } = program.run(two, &["select ctor where ctor_addr != 0 limit 1"]);
     assert_eq!(code, Some(0), "{err}");
     assert!(err.contains("`ctor` is NULL: /proc/kallsyms hides addresses"), "{err}");
-    let (_, err, code) = program.run(two, &["select * from slabinfo"]);
+    let Ran { err, code, .. } = program.run(two, &["select * from slabinfo"]);
     assert_eq!(
         (code, err.as_str()),
         (Some(2), "error: cannot read /proc/slabinfo: Permission denied\n")
@@ -99,7 +94,7 @@ fn what_is_lacking_is_named() {
         (&["syslog"], "CAP_BPF and CAP_PERFMON"),
         (&[], "CAP_BPF and CAP_PERFMON"),
     ] {
-        let (out, err, code) = program.run(capabilities, &["select name limit 1"]);
+        let Ran { out, err, code } = program.run(capabilities, &["select name limit 1"]);
         assert_eq!((out.as_str(), code), ("", Some(2)), "{capabilities:?}");
         let first = err.lines().next().unwrap_or_default();
         assert!(first.ends_with(&format!("needs {names}")), "{capabilities:?}: {err}");
@@ -114,7 +109,7 @@ fn the_doctor_knows_what_is_lacking() {
     }
     let program = Program::new();
     let check = |capabilities: &[&str], name: &str| {
-        let (out, err, code) = program.run(capabilities, &["--format", "csv", "doctor"]);
+        let Ran { out, err, code } = program.run(capabilities, &["--format", "csv", "doctor"]);
         let line = out.lines().find(|line| line.split(',').nth(1) == Some(name));
         (line.unwrap_or_else(|| panic!("{out}{err}")).to_owned(), code)
     };
@@ -163,7 +158,8 @@ fn rights_beyond_need_are_given_up() {
     let output = running.wait_with_output().unwrap();
     assert_eq!(found, left);
     assert!(ours[0] & !USED != 0, "root has more");
-    assert_eq!(told(output), ("name\ndentry\n".to_owned(), String::new(), Some(0)));
+    let out = "name\ndentry\n".to_owned();
+    assert_eq!(Ran::from(output), Ran { code: Some(0), out, err: String::new() });
 }
 
 #[test]
@@ -172,14 +168,13 @@ fn capabilities_of_the_file_suffice_and_stay_with_it() {
         return;
     }
     let program = Program::new();
-    let set = Command::new("setcap").arg("cap_bpf,cap_perfmon+ep").arg(&program.path).status();
-    assert!(set.unwrap().success());
+    give_capabilities(&program.path);
     let query = "select name where name = 'dentry'";
-    let (out, err, code) = program.run(&[], &[query]);
+    let Ran { out, err, code } = program.run(&[], &[query]);
     assert_eq!((out.as_str(), err.as_str(), code), ("name\ndentry\n", "", Some(0)));
     // What the environment or a file names is not started with them.
     let file = program.folder.file("pipe.slabql", format!(".pipe cat\n{query};\n"));
-    let (out, err, code) = program.run(&[], &["-f", file.to_str().unwrap()]);
+    let Ran { out, err, code } = program.run(&[], &["-f", file.to_str().unwrap()]);
     assert_eq!((out.as_str(), code), ("", Some(2)), "{err}");
     assert!(err.starts_with("error: slabql has rights of its file, so it starts no"), "{err}");
 }
@@ -193,7 +188,7 @@ fn what_is_started_has_no_capabilities() {
     let text =
         ".pipe cat > /dev/null; grep Cap...: /proc/self/status\nselect 1 from caches limit 1;\n";
     let file = program.folder.file("pipe.slabql", text);
-    let (out, err, code) = program.run(&["bpf", "perfmon"], &["-f", file.to_str().unwrap()]);
+    let Ran { out, err, code } = program.run(&["bpf", "perfmon"], &["-f", file.to_str().unwrap()]);
     assert_eq!(code, Some(0), "{err}");
     for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
         assert!(out.contains(&format!("{set}:\t0000000000000000\n")), "{out}");
@@ -207,7 +202,7 @@ fn a_set_user_id_bit_is_refused() {
     }
     let program = Program::new();
     fs::set_permissions(&program.path, Permissions::from_mode(0o4755)).unwrap();
-    let (out, err, code) = program.run(&[], &["--demo", "select name limit 1"]);
+    let Ran { out, err, code } = program.run(&[], &["--demo", "select name limit 1"]);
     assert_eq!((out.as_str(), code), ("", Some(2)), "{err}");
     assert!(err.starts_with("error: slabql does not run with a set-user-ID"), "{err}");
     assert!(err.contains("setcap"), "{err}");

@@ -81,7 +81,7 @@ pub fn command(program: impl AsRef<Path>) -> Command {
 }
 
 /// What a run gave.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Ran {
     pub code: Option<i32>,
     pub out: String,
