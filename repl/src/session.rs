@@ -269,15 +269,16 @@ impl Session {
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
         let start = Instant::now();
+        let watching = |query: &Query, options, out: &mut dyn Write| {
+            watch::run(self, query, options, text, out)?
+                .map_err(|diagnostic| self.wrong(diagnostic, text, file))
+        };
         match statement {
             Statement::Watch(watch) => {
-                let options = watch::Options::of(watch, self.watch);
-                watch::run(self, &watch.query, options, text, out)?
-                    .map_err(|diagnostic| self.wrong(diagnostic, text, file))
+                watching(&watch.query, watch::Options::of(watch, self.watch), out)
             }
             Statement::Query(query) if let Some(options) = self.watch => {
-                watch::run(self, query, options, text, out)?
-                    .map_err(|diagnostic| self.wrong(diagnostic, text, file))
+                watching(query, options, out)
             }
             Statement::Query(query) => {
                 let plan = self.once(query, text, file, &mut stages)?;

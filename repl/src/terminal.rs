@@ -9,6 +9,12 @@ pub fn size() -> (u16, u16) {
     crossterm::terminal::size().unwrap_or_default()
 }
 
+/// Its columns, for what is shown while a line is edited; 80 where it cannot be asked.
+#[must_use]
+pub fn columns() -> usize {
+    crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns))
+}
+
 /// Whether it shows ASCII only: a dumb terminal, or a locale that names another encoding than UTF-8. Where no locale is
 /// set it is taken for one of UTF-8, as terminals are.
 #[must_use]

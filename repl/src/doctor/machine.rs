@@ -2,7 +2,7 @@
 
 use super::{Finding, Root, State};
 use crate::error::plain;
-use crate::kernel::rights::{GRANT, Machine};
+use crate::kernel::rights::{COMPILE, GRANT, Machine, OUTSIDE, UNLOCK};
 
 /// Where the kernel lists its symbols.
 const SYMBOLS: &str = "/proc/kallsyms";
@@ -70,7 +70,7 @@ fn rights(machine: &Machine) -> Vec<Finding> {
     if machine.is_mapped() {
         findings.push(
             new("user namespace", State::Missing, "bpf(2) takes no capabilities of one")
-                .remedy("run slabql outside of the container"),
+                .remedy(OUTSIDE),
         );
     }
     findings.push(match machine.status("Seccomp") {
@@ -82,7 +82,7 @@ fn rights(machine: &Machine) -> Vec<Finding> {
     findings.push(match lockdown {
         Some("confidentiality") => {
             new("lockdown", State::Missing, "BPF programs may not read the kernel's memory")
-                .remedy("boot without lockdown=confidentiality")
+                .remedy(UNLOCK)
         }
         Some(level) => new("lockdown", State::Ok, level),
         None => new("lockdown", State::Ok, "not built in, or securityfs is not mounted"),
@@ -93,8 +93,9 @@ fn rights(machine: &Machine) -> Vec<Finding> {
 fn jit(root: &Root) -> Finding {
     let new = |state, found: &str| Finding::new("bpf", "JIT compiler", state, found);
     match root.text("/proc/sys/net/core/bpf_jit_enable").as_deref() {
-        Ok("0") => new(State::Missing, "off; functions of the kernel cannot be called")
-            .remedy("`sudo sysctl net.core.bpf_jit_enable=1`"),
+        Ok("0") => {
+            new(State::Missing, "off; functions of the kernel cannot be called").remedy(COMPILE)
+        }
         Ok(_) => new(State::Ok, "on"),
         Err(reason) => new(State::Unknown, reason),
     }

@@ -11,6 +11,7 @@ use super::{Helper, argument};
 use crate::command::COMMANDS;
 use crate::script::{self, Piece};
 use crate::session::Session;
+use crate::terminal;
 
 /// What stands between a candidate and what it is.
 pub(super) const DOC: &str = "   ";
@@ -74,7 +75,7 @@ impl Helper<'_> {
 fn listed(candidates: Vec<Candidate>) -> Vec<Pair> {
     let told = candidates.len() <= TOLD;
     let widest = candidates.iter().map(|c| c.label.chars().count()).max().unwrap_or(0);
-    let columns = crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns));
+    let columns = terminal::columns();
     let pair = |Candidate { text, label, doc }: Candidate| {
         let mut display = label;
         if told && !doc.is_empty() {

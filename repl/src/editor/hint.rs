@@ -9,6 +9,7 @@ use rustyline::history::SearchDirection;
 
 use super::complete::cut;
 use super::{FIRST, Helper, meant};
+use crate::terminal;
 
 /// The fewest letters of a word that is hinted at.
 const LETTERS: usize = 2;
@@ -42,7 +43,7 @@ impl Hinter for Helper<'_> {
         if line.is_empty() || pos < line.len() {
             return None;
         }
-        let columns = crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns));
+        let columns = terminal::columns();
         let typed = FIRST.len()
             + line.rsplit('\n').next().unwrap_or(line).trim_start_matches('\t').chars().count();
         // A hint that went on in the next row would move what is below it with every letter.

@@ -112,6 +112,13 @@ pub fn is_privileged_file() -> bool {
     sys::is_secure()
 }
 
+/// What gives BPF programs the kernel's memory back that a lockdown hides.
+pub const UNLOCK: &str = "boot without lockdown=confidentiality";
+/// What switches the kernel's BPF compiler on.
+pub const COMPILE: &str = "`sudo sysctl net.core.bpf_jit_enable=1`";
+/// What a user namespace cannot give.
+pub const OUTSIDE: &str = "run slabql outside of the container";
+
 /// Bits of the capabilities, by name.
 const CAPABILITIES: [(u32, &str); 2] = [(39, "CAP_BPF"), (38, "CAP_PERFMON")];
 /// The capability that stands for both.
@@ -202,13 +209,12 @@ impl Machine {
         if self.lockdown.contains("[confidentiality]") {
             return Some(
                 Environment::new("the kernel is locked down: BPF programs may not read its memory")
-                    .help("boot without lockdown=confidentiality"),
+                    .help(UNLOCK),
             );
         }
         if errno == ENOTSUPP && self.jit.trim() == "0" {
             return Some(
-                Environment::new("the kernel's BPF compiler is switched off")
-                    .help("`sudo sysctl net.core.bpf_jit_enable=1`"),
+                Environment::new("the kernel's BPF compiler is switched off").help(COMPILE),
             );
         }
         if errno != libc::EPERM {
@@ -216,8 +222,7 @@ impl Machine {
         }
         if self.is_mapped() {
             return Some(
-                Environment::new("bpf(2) takes no capabilities of a user namespace")
-                    .help("run slabql outside of the container"),
+                Environment::new("bpf(2) takes no capabilities of a user namespace").help(OUTSIDE),
             );
         }
         let refusal = "the kernel refuses bpf(2) though CAP_BPF and CAP_PERFMON are there";
