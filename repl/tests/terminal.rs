@@ -175,7 +175,9 @@ fn commands() {
 
 #[test]
 fn parameters_and_queries_by_name() {
-    let mut terminal = Terminal::prompt(&Folder::new());
+    // Gone behind the prompt, which saves a query in it.
+    let home = Folder::new();
+    let mut terminal = Terminal::prompt(&home);
     terminal.ask("select name where name = $name;", "`$name` has no value");
     terminal.ask(".set name dentry", "");
     let answer = terminal.ask("select name where name = $name;", "(1 row in ");
