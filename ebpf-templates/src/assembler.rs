@@ -12,11 +12,15 @@
 //!
 //! Comments cost nothing in the kernel; `explain` and the golden listings show them.
 
+mod rounds;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::insn::{Alu, Cond, Insn, Reg, Size};
 use crate::program::{Kind, Program, Text};
+
+pub use rounds::{FRONT, Rounds};
 
 /// The stack of a program, in bytes (`MAX_BPF_STACK`).
 pub const STACK: usize = 512;
@@ -42,6 +46,8 @@ pub struct Assembler {
     program: Program,
     labels: Vec<LabelState>,
     fixups: Vec<(usize, Label)>,
+    /// Where the address of the callback is taken, and where the callback begins, if there is one.
+    callback: Option<(usize, Label)>,
     frame: usize,
 }
 
@@ -50,7 +56,7 @@ impl Assembler {
     #[must_use]
     pub fn new(kind: Kind, map_bytes: u32) -> Self {
         let program = Program::new(kind, map_bytes);
-        Self { program, labels: Vec::new(), fixups: Vec::new(), frame: 0 }
+        Self { program, labels: Vec::new(), fixups: Vec::new(), callback: None, frame: 0 }
     }
 
     /// Appends one instruction that is no jump.
@@ -189,7 +195,8 @@ impl Assembler {
     pub fn sweep(&mut self) {
         let targets: HashMap<usize, Label> = self.fixups.iter().copied().collect();
         let mut reached = vec![false; self.program.insns.len()];
-        let mut open = vec![0];
+        let begins = self.callback.and_then(|(_, label)| self.labels[label.0].slot);
+        let mut open: Vec<usize> = [0].into_iter().chain(begins).collect();
         while let Some(slot) = open.pop() {
             // Behind the last instruction there is none; a label that is not bound is for `finish` to name.
             if reached.get(slot) != Some(&false) {
@@ -217,11 +224,20 @@ impl Assembler {
         }));
         self.program.keep(&reached, &kept);
         self.fixups.retain(|(slot, _)| reached[*slot]);
-        for (slot, _) in &mut self.fixups {
+        for (slot, _) in self.fixups.iter_mut().chain(&mut self.callback) {
             *slot = kept[*slot];
         }
         for slot in self.labels.iter_mut().filter_map(|label| label.slot.as_mut()) {
             *slot = kept[*slot];
+        }
+    }
+
+    /// Resolves every label and returns the program, in rounds where the kernel has no other loops.
+    #[must_use]
+    pub fn finish_for(self, rounds: Option<Rounds>) -> Program {
+        match rounds {
+            Some(rounds) => self.finish_in_rounds(rounds),
+            None => self.finish(),
         }
     }
 
@@ -234,6 +250,13 @@ impl Assembler {
             let distance = target.cast_signed() - slot.cast_signed() - 1;
             self.program.insns[slot].off = i16::try_from(distance)
                 .unwrap_or_else(|_| panic!("label `{name}` is {distance} slots away"));
+        }
+        if let Some((slot, label)) = self.callback {
+            let LabelState { name, slot: target } = &self.labels[label.0];
+            let target = target.unwrap_or_else(|| panic!("label `{name}` never bound"));
+            let distance = target.cast_signed() - slot.cast_signed() - 1;
+            self.program.insns[slot].imm = i32::try_from(distance).unwrap_or(i32::MAX);
+            self.program.callback = Some(target);
         }
         self.program
     }

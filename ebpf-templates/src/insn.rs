@@ -205,6 +205,8 @@ impl Alu {
 pub const PSEUDO_MAP_VALUE: u8 = 2;
 /// Marks an `lddw` whose immediate is the number of a map.
 pub const PSEUDO_MAP: u8 = 1;
+/// Marks an `lddw` whose immediate is the distance to a function of the program.
+pub const PSEUDO_FUNCTION: u8 = 4;
 /// Marks a call whose immediate is the BTF id of a kernel function.
 pub const PSEUDO_KFUNC_CALL: u8 = 2;
 
@@ -310,6 +312,13 @@ impl Insn {
     #[must_use]
     pub fn load_map(dst: Reg, map: u32) -> [Self; 2] {
         Self::wide(dst, PSEUDO_MAP, u64::from(map))
+    }
+
+    /// `dst = the function of the program that begins so many slots behind the next one`, as two slots. The distance
+    /// is to be filled in.
+    #[must_use]
+    pub fn load_function(dst: Reg) -> [Self; 2] {
+        Self::wide(dst, PSEUDO_FUNCTION, 0)
     }
 
     #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // both halves are kept
@@ -422,6 +431,7 @@ impl fmt::Display for Insn {
             (_, 0x05) => write!(f, "goto {off:+}"),
             (_, 0x87) => write!(f, "r{dst} = -r{dst}"),
             (_, 0xd7) => write!(f, "r{dst} = bswap{imm} r{dst}"),
+            (_, 0xdc) => write!(f, "r{dst} = be{imm} r{dst}"),
             (0x01, _) if opcode & 0xe0 == 0x60 => {
                 write!(f, "r{dst} = *({} *)(r{src} {off:+})", size(false))
             }
@@ -454,6 +464,7 @@ pub fn wide_text(pair: [Insn; 2]) -> String {
     let [low, high] = pair;
     let (low_imm, high_imm) = (low.imm.cast_unsigned(), high.imm.cast_unsigned());
     match low.src {
+        PSEUDO_FUNCTION => format!("r{} = function {:+}", low.dst, low.imm),
         PSEUDO_MAP => format!("r{} = map#{low_imm}", low.dst),
         PSEUDO_MAP_VALUE => format!("r{} = map_value#{low_imm} {high_imm:+}", low.dst),
         _ => {

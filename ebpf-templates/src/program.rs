@@ -23,7 +23,7 @@ pub enum Kind {
 
 /// A line of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Line {
+pub(crate) enum Line {
     Comment(Cow<'static, str>),
     Label(&'static str),
     /// `slots` slots from `slot` on, and how they read.
@@ -85,6 +85,10 @@ pub struct Program {
     pub counters: u16,
     /// Whether its rows are groups, which stay in the map's value however it is run; see [`crate::template::group`].
     pub groups: bool,
+    /// Bytes of the map's value before the header: 0, or [`crate::assembler::FRONT`] of a program in rounds.
+    pub front: u32,
+    /// The slot at which its callback begins, if it has one.
+    pub callback: Option<usize>,
     /// The values of parameters, which the loader puts behind the CPU table; counted in [`Self::map_bytes`] too. With
     /// other values it is the same program.
     pub values: Vec<u64>,
@@ -100,6 +104,8 @@ impl Program {
             cpu_table: Vec::new(),
             counters: 0,
             groups: false,
+            front: 0,
+            callback: None,
             values: Vec::new(),
             lines: Vec::new(),
         }
@@ -111,6 +117,11 @@ impl Program {
 
     pub(crate) fn label(&mut self, name: &'static str) {
         self.lines.push(Line::Label(name));
+    }
+
+    /// The lines of the listing.
+    pub(crate) fn lines(&self) -> &[Line] {
+        &self.lines
     }
 
     /// Appends slots that read as `text`.

@@ -2,6 +2,7 @@
 
 use crate::catalog::{Column, CpuFigure, SlabFigure, Source, Table, Walk};
 use crate::schema::{Member, MemberKind, Schema};
+use crate::value::Type;
 
 /// What a place can give, and the constants of its kernel.
 pub trait Offer {
@@ -66,6 +67,15 @@ impl<S: Schema> Offer for S {
         let Some(member) = self.member(owner, path) else {
             return Some(lacking(self.release(), owner, path, column));
         };
+        let nameless = match column.ty {
+            Type::SlabFlags if Schema::slab_flags(self).is_empty() => Some("_slab_flag_bits"),
+            Type::GfpFlags if Schema::gfp_flags(self).is_empty() => Some("___GFP_…_BIT"),
+            _ => None,
+        };
+        if let Some(names) = nameless {
+            let release = self.release();
+            return Some(format!("{release} has no enum {names}, which says what each bit means"));
+        }
         if !fits(&member, kind, column) {
             return Some(format!("{owner}.{path} is of another type in {}", self.release()));
         }

@@ -140,6 +140,11 @@ pub trait Schema {
         Err(Diagnostic::new(Span::default(), "the list of caches is not known"))
     }
 
+    /// Whether the kernel bounds loops by `may_goto` (Linux 6.9). Only the template that follows the list asks.
+    fn may_goto(&self) -> bool {
+        true
+    }
+
     /// What the type `id` is; none where it cannot be told.
     fn shape(&self, id: TypeId) -> Option<Shape>;
 

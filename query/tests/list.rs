@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::model::{Cpu, Era, Model};
+use common::model::{ALL, Cpu, ERAS, Era, Model, rich};
 use common::world::{Answer, World};
 use ebpf_templates::template::rows;
 use query::plan::Template;
@@ -53,6 +53,32 @@ fn a_list_that_rests_gives_all_caches() {
     for (mine, its) in followed.rows.iter().zip(&iterated.rows) {
         assert_eq!(mine[..3], its[..3]);
         assert_eq!(format!("{:?} {:?}", mine[3], its[3]), "Int(3) Int(2)");
+    }
+}
+
+/// In rounds, as on a kernel with neither casts nor `may_goto`.
+#[test]
+fn an_old_kernel_gives_the_same() {
+    for era in ERAS {
+        let models: Vec<Model> = ["a", "b", "c"].map(|name| rich(name, 3, 3)).to_vec();
+        let mut world = World::of(era, 3, 3, &models);
+        for text in [
+            ALL,
+            "select name, size, refcount where active > 10 and name like 'b%'",
+            "select name, node, slabs, free_partial, complete from nodes where slabs > 0",
+            "select name, cpu, cpu_free, partial_free, main from cpus where cpu_free > 0",
+            "select size, count(*), sum(active), min(objects) group by 1",
+            "select name, (size - 100) / (0 - 7) as a, (size - 100) % 7 as b where (size - 100) / (0 - 7) > 0 or (10 - size) % 7 < 0",
+        ] {
+            world.types.old = false;
+            let new = world.compile(text, Template::List);
+            world.types.old = true;
+            let old = world.compile(text, Template::List);
+            assert!(old.2.callback.is_some() && new.2.callback.is_none());
+            assert!(!old.2.listing().contains("may_goto") && !old.2.listing().contains("cast"));
+            let (old, new) = (world.run(&old), world.run(&new));
+            assert_eq!((old.rows, old.flags), (new.rows, new.flags), "{era:?} {text}");
+        }
     }
 }
 

@@ -129,7 +129,7 @@ fn tracepoint(btf: &Btf, name: &str) -> Result<Kind, Box<dyn Error>> {
 /// Loads a program and attaches it to its tracepoint, until both are dropped.
 fn attach(program: &Program, map: &OwnedFd) -> Result<[OwnedFd; 2], Box<dyn Error>> {
     let insns = patched(program, &[map]);
-    let loaded = sys::prog_load(&insns, program.kind, None)?;
+    let loaded = sys::prog_load(&insns, program.kind, None, None)?;
     let link = sys::link_create_tracepoint(&loaded)?;
     Ok([loaded, link])
 }

@@ -26,6 +26,7 @@ impl Run<'_> {
         let result = match behaviour.ok_or(Reason::UnknownCall)? {
             Behaviour::ProbeReadKernel => Some(self.probe_read_kernel()?),
             Behaviour::ProbeReadKernelStr => Some(self.probe_read_kernel_str()?),
+            Behaviour::Loop => Some(self.rounds()?),
             Behaviour::SeqWrite => Some(self.seq_write()?),
             Behaviour::RdonlyCast => {
                 self.get(2)?;

@@ -23,7 +23,7 @@
 //! # Not done here
 //!
 //! No types: that a pointer is trusted, or a scalar bounded, only the verifier knows. What passes here can still
-//! be refused by a kernel. 32-bit arithmetic, atomics, calls between functions of a program and maps other than
+//! be refused by a kernel. 32-bit arithmetic, atomics, calls between functions of a program but `bpf_loop`'s and maps other than
 //! the one value are unknown instructions, because [`crate::insn`] builds none.
 
 mod calls;
@@ -39,6 +39,7 @@ pub use trap::{Reason, Trap};
 
 use crate::program::{Kind, Program};
 use crate::template::driver::Driver;
+use crate::template::list::List;
 use run::Run;
 
 /// What a helper or a kernel function does.
@@ -49,6 +50,8 @@ pub enum Behaviour {
     /// `bpf_probe_read_kernel_str(dst, size, addr)`: copies up to the NUL and returns the length with it, or
     /// zeroes `dst` and returns `-EFAULT`. A text that does not fit is cut, ends in a NUL, and returns `size`.
     ProbeReadKernelStr,
+    /// `bpf_loop(rounds, callback, context, 0)`: calls the function of the program, until it returns 1.
+    Loop,
     /// `bpf_seq_write(seq, data, len)`: appends to [`Interpreter::output`].
     SeqWrite,
     /// `bpf_rdonly_cast(obj, type)`: returns `obj`.
@@ -123,6 +126,9 @@ impl Kernel {
                 .kfunc(new, Behaviour::IterNew)
                 .kfunc(next, Behaviour::IterNext)
                 .kfunc(destroy, Behaviour::IterDestroy),
+            Driver::List(List { rounds: Some(rounds), .. }) => {
+                self.helper(rounds.bpf_loop, Behaviour::Loop)
+            }
             Driver::List(list) => self.kfunc(list.peek.rdonly_cast, Behaviour::RdonlyCast),
         }
     }
@@ -236,7 +242,8 @@ impl Interpreter {
             iterator: None,
             pc: 0,
             may_goto_left: self.may_goto_budget,
+            steps_left: self.step_limit,
         };
-        run.execute(self.step_limit).map_err(|reason| Trap::new(run.insns, run.pc, reason))
+        run.execute().map_err(|reason| Trap::new(run.insns, run.pc, reason))
     }
 }

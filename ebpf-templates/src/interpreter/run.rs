@@ -3,12 +3,14 @@
 use super::compute::{alu, extend, holds};
 use super::{Context, Kernel, Memory, Reason};
 use crate::assembler::STACK;
-use crate::insn::{Insn, PSEUDO_MAP_VALUE};
+use crate::insn::{Insn, PSEUDO_FUNCTION, PSEUDO_MAP_VALUE};
 
 // Each memory of its own has the middle of 4 GiB: an offset that leaves it is still known as meant for it.
 const MAP: u64 = 0xffff_c900_8000_0000;
 const FRAME_POINTER: u64 = 0xffff_c901_8000_0000;
 const CONTEXT: u64 = 0xffff_c902_8000_0000;
+/// Where functions of the program lie, a byte a slot.
+const FUNCTIONS: u64 = 0xffff_ffff_c000_0000;
 const META: u64 = CONTEXT + 0x1_0000;
 /// The `seq_file`: an address that only `bpf_seq_write` understands.
 pub(super) const SEQ_FILE: u64 = 0xffff_8880_0000_1000;
@@ -34,6 +36,7 @@ pub(super) struct Run<'a> {
     pub(super) iterator: Option<Iterator>,
     pub(super) pc: usize,
     pub(super) may_goto_left: u64,
+    pub(super) steps_left: u64,
 }
 
 /// Whose memory an address is.
@@ -74,15 +77,46 @@ pub(super) fn iter_context(offsets: Context, element: u64) -> Memory {
 
 impl Run<'_> {
     /// Runs to the exit. After an error `pc` is the instruction's slot.
-    pub(super) fn execute(&mut self, step_limit: u64) -> Result<(), Reason> {
-        for _ in 0..step_limit {
+    pub(super) fn execute(&mut self) -> Result<(), Reason> {
+        self.run()?;
+        self.exit()
+    }
+
+    /// Runs up to an `exit`.
+    fn run(&mut self) -> Result<(), Reason> {
+        loop {
+            self.steps_left = self.steps_left.checked_sub(1).ok_or(Reason::StepLimit)?;
             let insn = *self.insns.get(self.pc).ok_or(Reason::OutsideProgram)?;
             if insn.opcode == 0x95 {
-                return self.exit();
+                return Ok(());
             }
             self.pc = self.step(insn)?;
         }
-        Err(Reason::StepLimit)
+    }
+
+    /// Calls the function that `bpf_loop` got, until it returns 1; returns how often. It begins with a stack and
+    /// registers of its own.
+    pub(super) fn rounds(&mut self) -> Result<u64, Reason> {
+        let [rounds, function, context] = [self.get(1)?, self.get(2)?, self.get(3)?];
+        let first = usize::try_from(function.wrapping_sub(FUNCTIONS)).unwrap_or(usize::MAX);
+        let (registers, stack, pc) = (self.registers, self.stack, self.pc);
+        let mut made = 0;
+        while made < rounds {
+            self.registers = registers_at_entry();
+            self.registers[1] = Some(made);
+            self.registers[2] = Some(context);
+            self.stack = [None; STACK];
+            self.pc = first;
+            self.run()?;
+            made += 1;
+            match self.get(0)? {
+                0 => {}
+                1 => break,
+                other => return Err(Reason::Returned(other)),
+            }
+        }
+        (self.registers, self.stack, self.pc) = (registers, stack, pc);
+        Ok(made)
     }
 
     fn exit(&self) -> Result<(), Reason> {
@@ -130,7 +164,7 @@ impl Run<'_> {
                 let value = self.get(dst)?;
                 self.set(dst, value.wrapping_neg())?;
             }
-            0xd7 if imm == 64 => {
+            0xd7 | 0xdc if imm == 64 => {
                 let value = self.get(dst)?;
                 self.set(dst, value.swap_bytes())?;
             }
@@ -162,6 +196,10 @@ impl Run<'_> {
         let (low_imm, high_imm) = (low.imm.cast_unsigned(), high.imm.cast_unsigned());
         match low.src {
             0 => Ok((u64::from(high_imm) << 32) | u64::from(low_imm)),
+            PSEUDO_FUNCTION => {
+                let slot = (self.pc + 1).checked_add_signed(low.imm as isize);
+                Ok(FUNCTIONS + slot.ok_or(Reason::OutsideProgram)? as u64)
+            }
             PSEUDO_MAP_VALUE if low_imm != 0 => Err(Reason::UnknownMap),
             PSEUDO_MAP_VALUE if high_imm as usize >= self.map.len() => {
                 Err(Reason::OutsideMap { offset: high_imm.into() })

@@ -195,12 +195,15 @@ impl Driver {
             Self::OpenCoded { .. } | Self::List(_) => {
                 let mut asm = Assembler::new(Kind::Syscall, map_bytes);
                 asm.set_end(room.counters, cpus);
-                match self {
-                    Self::List(list) => list.follow(&mut asm, room, holes)?,
-                    _ => self.open_coded(&mut asm, room, holes)?,
-                }
+                let rounds = if let Self::List(list) = self {
+                    list.follow(&mut asm, room, holes)?;
+                    list.rounds
+                } else {
+                    self.open_coded(&mut asm, room, holes)?;
+                    None
+                };
                 asm.sweep();
-                asm.finish()
+                asm.finish_for(rounds)
             }
         };
         program.groups = room.places > 0;

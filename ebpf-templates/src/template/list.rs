@@ -27,7 +27,7 @@ use super::driver::{Emitter, Holes, Room, To, flag};
 use super::node::round;
 use super::peek::Peek;
 use super::rows;
-use crate::assembler::Assembler;
+use crate::assembler::{Assembler, Rounds};
 use crate::insn::{Cond, Insn, Reg, Size};
 
 /// The most caches that a list is believed to have.
@@ -53,6 +53,8 @@ pub struct List {
     pub size: i16,
     /// The offset of `object_size`, an `unsigned int`.
     pub object_size: i16,
+    /// What the program calls in rounds, where the kernel has no other loops.
+    pub rounds: Option<Rounds>,
 }
 
 impl List {

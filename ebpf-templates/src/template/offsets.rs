@@ -10,7 +10,7 @@
 //! The offsets go behind the header of the program's own map, eight bytes a CPU. The per-CPU map is map number 1.
 
 use super::rows;
-use crate::assembler::{Assembler, FrameFull};
+use crate::assembler::{Assembler, FrameFull, Rounds};
 use crate::insn::{Alu, Cond, Insn, Reg, Size};
 use crate::program::{Kind, Program};
 
@@ -28,6 +28,8 @@ pub struct Offsets {
     pub pptrs: i32,
     /// The BTF id of `bpf_rdonly_cast`.
     pub rdonly_cast: u32,
+    /// What the program calls in rounds, where the kernel has no other loops.
+    pub rounds: Option<Rounds>,
     /// The number of the helper `bpf_probe_read_kernel`.
     pub probe_read_kernel: u32,
     /// The number of the helper `bpf_map_lookup_percpu_elem`.
@@ -47,7 +49,9 @@ impl Offsets {
         asm.map(Reg::R1, PERCPU_MAP);
         asm.set(Reg::R2, u64::from(self.array_type));
         asm.call_kfunc(self.rdonly_cast, "bpf_rdonly_cast");
-        asm.push(Insn::mov(Reg::R3, Reg::R0));
+        // A pointer comes back from the map as a number.
+        asm.push(Insn::store(Size::Dw, Reg::R6, rows::SELF, Reg::R0));
+        asm.push(Insn::load(Size::Dw, Reg::R3, Reg::R6, rows::SELF));
         asm.add(Reg::R3, self.pptrs);
         asm.push(Insn::mov_imm(Reg::R2, 8));
         asm.push(Insn::mov(Reg::R1, Reg::R10));
@@ -80,6 +84,6 @@ impl Offsets {
         asm.bind(done);
         asm.push(Insn::mov_imm(Reg::R0, 0));
         asm.push(Insn::exit());
-        Ok(asm.finish())
+        Ok(asm.finish_for(self.rounds))
     }
 }

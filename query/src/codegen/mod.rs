@@ -41,6 +41,8 @@ use ebpf_templates::template::driver::{self, Driver, Emitter, Holes};
 use ebpf_templates::template::rows::{self, Scratch};
 use ebpf_templates::template::text::buffer_bytes;
 
+pub use walk::rounds;
+
 use crate::catalog::{Rows, Source, Walk};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::layout::{Layout, Place};

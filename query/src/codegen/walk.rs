@@ -1,5 +1,6 @@
 //! What walks need to know of the kernel, looked up in its types.
 
+use ebpf_templates::assembler::Rounds;
 use ebpf_templates::template::list::List;
 use ebpf_templates::template::node::{Entries, Nodes};
 use ebpf_templates::template::partial::{self, Partial};
@@ -16,7 +17,26 @@ fn struct_id(schema: &dyn Schema, name: &str) -> Result<u32, Diagnostic> {
 }
 
 fn rdonly_cast(schema: &dyn Schema) -> Result<u32, Diagnostic> {
-    schema.function_id("bpf_rdonly_cast").ok_or_else(|| lacking("function `bpf_rdonly_cast`"))
+    // Programs in rounds do without.
+    match rounds(schema)? {
+        Some(_) => Ok(0),
+        None => schema
+            .function_id("bpf_rdonly_cast")
+            .ok_or_else(|| lacking("function `bpf_rdonly_cast`")),
+    }
+}
+
+/// What programs call in rounds, on a kernel that has no iterator and neither casts nor `may_goto`.
+pub fn rounds(schema: &dyn Schema) -> Result<Option<Rounds>, Diagnostic> {
+    let casts = schema.function_id("bpf_rdonly_cast").is_some();
+    let iterates = schema.function_id("bpf_iter_kmem_cache_new").is_some();
+    if casts && (iterates || schema.may_goto()) {
+        return Ok(None);
+    }
+    Ok(Some(Rounds {
+        bpf_loop: helper(schema, "loop")?,
+        probe_read_kernel: helper(schema, "probe_read_kernel")?,
+    }))
 }
 
 fn wide(schema: &dyn Schema, owner: &str, path: &str) -> Result<i32, Diagnostic> {
@@ -58,6 +78,7 @@ pub(super) fn list(schema: &dyn Schema) -> Result<List, Diagnostic> {
         name: cache("name")?,
         size: cache("size")?,
         object_size: cache("object_size")?,
+        rounds: rounds(schema)?,
         // The dearest question comes last.
         head: schema.slab_caches()?,
     })

@@ -15,6 +15,8 @@ pub struct Types {
     pub nodes: u32,
     pub offsets: Vec<u64>,
     pub hardened: bool,
+    /// Whether it has neither casts nor `may_goto`.
+    pub old: bool,
     /// The head of the list of caches.
     pub head: u64,
     /// Members that it lacks.
@@ -95,11 +97,11 @@ impl Schema for Types {
     }
 
     fn function_id(&self, name: &str) -> Option<u32> {
-        self.base.function_id(name)
+        self.base.function_id(name).filter(|_| !self.old)
     }
 
     fn helper(&self, name: &str) -> Option<u32> {
-        self.base.helper(name)
+        if name == "loop" { Some(181) } else { self.base.helper(name) }
     }
 
     fn slab_flags(&self) -> &[(String, u32)] {
@@ -120,6 +122,10 @@ impl Schema for Types {
 
     fn cpu_offsets(&self) -> Result<&[u64], String> {
         Ok(&self.offsets)
+    }
+
+    fn may_goto(&self) -> bool {
+        !self.old
     }
 
     fn slab_caches(&self) -> Result<u64, Diagnostic> {

@@ -72,7 +72,7 @@ impl World {
             memory.write_int(at, Size::Dw, head);
         }
         let (lacking, base) = (Vec::new(), Fixture::new());
-        let types = Types { era, nodes, offsets, hardened, head, lacking, base };
+        let types = Types { era, nodes, offsets, hardened, old: false, head, lacking, base };
         Self { types, memory, caches: Vec::new(), budget: 8 << 20, areas, used: 0 }
     }
 
@@ -284,6 +284,7 @@ impl World {
         let kernel = Kernel::new(self.memory.clone(), elements)
             .helper(113, Behaviour::ProbeReadKernel)
             .helper(115, Behaviour::ProbeReadKernelStr)
+            .helper(181, Behaviour::Loop)
             .kfunc(1004, Behaviour::RdonlyCast);
         let (meta_seq, seq_write) = (0, 127);
         let (ctx_meta, ctx_cache) = (0, 8);
@@ -331,7 +332,9 @@ impl World {
         let header = usize::try_from(rows::HEADER).unwrap();
         let map = interpreter.map_mut();
         // What an earlier run left: everything but the number that is always 0.
-        map[usize::try_from(rows::SELF).unwrap()..].fill(dirt);
+        let front = usize::try_from(program.front).unwrap();
+        map[..front].fill(dirt);
+        map[front + usize::try_from(rows::SELF).unwrap()..].fill(dirt);
         let table = program.tail();
         let end = map.len();
         map[end - table.len()..].copy_from_slice(&table);
@@ -344,7 +347,7 @@ impl World {
                 interpreter
                     .run_syscall(program)
                     .unwrap_or_else(|trap| panic!("{trap}\n{}", program.listing()));
-                let map = interpreter.map();
+                let map = &interpreter.map()[front..];
                 let end = header + usize::try_from(word(map, rows::CURSOR)).unwrap();
                 (map[header..end].to_vec(), word(map, rows::FLAGS))
             }

@@ -11,8 +11,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use ebpf_templates::insn::{PSEUDO_MAP, PSEUDO_MAP_VALUE};
 use ebpf_templates::{Kind, Program};
 
+use super::functions;
 use super::rights::Environment;
-use super::sys::{self, MapValue};
+use super::sys::{self, Functions, MapValue};
 
 /// How often a load that a signal interrupted is tried.
 const TRIES: usize = 5;
@@ -60,8 +61,8 @@ pub(super) enum Rows {
     /// Through the file of an iterator. The map's value, of `bytes` bytes, holds one row, and ends in
     /// the CPU table and the values of parameters. Rows that are `groups` stay in it.
     File { map: OwnedFd, bytes: u32, tail: Vec<u8>, groups: bool },
-    /// In the value of the map.
-    Value(MapValue),
+    /// In the value of the map, behind so many bytes.
+    Value(MapValue, u32),
 }
 
 /// A program in the kernel, unloaded on drop.
@@ -86,6 +87,7 @@ impl Loaded {
             // The mapping keeps the map.
             Kind::Syscall | Kind::Tracepoint { .. } => Rows::Value(
                 MapValue::map(&map, program.map_bytes).map_err(|error| no_memory(&error))?,
+                program.front,
             ),
         };
         Ok(Self { program: loaded, rows })
@@ -100,7 +102,7 @@ impl Loaded {
                 tail.truncate(at);
                 tail.extend(bytes);
             }
-            Rows::Value(value) => value.set_end(&bytes),
+            Rows::Value(value, _) => value.set_end(&bytes),
         }
     }
 }
@@ -115,8 +117,9 @@ pub(super) fn no_memory(error: &io::Error) -> LoadError {
 /// Loads `program`, whose map is there already.
 pub(super) fn with_map(program: &Program, map: &OwnedFd) -> Result<OwnedFd, LoadError> {
     let insns = patched(program, &[map]);
-    retried(|| sys::prog_load(&insns, program.kind, None))
-        .map_err(|error| explain(program, &insns, error))
+    let functions = functions::of(program).map_err(|error| no_memory(&error))?;
+    retried(|| sys::prog_load(&insns, program.kind, functions.as_ref(), None))
+        .map_err(|error| explain(program, &insns, functions.as_ref(), error))
 }
 
 /// The instructions as the kernel reads them, the numbers of maps replaced by their descriptors.
@@ -145,12 +148,18 @@ pub(super) fn retried(mut load: impl FnMut() -> io::Result<OwnedFd>) -> io::Resu
 }
 
 /// Says why the load of `program` failed with `error`.
-fn explain(program: &Program, insns: &[u8], error: io::Error) -> LoadError {
+fn explain(
+    program: &Program,
+    insns: &[u8],
+    functions: Option<&Functions>,
+    error: io::Error,
+) -> LoadError {
     if let Some(environment) = Environment::of_bpf(&error) {
         return LoadError::Environment(environment);
     }
     let mut log = vec![0; LOG_FIRST];
-    while let Err(again) = retried(|| sys::prog_load(insns, program.kind, Some(&mut log)))
+    while let Err(again) =
+        retried(|| sys::prog_load(insns, program.kind, functions, Some(&mut log)))
         && again.raw_os_error() == Some(libc::ENOSPC)
         && log.len() < LOG_MAX
     {

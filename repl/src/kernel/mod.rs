@@ -15,6 +15,7 @@
 //! - Bytes of the kernel, BTF and rows alike, are checked before they are believed.
 
 pub mod btf;
+mod functions;
 pub mod kept;
 pub mod list;
 pub mod load;

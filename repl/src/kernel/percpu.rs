@@ -3,8 +3,10 @@
 use ebpf_templates::Program;
 use ebpf_templates::template::offsets::Offsets;
 use ebpf_templates::template::rows;
+use query::codegen;
 use query::schema::Schema;
 
+use super::functions;
 use super::load::patched;
 use super::sys::{self, MapValue};
 use super::sysfs;
@@ -26,9 +28,8 @@ pub fn offsets(schema: &dyn Schema) -> Result<Vec<u64>, String> {
             .ok_or_else(|| lacking("member `bpf_array.pptrs`"))?
             .offset
             .cast_signed(),
-        rdonly_cast: schema
-            .function_id("bpf_rdonly_cast")
-            .ok_or_else(|| lacking("function `bpf_rdonly_cast`"))?,
+        rdonly_cast: schema.function_id("bpf_rdonly_cast").unwrap_or_default(),
+        rounds: codegen::rounds(schema).map_err(|lacking| lacking.message)?,
         probe_read_kernel: schema
             .helper("probe_read_kernel")
             .ok_or_else(|| lacking("helper `bpf_probe_read_kernel`"))?,
@@ -44,10 +45,11 @@ fn run(program: &Program, cpus: u32) -> std::io::Result<Vec<u64>> {
     let map = sys::map_create(program.map_bytes)?;
     let percpu = sys::percpu_map_create()?;
     let insns = patched(program, &[&map, &percpu]);
-    let loaded = sys::prog_load(&insns, program.kind, None)?;
+    let functions = functions::of(program)?;
+    let loaded = sys::prog_load(&insns, program.kind, functions.as_ref(), None)?;
     let value = MapValue::map(&map, program.map_bytes)?;
     sys::test_run(&loaded)?;
-    let bytes = value.copy(0..program.map_bytes as usize).unwrap_or_default();
+    let bytes = value.copy(program.front as usize..program.map_bytes as usize).unwrap_or_default();
     let words: Vec<u64> =
         bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
     let found = words.get(rows::ROWS.unsigned_abs() as usize / 8);

@@ -68,10 +68,10 @@ impl Loaded {
     /// Runs the program over all caches.
     pub fn run(&self) -> Result<Output, ReadError> {
         match &self.rows {
-            Rows::Value(value) => {
+            Rows::Value(value, front) => {
                 sys::test_run(&self.program)
                     .map_err(|error| ReadError::Failed("the program could not be run", error))?;
-                kept(value)
+                kept(value, *front)
             }
             Rows::File { map, bytes, tail, groups } => {
                 // Flags stay in the map from run to run, and a run that was given up never said them.
@@ -90,7 +90,7 @@ impl Loaded {
                 // Only the trailer came by the file: the program emits nothing until it has seen all elements.
                 let value = sys::MapValue::map(map, *bytes)
                     .map_err(|error| ReadError::Failed("the map could not be read", error))?;
-                kept(&value)
+                kept(&value, 0)
             }
         }
     }
@@ -105,7 +105,7 @@ impl Loaded {
         let end = program.map_bytes as usize - program.tail().len();
         let range = end - 8 * usize::from(program.counters)..end;
         let bytes = match &self.rows {
-            Rows::Value(value) => value.copy(range),
+            Rows::Value(value, _) => value.copy(range),
             Rows::File { map, bytes, .. } => sys::MapValue::map(map, *bytes)?.copy(range),
         };
         let (words, _) = bytes.as_deref().unwrap_or_default().as_chunks();
@@ -113,13 +113,15 @@ impl Loaded {
     }
 }
 
-/// The rows that a run left in the map's value.
-fn kept(value: &sys::MapValue) -> Result<Output, ReadError> {
-    let header = value.copy(0..rows::HEADER as usize).unwrap_or_default();
+/// The rows that a run left in the map's value, behind `front` bytes.
+fn kept(value: &sys::MapValue, front: u32) -> Result<Output, ReadError> {
+    let front = front as usize;
+    let first = front + rows::HEADER as usize;
+    let header = value.copy(front..first).unwrap_or_default();
     let [cursor, flags, left_at] =
         [rows::CURSOR, rows::FLAGS, rows::resume::CACHE].map(|at| field(&header, at));
-    let end = usize::try_from(cursor).ok().and_then(|c| c.checked_add(rows::HEADER as usize));
-    let bytes = end.and_then(|end| value.copy(rows::HEADER as usize..end));
+    let end = usize::try_from(cursor).ok().and_then(|c| c.checked_add(first));
+    let bytes = end.and_then(|end| value.copy(first..end));
     let bytes = bytes.ok_or(ReadError::Malformed("the rows leave their space"))?;
     if !matches!(scan(&bytes, 0)?, Scan { at, end: None } if at == bytes.len()) {
         return Err(ReadError::Malformed("the rows do not fill their space"));

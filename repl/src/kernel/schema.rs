@@ -15,7 +15,7 @@ use query::schema::{Member, Schema, Shape};
 use super::btf::{Btf, Kind, TypeId};
 use super::rights::Environment;
 use super::sys::{self, VmlinuxBtf};
-use super::{list, percpu};
+use super::{list, percpu, probe};
 use crate::render::printable;
 
 /// The function that names the iterator over caches; there since 6.13.
@@ -71,6 +71,7 @@ pub struct KernelSchema {
     gfp_flags: OnceCell<Vec<(String, u32)>>,
     cpu_offsets: OnceCell<Result<Vec<u64>, String>>,
     slab_caches: OnceCell<Result<u64, Diagnostic>>,
+    may_goto: OnceCell<bool>,
     page_size: u64,
     nodes: u32,
     release: String,
@@ -151,6 +152,7 @@ impl KernelSchema {
             gfp_flags: OnceCell::new(),
             cpu_offsets: OnceCell::new(),
             slab_caches: OnceCell::new(),
+            may_goto: OnceCell::new(),
             page_size: sys::page_size(),
             nodes,
             release,
@@ -263,6 +265,11 @@ impl Schema for KernelSchema {
     fn cpu_offsets(&self) -> Result<&[u64], String> {
         let offsets = self.cpu_offsets.get_or_init(|| percpu::offsets(self));
         offsets.as_deref().map_err(Clone::clone)
+    }
+
+    fn may_goto(&self) -> bool {
+        // Where it cannot be told no program is loaded, and that has a reason of its own.
+        *self.may_goto.get_or_init(|| probe::may_goto().unwrap_or(true))
     }
 
     fn slab_caches(&self) -> Result<u64, Diagnostic> {

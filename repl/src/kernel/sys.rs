@@ -109,9 +109,32 @@ pub fn map_fill(map: &OwnedFd, value_bytes: u32, tail: &[u8]) -> io::Result<()> 
     bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr).map(drop)
 }
 
+/// The types of functions, and which function begins where: what the kernel asks of a program with a callback.
+pub struct Functions {
+    /// The descriptor of the types.
+    pub types: OwnedFd,
+    /// The slot at which each function begins, and the id of its type.
+    pub begins: Vec<[u32; 2]>,
+}
+
+/// Gives the kernel types, of which `bytes` is the BTF.
+pub fn btf_load(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let mut attr = zeroed();
+    // SAFETY: all members of the union are integers: any bytes are a value of each.
+    let btf = unsafe { &mut attr.__bindgen_anon_7 };
+    btf.btf = bytes.as_ptr().expose_provenance() as u64;
+    btf.btf_size = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+    bpf_fd(bpf_cmd::BPF_BTF_LOAD, &mut attr)
+}
+
 /// Loads the program that `insns` are the bytes of. With a `log` the verifier writes to it, up to its length, and
 /// ends with a NUL; where it is too short the error is ENOSPC.
-pub fn prog_load(insns: &[u8], kind: Kind, log: Option<&mut Vec<u8>>) -> io::Result<OwnedFd> {
+pub fn prog_load(
+    insns: &[u8],
+    kind: Kind,
+    functions: Option<&Functions>,
+    log: Option<&mut Vec<u8>>,
+) -> io::Result<OwnedFd> {
     let mut attr = zeroed();
     // SAFETY: all members of the union are integers: any bytes are a value of each.
     let program = unsafe { &mut attr.__bindgen_anon_3 };
@@ -135,6 +158,12 @@ pub fn prog_load(insns: &[u8], kind: Kind, log: Option<&mut Vec<u8>>) -> io::Res
     program.insn_cnt = u32::try_from(insns.len() / 8).map_err(io::Error::other)?;
     program.license = LICENCE.as_ptr().expose_provenance() as u64;
     set_name(&mut program.prog_name);
+    if let Some(Functions { types, begins }) = functions {
+        program.prog_btf_fd = number(types);
+        program.func_info_rec_size = 8;
+        program.func_info = begins.as_ptr().expose_provenance() as u64;
+        program.func_info_cnt = u32::try_from(begins.len()).map_err(io::Error::other)?;
+    }
     if let Some(log) = log {
         program.log_level = 1;
         program.log_size = u32::try_from(log.len()).map_err(io::Error::other)?;
