@@ -13,6 +13,7 @@ use query::eval::Warnings;
 use query::exec::{self, Host};
 use query::layout::Layout;
 use query::plan::{Plan, Target, Template, plan};
+use query::schema::Schema;
 use query::syntax::parse_text;
 use query::typing::check;
 use query::value::Value;
@@ -77,7 +78,8 @@ impl Prepared {
     }
 }
 
-fn compile(schema: &KernelSchema, template: Template, text: &str) -> (Plan, Layout, Program) {
+/// The program of a query for a kernel, and how its rows are read.
+pub fn compile<S: Schema>(schema: &S, template: Template, text: &str) -> (Plan, Layout, Program) {
     let statements = parse_text(text).unwrap();
     let query = statements[0].0.query().unwrap();
     let resolved = query::resolve::resolve(query, schema).unwrap();
