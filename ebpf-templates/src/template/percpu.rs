@@ -220,6 +220,8 @@ impl PerCpu {
         asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::SELF));
         self.slab.peek.load(asm, pointer);
         asm.jump_imm(Cond::Eq, Reg::R0, 0, none);
+        // The loop said so, but the verifier forgets it where a round of the loop began behind that.
+        asm.jump_imm(Cond::Ge, Reg::R8, self.cpus, none);
         asm.push(Insn::mov(Reg::R1, Reg::R0));
         asm.push(Insn::mov(Reg::R2, Reg::R8));
         asm.push(Insn::alu_imm(Alu::Lsh, Reg::R2, 3));

@@ -44,7 +44,7 @@ const FUNCTIONS: &[Function] = &[
     Function {
         check: "bpf_rdonly_cast",
         names: &["bpf_rdonly_cast"],
-        without: "since Linux 6.2; walks of lists need it",
+        without: "since Linux 6.2; `bpf_probe_read_kernel` reads memory without it",
     },
     Function {
         check: "string functions",
@@ -113,7 +113,7 @@ fn probes() -> [Finding; 2] {
     };
     let bound = match probe::may_goto() {
         Ok(true) => new("may_goto", State::Ok, "loops are bounded by it"),
-        Ok(false) => new("may_goto", State::Lacking, "since Linux 6.9; walks of lists need it"),
+        Ok(false) => new("may_goto", State::Lacking, "since Linux 6.9; loops are rounds of `bpf_loop` without it"),
         // Its own line says why.
         Err(_) => new("may_goto", State::Unknown, "no program is taken"),
     };

@@ -3,7 +3,7 @@
 //! | rung | is | takes |
 //! |---|---|---|
 //! | `live` | the kernel's iterator | Linux 6.13, rights to load BPF programs |
-//! | `walk` | the kernel's list of caches | Linux 5.14, the same rights |
+//! | `walk` | the kernel's list of caches | Linux 5.17, the same rights |
 //! | `proc` | files of `/proc` and `/sys` | rights to read them |
 //! | `demo` | the recording that slabql carries | a person at a terminal |
 //!
