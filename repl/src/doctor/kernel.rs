@@ -113,7 +113,11 @@ fn probes() -> [Finding; 2] {
     };
     let bound = match probe::may_goto() {
         Ok(true) => new("may_goto", State::Ok, "loops are bounded by it"),
-        Ok(false) => new("may_goto", State::Lacking, "since Linux 6.9; loops are rounds of `bpf_loop` without it"),
+        Ok(false) => new(
+            "may_goto",
+            State::Lacking,
+            "since Linux 6.9; loops are rounds of `bpf_loop` without it",
+        ),
         // Its own line says why.
         Err(_) => new("may_goto", State::Unknown, "no program is taken"),
     };
