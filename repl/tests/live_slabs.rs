@@ -52,43 +52,46 @@ fn by_cache(session: &Session, text: &str) -> BTreeMap<String, Vec<String>> {
 #[test]
 fn slabs_add_up_to_caches() {
     let Some(_turn) = turn() else { return };
-    let session = ask::live(Choice::default());
-    let has_cpu_slabs = ask_of(&session, "select addr where cached_cpu is not null limit 1").len();
-    let nodes = ["partial", "free_partial"];
-    let cpus: &[&str] = if has_cpu_slabs == 1 { &["cached_cpu"] } else { &[] };
-    let counts = settle("slabs", |round| {
-        for (columns, sums, lists) in [
-            (&nodes[..], "count(*), sum(free)", "list = 'node'"),
-            (cpus, "sum(free)", "list != 'node'"),
-        ] {
-            if columns.is_empty() {
-                continue;
-            }
-            let figures =
-                format!("select addr, name, {} from caches where complete", columns.join(", "));
-            let slabs =
-                format!("select cache, name, {sums} from slabs where {lists} group by cache, name");
-            let [before, ours, after] =
-                [&figures, &slabs, &figures].map(|text| by_cache(&session, text));
-            for (key, first) in &before {
-                let Some(second) = after.get(key) else { continue };
-                for (index, column) in columns.iter().enumerate() {
-                    let sum = ours.get(key).map_or("0", |sums| sums[index].as_str());
-                    let cell = [first[index].clone(), sum.to_owned(), second[index].clone()];
-                    round.cell(column, key, cell);
+    for session in ask::sources() {
+        let has_cpu_slabs =
+            ask_of(&session, "select addr where cached_cpu is not null limit 1").len();
+        let nodes = ["partial", "free_partial"];
+        let cpus: &[&str] = if has_cpu_slabs == 1 { &["cached_cpu"] } else { &[] };
+        let counts = settle(&ask::by(&session, "slabs"), |round| {
+            for (columns, sums, lists) in [
+                (&nodes[..], "count(*), sum(free)", "list = 'node'"),
+                (cpus, "sum(free)", "list != 'node'"),
+            ] {
+                if columns.is_empty() {
+                    continue;
+                }
+                let figures =
+                    format!("select addr, name, {} from caches where complete", columns.join(", "));
+                let slabs = format!(
+                    "select cache, name, {sums} from slabs where {lists} group by cache, name"
+                );
+                let [before, ours, after] =
+                    [&figures, &slabs, &figures].map(|text| by_cache(&session, text));
+                for (key, first) in &before {
+                    let Some(second) = after.get(key) else { continue };
+                    for (index, column) in columns.iter().enumerate() {
+                        let sum = ours.get(key).map_or("0", |sums| sums[index].as_str());
+                        let cell = [first[index].clone(), sum.to_owned(), second[index].clone()];
+                        round.cell(column, key, cell);
+                    }
                 }
             }
-        }
-    });
-    enough(&counts, &nodes, 100);
-    enough(&counts, cpus, 100);
+        });
+        enough(&counts, &nodes, 100);
+        enough(&counts, cpus, 100);
+    }
 }
 
 #[test]
 fn conditions_are_those_of_user_space() {
     let Some(_turn) = turn() else { return };
-    let sessions =
-        [false, true].map(|no_pushdown| ask::live(Choice { no_pushdown, ..Choice::default() }));
+    let pushed = ask::sources();
+    let plain = ask::live(Choice { no_pushdown: true, ..Choice::default() });
     for (condition, some) in [
         ("list = 'node' and node = 0 and name = 'kmem_cache_node'", false),
         ("name = 'kmem_cache_node' and cpu is null", false),
@@ -97,21 +100,21 @@ fn conditions_are_those_of_user_space() {
         ("list = 'node' and free > 0", true),
     ] {
         let text = format!("select distinct cache, node, cpu from slabs where {condition}");
-        let keys = || {
-            sessions.each_ref().map(|session| {
-                let answer = ask_of(session, &text);
-                let row = |index: usize| {
-                    ["cache", "node", "cpu"].map(|column| answer.texts(column)[index].clone())
-                };
-                (0..answer.len().min(40)).map(row).collect::<BTreeSet<_>>()
-            })
+        let keys = |session: &Session| {
+            let answer = ask_of(session, &text);
+            let row = |index: usize| {
+                ["cache", "node", "cpu"].map(|column| answer.texts(column)[index].clone())
+            };
+            (0..answer.len().min(40)).map(row).collect::<BTreeSet<_>>()
         };
-        // Slabs move between two looks.
-        let equal = (0..20).any(|_| {
-            let [pushed, plain] = keys();
-            pushed == plain && (!some || !pushed.is_empty())
-        });
-        assert!(equal, "{condition}");
+        for pushed in &pushed {
+            // Slabs move between two looks.
+            let equal = (0..20).any(|_| {
+                let [pushed, plain] = [pushed, &plain].map(keys);
+                pushed == plain && (!some || !pushed.is_empty())
+            });
+            assert!(equal, "{}", ask::by(pushed, condition));
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Holds the tables of parts, names, flags and the catalog against the kernel's own files and against `caches`.
+//! Holds the tables of parts, names, flags and the catalog against the kernel's own files and against `caches`, by each
+//! way to the caches that the kernel has.
 //!
 //! Figures move while they are compared. A comparison of two answers takes one of them before and after the other,
 //! and is repeated until every cell was equal once between two equal ones; see `common/settle.rs`.
@@ -17,6 +18,7 @@ use common::child::{TempFile, answer, slabql};
 use common::settle::{enough, settle};
 use common::witness::{self, SLAB};
 use query::catalog::TABLES;
+use query::plan::Template;
 use repl::session::Session;
 use repl::source::Choice;
 use walked::Prepared;
@@ -51,10 +53,17 @@ const OF_CPUS: [&str; 3] = ["cached_cpu", "cached_sheaves", "rcu_pending"];
 ///
 /// Both programs stay loaded: to load one makes and undoes objects of just the caches that are compared.
 fn add_up(table: &str, columns: &[&str], parts: &[&str]) {
+    for template in walked::templates() {
+        add_up_by(template, table, columns, parts);
+    }
+}
+
+fn add_up_by(template: Template, table: &str, columns: &[&str], parts: &[&str]) {
     let prepare = |figures: &[&str], table: &str| {
         let figures: Vec<_> =
             figures.iter().map(|figure| format!("coalesce({figure}, 0)")).collect();
-        Prepared::new(&format!("select name, addr, {} from {table}", figures.join(", ")))
+        let text = format!("select name, addr, {} from {table}", figures.join(", "));
+        Prepared::by(template, &text)
     };
     let (caches, parts) = (prepare(columns, "caches"), prepare(parts, table));
     let sums = |prepared: &Prepared| {
@@ -69,7 +78,7 @@ fn add_up(table: &str, columns: &[&str], parts: &[&str]) {
         }
         (!walked::failed(flags)).then_some(sums)
     };
-    let counts = settle(table, |round| {
+    let counts = settle(&format!("{table} by {}", template.name()), |round| {
         let [Some(before), Some(ours), Some(after)] = [&caches, &parts, &caches].map(sums) else {
             // A list changed while it was walked.
             round.cell("walks", "all", ["whole", "torn", "whole"].map(str::to_owned));
@@ -105,21 +114,26 @@ fn every_cache_has_every_node() {
     if !common::live() {
         return;
     }
-    let session = ask::live(Choice::default());
-    let nodes = list("/sys/devices/system/node/has_memory").unwrap_or(BTreeSet::from([0]));
-    let counts = settle("rows of nodes", |round| {
-        let before = keys(&ask_of(&session, "select name, addr"));
-        let parts = ask_of(&session, "select name, addr, node from nodes");
-        let after = keys(&ask_of(&session, "select name, addr"));
-        let expected = |caches: &Vec<String>| (caches.len() * nodes.len()).to_string();
-        round.cell("rows", "all", [expected(&before), parts.len().to_string(), expected(&after)]);
-        let mut found = BTreeMap::<String, BTreeSet<u64>>::new();
-        for (key, node) in keys(&parts).into_iter().zip(parts.numbers("node")) {
-            assert!(found.entry(key).or_default().insert(node), "a node is shown twice");
-        }
-        assert!(found.values().all(|found| *found == nodes));
-    });
-    assert_eq!(counts["rows"], 1);
+    for session in ask::sources() {
+        let nodes = list("/sys/devices/system/node/has_memory").unwrap_or(BTreeSet::from([0]));
+        let counts = settle(&ask::by(&session, "rows of nodes"), |round| {
+            let before = keys(&ask_of(&session, "select name, addr"));
+            let parts = ask_of(&session, "select name, addr, node from nodes");
+            let after = keys(&ask_of(&session, "select name, addr"));
+            let expected = |caches: &Vec<String>| (caches.len() * nodes.len()).to_string();
+            round.cell(
+                "rows",
+                "all",
+                [expected(&before), parts.len().to_string(), expected(&after)],
+            );
+            let mut found = BTreeMap::<String, BTreeSet<u64>>::new();
+            for (key, node) in keys(&parts).into_iter().zip(parts.numbers("node")) {
+                assert!(found.entry(key).or_default().insert(node), "a node is shown twice");
+            }
+            assert!(found.values().all(|found| *found == nodes));
+        });
+        assert_eq!(counts["rows"], 1);
+    }
 }
 
 /// The parts of a line such as `12 N0=8 N1=4`, by the numbers behind `letter`: the second number in parentheses, if
@@ -158,33 +172,39 @@ fn nodes_are_those_of_sysfs() {
     if !common::live() {
         return;
     }
-    let session = ask::live(Choice::default());
-    let folder = |session: &Session| -> BTreeMap<u64, String> {
-        let caches = ask_of(session, "select addr, sysfs_id");
-        caches.numbers("addr").into_iter().zip(caches.texts("sysfs_id")).collect()
-    };
-    let files = [("slabs", "slabs"), ("total_objects", "objects"), ("partial", "partial")];
-    let counts = settle("nodes of sysfs", |round| {
-        let folders = folder(&session);
-        for (file, column) in files {
-            let before = lines(file);
-            let rows = ask_of(&session, &format!("select addr, node, {column} from nodes"));
-            let after = lines(file);
-            let cells = rows.numbers("addr").into_iter().zip(rows.numbers("node"));
-            for ((addr, node), ours) in cells.zip(rows.texts(column)) {
-                let Some(folder) = folders.get(&addr) else { continue };
-                let (Some(before), Some(after)) = (before.get(folder), after.get(folder)) else {
-                    continue;
-                };
-                // A node that has none is left out.
-                let says = |line: &str| {
-                    parts_of(line, 'N').remove(&node).unwrap_or_else(|| "0".to_owned())
-                };
-                round.cell(column, &format!("{folder} {node}"), [says(before), ours, says(after)]);
+    for session in ask::sources() {
+        let folder = |session: &Session| -> BTreeMap<u64, String> {
+            let caches = ask_of(session, "select addr, sysfs_id");
+            caches.numbers("addr").into_iter().zip(caches.texts("sysfs_id")).collect()
+        };
+        let files = [("slabs", "slabs"), ("total_objects", "objects"), ("partial", "partial")];
+        let counts = settle(&ask::by(&session, "nodes of sysfs"), |round| {
+            let folders = folder(&session);
+            for (file, column) in files {
+                let before = lines(file);
+                let rows = ask_of(&session, &format!("select addr, node, {column} from nodes"));
+                let after = lines(file);
+                let cells = rows.numbers("addr").into_iter().zip(rows.numbers("node"));
+                for ((addr, node), ours) in cells.zip(rows.texts(column)) {
+                    let Some(folder) = folders.get(&addr) else { continue };
+                    let (Some(before), Some(after)) = (before.get(folder), after.get(folder))
+                    else {
+                        continue;
+                    };
+                    // A node that has none is left out.
+                    let says = |line: &str| {
+                        parts_of(line, 'N').remove(&node).unwrap_or_else(|| "0".to_owned())
+                    };
+                    round.cell(
+                        column,
+                        &format!("{folder} {node}"),
+                        [says(before), ours, says(after)],
+                    );
+                }
             }
-        }
-    });
-    enough(&counts, &files.map(|(_, column)| column), 100);
+        });
+        enough(&counts, &files.map(|(_, column)| column), 100);
+    }
 }
 
 #[test]
@@ -192,25 +212,30 @@ fn every_cache_has_every_possible_cpu() {
     if !common::live() {
         return;
     }
-    let session = ask::live(Choice::default());
-    let possible = list("/sys/devices/system/cpu/possible").unwrap();
-    let online = list("/sys/devices/system/cpu/online").unwrap();
-    let counts = settle("rows of CPUs", |round| {
-        let before = keys(&ask_of(&session, "select name, addr"));
-        let parts = ask_of(&session, "select name, addr, cpu, online from cpus");
-        let after = keys(&ask_of(&session, "select name, addr"));
-        let expected = |caches: &Vec<String>| (caches.len() * possible.len()).to_string();
-        round.cell("rows", "all", [expected(&before), parts.len().to_string(), expected(&after)]);
-        let mut cpus = BTreeMap::<String, BTreeSet<u64>>::new();
-        for (key, cpu) in keys(&parts).into_iter().zip(parts.numbers("cpu")) {
-            assert!(cpus.entry(key).or_default().insert(cpu), "a CPU is shown twice");
-        }
-        assert!(cpus.values().all(|cpus| *cpus == possible));
-        for (cpu, shown) in parts.numbers("cpu").into_iter().zip(parts.texts("online")) {
-            assert_eq!(shown, u8::from(online.contains(&cpu)).to_string(), "CPU {cpu}");
-        }
-    });
-    assert_eq!(counts["rows"], 1);
+    for session in ask::sources() {
+        let possible = list("/sys/devices/system/cpu/possible").unwrap();
+        let online = list("/sys/devices/system/cpu/online").unwrap();
+        let counts = settle(&ask::by(&session, "rows of CPUs"), |round| {
+            let before = keys(&ask_of(&session, "select name, addr"));
+            let parts = ask_of(&session, "select name, addr, cpu, online from cpus");
+            let after = keys(&ask_of(&session, "select name, addr"));
+            let expected = |caches: &Vec<String>| (caches.len() * possible.len()).to_string();
+            round.cell(
+                "rows",
+                "all",
+                [expected(&before), parts.len().to_string(), expected(&after)],
+            );
+            let mut cpus = BTreeMap::<String, BTreeSet<u64>>::new();
+            for (key, cpu) in keys(&parts).into_iter().zip(parts.numbers("cpu")) {
+                assert!(cpus.entry(key).or_default().insert(cpu), "a CPU is shown twice");
+            }
+            assert!(cpus.values().all(|cpus| *cpus == possible));
+            for (cpu, shown) in parts.numbers("cpu").into_iter().zip(parts.texts("online")) {
+                assert_eq!(shown, u8::from(online.contains(&cpu)).to_string(), "CPU {cpu}");
+            }
+        });
+        assert_eq!(counts["rows"], 1);
+    }
 }
 
 /// `cpu_slabs` counts a CPU slab and the slabs behind it; `slabs_cpu_partial` says the latter of each CPU.
@@ -223,73 +248,74 @@ fn cpus_are_those_of_sysfs() {
         common::skip("the kernel has no CPU partial lists");
         return;
     }
-    let session = ask::live(Choice::default());
-    let mut equal: [BTreeSet<String>; 2] = Default::default();
-    let mut unequal = BTreeMap::<String, u32>::new();
-    let mut all = 0;
-    for _ in 0..20 {
-        let caches = ask_of(&session, "select name, addr, sysfs_id");
-        let folders: BTreeMap<String, String> =
-            keys(&caches).into_iter().zip(caches.texts("sysfs_id")).collect();
-        all = folders.len();
-        let read = || [lines("slabs_cpu_partial"), lines("cpu_slabs")];
-        let before = read();
-        let rows = ask_of(
-            &session,
-            "select name, addr, cpu, partial_slabs, slab is not null as there from cpus where online",
-        );
-        let after = read();
-        let mut ours = BTreeMap::<String, (BTreeMap<u64, String>, u64)>::new();
-        let cells = rows.numbers("cpu").into_iter().zip(rows.numbers("partial_slabs"));
-        for ((key, (cpu, slabs)), there) in
-            keys(&rows).into_iter().zip(cells).zip(rows.texts("there"))
-        {
-            let (partial, held) = ours.entry(key).or_default();
-            if slabs > 0 {
-                partial.insert(cpu, slabs.to_string());
-            }
-            if there == "1" {
-                *held += 1 + slabs;
-            }
-        }
-        for (key, (partial, held)) in ours {
-            let Some(folder) = folders.get(&key) else { continue };
-            let quiet = |index: usize| {
-                let line = before[index].get(folder)?;
-                (after[index].get(folder) == Some(line)).then_some(line)
-            };
-            // Not every cache that is quiet at both ends was so in between: what is unequal must become equal.
-            let mut look = |index: usize, same: bool| {
-                if same {
-                    equal[index].insert(key.clone());
-                } else {
-                    *unequal.entry(format!("{index} {key}")).or_default() += 1;
+    for session in ask::sources() {
+        let mut equal: [BTreeSet<String>; 2] = Default::default();
+        let mut unequal = BTreeMap::<String, u32>::new();
+        let mut all = 0;
+        for _ in 0..20 {
+            let caches = ask_of(&session, "select name, addr, sysfs_id");
+            let folders: BTreeMap<String, String> =
+                keys(&caches).into_iter().zip(caches.texts("sysfs_id")).collect();
+            all = folders.len();
+            let read = || [lines("slabs_cpu_partial"), lines("cpu_slabs")];
+            let before = read();
+            let rows = ask_of(
+                &session,
+                "select name, addr, cpu, partial_slabs, slab is not null as there from cpus where online",
+            );
+            let after = read();
+            let mut ours = BTreeMap::<String, (BTreeMap<u64, String>, u64)>::new();
+            let cells = rows.numbers("cpu").into_iter().zip(rows.numbers("partial_slabs"));
+            for ((key, (cpu, slabs)), there) in
+                keys(&rows).into_iter().zip(cells).zip(rows.texts("there"))
+            {
+                let (partial, held) = ours.entry(key).or_default();
+                if slabs > 0 {
+                    partial.insert(cpu, slabs.to_string());
                 }
-            };
-            if let Some(line) = quiet(0) {
-                let mut says = parts_of(line, 'C');
-                says.retain(|_, slabs| slabs != "0");
-                look(0, says == partial);
+                if there == "1" {
+                    *held += 1 + slabs;
+                }
             }
-            if let Some(line) = quiet(1) {
-                let says: u64 = line.split_whitespace().next().unwrap().parse().unwrap();
-                look(1, says == held);
+            for (key, (partial, held)) in ours {
+                let Some(folder) = folders.get(&key) else { continue };
+                let quiet = |index: usize| {
+                    let line = before[index].get(folder)?;
+                    (after[index].get(folder) == Some(line)).then_some(line)
+                };
+                // Not every cache that is quiet at both ends was so in between: what is unequal must become equal.
+                let mut look = |index: usize, same: bool| {
+                    if same {
+                        equal[index].insert(key.clone());
+                    } else {
+                        *unequal.entry(format!("{index} {key}")).or_default() += 1;
+                    }
+                };
+                if let Some(line) = quiet(0) {
+                    let mut says = parts_of(line, 'C');
+                    says.retain(|_, slabs| slabs != "0");
+                    look(0, says == partial);
+                }
+                if let Some(line) = quiet(1) {
+                    let says: u64 = line.split_whitespace().next().unwrap().parse().unwrap();
+                    look(1, says == held);
+                }
+            }
+            if equal.iter().all(|equal| equal.len() >= all) {
+                break;
             }
         }
-        if equal.iter().all(|equal| equal.len() >= all) {
-            break;
-        }
+        let [partial, held] = equal.each_ref().map(BTreeSet::len);
+        unequal.retain(|key, _| {
+            let (index, key) = key.split_once(' ').unwrap();
+            !equal[usize::from(index == "1")].contains(key)
+        });
+        eprintln!(
+            "of {all} caches {partial} equal slabs_cpu_partial and {held} cpu_slabs; never: {unequal:?}"
+        );
+        assert!(partial > 100 && held > 100);
+        assert!(unequal.values().all(|times| *times < 5), "{unequal:?}");
     }
-    let [partial, held] = equal.each_ref().map(BTreeSet::len);
-    unequal.retain(|key, _| {
-        let (index, key) = key.split_once(' ').unwrap();
-        !equal[usize::from(index == "1")].contains(key)
-    });
-    eprintln!(
-        "of {all} caches {partial} equal slabs_cpu_partial and {held} cpu_slabs; never: {unequal:?}"
-    );
-    assert!(partial > 100 && held > 100);
-    assert!(unequal.values().all(|times| *times < 5), "{unequal:?}");
 }
 
 #[test]
@@ -297,22 +323,23 @@ fn flags_are_counted() {
     if !common::live() {
         return;
     }
-    let session = ask::live(Choice::default());
-    let counts = settle("flags", |round| {
-        let flags = ask_of(&session, "select flag, bit, caches from flags");
-        for (flag, count) in flags.texts("flag").iter().zip(flags.texts("caches")) {
-            let text = format!("select name where flags has {flag}");
-            let caches = || ask_of(&session, &text).len().to_string();
-            round.cell("caches", flag, [caches(), count, caches()]);
-        }
-        let bits = flags.numbers("bit").into_iter().collect::<BTreeSet<_>>();
-        assert_eq!(bits.len(), flags.len(), "a bit is named twice");
-    });
-    enough(&counts, &["caches"], 10);
-    let unknown = ask_of(&session, "select flag from flags where meaning is null");
-    assert_eq!(unknown.len(), 0, "{:?}", unknown.texts("flag"));
-    let known = ask_of(&session, "select flag from flags where caches > 0");
-    assert!(known.len() > 5);
+    for session in ask::sources() {
+        let counts = settle(&ask::by(&session, "flags"), |round| {
+            let flags = ask_of(&session, "select flag, bit, caches from flags");
+            for (flag, count) in flags.texts("flag").iter().zip(flags.texts("caches")) {
+                let text = format!("select name where flags has {flag}");
+                let caches = || ask_of(&session, &text).len().to_string();
+                round.cell("caches", flag, [caches(), count, caches()]);
+            }
+            let bits = flags.numbers("bit").into_iter().collect::<BTreeSet<_>>();
+            assert_eq!(bits.len(), flags.len(), "a bit is named twice");
+        });
+        enough(&counts, &["caches"], 10);
+        let unknown = ask_of(&session, "select flag from flags where meaning is null");
+        assert_eq!(unknown.len(), 0, "{:?}", unknown.texts("flag"));
+        let known = ask_of(&session, "select flag from flags where caches > 0");
+        assert!(known.len() > 5);
+    }
 }
 
 /// Every name leads to its cache. Links that lead nowhere, which a kernel leaves behind of a cache that is gone, are
@@ -322,67 +349,70 @@ fn aliases_are_the_links() {
     if !common::live() {
         return;
     }
-    let session = ask::live(Choice::default());
-    let witness = || -> BTreeSet<(String, String)> {
-        let there = |folder: &String| Path::new(SLAB).join(folder).is_dir();
-        let links = witness::links().into_iter().filter(|(folder, _)| there(folder));
-        links
-            .flat_map(|(folder, names)| names.into_iter().map(move |name| (name, folder.clone())))
-            .collect()
-    };
-    let dangling =
-        witness::links().keys().filter(|folder| !Path::new(SLAB).join(folder).is_dir()).count();
-    let mut names = 0;
-    let counts = settle("aliases", |round| {
-        let before = witness();
-        let rows = ask_of(&session, "select alias, name, addr, sysfs_id from aliases");
-        let after = witness();
-        let caches = ask_of(&session, "select name, addr, alias_count");
-        names = rows.len();
-        let ours: BTreeSet<(String, String)> =
-            rows.texts("alias").into_iter().zip(rows.texts("sysfs_id")).collect();
-        for link in before.union(&after) {
-            let said = [&before, &ours, &after].map(|names| names.contains(link).to_string());
-            round.cell("link", &format!("{} {}", link.0, link.1), said);
-        }
-        // What is no link is the name of a folder, the cache's own.
-        for (alias, folder) in
-            ours.iter().filter(|name| !before.contains(*name) && !after.contains(*name))
-        {
-            let own = rows
+    for session in ask::sources() {
+        let witness = || -> BTreeSet<(String, String)> {
+            let there = |folder: &String| Path::new(SLAB).join(folder).is_dir();
+            let links = witness::links().into_iter().filter(|(folder, _)| there(folder));
+            links
+                .flat_map(|(folder, names)| {
+                    names.into_iter().map(move |name| (name, folder.clone()))
+                })
+                .collect()
+        };
+        let dangling =
+            witness::links().keys().filter(|folder| !Path::new(SLAB).join(folder).is_dir()).count();
+        let mut names = 0;
+        let counts = settle(&ask::by(&session, "aliases"), |round| {
+            let before = witness();
+            let rows = ask_of(&session, "select alias, name, addr, sysfs_id from aliases");
+            let after = witness();
+            let caches = ask_of(&session, "select name, addr, alias_count");
+            names = rows.len();
+            let ours: BTreeSet<(String, String)> =
+                rows.texts("alias").into_iter().zip(rows.texts("sysfs_id")).collect();
+            for link in before.union(&after) {
+                let said = [&before, &ours, &after].map(|names| names.contains(link).to_string());
+                round.cell("link", &format!("{} {}", link.0, link.1), said);
+            }
+            // What is no link is the name of a folder, the cache's own.
+            for (alias, folder) in
+                ours.iter().filter(|name| !before.contains(*name) && !after.contains(*name))
+            {
+                let own = rows
+                    .texts("alias")
+                    .iter()
+                    .zip(rows.texts("name"))
+                    .any(|(found, name)| found == alias && *name == *alias);
+                round.cell(
+                    "folder",
+                    folder,
+                    [alias.clone(), if own { folder.clone() } else { "?".into() }, alias.clone()],
+                );
+            }
+            let own: BTreeSet<String> = rows
                 .texts("alias")
-                .iter()
+                .into_iter()
                 .zip(rows.texts("name"))
-                .any(|(found, name)| found == alias && *name == *alias);
-            round.cell(
-                "folder",
-                folder,
-                [alias.clone(), if own { folder.clone() } else { "?".into() }, alias.clone()],
-            );
-        }
-        let own: BTreeSet<String> = rows
-            .texts("alias")
-            .into_iter()
-            .zip(rows.texts("name"))
-            .zip(rows.numbers("addr"))
-            .filter(|((alias, name), _)| alias == name)
-            .map(|((_, name), addr)| format!("{name} {addr:x}"))
-            .collect();
-        for key in keys(&caches) {
-            round.cell(
-                "own",
-                &key,
-                [
-                    key.clone(),
-                    if own.contains(&key) { key.clone() } else { String::new() },
-                    key.clone(),
-                ],
-            );
-        }
-    });
-    eprintln!("{names} names; {dangling} folders that only links name are left out");
-    enough(&counts, &["own"], 100);
-    assert!(counts["link"] > 20);
+                .zip(rows.numbers("addr"))
+                .filter(|((alias, name), _)| alias == name)
+                .map(|((_, name), addr)| format!("{name} {addr:x}"))
+                .collect();
+            for key in keys(&caches) {
+                round.cell(
+                    "own",
+                    &key,
+                    [
+                        key.clone(),
+                        if own.contains(&key) { key.clone() } else { String::new() },
+                        key.clone(),
+                    ],
+                );
+            }
+        });
+        eprintln!("{names} names; {dangling} folders that only links name are left out");
+        enough(&counts, &["own"], 100);
+        assert!(counts["link"] > 20);
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Holds every column against what the kernel's own files say of the same caches: `/proc/slabinfo` and
-//! `/sys/kernel/slab`.
+//! `/sys/kernel/slab`. Each way to the caches that the kernel has is asked: its iterator, and its list.
 //!
 //! Figures move while they are compared. Each comparison reads the witness before and after, and is repeated until
 //! every cell was equal once between two equal witnesses; see `common/settle.rs`.
@@ -13,7 +13,6 @@ use std::path::Path;
 use common::ask::{self, Answer};
 use common::settle::{enough, settle};
 use common::witness::{self, Folders, Line, Sysfs};
-use repl::source::Choice;
 
 /// What a row is called in a comparison: names are not unique.
 fn keys(answer: &Answer) -> Vec<String> {
@@ -33,41 +32,43 @@ fn slabinfo_has_the_same_rows_in_the_same_order() {
     if !common::live() {
         return;
     }
-    let session = ask::live(Choice::default());
-    let text = "select addr, name, objects, size, objects_per_slab, pages_per_slab, slabs";
-    let columns: [Column; 5] = [
-        ("objects", |line| line.objects),
-        ("size", |line| line.size),
-        ("objects_per_slab", |line| line.objects_per_slab),
-        ("pages_per_slab", |line| line.pages_per_slab),
-        ("slabs", |line| line.slabs),
-    ];
-    let counts = settle("slabinfo", |round| {
-        let before = witness::slabinfo();
-        let answer = ask::ask(&session, text);
-        let after = witness::slabinfo();
-        let names = |lines: &[Line]| lines.iter().map(|line| line.name.clone()).collect::<Vec<_>>();
-        let order = [names(&before), answer.texts("name"), names(&after)];
-        let same = order[0] == order[1] && order[1] == order[2];
-        round.cell("order", "all names", order.map(|names| names.join(" ")));
-        // Rows are told apart by their place, which means nothing in lists of different caches.
-        if !same {
-            return;
-        }
-        let keys = keys(&answer);
-        for key in &keys {
-            round.cell("name", key, [key.clone(), key.clone(), key.clone()]);
-        }
-        for (column, of) in columns {
-            let ours = answer.numbers(column);
-            for (index, key) in keys.iter().enumerate() {
-                let cell = [of(&before[index]), ours[index], of(&after[index])];
-                round.cell(column, key, cell.map(|number| number.to_string()));
+    for session in ask::sources() {
+        let text = "select addr, name, objects, size, objects_per_slab, pages_per_slab, slabs";
+        let columns: [Column; 5] = [
+            ("objects", |line| line.objects),
+            ("size", |line| line.size),
+            ("objects_per_slab", |line| line.objects_per_slab),
+            ("pages_per_slab", |line| line.pages_per_slab),
+            ("slabs", |line| line.slabs),
+        ];
+        let counts = settle(&ask::by(&session, "slabinfo"), |round| {
+            let before = witness::slabinfo();
+            let answer = ask::ask(&session, text);
+            let after = witness::slabinfo();
+            let names =
+                |lines: &[Line]| lines.iter().map(|line| line.name.clone()).collect::<Vec<_>>();
+            let order = [names(&before), answer.texts("name"), names(&after)];
+            let same = order[0] == order[1] && order[1] == order[2];
+            round.cell("order", "all names", order.map(|names| names.join(" ")));
+            // Rows are told apart by their place, which means nothing in lists of different caches.
+            if !same {
+                return;
             }
-        }
-    });
-    enough(&counts, &columns.map(|(column, _)| column), 100);
-    assert_eq!(counts["order"], 1);
+            let keys = keys(&answer);
+            for key in &keys {
+                round.cell("name", key, [key.clone(), key.clone(), key.clone()]);
+            }
+            for (column, of) in columns {
+                let ours = answer.numbers(column);
+                for (index, key) in keys.iter().enumerate() {
+                    let cell = [of(&before[index]), ours[index], of(&after[index])];
+                    round.cell(column, key, cell.map(|number| number.to_string()));
+                }
+            }
+        });
+        enough(&counts, &columns.map(|(column, _)| column), 100);
+        assert_eq!(counts["order"], 1);
+    }
 }
 
 /// The files of a cache's folder whose figures stay, and the expression that says the same.
@@ -166,43 +167,44 @@ fn compare(
     derived: &[Derived],
     mut witness: impl FnMut() -> Folders,
 ) {
-    let session = ask::live(Choice::default());
     let direct = expressions.iter().map(|(file, expr)| format!("({expr}) as {file}_"));
     let follows = derived.iter().map(|(expr, _)| format!("{expr} as {expr}_derived"));
     let items: Vec<String> = direct.chain(follows).collect();
     let text = format!("select name, addr, sysfs_id, page_size() as page, {}", items.join(", "));
-    let counts = settle(what, |round| {
-        let before = witness();
-        let answer = ask::ask(&session, &text);
-        let after = witness();
-        let (keys, folders) = (keys(&answer), answer.texts("sysfs_id"));
-        let page = answer.numbers("page")[0];
-        let columns: BTreeMap<&str, Vec<String>> =
-            answer.names().into_iter().map(|name| (name, answer.texts(name))).collect();
-        for (index, folder) in folders.iter().enumerate() {
-            let (Some(first), Some(last)) = (before.get(folder), after.get(folder)) else {
-                // Only a cache that comes or goes has no folder.
-                let witness = || format!("a folder {folder}");
-                round.cell("folder", &keys[index], [witness(), "a row".to_owned(), witness()]);
-                continue;
-            };
-            for (file, _) in expressions {
-                let ours = columns[&*format!("{file}_")][index].clone();
-                round.cell(file, &keys[index], [first[file].clone(), ours, last[file].clone()]);
+    for session in ask::sources() {
+        let counts = settle(&ask::by(&session, what), |round| {
+            let before = witness();
+            let answer = ask::ask(&session, &text);
+            let after = witness();
+            let (keys, folders) = (keys(&answer), answer.texts("sysfs_id"));
+            let page = answer.numbers("page")[0];
+            let columns: BTreeMap<&str, Vec<String>> =
+                answer.names().into_iter().map(|name| (name, answer.texts(name))).collect();
+            for (index, folder) in folders.iter().enumerate() {
+                let (Some(first), Some(last)) = (before.get(folder), after.get(folder)) else {
+                    // Only a cache that comes or goes has no folder.
+                    let witness = || format!("a folder {folder}");
+                    round.cell("folder", &keys[index], [witness(), "a row".to_owned(), witness()]);
+                    continue;
+                };
+                for (file, _) in expressions {
+                    let ours = columns[&*format!("{file}_")][index].clone();
+                    round.cell(file, &keys[index], [first[file].clone(), ours, last[file].clone()]);
+                }
+                for (expr, of) in derived {
+                    let ours = columns[&*format!("{expr}_derived")][index].clone();
+                    let [first, last] =
+                        [first, last].map(|files| of(&Folder { name: folder, files }, page));
+                    round.cell(&format!("={expr}"), &keys[index], [first, ours, last]);
+                }
             }
-            for (expr, of) in derived {
-                let ours = columns[&*format!("{expr}_derived")][index].clone();
-                let [first, last] =
-                    [first, last].map(|files| of(&Folder { name: folder, files }, page));
-                round.cell(&format!("={expr}"), &keys[index], [first, ours, last]);
-            }
+        });
+        for (file, _) in expressions {
+            enough(&counts, &[file], 100);
         }
-    });
-    for (file, _) in expressions {
-        enough(&counts, &[file], 100);
-    }
-    for (expr, _) in derived {
-        enough(&counts, &[&format!("={expr}")], 100);
+        for (expr, _) in derived {
+            enough(&counts, &[&format!("={expr}")], 100);
+        }
     }
 }
 
@@ -246,23 +248,24 @@ fn flags_that_few_kernels_have_equal_sysfs() {
     if !common::live() {
         return;
     }
-    let session = ask::live(Choice::default());
-    for (file, flag) in [("failslab", "FAILSLAB"), ("skip_kfence", "SKIP_KFENCE")] {
-        if !exists(file) {
-            continue;
-        }
-        let text = format!("select name, addr, sysfs_id, flags has {flag} as it");
-        let counts = settle(file, |round| {
-            let before = witness::sysfs(&[file]);
-            let answer = ask::ask(&session, &text);
-            for (index, folder) in answer.texts("sysfs_id").iter().enumerate() {
-                let Some(files) = before.get(folder) else { continue };
-                let witness = || files[file].clone();
-                let cell = [witness(), answer.texts("it")[index].clone(), witness()];
-                round.cell(file, &keys(&answer)[index], cell);
+    for session in ask::sources() {
+        for (file, flag) in [("failslab", "FAILSLAB"), ("skip_kfence", "SKIP_KFENCE")] {
+            if !exists(file) {
+                continue;
             }
-        });
-        enough(&counts, &[file], 100);
+            let text = format!("select name, addr, sysfs_id, flags has {flag} as it");
+            let counts = settle(file, |round| {
+                let before = witness::sysfs(&[file]);
+                let answer = ask::ask(&session, &text);
+                for (index, folder) in answer.texts("sysfs_id").iter().enumerate() {
+                    let Some(files) = before.get(folder) else { continue };
+                    let witness = || files[file].clone();
+                    let cell = [witness(), answer.texts("it")[index].clone(), witness()];
+                    round.cell(file, &keys(&answer)[index], cell);
+                }
+            });
+            enough(&counts, &[file], 100);
+        }
     }
 }
 
@@ -271,25 +274,30 @@ fn aliases_are_the_links() {
     if !common::live() {
         return;
     }
-    let session = ask::live(Choice::default());
-    let counts = settle("links", |round| {
-        let before = witness::links();
-        let answer = ask::ask(&session, "select name, addr, sysfs_id, aliases, alias_count");
-        let after = witness::links();
-        let keys = keys(&answer);
-        let (names, folders) = (answer.texts("name"), answer.texts("sysfs_id"));
-        let ours = answer.texts("aliases");
-        for (index, key) in keys.iter().enumerate() {
-            let links = |witness: &BTreeMap<String, Vec<String>>| {
-                let links = witness.get(&folders[index]).into_iter().flatten();
-                links.filter(|link| **link != names[index]).cloned().collect::<Vec<_>>().join(",")
-            };
-            let column = if links(&before).is_empty() { "no aliases" } else { "aliases" };
-            round.cell(column, key, [links(&before), ours[index].clone(), links(&after)]);
-        }
-    });
-    enough(&counts, &["aliases"], 10);
-    enough(&counts, &["no aliases"], 50);
+    for session in ask::sources() {
+        let counts = settle(&ask::by(&session, "links"), |round| {
+            let before = witness::links();
+            let answer = ask::ask(&session, "select name, addr, sysfs_id, aliases, alias_count");
+            let after = witness::links();
+            let keys = keys(&answer);
+            let (names, folders) = (answer.texts("name"), answer.texts("sysfs_id"));
+            let ours = answer.texts("aliases");
+            for (index, key) in keys.iter().enumerate() {
+                let links = |witness: &BTreeMap<String, Vec<String>>| {
+                    let links = witness.get(&folders[index]).into_iter().flatten();
+                    links
+                        .filter(|link| **link != names[index])
+                        .cloned()
+                        .collect::<Vec<_>>()
+                        .join(",")
+                };
+                let column = if links(&before).is_empty() { "no aliases" } else { "aliases" };
+                round.cell(column, key, [links(&before), ours[index].clone(), links(&after)]);
+            }
+        });
+        enough(&counts, &["aliases"], 10);
+        enough(&counts, &["no aliases"], 50);
+    }
 }
 
 /// A cache that may be merged has a folder with a made-up name such as `:0000064`, and one that may not has its
@@ -305,21 +313,22 @@ fn mergeable_caches_have_made_up_folders() {
         eprintln!("skipped: the kernel's parameters say how caches are merged");
         return;
     }
-    let session = ask::live(Choice::default());
-    let answer = ask::ask(&session, "select name, sysfs_id, mergeable");
-    let (names, folders) = (answer.texts("name"), answer.texts("sysfs_id"));
-    let mut wrong = Vec::new();
-    let mut counts = [0, 0];
-    for (index, mergeable) in answer.texts("mergeable").iter().enumerate() {
-        let made_up = folders[index].starts_with(':');
-        counts[usize::from(made_up)] += 1;
-        if *mergeable != u8::from(made_up).to_string() {
-            wrong.push(format!("{}: {mergeable} in {}", names[index], folders[index]));
+    for session in ask::sources() {
+        let answer = ask::ask(&session, "select name, sysfs_id, mergeable");
+        let (names, folders) = (answer.texts("name"), answer.texts("sysfs_id"));
+        let mut wrong = Vec::new();
+        let mut counts = [0, 0];
+        for (index, mergeable) in answer.texts("mergeable").iter().enumerate() {
+            let made_up = folders[index].starts_with(':');
+            counts[usize::from(made_up)] += 1;
+            if *mergeable != u8::from(made_up).to_string() {
+                wrong.push(format!("{}: {mergeable} in {}", names[index], folders[index]));
+            }
         }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        eprintln!("mergeable: {} no, {} yes", counts[0], counts[1]);
+        assert!(counts.iter().all(|count| *count > 20), "{counts:?}");
     }
-    assert!(wrong.is_empty(), "{wrong:#?}");
-    eprintln!("mergeable: {} no, {} yes", counts[0], counts[1]);
-    assert!(counts.iter().all(|count| *count > 20), "{counts:?}");
 }
 
 /// What the kernel's `calculate_sizes` makes of the flags.
@@ -328,36 +337,37 @@ fn allocflags_follow_from_flags() {
     if !common::live() {
         return;
     }
-    let session = ask::live(Choice::default());
-    let list = |set: &str, names: &[&str]| {
-        let names = names.iter().map(|name| format!("{set} has {name} as \"{set}_{name}\""));
-        names.collect::<Vec<_>>().join(", ")
-    };
-    let pairs =
-        [("CACHE_DMA", "DMA"), ("CACHE_DMA32", "DMA32"), ("RECLAIM_ACCOUNT", "RECLAIMABLE")];
-    let flags = list("flags", &pairs.map(|pair| pair.0));
-    let allocflags = list("allocflags", &pairs.map(|pair| pair.1));
-    let text = format!(
-        "select name, page_order, allocflags has COMP as comp, {flags}, {allocflags}, \
-         cast(allocflags as int) as bits"
-    );
-    let answer = ask::ask(&session, &text);
-    let names = answer.texts("name");
-    for (flag, allocflag) in pairs {
-        let flag = answer.texts(&format!("flags_{flag}"));
-        let allocflag = answer.texts(&format!("allocflags_{allocflag}"));
-        assert_eq!(
-            names.iter().zip(&flag).collect::<Vec<_>>(),
-            names.iter().zip(&allocflag).collect::<Vec<_>>()
+    for session in ask::sources() {
+        let list = |set: &str, names: &[&str]| {
+            let names = names.iter().map(|name| format!("{set} has {name} as \"{set}_{name}\""));
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let pairs =
+            [("CACHE_DMA", "DMA"), ("CACHE_DMA32", "DMA32"), ("RECLAIM_ACCOUNT", "RECLAIMABLE")];
+        let flags = list("flags", &pairs.map(|pair| pair.0));
+        let allocflags = list("allocflags", &pairs.map(|pair| pair.1));
+        let text = format!(
+            "select name, page_order, allocflags has COMP as comp, {flags}, {allocflags}, \
+             cast(allocflags as int) as bits"
         );
+        let answer = ask::ask(&session, &text);
+        let names = answer.texts("name");
+        for (flag, allocflag) in pairs {
+            let flag = answer.texts(&format!("flags_{flag}"));
+            let allocflag = answer.texts(&format!("allocflags_{allocflag}"));
+            assert_eq!(
+                names.iter().zip(&flag).collect::<Vec<_>>(),
+                names.iter().zip(&allocflag).collect::<Vec<_>>()
+            );
+        }
+        let (orders, comp) = (answer.numbers("page_order"), answer.texts("comp"));
+        for (index, bits) in answer.numbers("bits").into_iter().enumerate() {
+            // Compound pages and at most two of the pairs.
+            assert!(bits.count_ones() <= 3, "{}: {bits:x}", names[index]);
+            assert!(orders[index] == 0 || comp[index] == "1", "{}: {bits:x}", names[index]);
+        }
+        assert!(answer.len() > 100);
     }
-    let (orders, comp) = (answer.numbers("page_order"), answer.texts("comp"));
-    for (index, bits) in answer.numbers("bits").into_iter().enumerate() {
-        // Compound pages and at most two of the pairs.
-        assert!(bits.count_ones() <= 3, "{}: {bits:x}", names[index]);
-        assert!(orders[index] == 0 || comp[index] == "1", "{}: {bits:x}", names[index]);
-    }
-    assert!(answer.len() > 100);
 }
 
 /// The kind and the size that a kmalloc cache's name says.
@@ -388,29 +398,34 @@ fn kmalloc_caches_are_what_their_names_say() {
     }
     assert_eq!(kmalloc("kmalloc-rnd-01-8k"), Some(("random", 8192)));
     assert_eq!(kmalloc("kmalloc-96"), Some(("normal", 96)));
-    let session = ask::live(Choice::default());
-    let text =
-        "select name, kmalloc_type, size_class, object_size, flags has KMALLOC as is_kmalloc";
-    let answer = ask::ask(&session, text);
-    let mut counts = BTreeMap::new();
-    let (names, types) = (answer.texts("name"), answer.texts("kmalloc_type"));
-    let (classes, is_kmalloc) = (answer.texts("size_class"), answer.texts("is_kmalloc"));
-    for (index, name) in names.iter().enumerate() {
-        let Some((kind, size)) = kmalloc(name) else {
-            let cell = [&types[index], &classes[index]];
+    for session in ask::sources() {
+        let text =
+            "select name, kmalloc_type, size_class, object_size, flags has KMALLOC as is_kmalloc";
+        let answer = ask::ask(&session, text);
+        let mut counts = BTreeMap::new();
+        let (names, types) = (answer.texts("name"), answer.texts("kmalloc_type"));
+        let (classes, is_kmalloc) = (answer.texts("size_class"), answer.texts("is_kmalloc"));
+        for (index, name) in names.iter().enumerate() {
+            let Some((kind, size)) = kmalloc(name) else {
+                let cell = [&types[index], &classes[index]];
+                assert_eq!(
+                    (cell, is_kmalloc[index].as_str()),
+                    ([&"NULL".to_owned(); 2], "0"),
+                    "{name}"
+                );
+                continue;
+            };
             assert_eq!(
-                (cell, is_kmalloc[index].as_str()),
-                ([&"NULL".to_owned(); 2], "0"),
+                (types[index].as_str(), &classes[index]),
+                (kind, &size.to_string()),
                 "{name}"
             );
-            continue;
-        };
-        assert_eq!((types[index].as_str(), &classes[index]), (kind, &size.to_string()), "{name}");
-        *counts.entry(kind).or_insert(0) += 1;
+            *counts.entry(kind).or_insert(0) += 1;
+        }
+        eprintln!("kmalloc: {counts:?} of {}", names.len());
+        assert!(counts["normal"] >= 10, "{counts:?}");
+        assert!(names.len() > counts.values().sum::<usize>() + 50);
     }
-    eprintln!("kmalloc: {counts:?} of {}", names.len());
-    assert!(counts["normal"] >= 10, "{counts:?}");
-    assert!(names.len() > counts.values().sum::<usize>() + 50);
 }
 
 /// Flag names are those of the kernel's headers, whatever their bits are here.
@@ -419,32 +434,33 @@ fn flags_have_the_bits_that_files_show() {
     if !common::live() {
         return;
     }
-    let session = ask::live(Choice::default());
-    let offer = session.source.offer();
-    let bit = |name: &str| {
-        let found = offer.slab_flags().iter().find(|flag| flag.0 == name);
-        1_u64 << found.unwrap_or_else(|| panic!("no flag {name}")).1
-    };
-    let files = [
-        ("hwcache_align", bit("HWCACHE_ALIGN")),
-        ("reclaim_account", bit("RECLAIM_ACCOUNT")),
-        ("destroy_by_rcu", bit("TYPESAFE_BY_RCU")),
-        ("cache_dma", bit("CACHE_DMA")),
-        ("sanity_checks", bit("CONSISTENCY_CHECKS")),
-        ("trace", bit("TRACE")),
-        ("red_zone", bit("RED_ZONE")),
-        ("poison", bit("POISON")),
-        ("store_user", bit("STORE_USER")),
-    ];
-    let all: u64 = files.iter().map(|file| file.1).sum();
-    let answer = ask::ask(&session, "select sysfs_id, flags");
-    let witness = witness::sysfs(&files.map(|file| file.0));
-    let mut compared = 0;
-    for (folder, flags) in answer.texts("sysfs_id").iter().zip(answer.numbers("flags")) {
-        let Some(folder) = witness.get(folder) else { continue };
-        let set = files.iter().filter(|(file, _)| folder[file] == "1").map(|file| file.1);
-        assert_eq!(flags & all, set.sum::<u64>(), "{folder:?}");
-        compared += 1;
+    for session in ask::sources() {
+        let offer = session.source.offer();
+        let bit = |name: &str| {
+            let found = offer.slab_flags().iter().find(|flag| flag.0 == name);
+            1_u64 << found.unwrap_or_else(|| panic!("no flag {name}")).1
+        };
+        let files = [
+            ("hwcache_align", bit("HWCACHE_ALIGN")),
+            ("reclaim_account", bit("RECLAIM_ACCOUNT")),
+            ("destroy_by_rcu", bit("TYPESAFE_BY_RCU")),
+            ("cache_dma", bit("CACHE_DMA")),
+            ("sanity_checks", bit("CONSISTENCY_CHECKS")),
+            ("trace", bit("TRACE")),
+            ("red_zone", bit("RED_ZONE")),
+            ("poison", bit("POISON")),
+            ("store_user", bit("STORE_USER")),
+        ];
+        let all: u64 = files.iter().map(|file| file.1).sum();
+        let answer = ask::ask(&session, "select sysfs_id, flags");
+        let witness = witness::sysfs(&files.map(|file| file.0));
+        let mut compared = 0;
+        for (folder, flags) in answer.texts("sysfs_id").iter().zip(answer.numbers("flags")) {
+            let Some(folder) = witness.get(folder) else { continue };
+            let set = files.iter().filter(|(file, _)| folder[file] == "1").map(|file| file.1);
+            assert_eq!(flags & all, set.sum::<u64>(), "{folder:?}");
+            compared += 1;
+        }
+        assert!(compared > 100, "{compared}");
     }
-    assert!(compared > 100, "{compared}");
 }

@@ -14,6 +14,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use query::plan::Template;
 use repl::kernel::schema::KernelSchema;
 use walked::{Prepared, Slabinfo, failed, number, text};
 
@@ -29,34 +30,37 @@ fn walks_are_cheap_to_verify() {
     let Some(_turn) = turn() else { return };
     // Kernels without an iterator, before 6.13, forget less of what they have seen.
     let most = if KernelSchema::any().unwrap().has_iterator() { 10_000 } else { 50_000 };
-    for columns in [
-        "free_partial",
-        "free_slabinfo",
-        "cached_cpu",
-        "cached_sheaves",
-        "cached_barns",
-        "active, active_slabinfo, complete",
-        "slabs, objects, partial, active, active_slabinfo, cached, complete, used, waste, idle, utilization, efficiency",
-        "* from slabs",
-        "complete from slabs where free > 3 and list = 'node' and name like 'kmalloc%' and active % 2 = 1",
-    ] {
-        let start = Instant::now();
-        let prepared = Prepared::new(&format!("select name, {columns}"));
-        let opened = start.elapsed();
-        let start = Instant::now();
-        prepared.loaded.run().unwrap();
-        let run = start.elapsed();
-        let info = aya::programs::loaded_programs()
-            .filter_map(Result::ok)
-            .filter(|info| info.name() == b"slabql")
-            .max_by_key(aya::programs::ProgramInfo::id)
-            .unwrap();
-        let verified = info.verified_instruction_count().unwrap();
-        let insns = prepared.insns;
-        println!(
-            "{columns}: {insns} insns, {verified} verified, run {run:?}, first answer after {opened:?}"
-        );
-        assert!(verified <= most, "{columns}: {verified}");
+    for template in walked::templates() {
+        for columns in [
+            "free_partial",
+            "free_slabinfo",
+            "cached_cpu",
+            "cached_sheaves",
+            "cached_barns",
+            "active, active_slabinfo, complete",
+            "slabs, objects, partial, active, active_slabinfo, cached, complete, used, waste, idle, utilization, efficiency",
+            "* from slabs",
+            "complete from slabs where free > 3 and list = 'node' and name like 'kmalloc%' and active % 2 = 1",
+        ] {
+            let start = Instant::now();
+            let prepared = Prepared::by(template, &format!("select name, {columns}"));
+            let opened = start.elapsed();
+            let start = Instant::now();
+            prepared.loaded.run().unwrap();
+            let run = start.elapsed();
+            let info = aya::programs::loaded_programs()
+                .filter_map(Result::ok)
+                .filter(|info| info.name() == b"slabql")
+                .max_by_key(aya::programs::ProgramInfo::id)
+                .unwrap();
+            let verified = info.verified_instruction_count().unwrap();
+            let insns = prepared.insns;
+            println!(
+                "{columns} by {}: {insns} insns, {verified} verified, run {run:?}, first answer after {opened:?}",
+                template.name()
+            );
+            assert!(verified <= most, "{columns} by {}: {verified}", template.name());
+        }
     }
 }
 
@@ -80,44 +84,54 @@ fn loads_are_timed() {
 #[test]
 fn active_slabinfo_is_what_slabinfo_says() {
     let Some(_turn) = turn() else { return };
-    let prepared = Prepared::new("select name, active_slabinfo, objects, complete");
-    let slabinfo = Slabinfo::open();
-    let (mut equal, mut unequal) = (BTreeSet::new(), BTreeMap::<String, u32>::new());
-    let mut all = 0;
-    for _ in 0..40 {
-        let before = slabinfo.read();
-        let (rows, _) = prepared.run();
-        let after = slabinfo.read();
-        all = before.len();
-        for row in &rows {
-            let name = text(&row[0]);
-            let (Some(first), Some(second)) = (before.get(&name), after.get(&name)) else {
-                continue;
-            };
-            if first != second || number(&row[3]) == 0 {
-                continue;
+    for template in walked::templates() {
+        let prepared = Prepared::by(template, "select name, active_slabinfo, objects, complete");
+        let slabinfo = Slabinfo::open();
+        let (mut equal, mut unequal) = (BTreeSet::new(), BTreeMap::<String, u32>::new());
+        let mut all = 0;
+        for _ in 0..40 {
+            let before = slabinfo.read();
+            let (rows, _) = prepared.run();
+            let after = slabinfo.read();
+            all = before.len();
+            for row in &rows {
+                let name = text(&row[0]);
+                let (Some(first), Some(second)) = (before.get(&name), after.get(&name)) else {
+                    continue;
+                };
+                if first != second || number(&row[3]) == 0 {
+                    continue;
+                }
+                if *first == [number(&row[1]), number(&row[2])] {
+                    equal.insert(name);
+                } else {
+                    *unequal.entry(name).or_default() += 1;
+                }
             }
-            if *first == [number(&row[1]), number(&row[2])] {
-                equal.insert(name);
-            } else {
-                *unequal.entry(name).or_default() += 1;
+            if equal.len() == all {
+                break;
             }
+            std::thread::sleep(Duration::from_millis(20));
         }
-        if equal.len() == all {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(20));
+        unequal.retain(|name, _| !equal.contains(name));
+        println!(
+            "by {} {} of {all} caches equal slabinfo; never: {unequal:?}",
+            template.name(),
+            equal.len()
+        );
+        assert!(unequal.values().all(|times| *times < 5), "{unequal:?}");
+        assert!(equal.len() * 100 >= all * 97);
     }
-    unequal.retain(|name, _| !equal.contains(name));
-    println!("{} of {all} caches equal slabinfo; never: {unequal:?}", equal.len());
-    assert!(unequal.values().all(|times| *times < 5), "{unequal:?}");
-    assert!(equal.len() * 100 >= all * 97);
 }
 
 #[test]
 fn caches_are_objects_of_caches() {
     let Some(_turn) = turn() else { return };
-    let prepared = Prepared::new("select name, active, complete");
+    walked::templates().into_iter().for_each(caches_are_objects);
+}
+
+fn caches_are_objects(by: Template) {
+    let prepared = Prepared::by(by, "select name, active, complete");
     let nodes = fs::read_to_string("/sys/devices/system/node/has_memory").unwrap_or("0".to_owned());
     let nodes: i64 = nodes
         .trim()
@@ -137,14 +151,17 @@ fn caches_are_objects_of_caches() {
         let count = i64::try_from(rows.len()).unwrap();
         if !failed(flags) && found.1 == count && found.2 == count * nodes {
             println!(
-                "{} rows, kmem_cache {}, kmem_cache_node {}, {nodes} nodes",
-                found.0, found.1, found.2
+                "by {} {} rows, kmem_cache {}, kmem_cache_node {}, {nodes} nodes",
+                by.name(),
+                found.0,
+                found.1,
+                found.2
             );
             return;
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    panic!("rows, kmem_cache, kmem_cache_node: {last:?}; {nodes} nodes");
+    panic!("rows, kmem_cache, kmem_cache_node by {}: {last:?}; {nodes} nodes", by.name());
 }
 
 /// Caches that the test itself moves while it asks.
@@ -161,7 +178,12 @@ const OWN: &[(&str, &str)] = &[
 #[test]
 fn active_is_what_slabinfo_says_after_a_flush() {
     let Some(_turn) = turn() else { return };
-    let prepared = Prepared::new("select name, active, active_slabinfo, complete");
+    println!("left out: {OWN:?}");
+    walked::templates().into_iter().for_each(after_a_flush);
+}
+
+fn after_a_flush(by: Template) {
+    let prepared = Prepared::by(by, "select name, active, active_slabinfo, complete");
     let slabinfo = Slabinfo::open();
     let mut shrink = Vec::new();
     for entry in fs::read_dir("/sys/kernel/slab").unwrap().flatten() {
@@ -206,10 +228,10 @@ fn active_is_what_slabinfo_says_after_a_flush() {
         std::thread::sleep(Duration::from_millis(50));
     }
     rest.retain(|name, _| !equal.contains(name));
-    println!("left out: {OWN:?}");
     println!(
-        "of {all} caches {} equal slabinfo after a flush ({best} at once; slabinfo without a flush differs for up \
+        "by {} of {all} caches {} equal slabinfo after a flush ({best} at once; slabinfo without a flush differs for up \
          to {stale}); never, with the last difference: {rest:?}",
+        by.name(),
         equal.len()
     );
     assert!(equal.len() * 100 >= all * 90, "{rest:?}");

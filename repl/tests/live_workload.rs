@@ -13,8 +13,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::files::Files;
-use query::plan::Template;
-use repl::kernel::schema::KernelSchema;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -126,11 +124,9 @@ fn active_counts_what_was_made() {
     setrlimit(Resource::Nofile, limit).unwrap();
     let slabinfo = Slabinfo::open();
     println!(
-        "| made | cache | objects | active | slabinfo | left behind |\n|---|---|---|---|---|---|"
+        "| made | cache | by | objects | active | slabinfo | left behind |\n|---|---|---|---|---|---|---|"
     );
-    let iterator = KernelSchema::any().unwrap().has_iterator();
-    let templates =
-        if iterator { &[Template::OpenCoded, Template::List][..] } else { &[Template::List] };
+    let templates = walked::templates();
     let pairs = WORKLOADS.iter().flat_map(|w| templates.iter().map(move |by| (w, *by)));
     for (workload, template) in pairs {
         let Workload { what, make, count, cache, each, slack } = workload;
@@ -163,7 +159,10 @@ fn active_counts_what_was_made() {
             }
         }
         let (up, said, left) = found.unwrap();
-        println!("| {count} {what} | {cache} ({name}) | {wanted} | {up:+} | {said:+} | {left:+} |");
+        let by = template.name();
+        println!(
+            "| {count} {what} | {cache} ({name}) | {by} | {wanted} | {up:+} | {said:+} | {left:+} |"
+        );
         assert!((up - wanted).abs() <= *slack, "{what} in {cache}: {up:+} of {wanted}");
         assert!(left.abs() <= 64, "{what} in {cache}: {left:+} left behind");
     }
@@ -177,14 +176,19 @@ fn a_long_partial_list_is_counted_exactly() {
     println!("640000 files made and all but each 21st removed in {:?}", start.elapsed());
     let slabinfo = Slabinfo::open();
     let (mut long, mut agreed, mut differed) = (0, 0, 0);
-    for cache in ["dentry", "shmem_inode_cache"] {
+    let caches = ["dentry", "shmem_inode_cache"];
+    for (cache, by) in caches
+        .into_iter()
+        .flat_map(|cache| walked::templates().into_iter().map(move |by| (cache, by)))
+    {
         let folder = folder(cache);
-        let ask =
-            |columns: &str| Prepared::new(&format!("select {columns} where sysfs_id = '{folder}'"));
+        let ask = |columns: &str| {
+            Prepared::by(by, &format!("select {columns} where sysfs_id = '{folder}'"))
+        };
         let both = ask("name, partial, objects, free_partial, active_slabinfo, complete");
         let name = text(&both.run().0[0][0]);
         let partial = both.run().0.first().map_or(0, |row| number(&row[1]));
-        println!("{cache} ({name}): {partial} partial slabs");
+        println!("{cache} ({name}) by {}: {partial} partial slabs", by.name());
         if partial <= 20_000 {
             continue;
         }

@@ -9,6 +9,7 @@ use query::typing::check;
 use query::value::Value;
 use repl::error::Failure;
 use repl::session::{Session, Settings};
+use repl::source::ladder::Kind;
 use repl::source::live::Live;
 use repl::source::{Choice, Source};
 
@@ -23,6 +24,19 @@ pub fn live(choice: Choice) -> Session {
     let open = if choice.template == Some(Template::List) { Live::walk } else { Live::best };
     let live = open().unwrap_or_else(|failure| panic!("{}", failure.text()));
     session(Box::new(live), choice)
+}
+
+/// Sessions over the running kernel, one for each way to its caches: by its iterator if it has one, and by its list.
+pub fn sources() -> Vec<Session> {
+    let walk = Live::walk().unwrap_or_else(|failure| panic!("{}", failure.text()));
+    let live = live(Choice::default());
+    let live = (live.source.kind() == Kind::Live).then_some(live);
+    live.into_iter().chain([session(Box::new(walk), Choice::default())]).collect()
+}
+
+/// What a comparison with a source is called.
+pub fn by(session: &Session, what: &str) -> String {
+    format!("{what} by {}", session.source.kind().name())
 }
 
 /// Plans one query.

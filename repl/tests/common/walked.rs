@@ -30,6 +30,14 @@ pub struct Prepared {
     pub insns: usize,
 }
 
+/// The templates that show all caches in one run, of those that serve here: without an iterator the list is followed.
+pub fn templates() -> Vec<Template> {
+    let mut templates = vec![Template::OpenCoded, Template::List];
+    let iterator = KernelSchema::any().unwrap().has_iterator();
+    templates.retain(|template| iterator || *template == Template::List);
+    templates
+}
+
 /// A host that knows nothing.
 struct NoHost;
 
@@ -41,8 +49,7 @@ impl Host for NoHost {
 
 impl Prepared {
     pub fn new(text: &str) -> Self {
-        let iterator = KernelSchema::any().unwrap().has_iterator();
-        Self::by(if iterator { Template::OpenCoded } else { Template::List }, text)
+        Self::by(templates()[0], text)
     }
 
     pub fn by(template: Template, text: &str) -> Self {
