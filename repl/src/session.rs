@@ -425,8 +425,8 @@ impl Session {
         Ok(Ok(plan))
     }
 
-    /// Where a plan over nodes, CPUs or slabs runs. They are of the running kernel, and only a template that keeps its place
-    /// between caches can give several rows of one.
+    /// Where a plan over nodes, CPUs or slabs runs. Of the templates only one that keeps its place between caches can give
+    /// several rows of one.
     fn target_of_parts(&self, table: &Table) -> Result<Target, Failure> {
         let choice = self.settings.choice;
         if choice.template == Some(Template::Iter) {
@@ -438,6 +438,7 @@ impl Session {
                 self.source.target(Choice { template: Some(Template::OpenCoded), ..choice })
             }
             target @ Target::Kernel { .. } => Ok(target),
+            target @ Target::Rows(_) if self.source.kind().has(table.rows) => Ok(target),
             Target::Rows(_) => Err(self.source.kind().lacks(table.name)),
         }
     }

@@ -16,7 +16,7 @@ use std::path::Path;
 use common::ask::{self, Answer};
 use common::child::{TempFile, answer, slabql};
 use common::settle::{enough, settle};
-use common::witness::{self, SLAB};
+use common::witness::{self, SLAB, lines, list, parts_of};
 use query::catalog::TABLES;
 use query::plan::Template;
 use repl::session::Session;
@@ -33,16 +33,6 @@ fn ask_of(session: &Session, text: &str) -> Answer {
 fn keys(answer: &Answer) -> Vec<String> {
     let addrs = answer.numbers("addr");
     answer.texts("name").iter().zip(addrs).map(|(name, addr)| format!("{name} {addr:x}")).collect()
-}
-
-/// The numbers of a file such as `0-3,8`.
-fn list(path: &str) -> Option<BTreeSet<u64>> {
-    let text = fs::read_to_string(path).ok()?;
-    let part = |part: &str| {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        first.parse::<u64>().unwrap()..=last.parse::<u64>().unwrap()
-    };
-    Some(text.trim().split(',').flat_map(part).collect())
 }
 
 const OF_NODES: [&str; 5] = ["slabs", "objects", "partial", "free_partial", "cached_barns"];
@@ -115,7 +105,7 @@ fn every_cache_has_every_node() {
         return;
     }
     for session in ask::sources() {
-        let nodes = list("/sys/devices/system/node/has_memory").unwrap_or(BTreeSet::from([0]));
+        let nodes = witness::nodes();
         let counts = settle(&ask::by(&session, "rows of nodes"), |round| {
             let before = keys(&ask_of(&session, "select name, addr"));
             let parts = ask_of(&session, "select name, addr, node from nodes");
@@ -136,18 +126,6 @@ fn every_cache_has_every_node() {
     }
 }
 
-/// The parts of a line such as `12 N0=8 N1=4`, by the numbers behind `letter`: the second number in parentheses, if
-/// there is one, as in `105(10) C0=73(7)`.
-fn parts_of(line: &str, letter: char) -> BTreeMap<u64, String> {
-    let part = |word: &str| {
-        let (number, figure) = word.strip_prefix(letter)?.split_once('=')?;
-        let figure =
-            figure.split_once('(').map_or(figure, |(_, inner)| inner.trim_end_matches(')'));
-        Some((number.parse().unwrap(), figure.to_owned()))
-    };
-    line.split_whitespace().filter_map(part).collect()
-}
-
 #[test]
 fn lines_of_sysfs_are_read() {
     assert_eq!(
@@ -156,15 +134,6 @@ fn lines_of_sysfs_are_read() {
     );
     assert_eq!(parts_of("105(10) C0=73(7) C1=31(3)", 'C')[&1], "3");
     assert!(parts_of("0(0)\n", 'C').is_empty());
-}
-
-/// The line of a file of every folder under `/sys/kernel/slab`.
-fn lines(file: &str) -> BTreeMap<String, String> {
-    let line = |folder: String| {
-        let text = fs::read_to_string(Path::new(SLAB).join(&folder).join(file)).ok()?;
-        Some((folder, text))
-    };
-    witness::folders().into_iter().filter_map(line).collect()
 }
 
 #[test]

@@ -72,7 +72,8 @@ pub fn cpus(kind: &str) -> Result<BTreeSet<u64>, String> {
 }
 
 /// The numbers of a list such as `0-3,8`.
-fn numbers(text: &str) -> Option<BTreeSet<u64>> {
+#[must_use]
+pub fn numbers(text: &str) -> Option<BTreeSet<u64>> {
     /// More than a kernel is ever built for.
     const MAX: u64 = 1 << 16;
     let mut found = BTreeSet::new();

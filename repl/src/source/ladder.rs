@@ -13,6 +13,8 @@
 
 use std::mem;
 
+use query::catalog::Rows;
+
 use super::Source;
 use super::live::Live;
 use super::proc::Proc;
@@ -81,6 +83,16 @@ impl Kind {
     #[must_use]
     pub fn is_here(self) -> bool {
         matches!(self, Self::Live | Self::Walk | Self::Proc)
+    }
+
+    /// Whether it has the table of this kind of rows, of those that are read of the kernel's structures.
+    #[must_use]
+    pub fn has(self, rows: Rows) -> bool {
+        match self {
+            Self::Live | Self::Walk => true,
+            Self::Proc => matches!(rows, Rows::Caches | Rows::Nodes),
+            Self::Demo | Self::Recording => rows == Rows::Caches,
+        }
     }
 
     /// That a table is not among those that it has.

@@ -1,8 +1,9 @@
 //! Reads what the kernel itself says of its caches: the witnesses that answers are held against.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Where the kernel lists its caches.
@@ -12,6 +13,7 @@ pub const SLAB: &str = "/sys/kernel/slab";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     pub name: String,
+    pub active: u64,
     pub objects: u64,
     pub size: u64,
     pub objects_per_slab: u64,
@@ -27,6 +29,7 @@ pub fn slabinfo() -> Vec<Line> {
         let number = |index: usize| words[index].parse::<u64>().unwrap();
         Line {
             name: words[0].to_owned(),
+            active: number(1),
             objects: number(2),
             size: number(3),
             objects_per_slab: number(4),
@@ -35,6 +38,42 @@ pub fn slabinfo() -> Vec<Line> {
         }
     };
     text.lines().skip(2).map(line).collect()
+}
+
+/// The parts of a line such as `12 N0=8 N1=4`, by the numbers behind `letter`: the second number in parentheses, if
+/// there is one, as in `105(10) C0=73(7)`.
+pub fn parts_of(line: &str, letter: char) -> BTreeMap<u64, String> {
+    let part = |word: &str| {
+        let (number, figure) = word.strip_prefix(letter)?.split_once('=')?;
+        let figure =
+            figure.split_once('(').map_or(figure, |(_, inner)| inner.trim_end_matches(')'));
+        Some((number.parse().unwrap(), figure.to_owned()))
+    };
+    line.split_whitespace().filter_map(part).collect()
+}
+
+/// The line of a file of every folder under `/sys/kernel/slab`.
+pub fn lines(file: &str) -> BTreeMap<String, String> {
+    let line = |folder: String| {
+        let text = fs::read_to_string(Path::new(SLAB).join(&folder).join(file)).ok()?;
+        Some((folder, text))
+    };
+    folders().into_iter().filter_map(line).collect()
+}
+
+/// The numbers of a file such as `0-3,8`.
+pub fn list(path: &str) -> Option<BTreeSet<u64>> {
+    let text = fs::read_to_string(path).ok()?;
+    let part = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        first.parse::<u64>().unwrap()..=last.parse::<u64>().unwrap()
+    };
+    Some(text.trim().split(',').flat_map(part).collect())
+}
+
+/// The NUMA nodes that have memory.
+pub fn nodes() -> BTreeSet<u64> {
+    list("/sys/devices/system/node/has_memory").unwrap_or(BTreeSet::from([0]))
 }
 
 /// What files say: folder, file, first word.

@@ -1,8 +1,10 @@
-//! What `/proc/slabinfo` and `/sys/kernel/slab` tell of a cache: for each column of `caches` where, or why not.
+//! What `/proc/slabinfo` and `/sys/kernel/slab` tell of a cache and of its nodes: for each column of `caches` and `nodes`
+//! where, or why not.
 //!
 //! A column is given only if a file counts exactly what the column's definition says. So `active_slabinfo` is given
 //! and `active` is not, and of `flags` the bits that have files of their own, but not the set.
 
+use query::catalog::Rows;
 use query::value::{Type, Value};
 
 use super::slabinfo::Line;
@@ -18,13 +20,17 @@ pub enum Place {
     Folder,
     /// The links that lead to the cache's folder.
     Links,
+    /// The number of the row's node.
+    Node,
+    /// Of a file of the cache's folder what it tells of the row's node, and what that means.
+    OfNode(&'static str, fn(u64) -> Value),
     /// What its definition names, like anywhere.
     Definition,
     /// Nowhere, for a reason.
     Nowhere(&'static str),
 }
 
-use Place::{Definition, Field, Files, Folder, Links, Nowhere};
+use Place::{Definition, Field, Files, Folder, Links, Node, Nowhere, OfNode};
 
 const ADDRESS: &str = "no file tells addresses";
 const CACHED: &str = "no file tells which free objects are held ready";
@@ -33,11 +39,12 @@ const OF_ACTIVE: &str = "it follows from `active`, which no file tells";
 const FREE: &str = "no file tells it: what would have to be subtracted is counted at different times, in different files";
 const MEMBER: &str = "no file tells it";
 const FLAGS: &str = "/sys/kernel/slab tells a few of the flags only";
+const NOT_WALKED: &str = "nothing is walked";
 const KMALLOC: &str = "no file tells the flag KMALLOC";
 
 /// The columns of `caches`.
 #[rustfmt::skip]
-const COLUMNS: &[(&str, Place)] = &[
+const CACHES: &[(&str, Place)] = &[
     ("name",             Field(|line| Some(Value::text(&line.name)))),
     ("addr",             Nowhere(ADDRESS)),
     ("aliases",          Links),
@@ -70,7 +77,7 @@ const COLUMNS: &[(&str, Place)] = &[
     ("cached",           Nowhere(CACHED)),
     ("active",           Nowhere(ACTIVE)),
     ("active_slabinfo",  Field(|line| Some(signed(line.active())))),
-    ("complete",         Nowhere("nothing is walked")),
+    ("complete",         Nowhere(NOT_WALKED)),
     ("memory",           Definition),
     ("used",             Nowhere(OF_ACTIVE)),
     ("waste",            Nowhere(OF_ACTIVE)),
@@ -100,10 +107,27 @@ const COLUMNS: &[(&str, Place)] = &[
     ("ctor",             Files(&["ctor"], symbol)),
 ];
 
-/// Where a column of `caches` comes from.
+/// The columns of `nodes`.
+#[rustfmt::skip]
+const NODES: &[(&str, Place)] = &[
+    ("name",             Field(|line| Some(Value::text(&line.name)))),
+    ("addr",             Nowhere(ADDRESS)),
+    ("node",             Node),
+    ("slabs",            OfNode("slabs", signed)),
+    ("objects",          OfNode("total_objects", signed)),
+    ("partial",          OfNode("partial", Value::UInt)),
+    ("free_partial",     Nowhere(FREE)),
+    ("barn_full",        Nowhere(MEMBER)),
+    ("barn_empty",       Nowhere(MEMBER)),
+    ("cached_barns",     Nowhere(CACHED)),
+    ("complete",         Nowhere(NOT_WALKED)),
+];
+
+/// Where a column of a table of this kind of rows comes from.
 #[must_use]
-pub fn of(column: &str) -> Place {
-    let found = COLUMNS.iter().find(|(name, _)| *name == column);
+pub fn of(rows: Rows, column: &str) -> Place {
+    let columns = if rows == Rows::Nodes { NODES } else { CACHES };
+    let found = columns.iter().find(|(name, _)| *name == column);
     found.map_or(Nowhere(MEMBER), |(_, from)| *from)
 }
 
@@ -163,15 +187,17 @@ mod tests {
 
     #[test]
     fn every_column_has_a_place_or_a_reason() {
-        let table = catalog::TABLES[0];
-        let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
-        assert_eq!(COLUMNS.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names);
-        for column in table.columns {
-            let derived = matches!(column.source, Source::Derived(_));
-            match of(column.name) {
-                Definition => assert!(derived, "{}", column.name),
-                Nowhere(reason) => assert!(!reason.is_empty() && !reason.ends_with('.')),
-                _ => {}
+        for (table, places) in [("caches", CACHES), ("nodes", NODES)] {
+            let table = catalog::table(table).unwrap();
+            let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+            assert_eq!(places.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names);
+            for column in table.columns {
+                let derived = matches!(column.source, Source::Derived(_));
+                match of(table.rows, column.name) {
+                    Definition => assert!(derived, "{}", column.name),
+                    Nowhere(reason) => assert!(!reason.is_empty() && !reason.ends_with('.')),
+                    _ => {}
+                }
             }
         }
     }

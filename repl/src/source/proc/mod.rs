@@ -10,16 +10,19 @@
 
 mod columns;
 mod folders;
+mod parts;
 pub mod slabinfo;
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use query::catalog::{Column, HostTable, Lookup, Rows, Source as Of, Table};
 use query::exec::Host;
+use query::input::Input;
 use query::layout::Row;
 use query::offer::Offer;
 use query::output::Output;
@@ -54,7 +57,8 @@ impl Proc {
         Self::open_in(Path::new("/"))
     }
 
-    fn open_in(root: &Path) -> Result<Self, Failure> {
+    /// Opens the files under another root: those of a copy.
+    pub fn open_in(root: &Path) -> Result<Self, Failure> {
         let path = root.join("proc/slabinfo");
         let slabinfo = File::open(&path).map_err(|error| {
             let message = format!("cannot read {}: {}", path.display(), plain(&error));
@@ -117,13 +121,18 @@ impl Proc {
         Ok(())
     }
 
-    /// The values of a plan's inputs, a row for each line.
+    /// The values of a plan's inputs, a row for each line, or for each line and node.
     fn rows(&self, plan: &Plan) -> Result<(Vec<Row>, Said), Failure> {
         let lines = slabinfo::read(&self.slabinfo, &self.path)?;
-        let inputs: Vec<(Place, Option<&Column>)> =
-            plan.inputs.iter().map(|input| (columns::of(input.name()), input.column())).collect();
+        let table = plan.table.rows;
+        let nodes = match table {
+            Rows::Nodes => parts::nodes(&self.root)?,
+            _ => BTreeSet::from([0]),
+        };
+        let place = |input: &Input| (columns::of(table, input.name()), input.column());
+        let inputs: Vec<(Place, Option<&Column>)> = plan.inputs.iter().map(place).collect();
         let in_sysfs = |(from, _): &(Place, _)| {
-            matches!(from, Place::Files(..) | Place::Folder | Place::Links)
+            matches!(from, Place::Files(..) | Place::OfNode(..) | Place::Folder | Place::Links)
         };
         let mut said = Said::default();
         let (mut folders, mut places) = (None, Vec::new());
@@ -132,18 +141,21 @@ impl Proc {
             folders = Folders::read(&self.folders).ok();
             places = folders.as_ref().map_or_else(Vec::new, |folders| folders.of(&lines));
         }
-        let mut lost = 0;
-        let rows = lines.iter().enumerate().map(|(number, line)| {
-            let folder = folders.as_ref().zip(places.get(number).and_then(Option::as_deref));
+        let (mut lost, mut rows) = (0, Vec::new());
+        for (number, line) in lines.iter().enumerate() {
+            let name = places.get(number).and_then(Option::as_deref);
+            let folder = folders.as_ref().zip(name).map(|(all, name)| Folder::new(all, name));
             lost += usize::from(folders.is_some() && folder.is_none());
-            let value = |(from, column): &(Place, Option<&Column>)| {
-                let value = value(*from, line, folder).unwrap_or(Value::Null);
-                let fits = column.is_some_and(|column| columns::fits(&value, column));
-                if fits { value } else { Value::Null }
-            };
-            Row { addr: 0, values: inputs.iter().map(value).collect() }
-        });
-        let rows = rows.collect();
+            for node in &nodes {
+                let value = |(from, column): &(Place, Option<&Column>)| {
+                    let value = value(*from, line, folder.as_ref(), *node, &nodes);
+                    let value = value.unwrap_or(Value::Null);
+                    let fits = column.is_some_and(|column| columns::fits(&value, column));
+                    if fits { value } else { Value::Null }
+                };
+                rows.push(Row { addr: 0, values: inputs.iter().map(value).collect() });
+            }
+        }
         if lost > 0 {
             let path = self.folders.display();
             said.notes.push(format!("of {lost} caches it is not certain which folder of {path} is theirs: what it tells is NULL"));
@@ -152,28 +164,56 @@ impl Proc {
     }
 }
 
-/// What a column says of a line whose folder is known, or not.
-fn value(from: Place, line: &Line, folder: Option<(&Folders, &[u8])>) -> Option<Value> {
+/// The folder of a cache. Each of its files is read once, so what it tells of several nodes is of one moment.
+struct Folder<'a> {
+    all: &'a Folders,
+    name: &'a [u8],
+    path: PathBuf,
+    texts: RefCell<HashMap<&'static str, Option<Rc<str>>>>,
+}
+
+impl<'a> Folder<'a> {
+    fn new(all: &'a Folders, name: &'a [u8]) -> Self {
+        Self { all, name, path: all.path(name), texts: RefCell::default() }
+    }
+
+    /// What a file has in it; none without the file.
+    fn text(&self, file: &'static str) -> Option<Rc<str>> {
+        let mut texts = self.texts.borrow_mut();
+        let read = || {
+            let mut text = String::new();
+            read(&self.path.join(file), &mut text).ok().map(|()| text.into())
+        };
+        texts.entry(file).or_insert_with(read).clone()
+    }
+}
+
+/// What a column says of a line, whose folder is known or not, and of a node.
+fn value(
+    from: Place,
+    line: &Line,
+    folder: Option<&Folder<'_>>,
+    node: u64,
+    nodes: &BTreeSet<u64>,
+) -> Option<Value> {
     match from {
         Place::Field(value) => value(line),
-        Place::Folder => folder.map(|(_, folder)| Value::text(folder)),
+        Place::Folder => folder.map(|folder| Value::text(folder.name)),
         Place::Links => {
-            let (folders, folder) = folder?;
-            let links = folders.links(folder, &line.name);
+            let Folder { all, name, .. } = folder?;
+            let links = all.links(name, &line.name);
             Some(Value::List(links.into_iter().map(|link| link.as_slice().into()).collect()))
         }
         Place::Files(files, value) => {
-            let (folders, folder) = folder?;
-            let path = folders.path(folder);
-            let text = |file: &&str| {
-                let mut text = String::new();
-                // Without the file the figure is not known.
-                read(&path.join(file), &mut text).ok().map(|()| text)
-            };
-            let texts: Vec<String> = files.iter().map(text).collect::<Option<_>>()?;
+            let folder = folder?;
+            // Without a file the figure is not known.
+            let texts: Vec<_> =
+                files.iter().map(|file| folder.text(file)).collect::<Option<_>>()?;
             let words = texts.iter().map(|text| text.split_ascii_whitespace().next().unwrap_or(""));
             value(&words.collect::<Vec<_>>())
         }
+        Place::Node => Some(Value::UInt(node)),
+        Place::OfNode(file, value) => parts::of_node(&folder?.text(file)?, node, nodes).map(value),
         Place::Definition | Place::Nowhere(_) => None,
     }
 }
@@ -188,25 +228,26 @@ fn read(path: &Path, text: &mut String) -> io::Result<()> {
 impl Offer for Proc {
     fn missing(&self, table: &Table, column: &Column) -> Option<String> {
         match table.rows {
-            Rows::Caches => {}
-            Rows::Host(HostTable::Flags) | Rows::Nodes | Rows::Cpus | Rows::Slabs => {
+            Rows::Caches | Rows::Nodes => {}
+            Rows::Host(HostTable::Flags) | Rows::Cpus | Rows::Slabs => {
                 return Some(format!("the source `proc` has no table `{}`", table.name));
             }
             Rows::Host(_) => return None,
         }
-        match columns::of(column.name) {
-            Place::Field(_) | Place::Definition => None,
+        match columns::of(table.rows, column.name) {
+            Place::Field(_) | Place::Node | Place::Definition => None,
             Place::Folder | Place::Links => Folders::read(&self.folders).err(),
             Place::Files(files, _) => {
                 files.iter().find_map(|file| self.refusal(file, column.absent))
             }
+            Place::OfNode(file, _) => self.refusal(file, column.absent),
             Place::Nowhere(reason) => Some(reason.to_owned()),
         }
     }
 
     fn given(&self, table: &Table, column: &Column) -> bool {
         let here = table.rows == Rows::Caches && matches!(column.source, Of::Derived(_));
-        here && !matches!(columns::of(column.name), Place::Definition)
+        here && !matches!(columns::of(table.rows, column.name), Place::Definition)
     }
 
     fn page_size(&self) -> u64 {
@@ -322,9 +363,13 @@ mod tests {
             symlink(folder, self.0.join("sys/kernel/slab").join(name)).unwrap();
         }
 
-        fn ask(&self, text: &str) -> Output {
+        fn try_ask(&self, text: &str) -> Result<Output, Failure> {
             let source = Proc::open_in(&self.0).unwrap();
-            Session::new(Box::new(source), Settings::default()).ask(text).unwrap()
+            Session::new(Box::new(source), Settings::default()).ask(text)
+        }
+
+        fn ask(&self, text: &str) -> Output {
+            self.try_ask(text).unwrap()
         }
 
         /// The rows of an answer, as a text each.
@@ -439,6 +484,44 @@ mod tests {
     }
 
     #[test]
+    fn figures_of_nodes_are_the_parts_of_a_line() {
+        let root = Root::new(&[("dentry", [1, 2, 192, 21, 1, 1]), ("twin", [1, 2, 64, 64, 1, 1])]);
+        root.folder(
+            "dentry",
+            &[
+                ("slabs", "3 N0=1 N2=2\n"),
+                ("total_objects", "63 N0=21 N2=42\n"),
+                ("partial", "1 N2=1\n"),
+            ],
+        );
+        let text = "select name, node, slabs, objects, partial from nodes";
+        let why = |root: &Root| match root.try_ask(text) {
+            Ok(_) => panic!("the nodes are not known"),
+            Err(failure) => failure.text(),
+        };
+        // Not mounted: nothing says which nodes there are.
+        assert!(why(&root).contains("/sys/devices/system/node/has_memory: No such file"));
+        // Without NUMA.
+        let devices = root.0.join("sys/devices/system");
+        fs::create_dir_all(&devices).unwrap();
+        assert_eq!(root.rows("select node, name from nodes"), ["0 dentry", "0 twin"]);
+        fs::create_dir_all(devices.join("node")).unwrap();
+        fs::write(devices.join("node/has_memory"), "0,2-3\n").unwrap();
+        let rows = ["dentry 0 1 21 0", "dentry 2 2 42 1", "dentry 3 0 0 0"];
+        let twin = ["twin 0 - - -", "twin 2 - - -", "twin 3 - - -"];
+        assert_eq!(root.rows(text), [rows, twin].concat());
+        let notes = root.ask(text).warnings;
+        assert!(notes[0].starts_with("of 1 caches it is not certain"), "{notes:?}");
+        assert_eq!(root.rows("select sum(slabs), sum(objects) from nodes"), ["3 63"]);
+        // What files do not tell of a node.
+        let text =
+            "select addr, free_partial, barn_full, barn_empty, cached_barns, complete from nodes";
+        assert_eq!(root.rows(text), ["- - - - - -"; 6]);
+        fs::write(devices.join("node/has_memory"), "x\n").unwrap();
+        assert!(why(&root).contains("has_memory: it is no list of numbers"));
+    }
+
+    #[test]
     fn a_folder_that_may_be_anothers_tells_nothing() {
         let root = Root::new(&[
             ("twin", [1, 2, 64, 64, 1, 1]),
@@ -546,7 +629,7 @@ mod tests {
         assert_eq!(root.rows(text), ["- - - - -"]);
         let source = Proc::open_in(&root.0).unwrap();
         let session = Session::new(Box::new(source), Settings::default());
-        for table in ["nodes", "cpus", "slabs", "flags"] {
+        for table in ["cpus", "slabs", "flags"] {
             let Err(failure) = session.ask(&format!("select all from {table}")) else {
                 panic!("{table}")
             };
