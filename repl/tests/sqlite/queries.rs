@@ -109,8 +109,8 @@ fn items(exprs: &mut Exprs<'_>, grouped: bool, depth: u32) -> Items {
     items
 }
 
-/// Keys that leave no two different rows in doubt: the address is the last one, or where rows are not those of the
-/// table all items.
+/// Keys that leave no two different rows in doubt: the last ones are the address and, where that is not known, the folder;
+/// where rows are not those of the table, all items.
 fn order(
     exprs: &mut Exprs<'_>,
     items: &[(Expr, Option<String>)],
@@ -140,6 +140,7 @@ fn order(
             });
         }
         keys.push(Expr::name("addr", Kind::Addr, 0));
+        keys.push(Expr::name("sysfs_id", Kind::Bytes, 0));
     }
     keys.into_iter()
         .map(|expr| Key {

@@ -1,13 +1,18 @@
-//! The rows that both are asked about: the demo's, and made-up ones with all that a recording can hold and SQLite can
-//! take.
+//! The rows that both are asked about: the demo's, those that the source `proc` makes of files that tell what the demo
+//! does, and made-up ones with all that a recording can hold and SQLite can take.
 //!
 //! SQLite's integers are signed. So `addr`, the one column here that goes beyond them, is a text of twenty digits
 //! there, which sorts and compares as the number does.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use query::catalog;
 use query::value::Value;
 use repl::session::Session;
 use repl::source::Choice;
+use repl::source::proc::Proc;
 use repl::source::recording::file::Readers;
 use repl::source::recording::{Recording, stored};
 use rusqlite::Connection;
@@ -15,6 +20,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 
 use crate::common::ask;
 use crate::common::child::TempFile;
+use crate::program::Folder;
 use crate::random::Random;
 
 /// What a column is to the generator.
@@ -63,15 +69,50 @@ const ROWS: usize = 60;
 pub struct Sides {
     pub slabql: Session,
     pub sqlite: Connection,
+    /// What slabql reads.
+    _files: Option<Folder>,
 }
+
+/// The columns of both that files tell; any other is NULL by them.
+const TOLD: [&str; 12] = [
+    "name",
+    "sysfs_id",
+    "ctor",
+    "object_size",
+    "size",
+    "align",
+    "oo",
+    "slabs",
+    "objects",
+    "partial",
+    "min_partial",
+    "usersize",
+];
 
 impl Sides {
     /// The rows of the demo.
     pub fn demo() -> Self {
         let slabql = session(Recording::demo().unwrap());
-        let names: Vec<&str> = COLUMNS.iter().map(|column| column.0).collect();
-        let rows = ask::ask(&slabql, &format!("select {}", names.join(", "))).0.rows;
-        Self { slabql, sqlite: filled(&rows) }
+        let rows = all(&slabql);
+        Self { slabql, sqlite: filled(&rows), _files: None }
+    }
+
+    /// The rows that the source `proc` makes of files that tell what the demo does.
+    pub fn proc() -> Self {
+        let demo = session(Recording::demo().unwrap());
+        let files = Folder::new();
+        write_files(&demo, &files.0);
+        let slabql = ask::session(Box::new(Proc::open_in(&files.0).unwrap()), Choice::default());
+        let rows = all(&slabql);
+        // What they tell is the demo's, and nothing else is known.
+        let expected = all(&demo).into_iter().map(|row| {
+            let told = |(value, column): (Value, &(&str, Kind, u128))| {
+                if TOLD.contains(&column.0) { value } else { Value::Null }
+            };
+            row.into_iter().zip(COLUMNS).map(told).collect::<Vec<_>>()
+        });
+        assert_eq!(rows, expected.collect::<Vec<_>>());
+        Self { slabql, sqlite: filled(&rows), _files: Some(files) }
     }
 
     /// Made-up rows, through a recording in a file.
@@ -87,12 +128,54 @@ impl Sides {
         let recording = Recording::new(table, demo.source.offer(), "made up", None, all.collect());
         let file = TempFile::new("sqlite.slab");
         recording.save(&file.0, Readers::Usual).unwrap();
-        Self { slabql: session(Recording::open(&file.0).unwrap()), sqlite: filled(&rows) }
+        let slabql = session(Recording::open(&file.0).unwrap());
+        Self { slabql, sqlite: filled(&rows), _files: None }
     }
 }
 
 fn session(recording: Recording) -> Session {
     ask::session(Box::new(recording), Choice::default())
+}
+
+/// The columns of both, of all rows.
+fn all(session: &Session) -> Vec<Vec<Value>> {
+    let names: Vec<&str> = COLUMNS.iter().map(|column| column.0).collect();
+    ask::ask(session, &format!("select {}", names.join(", "))).0.rows
+}
+
+/// Writes `/proc/slabinfo` and `/sys/kernel/slab` under `root`, as a kernel with the caches of a recording prints them.
+/// There is no file of `rcu`, which is a flag to SQLite.
+fn write_files(session: &Session, root: &Path) {
+    let slab = root.join("sys/kernel/slab");
+    fs::create_dir_all(root.join("proc")).unwrap();
+    let columns = ["aliases", "object_size", "align", "partial", "min_partial", "usersize", "ctor"];
+    let figures = "active_slabinfo, objects, size, objects_per_slab, pages_per_slab, slabs";
+    let text =
+        format!("select name, sysfs_id, {figures}, alias_count, {}", columns[1..].join(", "));
+    let mut lines = "slabinfo - version: 2.1\n# name <active_objs>\n".to_owned();
+    for row in ask::ask(session, &text).0.rows {
+        let cells: Vec<String> = row.iter().map(ask::text).collect();
+        let (name, folder) = (&cells[0], slab.join(&cells[1]));
+        let [active, objects, size, each, pages, slabs] = [2, 3, 4, 5, 6, 7].map(|at| &cells[at]);
+        lines.push_str(&format!(
+            "{name:17} {active} {objects} {size} {each} {pages} : tunables 0 0 0 : slabdata {slabs} {slabs} 0\n"
+        ));
+        fs::create_dir_all(&folder).unwrap();
+        for (file, cell) in columns.iter().zip(&cells[8..]) {
+            let line = match (*file, cell.as_str()) {
+                (_, "NULL") => String::new(),
+                ("ctor", symbol) => format!("{symbol}+0x0/0x10\n"),
+                // A sum and its parts.
+                ("partial", count) => format!("{count} N0={count}\n"),
+                (_, word) => format!("{word}\n"),
+            };
+            fs::write(folder.join(file), line).unwrap();
+        }
+        if *name != cells[1] {
+            symlink(&cells[1], slab.join(name)).unwrap();
+        }
+    }
+    fs::write(root.join("proc/slabinfo"), lines).unwrap();
 }
 
 /// A made-up row. Few different values, so that rows have some in common.
