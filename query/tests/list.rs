@@ -1,13 +1,14 @@
 //! The template that follows the list of caches: what it gives of a list that rests, and that it notices each way in
-//! which a list can have changed.
+//! which a list can have changed, before it is followed and at any moment while it is.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 
 use common::model::{ALL, Cpu, ERAS, Era, Model, rich};
 use common::world::{Answer, World};
-use ebpf_templates::template::rows;
+use ebpf_templates::template::{list, rows};
 use query::plan::Template;
+use query::value::Value;
 
 const TEXT: &str = "select addr, name, size, refcount";
 
@@ -126,4 +127,124 @@ fn a_list_without_an_end_ends_by_the_kernels_bound() {
     world.budget = 2;
     let answer = world.ask(TEXT, Template::List);
     assert_eq!((answer.flags, answer.rows.len()), (u64::from(rows::CUT.unsigned_abs()), 3));
+}
+
+/// The links of these caches.
+fn links(world: &World, caches: &[usize]) -> Vec<u64> {
+    caches.iter().map(|cache| link(world, *cache)).collect()
+}
+
+/// Makes the list one of these caches, in this order.
+fn relink(world: &mut World, caches: &[usize]) {
+    let links = links(world, caches);
+    world.ring(world.types.head, &links);
+}
+
+/// Takes a cache out of the list, as `list_del` does.
+fn take_out(world: &mut World, cache: usize) {
+    let rest: Vec<usize> = (0..4).filter(|other| *other != cache).collect();
+    relink(world, &rest);
+    let link = link(world, cache);
+    world.word(link, 0xdead_0000_0000_0100);
+    world.word(link + 8, 0xdead_0000_0000_0122);
+}
+
+/// One change at every moment of a run: the answer is that of before or of after it, or it is labelled. That of programs
+/// in rounds too.
+fn any_moment(what: &str, before: impl Fn(&mut World), change: impl Fn(&mut World)) {
+    for old in [false, true] {
+        any_moment_of(old, what, &before, &change);
+    }
+}
+
+fn any_moment_of(old: bool, what: &str, before: impl Fn(&mut World), change: impl Fn(&mut World)) {
+    let fresh = || {
+        let mut world = world();
+        world.types.old = old;
+        before(&mut world);
+        world
+    };
+    let mut changed = fresh();
+    let first = changed.ask(TEXT, Template::List);
+    let steps = changed.steps.get();
+    change(&mut changed);
+    let last = changed.ask(TEXT, Template::List);
+    assert!(!is_lost(&first) && !is_lost(&last), "{what}");
+    let mut world = fresh();
+    let compiled = world.compile(TEXT, Template::List);
+    let (mut noticed, mut answered) = (0, 0);
+    let same =
+        |left: &[Vec<Value>], right: &[Vec<Value>]| format!("{left:?}") == format!("{right:?}");
+    for step in 0..=steps {
+        world.meanwhile = Some((step, changed.memory.clone()));
+        let found = world.run(&compiled);
+        if is_lost(&found) {
+            noticed += 1;
+        } else {
+            assert_eq!(found.flags, 0, "{what} at {step}");
+            answered += 1;
+            assert!(
+                same(&found.rows, &first.rows) || same(&found.rows, &last.rows),
+                "{what} at {step} of {steps}: {:?}",
+                found.rows
+            );
+        }
+    }
+    // Both come about.
+    assert!(noticed > 0 && answered > 0, "{what}: {noticed} {answered}");
+}
+
+#[test]
+fn a_cache_that_goes_at_any_moment_is_noticed() {
+    for cache in 0..4 {
+        any_moment("gone", |_| {}, |world| take_out(world, cache));
+        // Its memory is another's by then.
+        any_moment(
+            "reused",
+            |_| {},
+            |world| {
+                take_out(world, cache);
+                let (at, end) = (world.caches[cache].at, link(world, cache));
+                for word in (at..end).step_by(8) {
+                    world.word(word, 0x6b6b_6b6b_6b6b_6b6b);
+                }
+            },
+        );
+    }
+}
+
+#[test]
+fn a_cache_that_comes_at_any_moment_is_noticed() {
+    // A new one is the first of the list; it is noticed anywhere.
+    for place in 0..4 {
+        let mut all = vec![1, 2, 3];
+        let before = |world: &mut World| {
+            take_out(world, 0);
+        };
+        all.insert(place, 0);
+        any_moment("new", before, |world| relink(world, &all));
+    }
+}
+
+#[test]
+fn more_caches_than_there_can_be_are_noticed() {
+    let most = usize::try_from(list::MOST).unwrap();
+    for (caches, lost) in [(most, false), (most + 1, true)] {
+        let mut world = world();
+        // Side by side, with what is asked of a cache on the way.
+        let stride = 256;
+        let first = world.memory.allocate(stride * caches);
+        let name = world.memory.allocate_text(b"one of many");
+        let places: Vec<u64> = (0..caches).map(|cache| first + (stride * cache) as u64).collect();
+        for at in &places {
+            world.write("kmem_cache", *at, "name", name);
+            world.write("kmem_cache", *at, "size", 8);
+            world.write("kmem_cache", *at, "object_size", 8);
+        }
+        let list = world.offset("kmem_cache", "list");
+        let links: Vec<u64> = places.iter().map(|at| at + list).collect();
+        world.ring(world.types.head, &links);
+        let answer = world.ask("select addr where size = 1", Template::List);
+        assert_eq!((is_lost(&answer), answer.rows.len()), (lost, 0), "{caches}");
+    }
 }

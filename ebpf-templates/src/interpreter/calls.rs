@@ -65,8 +65,8 @@ impl Run<'_> {
 
     fn probe_read_kernel(&mut self) -> Result<u64, Reason> {
         let (dst, size) = self.buffer()?;
-        let kernel = self.kernel;
-        if let Some(found) = kernel.memory.read(self.get(3)?, size) {
+        let memory = self.memory;
+        if let Some(found) = memory.read(self.get(3)?, size) {
             self.write(dst, found)?;
             Ok(0)
         } else {
@@ -77,8 +77,8 @@ impl Run<'_> {
 
     fn probe_read_kernel_str(&mut self) -> Result<u64, Reason> {
         let (dst, size) = self.buffer()?;
-        let kernel = self.kernel;
-        let source = kernel.memory.rest(self.get(3)?).unwrap_or_default();
+        let memory = self.memory;
+        let source = memory.rest(self.get(3)?).unwrap_or_default();
         let source = &source[..source.len().min(size)];
         if let Some(end) = source.iter().position(|byte| *byte == 0) {
             self.write(dst, &source[..=end])?;
@@ -101,7 +101,7 @@ impl Run<'_> {
     fn text(&self, register: u8) -> Result<Option<Vec<u8>>, Reason> {
         let addr = self.get(register)?;
         if self.check_own(addr, 1).is_err() {
-            let found = self.kernel.memory.rest(addr).unwrap_or_default();
+            let found = self.memory.rest(addr).unwrap_or_default();
             let end = found.iter().position(|byte| *byte == 0);
             return Ok(end.map(|end| found[..end].to_vec()));
         }

@@ -145,6 +145,8 @@ pub struct Interpreter {
     output: Vec<u8>,
     step_limit: u64,
     may_goto_budget: u64,
+    meanwhile: Option<(u64, Memory)>,
+    steps: u64,
 }
 
 impl Interpreter {
@@ -157,6 +159,8 @@ impl Interpreter {
             output: Vec::new(),
             step_limit: 10_000_000,
             may_goto_budget: MAX_LOOPS,
+            meanwhile: None,
+            steps: 0,
         }
     }
 
@@ -172,6 +176,19 @@ impl Interpreter {
     pub fn may_goto_budget(mut self, times: u64) -> Self {
         self.may_goto_budget = times;
         self
+    }
+
+    /// Makes another memory the kernel's after so many instructions of a call: somebody writes while the program runs.
+    #[must_use]
+    pub fn meanwhile(mut self, steps: u64, memory: Memory) -> Self {
+        self.meanwhile = Some((steps, memory));
+        self
+    }
+
+    /// How many instructions the last call executed.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
     }
 
     /// The kernel that programs run against.
@@ -234,6 +251,9 @@ impl Interpreter {
         let mut run = Run {
             insns: &program.insns,
             kernel: &self.kernel,
+            memory: &self.kernel.memory,
+            meanwhile: self.meanwhile.as_ref(),
+            steps: 0,
             map: &mut self.map,
             output: &mut self.output,
             context,
@@ -244,6 +264,8 @@ impl Interpreter {
             may_goto_left: self.may_goto_budget,
             steps_left: self.step_limit,
         };
-        run.execute().map_err(|reason| Trap::new(run.insns, run.pc, reason))
+        let done = run.execute();
+        self.steps = run.steps;
+        done.map_err(|reason| Trap::new(run.insns, run.pc, reason))
     }
 }

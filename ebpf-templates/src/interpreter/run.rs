@@ -28,6 +28,12 @@ pub(super) struct Iterator {
 pub(super) struct Run<'a> {
     pub(super) insns: &'a [Insn],
     pub(super) kernel: &'a Kernel,
+    /// The kernel's memory as it is now.
+    pub(super) memory: &'a Memory,
+    /// What it becomes, and after how many instructions.
+    pub(super) meanwhile: Option<&'a (u64, Memory)>,
+    /// How many instructions were executed.
+    pub(super) steps: u64,
     pub(super) map: &'a mut [u8],
     pub(super) output: &'a mut Vec<u8>,
     pub(super) context: Memory,
@@ -85,6 +91,10 @@ impl Run<'_> {
     /// Runs up to an `exit`.
     fn run(&mut self) -> Result<(), Reason> {
         loop {
+            if let Some((_, memory)) = self.meanwhile.filter(|(at, _)| *at == self.steps) {
+                self.memory = memory;
+            }
+            self.steps += 1;
             self.steps_left = self.steps_left.checked_sub(1).ok_or(Reason::StepLimit)?;
             let insn = *self.insns.get(self.pc).ok_or(Reason::OutsideProgram)?;
             if insn.opcode == 0x95 {
@@ -268,7 +278,7 @@ impl Run<'_> {
                 let found = self.context.read(addr, out.len());
                 out.copy_from_slice(found.ok_or(Reason::OutsideContext { addr })?);
             }
-            Place::Kernel => match self.kernel.memory.read(addr, out.len()) {
+            Place::Kernel => match self.memory.read(addr, out.len()) {
                 Some(found) => out.copy_from_slice(found),
                 None => out.fill(0),
             },

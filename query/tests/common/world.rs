@@ -2,6 +2,8 @@
 //!
 //! A test describes caches by [`Model`], puts them into a [`World`], spoils what it wants to spoil, and asks queries.
 
+use std::cell::Cell;
+
 use ebpf_templates::insn::Size;
 use ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory};
 use ebpf_templates::program::{Kind, Program};
@@ -50,6 +52,10 @@ pub struct World {
     pub caches: Vec<Placed>,
     /// How often `may_goto` falls through in a run.
     pub budget: u64,
+    /// What becomes of the memory while a program runs, and after how many instructions.
+    pub meanwhile: Option<(u64, Memory)>,
+    /// How many instructions the last run took.
+    pub steps: Cell<u64>,
     areas: Vec<u64>,
     used: usize,
 }
@@ -73,7 +79,16 @@ impl World {
         }
         let (lacking, base) = (Vec::new(), Fixture::new());
         let types = Types { era, nodes, offsets, hardened, old: false, head, lacking, base };
-        Self { types, memory, caches: Vec::new(), budget: 8 << 20, areas, used: 0 }
+        Self {
+            types,
+            memory,
+            caches: Vec::new(),
+            budget: 8 << 20,
+            meanwhile: None,
+            steps: Cell::new(0),
+            areas,
+            used: 0,
+        }
     }
 
     /// A made-up kernel with these caches.
@@ -131,7 +146,7 @@ impl World {
     }
 
     /// Links a list of members at `members` into a ring with its head.
-    fn ring(&mut self, head: u64, members: &[u64]) {
+    pub fn ring(&mut self, head: u64, members: &[u64]) {
         let mut before = head;
         for member in members {
             self.word(before, *member);
@@ -329,6 +344,9 @@ impl World {
         let mut interpreter = Interpreter::new(self.kernel(), program.map_bytes)
             .step_limit(1 << 34)
             .may_goto_budget(self.budget);
+        if let Some((steps, memory)) = &self.meanwhile {
+            interpreter = interpreter.meanwhile(*steps, memory.clone());
+        }
         let header = usize::try_from(rows::HEADER).unwrap();
         let map = interpreter.map_mut();
         // What an earlier run left: everything but the number that is always 0.
@@ -347,6 +365,7 @@ impl World {
                 interpreter
                     .run_syscall(program)
                     .unwrap_or_else(|trap| panic!("{trap}\n{}", program.listing()));
+                self.steps.set(interpreter.steps());
                 let map = &interpreter.map()[front..];
                 let end = header + usize::try_from(word(map, rows::CURSOR)).unwrap();
                 (map[header..end].to_vec(), word(map, rows::FLAGS))
