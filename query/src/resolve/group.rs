@@ -6,8 +6,9 @@
 //!
 //! In `group by` a name is a column, else an alias, and a bare integer the position of an item.
 
+use super::Resolver;
+use super::call::wrong_arguments;
 use super::order::item_at;
-use super::{Resolver, wrong_arguments};
 use crate::aggregate;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::function::Signature;

@@ -19,8 +19,8 @@ use super::ast::{BinaryOp, Expr, ExprKind, Ident, Literal, MatchOp, Quantifier, 
 use super::failure::{Failure, Parsed, commit, excerpt, refuse};
 use super::input::Input;
 use super::number::size_text;
-use super::parser::{ident, keyword, list, symbol};
 use super::path;
+use super::rule::{ident, keyword, list, symbol};
 use super::token::{Keyword, Symbol, TokenKind};
 use crate::diagnostic::Diagnostic;
 

@@ -28,6 +28,8 @@ pub mod parameter;
 pub mod parser;
 mod path;
 mod print;
+mod rule;
+mod select;
 pub mod token;
 
 pub use lexer::{Lexer, is_complete, lex};

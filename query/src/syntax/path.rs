@@ -7,7 +7,7 @@ use super::MAX_STEPS;
 use super::ast::{Expr, ExprKind, Ident, Path, Step, StepKind};
 use super::failure::{Parsed, excerpt, refuse};
 use super::input::Input;
-use super::parser::symbol;
+use super::rule::symbol;
 use super::token::{Symbol, TokenKind};
 use crate::diagnostic::Diagnostic;
 

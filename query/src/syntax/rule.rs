@@ -1,0 +1,50 @@
+//! The rules that all others are made of: a keyword, a symbol, a name, a list.
+
+use super::ast::Ident;
+use super::failure::{Parsed, commit};
+use super::input::Input;
+use super::token::{Keyword, Symbol, TokenKind};
+use crate::diagnostic::Span;
+
+/// A rule that takes `word`.
+pub(super) fn keyword<'a>(word: Keyword) -> impl Fn(Input<'a>) -> Parsed<'a, Span> {
+    move |input| match input.peek_keyword() {
+        Some(found) if found == word => Ok((input.skip(1), input.span())),
+        _ => input.expected(word.quoted()),
+    }
+}
+
+/// A rule that takes `mark`.
+pub(super) fn symbol<'a>(mark: Symbol) -> impl Fn(Input<'a>) -> Parsed<'a, Span> {
+    move |input| match input.peek_symbol() {
+        Some(found) if found == mark => Ok((input.skip(1), input.span())),
+        _ => input.expected(mark.quoted()),
+    }
+}
+
+/// Takes a name; `what` is what the name stands for.
+pub(super) fn ident<'a>(input: Input<'a>, what: &'static str) -> Parsed<'a, Ident> {
+    let span = input.span();
+    let (name, quoted) = match input.peek() {
+        Some(TokenKind::Ident { name, quoted }) => (name.clone(), *quoted),
+        Some(TokenKind::Keyword(word)) if !word.is_reserved() => (word.text().to_owned(), false),
+        _ => return input.expected(what),
+    };
+    Ok((input.skip(1), Ident { name, quoted, span }))
+}
+
+/// A rule that takes one or more of `rule`, separated by commas. Behind a comma there is no way back.
+pub(super) fn list<'a, T>(
+    rule: impl Fn(Input<'a>) -> Parsed<'a, T>,
+) -> impl Fn(Input<'a>) -> Parsed<'a, Vec<T>> {
+    move |input| {
+        let (mut input, first) = rule(input)?;
+        let mut all = vec![first];
+        while let Ok((rest, _)) = symbol(Symbol::Comma)(input) {
+            let (rest, next) = commit(rule(rest))?;
+            all.push(next);
+            input = rest;
+        }
+        Ok((input, all))
+    }
+}
