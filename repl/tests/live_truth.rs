@@ -13,6 +13,9 @@ use std::path::Path;
 use common::ask::{self, Answer};
 use common::settle::{enough, settle};
 use common::witness::{self, Folders, Line, Sysfs};
+use query::availability::unavailable;
+use query::catalog::TABLES;
+use repl::session::Session;
 
 /// What a row is called in a comparison: names are not unique.
 fn keys(answer: &Answer) -> Vec<String> {
@@ -160,6 +163,38 @@ fn exists(file: &str) -> bool {
     found
 }
 
+/// What follows from flags alone.
+const OF_FLAGS: [&str; 7] =
+    ["flags", "allocflags", "size_class", "unreclaimable", "rcu", "accounted", "debugged"];
+
+/// Whether a comparison needs the names of flags.
+fn is_of_flags(expr: &str) -> bool {
+    OF_FLAGS.iter().any(|column| expr.split(' ').any(|word| word == *column))
+}
+
+/// Sessions over a kernel whose types name the flags, as from Linux 6.9 on. Where they do not, what follows from flags
+/// is NULL, and there is a reason for it.
+fn with_flags() -> Vec<Session> {
+    let (named, nameless) =
+        ask::sources().into_iter().partition::<Vec<_>, _>(|session| names_flags(session));
+    for session in &nameless {
+        let table = TABLES[0];
+        let answer = ask::ask(session, &format!("select {}", OF_FLAGS.join(", ")));
+        for name in OF_FLAGS {
+            let reason =
+                unavailable(table, table.column(name).unwrap(), session.source.offer()).unwrap();
+            assert!(reason.contains(" has no enum "), "{name}: {reason}");
+            assert!(answer.texts(name).iter().all(|text| text == "NULL"), "{name}");
+        }
+        eprintln!("{}", ask::by(session, "flags have no names: what follows from them is NULL"));
+    }
+    named
+}
+
+fn names_flags(session: &Session) -> bool {
+    !session.source.offer().slab_flags().is_empty()
+}
+
 /// Compares the files that exist here and what follows from them. `witness` gives what files say.
 fn compare(
     what: &str,
@@ -167,11 +202,17 @@ fn compare(
     derived: &[Derived],
     mut witness: impl FnMut() -> Folders,
 ) {
-    let direct = expressions.iter().map(|(file, expr)| format!("({expr}) as {file}_"));
-    let follows = derived.iter().map(|(expr, _)| format!("{expr} as {expr}_derived"));
-    let items: Vec<String> = direct.chain(follows).collect();
-    let text = format!("select name, addr, sysfs_id, page_size() as page, {}", items.join(", "));
     for session in ask::sources() {
+        let told = |expr: &str| names_flags(&session) || !is_of_flags(expr);
+        let mut expressions = expressions.to_vec();
+        expressions.retain(|(_, expr)| told(expr));
+        let mut derived = derived.to_vec();
+        derived.retain(|(expr, _)| told(expr));
+        let direct = expressions.iter().map(|(file, expr)| format!("({expr}) as {file}_"));
+        let follows = derived.iter().map(|(expr, _)| format!("{expr} as {expr}_derived"));
+        let items: Vec<String> = direct.chain(follows).collect();
+        let text =
+            format!("select name, addr, sysfs_id, page_size() as page, {}", items.join(", "));
         let counts = settle(&ask::by(&session, what), |round| {
             let before = witness();
             let answer = ask::ask(&session, &text);
@@ -187,11 +228,11 @@ fn compare(
                     round.cell("folder", &keys[index], [witness(), "a row".to_owned(), witness()]);
                     continue;
                 };
-                for (file, _) in expressions {
+                for (file, _) in &expressions {
                     let ours = columns[&*format!("{file}_")][index].clone();
                     round.cell(file, &keys[index], [first[file].clone(), ours, last[file].clone()]);
                 }
-                for (expr, of) in derived {
+                for (expr, of) in &derived {
                     let ours = columns[&*format!("{expr}_derived")][index].clone();
                     let [first, last] =
                         [first, last].map(|files| of(&Folder { name: folder, files }, page));
@@ -248,7 +289,7 @@ fn flags_that_few_kernels_have_equal_sysfs() {
     if !common::live() {
         return;
     }
-    for session in ask::sources() {
+    for session in with_flags() {
         for (file, flag) in [("failslab", "FAILSLAB"), ("skip_kfence", "SKIP_KFENCE")] {
             if !exists(file) {
                 continue;
@@ -313,7 +354,7 @@ fn mergeable_caches_have_made_up_folders() {
         eprintln!("skipped: the kernel's parameters say how caches are merged");
         return;
     }
-    for session in ask::sources() {
+    for session in with_flags() {
         let answer = ask::ask(&session, "select name, sysfs_id, mergeable");
         let (names, folders) = (answer.texts("name"), answer.texts("sysfs_id"));
         let mut wrong = Vec::new();
@@ -337,7 +378,7 @@ fn allocflags_follow_from_flags() {
     if !common::live() {
         return;
     }
-    for session in ask::sources() {
+    for session in with_flags() {
         let list = |set: &str, names: &[&str]| {
             let names = names.iter().map(|name| format!("{set} has {name} as \"{set}_{name}\""));
             names.collect::<Vec<_>>().join(", ")
@@ -398,7 +439,7 @@ fn kmalloc_caches_are_what_their_names_say() {
     }
     assert_eq!(kmalloc("kmalloc-rnd-01-8k"), Some(("random", 8192)));
     assert_eq!(kmalloc("kmalloc-96"), Some(("normal", 96)));
-    for session in ask::sources() {
+    for session in with_flags() {
         let text =
             "select name, kmalloc_type, size_class, object_size, flags has KMALLOC as is_kmalloc";
         let answer = ask::ask(&session, text);
@@ -434,7 +475,7 @@ fn flags_have_the_bits_that_files_show() {
     if !common::live() {
         return;
     }
-    for session in ask::sources() {
+    for session in with_flags() {
         let offer = session.source.offer();
         let bit = |name: &str| {
             let found = offer.slab_flags().iter().find(|flag| flag.0 == name);
