@@ -121,9 +121,16 @@ const FIXED_DERIVED: [Derived; 7] = [
         u8::from(options.iter().any(|option| folder.number(option) == 1)).to_string()
     }),
     ("refcount", |folder, _| {
-        // A boot cache shows 0 aliases for its negative count.
+        // A boot cache shows 0 aliases for its negative count, and before there was SLAB_NO_MERGE, in Linux 6.5, so
+        // did the kmalloc caches that are not to be merged.
         let boot = ["kmem_cache", "kmem_cache_node"].contains(&folder.name);
-        if boot { "-1".to_owned() } else { (folder.number("aliases") + 1).to_string() }
+        let kmalloc =
+            folder.name.starts_with("kmalloc-") && kmalloc(folder.name).unwrap().0 == "normal";
+        if boot || (kmalloc && release() < (6, 5)) {
+            "-1".to_owned()
+        } else {
+            (folder.number("aliases") + 1).to_string()
+        }
     }),
     ("unreclaimable", |folder, _| (1 - folder.number("reclaim_account")).to_string()),
 ];
@@ -154,6 +161,14 @@ impl Folder<'_> {
     }
 }
 
+/// The first two numbers of the running kernel's release.
+fn release() -> (u32, u32) {
+    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers =
+        text.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap())
+}
+
 /// Whether every cache here has the file: some depend on the kernel's version and options.
 fn exists(file: &str) -> bool {
     let found = Path::new(witness::SLAB).join("dentry").join(file).exists();
@@ -175,8 +190,7 @@ fn is_of_flags(expr: &str) -> bool {
 /// Sessions over a kernel whose types name the flags, as from Linux 6.9 on. Where they do not, what follows from flags
 /// is NULL, and there is a reason for it.
 fn with_flags() -> Vec<Session> {
-    let (named, nameless) =
-        ask::sources().into_iter().partition::<Vec<_>, _>(|session| names_flags(session));
+    let (named, nameless) = ask::sources().into_iter().partition::<Vec<_>, _>(names_flags);
     for session in &nameless {
         let table = TABLES[0];
         let answer = ask::ask(session, &format!("select {}", OF_FLAGS.join(", ")));
