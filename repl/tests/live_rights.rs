@@ -99,6 +99,8 @@ fn what_is_lacking_is_named() {
         let first = err.lines().next().unwrap_or_default();
         assert!(first.ends_with(&format!("needs {names}")), "{capabilities:?}: {err}");
         assert!(err.contains("setcap cap_bpf,cap_perfmon+ep"), "{err}");
+        // The other sources need no less, and say so too.
+        assert!(err.contains("`proc` cannot be used either: cannot read /proc/slabinfo"), "{err}");
     }
 }
 

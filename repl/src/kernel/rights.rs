@@ -193,18 +193,22 @@ impl Machine {
                 ),
             );
         }
-        let out_of = [libc::ENOMEM, libc::EMFILE, libc::ENFILE, libc::EAGAIN, libc::EINTR];
-        if out_of.contains(&errno) {
-            return Some(Environment::failed("the kernel could not load the program", error));
+        let could_not =
+            || Some(Environment::failed("the kernel could not load the program", error));
+        if [libc::EMFILE, libc::ENFILE, libc::EAGAIN, libc::EINTR].contains(&errno) {
+            return could_not();
         }
         // Without CAP_PERFMON a program may be loaded but not read the kernel, which the verifier reports with
-        // errors of its own: so what is missing counts whatever the error is.
+        // errors of its own, ENOMEM among them: so what is missing counts whatever the error is.
         let missing = self.lacking().unwrap_or_default();
         if !missing.is_empty() {
             let names = missing.join(" and ");
             return Some(
                 Environment::new(format!("loading BPF programs needs {names}")).help(GRANT),
             );
+        }
+        if errno == libc::ENOMEM {
+            return could_not();
         }
         if self.lockdown.contains("[confidentiality]") {
             return Some(
@@ -258,7 +262,7 @@ mod tests {
             [(0x0, "CAP_BPF and CAP_PERFMON"), (1 << 39, "CAP_PERFMON"), (1 << 38, "CAP_BPF")]
         {
             let text = format!("loading BPF programs needs {names}");
-            for errno in [libc::EPERM, libc::EACCES, libc::EINVAL] {
+            for errno in [libc::EPERM, libc::EACCES, libc::EINVAL, libc::ENOMEM] {
                 assert_eq!(message(&machine(effective), errno).as_ref(), Some(&text));
             }
         }
