@@ -10,8 +10,8 @@
 //!
 //! | before | is checked |
 //! |---|---|
-//! | a step from a cache | that `prev` of the cache is where the program came from: it is where it was when its row was made |
 //! | a step to a cache | that `prev` of the next one leads back here |
+//! | a step from a cache | that `prev` of the cache is where the program came from: it is where it was when its row was made, and when its `next` was read |
 //! | a row | that the sizes of the cache are some, and that it has a name |
 //! | the end | that this is the head, by then at the latest after [`MOST`] steps |
 //!
@@ -19,6 +19,8 @@
 //! reader runs the program again.
 //!
 //! # Not done here
+//!
+//! What is read later in the program is taken to be later in the memory, as on x86-64.
 //!
 //! A cache that is destroyed and made again between two steps, in the same place of the memory and of the list, is one
 //! cache to the program.
@@ -68,8 +70,8 @@ impl List {
         // The first reservations of a frame are its top bytes.
         let [node, before] = [-8, -16];
         let _ = (asm.reserve(8), asm.reserve(8));
-        let [next, step, cut, torn, full, done] =
-            ["next", "step", "cut", "torn", "full", "done"].map(|name| asm.label(name));
+        let [next, step, first, cut, torn, full, done] =
+            ["next", "step", "first", "cut", "torn", "full", "done"].map(|name| asm.label(name));
         asm.comment("syscall: one run follows the list of all caches");
         asm.map_value(Reg::R6, 0);
         asm.zero(Reg::R6, rows::CURSOR, 32);
@@ -78,11 +80,6 @@ impl List {
         asm.jump(step);
         asm.bind(next);
         asm.may_goto(cut);
-        asm.comment("it is where it was");
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R10, node));
-        self.peek.load(asm, PREV);
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R10, before));
-        asm.jump_reg(Cond::Ne, Reg::R0, Reg::R1, torn);
         asm.bind(step);
         asm.comment("the next one, which leads back");
         asm.push(Insn::load(Size::Dw, Reg::R9, Reg::R10, node));
@@ -92,6 +89,14 @@ impl List {
         asm.push(Insn::mov(Reg::R1, Reg::R0));
         self.peek.load(asm, PREV);
         asm.jump_reg(Cond::Ne, Reg::R0, Reg::R9, torn);
+        asm.set(Reg::R1, self.head);
+        asm.jump_reg(Cond::Eq, Reg::R9, Reg::R1, first);
+        asm.comment("it is where it was, so the next one is too");
+        asm.push(Insn::mov(Reg::R1, Reg::R9));
+        self.peek.load(asm, PREV);
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R10, before));
+        asm.jump_reg(Cond::Ne, Reg::R0, Reg::R1, torn);
+        asm.bind(first);
         asm.set(Reg::R1, self.head);
         asm.jump_reg(Cond::Eq, Reg::R8, Reg::R1, done);
         asm.push(Insn::store(Size::Dw, Reg::R10, before, Reg::R9));
