@@ -524,14 +524,15 @@ fn a_recording_is_written_whole_or_not_at_all() {
         return;
     }
     let folder = Folder::new();
-    let path = folder.file("old.slab", "old");
+    let old = "{\"format\": \"slabql recording\"}\n";
+    let path = folder.file("old.slab", old);
     let mut shell = Command::new("sh");
     // A limit on the size of files is a small disk.
     let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" --record \"$1\"";
     let ran: Ran = shell.args(["-c", script, SLABQL]).arg(&path).output().unwrap().into();
     assert_eq!(ran.code, Some(2));
     assert_eq!(failure(&ran), format!("error: cannot write {}: File too large", path.display()));
-    assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+    assert_eq!(fs::read_to_string(&path).unwrap(), old);
     assert_eq!(folder.names(), ["old.slab"]);
     for place in ["/dev/full", "/nonexistent/x", "/tmp"] {
         let ran: Ran = command(SLABQL).args(["--record", place]).output().unwrap().into();
@@ -541,5 +542,40 @@ fn a_recording_is_written_whole_or_not_at_all() {
             "{}",
             ran.err
         );
+    }
+}
+
+#[test]
+fn only_a_recording_is_replaced_by_one() {
+    if !common::live() {
+        return;
+    }
+    let folder = Folder::new();
+    let write = |path: &str, record: bool| -> Ran {
+        let args = if record { ["--record", path] } else { ["snapshot", path] };
+        command(SLABQL).args(args).output().unwrap().into()
+    };
+    let notes = folder.file("notes.txt", "dear diary\n");
+    let json = folder.file("rows.json", "{\"format\": \"json\"}\n");
+    let packed = folder.file("packed.gz", [0x1f, 0x8b, 8, 0, 0]);
+    for (path, record) in [(&notes, false), (&notes, true), (&json, false), (&packed, false)] {
+        let before = fs::read(path).unwrap();
+        let ran = write(path.to_str().unwrap(), record);
+        let told = format!(
+            "error: {} is no recording, and is not replaced\n  = help: give another name, or remove the file first\n",
+            path.display()
+        );
+        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+        assert!(ran.err.ends_with(&told), "{}", ran.err);
+        assert_eq!(fs::read(path).unwrap(), before);
+    }
+    // Nothing is lost with an empty file, with an earlier recording, large or small, and with a damaged one.
+    let empty = folder.file("empty", "");
+    let damaged = folder.file("damaged.slab", "{\"format\": \"slabql recording\"}\nand so on");
+    for path in [&empty, &empty, &damaged] {
+        let ran = write(path.to_str().unwrap(), false);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        let ran = write(path.to_str().unwrap(), true);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
     }
 }

@@ -3,11 +3,18 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
+#[path = "common/program.rs"]
+#[allow(dead_code)] // each test file uses a part
+mod program;
+#[path = "common/tmux.rs"]
+#[allow(dead_code)] // each test file uses a part
+mod tmux;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -17,9 +24,11 @@ use common::ask::{self, Answer};
 use common::child::{Held, held, slabql};
 use common::files::Files;
 use common::settle::{enough, settle};
+use program::{Folder, SLABQL};
 use query::value::Value;
 use repl::session::Session;
 use repl::source::Choice;
+use tmux::Tmux;
 
 /// The most memory that a scan may take besides the program and the kernel's types, in KiB: it does not grow with the
 /// rows.
@@ -207,7 +216,41 @@ fn a_long_list_goes_through_little_memory() {
     assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(0), &b""[..]));
 
     an_interrupt_ends_it();
+    an_interrupt_leaves_the_prompt();
     drop(files);
+}
+
+/// At the prompt an interrupt ends a scan that is half through, and the next one is as the first.
+fn an_interrupt_leaves_the_prompt() {
+    let home = Folder::new();
+    // A pipe that nobody reads holds the scan up.
+    let script = "mkfifo \"$HOME/fifo\"; exec 3<>\"$HOME/fifo\"; trap : INT
+        sh -c 'echo $$ > \"$HOME/pid\"; exec \"$0\" > \"$HOME/fifo\"' \"$0\"";
+    let screen = Tmux::new((100, 20), script, Path::new(SLABQL), &home.0);
+    screen.wait_line("slabql>");
+    let pid = fs::read_to_string(home.path("pid")).unwrap().trim().parse().unwrap();
+    for number in 0..2 {
+        let before = held(pid).programs;
+        screen.text("select * from slabs;");
+        screen.key("Enter");
+        let begun = (0..500).any(|_| {
+            thread::sleep(Duration::from_millis(10));
+            held(pid).programs.difference(&before).count() == 1
+        });
+        assert!(begun, "{}", screen.screen());
+        // The pipe fills up.
+        thread::sleep(Duration::from_millis(300));
+        let running = held(pid).programs;
+        assert_eq!(running.difference(&before).count(), 1, "the scan is not through");
+        screen.key("C-c");
+        screen.wait_for("an interrupted scan and a prompt", |screen| {
+            screen.matches("interrupted").count() == number + 1
+                && screen.lines().last() == Some("slabql>")
+        });
+        assert_eq!(held(pid).programs, before);
+    }
+    screen.key("C-d");
+    screen.wait("code 0");
 }
 
 /// A scan whose reader waits holds a program; an interrupt ends it, and nothing stays.

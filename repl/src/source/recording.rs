@@ -26,6 +26,7 @@
 pub mod file;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -43,6 +44,9 @@ use super::{Choice, Said, Sink, Source};
 use crate::error::Failure;
 use crate::render::{printable, text_from_json, text_to_json};
 use file::Readers;
+
+/// What a recording's header says that it is.
+const FORMAT: &str = "slabql recording";
 
 /// The most caches of a recording, and the most bytes of a line.
 const MAX_ROWS: u64 = 1 << 20;
@@ -105,7 +109,7 @@ impl Recording {
             .and_then(|line| serde_json::from_str(line).ok())
             .ok_or("its first line is no header")?;
         let field = |key: &str| header.get(key).ok_or_else(|| format!("its header has no `{key}`"));
-        if field("format")? != "slabql recording" {
+        if field("format")? != FORMAT {
             return Err("its header is of another format".to_owned());
         }
         match field("version")?.as_u64() {
@@ -220,8 +224,15 @@ impl Recording {
         &self.time
     }
 
-    /// Writes it to `path`: the whole of it, or nothing. What is no ordinary file, such as a pipe, is written to.
+    /// Writes it to `path`: the whole of it, or nothing. What is no ordinary file, such as a pipe, is written to. A file
+    /// that is something else than a recording is not replaced.
     pub fn save(&self, path: &Path, readers: Readers) -> Result<(), Failure> {
+        if holds_something_else(path) {
+            let path = printable(path.as_os_str().as_encoded_bytes());
+            let message = format!("{path} is no recording, and is not replaced");
+            let help = "give another name, or remove the file first";
+            return Err(Failure::command(message, Some(help)));
+        }
         file::replace(path, &file::pack(self.text()), readers)
             .map_err(|error| Failure::file("write", path, &error))
     }
@@ -233,7 +244,7 @@ impl Recording {
             flags.iter().map(|(name, bit)| (name.clone(), json!(bit))).collect()
         };
         let mut header = json!({
-            "format": "slabql recording",
+            "format": FORMAT,
             "version": 1,
             "kernel": self.kernel,
             "time": self.time,
@@ -255,6 +266,17 @@ impl Recording {
         }
         file::sealed(&header.to_string(), &lines)
     }
+}
+
+/// Whether there is a file at `path` with bytes in it that are no recording's, not even a damaged one's.
+fn holds_something_else(path: &Path) -> bool {
+    let file = fs::metadata(path).is_ok_and(|there| there.is_file() && there.len() > 0);
+    let header = || {
+        let line = file::first_line(path, MAX_LINE).ok()?;
+        let header: Map<String, Json> = serde_json::from_slice(&line).ok()?;
+        header.get("format").map(|format| format == FORMAT)
+    };
+    file && header() != Some(true)
 }
 
 fn not_one(path: &Path, reason: &str) -> Failure {

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -48,6 +48,18 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
         .map_err(|error| Failure::file("read", path, &error))?;
     Ok(bytes)
+}
+
+/// The first line that a file holds, without its end; of one that is longer than `most`, its beginning.
+pub fn first_line(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut file = BufReader::new(File::open(path)?);
+    let packed = file.fill_buf()?.starts_with(&GZIP);
+    let read: &mut dyn BufRead =
+        if packed { &mut BufReader::new(GzDecoder::new(file)) } else { &mut file };
+    let mut line = Vec::new();
+    read.take(most as u64).read_until(b'\n', &mut line)?;
+    line.pop_if(|byte| *byte == b'\n');
+    Ok(line)
 }
 
 /// The text that a file holds. The error says why there is none.
