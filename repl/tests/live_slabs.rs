@@ -13,6 +13,7 @@ mod tmux;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::ops::ControlFlow;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -25,6 +26,7 @@ use common::child::{Held, held, slabql};
 use common::files::Files;
 use common::settle::{enough, settle};
 use program::{Folder, SLABQL};
+use query::layout::Row;
 use query::value::Value;
 use repl::session::Session;
 use repl::source::Choice;
@@ -62,6 +64,8 @@ fn by_cache(session: &Session, text: &str) -> BTreeMap<String, Vec<String>> {
 fn slabs_add_up_to_caches() {
     let Some(_turn) = turn() else { return };
     for session in ask::sources() {
+        // To load a program makes and undoes objects of just the caches that are compared.
+        session.source.keep();
         let has_cpu_slabs =
             ask_of(&session, "select addr where cached_cpu is not null limit 1").len();
         let nodes = ["partial", "free_partial"];
@@ -215,9 +219,40 @@ fn a_long_list_goes_through_little_memory() {
     let ended = child.wait_with_output().unwrap();
     assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(0), &b""[..]));
 
+    what_is_asked_again_begins_again();
     an_interrupt_ends_it();
     an_interrupt_leaves_the_prompt();
     drop(files);
+}
+
+/// A program that stays loaded goes through all slabs again, wherever the scan before it ended.
+fn what_is_asked_again_begins_again() {
+    for session in ask::sources() {
+        session.source.keep();
+        let plan = ask::plan(&session, "select addr from slabs").unwrap();
+        // The addresses in so many batches.
+        let scan = |most: usize| -> BTreeSet<u64> {
+            let (mut found, mut batches) = (BTreeSet::new(), 0);
+            let take = &mut |rows: Vec<Row>| {
+                found.extend(
+                    rows.iter().map(|row| u64::try_from(row.values[0].integer().unwrap()).unwrap()),
+                );
+                batches += 1;
+                Ok(if batches < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+            };
+            session.source.scan(&plan, take).unwrap();
+            found
+        };
+        let all = scan(usize::MAX);
+        let programs = held(std::process::id()).programs;
+        let part = scan(2);
+        let again = scan(usize::MAX);
+        assert_eq!(held(std::process::id()).programs, programs);
+        assert!(part.len() * 2 < all.len(), "{} of {}", part.len(), all.len());
+        // A few come and go.
+        let lost = all.difference(&again).count();
+        assert!(lost * 10 < all.len(), "{}: {lost}", ask::by(&session, "slabs"));
+    }
 }
 
 /// At the prompt an interrupt ends a scan that is half through, and the next one is as the first.

@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use ebpf_templates::insn::{PSEUDO_MAP, PSEUDO_MAP_VALUE};
+use ebpf_templates::template::rows;
 use ebpf_templates::{Kind, Program};
 
 use super::functions;
@@ -91,6 +92,14 @@ impl Loaded {
             ),
         };
         Ok(Self { program: loaded, rows })
+    }
+
+    /// Makes the next run of a program that gives its rows in several runs the first one of a scan.
+    pub fn begin_again(&mut self) {
+        if let Rows::Value(value, front) = &mut self.rows {
+            let at = usize::try_from(rows::resume::CACHE).unwrap_or(0) + *front as usize;
+            value.set(at, &[0; 8 * rows::resume::COUNT as usize]);
+        }
     }
 
     /// Gives the parameters other values, as many as the program has.

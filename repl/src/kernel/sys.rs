@@ -389,7 +389,16 @@ impl MapValue {
 
     /// Overwrites the end of the value. More than the whole value is left alone.
     pub fn set_end(&mut self, bytes: &[u8]) {
-        let Some(at) = self.0.bytes.checked_sub(bytes.len()) else { return };
+        if let Some(at) = self.0.bytes.checked_sub(bytes.len()) {
+            self.set(at, bytes);
+        }
+    }
+
+    /// Overwrites a part of the value. A part that it does not have is left alone.
+    pub fn set(&mut self, at: usize, bytes: &[u8]) {
+        if at.checked_add(bytes.len()).is_none_or(|end| end > self.0.bytes) {
+            return;
+        }
         // SAFETY: the range lies in the mapping, which is writable, stays as long as `self` and is borrowed by nobody
         // else: `copy` gives copies, and `bytes` is memory of Rust's.
         unsafe {

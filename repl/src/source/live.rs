@@ -31,7 +31,7 @@ use query::value::Value;
 
 use super::ladder::Kind;
 use super::took::{self, Took};
-use super::{Choice, Prepared, Said, Scanned, Sink, Source, runs, scanned};
+use super::{Choice, Prepared, Said, Scanned, Sink, Source, gathered, runs};
 use crate::error::Failure;
 use crate::kernel::kept::Kept;
 use crate::kernel::load::Loaded;
@@ -100,6 +100,16 @@ impl Live {
         Ok((layout, program))
     }
 
+    /// A plan's program, loaded.
+    fn loaded(&self, plan: &Plan, program: &Program) -> Result<Loaded, Failure> {
+        Ok(if plan.analyze {
+            // The time of a load is asked for, so there is one.
+            Loaded::load(program)?
+        } else {
+            self.kept.borrow_mut().take(program)?
+        })
+    }
+
     /// Runs a program, again if the list of caches changed meanwhile. Groups and rows are made from the beginning each
     /// time.
     fn rested(loaded: &Loaded) -> Result<Output, Failure> {
@@ -126,12 +136,7 @@ impl Live {
         loop {
             let (layout, program) = self.generate(plan, factor)?;
             took.stages.lap("generate");
-            // The time of a load is asked for, so there is one.
-            let loaded = if plan.analyze {
-                Loaded::load(&program)?
-            } else {
-                self.kept.borrow_mut().take(&program)?
-            };
+            let loaded = self.loaded(plan, &program)?;
             took.stages.lap("load");
             let output = Self::rested(&loaded)?;
             took.stages.lap("run");
@@ -295,7 +300,13 @@ impl Source for Live {
             let mut took = Took::default();
             let (layout, program) = self.generate(plan, 1)?;
             took.stages.lap("generate");
-            return runs::scan(plan, &layout, &program, took, sink);
+            let mut loaded = self.loaded(plan, &program)?;
+            took.stages.lap("load");
+            let said = runs::scan(plan, &layout, &program, &mut loaded, took, sink)?;
+            if !plan.analyze {
+                self.kept.borrow_mut().put(program, loaded);
+            }
+            return Ok(said);
         }
         let Scanned { rows, said } = self.all(plan)?;
         sink(rows).map(|_| said)
@@ -303,12 +314,15 @@ impl Source for Live {
 
     fn prepare<'a>(&'a self, plan: &'a Plan) -> Result<Prepared<'a>, Failure> {
         self.schema.may_run()?;
-        if plan.table.rows == Rows::Slabs {
-            // As many runs as it takes, which only a scan knows.
-            return Ok(Box::new(move || scanned(self, plan)));
-        }
         let (layout, program) = self.generate(plan, 1)?;
         let loaded = Loaded::load(&program)?;
+        if plan.table.rows == Rows::Slabs {
+            let loaded = RefCell::new(loaded);
+            return Ok(Box::new(move || {
+                let (loaded, took) = (&mut loaded.borrow_mut(), Took::default());
+                gathered(|sink| runs::scan(plan, &layout, &program, loaded, took, sink))
+            }));
+        }
         Ok(Box::new(move || match Self::rested(&loaded)? {
             output if output.is_full() => self.all(plan),
             output => self.scanned(plan, &layout, output),

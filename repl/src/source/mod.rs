@@ -97,8 +97,13 @@ pub trait Source: Host {
 
 /// All rows of a scan.
 fn scanned<S: Source + ?Sized>(source: &S, plan: &Plan) -> Result<Scanned, Failure> {
+    gathered(|sink| source.scan(plan, sink))
+}
+
+/// The rows that `scan` hands over, all at once.
+fn gathered(scan: impl FnOnce(&mut Sink<'_>) -> Result<Said, Failure>) -> Result<Scanned, Failure> {
     let mut rows = Vec::new();
-    let said = source.scan(plan, &mut |mut batch| {
+    let said = scan(&mut |mut batch| {
         rows.append(&mut batch);
         Ok(ControlFlow::Continue(()))
     })?;

@@ -32,17 +32,17 @@ const KEPT: usize = 1 << 17;
 /// How often the caches are gone through again because the one in which a run ended was gone.
 const MAX_LOST: usize = 16;
 
-/// Scans by the program of `plan`, and hands rows to `sink` run by run.
+/// Scans by the program of `plan`, wherever an earlier scan by it ended, and hands rows to `sink` run by run.
 pub fn scan(
     plan: &Plan,
     layout: &Layout,
     program: &Program,
+    loaded: &mut Loaded,
     took: Took,
     sink: &mut Sink<'_>,
 ) -> Result<Said, Failure> {
     let mut said = Said { took, ..Said::default() };
-    let mut loaded = Loaded::load(program)?;
-    said.took.stages.lap("load");
+    loaded.begin_again();
     let mut given = Given::new(plan);
     let (mut torn, mut lost) = (false, 0);
     loop {
@@ -50,7 +50,7 @@ pub fn scan(
         said.took.stages.lap("run");
         if plan.analyze {
             output.reads += usize::from(said.took.program.is_some());
-            said.took.program = Some(analyzed(&loaded, program, &output)?);
+            said.took.program = Some(analyzed(loaded, program, &output)?);
             said.took.stages.lap("inspect");
         }
         torn |= has(output.flags, rows::TORN);
@@ -84,7 +84,7 @@ pub fn scan(
             continue;
         }
         given.lose(output.left_at);
-        loaded = Loaded::load(program)?;
+        loaded.begin_again();
     }
     given.tell(&mut said.notes);
     if lost > 0 {
