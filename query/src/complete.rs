@@ -28,19 +28,21 @@ use crate::{aggregate, catalog, function};
 pub struct Known<'a> {
     /// Flags, and the members of structs.
     pub offer: &'a dyn Offer,
-    /// The names of caches as they are now.
+    /// The names of caches, and of snapshots, as they are now.
     pub names: &'a dyn Fn(Names) -> Rc<[String]>,
     /// The parameters that have a value, without their `$`.
     pub parameters: Vec<String>,
 }
 
-/// Which names of caches are asked for.
+/// Which names are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Names {
-    /// Their own.
+    /// The caches' own.
     Own,
     /// Those of caches that were merged into them too.
     Aliases,
+    /// Those of snapshots, and what stands for the running kernel.
+    Moments,
 }
 
 /// What could stand at the cursor.

@@ -17,7 +17,12 @@ fn completed(marked: &str) -> (String, Completion) {
     let names = |names| -> Rc<[String]> {
         let own = ["ext4_xattr", "dentry", "ext4_inode_cache", "it's", "dentry"];
         let aliases = ["mnt_cache", "dentry"];
-        let list: &[&str] = if names == Names::Own { &own } else { &aliases };
+        let moments = ["before", "live"];
+        let list: &[&str] = match names {
+            Names::Own => &own,
+            Names::Aliases => &aliases,
+            Names::Moments => &moments,
+        };
         list.iter().map(|name| (*name).to_owned()).collect()
     };
     let fixture = Fixture::new();
@@ -84,6 +89,12 @@ const ALL: &[(&str, &str)] = &[
     ("select name where alias_of('|", "dentry' mnt_cache'"),
     ("select name where 'm|' in aliases", "mnt_cache"),
     ("select name where kmalloc_type = '|", ""),
+    // Snapshots, where a table takes them.
+    ("select name from diff('|", "before' live'"),
+    ("select name from diff('before', 'l|", "live'"),
+    ("select name from diff('bef|', 'live') where delta > 0", "before"),
+    ("select name from caches('|", ""),
+    ("select diff('|", ""),
     ("select 'e|", ""),
     // Members of structs.
     ("select s->fl|", "flags"),

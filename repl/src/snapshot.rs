@@ -76,6 +76,14 @@ pub fn names() -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
+/// What can be named as a moment: the snapshots, and the running kernel.
+#[must_use]
+pub fn moments() -> Vec<String> {
+    let mut moments = names().unwrap_or_default();
+    moments.push(LIVE.to_owned());
+    moments
+}
+
 /// Opens the snapshot of a name, or the recording at a path; `-` is standard input.
 pub fn open(word: &str) -> Result<Recording, Failure> {
     match place(word)? {

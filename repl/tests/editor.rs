@@ -92,6 +92,30 @@ fn many_candidates_are_columns_of_words() {
 }
 
 #[test]
+fn snapshots_are_completed_where_they_are_compared() {
+    let home = Folder::new();
+    let folder = home.path("data/slabql/snapshots");
+    fs::create_dir_all(&folder).unwrap();
+    for name in ["before_boot", "later"] {
+        fs::write(folder.join(format!("{name}.slab")), "").unwrap();
+    }
+    home.file("yesterday.slab", "");
+    let screen = script(SMALL, "cd \"$HOME\"; \"$0\" --demo", &home);
+    for (typed, shown) in [
+        (".snapshot dr", ".snapshot drop"),
+        (".snapshot drop bef", "drop before_boot"),
+        (".diff bef", ".diff before_boot"),
+        (".diff before_boot li", "before_boot live"),
+        (".diff yes", ".diff yesterday.slab"),
+        (".diff ./yes", ".diff ./yesterday.slab"),
+        ("select name from diff('bef", "diff('before_boot'"),
+        ("select name from diff('later', 'li", "'live'"),
+    ] {
+        completed(&screen, typed, shown);
+    }
+}
+
+#[test]
 fn members_of_structs_are_those_of_the_kernel() {
     if !common::live() {
         return;

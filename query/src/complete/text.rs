@@ -1,6 +1,8 @@
-//! Completes a text in quotes: the name of a cache, where one is compared with it.
+//! Completes a text in quotes: the name of a cache, where one is compared with it, and of a snapshot, where a table takes
+//! one.
 
 use super::{Candidate, Completion, Known, Names};
+use crate::catalog;
 use crate::syntax::{Keyword, Lexer, Symbol, Token, TokenKind};
 
 /// What could stand in the text that begins with the quote at `quote`, up to `cursor`.
@@ -33,7 +35,7 @@ pub(super) fn complete(
     Completion { start, candidates: begin.into_iter().map(candidate).collect() }
 }
 
-/// Which names the text is compared with, if it is with one.
+/// Which names the text can be one of, if it can.
 fn asked(tokens: &[Token], behind: &str) -> Option<Names> {
     if in_aliases(behind) {
         return Some(Names::Aliases);
@@ -86,9 +88,17 @@ fn in_parentheses(tokens: &[Token]) -> Option<Names> {
     match &call.kind {
         TokenKind::Keyword(Keyword::In) => compared(before),
         TokenKind::Ident { name, .. } if name == "alias_of" => Some(Names::Aliases),
+        TokenKind::Ident { name, .. } if is_from(before) => {
+            catalog::table(name).filter(|table| !table.takes().is_empty()).map(|_| Names::Moments)
+        }
         TokenKind::Ident { .. } => compared(tokens.get(..open + 2)?),
         _ => None,
     }
+}
+
+/// Whether what comes next is the name of a table.
+fn is_from(tokens: &[Token]) -> bool {
+    tokens.last().is_some_and(|token| token.kind.keyword() == Some(Keyword::From))
 }
 
 /// Whether the text is a pattern.

@@ -68,6 +68,10 @@ pub enum Takes {
     Report,
     /// A saved query, or a report.
     Query,
+    /// What is done with a snapshot, and which one.
+    Snapshot,
+    /// Moments: snapshots by name, the running kernel, or the paths of recordings.
+    Moments,
     /// A query.
     Statement,
     /// One of these.
@@ -86,8 +90,10 @@ impl Takes {
             Self::Report => Some(library::REPORTS.iter().map(|(name, _)| *name).collect()),
             Self::Command => Some(COMMANDS.iter().map(|command| command.name).collect()),
             Self::Words(words) => Some(words.to_vec()),
+            Self::Snapshot => Some(vec!["save", "drop", "list"]),
             Self::Nothing
             | Self::File
+            | Self::Moments
             | Self::Column
             | Self::Parameter
             | Self::Query
@@ -131,8 +137,8 @@ pub const COMMANDS: &[Command] = &[
     Command { name: ".edit", aliases: &["\\e"], arguments: "", takes: Takes::Nothing, doc: "Opens the last query in $VISUAL or $EDITOR; what is left there stands at the prompt.", run: external::edit },
     Command { name: ".run", aliases: &[], arguments: "NAME [X=VALUE…]", takes: Takes::Query, doc: "Runs a saved query or a report.", run: library::run },
     Command { name: ".report", aliases: &["report"], arguments: "[NAME] [--sql] [X=VALUE…]", takes: Takes::Report, doc: "Runs a report, or shows its text; alone: lists them.", run: library::report },
-    Command { name: ".snapshot", aliases: &[], arguments: "[save NAME|drop NAME|list]", takes: Takes::Words(&["save", "drop", "list"]), doc: "Keeps what the kernel has now, to compare with later.", run: snapshot::command },
-    Command { name: ".diff", aliases: &[], arguments: "A [B]", takes: Takes::File, doc: "Shows what grew between two snapshots; alone: since one.", run: diff::command },
+    Command { name: ".snapshot", aliases: &[], arguments: "[save NAME|drop NAME|list]", takes: Takes::Snapshot, doc: "Keeps what the kernel has now, to compare with later.", run: snapshot::command },
+    Command { name: ".diff", aliases: &[], arguments: "A [B]", takes: Takes::Moments, doc: "Shows what grew between two snapshots; alone: since one.", run: diff::command },
     Command { name: ".explain", aliases: &[], arguments: "[analyze] [QUERY]", takes: Takes::Statement, doc: "Shows how a query is run, or the last one.", run: queries::explain },
     Command { name: ".source", aliases: &["\\conninfo"], arguments: "[SOURCE]", takes: Takes::Words(&["live", "walk", "proc", "demo"]), doc: "Says what answers, and why no better source does; or takes another one.", run: queries::source },
     Command { name: ".mode", aliases: &[], arguments: "[FORMAT]", takes: Takes::Format, doc: "Sets how answers are shown, or says how.", run: settings::mode },

@@ -13,6 +13,7 @@ use crate::command::{COMMANDS, Takes, find};
 use crate::library::{self, REPORTS};
 use crate::members;
 use crate::session::Session;
+use crate::snapshot::{self, LIVE};
 
 /// What makes a statement of a member's path.
 const SELECT: &str = "select ";
@@ -39,6 +40,17 @@ pub(super) fn complete(helper: &Helper<'_>, session: &Session, text: &str) -> Co
             return completion;
         }
         Takes::Query | Takes::Report if start > first => parameters(rest, word),
+        Takes::Moments if word.contains(['/', '\'']) => return files(start, word),
+        Takes::Moments => {
+            let mut found = moments();
+            found.extend(files(start, word).candidates);
+            found
+        }
+        Takes::Snapshot if rest.starts_with("drop ") => snapshot::names()
+            .unwrap_or_default()
+            .iter()
+            .map(|name| Candidate::new(name, ""))
+            .collect(),
         // Only the first argument is one of these.
         _ if start > first => Vec::new(),
         takes => words(takes, session, word),
@@ -79,6 +91,13 @@ fn words(takes: Takes, session: &Session, word: &str) -> Vec<Candidate> {
         }
         takes => takes.words().unwrap_or_default().into_iter().map(plain).collect(),
     }
+}
+
+/// The moments that have names.
+fn moments() -> Vec<Candidate> {
+    let doc = |name: &str| if name == LIVE { "the running kernel" } else { "snapshot" };
+    let names = snapshot::moments();
+    names.iter().map(|name| Candidate::new(name, doc(name))).collect()
 }
 
 /// The columns of the first table by their names, those of others behind the names of these.

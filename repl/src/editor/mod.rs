@@ -31,7 +31,7 @@ use rustyline::{
 };
 
 use crate::session::Session;
-use crate::{interrupt, message, script};
+use crate::{interrupt, message, script, snapshot};
 use history::History;
 
 /// What stands before a statement.
@@ -155,6 +155,8 @@ impl Helper<'_> {
         let (place, query) = match which {
             Names::Own => (&self.names[0], "select name"),
             Names::Aliases => (&self.names[1], "select alias from aliases"),
+            // They are few, and come and go at the prompt.
+            Names::Moments => return snapshot::moments().into(),
         };
         let mut known = place.borrow_mut();
         known.get_or_insert_with(|| complete::names(session, query)).clone()
