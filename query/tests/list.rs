@@ -161,23 +161,23 @@ fn any_moment(what: &str, before: Change<'_>, changes: &[Change<'_>]) {
             before(&mut world);
             world
         };
-        let mut changed = fresh();
+        let mut later = fresh();
         let rested = |world: &World| {
             let answer = world.ask(TEXT, Template::List);
             assert!(!is_lost(&answer), "{what}");
             format!("{:?}", answer.rows)
         };
-        let mut answers = vec![rested(&changed)];
-        let steps = changed.steps.get();
+        let mut answers = vec![rested(&later)];
+        let steps = later.steps.get();
         for change in changes {
-            change(&mut changed);
-            answers.push(rested(&changed));
+            change(&mut later);
+            answers.push(rested(&later));
         }
         let mut world = fresh();
         let compiled = world.compile(TEXT, Template::List);
         let (mut noticed, mut answered) = (0, 0);
         for step in 0..=steps {
-            world.meanwhile = Some((step, changed.memory.clone()));
+            world.meanwhile = Some((step, later.memory.clone()));
             let found = world.run(&compiled);
             if is_lost(&found) {
                 noticed += 1;
