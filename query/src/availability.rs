@@ -41,6 +41,10 @@ mod tests {
             lacks.then(|| format!("no {}", column.name))
         }
 
+        fn source(&self) -> &'static str {
+            "live"
+        }
+
         fn page_size(&self) -> u64 {
             4096
         }

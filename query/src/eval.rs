@@ -336,9 +336,11 @@ fn call(function: Function, mut arguments: Vec<Value>, ty: Type, warnings: &mut 
             (value, _) => value.clone(),
         },
         // Changes are inputs by now.
-        Function::Delta | Function::Rate | Function::PageSize | Function::RegexpExtract => {
-            Value::Null
-        }
+        Function::Delta
+        | Function::Rate
+        | Function::PageSize
+        | Function::RegexpExtract
+        | Function::Source => Value::Null,
         _ => unary(function, arguments.pop().unwrap_or(Value::Null), ty, warnings),
     }
 }

@@ -15,6 +15,9 @@ pub trait Offer {
         false
     }
 
+    /// What the place is called.
+    fn source(&self) -> &'static str;
+
     /// Bytes of a page.
     fn page_size(&self) -> u64;
 
@@ -80,6 +83,10 @@ impl<S: Schema> Offer for S {
             return Some(format!("{owner}.{path} is of another type in {}", self.release()));
         }
         None
+    }
+
+    fn source(&self) -> &'static str {
+        Schema::source(self)
     }
 
     fn page_size(&self) -> u64 {

@@ -128,6 +128,11 @@ pub trait Schema {
     /// Bytes of a page.
     fn page_size(&self) -> u64;
 
+    /// What the way to the kernel's caches is called.
+    fn source(&self) -> &'static str {
+        "live"
+    }
+
     /// Possible NUMA nodes: the highest number and 1.
     fn nodes(&self) -> u32;
 

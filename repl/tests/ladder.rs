@@ -116,6 +116,19 @@ fn a_named_source_is_not_replaced() {
     }
 }
 
+/// Rows can carry what the label says.
+#[test]
+fn rows_say_their_source() {
+    if !live() {
+        return;
+    }
+    for source in ["live", "walk", "proc", "demo"] {
+        let query = "select source() limit 1";
+        let ran = slabql(&["--format", "csv", "--source", source, query]);
+        assert_eq!((ran.code, ran.out), (Some(0), format!("source()\n{source}\n")), "{}", ran.err);
+    }
+}
+
 #[test]
 fn a_source_can_be_named_and_left() {
     if !live() {

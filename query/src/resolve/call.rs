@@ -44,8 +44,12 @@ impl Resolver<'_> {
         if matches!(signature.function, function::Function::Delta | function::Function::Rate) {
             self.followed(&name.name, span)?;
         }
-        if signature.function == function::Function::PageSize {
-            let literal = ast::Literal::Int(self.offer.page_size());
+        let constant = match signature.function {
+            function::Function::PageSize => Some(ast::Literal::Int(self.offer.page_size())),
+            function::Function::Source => Some(ast::Literal::Text(self.offer.source().to_owned())),
+            _ => None,
+        };
+        if let Some(literal) = constant {
             return Ok(Expr { kind: ExprKind::Literal(literal), span });
         }
         if signature.function == function::Function::AliasOf {

@@ -103,7 +103,7 @@ pub(super) fn called(
             typed = texts(typed, name)?;
             of_type(Type::Bool)
         }
-        Function::PageSize => unreachable!("resolve makes a literal of it"),
+        Function::PageSize | Function::Source => unreachable!("resolve makes a literal of it"),
     };
     Ok(Expr { kind: ExprKind::Call(function, typed), span, ..shape })
 }

@@ -73,6 +73,7 @@ pub struct KernelSchema {
     slab_caches: OnceCell<Result<u64, Diagnostic>>,
     may_goto: OnceCell<bool>,
     page_size: u64,
+    source: &'static str,
     nodes: u32,
     release: String,
     /// The file that the types are of, if they are another kernel's.
@@ -143,6 +144,12 @@ impl KernelSchema {
         self.function_id(ITERATOR).is_some()
     }
 
+    /// The same kernel, whose caches are come by in a way that is called so.
+    #[must_use]
+    pub fn by(self, source: &'static str) -> Self {
+        Self { source, ..self }
+    }
+
     fn new(btf: Btf<Image>, nodes: u32, release: String) -> Self {
         Self {
             wanted: btf.find(&WANTED),
@@ -154,6 +161,7 @@ impl KernelSchema {
             slab_caches: OnceCell::new(),
             may_goto: OnceCell::new(),
             page_size: sys::page_size(),
+            source: "live",
             nodes,
             release,
             foreign: None,
@@ -256,6 +264,10 @@ impl Schema for KernelSchema {
 
     fn page_size(&self) -> u64 {
         self.page_size
+    }
+
+    fn source(&self) -> &'static str {
+        self.source
     }
 
     fn nodes(&self) -> u32 {

@@ -90,6 +90,7 @@ impl Live {
     }
 
     fn followed(schema: KernelSchema) -> Self {
+        let schema = schema.by(Kind::Walk.name());
         Self { schema, templates: vec![Template::List], walks: true, kept: RefCell::default() }
     }
 

@@ -376,6 +376,10 @@ impl Offer for Recording {
         )
     }
 
+    fn source(&self) -> &'static str {
+        self.kind.name()
+    }
+
     fn page_size(&self) -> u64 {
         self.page_size
     }

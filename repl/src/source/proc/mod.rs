@@ -250,6 +250,10 @@ impl Offer for Proc {
         here && !matches!(columns::of(table.rows, column.name), Place::Definition)
     }
 
+    fn source(&self) -> &'static str {
+        Kind::Proc.name()
+    }
+
     fn page_size(&self) -> u64 {
         sys::page_size()
     }
