@@ -47,3 +47,4 @@ pub mod verb;
 pub mod verify;
 pub mod watch;
 mod whatis;
+pub mod whole;

@@ -17,8 +17,8 @@ use repl::outlet::{Answers, Medium};
 use repl::parameters::assignment;
 use repl::script;
 use repl::session::Session;
-use repl::source::recording::file::Readers;
 use repl::verb::{self, Run};
+use repl::whole::Readers;
 use repl::{message, open, prompt};
 
 fn main() -> ExitCode {

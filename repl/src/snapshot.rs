@@ -22,7 +22,7 @@ use crate::render::printable;
 use crate::session::Session;
 use crate::source::Source;
 use crate::source::recording::Recording;
-use crate::source::recording::file::Readers;
+use crate::whole::Readers;
 
 /// How the name of a snapshot's file ends.
 const ENDING: &str = ".slab";

@@ -19,8 +19,8 @@ use query::value::Value;
 use repl::render::Format;
 use repl::session::Session;
 use repl::source::Choice;
-use repl::source::recording::file::Readers;
 use repl::source::recording::{Recording, stored};
+use repl::whole::Readers;
 use rusqlite::Connection;
 
 /// A cache of a made-up moment.

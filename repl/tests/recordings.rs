@@ -15,8 +15,8 @@ use query::catalog::{Source, TABLES};
 use repl::error::Failure;
 use repl::session::Session;
 use repl::source::recording::Recording;
-use repl::source::recording::file::Readers;
 use repl::source::{Choice, Source as _};
+use repl::whole::Readers;
 
 /// Columns that stay as long as the cache does, and what is computed from them.
 const STABLE: &str = "select addr, name, sysfs_id, aliases, alias_count, object_size, size, align, oo, \

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::Place;
 use super::child::refused;
-use super::whole::WholeFile;
 use crate::command::Next;
 use crate::error::Failure;
 use crate::session::Session;
+use crate::whole::{Readers, WholeFile};
 
 /// `.output [FILE]`.
 pub fn output(session: &mut Session, name: &str, _: &mut dyn Write) -> Result<Next, Failure> {
@@ -44,7 +44,8 @@ fn file(name: &str) -> Result<PathBuf, Failure> {
     // To open a pipe waits for its reader, and a device may be busy.
     let ordinary = path.metadata().map_or(true, |there| there.is_file() || there.is_dir());
     if ordinary {
-        WholeFile::create(path).map_err(|error| Failure::file("write", path, &error))?;
+        WholeFile::create(path, Readers::Usual)
+            .map_err(|error| Failure::file("write", path, &error))?;
     }
     Ok(path.to_owned())
 }

@@ -10,13 +10,12 @@
 //!
 //! # Invariants
 //!
-//! A file is written beside its place and moved there when the answer is whole ([`whole`]); one that failed leaves what was
+//! A file is written beside its place and moved there when the answer is whole ([`whole`](crate::whole)); one that failed leaves what was
 //! there. slabql starts no other program where its file gives it rights that whoever runs it has not.
 
 mod child;
 pub mod commands;
 mod pager;
-pub mod whole;
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
@@ -24,10 +23,10 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Failure;
 use crate::render::Format;
+use crate::whole::{Readers, WholeFile};
 use child::Child;
 pub(crate) use child::refused;
 use pager::Paged;
-use whole::WholeFile;
 
 /// Where answers go.
 #[derive(Debug, Default)]
@@ -177,7 +176,8 @@ struct AnswerFile {
 
 impl AnswerFile {
     fn open(path: &Path, append: bool) -> Result<Self, Failure> {
-        let file = if append { WholeFile::append(path) } else { WholeFile::create(path) };
+        let file =
+            if append { WholeFile::append(path) } else { WholeFile::create(path, Readers::Usual) };
         let file = file.map_err(|error| Failure::file("write", path, &error))?;
         Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
     }

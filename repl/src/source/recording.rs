@@ -27,6 +27,7 @@ pub mod file;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -43,7 +44,7 @@ use super::ladder::Kind;
 use super::{Choice, Said, Sink, Source};
 use crate::error::Failure;
 use crate::render::{printable, text_from_json, text_to_json};
-use file::Readers;
+use crate::whole::{Readers, WholeFile};
 
 /// What a recording's header says that it is.
 const FORMAT: &str = "slabql recording";
@@ -233,7 +234,11 @@ impl Recording {
             let help = "give another name, or remove the file first";
             return Err(Failure::command(message, Some(help)));
         }
-        file::replace(path, &file::pack(self.text()), readers)
+        WholeFile::create(path, readers)
+            .and_then(|mut file| {
+                file.write_all(&file::pack(self.text()))?;
+                file.commit()
+            })
             .map_err(|error| Failure::file("write", path, &error))
     }
 

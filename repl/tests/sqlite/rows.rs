@@ -13,8 +13,8 @@ use query::value::Value;
 use repl::session::Session;
 use repl::source::Choice;
 use repl::source::proc::Proc;
-use repl::source::recording::file::Readers;
 use repl::source::recording::{Recording, stored};
+use repl::whole::Readers;
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 

@@ -1,4 +1,4 @@
-//! Recordings as bytes of a file: compressed if they are large, told from damaged ones, written whole or not at all.
+//! Recordings as bytes of a file: compressed if they are large, told from damaged ones.
 //!
 //! What is compressed is gzip(1)'s format, so `zcat` shows it. A reader goes by the first bytes, not by the name.
 //!
@@ -6,9 +6,8 @@
 //! without it is older, or was written by hand.
 
 use std::borrow::Cow;
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use flate2::bufread::GzDecoder;
@@ -30,15 +29,6 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// What stands before the digits of the checksum.
 const MARK: &str = "\"crc32\":\"";
 const DIGITS: usize = 8;
-
-/// Who may read a new file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Readers {
-    /// As of any other file that the process makes.
-    Usual,
-    /// Its owner.
-    Owner,
-}
 
 /// Reads a file, up to what a recording may have.
 pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -141,36 +131,6 @@ fn checksum(text: &str, start: usize) -> String {
     crc.update(&bytes[..start]);
     crc.update(&bytes[start + DIGITS..]);
     format!("{:0DIGITS$x}", crc.sum())
-}
-
-/// Makes `path` a file of these bytes, in the place of one that is there; if that fails, what was there is as it was.
-/// What is no ordinary file, such as a pipe, is written to.
-pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
-    if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
-        return OpenOptions::new().write(true).open(path)?.write_all(bytes);
-    }
-    // A link stays one: the file that it leads to is replaced.
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mut name = target.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let part = target.with_file_name(name);
-    // In a folder that others write to, a link may wait where the part is to be: then it is not made.
-    let mode = if readers == Readers::Owner { 0o600 } else { 0o666 };
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&part)?;
-    let written = file
-        .write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&part, &target));
-    if written.is_err() {
-        // What failed first is what counts.
-        let _ = fs::remove_file(&part);
-        return written;
-    }
-    // The name itself is on the disk when its folder is. Not every file system can be asked for that.
-    if let Some(folder) = target.parent() {
-        let _ = File::open(folder).and_then(|folder| folder.sync_all());
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -14,6 +14,15 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, linkat};
 
+/// Who may read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Those of the file whose place it takes, or as of any other file that the process makes.
+    Usual,
+    /// Its owner.
+    Owner,
+}
+
 /// A file on its way to its place.
 #[derive(Debug)]
 pub struct WholeFile {
@@ -26,7 +35,7 @@ pub struct WholeFile {
 
 impl WholeFile {
     /// Begins a file that takes the place of `path`.
-    pub fn create(path: &Path) -> io::Result<Self> {
+    pub fn create(path: &Path, readers: Readers) -> io::Result<Self> {
         let there = fs::metadata(path);
         if there.as_ref().is_ok_and(fs::Metadata::is_dir) {
             return Err(io::ErrorKind::IsADirectory.into());
@@ -37,8 +46,8 @@ impl WholeFile {
         }
         // A link stays one: the file that it leads to is replaced.
         let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let whole = Self::nameless(&place).or_else(|_| Self::named(&place))?;
-        if let Ok(there) = there {
+        let whole = Self::nameless(&place, readers).or_else(|_| Self::named(&place, readers))?;
+        if let (Ok(there), Readers::Usual) = (there, readers) {
             whole.file.set_permissions(there.permissions())?;
         }
         Ok(whole)
@@ -46,7 +55,7 @@ impl WholeFile {
 
     /// The same, beginning with what is there.
     pub fn append(path: &Path) -> io::Result<Self> {
-        let mut whole = Self::create(path)?;
+        let mut whole = Self::create(path, Readers::Usual)?;
         if whole.place.is_some() {
             match File::open(path) {
                 Ok(mut there) => io::copy(&mut there, &mut whole.file).map(drop)?,
@@ -57,18 +66,15 @@ impl WholeFile {
         Ok(whole)
     }
 
-    fn nameless(place: &Path) -> io::Result<Self> {
-        let folder = match place.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let file = OpenOptions::new().write(true).custom_flags(libc::O_TMPFILE).open(folder)?;
+    fn nameless(place: &Path, readers: Readers) -> io::Result<Self> {
+        let file = readers.options().custom_flags(libc::O_TMPFILE).open(folder(place))?;
         Ok(Self { file, place: Some(place.to_owned()), part: None })
     }
 
-    fn named(place: &Path) -> io::Result<Self> {
+    fn named(place: &Path, readers: Readers) -> io::Result<Self> {
         let part = part(place)?;
-        let file = OpenOptions::new().write(true).create_new(true).open(&part)?;
+        // In a folder that others write to, a link may be put where the part is to be: then it is not made.
+        let file = readers.options().create_new(true).open(&part)?;
         Ok(Self { file, place: Some(place.to_owned()), part: Some(part) })
     }
 
@@ -86,7 +92,26 @@ impl WholeFile {
         let part = self.part.as_ref().map_or(place.as_path(), PathBuf::as_path);
         fs::rename(part, &place)?;
         self.part = None;
+        // The name itself is on the disk when its folder is. Not every file system can be asked for that.
+        let _ = File::open(folder(&place)).and_then(|folder| folder.sync_all());
         Ok(())
+    }
+}
+
+impl Readers {
+    fn options(self) -> OpenOptions {
+        let mode = if self == Self::Owner { 0o600 } else { 0o666 };
+        let mut options = OpenOptions::new();
+        options.write(true).mode(mode);
+        options
+    }
+}
+
+/// The folder of a file.
+fn folder(place: &Path) -> &Path {
+    match place.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
     }
 }
 
@@ -125,9 +150,11 @@ mod tests {
     use super::*;
 
     type Make = fn(&Path) -> io::Result<WholeFile>;
+    const CREATE: Make = |path| WholeFile::create(path, Readers::Usual);
+    const NAMED: Make = |path| WholeFile::named(path, Readers::Usual);
 
     /// A folder of a test's own.
-    fn folder(name: &str) -> PathBuf {
+    fn temporary(name: &str) -> PathBuf {
         let name = format!("slabql-whole-{}-{name}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         fs::create_dir(&folder).unwrap();
@@ -141,13 +168,13 @@ mod tests {
 
     #[test]
     fn it_is_there_when_it_is_whole() {
-        let folder = folder("commit");
+        let folder = temporary("commit");
         let path = folder.join("f");
         let steps: [(Make, &str, &str); 4] = [
-            (WholeFile::create, "one", "one"),
-            (WholeFile::create, "two", "two"),
+            (CREATE, "one", "one"),
+            (CREATE, "two", "two"),
             (WholeFile::append, "three", "twothree"),
-            (WholeFile::named, "four", "four"),
+            (NAMED, "four", "four"),
         ];
         for (make, text, expected) in steps {
             let before = fs::read(&path).ok();
@@ -163,10 +190,10 @@ mod tests {
 
     #[test]
     fn one_that_is_given_up_leaves_nothing() {
-        let folder = folder("drop");
+        let folder = temporary("drop");
         let path = folder.join("f");
         fs::write(&path, "old").unwrap();
-        for make in [WholeFile::create, WholeFile::append, WholeFile::named] {
+        for make in [CREATE, WholeFile::append, NAMED] {
             let mut file = make(&path).unwrap();
             file.write_all(b"new").unwrap();
             drop(file);
