@@ -13,7 +13,7 @@ use query::suggest;
 use query::syntax::Given;
 
 use crate::args::Args;
-use crate::command::{Next, write};
+use crate::command::{Next, said, write};
 use crate::error::Failure;
 use crate::input::{self, Text};
 use crate::message;
@@ -187,14 +187,14 @@ fn run_report(
 ) -> Result<Next, Failure> {
     if name.is_empty() {
         let lines = REPORTS.iter().map(|(name, text)| format!("{name:18} {}\n", title(text)));
-        return write(out, &lines.collect::<String>());
+        return said(session, out, |_, out| write(out, &lines.collect::<String>()));
     }
     let Some(text) = report_text(name) else {
         let near = suggest::nearest(name, REPORTS.iter().map(|(name, _)| *name));
         return Err(unknown("report", name, near, ".report"));
     };
     if sql {
-        return write(out, &text.text);
+        return said(session, out, |_, out| write(out, &text.text));
     }
     run_with(session, name, &text, given, out)
 }

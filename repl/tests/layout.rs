@@ -144,8 +144,15 @@ fn a_long_answer_is_shown_in_a_pager() {
     screen.tmux.key("q");
     screen.tmux.wait("(40 rows in ");
 
+    // So is what a command has to say.
+    screen.ask(".schema caches", "\n:");
+    screen.tmux.key("q");
+    screen.tmux.wait_line("slabql>");
+    screen.ask(".schema flags", "\nslabql>");
+
     screen.set(".pager off");
     screen.ask("select name from caches limit 40;", "(40 rows in ");
+    screen.ask(".schema caches", "\nslabql>");
     screen.set(".pager on");
     // Nor has what goes elsewhere.
     screen.set(".pipe wc -l");
@@ -213,6 +220,7 @@ fn a_plain_terminal_gets_ascii() {
         );
         let text = screen.tmux.wait("(3 rows in ");
         assert!(text.contains("\n-----") && text.contains(" ###") && text.is_ascii(), "{text}");
+        screen.enter(".pager off");
         screen.enter(".help");
         screen.enter("select name, size, waste, used, memory, flags, aliases from caches where name = 'filp';");
         let text = screen.tmux.wait("(1 row in ");

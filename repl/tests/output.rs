@@ -20,6 +20,7 @@ const QUERY: &str = "select name, size where name = 'dentry'";
 /// Runs a text in `folder`.
 fn run(folder: &Folder, text: &str) -> Ran {
     let mut command = command(SLABQL);
+    command.env("XDG_DATA_HOME", &folder.0);
     command.current_dir(&folder.0).args(["--demo", text]).output().unwrap().into()
 }
 
@@ -36,8 +37,7 @@ fn answers_go_to_a_file_until_they_go_elsewhere() {
     );
     let ran = run(&folder, &text);
     assert_eq!((ran.code, error(&ran)), (Some(0), ""));
-    // What is no answer of a statement stays where it is.
-    assert!(ran.out.starts_with("caches ") && ran.out.ends_with("\nname,size\ndentry,192\n"));
+    assert_eq!(ran.out, "name,size\ndentry,192\n");
     assert_eq!(read(&folder, "one x.json"), "[\n{\"name\":\"dentry\",\"size\":192}\n]\n");
     // The second `.output` began it anew.
     assert_eq!(read(&folder, "all.csv"), "b\n2\n");
@@ -49,6 +49,39 @@ fn answers_go_to_a_file_until_they_go_elsewhere() {
     assert_eq!(run(&folder, &text).code, Some(0));
     let expected = "name,size\ndentry,192\nname\nbtrfs_delayed_node\nb\n2\n";
     assert_eq!((read(&folder, "all").as_str(), read(&folder, "x").as_str()), (expected, "a\n1\n"));
+}
+
+/// What a command says is an answer too; one that says nothing leaves the place of the next answer to the next.
+#[test]
+fn what_commands_say_goes_where_answers_go() {
+    let folder = Folder::new();
+    let text = format!(
+        ".output all\n.schema nodes\n{QUERY};\n.mode csv\n.mode\n.report largest --sql\n.output\n.mode\n\
+         .once one\n.set x 1\n.set\n.set\n.pipe tr a-z A-Z > two\n.timer off\n.tables\n.tables"
+    );
+    let ran = run(&folder, &text);
+    assert_eq!((ran.code, error(&ran)), (Some(0), ""));
+    let all = read(&folder, "all");
+    let (schema, rest) = all.split_once("name,size\ndentry,192\n").unwrap();
+    assert!(schema.contains("\n  free_partial "), "{all}");
+    assert!(rest.starts_with("csv\n") && rest.contains("select "), "{all}");
+    assert_eq!(read(&folder, "one"), "x = 1\n");
+    assert!(read(&folder, "two").starts_with("CACHES "), "{}", read(&folder, "two"));
+    assert!(ran.out.starts_with("csv\nx = 1\ncaches "), "{}", ran.out);
+    assert_eq!(ran.out.matches("\ncaches ").count(), 1, "{}", ran.out);
+
+    // Rows of commands are rows, in the format of their place.
+    let rows = ".snapshot list";
+    let ran = run(&folder, &format!(".once list.json\n{rows}\n{rows}"));
+    assert_eq!((ran.code, error(&ran)), (Some(0), ""));
+    assert_eq!(read(&folder, "list.json"), "[]\n");
+    assert_eq!(ran.out, "name,time,kernel,this_boot,caches\n");
+
+    // A command that fails says no less of what it did.
+    let before = read(&folder, "all");
+    let ran = run(&folder, ".output all\n.schema nothing");
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+    assert_eq!(read(&folder, "all"), before);
 }
 
 #[test]

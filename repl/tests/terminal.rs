@@ -156,6 +156,7 @@ fn what_is_typed_ahead_is_not_lost() {
 #[test]
 fn commands() {
     let mut terminal = Terminal::prompt(&Folder::new());
+    terminal.ask(".pager off", "");
     terminal.ask(".help", ".quit");
     terminal.ask("help", ".quit");
     terminal.ask(".tables", "caches ");
@@ -178,6 +179,7 @@ fn parameters_and_queries_by_name() {
     // Gone behind the prompt, which saves a query in it.
     let home = Folder::new();
     let mut terminal = Terminal::prompt(&home);
+    terminal.ask(".pager off", "");
     terminal.ask("select name where name = $name;", "`$name` has no value");
     terminal.ask(".set name dentry", "");
     let answer = terminal.ask("select name where name = $name;", "(1 row in ");

@@ -158,6 +158,9 @@ pub const COMMANDS: &[Command] = &[
     Command { name: "\\timing", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Turns `.timer` on or off.", run: settings::timing },
 ];
 
+/// The commands that run statements, whose answers find their own way.
+const STATEMENTS: [&str; 6] = [".explain", ".edit", ".read", ".report", ".run", ".watch"];
+
 /// The command of a name or an alias.
 #[must_use]
 pub fn find(call: &str) -> Option<&'static Command> {
@@ -182,9 +185,28 @@ pub(crate) fn run(session: &mut Session, line: &str, out: &mut dyn Write) -> Res
         let message = format!("`{call}` takes no argument");
         return Err(Failure::command(message, None));
     }
-    let next = (command.run)(session, argument, out)?;
+    let next = if STATEMENTS.contains(&command.name) {
+        (command.run)(session, argument, out)?
+    } else {
+        said(session, out, |session, out| (command.run)(session, argument, out))?
+    };
     out.flush().map_err(Failure::Write)?;
     Ok(next)
+}
+
+/// Runs a command that says something, which goes where answers go.
+pub(crate) fn said(
+    session: &mut Session,
+    out: &mut dyn Write,
+    run: impl FnOnce(&mut Session, &mut dyn Write) -> Result<Next, Failure>,
+) -> Result<Next, Failure> {
+    let mut text = Vec::new();
+    session.outlet.expect();
+    let result = run(session, &mut text);
+    let pager = !session.settings.no_pager;
+    // What it said before it failed counts.
+    session.outlet.give(&text, out, pager)?;
+    result
 }
 
 /// Says that there is no such command, and which is near.

@@ -6,7 +6,8 @@
 //!   .pipe COMMAND ► the answer that follows ┘
 //! ```
 //!
-//! An answer is what one statement writes. What commands such as `.tables` say is none, and stays where it is.
+//! An answer is what one statement writes, or what a command such as `.tables` says. A command that says nothing leaves
+//! the place of the next answer to what follows.
 //!
 //! # Invariants
 //!
@@ -68,6 +69,28 @@ impl Outlet {
         self.once.replace(Some(place));
     }
 
+    /// Where the next answer is to go.
+    fn place(&self) -> Option<Place> {
+        let once = self.once.borrow().clone();
+        once.or_else(|| self.all.as_ref().map(|(path, _)| Place::File(path.clone())))
+    }
+
+    /// Begins what a command says, which may be nothing.
+    pub fn expect(&self) {
+        self.now.replace(self.place());
+    }
+
+    /// Ends what a command said.
+    pub fn give(&self, text: &[u8], given: &mut dyn Write, pager: bool) -> Result<(), Failure> {
+        self.now.take();
+        if text.is_empty() {
+            return Ok(());
+        }
+        let mut target = self.open(given, pager)?;
+        let written = target.write_all(text).map_err(Failure::Write);
+        target.close(written)
+    }
+
     /// Opens the place of an answer; `given` is standard output. A `pager` is asked for where it is of use.
     pub fn open<'a>(
         &'a self,
@@ -75,9 +98,8 @@ impl Outlet {
         pager: bool,
     ) -> Result<Target<'a>, Failure> {
         // An answer that fails before it is written is asked for again elsewhere, so the place is kept until there is one.
-        let once = self.once.borrow().clone();
-        let append = once.is_none() && self.all.as_ref().is_some_and(|(_, begun)| begun.get());
-        let place = once.or_else(|| self.all.as_ref().map(|(path, _)| Place::File(path.clone())));
+        let place = self.place();
+        let append = !self.has_once() && self.all.as_ref().is_some_and(|(_, begun)| begun.get());
         let to = match &place {
             None if pager
                 && self.interactive
