@@ -29,6 +29,9 @@ use repl::source::Choice;
 /// How often a query is asked again because a figure moved between its answers.
 const TRIES: usize = 20;
 
+/// With fewer queries nothing is asked of their answers as a whole.
+const FEW: usize = 40;
+
 /// How many queries all tests ask together, unless the environment says how many.
 const ALL: u32 = 1700;
 
@@ -134,8 +137,8 @@ fn queries_of_caches() {
         Ok(rows)
     });
     assert!(seen.rows > 100, "{seen:?}");
-    assert!(seen.pushed * 4 > seen.queries, "{seen:?}");
-    assert!(seen.selective * 10 > seen.queries, "{seen:?}");
+    assert!(seen.pushed * 4 > seen.queries || seen.queries < FEW, "{seen:?}");
+    assert!(seen.selective * 10 > seen.queries || seen.queries < FEW, "{seen:?}");
 }
 
 #[test]
@@ -153,7 +156,8 @@ fn queries_of_parts() {
             seen.selective += usize::from(0 < rows && rows < all);
             Ok(rows)
         });
-        assert!(seen.selective * 10 > seen.queries, "{seen:?}");
+        // Of few there may be none.
+        assert!(seen.selective * 10 > seen.queries || seen.queries < FEW, "{seen:?}");
         let key = words.key;
         let moving = conditions::condition(&words, true).prop_map(move |condition| {
             format!("select {key}, ({condition}) as holds from {table} where {condition}")
@@ -164,7 +168,7 @@ fn queries_of_parts() {
             let others = holds(&format!("{items} where not ({condition})"), false, &sides, seen)?;
             Ok(passed.max(others))
         });
-        assert!(seen.rows > 20, "{seen:?}");
+        assert!(seen.rows > 20 || seen.queries < FEW, "{seen:?}");
     }
 }
 

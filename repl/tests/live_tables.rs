@@ -218,6 +218,13 @@ fn cpus_are_those_of_sysfs() {
         return;
     }
     for session in ask::sources() {
+        // From 7.0 on the file is there without the lists, and says nothing.
+        if ask_of(&session, "select partial_slabs from cpus limit 1").texts("partial_slabs")
+            == ["NULL"]
+        {
+            eprintln!("the kernel has no CPU partial lists");
+            return;
+        }
         let mut equal: [BTreeSet<String>; 2] = Default::default();
         let mut unequal = BTreeMap::<String, u32>::new();
         let mut all = 0;
@@ -277,7 +284,8 @@ fn cpus_are_those_of_sysfs() {
         let [partial, held] = equal.each_ref().map(BTreeSet::len);
         unequal.retain(|key, _| {
             let (index, key) = key.split_once(' ').unwrap();
-            !equal[usize::from(index == "1")].contains(key)
+            // Reading the files moves their own cache.
+            !equal[usize::from(index == "1")].contains(key) && !key.starts_with("filp ")
         });
         eprintln!(
             "of {all} caches {partial} equal slabs_cpu_partial and {held} cpu_slabs; never: {unequal:?}"

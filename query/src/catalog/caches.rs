@@ -148,7 +148,7 @@ pub static CACHES: Table = Table {
         Column::new("allocflags", GFP_FLAGS, Hex, Member("allocflags"),
             "The GFP flags that slabs are allocated with."),
         Column::new("kmalloc_type", TEXT, None, Derived(
-            "case when not flags has KMALLOC then null \
+            "case when flags is null or not flags has KMALLOC then null \
                   when flags has CACHE_DMA then 'dma' \
                   when flags has RECLAIM_ACCOUNT then 'reclaim' \
                   when flags has ACCOUNT then 'cgroup' \

@@ -8,6 +8,7 @@ use query::schema::Schema;
 
 use super::functions;
 use super::load::patched;
+use super::rights::Environment;
 use super::sys::{self, MapValue};
 use super::sysfs;
 
@@ -38,7 +39,10 @@ pub fn offsets(schema: &dyn Schema) -> Result<Vec<u64>, String> {
             .ok_or_else(|| lacking("helper `bpf_map_lookup_percpu_elem`"))?,
     };
     let program = program.build().map_err(|_| "the program does not fit its frame")?;
-    run(&program, cpus).map_err(|error| format!("per-CPU memory cannot be found: {error}"))
+    run(&program, cpus).map_err(|error| {
+        let why = Environment::of_bpf(&error).map_or_else(|| error.to_string(), |it| it.message);
+        format!("per-CPU memory cannot be found: {why}")
+    })
 }
 
 fn run(program: &Program, cpus: u32) -> std::io::Result<Vec<u64>> {

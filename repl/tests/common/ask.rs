@@ -34,6 +34,23 @@ pub fn sources() -> Vec<Session> {
     live.into_iter().chain([session(Box::new(walk), Choice::default())]).collect()
 }
 
+/// The running kernel's version, as `(6, 12)`.
+pub fn version() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut parts = release.split('.').map(|part| part.parse().unwrap());
+    (parts.next().unwrap(), parts.next().unwrap())
+}
+
+/// Whether the kernel names its flags, as it does from Linux 6.9 on; says so if not.
+pub fn names_flags(session: &Session) -> bool {
+    let named = !session.source.offer().slab_flags().is_empty();
+    assert_eq!(named, version() >= (6, 9));
+    if !named {
+        eprintln!("the kernel does not name its flags");
+    }
+    named
+}
+
 /// What a comparison with a source is called.
 pub fn by(session: &Session, what: &str) -> String {
     format!("{what} by {}", session.source.kind().name())

@@ -21,6 +21,16 @@ pub fn live() -> bool {
     root
 }
 
+/// Whether this kernel merges caches as it likes; says so if its parameters forbid it.
+pub fn merges() -> bool {
+    let parameters = fs::read_to_string("/proc/cmdline").unwrap();
+    let told = ["nomerge", "slab_debug", "slub_debug"].iter().any(|word| parameters.contains(word));
+    if told {
+        eprintln!("the kernel's parameters say how caches are merged");
+    }
+    !told
+}
+
 /// Says why a part of a test does not run; with `SLABQL_REQUIRE_LIVE=1` that is a failure.
 pub fn skip(reason: &str) {
     let required = std::env::var("SLABQL_REQUIRE_LIVE").is_ok_and(|value| value == "1");

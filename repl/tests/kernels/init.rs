@@ -1,27 +1,30 @@
 //! The first process of a virtual machine that tests slabql on its kernel; see `run`, which starts it.
 //!
-//! Mounts what a system has, loads the modules of `/modules`, and runs the lines of `/steps`, a name and a command each.
-//! What they print goes to the second serial line, between marks:
+//! Mounts what a system has, and runs the lines of `/steps`, a name and a command each. What they print goes to the
+//! second serial line, between marks:
 //!
 //! ```text
 //! ##boot 7.3.4+deb13-cloud-amd64
 //! ##begin caches
 //! count
 //! 203
-//! ##end caches 0 0.4        the status, or why there is none, and seconds
+//! ##end caches 0.4 0        seconds, and the status or why there is none
 //! ##done                    without it the machine died
 //! ```
-#![allow(clippy::unwrap_used)] // whatever fails here fails the test
+//!
+//! As `/init check NAME…` it is a step itself: see [`check`].
+#![allow(missing_docs, clippy::unwrap_used)] // whatever fails here fails the test
+
+mod check;
 
 use std::ffi::CStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use rustix::mount::{MountFlags, mount};
-use rustix::system::{RebootCommand, init_module, reboot};
+use rustix::system::{RebootCommand, reboot};
 use rustix::termios::{OptionalActions, tcdrain, tcgetattr, tcsetattr};
 
 /// What is mounted where.
@@ -37,6 +40,11 @@ const MOUNTS: [(&str, &str); 8] = [
 ];
 
 fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match &args[..] {
+        [verb, name, rest @ ..] if verb == "check" => return check::run(name, rest),
+        _ => {}
+    }
     for (kind, folder) in MOUNTS {
         fs::create_dir_all(folder).unwrap();
         mount(kind, folder, kind, MountFlags::empty(), None::<&CStr>).unwrap();
@@ -47,7 +55,6 @@ fn main() {
     tcsetattr(&out, OptionalActions::Now, &raw).unwrap();
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     writeln!(out, "##boot {}", release.trim()).unwrap();
-    load_modules(Path::new("/modules"), &mut out);
     for line in fs::read_to_string("/steps").unwrap().lines() {
         let (name, command) = line.split_once(' ').unwrap();
         step(name, command, &mut out);
@@ -56,18 +63,6 @@ fn main() {
     tcdrain(&out).unwrap();
     // The machine ends with it: it is started not to boot again.
     reboot(RebootCommand::Restart).unwrap();
-}
-
-/// Loads the modules in the order of their files' names.
-fn load_modules(folder: &Path, out: &mut File) {
-    let mut paths: Vec<_> =
-        fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    for path in paths {
-        if let Err(error) = init_module(&fs::read(&path).unwrap(), c"") {
-            writeln!(out, "##module {}: {error}", path.display()).unwrap();
-        }
-    }
 }
 
 /// Runs a command whose words are separated by single spaces, or by `|` where a word has spaces.
@@ -81,8 +76,9 @@ fn step(name: &str, command: &str, out: &mut File) {
         .current_dir("/tmp")
         .env("PATH", "/bin")
         .env("NO_COLOR", "1")
+        .env("RUST_BACKTRACE", "0")
         .env("SLABQL_REQUIRE_LIVE", "1")
-        .env("SLABQL_RANDOM_QUERIES", "500")
+        .env("SLABQL_RANDOM_QUERIES", queries())
         .stdin(Stdio::null())
         .stdout(out.try_clone().unwrap())
         .stderr(out.try_clone().unwrap())
@@ -93,4 +89,9 @@ fn step(name: &str, command: &str, out: &mut File) {
     };
     let seconds = start.elapsed().as_secs_f32();
     writeln!(out, "\n##end {name} {seconds:.1} {status}").unwrap();
+}
+
+/// How many random queries are asked, as `run` says.
+fn queries() -> String {
+    fs::read_to_string("/queries").unwrap().trim().to_owned()
 }

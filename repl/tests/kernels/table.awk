@@ -1,33 +1,40 @@
 # Makes a table of what machines printed, a file a machine; `init.rs` says how. What failed is told below it.
 
 function fail(reason) {
-    bad = bad "\n" (kernel ? kernel : FILENAME) ": " reason
+    bad = bad "\n" FILENAME " (" (kernel ? kernel : "never booted") "): " reason
+    failed = 1
+}
+
+function line(machine, kernel, source, caches, columns, figures, workloads, programs, tests, seconds, result) {
+    printf "%-13s %-27s %-6s %6s %7s %7s %9s %8s %5s %7s %s\n", machine, kernel, source, caches, columns, figures, workloads, programs, tests, seconds, result
 }
 
 function finish() {
-    if (source != expected_source) fail("rows come from `" source "`, not from `" expected_source "`")
-    if (expected_source != "proc" && figures == "") fail("no figure was verified")
-    if (!done) fail("the machine died in `" step "`: " dead)
-    printf "%-28s %-8s %6s %8s %8s %9s %8s %7s\n", kernel, source, caches, columns, figures, workloads, programs, seconds
+    if (!done) fail("the machine died" (step ? " in `" step "`" : "") ": " dead)
+    else if (source != expected_source) fail("rows come from `" source "`, not from `" expected_source "`")
+    else if (expected_source != "proc" && !(figures && workloads && programs)) fail("a step told nothing")
+    sub(/-cloud-amd64$/, "", kernel)
+    line(FILENAME, kernel, source, caches, columns, figures, workloads, programs, tests, seconds, failed ? "failed" : "ok")
 }
 
 BEGIN {
-    printf "%-28s %-8s %6s %8s %8s %9s %8s %7s\n", "kernel", "source", "caches", "columns", "figures", "workloads", "programs", "seconds"
+    line("machine", "kernel", "source", "caches", "columns", "figures", "workloads", "programs", "tests", "seconds", "")
 }
 
 FNR == 1 {
-    kernel = source = caches = columns = figures = workloads = step = dead = ""
-    programs = done = wrong = 0
+    kernel = source = caches = columns = figures = workloads = programs = step = dead = text = ""
+    tests = done = failed = 0
 }
 
 /^##boot / { kernel = $2 }
 /^##begin / { step = $2; text = "" }
-/^##dead / { dead = substr($0, 8); next }
+/^##dead / { dead = substr($0, 8) "\n" text; next }
 /^##done$/ { done = 1 }
 /^##machine / { expected_source = $3; seconds = $4; finish() }
+/^(console|qemu): / { dead = dead "    " $0 "\n" }
 
 /^##end / {
-    if ($4 != 0) fail("`" step "` ended with " $4 ":\n" text)
+    if ($4 != 0) fail("`" step "` ended with " $4 " " $5 ":\n" text)
     # Every other source begins with its label.
     if (step == "caches" && source == "") source = "live"
     step = ""
@@ -44,6 +51,7 @@ step == "columns" && /^[0-9]+,[0-9]+$/ { sub(",", "/"); columns = $0 }
 step == "figures" && split($0, field, ",") == 6 && field[3] ~ /^[0-9]+$/ { figures += field[4] }
 step == "workloads" && /^\| [0-9]+ .* \|/ { workloads++ }
 step == "programs" && match($0, /programs: [0-9]+/) { programs += substr($0, RSTART + 10, RLENGTH - 10) }
+/^test result: ok\. [0-9]+ passed/ { tests += $4 }
 
 END {
     if (bad) {
