@@ -230,12 +230,12 @@ impl Session {
         if !self.source.kind().reads_memory() {
             return self.source.whatis(&[], addresses);
         }
-        let caches = self.ask("select addr where page_order = 0 and partial > 0")?;
-        let addr = |row: &Vec<Value>| match row.as_slice() {
-            [Value::UInt(addr)] => Some(*addr),
+        let caches = self.ask("select addr, page_order")?;
+        let ordered = |row: &Vec<Value>| match row.as_slice() {
+            [Value::UInt(addr), order] => Some((*addr, u32::try_from(order.integer()?).ok()?)),
             _ => None,
         };
-        let caches: Vec<u64> = caches.rows.iter().filter_map(addr).collect();
+        let caches: Vec<(u64, u32)> = caches.rows.iter().filter_map(ordered).collect();
         self.source.whatis(&caches, addresses)
     }
 

@@ -68,7 +68,11 @@ impl<'a> Memory<'a> {
             })
         };
         let function = |name: &str| {
-            schema.function_id(name).ok_or_else(|| lacking(&format!("function `{name}`")))
+            schema.function_id(name).ok_or_else(|| {
+                let message = format!("`whatis` needs the kernel's function `{name}`");
+                let help = Some("it is there since Linux 6.13".to_owned());
+                LoadError::Environment(Environment { message, help })
+            })
         };
         let offset = |owner: &str, path: &str| {
             let found = schema.member(owner, path).and_then(|member| member.offset.try_into().ok());

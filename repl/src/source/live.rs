@@ -339,7 +339,11 @@ impl Source for Live {
         Ok(format!("\n{}\n{}", explain::row(plan, &layout), program.listing()))
     }
 
-    fn whatis(&self, caches: &[u64], addresses: &[u64]) -> Result<query::output::Output, Failure> {
+    fn whatis(
+        &self,
+        caches: &[(u64, u32)],
+        addresses: &[u64],
+    ) -> Result<query::output::Output, Failure> {
         self.schema.may_run()?;
         whatis::answer(&self.schema, caches, addresses)
     }

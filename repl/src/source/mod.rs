@@ -79,8 +79,8 @@ pub trait Source: Host {
     /// What `explain` shows behind the plan: the row and the program.
     fn explain(&self, plan: &Plan) -> Result<String, Failure>;
 
-    /// What lies at `addresses`. `caches` are those whose slabs have one page.
-    fn whatis(&self, caches: &[u64], addresses: &[u64]) -> Result<Output, Failure>;
+    /// What lies at `addresses`. `caches` are its caches, and the order of their slabs.
+    fn whatis(&self, caches: &[(u64, u32)], addresses: &[u64]) -> Result<Output, Failure>;
 
     /// The release of the kernel that the rows are of.
     fn release(&self) -> &str;

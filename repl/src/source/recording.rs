@@ -439,7 +439,7 @@ impl Source for Recording {
         Ok(String::new())
     }
 
-    fn whatis(&self, _: &[u64], _: &[u64]) -> Result<Output, Failure> {
+    fn whatis(&self, _: &[(u64, u32)], _: &[u64]) -> Result<Output, Failure> {
         let message = "a recording has no memory to look into";
         Err(Failure::environment(message, Some("`whatis` asks the running kernel")))
     }

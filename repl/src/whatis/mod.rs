@@ -72,8 +72,12 @@ impl Row {
     }
 }
 
-/// What lies at each of `addresses` of the running kernel. `caches` are those whose slabs have one page.
-pub fn answer(schema: &KernelSchema, caches: &[u64], addresses: &[u64]) -> Result<Output, Failure> {
+/// What lies at each of `addresses` of the running kernel. `caches` are its caches, and the order of their slabs.
+pub fn answer(
+    schema: &KernelSchema,
+    caches: &[(u64, u32)],
+    addresses: &[u64],
+) -> Result<Output, Failure> {
     let memory = Memory::open(schema, slab::members(schema))?;
     let slabs = Slabs::new(&memory, caches)?;
     let mut lists = None;

@@ -6,9 +6,9 @@
 //!   base + (address of the page / size of a page) × size of a record
 //! ```
 //!
-//! Where the array begins no symbol and no type tells. But each slab on a node's partial list has a description whose
-//! address is known, and a freelist that points into its page: of slabs of one page that is a pair of the two sides,
-//! and all pairs lie on one line. What is found by that line is believed only of a description that names the cache.
+//! Where the array begins no symbol and no type tells. But each slab on a node's partial list, or with a CPU, has a description whose
+//! address is known, and a freelist that points into its pages, which lie on a multiple of their size: that is a pair of
+//! the two sides, and all pairs lie on one line. What is found by that line is believed only of a description that names the cache.
 
 use std::collections::BTreeMap;
 
@@ -29,37 +29,22 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// Finds the line by `caches` whose slabs are of one page; none where too few slabs are partly filled.
-    pub fn find(memory: &Memory<'_>, caches: &[u64]) -> Result<Option<Self>, ReadError> {
+    /// Finds the line by `caches`, each its address and the order of its slabs; none where too few of them have a slab
+    /// with a free object.
+    pub fn find(memory: &Memory<'_>, caches: &[(u64, u32)]) -> Result<Option<Self>, ReadError> {
         let page_size = memory.schema.page_size();
-        let member = |owner: &str, path: &str| memory.offset(owner, path);
-        let node = member("kmem_cache", "node[0]").or(member("kmem_cache", "per_node[0].node"));
-        let (Some(node), Some(partial), Some(list), Some(cache), Some(freelist)) = (
-            node,
-            member("kmem_cache_node", "partial"),
-            member("slab", "slab_list"),
-            member("slab", "slab_cache"),
-            member("slab", "freelist"),
-        ) else {
-            return Ok(None);
-        };
-        let at = |offset: u64, from: &[u64]| -> Vec<u64> {
-            from.iter().map(|address| address.wrapping_add(offset)).collect()
-        };
-        // The first node that there is. On others there is nothing that this one does not show as well.
-        let nodes = memory.words(&at(node, caches))?;
-        let firsts = memory.words(&at(partial, &nodes))?;
-        let slabs: Vec<u64> = firsts.iter().map(|first| first.wrapping_sub(list)).collect();
-        let owners = memory.words(&at(cache, &slabs))?;
-        let objects = memory.words(&at(freelist, &slabs))?;
-        let pairs = (0..caches.len())
-            .filter(|&i| nodes[i] != 0 && owners[i] == caches[i] && objects[i] != 0)
-            .map(|i| (objects[i] / page_size, slabs[i]));
-        Ok(Self::through(&pairs.collect(), page_size))
+        let mut points = of_nodes(memory, caches)?;
+        let line = Self::through(&points, page_size);
+        if line.is_some() {
+            return Ok(line);
+        }
+        // Soon after boot nodes have few slabs: CPUs have them.
+        points.extend(of_cpus(memory, caches)?);
+        Ok(Self::through(&points, page_size))
     }
 
     /// The line through most of the points: numbers of pages and their descriptions.
-    fn through(points: &BTreeMap<u64, u64>, page_size: u64) -> Option<Self> {
+    fn through(points: &Points, page_size: u64) -> Option<Self> {
         let lines = STRIDES.into_iter().filter_map(|stride| {
             let mut bases = BTreeMap::<u64, usize>::new();
             for (page, slab) in points {
@@ -79,6 +64,81 @@ impl Pages {
         let page = address / self.page_size;
         self.base.wrapping_add(page.wrapping_mul(self.stride))
     }
+}
+
+/// Numbers of pages, and their descriptions.
+type Points = BTreeMap<u64, u64>;
+
+/// The points that partial lists show.
+fn of_nodes(memory: &Memory<'_>, caches: &[(u64, u32)]) -> Result<Points, ReadError> {
+    let member = |owner: &str, path: &str| memory.offset(owner, path);
+    let node = member("kmem_cache", "node[0]").or(member("kmem_cache", "per_node[0].node"));
+    let (Some(node), Some(partial), Some(list), Some(freelist)) = (
+        node,
+        member("kmem_cache_node", "partial"),
+        member("slab", "slab_list"),
+        member("slab", "freelist"),
+    ) else {
+        return Ok(Points::new());
+    };
+    // The first node that there is. On others there is nothing that this one does not show as well.
+    let nodes = at(memory, node, caches.iter().map(|(cache, _)| *cache))?;
+    let firsts = at(memory, partial, nodes)?;
+    let slabs: Vec<u64> = firsts.iter().map(|first| first.wrapping_sub(list)).collect();
+    let objects = at(memory, freelist, slabs.iter().copied())?;
+    points(memory, caches, &slabs, &objects)
+}
+
+/// The points that the slabs show which CPUs allocate from, as there were until Linux 6.19.
+fn of_cpus(memory: &Memory<'_>, caches: &[(u64, u32)]) -> Result<Points, ReadError> {
+    let member = |owner: &str, path: &str| memory.offset(owner, path);
+    let (Some(pointer), Some(slab), Some(freelist), Ok(cpus)) = (
+        member("kmem_cache", "cpu_slab"),
+        member("kmem_cache_cpu", "slab"),
+        member("kmem_cache_cpu", "freelist"),
+        memory.schema.cpu_offsets(),
+    ) else {
+        return Ok(Points::new());
+    };
+    let mut found = Points::new();
+    let pointers = at(memory, pointer, caches.iter().map(|(cache, _)| *cache))?;
+    for cpu in cpus {
+        let bases = || pointers.iter().map(|pointer| pointer.wrapping_add(*cpu));
+        let slabs = at(memory, slab, bases())?;
+        let objects = at(memory, freelist, bases())?;
+        found.extend(points(memory, caches, &slabs, &objects)?);
+    }
+    Ok(found)
+}
+
+/// The points of slabs that are their caches' and have a free object, one of each cache.
+fn points(
+    memory: &Memory<'_>,
+    caches: &[(u64, u32)],
+    slabs: &[u64],
+    objects: &[u64],
+) -> Result<Points, ReadError> {
+    let Some(owner) = memory.offset("slab", "slab_cache") else { return Ok(Points::new()) };
+    let owners = at(memory, owner, slabs.iter().copied())?;
+    let page_size = memory.schema.page_size();
+    let found = (0..caches.len()).filter(|&i| owners[i] == caches[i].0 && objects[i] != 0);
+    Ok(found.map(|i| (first_page(objects[i] / page_size, caches[i].1), slabs[i])).collect())
+}
+
+/// The words so far behind each address.
+fn at(
+    memory: &Memory<'_>,
+    offset: u64,
+    from: impl IntoIterator<Item = u64>,
+) -> Result<Vec<u64>, ReadError> {
+    let addresses: Vec<u64> =
+        from.into_iter().map(|address| address.wrapping_add(offset)).collect();
+    memory.words(&addresses)
+}
+
+/// The first of the 2^`order` pages of a slab that `page` is one of.
+fn first_page(page: u64, order: u32) -> u64 {
+    page >> order.min(63) << order.min(63)
 }
 
 #[cfg(test)]

@@ -133,8 +133,8 @@ pub struct Slabs<'a> {
 }
 
 impl<'a> Slabs<'a> {
-    /// `caches` are those whose slabs have one page.
-    pub fn new(memory: &'a Memory<'a>, caches: &[u64]) -> Result<Self, ReadError> {
+    /// `caches` are its caches, and the order of their slabs.
+    pub fn new(memory: &'a Memory<'a>, caches: &[(u64, u32)]) -> Result<Self, ReadError> {
         Ok(Self { memory, pages: Pages::find(memory, caches)? })
     }
 

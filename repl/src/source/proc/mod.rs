@@ -297,7 +297,7 @@ impl Source for Proc {
         Ok(String::new())
     }
 
-    fn whatis(&self, _: &[u64], _: &[u64]) -> Result<Output, Failure> {
+    fn whatis(&self, _: &[(u64, u32)], _: &[u64]) -> Result<Output, Failure> {
         let message = "the source `proc` cannot look into memory";
         Err(Failure::environment(message, Some("`whatis` asks the source `live`")))
     }
