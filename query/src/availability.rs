@@ -80,6 +80,8 @@ mod tests {
             ["slabs", "memory", "waste", "efficiency", "fragmentation"]
                 .map(|name| format!("{name}: no slabs"))
         );
+        // No kind is the one that is left over.
+        assert!(lacking(&["flags"]).contains(&"kmalloc_type: no flags".to_owned()));
         // Each of these is in `cached`, which is the rest without it.
         let four = ["cached_cpu", "cached_sheaves", "cached_barns", "rcu_pending"];
         assert_eq!(

@@ -291,7 +291,7 @@ fn cpus_are_those_of_sysfs() {
             "of {all} caches {partial} equal slabs_cpu_partial and {held} cpu_slabs; never: {unequal:?}"
         );
         assert!(partial > 100 && held > 100);
-        assert!(unequal.values().all(|times| *times < 5), "{unequal:?}");
+        assert!(unequal.values().all(|times| *times < 10), "{unequal:?}");
     }
 }
 

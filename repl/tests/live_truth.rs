@@ -171,12 +171,11 @@ fn exists(file: &str) -> bool {
 }
 
 /// What follows from flags.
-const OF_FLAGS: [&str; 9] = [
+const OF_FLAGS: [&str; 8] = [
     "flags",
     "allocflags",
     "kmalloc_type",
     "size_class",
-    "mergeable",
     "unreclaimable",
     "rcu",
     "accounted",

@@ -148,13 +148,13 @@ pub static CACHES: Table = Table {
         Column::new("allocflags", GFP_FLAGS, Hex, Member("allocflags"),
             "The GFP flags that slabs are allocated with."),
         Column::new("kmalloc_type", TEXT, None, Derived(
-            "case when flags is null or not flags has KMALLOC then null \
+            "case when flags has KMALLOC then case \
                   when flags has CACHE_DMA then 'dma' \
                   when flags has RECLAIM_ACCOUNT then 'reclaim' \
                   when flags has ACCOUNT then 'cgroup' \
                   when name like 'kmalloc-rnd-%' then 'random' \
                   when flags has NO_OBJ_EXT then 'no_objext' \
-                  else 'normal' end"),
+                  else 'normal' end end"),
             "Which kind of kmalloc the cache serves; NULL if none."),
         Column::new("size_class", U32, Bytes, Derived("case when flags has KMALLOC then object_size end"),
             "The largest kmalloc that the cache serves; NULL if it serves none."),

@@ -12,7 +12,8 @@ function line(machine, kernel, source, caches, columns, figures, workloads, prog
 function finish() {
     if (!done) fail("the machine died" (step ? " in `" step "`" : "") ": " dead)
     else if (source != expected_source) fail("rows come from `" source "`, not from `" expected_source "`")
-    else if (expected_source != "proc" && !(figures && workloads && programs)) fail("a step told nothing")
+    else if (expected_source != "proc" && !(figures && workloads)) fail("a step told nothing")
+    else if (FILENAME ~ /^[0-9.]+$/ && programs < 500) fail("fewer than 500 programs were taken")
     sub(/-cloud-amd64$/, "", kernel)
     line(FILENAME, kernel, source, caches, columns, figures, workloads, programs, tests, seconds, failed ? "failed" : "ok")
 }
