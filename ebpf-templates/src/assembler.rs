@@ -15,7 +15,6 @@
 mod rounds;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use crate::insn::{Alu, Cond, Insn, Reg, Size};
 use crate::program::{Kind, Program, Text};
@@ -193,7 +192,10 @@ impl Assembler {
     /// Removes the instructions that nothing leads to: the verifier refuses a program that has any. Where a part
     /// of a condition is always true, the parts behind it are such.
     pub fn sweep(&mut self) {
-        let targets: HashMap<usize, Label> = self.fixups.iter().copied().collect();
+        let mut targets = vec![None; self.program.insns.len()];
+        for (slot, label) in &self.fixups {
+            targets[*slot] = self.labels[label.0].slot;
+        }
         let mut reached = vec![false; self.program.insns.len()];
         let begins = self.callback.and_then(|(_, label)| self.labels[label.0].slot);
         let mut open: Vec<usize> = [0].into_iter().chain(begins).collect();
@@ -204,7 +206,7 @@ impl Assembler {
             }
             reached[slot] = true;
             let insn = self.program.insns[slot];
-            open.extend(targets.get(&slot).and_then(|label| self.labels[label.0].slot));
+            open.extend(targets[slot]);
             if insn.falls_through() {
                 open.push(slot + 1);
             }

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use crate::insn::{Insn, wide_text};
 
+/// The instructions that there is room for from the start: most programs have fewer.
+const USUAL: usize = 256;
+
 /// How the kernel runs a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -99,7 +102,7 @@ impl Program {
     pub(crate) fn new(kind: Kind, map_bytes: u32) -> Self {
         Self {
             kind,
-            insns: Vec::new(),
+            insns: Vec::with_capacity(USUAL),
             map_bytes,
             cpu_table: Vec::new(),
             counters: 0,
@@ -107,7 +110,7 @@ impl Program {
             front: 0,
             callback: None,
             values: Vec::new(),
-            lines: Vec::new(),
+            lines: Vec::with_capacity(USUAL),
         }
     }
 
