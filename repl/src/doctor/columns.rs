@@ -1,4 +1,4 @@
-//! Which columns this kernel gives.
+//! Which columns a source gives.
 
 use query::availability::unavailable;
 use query::catalog::{self, Table};

@@ -66,8 +66,14 @@ pub(super) fn examine() -> Vec<Finding> {
             findings.push(of_environment("bpf", "kernel's types", State::Missing, environment));
         }
     }
-    findings.extend(sources());
-    findings.extend(schema.iter().flat_map(|schema| columns::examine(schema)));
+    let (told, best) = sources();
+    findings.extend(told);
+    // Columns are those of the source that would be used; where none answers, those that programs could give.
+    match (best, &schema) {
+        (Some(session), _) => findings.extend(columns::examine(session.source.offer())),
+        (None, Ok(schema)) => findings.extend(columns::examine(schema)),
+        (None, Err(_)) => {}
+    }
     findings
 }
 
@@ -124,15 +130,18 @@ fn probes() -> [Finding; 2] {
     [program, bound]
 }
 
-/// Which sources answer. That one of the first two does not is only missing where the other does not either.
-fn sources() -> Vec<Finding> {
+/// Which sources answer, and the best one that does. That one of the first two does not is only missing where the other
+/// does not either.
+fn sources() -> (Vec<Finding>, Option<Session>) {
     let kinds = [Kind::Live, Kind::Walk, Kind::Proc];
     let answers = kinds.map(|kind| (kind, caches(kind)));
     let memory = answers.iter().any(|(kind, answer)| kind.reads_memory() && answer.is_ok());
-    let finding = |(kind, answer): (Kind, Result<usize, Failure>)| {
+    let mut best = None;
+    let finding = |(kind, answer): (Kind, Result<(Session, usize), Failure>)| {
         let state = if kind.reads_memory() && !memory { State::Missing } else { State::Lacking };
         match answer {
-            Ok(caches) => {
+            Ok((session, caches)) => {
+                best.get_or_insert(session);
                 Finding::new("source", kind.name(), State::Ok, format!("{caches} caches"))
             }
             Err(Failure::Environment(environment)) => {
@@ -144,11 +153,13 @@ fn sources() -> Vec<Finding> {
             }
         }
     };
-    answers.into_iter().map(finding).collect()
+    let findings = answers.into_iter().map(finding).collect();
+    (findings, best)
 }
 
-/// How many caches a source shows.
-fn caches(kind: Kind) -> Result<usize, Failure> {
+/// How many caches a source shows, and a session over it.
+fn caches(kind: Kind) -> Result<(Session, usize), Failure> {
     let session = Session::climb(Ladder::new([kind]), Settings::default())?.unannounced();
-    session.ask("select name").map(|answer| answer.rows.len())
+    let caches = session.ask("select name")?.rows.len();
+    Ok((session, caches))
 }
