@@ -23,8 +23,8 @@
 //! # Not done here
 //!
 //! No types: that a pointer is trusted, or a scalar bounded, only the verifier knows. What passes here can still
-//! be refused by a kernel. 32-bit arithmetic, atomics, calls between functions of a program but `bpf_loop`'s and maps other than
-//! the one value are unknown instructions, because [`crate::insn`] builds none.
+//! be refused by a kernel. 32-bit arithmetic, atomics, calls between functions of a program but `bpf_loop`'s and maps
+//! other than the one value are unknown instructions, because [`crate::insn`] builds none.
 
 mod calls;
 mod compute;

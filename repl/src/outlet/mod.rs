@@ -11,8 +11,8 @@
 //!
 //! # Invariants
 //!
-//! A file is written beside its place and moved there when the answer is whole ([`whole`](crate::whole)); one that failed leaves what was
-//! there. slabql starts no other program where its file gives it rights that whoever runs it has not.
+//! A file is written beside its place and moved there when the answer is whole ([`whole`](crate::whole)); one that
+//! failed leaves what was there. slabql starts no other program where its file gives it rights that whoever runs it has not.
 
 mod child;
 pub mod commands;

@@ -6,9 +6,10 @@
 //!   base + (address of the page / size of a page) × size of a record
 //! ```
 //!
-//! Where the array begins no symbol and no type tells. But each slab on a node's partial list, or with a CPU, has a description whose
-//! address is known, and a freelist that points into its pages, which lie on a multiple of their size: that is a pair of
-//! the two sides, and all pairs lie on one line. What is found by that line is believed only of a description that names the cache.
+//! Where the array begins no symbol and no type tells. But each slab on a node's partial list, or with a CPU, has a
+//! description whose address is known, and a freelist that points into its pages, which lie on a multiple of their size:
+//! that is a pair of the two sides, and all pairs lie on one line. What is found by that line is believed only of a
+//! description that names the cache.
 
 use std::collections::BTreeMap;
 
