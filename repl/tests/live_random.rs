@@ -35,11 +35,14 @@ const FEW: usize = 40;
 /// How many queries all tests ask together, unless the environment says how many.
 const ALL: u32 = 1700;
 
-/// The part of `usual` of [`ALL`] that is asked: fewer where the environment says so, as an emulated processor is slow.
+/// How many queries the environment wants: fewer where the processor is emulated, and slow.
+fn wanted() -> Option<u32> {
+    std::env::var("SLABQL_RANDOM_QUERIES").ok().map(|text| text.parse().unwrap())
+}
+
+/// The part of `usual` of [`ALL`] that is asked.
 fn share(usual: u32) -> u32 {
-    let wanted = std::env::var("SLABQL_RANDOM_QUERIES").ok();
-    let wanted = wanted.map_or(ALL, |text| text.parse().unwrap());
-    (usual * wanted).div_ceil(ALL)
+    (usual * wanted().unwrap_or(ALL)).div_ceil(ALL)
 }
 
 /// What a run was made of.
@@ -67,11 +70,15 @@ struct Sides {
 }
 
 impl Sides {
-    /// Of the templates those that serve here: without an iterator the list is followed.
+    /// Of the templates those that serve here: without an iterator the list is followed, and with one only where there is
+    /// time for it.
     fn of(templates: &[Template]) -> Self {
         let iterator = KernelSchema::any().unwrap().has_iterator();
-        let templates: Vec<_> =
-            templates.iter().filter(|it| iterator || **it == Template::List).collect();
+        let serves = |template: Template| match template {
+            Template::List => !iterator || wanted().is_none(),
+            _ => iterator,
+        };
+        let templates: Vec<_> = templates.iter().filter(|template| serves(**template)).collect();
         let session =
             |template, no_pushdown| ask::live(Choice { template: Some(template), no_pushdown });
         Self {

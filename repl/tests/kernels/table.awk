@@ -16,6 +16,7 @@ function finish() {
     else if (FILENAME ~ /^[0-9.]+$/ && programs < 500) fail("fewer than 500 programs were taken")
     sub(/-cloud-amd64$/, "", kernel)
     line(FILENAME, kernel, source, caches, columns, figures, workloads, programs, tests, seconds, failed ? "failed" : "ok")
+    if (boots > 1) noted = noted "\n" FILENAME ": died at its first boot; " FILENAME ".died has what it printed"
 }
 
 BEGIN {
@@ -31,7 +32,7 @@ FNR == 1 {
 /^##begin / { step = $2; text = "" }
 /^##dead / { dead = substr($0, 8) "\n" text; next }
 /^##done$/ { done = 1 }
-/^##machine / { expected_source = $3; seconds = $4; finish() }
+/^##machine / { expected_source = $3; seconds = $4; boots = $5; finish() }
 /^(console|qemu): / { dead = dead "    " $0 "\n" }
 
 /^##end / {
@@ -55,6 +56,7 @@ step == "programs" && match($0, /programs: [0-9]+/) { programs += substr($0, RST
 /^test result: ok\. [0-9]+ passed/ { tests += $4 }
 
 END {
+    if (noted) print "\nnoted:" noted
     if (bad) {
         print "\nfailed:" bad
         exit 1
