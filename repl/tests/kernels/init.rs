@@ -9,6 +9,7 @@
 //! count
 //! 203
 //! ##end caches 0.4 0        seconds, and the status or why there is none
+//! ##again truth             it failed, and is run once more
 //! ##done                    without it the machine died
 //! ```
 //!
@@ -57,7 +58,13 @@ fn main() {
     writeln!(out, "##boot {}", release.trim()).unwrap();
     for line in fs::read_to_string("/steps").unwrap().lines() {
         let (name, command) = line.split_once(' ').unwrap();
-        step(name, command, &mut out);
+        let passed = step(name, command, &mut out);
+        // Figures move while they are held against others, and an emulated processor is slow: a test that they did not
+        // rest for gets a second chance, and the table says so.
+        if !passed && command.starts_with("/tests/") {
+            writeln!(out, "##again {name}").unwrap();
+            step(name, command, &mut out);
+        }
     }
     writeln!(out, "##done").unwrap();
     tcdrain(&out).unwrap();
@@ -65,8 +72,9 @@ fn main() {
     reboot(RebootCommand::Restart).unwrap();
 }
 
-/// Runs a command whose words are separated by single spaces, or by `|` where a word has spaces.
-fn step(name: &str, command: &str, out: &mut File) {
+/// Runs a command whose words are separated by single spaces, or by `|` where a word has spaces. Returns whether it
+/// passed.
+fn step(name: &str, command: &str, out: &mut File) -> bool {
     let separator = if command.contains('|') { '|' } else { ' ' };
     let mut words = command.split(separator);
     writeln!(out, "##begin {name}").unwrap();
@@ -89,6 +97,7 @@ fn step(name: &str, command: &str, out: &mut File) {
     };
     let seconds = start.elapsed().as_secs_f32();
     writeln!(out, "\n##end {name} {seconds:.1} {status}").unwrap();
+    status == "0"
 }
 
 /// How many random queries are asked, as `run` says.

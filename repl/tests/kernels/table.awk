@@ -10,12 +10,13 @@ function line(machine, kernel, source, caches, columns, figures, workloads, prog
 }
 
 function finish() {
+    if (pending) fail(pending)
     if (!done) fail("the machine died" (step ? " in `" step "`" : "") ": " dead)
     else if (source != expected_source) fail("rows come from `" source "`, not from `" expected_source "`")
     else if (expected_source != "proc" && !(figures && workloads)) fail("a step told nothing")
     else if (FILENAME ~ /^[0-9.]+$/ && programs < 500) fail("fewer than 500 programs were taken")
     sub(/-cloud-amd64$/, "", kernel)
-    line(FILENAME, kernel, source, caches, columns, figures, workloads, programs, tests, seconds, failed ? "failed" : "ok")
+    line(FILENAME, kernel, source, caches, columns, figures, workloads, programs, tests, seconds, failed ? "failed" : retried ? "ok at the second try" : "ok")
     if (boots > 1) noted = noted "\n" FILENAME ": died at its first boot; " FILENAME ".died has what it printed"
 }
 
@@ -25,18 +26,32 @@ BEGIN {
 
 FNR == 1 {
     kernel = source = caches = columns = figures = workloads = programs = step = dead = text = ""
-    tests = done = failed = 0
+    pending = ""
+    tests = done = failed = retried = 0
 }
 
 /^##boot / { kernel = $2 }
-/^##begin / { step = $2; text = "" }
+/^##begin / {
+    if (pending) fail(pending)
+    pending = text = ""
+    step = $2
+}
+# A step that failed is run once more, and counts from the beginning.
+/^##again / {
+    noted = noted "\n" FILENAME ": once " pending
+    pending = ""
+    retried = 1
+    if ($2 == "figures") figures = ""
+    if ($2 == "workloads") workloads = ""
+    if ($2 == "programs") programs = ""
+}
 /^##dead / { dead = substr($0, 8) "\n" text; next }
 /^##done$/ { done = 1 }
-/^##machine / { expected_source = $3; seconds = $4; boots = $5; finish() }
+/^##machine / { expected_source = $3; seconds = $4; boots = $5; if (boots > 1) retried = 1; finish() }
 /^(console|qemu): / { dead = dead "    " $0 "\n" }
 
 /^##end / {
-    if ($4 != 0) fail("`" step "` ended with " $4 " " $5 ":\n" text)
+    if ($4 != 0) pending = "`" step "` ended with " $4 " " $5 ":\n" text
     # Every other source begins with its label.
     if (step == "caches" && source == "") source = "live"
     step = ""
