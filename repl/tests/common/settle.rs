@@ -6,8 +6,9 @@ use std::time::Duration;
 
 /// How often a comparison is repeated.
 const ROUNDS: u32 = 40;
-/// The most cells that may never rest: of a busy cache a figure can move in every round. A cell whose witness rested
-/// around it in every round, and never agreed, is wrong.
+/// The most cells that may never rest: of a busy cache figures can move in every round, by the looks themselves too, so
+/// that a witness says the same before and after. Of a cache whose witnesses rested around each cell in every round a
+/// cell that never agreed is wrong.
 const RESTLESS: usize = 8;
 
 /// What a comparison found so far.
@@ -17,8 +18,8 @@ pub struct Round {
     equal: BTreeMap<String, BTreeSet<String>>,
     /// What is not, of the last round: before, ours, after.
     open: BTreeMap<(String, String), [String; 3]>,
-    /// The cells that were seen to move.
-    moved: BTreeSet<(String, String)>,
+    /// The rows of which a cell was seen to move.
+    moved: BTreeSet<String>,
 }
 
 impl Round {
@@ -34,7 +35,7 @@ impl Round {
     pub fn cell(&mut self, column: &str, row: &str, [before, ours, after]: [String; 3]) {
         let equal = self.equal.entry(column.to_owned()).or_default();
         if before != after {
-            self.moved.insert((column.to_owned(), row.to_owned()));
+            self.moved.insert(row.to_owned());
         }
         if before == ours && ours == after {
             equal.insert(row.to_owned());
@@ -60,7 +61,8 @@ pub fn settle(what: &str, mut look: impl FnMut(&mut Round)) -> BTreeMap<String, 
         }
         thread::sleep(Duration::from_millis(10 + u64::from(number)));
     }
-    if round.open.len() <= RESTLESS && round.open.keys().all(|cell| round.moved.contains(cell)) {
+    let moved = round.open.keys().all(|(_, row)| round.moved.contains(row));
+    if round.open.len() <= RESTLESS && moved {
         eprintln!("{what}: these never rest: {:?}", round.open);
         return round.counts(what, ROUNDS);
     }
