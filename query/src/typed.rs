@@ -250,6 +250,51 @@ impl Compare {
     }
 }
 
+/// Calls `$visit` on the expressions that an expression is made of, which are borrowed as `$kind` is.
+macro_rules! visit_children {
+    ($kind:expr, $iter:ident, $visit:ident) => {
+        match $kind {
+            ExprKind::Const(_) | ExprKind::Input(_) => {}
+            ExprKind::Not(inner)
+            | ExprKind::Neg(inner)
+            | ExprKind::BitNot(inner)
+            | ExprKind::Match(inner, _)
+            | ExprKind::IsNull(inner)
+            | ExprKind::HasAll(inner, _)
+            | ExprKind::HasAny(inner, _)
+            | ExprKind::Extract(inner, _)
+            | ExprKind::Cast(inner) => $visit(inner),
+            ExprKind::And(left, right)
+            | ExprKind::Or(left, right)
+            | ExprKind::Arith(_, left, right)
+            | ExprKind::Compare(_, left, right)
+            | ExprKind::Contains(left, right) => {
+                $visit(left);
+                $visit(right);
+            }
+            ExprKind::Between(expr, low, high) => {
+                $visit(expr);
+                $visit(low);
+                $visit(high);
+            }
+            ExprKind::In(expr, list) => {
+                $visit(expr);
+                list.$iter().for_each($visit);
+            }
+            ExprKind::Case(arms, otherwise) => {
+                for (when, then) in arms {
+                    $visit(when);
+                    $visit(then);
+                }
+                if let Some(otherwise) = otherwise {
+                    $visit(otherwise);
+                }
+            }
+            ExprKind::Call(_, arguments) => arguments.$iter().for_each($visit),
+        }
+    };
+}
+
 impl Expr {
     /// Its value, if it is a constant.
     #[must_use]
@@ -262,88 +307,12 @@ impl Expr {
 
     /// Calls `visit` on the expressions that it is made of, one level down.
     pub fn children<'a>(&'a self, visit: &mut dyn FnMut(&'a Self)) {
-        match &self.kind {
-            ExprKind::Const(_) | ExprKind::Input(_) => {}
-            ExprKind::Not(inner)
-            | ExprKind::Neg(inner)
-            | ExprKind::BitNot(inner)
-            | ExprKind::Match(inner, _)
-            | ExprKind::IsNull(inner)
-            | ExprKind::HasAll(inner, _)
-            | ExprKind::HasAny(inner, _)
-            | ExprKind::Extract(inner, _)
-            | ExprKind::Cast(inner) => visit(inner),
-            ExprKind::And(left, right)
-            | ExprKind::Or(left, right)
-            | ExprKind::Arith(_, left, right)
-            | ExprKind::Compare(_, left, right)
-            | ExprKind::Contains(left, right) => {
-                visit(left);
-                visit(right);
-            }
-            ExprKind::Between(expr, low, high) => {
-                visit(expr);
-                visit(low);
-                visit(high);
-            }
-            ExprKind::In(expr, list) => {
-                visit(expr);
-                list.iter().for_each(visit);
-            }
-            ExprKind::Case(arms, otherwise) => {
-                for (when, then) in arms {
-                    visit(when);
-                    visit(then);
-                }
-                if let Some(otherwise) = otherwise {
-                    visit(otherwise);
-                }
-            }
-            ExprKind::Call(_, arguments) => arguments.iter().for_each(visit),
-        }
+        visit_children!(&self.kind, iter, visit);
     }
 
     /// The same, for `visit` to change them.
     pub fn children_mut(&mut self, visit: &mut dyn FnMut(&mut Self)) {
-        match &mut self.kind {
-            ExprKind::Const(_) | ExprKind::Input(_) => {}
-            ExprKind::Not(inner)
-            | ExprKind::Neg(inner)
-            | ExprKind::BitNot(inner)
-            | ExprKind::Match(inner, _)
-            | ExprKind::IsNull(inner)
-            | ExprKind::HasAll(inner, _)
-            | ExprKind::HasAny(inner, _)
-            | ExprKind::Extract(inner, _)
-            | ExprKind::Cast(inner) => visit(inner),
-            ExprKind::And(left, right)
-            | ExprKind::Or(left, right)
-            | ExprKind::Arith(_, left, right)
-            | ExprKind::Compare(_, left, right)
-            | ExprKind::Contains(left, right) => {
-                visit(left);
-                visit(right);
-            }
-            ExprKind::Between(expr, low, high) => {
-                visit(expr);
-                visit(low);
-                visit(high);
-            }
-            ExprKind::In(expr, list) => {
-                visit(expr);
-                list.iter_mut().for_each(visit);
-            }
-            ExprKind::Case(arms, otherwise) => {
-                for (when, then) in arms {
-                    visit(when);
-                    visit(then);
-                }
-                if let Some(otherwise) = otherwise {
-                    visit(otherwise);
-                }
-            }
-            ExprKind::Call(_, arguments) => arguments.iter_mut().for_each(visit),
-        }
+        visit_children!(&mut self.kind, iter_mut, visit);
     }
 
     /// Whether it is NULL whatever the row: not each such expression, but each that what is missing makes one.
