@@ -1,9 +1,9 @@
 //! Checks labels, the frame, the forms of constants and the listing.
 
-use ebpf_templates::assembler::{FrameFull, MAX_FRAME};
-use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
-use ebpf_templates::interpreter::{Interpreter, Kernel};
-use ebpf_templates::{Assembler, Kind};
+use slabql_ebpf_templates::assembler::{FrameFull, MAX_FRAME};
+use slabql_ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
+use slabql_ebpf_templates::interpreter::{Interpreter, Kernel};
+use slabql_ebpf_templates::{Assembler, Kind};
 
 use Reg::{R0, R1, R2, R6, R10};
 

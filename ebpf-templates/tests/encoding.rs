@@ -3,8 +3,8 @@
 //! The expected bytes are written by hand from the RFC: the opcode, then source and destination register in one byte,
 //! a 16-bit offset and a 32-bit immediate, both little-endian.
 
-use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size, wide_text};
 use proptest::prelude::*;
+use slabql_ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size, wide_text};
 use std::collections::BTreeSet;
 
 use Reg::{R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10};

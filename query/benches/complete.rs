@@ -9,8 +9,8 @@ use std::rc::Rc;
 
 use common::Fixture;
 use criterion::{Criterion, criterion_group, criterion_main};
-use query::complete::{Known, complete};
-use query::mark::mark;
+use slabql_query::complete::{Known, complete};
+use slabql_query::mark::mark;
 
 const CACHES: usize = 5_000;
 

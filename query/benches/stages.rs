@@ -8,15 +8,15 @@ use std::hint::black_box;
 
 use common::{Cache, Fixture, NoHost};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use query::codegen;
-use query::eval::Warnings;
-use query::exec;
-use query::layout::{Layout, Row};
-use query::plan::{self, Plan, Target, Template};
-use query::resolve::resolve;
-use query::syntax::ast::Query;
-use query::syntax::parse_text;
-use query::typing::check;
+use slabql_query::codegen;
+use slabql_query::eval::Warnings;
+use slabql_query::exec;
+use slabql_query::layout::{Layout, Row};
+use slabql_query::plan::{self, Plan, Target, Template};
+use slabql_query::resolve::resolve;
+use slabql_query::syntax::ast::Query;
+use slabql_query::syntax::parse_text;
+use slabql_query::typing::check;
 
 const SHORT: &str = "select name, size, objects where objects > 1000";
 /// Ten conditions, of numbers, texts and flags.

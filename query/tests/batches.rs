@@ -6,11 +6,11 @@ mod common;
 
 use common::{Fixture, NoHost, kernel, plan};
 use proptest::prelude::*;
-use query::eval::Warnings;
-use query::exec::{self, Execution};
-use query::layout::Row;
-use query::plan::{Plan, Template};
-use query::value::Value;
+use slabql_query::eval::Warnings;
+use slabql_query::exec::{self, Execution};
+use slabql_query::layout::Row;
+use slabql_query::plan::{Plan, Template};
+use slabql_query::value::Value;
 
 fn planned(text: &str) -> Plan {
     plan(text, kernel(Template::OpenCoded, false)).unwrap()

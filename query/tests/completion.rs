@@ -7,8 +7,8 @@ mod common;
 use std::rc::Rc;
 
 use common::Fixture;
-use query::complete::{Completion, Known, Names, complete};
-use query::mark::mark;
+use slabql_query::complete::{Completion, Known, Names, complete};
+use slabql_query::mark::mark;
 
 /// What `marked` is completed to: what is replaced, and by what.
 fn completed(marked: &str) -> (String, Completion) {
@@ -187,7 +187,8 @@ fn marks(marked: &str) -> String {
     let text = marked.replacen('|', "", 1);
     let marks = mark(&text, cursor);
     assert!(marks.is_sorted_by(|left, right| left.span.end <= right.span.start), "{marks:?}");
-    let shown = |m: &query::mark::Mark| format!("{:?} {}", m.kind, &text[m.span.start..m.span.end]);
+    let shown =
+        |m: &slabql_query::mark::Mark| format!("{:?} {}", m.kind, &text[m.span.start..m.span.end]);
     marks.iter().map(shown).collect::<Vec<_>>().join(", ").replace("Keyword", "Key")
 }
 

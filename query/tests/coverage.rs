@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use query::aggregate::AGGREGATES;
-use query::function::FUNCTIONS;
-use query::syntax::{Keyword, Lexer, Symbol, TokenKind};
+use slabql_query::aggregate::AGGREGATES;
+use slabql_query::function::FUNCTIONS;
+use slabql_query::syntax::{Keyword, Lexer, Symbol, TokenKind};
 
 /// Marks that are no operators.
 const PUNCTUATION: &str = "()[],.;->$";

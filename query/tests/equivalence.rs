@@ -6,10 +6,10 @@ mod common;
 use common::random::{cache, condition};
 use common::{Cache, NoHost, kernel, plan, run};
 use proptest::prelude::*;
-use query::eval::Warnings;
-use query::exec;
-use query::plan::{Target, Template};
-use query::value::Value;
+use slabql_query::eval::Warnings;
+use slabql_query::exec;
+use slabql_query::plan::{Target, Template};
+use slabql_query::value::Value;
 
 fn addresses(
     text: &str,

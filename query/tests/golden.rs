@@ -4,7 +4,7 @@
 //! `> query` prints it anew. What the stages show is said where they are: `tokens`, `ast` and `print` here, those
 //! behind the parser in `stages`. A mistake is printed as the user sees it. `\n` in a query is a line break.
 //!
-//! `UPDATE_GOLDENFILES=1 cargo test -p query --test golden` writes the output into the scripts; the review is to read
+//! `UPDATE_GOLDENFILES=1 cargo test -p slabql-query --test golden` writes the output into the scripts; the review is to read
 //! the difference. The scripts are listed when this file is compiled: after adding one, `touch` it.
 
 #![allow(clippy::unwrap_used)] // tests
@@ -16,10 +16,10 @@ use std::error::Error;
 use std::path::Path;
 
 use goldenscript::{Command, Context};
-use query::diagnostic::{Diagnostic, Span};
-use query::plan::Template;
-use query::syntax::ast::{Expr, ExprKind, Item, Query, Statement, Watch};
-use query::syntax::{Token, TokenKind, lex, parse_text};
+use slabql_query::diagnostic::{Diagnostic, Span};
+use slabql_query::plan::Template;
+use slabql_query::syntax::ast::{Expr, ExprKind, Item, Query, Statement, Watch};
+use slabql_query::syntax::{Token, TokenKind, lex, parse_text};
 
 test_each_file::test_each_path! { in "./query/tests/scripts" => golden }
 

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // tests
 
-use query::resolve::{MAX_AGGREGATES, MAX_KEYS};
-use query::syntax::{Keyword, MAX_NESTING, MAX_OPERATORS, MAX_STEPS, MAX_TEXT, Symbol, parse_text};
+use slabql_query::resolve::{MAX_AGGREGATES, MAX_KEYS};
+use slabql_query::syntax::{
+    Keyword, MAX_NESTING, MAX_OPERATORS, MAX_STEPS, MAX_TEXT, Symbol, parse_text,
+};
 
 const GRAMMAR: &str = include_str!("../GRAMMAR.md");
 

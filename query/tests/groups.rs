@@ -10,13 +10,13 @@ use common::{Cache, Fixture, NoHost, kernel, memory, plan, run};
 use ebpf_templates::interpreter::Interpreter;
 use ebpf_templates::template::rows;
 use proptest::prelude::*;
-use query::codegen;
-use query::eval::Warnings;
-use query::exec;
-use query::layout::Layout;
-use query::output::Output;
-use query::plan::{Plan, Template};
-use query::value::Value;
+use slabql_query::codegen;
+use slabql_query::eval::Warnings;
+use slabql_query::exec;
+use slabql_query::layout::Layout;
+use slabql_query::output::Output;
+use slabql_query::plan::{Plan, Template};
+use slabql_query::value::Value;
 
 const TEMPLATES: [Template; 2] = [Template::OpenCoded, Template::Iter];
 

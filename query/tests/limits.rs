@@ -8,7 +8,7 @@ mod common;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use query::syntax::{MAX_NESTING, MAX_OPERATORS, MAX_TEXT, is_complete, parse_text};
+use slabql_query::syntax::{MAX_NESTING, MAX_OPERATORS, MAX_TEXT, is_complete, parse_text};
 
 /// Half of what a thread of the test runner has, so that later stages have room too.
 const STACK: usize = 1 << 20;
@@ -125,8 +125,8 @@ fn a_text_has_a_limit() {
 }
 
 /// What becomes of `text` behind the parser: the plan, or the message.
-fn planned(text: String) -> Result<query::plan::Plan, String> {
-    let target = common::kernel(query::plan::Template::OpenCoded, true);
+fn planned(text: String) -> Result<slabql_query::plan::Plan, String> {
+    let target = common::kernel(slabql_query::plan::Template::OpenCoded, true);
     let work = move || {
         let plan = common::plan(&text, target).map_err(|error| error.message)?;
         let (_, program) = common::generate(&plan);

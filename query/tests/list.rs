@@ -7,7 +7,7 @@ mod common;
 use common::model::{ALL, Cpu, ERAS, Era, Model, rich};
 use common::world::{Answer, World};
 use ebpf_templates::template::{list, rows};
-use query::plan::Template;
+use slabql_query::plan::Template;
 
 const TEXT: &str = "select addr, name, size, refcount";
 

@@ -9,8 +9,8 @@ use common::model::{Cpu, ERAS, Era, Model, Node, Slab, empty_sheaves, number};
 use common::world::World;
 use ebpf_templates::template::rows;
 use proptest::prelude::*;
-use query::plan::Template;
-use query::value::Value;
+use slabql_query::plan::Template;
+use slabql_query::value::Value;
 
 const NODES: &str = "select name, node, slabs, objects, partial, free_partial, barn_full, barn_empty, cached_barns, \
                      complete from nodes";

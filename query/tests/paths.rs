@@ -4,9 +4,9 @@
 mod common;
 
 use common::Fixture;
-use query::path::{Base, list, walk};
-use query::syntax::ast::{Expr, ExprKind, Item, Path, Statement};
-use query::syntax::parse_text;
+use slabql_query::path::{Base, list, walk};
+use slabql_query::syntax::ast::{Expr, ExprKind, Item, Path, Statement};
+use slabql_query::syntax::parse_text;
 
 fn parse(path: &str) -> Path {
     let (statement, _) = parse_text(&format!("select {path}")).unwrap().remove(0);
@@ -56,7 +56,7 @@ fn what_has_no_members_is_not_listed() {
 
 #[test]
 fn pointers_are_followed_and_offsets_added() {
-    let table = query::catalog::table("caches").unwrap();
+    let table = slabql_query::catalog::table("caches").unwrap();
     for (text, hops, offset) in [
         ("s->size", vec![], 24),
         ("s->kobj.name", vec![104], 0),

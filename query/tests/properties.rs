@@ -9,15 +9,15 @@ use std::cmp::Ordering;
 use common::{Fixture, kernel, plan};
 use ebpf_templates::template::rows;
 use proptest::prelude::*;
-use query::eval::{self, Warnings};
-use query::layout::{Layout, Place};
-use query::pattern::{Pattern, Shape};
-use query::plan::Template;
-use query::syntax::ast::MatchOp;
-use query::syntax::parse_text;
-use query::typed::{Expr, Query};
-use query::value::{Type, Value};
-use query::{resolve, typing};
+use slabql_query::eval::{self, Warnings};
+use slabql_query::layout::{Layout, Place};
+use slabql_query::pattern::{Pattern, Shape};
+use slabql_query::plan::Template;
+use slabql_query::syntax::ast::MatchOp;
+use slabql_query::syntax::parse_text;
+use slabql_query::typed::{Expr, Query};
+use slabql_query::value::{Type, Value};
+use slabql_query::{resolve, typing};
 
 fn typed(text: &str) -> Option<Query> {
     let statements = parse_text(text).unwrap();

@@ -7,12 +7,12 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use query::diagnostic::{Diagnostic, Span};
-use query::syntax::ast::{
+use slabql_query::diagnostic::{Diagnostic, Span};
+use slabql_query::syntax::ast::{
     Address, Argument, BinaryOp, Count, Expr, ExprKind, Ident, Item, Key, Literal, MatchOp, Path,
     Quantifier, Query, Statement, Step, StepKind, UnaryOp, Watch,
 };
-use query::syntax::{Keyword, Lexer, Symbol, is_complete, parse_text};
+use slabql_query::syntax::{Keyword, Lexer, Symbol, is_complete, parse_text};
 
 /// Every operator between operands.
 const BINARY: [BinaryOp; 18] = [

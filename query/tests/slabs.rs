@@ -12,8 +12,8 @@ use common::model::{Cpu, ERAS, Era, Model, Slab, list, node, number, rich, slab}
 use common::runs::Runs;
 use common::world::World;
 use ebpf_templates::template::rows;
-use query::plan::Template;
-use query::value::Value;
+use slabql_query::plan::Template;
+use slabql_query::value::Value;
 
 const ALL: &str =
     "select name, list, node, cpu, objects, active, free, frozen, complete from slabs";

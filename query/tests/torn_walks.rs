@@ -9,8 +9,8 @@ mod common;
 use common::model::{ALL, ERAS, Era, Model, list, node, number, numbers, rich, row, signed};
 use common::world::{Answer, World};
 use ebpf_templates::template::rows;
-use query::plan::Template;
-use query::value::Value;
+use slabql_query::plan::Template;
+use slabql_query::value::Value;
 
 const TEMPLATES: [Template; 3] = [Template::OpenCoded, Template::Iter, Template::List];
 const CUT: u64 = 4;

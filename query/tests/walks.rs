@@ -13,8 +13,8 @@ use common::types::NODE_TYPE;
 use common::world::{Answer, World};
 use ebpf_templates::template::rows;
 use proptest::prelude::*;
-use query::plan::Template;
-use query::value::Value;
+use slabql_query::plan::Template;
+use slabql_query::value::Value;
 
 const TEMPLATES: [Template; 3] = [Template::OpenCoded, Template::Iter, Template::List];
 

@@ -17,13 +17,13 @@ use query::schema::Schema;
 use query::syntax::ast::Query;
 use query::syntax::{parse_given, parse_text};
 use query::typing::check;
-use repl::kernel::load::Loaded;
-use repl::kernel::schema::KernelSchema;
-use repl::render::{Format, Options, render};
-use repl::session::{Session, Settings};
-use repl::source::live::Live;
-use repl::source::recording::Recording;
-use repl::source::{Choice, Source};
+use slabql::kernel::load::Loaded;
+use slabql::kernel::schema::KernelSchema;
+use slabql::render::{Format, Options, render};
+use slabql::session::{Session, Settings};
+use slabql::source::live::Live;
+use slabql::source::recording::Recording;
+use slabql::source::{Choice, Source};
 
 const QUERY: &str = "select name, size, objects where objects > 1000";
 /// The same query with a parameter.

@@ -14,10 +14,10 @@ use query::syntax::ast::Statement;
 use query::syntax::parse_text;
 use query::typing::check;
 use query::value::Value;
-use repl::source::Source as _;
-use repl::source::recording::Recording;
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
+use slabql::source::Source as _;
+use slabql::source::recording::Recording;
 
 const ROWS: u64 = 100_000;
 /// How often each side is asked, by turns.

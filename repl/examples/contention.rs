@@ -9,7 +9,7 @@
 //! A `list_lock` is a member of `struct kmem_cache_node`, so `bpf_get_kmem_cache(lock)` tells it from other locks. Its
 //! waiters spin with interrupts off: what a CPU began to wait for is what it ends to wait for.
 //!
-//! Run as root: `cargo run --release -p repl --example contention [seconds [files]]`.
+//! Run as root: `cargo run --release -p slabql --example contention [seconds [files]]`.
 //!
 //! aya finds the tracepoints in BTF, by their typedefs.
 #![forbid(unsafe_code)]
@@ -33,10 +33,10 @@ use query::plan::{Target, Template, plan};
 use query::schema::Schema;
 use query::syntax::parse_text;
 use query::typing::check;
-use repl::kernel::load::{Loaded, patched};
-use repl::kernel::schema::KernelSchema;
-use repl::kernel::sys::{self, MapValue};
 use rustix::thread::{CpuSet, sched_setaffinity};
+use slabql::kernel::load::{Loaded, patched};
+use slabql::kernel::schema::KernelSchema;
+use slabql::kernel::sys::{self, MapValue};
 
 /// In the map's value: contended list locks, nanoseconds of waiting for them, all contended locks.
 const LISTS: i16 = 0;

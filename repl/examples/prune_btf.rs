@@ -1,7 +1,7 @@
 //! Makes a fixture of a kernel's BTF: the types that slabql asks for, and what lies in them by value.
 //!
 //! ```sh
-//! cargo run -p repl --example prune_btf /sys/kernel/btf/vmlinux    # hexadecimal, on standard output
+//! cargo run -p slabql --example prune_btf /sys/kernel/btf/vmlinux    # hexadecimal, on standard output
 //! ```
 //!
 //! `repl/tests/btf/update` runs it on every kernel of the matrix. Of structs that are only pointed to the name is left,
@@ -12,8 +12,8 @@
 use std::collections::BTreeMap;
 use std::{env, fs};
 
-use repl::kernel::btf::Kind;
-use repl::kernel::schema::WANTED;
+use slabql::kernel::btf::Kind;
+use slabql::kernel::schema::WANTED;
 
 /// Structs behind pointers of those that slabql asks for; paths of queries lead through them.
 const BEHIND: [&str; 4] = ["kmem_cache_args", "kobject", "kset", "memcg_cache_params"];

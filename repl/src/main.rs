@@ -6,20 +6,20 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use query::syntax::Given;
-use repl::alert::Alert;
-use repl::args::Args;
-use repl::command::Next;
-use repl::config;
-use repl::error::Failure;
-use repl::input::{self, Text};
-use repl::kernel::shed::shed;
-use repl::outlet::{Answers, Medium};
-use repl::parameters::assignment;
-use repl::script;
-use repl::session::Session;
-use repl::verb::{self, Run};
-use repl::whole::Readers;
-use repl::{message, open, prompt};
+use slabql::alert::Alert;
+use slabql::args::Args;
+use slabql::command::Next;
+use slabql::config;
+use slabql::error::Failure;
+use slabql::input::{self, Text};
+use slabql::kernel::shed::shed;
+use slabql::outlet::{Answers, Medium};
+use slabql::parameters::assignment;
+use slabql::script;
+use slabql::session::Session;
+use slabql::verb::{self, Run};
+use slabql::whole::Readers;
+use slabql::{message, open, prompt};
 
 fn main() -> ExitCode {
     let args = match Args::of(env::args_os().collect()) {

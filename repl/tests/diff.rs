@@ -16,12 +16,12 @@ use proptest::prelude::*;
 use query::catalog::TABLES;
 use query::offer::Offer;
 use query::value::Value;
-use repl::render::Format;
-use repl::session::Session;
-use repl::source::Choice;
-use repl::source::recording::{Recording, stored};
-use repl::whole::Readers;
 use rusqlite::Connection;
+use slabql::render::Format;
+use slabql::session::Session;
+use slabql::source::Choice;
+use slabql::source::recording::{Recording, stored};
+use slabql::whole::Readers;
 
 /// A cache of a made-up moment.
 #[derive(Clone, Debug)]

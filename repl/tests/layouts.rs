@@ -27,7 +27,7 @@ use query::plan::{self, Plan, Target, Template};
 use query::schema::{Member, MemberKind, Schema, Shape, TypeId};
 use query::syntax::parse_text;
 use query::value::{Type, Value};
-use repl::kernel::schema::KernelSchema;
+use slabql::kernel::schema::KernelSchema;
 
 /// A kernel's types, and CPUs that nobody has.
 struct Fixture {

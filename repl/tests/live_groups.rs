@@ -8,10 +8,10 @@ use common::ask::{self, Answer};
 use query::codegen;
 use query::layout::Layout;
 use query::plan::Template;
-use repl::kernel::load::Loaded;
-use repl::kernel::schema::KernelSchema;
-use repl::session::Session;
-use repl::source::Choice;
+use slabql::kernel::load::Loaded;
+use slabql::kernel::schema::KernelSchema;
+use slabql::session::Session;
+use slabql::source::Choice;
 
 const TEMPLATES: [Template; 3] = [Template::OpenCoded, Template::Iter, Template::List];
 

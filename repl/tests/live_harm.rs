@@ -23,9 +23,9 @@ use common::kmsg::Log;
 use query::codegen;
 use query::layout::Layout;
 use query::plan::Template;
-use repl::kernel::load::Loaded;
-use repl::kernel::schema::KernelSchema;
-use repl::source::Choice;
+use slabql::kernel::load::Loaded;
+use slabql::kernel::schema::KernelSchema;
+use slabql::source::Choice;
 
 /// What the kernel calls programs and maps of slabql.
 const NAME: &[u8] = b"slabql";

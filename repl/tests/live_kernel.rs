@@ -19,10 +19,10 @@ use ebpf_templates::template::rows;
 use ebpf_templates::{Insn, Program, Reg};
 use probe::{Columns, FIXED, FLAGGED, MARK, Row, decode, drivers, program};
 use query::schema::Schema;
-use repl::kernel::load::{LoadError, Loaded};
-use repl::kernel::read::Output;
-use repl::kernel::schema::KernelSchema;
-use repl::kernel::{sys, sysfs};
+use slabql::kernel::load::{LoadError, Loaded};
+use slabql::kernel::read::Output;
+use slabql::kernel::schema::KernelSchema;
+use slabql::kernel::{sys, sysfs};
 
 static TURN: Mutex<()> = Mutex::new(());
 

@@ -13,8 +13,8 @@ use query::diagnostic::Diagnostic;
 use query::layout::Row;
 use query::plan::Template;
 use query::schema::{Member, Schema, Shape, TypeId};
-use repl::kernel::load::Loaded;
-use repl::kernel::schema::KernelSchema;
+use slabql::kernel::load::Loaded;
+use slabql::kernel::schema::KernelSchema;
 
 /// The running kernel, as one that has neither casts nor `may_goto`.
 struct Old(KernelSchema);

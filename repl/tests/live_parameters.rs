@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use common::ask;
 use query::plan::Template;
 use query::syntax::Given;
-use repl::session::Session;
-use repl::source::Choice;
+use slabql::session::Session;
+use slabql::source::Choice;
 
 /// A process has one table of descriptors, which these tests count in.
 static TURN: Mutex<()> = Mutex::new(());

@@ -13,11 +13,11 @@ use common::witness::SLAB;
 use query::plan::Template;
 use query::schema::{Schema, Shape, TypeId};
 use query::value::{Type, Value};
-use repl::error::Failure;
-use repl::kernel::schema::KernelSchema;
-use repl::members;
-use repl::session::Session;
-use repl::source::Choice;
+use slabql::error::Failure;
+use slabql::kernel::schema::KernelSchema;
+use slabql::members;
+use slabql::session::Session;
+use slabql::source::Choice;
 
 fn by(template: Template) -> Session {
     ask::live(Choice { template: Some(template), no_pushdown: false })

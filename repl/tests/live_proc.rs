@@ -14,9 +14,9 @@ use common::witness::{self, SLAB};
 use query::availability::unavailable;
 use query::catalog;
 use query::value::Value;
-use repl::session::Session;
-use repl::source::Choice;
-use repl::source::proc::Proc;
+use slabql::session::Session;
+use slabql::source::Choice;
+use slabql::source::proc::Proc;
 
 /// What follows objects and slabs as they come and go.
 const MOVING: [&str; 7] =

@@ -22,9 +22,9 @@ use query::layout::Layout;
 use query::plan::Template;
 use query::schema::Schema;
 use query::value::Value;
-use repl::kernel::schema::KernelSchema;
-use repl::session::Session;
-use repl::source::Choice;
+use slabql::kernel::schema::KernelSchema;
+use slabql::session::Session;
+use slabql::source::Choice;
 
 /// How often a query is asked again because a figure moved between its answers.
 const TRIES: usize = 20;

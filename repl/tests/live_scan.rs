@@ -21,11 +21,11 @@ use query::codegen;
 use query::layout::{Layout, Place};
 use query::plan::{Plan, SUM, Template, cost};
 use query::value::Type;
-use repl::kernel::load::Loaded;
-use repl::kernel::read::Output;
-use repl::kernel::schema::KernelSchema;
-use repl::session::Session;
-use repl::source::Choice;
+use slabql::kernel::load::Loaded;
+use slabql::kernel::read::Output;
+use slabql::kernel::schema::KernelSchema;
+use slabql::session::Session;
+use slabql::source::Choice;
 
 const TEMPLATES: [Template; 3] = [Template::OpenCoded, Template::Iter, Template::List];
 

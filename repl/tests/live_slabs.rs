@@ -28,8 +28,8 @@ use common::settle::{enough, settle};
 use program::{Folder, SLABQL};
 use query::layout::Row;
 use query::value::Value;
-use repl::session::Session;
-use repl::source::Choice;
+use slabql::session::Session;
+use slabql::source::Choice;
 use tmux::Tmux;
 
 /// The most memory that a scan may take besides the program and the kernel's types, in KiB: it does not grow with the

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use common::ask::{self, Answer};
 use common::settle::{enough, settle};
 use query::catalog;
-use repl::session::Session;
+use slabql::session::Session;
 
 /// A table, the columns that tell its rows apart, a condition, and how many rows must be equal at least.
 type Compared = (&'static str, &'static [&'static str], &'static str, usize);

@@ -19,8 +19,8 @@ use common::settle::{enough, settle};
 use common::witness::{self, SLAB, lines, list, parts_of};
 use query::catalog::TABLES;
 use query::plan::Template;
-use repl::session::Session;
-use repl::source::Choice;
+use slabql::session::Session;
+use slabql::source::Choice;
 use walked::Prepared;
 
 /// Asks as a user would: nodes, CPUs and tables of user space have targets of their own.

@@ -15,7 +15,7 @@ use common::settle::{enough, settle};
 use common::witness::{self, Folders, Line, Sysfs};
 use query::availability::unavailable;
 use query::catalog::TABLES;
-use repl::session::Session;
+use slabql::session::Session;
 
 /// What a row is called in a comparison: names are not unique.
 fn keys(answer: &Answer) -> Vec<String> {

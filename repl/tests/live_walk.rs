@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use query::plan::Template;
-use repl::kernel::schema::KernelSchema;
+use slabql::kernel::schema::KernelSchema;
 use walked::{Prepared, Slabinfo, failed, number, text};
 
 /// Tests take turns: each would disturb the others' caches.
@@ -73,7 +73,7 @@ fn loads_are_timed() {
         let program = Prepared::program(&text);
         let load = || {
             let start = Instant::now();
-            drop(repl::kernel::load::Loaded::load(&program).unwrap());
+            drop(slabql::kernel::load::Loaded::load(&program).unwrap());
             start.elapsed()
         };
         let least = (0..20).map(|_| load()).min().unwrap();

@@ -8,10 +8,10 @@ use std::fs;
 use common::ask::{self, Answer};
 use common::kmsg::Log;
 use query::schema::Schema;
-use repl::kernel::lookup::Memory;
-use repl::kernel::schema::KernelSchema;
-use repl::session::Session;
-use repl::source::Choice;
+use slabql::kernel::lookup::Memory;
+use slabql::kernel::schema::KernelSchema;
+use slabql::session::Session;
+use slabql::source::Choice;
 
 /// How many slabs are looked at, and how many objects of each at most.
 const SLABS: usize = 24;

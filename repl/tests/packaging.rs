@@ -12,10 +12,10 @@ use std::process::Command;
 
 use clap::CommandFactory;
 use program::Folder;
-use repl::args::Args;
-use repl::command::COMMANDS;
-use repl::setting::SETTINGS;
-use repl::verb::VERBS;
+use slabql::args::Args;
+use slabql::command::COMMANDS;
+use slabql::setting::SETTINGS;
+use slabql::verb::VERBS;
 
 /// Runs a tool, which must have nothing to say on standard error.
 fn tool(name: &str, args: &[&str]) -> String {

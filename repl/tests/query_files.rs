@@ -14,7 +14,7 @@ use std::process::Command;
 use std::thread;
 
 use program::{Folder, Ran, SLABQL, command, demo, demo_reads, error};
-use repl::library::{REPORTS, title};
+use slabql::library::{REPORTS, title};
 
 /// Runs the program with a home of its own.
 fn at_home(home: &Folder, args: &[&str]) -> Ran {

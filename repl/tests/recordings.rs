@@ -12,11 +12,11 @@ use common::child::{TempFile, answer, slabql};
 use common::settle::{enough, settle};
 use proptest::prelude::*;
 use query::catalog::{Source, TABLES};
-use repl::error::Failure;
-use repl::session::Session;
-use repl::source::recording::Recording;
-use repl::source::{Choice, Source as _};
-use repl::whole::Readers;
+use slabql::error::Failure;
+use slabql::session::Session;
+use slabql::source::recording::Recording;
+use slabql::source::{Choice, Source as _};
+use slabql::whole::Readers;
 
 /// Columns that stay as long as the cache does, and what is computed from them.
 const STABLE: &str = "select addr, name, sysfs_id, aliases, alias_count, object_size, size, align, oo, \

@@ -10,11 +10,11 @@ use std::process::{Command, Output, Stdio};
 
 use common::ask::{self, Answer};
 use common::child::TempFile;
-use repl::source::recording::Recording;
-use repl::source::recording::file;
-use repl::source::{Choice, Source as _};
-use repl::whole::Readers;
 use serde_json::{Map, Value as Json};
+use slabql::source::recording::Recording;
+use slabql::source::recording::file;
+use slabql::source::{Choice, Source as _};
+use slabql::whole::Readers;
 
 /// The text of the demo with `rows` of its caches, its header changed by `change`.
 fn text(rows: usize, change: impl Fn(&mut Map<String, Json>)) -> String {

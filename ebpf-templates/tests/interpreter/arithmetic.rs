@@ -1,8 +1,8 @@
 //! Arithmetic, conditions and widths at their corners.
 
 use super::{run, syscall, word};
-use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
-use ebpf_templates::interpreter::{Kernel, Memory};
+use slabql_ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
+use slabql_ebpf_templates::interpreter::{Kernel, Memory};
 
 use Reg::{R1, R2, R6};
 

@@ -1,13 +1,13 @@
 //! Made-up caches, the holes that read them, and the rows that are to come out.
 
-use ebpf_templates::Program;
-use ebpf_templates::assembler::{Assembler, FrameFull, Label};
-use ebpf_templates::insn::{Cond, Insn, Reg, Size};
-use ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory};
-use ebpf_templates::template::driver::{Driver, Holes, Room};
-use ebpf_templates::template::node::{Entries, Nodes, Sum};
-use ebpf_templates::template::rows;
-use ebpf_templates::template::text::Text;
+use slabql_ebpf_templates::Program;
+use slabql_ebpf_templates::assembler::{Assembler, FrameFull, Label};
+use slabql_ebpf_templates::insn::{Cond, Insn, Reg, Size};
+use slabql_ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory};
+use slabql_ebpf_templates::template::driver::{Driver, Holes, Room};
+use slabql_ebpf_templates::template::node::{Entries, Nodes, Sum};
+use slabql_ebpf_templates::template::rows;
+use slabql_ebpf_templates::template::text::Text;
 
 use Reg::{R1, R2, R3, R6, R7, R8};
 

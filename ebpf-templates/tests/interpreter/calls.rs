@@ -1,9 +1,9 @@
 //! Helpers and kernel functions behave as the kernel's, and are held to its rules.
 
 use super::{run, syscall, word};
-use ebpf_templates::insn::{Cond, Insn, Reg, Size};
-use ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory, Reason};
-use ebpf_templates::{Assembler, Kind};
+use slabql_ebpf_templates::insn::{Cond, Insn, Reg, Size};
+use slabql_ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory, Reason};
+use slabql_ebpf_templates::{Assembler, Kind};
 
 use Reg::{R0, R1, R2, R3, R5, R6, R10};
 
@@ -182,7 +182,7 @@ fn unknown_calls() {
 }
 
 /// An iter program that writes `bytes` bytes from `R10 - 16` for each element.
-fn writer(bytes: i32) -> ebpf_templates::Program {
+fn writer(bytes: i32) -> slabql_ebpf_templates::Program {
     let mut asm = Assembler::new(Kind::Iter { attach_btf_id: 1 }, 64);
     asm.push(Insn::load(Size::Dw, R2, R1, 8));
     asm.push(Insn::store(Size::Dw, R10, -16, R2));
@@ -199,7 +199,7 @@ fn writer(bytes: i32) -> ebpf_templates::Program {
 
 /// A kernel whose context has `meta` at 0 and the cache at 8, and `seq` first in `meta`.
 fn iter_kernel() -> Kernel {
-    let driver = ebpf_templates::template::driver::Driver::Iter {
+    let driver = slabql_ebpf_templates::template::driver::Driver::Iter {
         attach_btf_id: 1,
         ctx_meta: 0,
         ctx_cache: 8,

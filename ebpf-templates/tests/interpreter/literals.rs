@@ -2,11 +2,11 @@
 
 use super::caches::{NAME, READ_STR};
 use super::{run, syscall};
-use ebpf_templates::insn::{Insn, Reg, Size};
-use ebpf_templates::interpreter::{Behaviour, Kernel, Memory};
-use ebpf_templates::template::rows::TEXT_BYTES;
-use ebpf_templates::template::text::{LITERAL_MAX, Text, buffer_bytes, equals, starts_with};
 use proptest::prelude::*;
+use slabql_ebpf_templates::insn::{Insn, Reg, Size};
+use slabql_ebpf_templates::interpreter::{Behaviour, Kernel, Memory};
+use slabql_ebpf_templates::template::rows::TEXT_BYTES;
+use slabql_ebpf_templates::template::text::{LITERAL_MAX, Text, buffer_bytes, equals, starts_with};
 
 use Reg::{R3, R6, R7};
 

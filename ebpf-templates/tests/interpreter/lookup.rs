@@ -1,10 +1,10 @@
 //! Addresses are looked up one by one, and what was asked of one does not show at the next.
 
-use ebpf_templates::Size;
-use ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory};
-use ebpf_templates::program::Program;
-use ebpf_templates::template::lookup::{Owner, Owners, Words};
-use ebpf_templates::template::peek::Peek;
+use slabql_ebpf_templates::Size;
+use slabql_ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory};
+use slabql_ebpf_templates::program::Program;
+use slabql_ebpf_templates::template::lookup::{Owner, Owners, Words};
+use slabql_ebpf_templates::template::peek::Peek;
 
 const NAME: u64 = 16;
 

@@ -11,8 +11,8 @@ mod lookup;
 mod templates;
 mod traps;
 
-use ebpf_templates::interpreter::{Interpreter, Kernel, Reason, Trap};
-use ebpf_templates::{Assembler, Insn, Kind, Program, Reg};
+use slabql_ebpf_templates::interpreter::{Interpreter, Kernel, Reason, Trap};
+use slabql_ebpf_templates::{Assembler, Insn, Kind, Program, Reg};
 
 /// A `syscall` program over a map value of 64 bytes; it returns 0.
 fn syscall(body: impl FnOnce(&mut Assembler)) -> Program {

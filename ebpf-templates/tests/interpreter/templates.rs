@@ -5,12 +5,12 @@ use super::caches::{
     row, rows,
 };
 use super::word;
-use ebpf_templates::assembler::{Assembler, Label};
-use ebpf_templates::interpreter::{Interpreter, Kernel};
-use ebpf_templates::program::Program;
-use ebpf_templates::template::driver::{Driver, Holes, Room, flag};
-use ebpf_templates::template::rows as layout;
 use proptest::prelude::*;
+use slabql_ebpf_templates::assembler::{Assembler, Label};
+use slabql_ebpf_templates::interpreter::{Interpreter, Kernel};
+use slabql_ebpf_templates::program::Program;
+use slabql_ebpf_templates::template::driver::{Driver, Holes, Room, flag};
+use slabql_ebpf_templates::template::rows as layout;
 
 const SPACE: u32 = 16 * 1024;
 const DRIVERS: [Driver; 2] = [ITER, OPEN_CODED];

@@ -1,10 +1,10 @@
 //! Each thing that a kernel would not let a program do ends it.
 
 use super::{reason, run, syscall};
-use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
-use ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory, Reason};
-use ebpf_templates::{Assembler, Kind};
 use proptest::prelude::*;
+use slabql_ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
+use slabql_ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory, Reason};
+use slabql_ebpf_templates::{Assembler, Kind};
 
 use Reg::{R0, R1, R2, R3, R6, R7, R9, R10};
 
@@ -248,7 +248,7 @@ fn the_map_keeps_its_bytes_from_run_to_run() {
     assert_eq!(super::word(interpreter.map(), 8), 42);
 }
 
-/// An instruction that is often one that [`ebpf_templates::insn`] builds.
+/// An instruction that is often one that [`slabql_ebpf_templates::insn`] builds.
 fn any_insn() -> impl Strategy<Value = Insn> {
     let known = prop::sample::select(vec![
         0x05, 0x07, 0x0f, 0x15, 0x18, 0x61, 0x62, 0x63, 0x71, 0x79, 0x7a, 0x7b, 0x81, 0x85, 0x87,

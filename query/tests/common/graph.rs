@@ -15,7 +15,7 @@
 //! };
 //! ```
 
-use query::schema::{Field, Shape, TypeId};
+use slabql_query::schema::{Field, Shape, TypeId};
 
 const UINT: u32 = 1;
 const INT: u32 = 2;

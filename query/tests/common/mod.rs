@@ -13,14 +13,14 @@ use ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory};
 use ebpf_templates::program::{Kind, Program};
 use ebpf_templates::template::driver::Driver;
 use ebpf_templates::template::rows;
-use query::catalog::Lookup;
-use query::diagnostic::Diagnostic;
-use query::exec::Host;
-use query::layout::{Layout, Row};
-use query::plan::{Plan, Target, Template};
-use query::schema::{Member, MemberKind, Schema, Shape, TypeId};
-use query::syntax::parse_text;
-use query::value::Value;
+use slabql_query::catalog::Lookup;
+use slabql_query::diagnostic::Diagnostic;
+use slabql_query::exec::Host;
+use slabql_query::layout::{Layout, Row};
+use slabql_query::plan::{Plan, Target, Template};
+use slabql_query::schema::{Member, MemberKind, Schema, Shape, TypeId};
+use slabql_query::syntax::parse_text;
+use slabql_query::value::Value;
 
 /// The members of the made-up kernel: owner, path, offset, size, signed, kind.
 #[rustfmt::skip]
@@ -245,8 +245,8 @@ pub fn plan(text: &str, target: Target) -> Result<Plan, Diagnostic> {
     let fixture = Fixture::new();
     let statements = parse_text(text)?;
     let query = statements[0].0.query().expect("a query");
-    let resolved = query::resolve::resolve(query, &fixture)?;
-    Ok(query::plan::plan(query::typing::check(resolved)?, target, text))
+    let resolved = slabql_query::resolve::resolve(query, &fixture)?;
+    Ok(slabql_query::plan::plan(slabql_query::typing::check(resolved)?, target, text))
 }
 
 /// A plan's target in the kernel.
@@ -257,7 +257,7 @@ pub fn kernel(template: Template, pushdown: bool) -> Target {
 /// Generates a plan's program for the made-up kernel.
 pub fn generate(plan: &Plan) -> (Layout, Program) {
     let layout = Layout::new(plan);
-    let program = query::codegen::generate(plan, &layout, &Fixture::new(), 1).unwrap();
+    let program = slabql_query::codegen::generate(plan, &layout, &Fixture::new(), 1).unwrap();
     assert_reached(&program);
     (layout, program)
 }

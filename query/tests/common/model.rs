@@ -1,7 +1,7 @@
 //! A made-up cache as a test thinks of it: what is free in it, and where.
 #![allow(clippy::cast_possible_truncation)] // the numbers are small
 
-use query::value::Value;
+use slabql_query::value::Value;
 
 /// Which of the kernel's forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

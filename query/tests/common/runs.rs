@@ -7,12 +7,12 @@ use ebpf_templates::insn::Size;
 use ebpf_templates::interpreter::Interpreter;
 use ebpf_templates::program::Program;
 use ebpf_templates::template::rows::{self, resume};
-use query::catalog::{SlabFigure, Source};
-use query::eval::Warnings;
-use query::exec;
-use query::layout::{Layout, Row};
-use query::plan::{Plan, Target};
-use query::value::Value;
+use slabql_query::catalog::{SlabFigure, Source};
+use slabql_query::eval::Warnings;
+use slabql_query::exec;
+use slabql_query::layout::{Layout, Row};
+use slabql_query::plan::{Plan, Target};
+use slabql_query::value::Value;
 
 use super::NoHost;
 use super::types::Types;

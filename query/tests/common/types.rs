@@ -1,7 +1,7 @@
 //! The types of a made-up kernel with slabs, in each form that they have had.
 
-use query::diagnostic::Diagnostic;
-use query::schema::{Member, MemberKind, Schema, Shape, TypeId};
+use slabql_query::diagnostic::Diagnostic;
+use slabql_query::schema::{Member, MemberKind, Schema, Shape, TypeId};
 
 use super::Fixture;
 use super::model::Era;

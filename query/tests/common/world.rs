@@ -9,13 +9,13 @@ use ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory};
 use ebpf_templates::program::{Kind, Program};
 use ebpf_templates::template::driver::Driver;
 use ebpf_templates::template::rows;
-use query::eval::Warnings;
-use query::exec;
-use query::layout::Layout;
-use query::plan::{Plan, Target, Template};
-use query::schema::Schema;
-use query::syntax::parse_text;
-use query::value::Value;
+use slabql_query::eval::Warnings;
+use slabql_query::exec;
+use slabql_query::layout::Layout;
+use slabql_query::plan::{Plan, Target, Template};
+use slabql_query::schema::Schema;
+use slabql_query::syntax::parse_text;
+use slabql_query::value::Value;
 
 use super::model::{Era, Model, Node, Slab, empty_sheaves};
 use super::types::Types;
@@ -317,11 +317,12 @@ impl World {
     pub fn compile_for(&self, text: &str, target: Target, factor: u32) -> (Plan, Layout, Program) {
         let statements = parse_text(text).unwrap();
         let query = statements[0].0.query().unwrap();
-        let typed = query::resolve::resolve(query, &self.types).and_then(query::typing::check);
+        let typed = slabql_query::resolve::resolve(query, &self.types)
+            .and_then(slabql_query::typing::check);
         let typed = typed.unwrap_or_else(|error| panic!("{}", error.render(text)));
-        let plan = query::plan::plan(typed, target, text);
+        let plan = slabql_query::plan::plan(typed, target, text);
         let layout = Layout::new(&plan);
-        let program = query::codegen::generate(&plan, &layout, &self.types, factor).unwrap();
+        let program = slabql_query::codegen::generate(&plan, &layout, &self.types, factor).unwrap();
         (plan, layout, program)
     }
 

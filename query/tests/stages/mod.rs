@@ -13,19 +13,19 @@
 
 use std::fmt::Write;
 
-use query::catalog::Lookup;
-use query::diagnostic::Diagnostic;
-use query::eval::Warnings;
-use query::exec::{self, Host};
-use query::input::Input;
-use query::layout::Layout;
-use query::output::Output;
-use query::plan::{Plan, Template, explain};
-use query::resolved::{Aggregate, Expr as Resolved, ExprKind as ResolvedKind};
-use query::syntax::ast::{Query, UnaryOp};
-use query::typed::{Arith, Compare, Expr, ExprKind, Group};
-use query::value::{Type, Value};
-use query::{aggregate, function, resolve, syntax, typing};
+use slabql_query::catalog::Lookup;
+use slabql_query::diagnostic::Diagnostic;
+use slabql_query::eval::Warnings;
+use slabql_query::exec::{self, Host};
+use slabql_query::input::Input;
+use slabql_query::layout::Layout;
+use slabql_query::output::Output;
+use slabql_query::plan::{Plan, Template, explain};
+use slabql_query::resolved::{Aggregate, Expr as Resolved, ExprKind as ResolvedKind};
+use slabql_query::syntax::ast::{Query, UnaryOp};
+use slabql_query::typed::{Arith, Compare, Expr, ExprKind, Group};
+use slabql_query::value::{Type, Value};
+use slabql_query::{aggregate, function, resolve, syntax, typing};
 
 use crate::common::{Cache, Fixture, generate, kernel, plan, run};
 
@@ -382,7 +382,7 @@ impl Host for Machine {
 
 /// A line a note.
 pub fn notes(text: &str) -> Result<String, Diagnostic> {
-    let notes = query::lint::notes(&parse(text)?, &Fixture::new());
+    let notes = slabql_query::lint::notes(&parse(text)?, &Fixture::new());
     Ok(notes.iter().map(|note| format!("note: {note}\n")).collect())
 }
 

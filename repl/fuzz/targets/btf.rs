@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use repl::kernel::btf::{Btf, Kind, TypeId};
+use slabql::kernel::btf::{Btf, Kind, TypeId};
 
 const WANTED: [(Kind, &str); 6] = [
     (Kind::Struct, "kmem_cache"),

@@ -7,13 +7,13 @@ mod common;
 
 use common::{Cache, Fixture, NoHost, kernel};
 use libfuzzer_sys::fuzz_target;
-use query::eval::Warnings;
-use query::exec;
-use query::plan::{Template, explain};
+use slabql_query::eval::Warnings;
+use slabql_query::exec;
+use slabql_query::plan::{Template, explain};
 
 fuzz_target!(|text: &str| {
     // Statements that are no queries, such as `whatis`, have no plan.
-    if query::syntax::parse_text(text).is_ok_and(|all| all[0].0.query().is_none()) {
+    if slabql_query::syntax::parse_text(text).is_ok_and(|all| all[0].0.query().is_none()) {
         return;
     }
     let mut answers = Vec::new();

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use query::syntax::{MAX_TEXT, Token, is_complete, lex, parse_text};
+use slabql_query::syntax::{MAX_TEXT, Token, is_complete, lex, parse_text};
 
 fuzz_target!(|text: &str| {
     let _ = is_complete(text);

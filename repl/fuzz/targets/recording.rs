@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use repl::session::{Session, Settings};
-use repl::source::Choice;
-use repl::source::recording::Recording;
+use slabql::session::{Session, Settings};
+use slabql::source::Choice;
+use slabql::source::recording::Recording;
 
 fuzz_target!(|bytes: &[u8]| {
     let recording = match Recording::read(bytes) {

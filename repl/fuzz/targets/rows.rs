@@ -6,8 +6,8 @@ mod common;
 
 use common::kernel;
 use libfuzzer_sys::fuzz_target;
-use query::layout::Layout;
-use query::plan::Template;
+use slabql_query::layout::Layout;
+use slabql_query::plan::Template;
 
 /// The first byte chooses what is in a row.
 const QUERIES: [&str; 4] = [

@@ -7,11 +7,11 @@ use query::syntax::ast::Statement;
 use query::syntax::parse_text;
 use query::typing::check;
 use query::value::Value;
-use repl::error::Failure;
-use repl::session::{Session, Settings};
-use repl::source::ladder::Kind;
-use repl::source::live::Live;
-use repl::source::{Choice, Source};
+use slabql::error::Failure;
+use slabql::session::{Session, Settings};
+use slabql::source::ladder::Kind;
+use slabql::source::live::Live;
+use slabql::source::{Choice, Source};
 
 /// A session over `source`.
 pub fn session(source: Box<dyn Source>, choice: Choice) -> Session {

@@ -7,7 +7,7 @@ use ebpf_templates::template::rows;
 use ebpf_templates::template::text::{self, Text};
 use ebpf_templates::{Alu, Assembler, Cond, Insn, Program, Reg, Size};
 use query::schema::Schema;
-use repl::kernel::schema::KernelSchema;
+use slabql::kernel::schema::KernelSchema;
 
 /// Where the row's values lie.
 const SIZE: i16 = 16;

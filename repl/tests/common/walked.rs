@@ -17,9 +17,9 @@ use query::schema::Schema;
 use query::syntax::parse_text;
 use query::typing::check;
 use query::value::Value;
-use repl::kernel::load::Loaded;
-use repl::kernel::read::Output;
-use repl::kernel::schema::KernelSchema;
+use slabql::kernel::load::Loaded;
+use slabql::kernel::read::Output;
+use slabql::kernel::schema::KernelSchema;
 
 /// A query whose program is loaded, so that running it again disturbs the kernel less.
 pub struct Prepared {

@@ -12,11 +12,11 @@
 //! ```
 
 use query::catalog;
-use repl::args::Color;
-use repl::render::Format;
-use repl::script;
-use repl::session::{Session, Settings};
-use repl::source::recording::Recording;
+use slabql::args::Color;
+use slabql::render::Format;
+use slabql::script;
+use slabql::session::{Session, Settings};
+use slabql::source::recording::Recording;
 
 const COMMAND: &str = "$ ";
 const FIRST: &str = "slabql> ";

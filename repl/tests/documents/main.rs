@@ -12,7 +12,7 @@
 //! Other blocks are not read. The demo never changes by itself, so what a document shows of it is exact. Pages made
 //! from the catalog and from the examples are compared whole; see [`pages`].
 //!
-//! `UPDATE_GOLDENFILES=1 cargo test -p repl --test documents` writes what is new into the documents; the review is
+//! `UPDATE_GOLDENFILES=1 cargo test -p slabql --test documents` writes what is new into the documents; the review is
 //! to read the difference.
 #![allow(missing_docs, clippy::unwrap_used)] // tests
 
@@ -70,7 +70,7 @@ fn hold(file: &Path, expected: &str) {
     let same = found.lines().zip(expected.lines()).take_while(|(a, b)| a == b).count();
     assert!(
         found == expected,
-        "{}:{}: found {:?}, expected {:?}; `UPDATE_GOLDENFILES=1 cargo test -p repl --test documents` writes it",
+        "{}:{}: found {:?}, expected {:?}; `UPDATE_GOLDENFILES=1 cargo test -p slabql --test documents` writes it",
         file.display(),
         same + 1,
         found.lines().nth(same),

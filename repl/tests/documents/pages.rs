@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use query::catalog::{self, Column, CpuFigure, SlabFigure, Source, Walk};
 use query::syntax::parameter::declarations;
 use query::{aggregate, function};
-use repl::command::COMMANDS;
+use slabql::command::COMMANDS;
 
 use super::{blocks, sessions};
 
 const MADE: &str = "\
-<!-- Made by `UPDATE_GOLDENFILES=1 cargo test -p repl --test documents`; the next run undoes changes by hand. -->\n";
+<!-- Made by `UPDATE_GOLDENFILES=1 cargo test -p slabql --test documents`; the next run undoes changes by hand. -->\n";
 
 /// The page of tables and columns.
 pub fn tables() -> String {

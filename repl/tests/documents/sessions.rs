@@ -10,15 +10,15 @@
 //!
 //! The home folder is `~` and times are `…`. A command without a session is a failure: its file is `NAME.session`,
 //! and those of psql's words stand in `psql.session`. To add one, write the lines that are typed and let
-//! `UPDATE_GOLDENFILES=1 cargo test -p repl --test documents` write the rest.
+//! `UPDATE_GOLDENFILES=1 cargo test -p slabql --test documents` write the rest.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use repl::command::COMMANDS;
 use rexpect::reader::{Options, Regex};
 use rexpect::session::{PtySession, spawn_with_options};
+use slabql::command::COMMANDS;
 
 const FIRST: &str = "slabql> ";
 const MORE: &str = "   ...> ";

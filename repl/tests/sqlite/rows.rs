@@ -10,13 +10,13 @@ use std::path::Path;
 
 use query::catalog;
 use query::value::Value;
-use repl::session::Session;
-use repl::source::Choice;
-use repl::source::proc::Proc;
-use repl::source::recording::{Recording, stored};
-use repl::whole::Readers;
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
+use slabql::session::Session;
+use slabql::source::Choice;
+use slabql::source::proc::Proc;
+use slabql::source::recording::{Recording, stored};
+use slabql::whole::Readers;
 
 use crate::common::ask;
 use crate::common::child::TempFile;

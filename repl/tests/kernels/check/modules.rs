@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use repl::source::Choice;
 use rustix::io::Errno;
 use rustix::system::{delete_module, init_module};
+use slabql::source::Choice;
 
 /// The modules of `/modules` in the order in which they are loaded, each with its name.
 fn modules() -> Vec<(CString, Vec<u8>)> {
