@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod diagnostic;
+pub mod escape;
 pub mod suggest;
 pub mod syntax;
 

@@ -20,11 +20,11 @@ use toml::de::{DeTable, DeValue};
 
 use crate::args::{Args, TemplateName};
 use crate::command::Next;
-use crate::error::Failure;
 use crate::input;
-use crate::message;
 use crate::outlet::Medium;
-use crate::render::printable;
+use crate::report::error::Failure;
+use crate::report::escape::printable;
+use crate::report::message;
 use crate::script;
 use crate::session::{Session, Settings};
 use crate::setting::{self, Origin};

@@ -23,9 +23,10 @@ use query::value::{Type, Unit, Value};
 
 use crate::args::Args;
 use crate::command::Next;
-use crate::error::Failure;
-use crate::message;
-use crate::render::{printable, shown};
+use crate::render::shown;
+use crate::report::error::{Failure, Message};
+use crate::report::escape::printable;
+use crate::report::message;
 use crate::session::{Session, Settings};
 use crate::snapshot::{self, LIVE, unquoted};
 
@@ -78,11 +79,9 @@ impl Opened {
                     opened.insert(word.to_owned(), Rc::new(moment));
                 }),
             };
-            moment.map_err(|failure| match failure {
-                Failure::Command(told) | Failure::Environment(told) => {
-                    Diagnostic { help: told.help, ..Diagnostic::new(*span, told.message) }
-                }
-                failure => Diagnostic::new(*span, failure.text().trim_end()),
+            moment.map_err(|failure| {
+                let Message { message, help } = failure.into_message();
+                Diagnostic { help, ..Diagnostic::new(*span, message) }
             })?;
         }
         self.0.replace(opened);

@@ -10,8 +10,8 @@ use query::diagnostic::{Diagnostic, Span};
 use query::syntax::MAX_TEXT;
 
 use crate::args::Args;
-use crate::error::Failure;
-use crate::render::printable;
+use crate::report::error::Failure;
+use crate::report::escape::printable;
 
 /// A text to run.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 
-use crate::error::Failure;
+use crate::report::error::Failure;
 
 pub use crate::kernel::sys::{Interrupts, forget_interrupt as forget, is_interrupted as happened};
 

@@ -14,11 +14,11 @@ use query::syntax::Given;
 
 use crate::args::Args;
 use crate::command::{Next, said, write};
-use crate::error::Failure;
 use crate::input::{self, Text};
-use crate::message;
 use crate::parameters::{all_known, assignment, assignments};
-use crate::render::printable;
+use crate::report::error::Failure;
+use crate::report::escape::printable;
+use crate::report::message;
 use crate::script;
 use crate::session::Session;
 

@@ -10,16 +10,17 @@ use slabql::alert::Alert;
 use slabql::args::Args;
 use slabql::command::Next;
 use slabql::config;
-use slabql::error::Failure;
 use slabql::input::{self, Text};
 use slabql::kernel::shed::shed;
 use slabql::outlet::{Answers, Medium};
 use slabql::parameters::assignment;
+use slabql::report::error::Failure;
+use slabql::report::message;
 use slabql::script;
 use slabql::session::Session;
 use slabql::verb::{self, Run};
 use slabql::whole::Readers;
-use slabql::{message, open, prompt};
+use slabql::{open, prompt};
 
 fn main() -> ExitCode {
     let args = match Args::of(env::args_os().collect()) {

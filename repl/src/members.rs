@@ -6,7 +6,7 @@ use query::path::{Base, Listed, list};
 use query::syntax::ast::{Expr, ExprKind, Item, Path, Statement};
 use query::syntax::parse_text;
 
-use crate::error::Failure;
+use crate::report::error::Failure;
 
 /// What makes a query of a path.
 const SELECT: &str = "select ";

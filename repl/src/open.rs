@@ -1,7 +1,7 @@
 //! Opens what the command line asks.
 
 use crate::args::{Args, SourceName};
-use crate::error::Failure;
+use crate::report::error::Failure;
 use crate::session::{Session, Settings};
 use crate::source::ladder::{Kind, Ladder};
 use crate::source::live::Live;

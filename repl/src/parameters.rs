@@ -6,8 +6,8 @@ use query::suggest;
 use query::syntax::parameter::{Given, is_name, names, value_length};
 
 use crate::command::{Next, write};
-use crate::error::Failure;
-use crate::render::printable;
+use crate::report::error::Failure;
+use crate::report::escape::printable;
 use crate::session::Session;
 
 /// The name and the value of `name=value`, as an option of the command line has it.

@@ -14,9 +14,9 @@ use rustyline::error::ReadlineError;
 use crate::command::Next;
 use crate::config;
 use crate::editor::LineEditor;
-use crate::error::Failure;
 use crate::interrupt::{self, Interrupts, Stdout};
-use crate::message;
+use crate::report::error::Failure;
+use crate::report::message;
 use crate::script;
 use crate::session::Session;
 

@@ -25,11 +25,11 @@ use query::diagnostic::{Diagnostic, Span};
 use query::syntax::{self, Lexer, Symbol, TokenKind, lex};
 
 use crate::command::{self, Next};
-use crate::error::Failure;
 use crate::input::{self, Text};
 use crate::interrupt;
-use crate::log::{self, Logged};
-use crate::render::printable;
+use crate::report::error::Failure;
+use crate::report::escape::printable;
+use crate::report::log::{self, Logged};
 use crate::session::Session;
 
 /// How deep files may read files.

@@ -25,10 +25,10 @@ use query::value::Value;
 
 use crate::alert::Alert;
 use crate::diff::Opened;
-use crate::error::Failure;
 use crate::interrupt;
-use crate::message;
 use crate::outlet::Outlet;
+use crate::report::error::Failure;
+use crate::report::message;
 use crate::source::Source;
 use crate::source::ladder::{Kind, Ladder};
 use crate::source::recording::{Recording, stored};

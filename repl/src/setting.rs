@@ -7,9 +7,10 @@ use query::suggest;
 
 use crate::args::Color;
 use crate::command::{AUTO, Takes};
-use crate::error::Failure;
-use crate::kernel::rights::Environment;
-use crate::render::{Format, Options, printable};
+use crate::render::{Format, Options};
+use crate::report::error::Failure;
+use crate::report::error::Message;
+use crate::report::escape::printable;
 use crate::session::Settings;
 
 /// A setting.
@@ -89,7 +90,7 @@ pub fn switch(place: &mut bool, value: &str) -> bool {
 }
 
 /// The setting of a name.
-pub fn find(name: &str) -> Result<&'static Setting, Environment> {
+pub fn find(name: &str) -> Result<&'static Setting, Message> {
     SETTINGS.iter().find(|setting| setting.name == name).ok_or_else(|| {
         // What `.mode` sets goes by the name of its option.
         let near = suggest::nearest(name, SETTINGS.iter().map(|setting| setting.name));
@@ -99,7 +100,7 @@ pub fn find(name: &str) -> Result<&'static Setting, Environment> {
             |near| format!("did you mean `{near}`?"),
         );
         let message = format!("unknown setting `{}`", printable(name.as_bytes()));
-        Environment { message, help: Some(help) }
+        Message { message, help: Some(help) }
     })
 }
 
@@ -109,13 +110,13 @@ pub fn set(
     name: &str,
     value: &str,
     origin: Origin,
-) -> Result<(), Environment> {
+) -> Result<(), Message> {
     let setting = find(name)?;
     let mut changed = settings.clone();
     if !(setting.set)(&mut changed, value) {
         let message = format!("`{name}` cannot be `{}`", printable(value.as_bytes()));
         let help = setting.takes.words().and_then(|words| suggest::help(value, words));
-        return Err(Environment { message, help: help.or_else(|| Some(setting.doc.to_owned())) });
+        return Err(Message { message, help: help.or_else(|| Some(setting.doc.to_owned())) });
     }
     *settings = changed;
     settings.origins.insert(setting.name, origin);

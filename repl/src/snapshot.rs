@@ -15,10 +15,10 @@ use query::value::{Type, Unit, Value};
 
 use crate::args::Args;
 use crate::command::Next;
-use crate::error::Failure;
 use crate::kernel::sysfs;
-use crate::message;
-use crate::render::printable;
+use crate::report::error::Failure;
+use crate::report::escape::printable;
+use crate::report::message;
 use crate::session::Session;
 use crate::source::Source;
 use crate::source::recording::Recording;

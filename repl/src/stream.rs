@@ -11,9 +11,9 @@ use query::exec::Rest;
 use query::output::OutputColumn;
 use query::value::Value;
 
-use crate::error::Failure;
-use crate::message;
 use crate::render::{Format, Options, Renderer};
+use crate::report::error::Failure;
+use crate::report::message;
 
 /// An answer on its way.
 pub struct Stream<'a> {

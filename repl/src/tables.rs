@@ -12,7 +12,7 @@ use query::syntax::ast::Argument;
 use query::value::Value;
 
 use crate::diff;
-use crate::error::Failure;
+use crate::report::error::Failure;
 use crate::session::Session;
 use crate::source::proc::slabinfo::{self, Line, SLABINFO};
 

@@ -9,8 +9,8 @@ use query::suggest;
 
 use crate::args::Args;
 use crate::command::Takes;
-use crate::error::Failure;
-use crate::render::printable;
+use crate::report::error::Failure;
+use crate::report::escape::printable;
 use crate::session::Session;
 use crate::{diff, library, snapshot};
 

@@ -18,8 +18,8 @@ use std::time::Duration;
 use query::output::{Output, OutputColumn};
 use query::value::{Type, Unit, Value};
 
-use crate::error::Failure;
-use crate::message;
+use crate::report::error::Failure;
+use crate::report::message;
 use crate::session::Session;
 use crate::source::proc::slabinfo::SLABINFO;
 use crate::tables::read_slabinfo;

@@ -13,9 +13,9 @@ use common::witness::SLAB;
 use query::plan::Template;
 use query::schema::{Schema, Shape, TypeId};
 use query::value::{Type, Value};
-use slabql::error::Failure;
 use slabql::kernel::schema::KernelSchema;
 use slabql::members;
+use slabql::report::error::Failure;
 use slabql::session::Session;
 use slabql::source::Choice;
 

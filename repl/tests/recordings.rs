@@ -12,7 +12,7 @@ use common::child::{TempFile, answer, slabql};
 use common::settle::{enough, settle};
 use proptest::prelude::*;
 use query::catalog::{Source, TABLES};
-use slabql::error::Failure;
+use slabql::report::error::Failure;
 use slabql::session::Session;
 use slabql::source::recording::Recording;
 use slabql::source::{Choice, Source as _};

@@ -8,9 +8,9 @@ use query::suggest;
 use query::{aggregate, function};
 
 use super::{Next, write};
-use crate::error::Failure;
 use crate::members;
-use crate::render::printable;
+use crate::report::error::Failure;
+use crate::report::escape::printable;
 use crate::session::Session;
 
 /// `.tables`.

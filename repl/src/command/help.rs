@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::{COMMANDS, Command, Next, find, unknown, write};
-use crate::error::Failure;
+use crate::report::error::Failure;
 use crate::session::Session;
 
 /// `.help [COMMAND]`.

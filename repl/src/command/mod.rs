@@ -2,6 +2,7 @@
 
 mod catalog;
 mod help;
+mod log;
 mod queries;
 mod settings;
 
@@ -12,12 +13,15 @@ use query::catalog::TABLES;
 use query::suggest;
 
 use crate::editor::external;
-use crate::error::Failure;
 use crate::outlet::commands;
-use crate::render::{Format, ascii, printable};
+use crate::render::Format;
+use crate::report::error::Failure;
+use crate::report::escape::printable;
+use crate::report::terminal;
+use crate::report::terminal::ascii;
 use crate::session::Session;
 use crate::setting::SETTINGS;
-use crate::{diff, library, log, parameters, script, snapshot, terminal, watch};
+use crate::{diff, library, parameters, script, snapshot, watch};
 
 /// A command.
 pub struct Command {

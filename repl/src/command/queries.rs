@@ -6,9 +6,9 @@ use query::syntax::parameter::{Declaration, declarations, names};
 use query::syntax::parse_given;
 
 use super::{Next, write};
-use crate::error::Failure;
 use crate::library;
-use crate::render::printable;
+use crate::report::error::Failure;
+use crate::report::escape::printable;
 use crate::script;
 use crate::session::Session;
 use crate::source::ladder::Kind;

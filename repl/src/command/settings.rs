@@ -4,8 +4,9 @@ use std::io::Write;
 
 use super::{Next, write};
 use crate::config;
-use crate::error::Failure;
-use crate::render::{Format, printable};
+use crate::render::Format;
+use crate::report::error::Failure;
+use crate::report::escape::printable;
 use crate::session::Session;
 use crate::setting::{self, Origin, SETTINGS};
 

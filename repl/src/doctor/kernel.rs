@@ -6,10 +6,10 @@ use std::fs;
 use query::schema::Schema;
 
 use super::{Finding, State, columns};
-use crate::error::Failure;
-use crate::kernel::rights::Environment;
 use crate::kernel::schema::KernelSchema;
 use crate::kernel::{probe, sys};
+use crate::report::error::Environment;
+use crate::report::error::Failure;
 use crate::session::{Session, Settings};
 use crate::source::ladder::{Kind, Ladder};
 

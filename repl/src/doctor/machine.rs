@@ -1,8 +1,8 @@
 //! What files say: the kernel's release, its CPUs and nodes, the rights of this process, and which files can be read.
 
 use super::{Finding, Root, State};
-use crate::error::plain;
 use crate::kernel::rights::{COMPILE, GRANT, Machine, OUTSIDE, UNLOCK};
+use crate::report::error::errno;
 
 /// Where the kernel lists its symbols.
 const SYMBOLS: &str = "/proc/kallsyms";
@@ -126,7 +126,7 @@ fn files(root: &Root) -> Vec<Finding> {
         };
         match read {
             Err(error) => {
-                let found = format!("{}; for {uses}", plain(&error));
+                let found = format!("{}; for {uses}", errno(&error));
                 Finding::new("files", path, State::Lacking, found).remedy(remedy)
             }
             Ok(()) if path == SYMBOLS && hides(root) => {

@@ -22,8 +22,8 @@ use query::value::{Type, Unit, Value};
 
 use crate::args::Args;
 use crate::command::{self, Next};
-use crate::error::Failure;
 use crate::kernel::rights::Machine;
+use crate::report::error::Failure;
 use crate::session::{Session, Settings};
 use crate::source::ladder::Kind;
 

@@ -9,9 +9,9 @@ use rustyline::{Context, Result};
 
 use super::{Helper, argument};
 use crate::command::COMMANDS;
+use crate::report::terminal;
 use crate::script::{self, Piece};
 use crate::session::Session;
-use crate::terminal;
 
 /// What stands between a candidate and what it is.
 pub(super) const DOC: &str = "   ";

@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::command::Next;
-use crate::error::{Failure, plain};
 use crate::input;
 use crate::outlet;
-use crate::render::printable;
+use crate::report::error::{Failure, errno};
+use crate::report::escape::printable;
 use crate::session::Session;
 
 /// The editor where none is named.
@@ -55,7 +55,7 @@ fn run(words: &[OsString], file: &Path) -> Result<(), Failure> {
     let name = printable(program.as_encoded_bytes());
     let failed = |error: io::Error| {
         let help = "`$VISUAL` or `$EDITOR` names an editor";
-        Failure::environment(format!("cannot run `{name}`: {}", plain(&error)), Some(help))
+        Failure::environment(format!("cannot run `{name}`: {}", errno(&error)), Some(help))
     };
     let mut command = Command::new(program);
     command.args(options).arg(file);

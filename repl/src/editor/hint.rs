@@ -9,7 +9,7 @@ use rustyline::history::SearchDirection;
 
 use super::complete::cut;
 use super::{FIRST, Helper, meant};
-use crate::terminal;
+use crate::report::terminal;
 
 /// The fewest letters of a word that is hinted at.
 const LETTERS: usize = 2;

@@ -20,8 +20,8 @@ use rustyline::history::MemHistory;
 use rustyline::{Editor, Helper};
 
 use super::shown;
-use crate::error::plain;
-use crate::message;
+use crate::report::error::errno;
+use crate::report::message;
 
 /// The most entries of the history.
 pub(super) const MOST: usize = 10_000;
@@ -57,7 +57,7 @@ impl History {
                 Self { file: Some(file) }
             }
             Err(error) => {
-                let reason = plain(&error);
+                let reason = errno(&error);
                 message::note(&format!("the history {} cannot be read: {reason}", file.display()));
                 // What cannot be read is not written over.
                 Self { file: None }
@@ -85,7 +85,7 @@ impl History {
         if let (false, Some(file)) = (last, &self.file)
             && let Err(error) = append(file, entry)
         {
-            let reason = plain(&error);
+            let reason = errno(&error);
             message::note(&format!("the history {} cannot be written: {reason}", file.display()));
             self.file = None;
         }
@@ -102,7 +102,7 @@ fn folder() -> Result<PathBuf, String> {
 /// Makes the folder and the file where they are not there, and the file its owner's.
 fn prepare(folder: &Path) -> Result<PathBuf, String> {
     let file = folder.join("history");
-    let failed = |path: &Path, error: &io::Error| format!("{}: {}", path.display(), plain(error));
+    let failed = |path: &Path, error: &io::Error| format!("{}: {}", path.display(), errno(error));
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)

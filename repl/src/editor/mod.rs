@@ -30,8 +30,9 @@ use rustyline::{
     EventHandler, KeyCode, KeyEvent, Modifiers, RepeatCount,
 };
 
+use crate::report::message;
 use crate::session::Session;
-use crate::{interrupt, message, script, snapshot};
+use crate::{interrupt, script, snapshot};
 use history::History;
 
 /// What stands before a statement.

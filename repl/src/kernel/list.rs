@@ -10,8 +10,8 @@ use query::diagnostic::{Diagnostic, Span};
 use query::schema::Schema;
 
 use super::load::{self, LoadError};
-use super::rights::Environment;
 use super::sys::{self, MapValue};
+use crate::report::error::Environment;
 
 /// The address of the list's head; or why it is not known, and what helps.
 pub fn head(schema: &dyn Schema) -> Result<u64, Diagnostic> {

@@ -13,8 +13,8 @@ use ebpf_templates::template::rows;
 use ebpf_templates::{Kind, Program};
 
 use super::functions;
-use super::rights::Environment;
 use super::sys::{self, Functions, MapValue};
+use crate::report::error::{Environment, Failure, errno};
 
 /// How often a load that a signal interrupted is tried.
 const TRIES: usize = 5;
@@ -56,6 +56,21 @@ impl fmt::Display for LoadError {
 }
 
 impl std::error::Error for LoadError {}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Environment(environment) => Self::Environment(environment),
+            LoadError::Rejected(rejected) => Self::bug(
+                format!(
+                    "the kernel rejected the program that slabql generated: {}",
+                    errno(&rejected.error)
+                ),
+                format!("{}\n{}", rejected.listing, rejected.log),
+            ),
+        }
+    }
+}
 
 /// How rows leave the kernel.
 pub(super) enum Rows {

@@ -13,8 +13,8 @@ use query::schema::Schema;
 
 use super::load::{self, LoadError};
 use super::read::ReadError;
-use super::rights::Environment;
 use super::sys::{self, MapValue};
+use crate::report::error::Environment;
 
 /// How many addresses a run is for.
 const COUNT: u32 = 256;

@@ -8,9 +8,9 @@ use query::schema::Schema;
 
 use super::functions;
 use super::load::patched;
-use super::rights::Environment;
 use super::sys::{self, MapValue};
 use super::sysfs;
+use crate::report::error::Environment;
 
 /// The most CPUs that a kernel is built for (`NR_CPUS`).
 const MAX_CPUS: u32 = 8192;

@@ -7,8 +7,8 @@ use std::io;
 use ebpf_templates::{Insn, Kind, Reg};
 
 use super::load::retried;
-use super::rights::Environment;
 use super::sys;
+use crate::report::error::Environment;
 
 /// Whether the kernel takes a sleepable `syscall` program at all; the error says why not.
 pub fn program() -> Result<bool, Environment> {

@@ -17,6 +17,7 @@ use ebpf_templates::template::rows;
 
 use super::load::{Loaded, Rows};
 use super::sys;
+use crate::report::error::{Environment, Failure};
 
 /// The room for one read. The kernel collects half as much.
 const BUFFER: usize = 64 << 10;
@@ -63,6 +64,17 @@ impl fmt::Display for ReadError {
 }
 
 impl std::error::Error for ReadError {}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Failed(what, error) => Environment::failed(what, &error).into(),
+            ReadError::Malformed(what) => {
+                Self::bug(format!("the kernel's rows cannot be read: {what}"), "")
+            }
+        }
+    }
+}
 
 impl Loaded {
     /// Runs the program over all caches.

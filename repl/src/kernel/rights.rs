@@ -7,7 +7,6 @@
 //!
 //! Nothing is tried in advance: a process that looks as if it lacked a right may still have it.
 
-use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -15,25 +14,9 @@ use std::path::Path;
 use rustix::thread::capabilities;
 
 use super::sys;
-
-/// What is wrong with the machine, not with the query and not with slabql.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Environment {
-    /// One sentence in lower case, without a full stop.
-    pub message: String,
-    /// What would work.
-    pub help: Option<String>,
-}
+use crate::report::error::Environment;
 
 impl Environment {
-    fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None }
-    }
-
-    fn help(self, help: &str) -> Self {
-        Self { help: Some(help.to_owned()), ..self }
-    }
-
     /// The kernel's types cannot be read.
     #[must_use]
     pub fn no_btf(error: &io::Error) -> Self {
@@ -42,7 +25,7 @@ impl Environment {
                 "mount sysfs on /sys; if it is, this kernel was built without CONFIG_DEBUG_INFO_BTF",
             );
         }
-        Self::new(format!("{} cannot be read: {}", sys::VMLINUX_BTF, text(error)))
+        Self::failed(&format!("{} cannot be read", sys::VMLINUX_BTF), error)
     }
 
     /// The types in a file make no sense.
@@ -73,32 +56,11 @@ impl Environment {
         ))
     }
 
-    /// A system call failed for a reason that has nothing to do with what was asked of it.
-    #[must_use]
-    pub fn failed(what: &str, error: &io::Error) -> Self {
-        Self::new(format!("{what}: {}", text(error)))
-    }
-
     /// Says what about this machine explains that bpf(2) failed with `error`; none if nothing does.
     #[must_use]
     pub fn of_bpf(error: &io::Error) -> Option<Self> {
         Machine::look().explain(error)
     }
-}
-
-impl fmt::Display for Environment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        self.help.iter().try_for_each(|help| write!(f, " (help: {help})"))
-    }
-}
-
-/// The error in the style of a message: lower case, without Rust's number behind it.
-fn text(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 /// What gives a process the capabilities that it lacks.
@@ -301,7 +263,7 @@ mod tests {
         let refused = Environment::no_btf(&io::Error::from_raw_os_error(libc::EACCES));
         assert_eq!(
             refused.to_string(),
-            "/sys/kernel/btf/vmlinux cannot be read: permission denied"
+            "/sys/kernel/btf/vmlinux cannot be read: Permission denied"
         );
         assert_eq!(
             Environment::no_iterator("6.8.0").message,

@@ -13,10 +13,10 @@ use query::diagnostic::Diagnostic;
 use query::schema::{Member, Schema, Shape};
 
 use super::btf::{Btf, Kind, TypeId};
-use super::rights::Environment;
 use super::sys::{self, VmlinuxBtf};
 use super::{list, percpu, probe};
-use crate::render::printable;
+use crate::report::error::Environment;
+use crate::report::escape::printable;
 
 /// The function that names the iterator over caches; there since 6.13.
 const ITERATOR: &str = "bpf_iter_kmem_cache";

@@ -11,7 +11,7 @@ use rustix::io::Result;
 use rustix::process::{getegid, geteuid, getgid, getuid};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 
-use super::rights::Environment;
+use crate::report::error::Environment;
 
 /// What slabql has a use for: programs that read the kernel, the symbols with their addresses, and files that
 /// root is told to read or write though they are another's.

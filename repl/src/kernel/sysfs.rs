@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use crate::error::plain;
+use crate::report::error::errno;
 
 /// Where the kernel lists its caches.
 const SLAB: &str = "/sys/kernel/slab";
@@ -49,7 +49,7 @@ pub fn aliases() -> Result<Aliases, String> {
 
 fn aliases_in(folder: &Path) -> Result<Aliases, String> {
     let entries =
-        fs::read_dir(folder).map_err(|error| format!("{}: {}", folder.display(), plain(&error)))?;
+        fs::read_dir(folder).map_err(|error| format!("{}: {}", folder.display(), errno(&error)))?;
     let mut found = BTreeMap::<_, Vec<_>>::new();
     for entry in entries.flatten() {
         // A folder is no link, and a cache may go while we look: both have no target.
@@ -67,7 +67,7 @@ fn aliases_in(folder: &Path) -> Result<Aliases, String> {
 /// The numbers of the CPUs of a kind: `online` or `possible`. The error says why they are not known.
 pub fn cpus(kind: &str) -> Result<BTreeSet<u64>, String> {
     let path = format!("{CPUS}/{kind}");
-    let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {}", plain(&error)))?;
+    let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {}", errno(&error)))?;
     numbers(&text).ok_or_else(|| format!("{path} is no list of numbers"))
 }
 
@@ -94,7 +94,7 @@ pub fn symbols(addresses: &[u64]) -> Result<BTreeMap<u64, String>, String> {
     if addresses.iter().all(|address| *address == 0) {
         return Ok(BTreeMap::new());
     }
-    let file = File::open(SYMBOLS).map_err(|error| format!("{SYMBOLS}: {}", plain(&error)))?;
+    let file = File::open(SYMBOLS).map_err(|error| format!("{SYMBOLS}: {}", errno(&error)))?;
     symbols_of(BufReader::new(file.take(SYMBOLS_MAX)), addresses)
 }
 
@@ -110,7 +110,7 @@ fn symbols_of(mut lines: impl BufRead, addresses: &[u64]) -> Result<BTreeMap<u64
         match lines.read_until(b'\n', &mut line) {
             Ok(0) => break,
             Ok(_) => {}
-            Err(error) => return Err(format!("{SYMBOLS}: {}", plain(&error))),
+            Err(error) => return Err(format!("{SYMBOLS}: {}", errno(&error))),
         }
         let Ok(text) = str::from_utf8(&line) else { continue };
         let mut words = text.split_ascii_whitespace();

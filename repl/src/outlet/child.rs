@@ -3,10 +3,10 @@
 use std::io::{self, BufWriter, Write};
 use std::process::{self, ChildStdin, Command, ExitStatus, Stdio};
 
-use crate::error::Failure;
 use crate::kernel::{rights, sys};
-use crate::message;
-use crate::render::printable;
+use crate::report::error::Failure;
+use crate::report::escape::printable;
+use crate::report::message;
 
 /// A command that reads an answer.
 pub struct Child {
@@ -46,7 +46,7 @@ impl Child {
         let started = command.stdin(Stdio::piped()).spawn();
         let mut process = started.map_err(|error| {
             Failure::environment(
-                format!("cannot run `{name}`: {}", crate::error::plain(&error)),
+                format!("cannot run `{name}`: {}", crate::report::error::errno(&error)),
                 None,
             )
         })?;

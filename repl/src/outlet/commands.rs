@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::Place;
 use super::child::refused;
 use crate::command::Next;
-use crate::error::Failure;
+use crate::report::error::Failure;
 use crate::session::Session;
 use crate::whole::{Readers, WholeFile};
 

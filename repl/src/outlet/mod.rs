@@ -22,8 +22,8 @@ use std::cell::{Cell, RefCell};
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 
-use crate::error::Failure;
 use crate::render::Format;
+use crate::report::error::Failure;
 use crate::whole::{Readers, WholeFile};
 use child::Child;
 pub(crate) use child::refused;

@@ -1,16 +1,16 @@
 //! Hands an answer that is longer than the screen to a pager.
 //!
 //! The answer is held until it is certain that it is longer: a short one is written as it is. Meanwhile what is told of
-//! it is held back too, as the screen is the pager's ([`message::hold`](crate::message::hold)). A pager that ends early has shown enough.
+//! it is held back too, as the screen is the pager's ([`message::hold`](crate::report::message::hold)). A pager that ends early has shown enough.
 
 use std::env;
 use std::io::{self, Write};
 use std::mem;
 
 use super::child::{Child, refused};
-use crate::error::Failure;
-use crate::log;
-use crate::terminal;
+use crate::report::error::Failure;
+use crate::report::log;
+use crate::report::terminal;
 
 /// What shows long answers if `PAGER` says nothing: colours are kept, lines are not broken, the screen is left as it is.
 const LESS: &str = "less -FRSX";

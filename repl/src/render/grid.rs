@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, ColumnConstraint, Table, Width};
+use unicode_width::UnicodeWidthStr;
 
 use super::Frame;
 
@@ -47,12 +48,7 @@ pub fn write(table: &Table, out: &mut impl Write) -> io::Result<()> {
 
 /// Returns the columns on screen that a printable text takes, as the table counts them.
 pub fn width(text: &str) -> usize {
-    if text.is_ascii() {
-        return text.len();
-    }
-    let mut table = Table::new();
-    table.add_row([text]);
-    table.column_max_content_widths().first().copied().unwrap_or_default().into()
+    text.width()
 }
 
 #[cfg(test)]

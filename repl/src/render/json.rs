@@ -26,10 +26,11 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use query::escape;
 use query::output::OutputColumn;
 use query::value::{Unit, Value};
 
-use super::{Frame, text, unit};
+use super::{Frame, unit};
 
 /// Objects, in an array or on lines.
 pub struct Json<W: Write> {
@@ -140,12 +141,12 @@ fn push_array(row: &mut String, items: &[String]) -> io::Result<()> {
 /// Appends a string with its quotes.
 fn push_string(row: &mut String, string: &str) -> io::Result<()> {
     let quoted = serde_json::to_string(string)?;
-    if !quoted.chars().any(text::is_hazard) {
+    if !quoted.chars().any(escape::is_hazard) {
         row.push_str(&quoted);
         return Ok(());
     }
     for character in quoted.chars() {
-        if text::is_hazard(character) {
+        if escape::is_hazard(character) {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 write!(row, "\\u{unit:04x}").expect("a String takes all text");
             }
@@ -167,7 +168,7 @@ pub fn text_to_json(bytes: &[u8]) -> String {
     let mut string = String::new();
     for chunk in bytes.utf8_chunks() {
         string.push_str(&chunk.valid().replace('\\', "\\\\"));
-        text::push_bytes(&mut string, chunk.invalid());
+        escape::push_bytes(&mut string, chunk.invalid());
     }
     string
 }

@@ -24,7 +24,6 @@ mod grid;
 mod json;
 mod markdown;
 mod table;
-mod text;
 mod unit;
 mod vertical;
 
@@ -35,9 +34,11 @@ use std::str::FromStr;
 use query::output::{Output, OutputColumn};
 use query::value::{Unit, Value};
 
+use crate::report::escape::printable;
+use crate::report::terminal::ascii;
+
 pub(crate) use grid::width;
 pub use json::{text_from_json, text_to_json};
-pub use text::{ascii, printable};
 pub use unit::{plain, shown};
 
 /// How an answer is written.
@@ -421,7 +422,7 @@ mod tests {
                 let bytes = render(format, &output, options, Vec::new()).unwrap();
                 let text = String::from_utf8(bytes).unwrap();
                 assert!(
-                    !text.chars().any(|c| c != '\n' && text::is_hazard(c)),
+                    !text.chars().any(|c| c != '\n' && query::escape::is_hazard(c)),
                     "{format}: {text:?}"
                 );
             }

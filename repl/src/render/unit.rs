@@ -21,16 +21,16 @@ use std::borrow::Cow;
 use query::output::OutputColumn;
 use query::value::{Unit, Value};
 
-use super::text;
+use crate::report::escape::printable;
 
 /// Returns a value as a person reads it, safe for a terminal; None for NULL.
 #[must_use]
 pub fn shown(value: &Value, column: &OutputColumn, exact: bool) -> Option<String> {
     Some(match value {
         Value::Null => return None,
-        Value::Text(text) => text::printable(text),
+        Value::Text(text) => printable(text),
         Value::List(items) => {
-            items.iter().map(|item| text::printable(item)).collect::<Vec<_>>().join(", ")
+            items.iter().map(|item| printable(item)).collect::<Vec<_>>().join(", ")
         }
         Value::UInt(0) if column.ty.is_flags() => "-".to_owned(),
         Value::UInt(bits) if column.ty.is_flags() => flags(*bits, column).join("|"),
@@ -90,7 +90,7 @@ pub(super) fn flags(bits: u64, column: &OutputColumn) -> Vec<String> {
     for (name, bit) in table {
         let mask = 1_u64.checked_shl(*bit).unwrap_or_default();
         if bits & mask != 0 {
-            names.push(text::printable(name.as_bytes()));
+            names.push(printable(name.as_bytes()));
             rest &= !mask;
         }
     }

@@ -14,11 +14,11 @@ use query::value::Value;
 
 use super::{Session, settings};
 use crate::analyze;
-use crate::error::Failure;
 use crate::interrupt;
-use crate::message;
 use crate::outlet::Medium;
 use crate::render::{Format, Options};
+use crate::report::error::Failure;
+use crate::report::message;
 use crate::source::took::{Stages, Took};
 use crate::source::{Said, Scanned};
 use crate::stream::Stream;

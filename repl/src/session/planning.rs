@@ -12,8 +12,8 @@ use query::typed;
 use query::typing::check;
 
 use super::Session;
-use crate::error::Failure;
-use crate::message;
+use crate::report::error::Failure;
+use crate::report::message;
 use crate::source::Choice;
 use crate::source::took::Stages;
 
@@ -118,9 +118,9 @@ impl Session {
 
     /// Plans a query of slabql's own.
     pub fn own_plan(&self, text: &str) -> Result<Plan, Failure> {
-        let bug = |diagnostic: Diagnostic| Failure::Bug {
-            message: "a query of slabql's own is wrong".to_owned(),
-            details: diagnostic.render(text).to_string(),
+        let bug = |diagnostic: Diagnostic| {
+            let details = diagnostic.render(text).to_string();
+            Failure::bug("a query of slabql's own is wrong", details)
         };
         let statements = parse_text(text).map_err(bug)?;
         let Some((Statement::Query(query), _)) = statements.first() else {

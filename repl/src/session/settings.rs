@@ -6,13 +6,13 @@ use std::io::Write;
 use query::output::Output;
 
 use crate::args::Color;
-use crate::error::Failure;
 use crate::outlet::Medium;
 use crate::render::{Format, Options, Renderer};
+use crate::report::error::Failure;
+use crate::report::terminal;
 use crate::setting::Origin;
 use crate::source::Choice;
 use crate::stream;
-use crate::terminal;
 
 /// How answers are made and shown.
 #[derive(Clone, Debug, Default)]

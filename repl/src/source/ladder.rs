@@ -19,9 +19,9 @@ use super::Source;
 use super::live::Live;
 use super::proc::Proc;
 use super::recording::Recording;
-use crate::error::{Failure, Refusal};
-use crate::kernel::rights::Environment;
-use crate::message;
+use crate::report::error::Environment;
+use crate::report::error::{Failure, Refusal};
+use crate::report::message;
 use crate::session::Session;
 
 /// A kind of source.

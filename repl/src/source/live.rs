@@ -32,12 +32,12 @@ use query::value::Value;
 use super::ladder::Kind;
 use super::took::{self, Took};
 use super::{Choice, Prepared, Said, Scanned, Sink, Source, gathered, runs};
-use crate::error::Failure;
 use crate::kernel::kept::Kept;
 use crate::kernel::load::Loaded;
 use crate::kernel::read::Output;
 use crate::kernel::schema::KernelSchema;
 use crate::kernel::sysfs;
+use crate::report::error::Failure;
 use crate::whatis;
 
 /// The most that the space for rows is multiplied by: 16 times the rows that it is made for at first, twice over.
@@ -268,9 +268,9 @@ pub(super) fn analyzed(
 
 /// The rows of a run.
 pub(super) fn decode(layout: &Layout, output: &Output) -> Result<Vec<Row>, Failure> {
-    layout.decode(&output.bytes).map_err(|not_rows| Failure::Bug {
-        message: format!("the kernel's rows cannot be read at byte {}", not_rows.at),
-        details: format!("{layout:?}"),
+    layout.decode(&output.bytes).map_err(|not_rows| {
+        let message = format!("the kernel's rows cannot be read at byte {}", not_rows.at);
+        Failure::bug(message, format!("{layout:?}"))
     })
 }
 

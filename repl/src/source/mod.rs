@@ -17,7 +17,7 @@ use query::offer::Offer;
 use query::output::Output;
 use query::plan::{Plan, Target, Template};
 
-use crate::error::Failure;
+use crate::report::error::Failure;
 use ladder::Kind;
 use took::Took;
 

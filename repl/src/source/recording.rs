@@ -42,8 +42,9 @@ use serde_json::{Map, Value as Json, json};
 
 use super::ladder::Kind;
 use super::{Choice, Said, Sink, Source};
-use crate::error::Failure;
-use crate::render::{printable, text_from_json, text_to_json};
+use crate::render::{text_from_json, text_to_json};
+use crate::report::error::Failure;
+use crate::report::escape::printable;
 use crate::whole::{Readers, WholeFile};
 
 /// What a recording's header says that it is.
@@ -80,10 +81,8 @@ pub fn stored(table: &'static Table) -> impl Iterator<Item = &'static Column> {
 impl Recording {
     /// The recording that the program carries.
     pub fn demo() -> Result<Self, Failure> {
-        let mut demo = Self::parse(DEMO).map_err(|reason| Failure::Bug {
-            message: format!("the demo cannot be read: {reason}"),
-            details: String::new(),
-        })?;
+        let mut demo = Self::parse(DEMO)
+            .map_err(|reason| Failure::bug(format!("the demo cannot be read: {reason}"), ""))?;
         "the demo".clone_into(&mut demo.title);
         demo.kind = Kind::Demo;
         Ok(demo)

@@ -23,8 +23,8 @@ use query::value::Value;
 use super::live::{analyzed, decode, has};
 use super::took::Took;
 use super::{Said, Sink};
-use crate::error::Failure;
 use crate::kernel::load::Loaded;
+use crate::report::error::Failure;
 
 /// The most addresses that are kept of a cache's slabs.
 const KEPT: usize = 1 << 17;

@@ -15,10 +15,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::Options;
 use super::schedule::Schedule;
 use super::ticks::{Tick, Ticks};
-use crate::error::Failure;
 use crate::interrupt;
-use crate::message;
 use crate::render::{self, Format, Renderer};
+use crate::report::error::Failure;
+use crate::report::message;
 
 /// The most rows that are told by name as new or gone.
 const NAMED: usize = 5;

@@ -7,7 +7,7 @@ use query::syntax::parse_given;
 
 use super::interval;
 use crate::command::Next;
-use crate::error::Failure;
+use crate::report::error::Failure;
 use crate::session::Session;
 
 /// Watches a query, or else the last one.

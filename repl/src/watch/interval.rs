@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use query::syntax::{TokenKind, lex};
 
-use crate::error::Failure;
-use crate::render::printable;
+use crate::report::error::Failure;
+use crate::report::escape::printable;
 
 /// What is waited if nothing is said.
 pub const DEFAULT: Duration = Duration::from_secs(2);

@@ -19,7 +19,8 @@ use query::value::{Unit, Value};
 
 use super::interval;
 use super::state::{Entry, Mark, State};
-use crate::render::{printable, shown, width};
+use crate::render::{shown, width};
+use crate::report::escape::printable;
 use crate::session::duration;
 
 /// How a piece of a line looks.

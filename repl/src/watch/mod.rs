@@ -30,8 +30,8 @@ use std::time::Duration;
 use query::diagnostic::Diagnostic;
 use query::syntax::ast;
 
-use crate::error::Failure;
 use crate::outlet::Medium;
+use crate::report::error::Failure;
 use crate::session::Session;
 use crate::source::took::Stages;
 use schedule::Schedule;

@@ -30,10 +30,10 @@ use super::schedule::Schedule;
 use super::signals::{HANG_UP, Held, INTERRUPT, give_in};
 use super::state::{Action, Key, State};
 use super::ticks::Ticks;
-use crate::error::Failure;
-use crate::message;
 use crate::outlet::Medium;
 use crate::render::{self, Format};
+use crate::report::error::Failure;
+use crate::report::message;
 use crate::session::Session;
 
 /// How often signals are looked for.

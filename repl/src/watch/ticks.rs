@@ -9,8 +9,8 @@ use query::output::OutputColumn;
 use query::plan::Plan;
 use query::value::{Unit, Value};
 
-use crate::error::Failure;
 use crate::render::{Options, shown};
+use crate::report::error::Failure;
 use crate::session::Session;
 use crate::source::Prepared;
 

@@ -14,9 +14,9 @@ mod slab;
 use query::output::{Output, OutputColumn};
 use query::value::{Type, Unit, Value};
 
-use crate::error::Failure;
 use crate::kernel::lookup::Memory;
 use crate::kernel::schema::KernelSchema;
+use crate::report::error::Failure;
 use place::{Lists, Place};
 use slab::{Cache, Object, Slabs, State};
 

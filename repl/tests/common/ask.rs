@@ -7,7 +7,7 @@ use query::syntax::ast::Statement;
 use query::syntax::parse_text;
 use query::typing::check;
 use query::value::Value;
-use slabql::error::Failure;
+use slabql::report::error::Failure;
 use slabql::session::{Session, Settings};
 use slabql::source::ladder::Kind;
 use slabql::source::live::Live;

@@ -27,8 +27,9 @@ pub struct Folders {
 impl Folders {
     /// Reads the names, not what is behind them. The error says why there are none.
     pub fn read(path: &Path) -> Result<Self, String> {
-        let failed =
-            |error: std::io::Error| format!("{}: {}", path.display(), crate::error::plain(&error));
+        let failed = |error: std::io::Error| {
+            format!("{}: {}", path.display(), crate::report::error::errno(&error))
+        };
         let mut by_name = HashMap::new();
         for entry in fs::read_dir(path).map_err(failed)? {
             let entry = entry.map_err(failed)?;

@@ -31,8 +31,8 @@ use query::value::Value;
 
 use super::ladder::Kind;
 use super::{Choice, Said, Sink, Source};
-use crate::error::{Failure, plain};
 use crate::kernel::{sys, sysfs};
+use crate::report::error::{Failure, errno};
 use columns::Place;
 use folders::Folders;
 use slabinfo::Line;
@@ -61,7 +61,7 @@ impl Proc {
     pub fn open_in(root: &Path) -> Result<Self, Failure> {
         let path = root.join("proc/slabinfo");
         let slabinfo = File::open(&path).map_err(|error| {
-            let message = format!("cannot read {}: {}", path.display(), plain(&error));
+            let message = format!("cannot read {}: {}", path.display(), errno(&error));
             let help = match error.kind() {
                 io::ErrorKind::NotFound => {
                     "it takes procfs on /proc, and a kernel with CONFIG_SLUB_DEBUG"
@@ -105,7 +105,7 @@ impl Proc {
                     ));
                 }
                 Err(error) => {
-                    return Err(format!("{}/*/{file}: {}", self.folders.display(), plain(&error)));
+                    return Err(format!("{}/*/{file}: {}", self.folders.display(), errno(&error)));
                 }
             }
             if file != CPU_PARTIAL || !all_zero {

@@ -8,8 +8,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::error::{Failure, plain};
 use crate::kernel::sysfs;
+use crate::report::error::{Failure, errno};
 
 /// The nodes that have memory.
 pub fn nodes(root: &Path) -> Result<BTreeSet<u64>, Failure> {
@@ -22,7 +22,7 @@ pub fn nodes(root: &Path) -> Result<BTreeSet<u64>, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound && devices.is_dir() => {
             Ok(BTreeSet::from([0]))
         }
-        Err(error) => Err(failed(&plain(&error))),
+        Err(error) => Err(failed(&errno(&error))),
     }
 }
 

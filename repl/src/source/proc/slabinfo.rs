@@ -14,8 +14,8 @@ use std::path::Path;
 
 use query::value::Value;
 
-use crate::error::Failure;
-use crate::render::printable;
+use crate::report::error::Failure;
+use crate::report::escape::printable;
 
 /// Where the kernel prints its own figures.
 pub const SLABINFO: &str = "/proc/slabinfo";

@@ -14,7 +14,7 @@ use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 use flate2::{Compression, Crc};
 
-use crate::error::Failure;
+use crate::report::error::Failure;
 
 /// The most bytes of a recording that are read, of one that is compressed behind its decompression too. A million
 /// caches take less.

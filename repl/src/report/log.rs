@@ -1,4 +1,4 @@
-//! `.log`: keeps what is typed, answered and told in a file.
+//! The log of a session: keeps what is typed, answered and told in a file.
 //!
 //! A process has one standard error and one log, so that whatever tells something need not know of it. The file is its
 //! owner's alone, as the history is, and only ever grows.
@@ -9,10 +9,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::command::{self, Next};
-use crate::error::{Failure, plain};
-use crate::message;
-use crate::session::Session;
+use super::error::{Failure, errno};
+use super::message;
 
 /// The log of a process.
 #[derive(Default)]
@@ -29,30 +27,27 @@ fn log() -> MutexGuard<'static, Log> {
     LOG.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// `.log [FILE|on|off]`.
-pub fn command(_: &mut Session, argument: &str, out: &mut dyn Write) -> Result<Next, Failure> {
-    match argument {
-        "" => return command::write(out, &shown()),
-        "off" => log().file = None,
-        "on" => {
-            let path = log().path.clone();
-            let missing = || Failure::command("no log is named yet", Some("`.log FILE` names one"));
-            open(&path.ok_or_else(missing)?)?;
-        }
-        name => open(Path::new(name))?,
-    }
-    Ok(Next::Prompt)
+/// Writes to the file that was named last.
+pub fn resume() -> Result<(), Failure> {
+    let path = log().path.clone();
+    let missing = || Failure::command("no log is named yet", Some("`.log FILE` names one"));
+    open(&path.ok_or_else(missing)?)
 }
 
-fn shown() -> String {
+/// Writes no longer.
+pub fn stop() {
+    log().file = None;
+}
+
+/// The file that is written, if one is.
+#[must_use]
+pub fn place() -> Option<PathBuf> {
     let log = log();
-    match (&log.file, &log.path) {
-        (Some(_), Some(path)) => format!("on: {}\n", path.display()),
-        _ => "off\n".to_owned(),
-    }
+    log.file.as_ref().and(log.path.clone())
 }
 
-fn open(path: &Path) -> Result<(), Failure> {
+/// Writes to a file from now on.
+pub fn open(path: &Path) -> Result<(), Failure> {
     let mut options = OpenOptions::new();
     let file = options.append(true).create(true).mode(0o600).open(path);
     let file = file.map_err(|error| Failure::file("write", path, &error))?;
@@ -76,7 +71,7 @@ pub fn write(bytes: &[u8]) {
     log.file = None;
     let path = log.path.clone().unwrap_or_default();
     drop(log);
-    message::note(&format!("the log {} ends: {}", path.display(), plain(&error)));
+    message::note(&format!("the log {} ends: {}", path.display(), errno(&error)));
 }
 
 /// The bytes without the colours of a terminal.

@@ -34,6 +34,27 @@ fn plain(variable: impl Fn(&str) -> Option<OsString>) -> bool {
     })
 }
 
+/// Returns a printable text in ASCII: what slabql draws with by what looks like it, everything else by its number.
+#[must_use]
+pub fn ascii(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            _ if character.is_ascii() => plain.push(character),
+            '…' => plain.push_str("..."),
+            '─' => plain.push('-'),
+            'µ' => plain.push('u'),
+            '×' => plain.push('x'),
+            '→' => plain.push_str("->"),
+            '█' | '▉' | '▊' | '▋' | '▌' => plain.push('#'),
+            // Less than half of a block.
+            '▍' | '▎' | '▏' => {}
+            _ => plain.extend(character.escape_unicode()),
+        }
+    }
+    plain
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,11 @@
 //! Makes text safe for a terminal.
 //!
-//! Names come from the kernel, and whoever loads a module picks them: they may hold escape sequences, line ends,
-//! characters that reverse the direction of writing, and bytes that are not UTF-8. On a terminal such a name
-//! must not move the cursor, end a line or hide what stands next to it.
+//! Names come from the kernel, and whoever loads a module picks them; a recording, a file name or an argument may come
+//! from anybody. They may hold escape sequences, line ends, characters that reverse the direction of writing, and bytes
+//! that are not UTF-8. On a terminal such a text must not move the cursor, end a line or hide what stands next to it.
+//!
+//! Inside the program texts are what they are. They are escaped where they leave it to be drawn: by messages, by the
+//! renderers for people, by the prompt and by the watch.
 //!
 //! # Layout
 //!
@@ -31,29 +34,21 @@ pub fn printable(bytes: &[u8]) -> String {
     text
 }
 
-/// Returns a printable text in ASCII: what slabql draws with by what looks like it, everything else by its number.
+/// Returns a text of several lines as a terminal may show it: [`printable`], but for line feeds and tabs.
 #[must_use]
-pub fn ascii(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
+pub fn printable_lines(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
-            _ if character.is_ascii() => plain.push(character),
-            '…' => plain.push_str("..."),
-            '─' => plain.push('-'),
-            'µ' => plain.push('u'),
-            '×' => plain.push('x'),
-            '→' => plain.push_str("->"),
-            '█' | '▉' | '▊' | '▋' | '▌' => plain.push('#'),
-            // Less than half of a block.
-            '▍' | '▎' | '▏' => {}
-            _ => plain.extend(character.escape_unicode()),
+            '\n' | '\t' => out.push(character),
+            _ => push_printable(&mut out, character),
         }
     }
-    plain
+    out
 }
 
 /// Appends bytes that are not UTF-8: `\xNN` each.
-pub(super) fn push_bytes(text: &mut String, bytes: &[u8]) {
+pub fn push_bytes(text: &mut String, bytes: &[u8]) {
     for byte in bytes {
         write!(text, "\\x{byte:02x}").expect("a String takes all text");
     }
@@ -73,7 +68,8 @@ fn push_printable(text: &mut String, character: char) {
 /// Whether a terminal does something else with the character than draw it: control characters, line ends of
 /// Unicode, marks of direction, and characters without a shape. The joiner of emoji is among them: terminals
 /// disagree on the width of what it joins, and a table needs the width.
-pub(super) fn is_hazard(character: char) -> bool {
+#[must_use]
+pub fn is_hazard(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}'
@@ -97,5 +93,6 @@ mod tests {
         assert_eq!(printable(b"a\xffb\xe2\x82"), "a\\xffb\\xe2\\x82");
         assert_eq!(printable("日本 🦀 é".as_bytes()), "日本 🦀 é");
         assert_eq!(printable(b"a\\b"), "a\\b");
+        assert_eq!(printable_lines("a\n\tb\r\x1b"), "a\n\tb\\r\\x1b");
     }
 }

@@ -7,10 +7,10 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::error::Failure;
-use crate::log;
-use crate::render::{ascii, printable};
-use crate::terminal;
+use super::error::Failure;
+use super::escape::printable;
+use super::log;
+use super::terminal::{self, ascii};
 
 /// Bold and red.
 const ALARM: &str = "\x1b[1;31m";

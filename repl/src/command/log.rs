@@ -1,0 +1,24 @@
+//! `.log`: what is typed, answered and told is kept in a file.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::{Next, write};
+use crate::report::error::Failure;
+use crate::report::log;
+use crate::session::Session;
+
+/// `.log [FILE|on|off]`.
+pub fn command(_: &mut Session, argument: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    match argument {
+        "" => {
+            let shown =
+                log::place().map_or("off".to_owned(), |path| format!("on: {}", path.display()));
+            return write(out, &format!("{shown}\n"));
+        }
+        "off" => log::stop(),
+        "on" => log::resume()?,
+        name => log::open(Path::new(name))?,
+    }
+    Ok(Next::Prompt)
+}
