@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use crate::catalog::Table;
 use crate::diagnostic::Span;
-use crate::function::Function;
 use crate::input::Input;
 use crate::typed::{Expr, ExprKind, Group, Item, Query, Range};
 use crate::value::{Type, Unit};
@@ -75,16 +74,11 @@ struct Taker<'a> {
 impl Taker<'_> {
     fn take(&mut self, expr: &mut Expr) {
         expr.children_mut(&mut |child| self.take(child));
-        let ExprKind::Call(function @ (Function::Delta | Function::Rate), arguments) =
-            &mut expr.kind
-        else {
-            return;
-        };
-        let Some(of) = arguments.pop() else { return };
+        let ExprKind::Change(rate, of) = &expr.kind else { return };
+        let (rate, of) = (*rate, (**of).clone());
         let Expr { ty, unit, span, .. } = *expr;
         let text = self.text.get(span.start..span.end).unwrap_or_default();
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let rate = *function == Function::Rate;
         expr.kind = ExprKind::Input(self.first + self.taken.len());
         self.taken.push(Arc::new(Change { rate, of, ty, unit, text, span }));
     }

@@ -244,9 +244,7 @@ fn expressions(tokens: &[Token], scope: &Scope<'_>, no_word: bool, found: &mut V
     if no_word {
         return;
     }
-    let functions =
-        function::FUNCTIONS.iter().filter(|f| f.function != function::Function::PageSize);
-    found.extend(functions.map(|f| call(f.name, f.call, f.doc)));
+    found.extend(function::FUNCTIONS.iter().map(|f| call(f.name, f.call, f.doc)));
     found.extend(aggregate::AGGREGATES.iter().map(|a| call(a.name, a.call, a.doc)));
     let bases = Base::ALL.iter().filter(|base| scope.table.is_some_and(|t| base.is_of(t.rows)));
     found.extend(bases.map(|base| {

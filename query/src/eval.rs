@@ -8,12 +8,11 @@
 //! `greatest` and `least`. Integer arithmetic is exact; a result that the type's 64 bits do not hold is NULL, and
 //! so are a division by 0, a shift by less than 0 or more than 63 bits, and a float that is no finite number.
 
-mod number;
+pub(crate) mod number;
 pub(crate) mod text;
 
 use std::cmp::Ordering;
 
-use crate::function::Function;
 use crate::typed::{Arith, Expr, ExprKind};
 use crate::value::{Type, Value};
 
@@ -106,6 +105,8 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
             Value::Text(text) => extract.of(&text).map_or(Value::Null, Value::text),
             _ => Value::Null,
         },
+        // An input by now.
+        ExprKind::Change(..) => Value::Null,
         ExprKind::Match(tested, pattern) => match of(tested) {
             Value::Text(text) => Value::Bool(pattern.matches(&text)),
             _ => Value::Null,
@@ -122,7 +123,7 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
         ExprKind::Cast(inner) => cast(of(inner), expr.ty, inner.ty, warnings),
         ExprKind::Call(function, arguments) => {
             let arguments: Vec<Value> = arguments.iter().map(&mut of).collect();
-            call(*function, arguments, expr.ty, warnings)
+            function.of(arguments, expr.ty, warnings)
         }
     }
 }
@@ -160,7 +161,7 @@ pub(crate) fn float(value: f64, warnings: &mut Warnings) -> Value {
 }
 
 /// A value of one of several expressions as the type that they have in common.
-fn as_type(value: Value, ty: Type, warnings: &mut Warnings) -> Value {
+pub(crate) fn as_type(value: Value, ty: Type, warnings: &mut Warnings) -> Value {
     match (ty, value.integer()) {
         (Type::Float, Some(_)) => value.float().map_or(Value::Null, Value::Float),
         (Type::Int | Type::UInt, Some(exact)) => integer(exact, ty, warnings),
@@ -265,103 +266,4 @@ fn whole(text: &str) -> Option<i128> {
         None => digits.parse(),
     };
     found.ok().map(|found: i128| sign * found)
-}
-
-fn call(function: Function, mut arguments: Vec<Value>, ty: Type, warnings: &mut Warnings) -> Value {
-    let mut extreme = |arguments: Vec<Value>, wanted: Ordering| {
-        let values = arguments.into_iter().filter(|value| *value != Value::Null);
-        let best = values.reduce(|best, value| match value.compare(&best) {
-            Some(order) if order == wanted => value,
-            _ => best,
-        });
-        as_type(best.unwrap_or(Value::Null), ty, warnings)
-    };
-    match function {
-        Function::Coalesce => {
-            let first = arguments.into_iter().find(|value| *value != Value::Null);
-            as_type(first.unwrap_or(Value::Null), ty, warnings)
-        }
-        Function::Greatest => extreme(arguments, Ordering::Greater),
-        Function::Least => extreme(arguments, Ordering::Less),
-        Function::Nullif => {
-            let second = arguments.pop().unwrap_or(Value::Null);
-            let first = arguments.pop().unwrap_or(Value::Null);
-            if first.compare(&second) == Some(Ordering::Equal) { Value::Null } else { first }
-        }
-        Function::Iif => {
-            let (otherwise, then) = (arguments.pop(), arguments.pop());
-            let when = arguments.pop().as_ref().and_then(truth);
-            let result = if when == Some(true) { then } else { otherwise };
-            as_type(result.unwrap_or(Value::Null), ty, warnings)
-        }
-        Function::AliasOf => {
-            let [wanted, name, aliases] = &arguments[..] else { return Value::Null };
-            match (wanted, name, aliases) {
-                (Value::Text(wanted), Value::Text(name), _) if wanted == name => Value::Bool(true),
-                (Value::Text(wanted), _, Value::List(aliases)) if aliases.contains(wanted) => {
-                    Value::Bool(true)
-                }
-                (Value::Text(_), Value::Text(_), Value::List(_)) => Value::Bool(false),
-                _ => Value::Null,
-            }
-        }
-        Function::StartsWith => match (&arguments[0], &arguments[1]) {
-            (Value::Text(text), Value::Text(prefix)) => Value::Bool(text.starts_with(prefix)),
-            _ => Value::Null,
-        },
-        Function::Concat => text::concat(&arguments, warnings),
-        Function::Substr => match arguments.as_slice() {
-            [Value::Text(text), start, length @ ..] => {
-                let length = length.first().map(Value::integer);
-                match (start.integer(), length) {
-                    (Some(start), None) => text::substr(text, start, None),
-                    (Some(start), Some(Some(length))) => text::substr(text, start, Some(length)),
-                    _ => Value::Null,
-                }
-            }
-            _ => Value::Null,
-        },
-        Function::Replace => match arguments.as_slice() {
-            [Value::Text(text), Value::Text(from), Value::Text(to)] => {
-                text::replace(text, from, to, warnings)
-            }
-            _ => Value::Null,
-        },
-        Function::Bar => number::part(&arguments[0], &arguments[1], 1.0),
-        Function::Pct => number::part(&arguments[0], &arguments[1], 100.0),
-        Function::Round if arguments.len() == 2 => match (&arguments[0], arguments[1].integer()) {
-            (Value::Float(value), Some(digits)) => {
-                Value::Float(number::round(*value, u32::try_from(digits).unwrap_or_default()))
-            }
-            (value, _) => value.clone(),
-        },
-        // Changes are inputs by now.
-        Function::Delta
-        | Function::Rate
-        | Function::PageSize
-        | Function::RegexpExtract
-        | Function::Source => Value::Null,
-        _ => unary(function, arguments.pop().unwrap_or(Value::Null), ty, warnings),
-    }
-}
-
-/// The functions of one argument.
-fn unary(function: Function, argument: Value, ty: Type, warnings: &mut Warnings) -> Value {
-    match (function, argument) {
-        (Function::Abs, Value::Float(value)) => Value::Float(value.abs()),
-        (Function::Abs, value) => {
-            value.integer().map_or(Value::Null, |exact| integer(exact.abs(), ty, warnings))
-        }
-        (Function::Sqrt, value) => number::sqrt(&value),
-        (Function::Ilog2, value) => number::ilog2(&value),
-        (Function::Round, Value::Float(value)) => Value::Float(value.round()),
-        (Function::Floor, Value::Float(value)) => Value::Float(value.floor()),
-        (Function::Ceil, Value::Float(value)) => Value::Float(value.ceil()),
-        (Function::Length, Value::Text(text)) => Value::UInt(text.len() as u64),
-        (Function::Length, Value::List(list)) => Value::UInt(list.len() as u64),
-        (Function::Lower, Value::Text(text)) => Value::text(text.to_ascii_lowercase()),
-        (Function::Upper, Value::Text(text)) => Value::text(text.to_ascii_uppercase()),
-        // `hex` and `size` change how a number is shown, and a whole number is rounded already.
-        (_, value) => value,
-    }
 }

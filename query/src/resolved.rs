@@ -68,7 +68,7 @@ pub struct Group {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Aggregate {
     /// Which one.
-    pub aggregate: aggregate::Aggregate,
+    pub function: &'static aggregate::Aggregate,
     /// Whether equal values count once.
     pub distinct: bool,
     /// The arguments; none of `count(*)`.
@@ -149,7 +149,7 @@ pub enum ExprKind {
         otherwise: Option<Box<Expr>>,
     },
     Cast(Box<Expr>, Type),
-    Call(Function, Vec<Expr>),
+    Call(&'static Function, Vec<Expr>),
     /// A key of the group: the place of its value in the group's row, which has keys, then aggregates; and what it
     /// was computed of.
     GroupKey(usize, Box<Expr>),

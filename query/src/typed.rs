@@ -1,8 +1,9 @@
 //! A typed query: every expression has a type, a unit, and for integers a range.
 
+use crate::aggregate;
 use crate::catalog::Table;
 use crate::diagnostic::Span;
-use crate::function::Function;
+use crate::function::Evaluation;
 use crate::input::Input;
 use crate::pattern::{Extract, Pattern};
 use crate::resolved::Missing;
@@ -61,37 +62,16 @@ pub struct Group {
 pub struct Aggregate {
     /// As it is written.
     pub name: String,
-    /// What it makes of values.
-    pub fold: Fold,
+    /// Which one.
+    pub function: &'static aggregate::Aggregate,
+    /// The value of its parameter: the percentage of `percentile`, the text between those of `group_concat`.
+    pub parameter: Value,
     /// Whether equal values count once.
     pub distinct: bool,
     /// What is computed of each row; rows where it is NULL are passed over. None counts rows.
     pub argument: Option<Expr>,
     /// What the result is: of the expression only type, unit and range mean something.
     pub result: Expr,
-}
-
-/// What an aggregate makes of values that are not NULL.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Fold {
-    /// How many there are.
-    Count,
-    /// The sum: of integers exact.
-    Sum,
-    /// The mean.
-    Avg,
-    /// The least.
-    Min,
-    /// The greatest.
-    Max,
-    /// What so many percent of the values are not above, from 0 to 100.
-    Percentile(f64),
-    /// The standard deviation of a sample.
-    Stddev,
-    /// The values between powers of two, counted.
-    Histogram,
-    /// All of them as one text, with this between them.
-    Concat(Box<[u8]>),
 }
 
 /// A sort key.
@@ -199,8 +179,10 @@ pub enum ExprKind {
     Cast(Box<Expr>),
     /// What a group of a regular expression matches in a text.
     Extract(Box<Expr>, Extract),
+    /// How much a value changed since the previous tick, or with `true` how much a second.
+    Change(bool, Box<Expr>),
     /// A function.
-    Call(Function, Vec<Expr>),
+    Call(&'static Evaluation, Vec<Expr>),
 }
 
 /// An operation on two numbers.
@@ -263,6 +245,7 @@ macro_rules! visit_children {
             | ExprKind::HasAll(inner, _)
             | ExprKind::HasAny(inner, _)
             | ExprKind::Extract(inner, _)
+            | ExprKind::Change(_, inner)
             | ExprKind::Cast(inner) => $visit(inner),
             ExprKind::And(left, right)
             | ExprKind::Or(left, right)
@@ -331,13 +314,7 @@ impl Expr {
                 arms.iter().all(|(when, then)| null(when) || null(then))
                     && otherwise.as_deref().is_none_or(null)
             }
-            ExprKind::Call(function, arguments) => match function {
-                Function::Coalesce | Function::Greatest | Function::Least => parts.all(null),
-                Function::Concat => false,
-                Function::Nullif | Function::AliasOf => arguments.first().is_some_and(null),
-                Function::Iif => arguments.iter().skip(1).all(null),
-                _ => parts.any(null),
-            },
+            ExprKind::Call(function, _) => function.nulls.holds(parts.map(null)),
             _ => parts.any(null),
         }
     }

@@ -3,19 +3,19 @@
 use crate::value::Value;
 
 /// The square root; NULL of what is below 0.
-pub(super) fn sqrt(value: &Value) -> Value {
+pub(crate) fn sqrt(value: &Value) -> Value {
     let root = value.float().map(f64::sqrt).filter(|root| root.is_finite());
     root.map_or(Value::Null, Value::Float)
 }
 
 /// The power of two that is the greatest below or at an integer above 0.
-pub(super) fn ilog2(value: &Value) -> Value {
+pub(crate) fn ilog2(value: &Value) -> Value {
     let power = value.integer().filter(|exact| *exact > 0).map(i128::ilog2);
     power.map_or(Value::Null, |power| Value::UInt(power.into()))
 }
 
 /// How large a part of `whole` it is, times `scale`; NULL where the whole is 0.
-pub(super) fn part(part: &Value, whole: &Value, scale: f64) -> Value {
+pub(crate) fn part(part: &Value, whole: &Value, scale: f64) -> Value {
     let (Some(part), Some(whole)) = (part.float(), whole.float()) else { return Value::Null };
     let ratio = scale * part / whole;
     if whole != 0.0 && ratio.is_finite() { Value::Float(ratio) } else { Value::Null }
@@ -23,7 +23,7 @@ pub(super) fn part(part: &Value, whole: &Value, scale: f64) -> Value {
 
 /// The nearest number of `digits` decimals; of two the one further from 0. It is the exact value of the double that
 /// is rounded, not the digits that it is written with.
-pub(super) fn round(value: f64, digits: u32) -> f64 {
+pub(crate) fn round(value: f64, digits: u32) -> f64 {
     if digits == 0 {
         return value.round();
     }

@@ -17,7 +17,7 @@ pub(crate) fn grown(text: Vec<u8>, warnings: &mut Warnings) -> Value {
 }
 
 /// The texts one behind the other; NULLs are passed over.
-pub(super) fn concat(texts: &[Value], warnings: &mut Warnings) -> Value {
+pub(crate) fn concat(texts: &[Value], warnings: &mut Warnings) -> Value {
     let mut joined = Vec::new();
     for text in texts {
         if let Value::Text(text) = text {
@@ -28,7 +28,7 @@ pub(super) fn concat(texts: &[Value], warnings: &mut Warnings) -> Value {
 }
 
 /// The text with `to` in the place of every `from`, found from front to back.
-pub(super) fn replace(text: &[u8], from: &[u8], to: &[u8], warnings: &mut Warnings) -> Value {
+pub(crate) fn replace(text: &[u8], from: &[u8], to: &[u8], warnings: &mut Warnings) -> Value {
     if from.is_empty() {
         return Value::text(text);
     }
@@ -50,7 +50,7 @@ pub(super) fn replace(text: &[u8], from: &[u8], to: &[u8], warnings: &mut Warnin
 
 /// The bytes from number `start` on, the first being 1, or counted from the end if it is below 0; `length` of them,
 /// or if it is below 0 those before. As `SQLite` has it.
-pub(super) fn substr(text: &[u8], start: i128, length: Option<i128>) -> Value {
+pub(crate) fn substr(text: &[u8], start: i128, length: Option<i128>) -> Value {
     let size = i128::try_from(text.len()).unwrap_or(i128::MAX);
     // More than any start takes away from it.
     let asked = length.unwrap_or(i128::from(u64::MAX) * 2);

@@ -9,8 +9,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::fold::Accumulator;
 use super::identity::encode;
+use crate::aggregate::Accumulator;
 use crate::eval::{self, Warnings};
 use crate::plan;
 use crate::plan::group::InKernel;
@@ -32,7 +32,7 @@ pub(super) struct Groups<'a> {
 /// A group.
 struct State {
     keys: Vec<Value>,
-    aggregates: Vec<Accumulator>,
+    aggregates: Vec<Box<dyn Accumulator>>,
     /// Of each aggregate over distinct values those that it has seen.
     seen: Vec<HashSet<Box<[u8]>>>,
 }
@@ -141,7 +141,7 @@ impl<'a> Groups<'a> {
         let aggregates = &self.group.aggregates;
         self.states.push(State {
             keys,
-            aggregates: aggregates.iter().map(Accumulator::new).collect(),
+            aggregates: aggregates.iter().map(|made| (made.function.begin)(made)).collect(),
             seen: aggregates.iter().map(|_| HashSet::new()).collect(),
         });
         number

@@ -17,7 +17,6 @@
 mod distinct;
 mod filter;
 pub mod flow;
-mod fold;
 mod group;
 pub mod identity;
 mod limit;

@@ -12,7 +12,7 @@ use super::lower::{Lowerer, Reason};
 use super::{MAX_SLOTS, Residual, Target};
 use crate::catalog::{Rows, Table};
 use crate::change::Change;
-use crate::typed::{Aggregate, Expr, Fold, Item};
+use crate::typed::{Aggregate, Expr, Item};
 use crate::value::Type;
 
 /// The most keys that the frame of a program has room for beside what conditions take.
@@ -216,15 +216,7 @@ fn part(aggregate: &Aggregate, lowerer: &Lowerer<'_>) -> Result<Part, Reason> {
     if aggregate.distinct {
         return Err("distinct values are told apart in user space");
     }
-    let sum = match aggregate.fold {
-        Fold::Count => Sum::Count,
-        Fold::Sum | Fold::Avg => Sum::Total,
-        Fold::Min => Sum::Least,
-        Fold::Max => Sum::Greatest,
-        Fold::Percentile(_) | Fold::Stddev | Fold::Histogram | Fold::Concat(_) => {
-            return Err("the kernel counts, adds and compares only");
-        }
-    };
+    let sum = aggregate.function.kernel.ok_or("the kernel counts, adds and compares only")?;
     let Some(argument) = &aggregate.argument else {
         return Ok(Part { operand: None, sum, signed: false, ty: Type::UInt });
     };

@@ -11,7 +11,7 @@ use ebpf_templates::template::text::LITERAL_MAX;
 use super::group::Operand;
 use super::kernel::{Operation, Order, Pred, Scalar, TextTest};
 use crate::diagnostic::Span;
-use crate::function::Function;
+use crate::function::{Evaluation, Kernel};
 use crate::input::Input;
 use crate::path::{Names, Path};
 use crate::pattern::Shape;
@@ -25,7 +25,8 @@ pub type Reason = &'static str;
 const MAX_DEPTH: usize = 16;
 
 const FLOATS: Reason = "the kernel has no floating-point numbers";
-const MIXED: Reason = "it mixes numbers below 0 with numbers above 2^63";
+pub(crate) const MIXED: Reason = "it mixes numbers below 0 with numbers above 2^63";
+pub(crate) const FUNCTIONS: Reason = "functions run in user space";
 const LOOKUP: Reason = "the value is looked up in user space";
 const CHANGE: Reason = "what changed is known in user space";
 const TEXTS: Reason = "the kernel keeps no texts of a group";
@@ -39,10 +40,11 @@ pub fn lower(expr: &Expr, text: &str, inputs: &[Input], texts: bool) -> Result<P
     if pred.depth() > MAX_DEPTH { Err(DEEP) } else { Ok(pred) }
 }
 
-pub(super) struct Lowerer<'a> {
-    pub text: &'a str,
-    pub inputs: &'a [Input],
-    pub texts: bool,
+/// Lowers expressions over the inputs of a query.
+pub struct Lowerer<'a> {
+    pub(super) text: &'a str,
+    pub(crate) inputs: &'a [Input],
+    pub(super) texts: bool,
 }
 
 impl Lowerer<'_> {
@@ -106,11 +108,8 @@ impl Lowerer<'_> {
             }
             ExprKind::HasAll(set, mask) => Pred::HasAll(self.scalar(set)?, *mask),
             ExprKind::HasAny(set, mask) => Pred::HasAny(self.scalar(set)?, *mask),
-            ExprKind::Call(Function::StartsWith, arguments) => {
-                let Some(Value::Text(prefix)) = arguments[1].constant() else {
-                    return Err("the prefix is no constant");
-                };
-                self.text(&arguments[0], prefix, TextTest::StartsWith)?
+            ExprKind::Call(Evaluation { kernel: Kernel::Pred(lower), .. }, arguments) => {
+                lower(self, arguments)?
             }
             ExprKind::Input(input) if self.inputs[*input].in_kernel() => {
                 let zero = Scalar::Const(0);
@@ -124,7 +123,7 @@ impl Lowerer<'_> {
             ExprKind::IsNull(inner) if inner.ty == Type::List => return Err(LOOKUP),
             ExprKind::IsNull(inner) => is_null(self.scalar(inner)?),
             ExprKind::Case(..) => return Err("`case` runs in user space"),
-            ExprKind::Call(..) => return Err("functions run in user space"),
+            ExprKind::Call(..) => return Err(FUNCTIONS),
             _ => return Err(BOOLEANS),
         })
     }
@@ -204,7 +203,7 @@ impl Lowerer<'_> {
         Ok(Pred::TextIn { input, list: tests, null })
     }
 
-    fn text(
+    pub(crate) fn text(
         &self,
         tested: &Expr,
         literal: &[u8],
@@ -263,7 +262,7 @@ impl Lowerer<'_> {
         }
     }
 
-    fn scalar(&self, expr: &Expr) -> Result<Scalar, Reason> {
+    pub(crate) fn scalar(&self, expr: &Expr) -> Result<Scalar, Reason> {
         if !(expr.ty.is_integer() || expr.ty.is_flags()) {
             return Err(if expr.ty == Type::Float { FLOATS } else { BOOLEANS });
         }
@@ -298,32 +297,11 @@ impl Lowerer<'_> {
             {
                 self.scalar(inner)?
             }
-            ExprKind::Call(Function::Hex | Function::Size, arguments) => {
-                self.scalar(&arguments[0])?
-            }
-            // The kernel's own columns are never NULL there, so the first argument decides.
-            ExprKind::Call(Function::Coalesce, arguments) if matches!(&arguments[0].kind, ExprKind::Input(input) if !self.inputs[*input].is_nullable()) =>
-            {
-                // What the type of all arguments cannot hold is NULL.
-                if !arguments[0].range.within(expr.range) {
-                    return Err(MIXED);
-                }
-                self.scalar(&arguments[0])?
-            }
-            ExprKind::Call(Function::Abs, arguments) => {
-                let inner = &arguments[0];
-                let scalar = self.scalar(inner)?;
-                if inner.range.within(Range::UINT) { scalar } else { Scalar::Abs(scalar.into()) }
-            }
-            ExprKind::Call(Function::Ilog2, arguments) => {
-                let signed = !arguments[0].range.within(Range::UINT);
-                Scalar::Log2(self.scalar(&arguments[0])?.into(), signed)
-            }
-            ExprKind::Call(function @ (Function::Greatest | Function::Least), arguments) => {
-                self.extreme(*function == Function::Greatest, arguments)?
+            ExprKind::Call(Evaluation { kernel: Kernel::Scalar(lower), .. }, arguments) => {
+                lower(self, expr, arguments)?
             }
             ExprKind::Case(..) => return Err("`case` runs in user space"),
-            ExprKind::Call(..) => return Err("functions run in user space"),
+            ExprKind::Call(..) => return Err(FUNCTIONS),
             _ => return Err("it has no form in the kernel"),
         })
     }
@@ -339,7 +317,7 @@ impl Lowerer<'_> {
     }
 
     /// The greatest or the least of several numbers.
-    fn extreme(&self, greatest: bool, arguments: &[Expr]) -> Result<Scalar, Reason> {
+    pub(crate) fn extreme(&self, greatest: bool, arguments: &[Expr]) -> Result<Scalar, Reason> {
         let all = |range: Range| arguments.iter().all(|argument| argument.range.within(range));
         let signed = match (all(Range::UINT), all(Range::INT)) {
             (true, _) => false,

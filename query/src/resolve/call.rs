@@ -4,7 +4,7 @@ use super::{Resolver, count};
 use crate::aggregate;
 use crate::catalog;
 use crate::diagnostic::{Diagnostic, Span};
-use crate::function::{self, Signature};
+use crate::function::{self, Meaning};
 use crate::resolved::{Expr, ExprKind};
 use crate::suggest;
 use crate::syntax::ast::{self, Ident};
@@ -18,14 +18,14 @@ impl Resolver<'_> {
         used: Option<Span>,
         depth: usize,
     ) -> Result<Expr, Diagnostic> {
-        if let Some(signature) = aggregate::find(&name.name) {
-            return self.aggregate(call, signature, used, depth);
+        if let Some(function) = aggregate::find(&name.name) {
+            return self.aggregate(call, function, used, depth);
         }
         let span = used.unwrap_or(call.span);
-        let Some(signature) = function::find(&name.name) else {
+        let Some(function) = function::find(&name.name) else {
             let mut error = Diagnostic::new(name.span, format!("unknown function `{}`", name.name));
-            let functions = function::FUNCTIONS.iter().map(|signature| signature.name);
-            let aggregates = aggregate::AGGREGATES.iter().map(|signature| signature.name);
+            let functions = function::FUNCTIONS.iter().map(|function| function.name);
+            let aggregates = aggregate::AGGREGATES.iter().map(|function| function.name);
             let help = suggest::habit(&name.name)
                 .or_else(|| suggest::help(&name.name, functions.chain(aggregates)));
             error.help = Some(help.unwrap_or_else(|| "`.functions` lists them".to_owned()));
@@ -37,35 +37,26 @@ impl Resolver<'_> {
             let message = format!("`{what}` has no meaning in a call of `{}`", name.name);
             return Err(Diagnostic::new(span, message)
                 .label("no aggregate")
-                .help(format!("it is called as `{}`", signature.call)));
+                .help(format!("it is called as `{}`", function.call)));
         };
-        wrong_arguments(signature, arguments.len(), span)?;
+        wrong_arguments(function.arguments, function.call, arguments.len(), span)?;
         let mut arguments = self.list(arguments, used, depth)?;
-        if matches!(signature.function, function::Function::Delta | function::Function::Rate) {
-            self.followed(&name.name, span)?;
-        }
-        let constant = match signature.function {
-            function::Function::PageSize => Some(ast::Literal::Int(self.offer.page_size())),
-            function::Function::Source => Some(ast::Literal::Text(self.offer.source().to_owned())),
-            _ => None,
-        };
-        if let Some(literal) = constant {
-            return Ok(Expr { kind: ExprKind::Literal(literal), span });
-        }
-        if signature.function == function::Function::AliasOf {
-            // What it asks of are columns that the call does not name.
-            for implied in ["name", "aliases"] {
-                let Some(column) = self.table.column(implied) else {
-                    let message =
-                        format!("`alias_of` does not go with the table `{}`", self.table.name);
-                    return Err(
-                        Diagnostic::new(span, message).help("it asks for a row of `caches`")
-                    );
-                };
-                arguments.push(self.column(column, span, depth)?);
+        match &function.meaning {
+            Meaning::Change(_) => self.followed(&name.name, span)?,
+            Meaning::Constant(of) => {
+                return Ok(Expr { kind: ExprKind::Literal(of(self.offer)), span });
             }
+            Meaning::Values(_) | Meaning::Expression(_) => {}
         }
-        Ok(Expr { kind: ExprKind::Call(signature.function, arguments), span })
+        for implied in function.implied {
+            let Some(column) = self.table.column(implied) else {
+                let (name, table) = (function.name, self.table.name);
+                let message = format!("`{name}` does not go with the table `{table}`");
+                return Err(Diagnostic::new(span, message).help("it asks for a row of `caches`"));
+            };
+            arguments.push(self.column(column, span, depth)?);
+        }
+        Ok(Expr { kind: ExprKind::Call(function, arguments), span })
     }
 
     /// Says no to a change of rows that nothing tells apart.
@@ -83,19 +74,19 @@ impl Resolver<'_> {
 }
 
 /// Says no to a call with too few or too many arguments.
-pub(super) fn wrong_arguments<F>(
-    signature: &Signature<F>,
+pub(super) fn wrong_arguments(
+    (least, most): (usize, usize),
+    call: &str,
     given: usize,
     span: Span,
 ) -> Result<(), Diagnostic> {
-    let (least, most) = signature.arguments;
     if (least..=most).contains(&given) {
         return Ok(());
     }
-    let message = format!("wrong number of arguments of `{}`", signature.name);
-    Err(Diagnostic::new(span, message)
+    let name = call.split('(').next().unwrap_or(call);
+    Err(Diagnostic::new(span, format!("wrong number of arguments of `{name}`"))
         .label(format!("{} given", count(given, "argument")))
-        .help(format!("it is called as `{}`", signature.call)))
+        .help(format!("it is called as `{call}`")))
 }
 
 /// What `cast` makes of a value; the first five are spelled as slabql does.

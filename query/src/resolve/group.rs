@@ -11,7 +11,6 @@ use super::call::wrong_arguments;
 use super::order::item_at;
 use crate::aggregate;
 use crate::diagnostic::{Diagnostic, Span};
-use crate::function::Signature;
 use crate::resolved::{Aggregate, Expr, ExprKind, Group, Item, Key};
 use crate::syntax::ast::{self, Ident};
 use crate::value::Type;
@@ -40,7 +39,7 @@ impl Resolver<'_> {
     pub(super) fn aggregate(
         &mut self,
         call: &ast::Expr,
-        signature: &Signature<aggregate::Aggregate>,
+        function: &'static aggregate::Aggregate,
         used: Option<Span>,
         depth: usize,
     ) -> Result<Expr, Diagnostic> {
@@ -51,25 +50,21 @@ impl Resolver<'_> {
             _ => (&[], false),
         };
         let star = matches!(call.kind, ast::ExprKind::CallStar(_));
-        if star && signature.function != aggregate::Aggregate::Count {
-            let message = format!("`{}(*)` has no meaning", signature.name);
+        if star && !function.star {
+            let message = format!("`{}(*)` has no meaning", function.name);
             return Err(Diagnostic::new(span, message)
                 .label("rows are counted only")
-                .help(format!("it is called as `{}`", signature.call)));
+                .help(format!("it is called as `{}`", function.call)));
         }
         if !star {
-            wrong_arguments(signature, arguments.len(), span)?;
+            wrong_arguments(function.arguments, function.call, arguments.len(), span)?;
         }
         let place = std::mem::replace(&mut self.place, Place::Aggregate);
         allowed(place, span)?;
         let arguments = self.list(arguments, used, depth);
         self.place = place;
-        let aggregate = Aggregate {
-            aggregate: signature.function,
-            distinct,
-            arguments: arguments?,
-            name: call.to_string(),
-        };
+        let aggregate =
+            Aggregate { function, distinct, arguments: arguments?, name: call.to_string() };
         let number = match self.aggregates.iter().position(|known| *known == aggregate) {
             Some(number) => number,
             None if self.aggregates.len() == MAX_AGGREGATES => {

@@ -2,7 +2,6 @@
 
 use super::{described, node, shape};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::function::Function;
 use crate::syntax::ast::UnaryOp;
 use crate::typed::{Arith, Expr, ExprKind, Range};
 use crate::value::{Type, Unit};
@@ -13,7 +12,7 @@ fn integer_type(range: Range) -> Type {
 }
 
 /// The part of an exact range that the type of its integers can hold.
-pub(super) fn clip(range: Range) -> (Type, Range) {
+pub(crate) fn clip(range: Range) -> (Type, Range) {
     let ty = integer_type(range);
     let bounds = if ty == Type::UInt { Range::UINT } else { Range::INT };
     let clamp = |value: i128| value.clamp(bounds.low, bounds.high);
@@ -21,7 +20,7 @@ pub(super) fn clip(range: Range) -> (Type, Range) {
 }
 
 /// Says no to what is no number, for the operator or function `what`.
-pub(super) fn number(expr: &Expr, what: &str) -> Result<(), Diagnostic> {
+pub(crate) fn number(expr: &Expr, what: &str) -> Result<(), Diagnostic> {
     if expr.ty.is_number() || expr.ty == Type::Null {
         return Ok(());
     }
@@ -60,7 +59,7 @@ pub(super) fn unary(op: UnaryOp, inner: Expr, span: Span) -> Result<Expr, Diagno
 }
 
 /// Says no to what has no bits.
-pub(super) fn integer(expr: &Expr, what: &str) -> Result<(), Diagnostic> {
+pub(crate) fn integer(expr: &Expr, what: &str) -> Result<(), Diagnostic> {
     if expr.ty.is_flags() {
         return Ok(());
     }
@@ -191,9 +190,9 @@ fn corners(left: Range, right: Range, of: impl Fn(i128, i128) -> i128) -> Range 
     Range { low, high }
 }
 
-/// The shape of `abs`, `round`, `floor` and `ceil`.
-pub(super) fn rounded(function: Function, argument: &Expr) -> Expr {
-    if function != Function::Abs || argument.ty == Type::Float {
+/// The type, unit and range of `abs`.
+pub(crate) fn absolute(argument: &Expr) -> Expr {
+    if argument.ty == Type::Float {
         return shape(argument);
     }
     let Range { low, high } = argument.range;

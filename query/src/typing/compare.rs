@@ -17,7 +17,7 @@ pub(super) fn compare(
 }
 
 /// Says no to two values that do not compare.
-pub(super) fn check_comparable(left: &Expr, right: &Expr) -> Result<(), Diagnostic> {
+pub(crate) fn check_comparable(left: &Expr, right: &Expr) -> Result<(), Diagnostic> {
     let number = |ty: Type| ty.is_number() || ty.is_flags();
     let comparable = match (left.ty, right.ty) {
         (Type::Null, _) | (_, Type::Null) => true,

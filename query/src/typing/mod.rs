@@ -10,7 +10,7 @@
 //!
 //! An operation on constants is computed here, so `4k * 2` is one number to later stages.
 
-mod arith;
+pub(crate) mod arith;
 mod call;
 mod compare;
 mod group;
@@ -18,8 +18,10 @@ mod group;
 pub use arith::can_leave;
 
 use crate::catalog::Column;
-use call::{called, common};
-use compare::{check_comparable, compare};
+use call::called;
+pub(crate) use call::{common, written_out};
+pub(crate) use compare::check_comparable;
+use compare::compare;
 
 use crate::diagnostic::{Diagnostic, Span};
 use crate::eval::{self, Warnings};
@@ -122,7 +124,7 @@ pub fn expr(resolved: &resolved::Expr) -> Result<Expr, Diagnostic> {
         }
         R::Case { arms, otherwise } => case(arms, otherwise.as_deref(), span),
         R::Cast(inner, ty) => cast(*boxed(inner)?, *ty, span),
-        R::Call(function, arguments) => call(*function, arguments, span),
+        R::Call(function, arguments) => call(function, arguments, span),
         R::GroupKey(place, key) => boxed(key).map(|key| group::value(*place, &key, span)),
         R::Aggregate(place, aggregate) => {
             group::aggregate(aggregate).map(|typed| group::value(*place, &typed.result, span))
@@ -167,12 +169,12 @@ fn unary(op: UnaryOp, inner: &resolved::Expr, span: Span) -> Result<Expr, Diagno
 
 fn matched(
     op: MatchOp,
-    tested: Expr,
+    mut tested: Expr,
     pattern: &resolved::Expr,
     negated: bool,
     span: Span,
 ) -> Result<Expr, Diagnostic> {
-    let tested = text(tested, op.text())?;
+    text(&mut tested, op.text())?;
     let resolved::ExprKind::Literal(Literal::Text(wanted)) = &pattern.kind else {
         let what = format!("the pattern of `{}` must be written out", op.text());
         let help = format!("in single quotes: {}", example(op));
@@ -213,7 +215,7 @@ fn has(
     Ok(fold(node(kind, Type::Bool, Unit::None, span)))
 }
 
-fn cast(inner: Expr, ty: Type, span: Span) -> Result<Expr, Diagnostic> {
+pub(crate) fn cast(inner: Expr, ty: Type, span: Span) -> Result<Expr, Diagnostic> {
     arith::cast(inner, ty, span).map(fold)
 }
 
@@ -230,14 +232,20 @@ fn between(
 }
 
 /// An expression of a type that is no integer.
-fn node(kind: ExprKind, ty: Type, unit: Unit, span: Span) -> Expr {
+pub(crate) fn node(kind: ExprKind, ty: Type, unit: Unit, span: Span) -> Expr {
     Expr { kind, ty, unit, range: Range::of(0), span }
 }
 
 /// The type, unit and range of an expression; its kind means nothing.
-fn shape(expr: &Expr) -> Expr {
+pub(crate) fn shape(expr: &Expr) -> Expr {
     let Expr { ty, unit, range, span, .. } = *expr;
     Expr { kind: ExprKind::Const(Value::Null), ty, unit, range, span }
+}
+
+/// The type of a result, without a unit; the rest means nothing.
+#[must_use]
+pub fn of_type(ty: Type) -> Expr {
+    node(ExprKind::Const(Value::Null), ty, Unit::None, Span::default())
 }
 
 fn null(span: Span) -> Expr {
@@ -292,7 +300,7 @@ fn negate(inner: Expr, negated: bool) -> Expr {
 }
 
 /// Says no to what is no condition.
-fn boolean(mut typed: Box<Expr>) -> Result<Box<Expr>, Diagnostic> {
+pub(crate) fn boolean(mut typed: Box<Expr>) -> Result<Box<Expr>, Diagnostic> {
     let ty = typed.ty;
     if matches!(ty, Type::Bool | Type::Null) {
         typed.ty = Type::Bool;
@@ -310,25 +318,34 @@ fn boolean(mut typed: Box<Expr>) -> Result<Box<Expr>, Diagnostic> {
     })
 }
 
-/// Says no to what is no text, for the operator or function `what`.
-fn text(typed: Expr, what: &str) -> Result<Expr, Diagnostic> {
-    match typed.ty {
-        Type::Text | Type::Null => Ok(Expr { ty: Type::Text, ..typed }),
-        ty => {
-            let error = Diagnostic::new(typed.span, format!("`{what}` needs a text"))
-                .label(format!("this is {}", described(ty)));
-            Err(match ty {
-                Type::SlabFlags | Type::GfpFlags => {
-                    error.help("ask for a flag by name: `flags has ACCOUNT`")
-                }
-                ty if ty.is_number() => error.help("`cast(… as text)` makes a text of a number"),
-                Type::List => error.help(
-                    "`'eventpoll_pwq' in aliases` asks for an entry; `cast(aliases as text)` is all of them",
-                ),
-                _ => error,
-            })
-        }
+/// Checks that an argument of `what` is a text.
+pub(crate) fn text(typed: &mut Expr, what: &str) -> Result<(), Diagnostic> {
+    let ty = typed.ty;
+    if matches!(ty, Type::Text | Type::Null) {
+        typed.ty = Type::Text;
+        return Ok(());
     }
+    let error = Diagnostic::new(typed.span, format!("`{what}` needs a text"))
+        .label(format!("this is {}", described(ty)));
+    Err(match ty {
+        Type::SlabFlags | Type::GfpFlags => {
+            error.help("ask for a flag by name: `flags has ACCOUNT`")
+        }
+        ty if ty.is_number() => error.help("`cast(… as text)` makes a text of a number"),
+        Type::List => error.help(
+            "`'eventpoll_pwq' in aliases` asks for an entry; `cast(aliases as text)` is all of them",
+        ),
+        _ => error,
+    })
+}
+
+/// Checks that all arguments of the function `name` are texts.
+///
+/// # Errors
+///
+/// If one is not.
+pub fn texts(arguments: &mut [Expr], name: &str) -> Result<(), Diagnostic> {
+    arguments.iter_mut().try_for_each(|argument| text(argument, name))
 }
 
 fn binary(
@@ -388,7 +405,12 @@ fn in_list(
 }
 
 /// Types `x in column`, of which the column is a list.
-fn contains(tested: Expr, list: Box<Expr>, negated: bool, span: Span) -> Result<Expr, Diagnostic> {
+fn contains(
+    mut tested: Expr,
+    list: Box<Expr>,
+    negated: bool,
+    span: Span,
+) -> Result<Expr, Diagnostic> {
     if list.ty != Type::List && list.ty != Type::Null {
         let error = Diagnostic::new(list.span, "`in` needs a list")
             .label(format!("this is {}", described(list.ty)));
@@ -398,8 +420,8 @@ fn contains(tested: Expr, list: Box<Expr>, negated: bool, span: Span) -> Result<
             error.help("a column of lists, as `aliases` is, or values in parentheses: `in (8, 16)`")
         });
     }
-    let tested = text(tested, "in")?.into();
-    let kind = ExprKind::Contains(list, tested);
+    text(&mut tested, "in")?;
+    let kind = ExprKind::Contains(list, tested.into());
     Ok(negate(node(kind, Type::Bool, Unit::None, span), negated))
 }
 
@@ -429,7 +451,11 @@ fn chosen(
     Ok(fold(Expr { kind: ExprKind::Case(arms, otherwise), span, ..common }))
 }
 
-fn call(function: Function, arguments: &[resolved::Expr], span: Span) -> Result<Expr, Diagnostic> {
+fn call(
+    function: &'static Function,
+    arguments: &[resolved::Expr],
+    span: Span,
+) -> Result<Expr, Diagnostic> {
     let mut typed = Vec::with_capacity(arguments.len());
     for argument in arguments {
         typed.push(expr(argument)?);
@@ -460,7 +486,7 @@ fn example(op: MatchOp) -> &'static str {
 }
 
 /// What is worth saying of an error that draws pictures: its last line, or its only one.
-fn first_line(error: &str) -> String {
+pub(crate) fn first_line(error: &str) -> String {
     let line = error.lines().last().unwrap_or(error);
     line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }

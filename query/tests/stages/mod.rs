@@ -17,6 +17,7 @@ use slabql_query::catalog::Lookup;
 use slabql_query::diagnostic::Diagnostic;
 use slabql_query::eval::Warnings;
 use slabql_query::exec::{self, Host};
+use slabql_query::function::{Function, Meaning};
 use slabql_query::input::Input;
 use slabql_query::layout::Layout;
 use slabql_query::output::Output;
@@ -25,7 +26,7 @@ use slabql_query::resolved::{Aggregate, Expr as Resolved, ExprKind as ResolvedKi
 use slabql_query::syntax::ast::{Query, UnaryOp};
 use slabql_query::typed::{Arith, Compare, Expr, ExprKind, Group};
 use slabql_query::value::{Type, Value};
-use slabql_query::{aggregate, function, resolve, syntax, typing};
+use slabql_query::{function, resolve, syntax, typing};
 
 use crate::common::{Cache, Fixture, generate, kernel, plan, run};
 
@@ -71,7 +72,7 @@ pub fn resolved(text: &str) -> Result<String, Diagnostic> {
 
 /// An aggregate in prefix notation.
 fn made(made: &Aggregate) -> String {
-    let name = aggregate::signature(made.aggregate).name;
+    let name = made.function.name;
     let distinct = if made.distinct { "-distinct" } else { "" };
     let arguments: Vec<String> = made.arguments.iter().map(prefix).collect();
     let arguments = if arguments.is_empty() { "*".to_owned() } else { arguments.join(" ") };
@@ -123,9 +124,7 @@ fn prefix(expr: &Resolved) -> String {
             call("case", arms.chain(otherwise.as_deref()).collect())
         }
         ResolvedKind::Cast(inner, ty) => call(&format!("cast-{}", ty.name()), vec![inner]),
-        ResolvedKind::Call(function, arguments) => {
-            call(function::signature(*function).name, arguments.iter().collect())
-        }
+        ResolvedKind::Call(function, arguments) => call(function.name, arguments.iter().collect()),
         ResolvedKind::GroupKey(place, _) => format!("group[{place}]"),
         ResolvedKind::Aggregate(place, aggregate) => {
             format!("group[{place}]={}", made(aggregate))
@@ -160,7 +159,11 @@ pub fn typed(text: &str) -> Result<String, Diagnostic> {
         }
         for made in aggregates {
             let distinct = if made.distinct { " of distinct values" } else { "" };
-            writeln!(out, "aggregate {} {:?}{distinct}", made.name, made.fold).unwrap();
+            let parameter = match &made.parameter {
+                Value::Null => String::new(),
+                value => format!(" with {value:?}"),
+            };
+            writeln!(out, "aggregate {}{parameter}{distinct}", made.name).unwrap();
             made.argument.iter().for_each(|argument| tree(argument, &inputs, 1, &mut out));
         }
         for condition in having {
@@ -196,7 +199,11 @@ fn tree(expr: &Expr, names: &[&str], depth: usize, out: &mut String) {
         ExprKind::HasAny(_, mask) => format!("has any {mask:#x}"),
         ExprKind::Case(..) => "case".to_owned(),
         ExprKind::Cast(_) => "cast".to_owned(),
-        ExprKind::Call(function, _) => function::signature(*function).name.to_owned(),
+        ExprKind::Change(rate, _) => if *rate { "rate" } else { "delta" }.to_owned(),
+        ExprKind::Call(evaluation, _) => {
+            let is = |row: &&&Function| matches!(&row.meaning, Meaning::Values(of) if std::ptr::eq(of, *evaluation));
+            function::FUNCTIONS.iter().find(is).unwrap().name.to_owned()
+        }
     };
     write!(out, "{:1$}{name} : {2}", "", 2 * depth, expr.ty.name()).unwrap();
     if !expr.unit.name().is_empty() {

@@ -118,7 +118,7 @@ A function of NULL is NULL, unless its row says otherwise.
 |---|---|
 "
     );
-    for signature in function::FUNCTIONS {
+    for signature in function::FUNCTIONS.iter() {
         text.push_str(&format!("| `{}` | {} |\n", signature.call, signature.doc));
     }
     text.push_str(
@@ -132,7 +132,7 @@ is 0, everything else NULL. `distinct` before the argument takes equal values on
 |---|---|
 ",
     );
-    for signature in aggregate::AGGREGATES {
+    for signature in aggregate::AGGREGATES.iter() {
         text.push_str(&format!("| `{}` | {} |\n", signature.call, signature.doc));
     }
     text

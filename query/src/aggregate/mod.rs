@@ -1,0 +1,98 @@
+//! The aggregates of the language: one row each.
+//!
+//! An aggregate makes one value of the rows of a group. Of all but `count(*)` the argument is what counts: rows where
+//! it is NULL are passed over. A row holds the type rule, the state that values are added to, and the words that the
+//! kernel adds up where it can; all fields are required.
+
+mod order;
+mod sum;
+mod text;
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use crate::diagnostic::Diagnostic;
+use crate::eval::Warnings;
+use crate::plan::group::Sum;
+use crate::typed::{self, Expr};
+use crate::value::{Type, Value};
+
+/// An aggregate.
+pub struct Aggregate {
+    /// Its name in queries.
+    pub name: &'static str,
+    /// The fewest and the most arguments.
+    pub arguments: (usize, usize),
+    /// Whether it takes `*`.
+    pub star: bool,
+    /// Its call as the documentation shows it.
+    pub call: &'static str,
+    /// One sentence.
+    pub doc: &'static str,
+    /// Checks the argument and the parameter of a call to the aggregate of this name, and returns the value of the
+    /// parameter, and the type, unit and range of the result.
+    pub ty: fn(&str, &Expr, Option<&Expr>) -> Result<Typed, Diagnostic>,
+    /// Begins a group.
+    pub begin: fn(&typed::Aggregate) -> Box<dyn Accumulator>,
+    /// The words that the kernel adds up for a group, if it can; [`Accumulator::merge`] takes them.
+    pub kernel: Option<Sum>,
+}
+
+/// The value of a parameter, and the type, unit and range of a result.
+pub type Typed = (Value, Expr);
+
+/// The rows of a group so far.
+pub trait Accumulator {
+    /// Adds a value, which is not NULL.
+    fn add(&mut self, value: &Value, warnings: &mut Warnings);
+
+    /// Adds the words that values came to in the kernel; see [`Sum`].
+    fn merge(&mut self, words: &[Value]);
+
+    /// The result, of type `ty`.
+    fn finish(self: Box<Self>, ty: Type, warnings: &mut Warnings) -> Value;
+}
+
+/// All aggregates, by name.
+pub static AGGREGATES: LazyLock<Vec<&'static Aggregate>> = LazyLock::new(|| {
+    let mut all: Vec<&Aggregate> =
+        [order::ROWS, sum::ROWS, text::ROWS].into_iter().flatten().collect();
+    all.sort_unstable_by_key(|aggregate| aggregate.name);
+    all
+});
+
+/// The aggregate of this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Aggregate> {
+    AGGREGATES.iter().find(|aggregate| aggregate.name == name).copied()
+}
+
+impl PartialEq for Aggregate {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl fmt::Debug for Aggregate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::function;
+
+    #[test]
+    fn rows_are_well_formed() {
+        for pair in AGGREGATES.windows(2) {
+            assert!(pair[0].name < pair[1].name, "{}", pair[1].name);
+        }
+        for aggregate in AGGREGATES.iter() {
+            assert!(aggregate.call.starts_with(aggregate.name), "{}", aggregate.name);
+            assert!(aggregate.doc.ends_with('.'), "{}", aggregate.name);
+            assert!(function::find(aggregate.name).is_none(), "{}", aggregate.name);
+        }
+    }
+}

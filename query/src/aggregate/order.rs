@@ -1,0 +1,152 @@
+//! Aggregates that give one of the values, or what lies between two of them.
+
+use std::cmp::Ordering;
+
+use super::sum::mean_of_numbers;
+use super::{Accumulator, Aggregate, Typed};
+use crate::diagnostic::Diagnostic;
+use crate::eval::Warnings;
+use crate::plan::group::Sum;
+use crate::typed::Expr;
+use crate::typing::{described, shape};
+use crate::value::{Type, Value};
+
+pub(super) static ROWS: &[Aggregate] = &[
+    Aggregate {
+        name: "max",
+        arguments: (1, 1),
+        star: false,
+        call: "max(x)",
+        doc: "The greatest value; `greatest` is that of several arguments.",
+        ty: ordered,
+        begin: |_| Box::new(Extreme(Ordering::Greater, Value::Null)),
+        kernel: Some(Sum::Greatest),
+    },
+    Aggregate {
+        name: "median",
+        arguments: (1, 1),
+        star: false,
+        call: "median(x)",
+        doc: "The value in the middle, of two the mean; a float.",
+        ty: mean_of_numbers,
+        begin: |_| Box::new(Percentile(50.0, Vec::new())),
+        kernel: None,
+    },
+    Aggregate {
+        name: "min",
+        arguments: (1, 1),
+        star: false,
+        call: "min(x)",
+        doc: "The least value; `least` is that of several arguments.",
+        ty: ordered,
+        begin: |_| Box::new(Extreme(Ordering::Less, Value::Null)),
+        kernel: Some(Sum::Least),
+    },
+    Aggregate {
+        name: "percentile",
+        arguments: (2, 2),
+        star: false,
+        call: "percentile(x, 95)",
+        doc: "What so many percent of the values, from 0 to 100, are not above; between two values in proportion, a float.",
+        ty: |name, argument, parameter| {
+            let (_, result) = mean_of_numbers(name, argument, None)?;
+            Ok((percent(argument, parameter)?, result))
+        },
+        begin: |aggregate| {
+            Box::new(Percentile(aggregate.parameter.float().unwrap_or_default(), Vec::new()))
+        },
+        kernel: None,
+    },
+];
+
+/// Says no to what has no least and greatest worth asking for.
+fn ordered(name: &str, argument: &Expr, _: Option<&Expr>) -> Result<Typed, Diagnostic> {
+    let help = match argument.ty {
+        Type::List => "`length(…)` of it is a number",
+        Type::SlabFlags | Type::GfpFlags => "`cast(flags as int)` is the number",
+        _ => return Ok((Value::Null, shape(argument))),
+    };
+    let message = format!("`{name}` has no meaning for {}", described(argument.ty));
+    let label = format!("this is {}", described(argument.ty));
+    Err(Diagnostic::new(argument.span, message).label(label).help(help))
+}
+
+/// The second argument of `percentile`.
+fn percent(argument: &Expr, parameter: Option<&Expr>) -> Result<Value, Diagnostic> {
+    let span = parameter.map_or(argument.span, |parameter| parameter.span);
+    let value = parameter.and_then(Expr::constant).and_then(Value::float);
+    let value = value.filter(|percent| (0.0..=100.0).contains(percent));
+    value.map(Value::Float).ok_or_else(|| {
+        Diagnostic::new(span, "`percentile` needs a number from 0 to 100 that is written out")
+            .help("the median is `percentile(x, 50)`")
+    })
+}
+
+/// The value that is before all others in this order.
+struct Extreme(Ordering, Value);
+
+/// All values, and how many percent of them the result is not below.
+struct Percentile(f64, Vec<f64>);
+
+impl Accumulator for Extreme {
+    fn add(&mut self, value: &Value, _: &mut Warnings) {
+        if value.compare(&self.1).is_none_or(|order| order == self.0) {
+            self.1 = value.clone();
+        }
+    }
+
+    fn merge(&mut self, words: &[Value]) {
+        // Of no value there is no least.
+        if let [value, Value::UInt(1..)] = words {
+            self.add(value, &mut Warnings::default());
+        }
+    }
+
+    fn finish(self: Box<Self>, _: Type, _: &mut Warnings) -> Value {
+        self.1
+    }
+}
+
+impl Accumulator for Percentile {
+    fn add(&mut self, value: &Value, _: &mut Warnings) {
+        self.1.extend(value.float());
+    }
+
+    fn merge(&mut self, _: &[Value]) {}
+
+    fn finish(self: Box<Self>, _: Type, _: &mut Warnings) -> Value {
+        percentile(self.0, self.1)
+    }
+}
+
+/// The value that so many percent of `values` are not above; between two values in proportion.
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn percentile(percent: f64, mut values: Vec<f64>) -> Value {
+    let Some(last) = values.len().checked_sub(1) else { return Value::Null };
+    let place = percent / 100.0 * last as f64;
+    let (below, part) = ((place.floor() as usize).min(last), place.fract());
+    let (_, low, above) = values.select_nth_unstable_by(below, f64::total_cmp);
+    let low = *low;
+    let next = above.iter().copied().reduce(f64::min);
+    Value::Float(match next {
+        // Of one sign: a difference of two large numbers of both signs is none.
+        Some(next) if part > 0.0 => low * (1.0 - part) + next * part,
+        _ => low,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_lie_between_values() {
+        let of = |percent| percentile(percent, vec![40.0, 10.0, 20.0, 30.0]);
+        assert_eq!(of(0.0), Value::Float(10.0));
+        assert_eq!(of(50.0), Value::Float(25.0));
+        assert_eq!(of(100.0), Value::Float(40.0));
+        assert_eq!(percentile(95.0, vec![7.0]), Value::Float(7.0));
+        assert_eq!(percentile(95.0, vec![]), Value::Null);
+        assert_eq!(percentile(50.0, vec![f64::MAX, -f64::MAX]), Value::Float(0.0));
+    }
+}

@@ -1,0 +1,213 @@
+//! Aggregates that count and add.
+//!
+//! Integers are added in 128 bits, which no number of rows fills; only the sum itself must fit the 64 bits of a value.
+//! Floats are added with what rounding lost of each (Neumaier), so that the order of rows does not show.
+
+use super::{Accumulator, Aggregate, Typed};
+use crate::diagnostic::Diagnostic;
+use crate::eval::{Warnings, float, integer};
+use crate::plan::group::Sum;
+use crate::typed::{Expr, Range};
+use crate::typing::{arith, of_type, shape};
+use crate::value::{Type, Unit, Value};
+
+pub(super) static ROWS: &[Aggregate] = &[
+    Aggregate {
+        name: "avg",
+        arguments: (1, 1),
+        star: false,
+        call: "avg(x)",
+        doc: "The mean, a float.",
+        ty: mean_of_numbers,
+        begin: |_| Box::<Mean>::default(),
+        kernel: Some(Sum::Total),
+    },
+    Aggregate {
+        name: "count",
+        arguments: (1, 1),
+        star: true,
+        call: "count(x)",
+        doc: "The rows of the group where x is not NULL; `count(*)` counts all of them.",
+        ty: |_, _, _| {
+            let range = Range { low: 0, high: i64::MAX.into() };
+            Ok((Value::Null, Expr { range, unit: Unit::Count, ..of_type(Type::UInt) }))
+        },
+        begin: |_| Box::new(Count(0)),
+        kernel: Some(Sum::Count),
+    },
+    Aggregate {
+        name: "stddev",
+        arguments: (1, 1),
+        star: false,
+        call: "stddev(x)",
+        doc: "The standard deviation of a sample, a float; NULL of a single value.",
+        ty: mean_of_numbers,
+        begin: |_| Box::<Deviation>::default(),
+        kernel: None,
+    },
+    Aggregate {
+        name: "sum",
+        arguments: (1, 1),
+        star: false,
+        call: "sum(x)",
+        doc: "The sum; NULL where there is nothing to add, and with a warning where 64 bits do not hold it.",
+        ty: |name, argument, _| {
+            arith::number(argument, name)?;
+            Ok((Value::Null, total(argument)))
+        },
+        begin: |_| Box::<Total>::default(),
+        kernel: Some(Sum::Total),
+    },
+];
+
+pub(super) fn mean_of_numbers(
+    name: &str,
+    argument: &Expr,
+    _: Option<&Expr>,
+) -> Result<Typed, Diagnostic> {
+    arith::number(argument, name)?;
+    Ok((Value::Null, Expr { unit: argument.unit, ..of_type(Type::Float) }))
+}
+
+/// What a sum is: its integers have as many bits as there are.
+fn total(argument: &Expr) -> Expr {
+    let range = if argument.range.low < 0 { Range::INT } else { Range::UINT };
+    let (ty, range) = match argument.ty {
+        Type::Float => (Type::Float, Range::of(0)),
+        _ => arith::clip(range),
+    };
+    Expr { ty, range, ..shape(argument) }
+}
+
+struct Count(u64);
+
+/// A sum.
+#[derive(Default)]
+struct Total {
+    count: u64,
+    integers: i128,
+    floats: f64,
+    /// What rounding lost of `floats`.
+    lost: f64,
+}
+
+#[derive(Default)]
+struct Mean(Total);
+
+/// The distance of values from their mean, by Welford's method.
+#[derive(Default)]
+struct Deviation {
+    count: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Accumulator for Count {
+    fn add(&mut self, _: &Value, _: &mut Warnings) {
+        self.0 += 1;
+    }
+
+    fn merge(&mut self, words: &[Value]) {
+        if let [Value::UInt(more)] = words {
+            self.0 += more;
+        }
+    }
+
+    fn finish(self: Box<Self>, _: Type, _: &mut Warnings) -> Value {
+        Value::UInt(self.0)
+    }
+}
+
+impl Accumulator for Total {
+    fn add(&mut self, value: &Value, _: &mut Warnings) {
+        self.count += 1;
+        match value {
+            Value::Float(value) => {
+                let sum = self.floats + value;
+                let (large, small) = if self.floats.abs() >= value.abs() {
+                    (self.floats, *value)
+                } else {
+                    (*value, self.floats)
+                };
+                self.lost += (large - sum) + small;
+                self.floats = sum;
+            }
+            value => self.integers += value.integer().unwrap_or_default(),
+        }
+    }
+
+    fn merge(&mut self, words: &[Value]) {
+        if let [Value::UInt(lower), Value::Int(upper), Value::UInt(count)] = words {
+            self.integers += i128::from(*upper) << 64 | i128::from(*lower);
+            self.count += count;
+        }
+    }
+
+    fn finish(self: Box<Self>, ty: Type, warnings: &mut Warnings) -> Value {
+        match ty {
+            _ if self.count == 0 => Value::Null,
+            Type::Float => float(self.floats(), warnings),
+            ty => integer(self.integers, ty, warnings),
+        }
+    }
+}
+
+impl Total {
+    fn floats(&self) -> f64 {
+        // Where the sum left the doubles there is nothing to mend.
+        if self.floats.is_finite() { self.floats + self.lost } else { self.floats }
+    }
+}
+
+impl Accumulator for Mean {
+    fn add(&mut self, value: &Value, warnings: &mut Warnings) {
+        self.0.add(value, warnings);
+    }
+
+    fn merge(&mut self, words: &[Value]) {
+        self.0.merge(words);
+    }
+
+    #[allow(clippy::cast_precision_loss)] // a mean is a double
+    fn finish(self: Box<Self>, _: Type, warnings: &mut Warnings) -> Value {
+        let total = self.0;
+        if total.count == 0 {
+            return Value::Null;
+        }
+        float((total.integers as f64 + total.floats()) / total.count as f64, warnings)
+    }
+}
+
+impl Accumulator for Deviation {
+    fn add(&mut self, value: &Value, _: &mut Warnings) {
+        let value = value.float().unwrap_or_default();
+        self.count += 1.0;
+        let before = value - self.mean;
+        self.mean += before / self.count;
+        self.squares += before * (value - self.mean);
+    }
+
+    fn merge(&mut self, _: &[Value]) {}
+
+    fn finish(self: Box<Self>, _: Type, warnings: &mut Warnings) -> Value {
+        if self.count < 2.0 {
+            return Value::Null;
+        }
+        float((self.squares / (self.count - 1.0)).sqrt(), warnings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_lose_nothing_to_the_order_of_rows() {
+        let mut warnings = Warnings::default();
+        let mut total = Box::<Total>::default();
+        for value in [1e16, 1.0, -1e16] {
+            total.add(&Value::Float(value), &mut warnings);
+        }
+        assert_eq!(total.finish(Type::Float, &mut warnings), Value::Float(1.0));
+    }
+}

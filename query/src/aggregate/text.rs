@@ -1,0 +1,180 @@
+//! Aggregates whose result is written out: a list of buckets, a text.
+
+use std::collections::BTreeMap;
+
+use super::{Accumulator, Aggregate};
+use crate::diagnostic::Diagnostic;
+use crate::eval::text::{MAX_TEXT, grown};
+use crate::eval::{self, Warnings};
+use crate::typed::Expr;
+use crate::typing::{arith, of_type};
+use crate::value::{Type, Value};
+
+pub(super) static ROWS: &[Aggregate] = &[
+    Aggregate {
+        name: "group_concat",
+        arguments: (1, 2),
+        star: false,
+        call: "group_concat(x, ', ')",
+        doc: "The values as one text, in the order of the rows, with a comma between them or what is given.",
+        ty: |name, argument, parameter| {
+            if argument.ty == Type::List {
+                return Err(Diagnostic::new(argument.span, format!("`{name}` needs a text"))
+                    .label("this is a list")
+                    .help("`length(…)` of a list is a number"));
+            }
+            Ok((separator(parameter)?, of_type(Type::Text)))
+        },
+        begin: |aggregate| {
+            let ty = aggregate.argument.as_ref().map_or(Type::Text, |argument| argument.ty);
+            Box::new(Concat { text: None, between: aggregate.parameter.clone(), ty })
+        },
+        kernel: None,
+    },
+    Aggregate {
+        name: "histogram",
+        arguments: (1, 1),
+        star: false,
+        call: "histogram(x)",
+        doc: "How many values lie between powers of two: `[4K, 8K): 12`; a list.",
+        ty: |name, argument, _| {
+            arith::number(argument, name)?;
+            Ok((Value::Null, of_type(Type::List)))
+        },
+        begin: |_| Box::<Histogram>::default(),
+        kernel: None,
+    },
+];
+
+/// What stands between the values of `group_concat`.
+fn separator(parameter: Option<&Expr>) -> Result<Value, Diagnostic> {
+    let Some(parameter) = parameter else { return Ok(Value::text(",")) };
+    if let Some(text @ Value::Text(_)) = parameter.constant() {
+        return Ok(text.clone());
+    }
+    let message = "`group_concat` needs a text that is written out between the values";
+    Err(Diagnostic::new(parameter.span, message).help("as in `group_concat(x, ', ')`"))
+}
+
+/// The text so far.
+struct Concat {
+    text: Option<Vec<u8>>,
+    /// The text between values.
+    between: Value,
+    /// The type of the values.
+    ty: Type,
+}
+
+/// How many values each bucket has.
+#[derive(Default)]
+struct Histogram(BTreeMap<i8, u64>);
+
+impl Accumulator for Concat {
+    fn add(&mut self, value: &Value, warnings: &mut Warnings) {
+        let begun = self.text.is_some();
+        let text = self.text.get_or_insert_default();
+        // What is longer than a text may be is none in the end.
+        if text.len() > MAX_TEXT {
+            return;
+        }
+        if let (true, Value::Text(between)) = (begun, &self.between) {
+            text.extend(&**between);
+        }
+        if let Value::Text(value) = value {
+            text.extend(&**value);
+        } else if let Value::Text(value) = eval::cast(value.clone(), Type::Text, self.ty, warnings)
+        {
+            text.extend(&*value);
+        }
+    }
+
+    fn merge(&mut self, _: &[Value]) {}
+
+    fn finish(self: Box<Self>, _: Type, warnings: &mut Warnings) -> Value {
+        self.text.map_or(Value::Null, |text| grown(text, warnings))
+    }
+}
+
+impl Accumulator for Histogram {
+    fn add(&mut self, value: &Value, _: &mut Warnings) {
+        *self.0.entry(bucket(value)).or_default() += 1;
+    }
+
+    fn merge(&mut self, _: &[Value]) {}
+
+    fn finish(self: Box<Self>, _: Type, _: &mut Warnings) -> Value {
+        if self.0.is_empty() {
+            return Value::Null;
+        }
+        let buckets = self.0.into_iter();
+        let lines = buckets.map(|(bucket, count)| format!("{}: {count}", bounds(bucket)));
+        Value::List(lines.map(|line| line.into_bytes().into()).collect())
+    }
+}
+
+/// The number of the bucket of a value: 0 of 0, `n` from 2^(n-1) on, and -1 below 0.
+#[allow(clippy::cast_possible_truncation)] // a fraction belongs to the whole number below it
+fn bucket(value: &Value) -> i8 {
+    let whole = match value {
+        Value::Float(value) => value.floor() as i128,
+        value => value.integer().unwrap_or_default(),
+    };
+    match u128::try_from(whole) {
+        Err(_) => -1,
+        Ok(whole) => i8::try_from(u128::BITS - whole.leading_zeros()).unwrap_or(i8::MAX),
+    }
+}
+
+/// A bucket as it is shown: from where, and up to but not with what.
+fn bounds(bucket: i8) -> String {
+    match bucket {
+        ..0 => "(…, 0)".to_owned(),
+        0 => "[0]".to_owned(),
+        1 => "[1]".to_owned(),
+        bucket => {
+            let bucket = u32::from(bucket.unsigned_abs());
+            format!("[{}, {})", power(bucket - 1), power(bucket))
+        }
+    }
+}
+
+/// A power of two as the kernel's folk write it: `512`, `4K`, `16E`.
+fn power(bits: u32) -> String {
+    let suffixes = ["", "K", "M", "G", "T", "P", "E"];
+    let thousands = (bits / 10).min(6);
+    format!("{}{}", 1_u128 << (bits - 10 * thousands), suffixes[thousands as usize])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_lie_between_powers_of_two() {
+        let of = |value: Value| bounds(bucket(&value));
+        assert_eq!(of(Value::Int(-5)), "(…, 0)");
+        assert_eq!(of(Value::Float(-0.5)), "(…, 0)");
+        assert_eq!(of(Value::UInt(0)), "[0]");
+        assert_eq!(of(Value::Float(0.9)), "[0]");
+        assert_eq!(of(Value::UInt(1)), "[1]");
+        assert_eq!(of(Value::UInt(2)), "[2, 4)");
+        assert_eq!(of(Value::UInt(3)), "[2, 4)");
+        assert_eq!(of(Value::UInt(1023)), "[512, 1K)");
+        assert_eq!(of(Value::UInt(4096)), "[4K, 8K)");
+        assert_eq!(of(Value::UInt(u64::MAX)), "[8E, 16E)");
+        // All floats that no integer holds share one.
+        assert_eq!(bucket(&Value::Float(1e40)), bucket(&Value::Float(f64::MAX)));
+    }
+
+    #[test]
+    fn a_text_that_grows_too_long_is_null() {
+        let mut warnings = Warnings::default();
+        let between = Value::text(",");
+        let mut concat = Box::new(Concat { text: None, between, ty: Type::Text });
+        let half = Value::text(vec![b'x'; MAX_TEXT / 2]);
+        concat.add(&half, &mut warnings);
+        concat.add(&half, &mut warnings);
+        assert_eq!(concat.finish(Type::Text, &mut warnings), Value::Null);
+        assert_eq!(warnings.long, 1);
+    }
+}

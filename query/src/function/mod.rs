@@ -1,0 +1,199 @@
+//! The functions of the language: one row each, with everything there is to know about a function.
+//!
+//! A row is a [`Function`]: name, arguments, documentation, and a [`Meaning`]. For most functions that is an
+//! [`Evaluation`]: the type rule, what NULL does, the evaluation and the form in the kernel. All fields are required, so
+//! a function without an evaluation does not compile:
+//!
+//! ```
+//! # use slabql_query::{function::*, eval::Warnings, typed::Expr, typing, value::{Type, Value}};
+//! static REVERSE: Function = Function {
+//!     name: "reverse",
+//!     arguments: (1, 1),
+//!     implied: &[],
+//!     call: "reverse(text)",
+//!     doc: "The text from its last byte to its first.",
+//!     meaning: Meaning::Values(Evaluation {
+//!         ty: |name, arguments| typing::texts(arguments, name).map(|()| typing::of_type(Type::Text)),
+//!         nulls: Nulls::Any,
+//!         eval: |arguments, _, _| match &arguments[0] {
+//!             Value::Text(text) => Value::text(text.iter().rev().copied().collect::<Vec<u8>>()),
+//!             _ => Value::Null,
+//!         },
+//!         kernel: Kernel::UserSpace,
+//!     }),
+//! };
+//! ```
+//!
+//! ```compile_fail
+//! # use slabql_query::{function::*, eval::Warnings, typed::Expr, typing, value::{Type, Value}};
+//! static REVERSE: Function = Function {
+//!     name: "reverse",
+//!     arguments: (1, 1),
+//!     implied: &[],
+//!     call: "reverse(text)",
+//!     doc: "The text from its last byte to its first.",
+//!     meaning: Meaning::Values(Evaluation {
+//!         ty: |name, arguments| typing::texts(arguments, name).map(|()| typing::of_type(Type::Text)),
+//!         nulls: Nulls::Any,
+//!         kernel: Kernel::UserSpace,
+//!     }),
+//! };
+//! ```
+
+mod choice;
+mod number;
+mod special;
+mod text;
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use crate::diagnostic::{Diagnostic, Span};
+use crate::eval::Warnings;
+use crate::offer::Offer;
+use crate::plan::kernel::{Pred, Scalar};
+use crate::plan::lower::{Lowerer, Reason};
+use crate::syntax::ast::Literal;
+use crate::typed::Expr;
+use crate::value::{Type, Value};
+
+/// A function.
+pub struct Function {
+    /// Its name in queries.
+    pub name: &'static str,
+    /// The fewest and the most arguments.
+    pub arguments: (usize, usize),
+    /// Columns of the row that are passed as further arguments, though the call does not name them.
+    pub implied: &'static [&'static str],
+    /// Its call as the documentation shows it.
+    pub call: &'static str,
+    /// One sentence.
+    pub doc: &'static str,
+    /// What it gives.
+    pub meaning: Meaning,
+}
+
+/// What a function gives.
+pub enum Meaning {
+    /// A value computed from the values of its arguments.
+    Values(Evaluation),
+    /// A constant that the source of the rows determines.
+    Constant(fn(&dyn Offer) -> Literal),
+    /// How much its argument changed since the previous tick of a watch, or with `true` how much a second.
+    Change(bool),
+    /// An expression of another kind, such as one that holds a compiled pattern.
+    Expression(fn(&str, Vec<Expr>, Span) -> Result<Expr, Diagnostic>),
+}
+
+/// How a value is computed from values.
+pub struct Evaluation {
+    /// Checks the typed arguments of a call to the function of this name, and returns the type, unit and range of the
+    /// result. It may replace arguments, as `concat` does to write out numbers.
+    pub ty: fn(&str, &mut [Expr]) -> Result<Expr, Diagnostic>,
+    /// What NULL arguments do.
+    pub nulls: Nulls,
+    /// Computes the value, which has the given type.
+    pub eval: fn(Vec<Value>, Type, &mut Warnings) -> Value,
+    /// Its form in the kernel.
+    pub kernel: Kernel,
+}
+
+/// When a function is NULL because of its arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nulls {
+    /// If any argument is. The evaluation sees no NULL then.
+    Any,
+    /// If all arguments are.
+    All,
+    /// If the first argument is.
+    First,
+    /// If all arguments but the first are.
+    Rest,
+    /// Never.
+    Never,
+}
+
+/// The form of a function in the kernel.
+pub enum Kernel {
+    /// It has none.
+    UserSpace,
+    /// A number: of the call and its arguments.
+    Scalar(fn(&Lowerer<'_>, &Expr, &[Expr]) -> Result<Scalar, Reason>),
+    /// A condition on its arguments.
+    Pred(fn(&Lowerer<'_>, &[Expr]) -> Result<Pred, Reason>),
+}
+
+/// As many arguments as are given.
+const MANY: usize = usize::MAX;
+
+/// All functions, by name.
+pub static FUNCTIONS: LazyLock<Vec<&'static Function>> = LazyLock::new(|| {
+    let mut all: Vec<&Function> =
+        [choice::ROWS, number::ROWS, special::ROWS, text::ROWS].into_iter().flatten().collect();
+    all.sort_unstable_by_key(|function| function.name);
+    all
+});
+
+/// The function of this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Function> {
+    FUNCTIONS.iter().find(|function| function.name == name).copied()
+}
+
+impl Nulls {
+    /// Whether a function is NULL whose arguments are NULL or not.
+    #[must_use]
+    pub fn holds(self, mut arguments: impl Iterator<Item = bool>) -> bool {
+        match self {
+            Self::Any => arguments.any(|null| null),
+            Self::All => arguments.all(|null| null),
+            Self::First => arguments.next().is_some_and(|null| null),
+            Self::Rest => arguments.skip(1).all(|null| null),
+            Self::Never => false,
+        }
+    }
+}
+
+impl Evaluation {
+    /// The value for these arguments.
+    pub(crate) fn of(&self, arguments: Vec<Value>, ty: Type, warnings: &mut Warnings) -> Value {
+        if self.nulls.holds(arguments.iter().map(|value| *value == Value::Null)) {
+            return Value::Null;
+        }
+        (self.eval)(arguments, ty, warnings)
+    }
+}
+
+impl PartialEq for Function {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl fmt::Debug for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl fmt::Debug for Evaluation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("evaluation")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_well_formed() {
+        for pair in FUNCTIONS.windows(2) {
+            assert!(pair[0].name < pair[1].name, "{}", pair[1].name);
+        }
+        for function in FUNCTIONS.iter() {
+            assert!(function.call.starts_with(function.name), "{}", function.name);
+            assert!(function.doc.ends_with('.'), "{}", function.name);
+        }
+    }
+}
