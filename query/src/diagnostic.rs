@@ -19,6 +19,10 @@
 
 use std::fmt;
 
+use unicode_width::UnicodeWidthStr;
+
+use crate::escape::printable;
+
 /// A part of the query's text, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Span {
@@ -73,63 +77,113 @@ impl Diagnostic {
     /// The diagnostic with the text it speaks of, ready to print; ends in a newline.
     #[must_use]
     pub fn render<'a>(&'a self, query: &'a str) -> Render<'a> {
-        Render { diagnostic: self, query }
+        Render { diagnostic: self, query, columns: COLUMNS }
     }
 }
+
+/// The columns that a line is cut to where nobody says.
+const COLUMNS: usize = 80;
+/// The fewest columns that a line of a query is cut to.
+const LEAST: usize = 20;
 
 /// A [`Diagnostic`] with its query. `Display` prints the lines of the module's example.
 pub struct Render<'a> {
     diagnostic: &'a Diagnostic,
     query: &'a str,
+    columns: usize,
 }
 
-/// Whether `c` leaves a trace on a screen; not so controls, zero-width characters and marks of direction.
-pub(crate) fn is_visible(c: char) -> bool {
-    let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    !hidden && !c.is_control()
+impl Render<'_> {
+    /// Cuts the marked line to this many columns.
+    #[must_use]
+    pub fn columns(self, columns: usize) -> Self {
+        Self { columns, ..self }
+    }
 }
 
-/// A text of a message in one line: pieces of queries may hold anything.
-fn one_line(text: &str) -> String {
-    let shown = |c: char| if is_visible(c) { c.to_string() } else { c.escape_debug().to_string() };
-    text.chars().map(shown).collect()
+/// A line as it is shown, cut around its mark.
+struct Snippet {
+    text: String,
+    /// The columns before the mark.
+    indent: usize,
+    /// The columns of the mark.
+    marked: usize,
 }
 
-/// The most characters of a line that are shown on either side of the marked text.
-const CONTEXT: usize = 60;
+impl Snippet {
+    /// Cuts `line`, of which the bytes of `span` are marked, to `room` columns. Behind the mark there is to be room for
+    /// a label of `label` columns, if what stands before the mark can give it.
+    fn new(line: &str, span: Span, room: usize, label: usize) -> Self {
+        // A tab would be as wide as the terminal likes.
+        let shown = |c: char| {
+            let mut bytes = [0; 4];
+            if c == '\t' { " ".to_owned() } else { printable(c.encode_utf8(&mut bytes).as_bytes()) }
+        };
+        let shown = |part: &str| -> Vec<String> { part.chars().map(shown).collect() };
+        let columns = |cells: &[String]| cells.iter().map(|cell| cell.width()).sum::<usize>();
+        let before = shown(&line[..span.start]);
+        let behind = shown(&line[span.start..]);
+        let mut indent = columns(&before);
+        let mut marked = columns(&shown(&line[span.start..span.end])).max(1);
+        if (indent + columns(&behind)).max(indent + marked) <= room {
+            return Self { text: before.concat() + &behind.concat(), indent, marked };
+        }
+        let mut text = String::new();
+        let context = (room / 3).min(columns(&behind).saturating_sub(marked));
+        let wanted = room.checked_sub(marked + label.max(context)).filter(|left| *left >= 4);
+        let wanted = wanted.unwrap_or(room / 4);
+        let mut left = before.as_slice();
+        if indent > wanted {
+            text.push('…');
+            while let [first, rest @ ..] = left
+                && (indent + 1 > wanted || first.width() == 0)
+            {
+                indent -= first.width();
+                left = rest;
+            }
+            indent += 1;
+        }
+        text.push_str(&left.concat());
+        let mut free = room - indent;
+        let mut rest = columns(&behind);
+        for cell in &behind {
+            rest -= cell.width();
+            // One column is kept for the mark of what is missing.
+            if cell.width() + usize::from(rest > 0) > free {
+                text.push('…');
+                break;
+            }
+            free -= cell.width();
+            text.push_str(cell);
+        }
+        marked = marked.min(room - indent);
+        Self { text, indent, marked }
+    }
+}
 
 impl fmt::Display for Render<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Diagnostic { span, message, label, help } = self.diagnostic;
+        let one_line = |text: &str| printable(text.as_bytes());
         let before = &self.query[..span.start];
         let number = before.matches('\n').count() + 1;
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line = self.query[start..].split(['\n', '\r']).next().unwrap_or_default();
-
-        // Columns are characters, not bytes. A span past its first line is marked up to the end of that line, and
-        // of a very long line only the neighbourhood is shown.
-        let column = self.query[start..span.start].chars().count();
-        let end = span.end.clamp(span.start, (start + line.len()).max(span.start));
-        let width = self.query[span.start..end].chars().count().clamp(1, CONTEXT);
-        let skipped = column.saturating_sub(CONTEXT);
-        let shown: String = line
-            .chars()
-            .skip(skipped)
-            .take(column - skipped + width + CONTEXT)
-            .map(|c| if is_visible(c) { c } else { ' ' })
-            .collect();
-        let (lead, indent) =
-            if skipped == 0 { ("", column) } else { ("…", column - skipped + 1) };
+        // What stands behind a carriage return is no part of the line, but a mark may lie there.
+        let behind = self.query[span.start..].find(['\n', '\r']);
+        let line =
+            &self.query[start..behind.map_or(self.query.len(), |length| span.start + length)];
+        // A span past its first line is marked up to the end of that line.
+        let end = span.end.clamp(span.start, start + line.len());
+        let within = Span { start: span.start - start, end: end - start };
+        let label = label.as_ref().map(|label| format!(" {}", one_line(label))).unwrap_or_default();
         let gutter = " ".repeat(number.to_string().len());
+        let room = self.columns.saturating_sub(gutter.len() + 3).max(LEAST);
+        let Snippet { text, indent, marked } = Snippet::new(line, within, room, label.width());
 
         writeln!(f, "error: {}", one_line(message))?;
         writeln!(f, "{gutter} |")?;
-        writeln!(f, "{number} | {lead}{shown}")?;
-        write!(f, "{gutter} | {:indent$}{}", "", "^".repeat(width))?;
-        if let Some(label) = label {
-            write!(f, " {}", one_line(label))?;
-        }
-        writeln!(f)?;
+        writeln!(f, "{number} | {text}")?;
+        writeln!(f, "{gutter} | {:indent$}{}{label}", "", "^".repeat(marked))?;
         if let Some(help) = help {
             writeln!(f, "{gutter} = help: {}", one_line(help))?;
         }
@@ -139,7 +193,10 @@ impl fmt::Display for Render<'_> {
 
 #[cfg(test)]
 mod tests {
+    use unicode_width::UnicodeWidthChar;
+
     use super::*;
+    use crate::escape::is_hazard;
 
     fn render(query: &str, start: usize, end: usize) -> String {
         let span = Span { start, end };
@@ -157,16 +214,71 @@ mod tests {
         let odd = "a\nb\r\x1b[2J\u{202e}é";
         let diagnostic = Diagnostic::new(Span { start: 6, end: 7 }, odd).label(odd).help(odd);
         let text = diagnostic.render("x \x1b\u{202e}yz").to_string();
-        let shown = "a\\nb\\r\\u{1b}[2J\\u{202e}é";
+        let shown = "a\\nb\\r\\x1b[2J\\u{202e}é";
         assert_eq!(text.matches(shown).count(), 3, "{text}");
-        assert!(text.chars().all(|c| is_visible(c) || c == '\n'), "{text}");
-        assert!(text.contains("\n1 | x   yz\n"), "{text}");
+        assert!(!text.contains(|c| is_hazard(c) && c != '\n'), "{text}");
+        let lines = "\n1 | x \\x1b\\u{202e}yz\n  |               ^ a";
+        assert!(text.contains(lines), "{text}");
     }
 
     #[test]
-    fn marks_the_end_and_cuts_long_lines() {
+    fn marks_the_end() {
         assert!(render("select", 6, 6).contains("1 | select\n  |       ^ l"));
-        let long = "x".repeat(10_000);
-        assert!(render(&long, 5_000, 9_000).lines().all(|line| line.chars().count() < 200));
+        assert!(render("a\rb", 2, 3).contains("1 | a\\rb\n  |    ^ l"));
+    }
+
+    /// The marked line and the carets, in so many columns.
+    fn cut(query: &str, columns: usize, start: usize, end: usize) -> [String; 2] {
+        let diagnostic = Diagnostic::new(Span { start, end }, "m").label("label");
+        let text = diagnostic.render(query).columns(columns).to_string();
+        let mut lines = text.lines().skip(2).map(|line| line[4..].to_owned());
+        [lines.next().unwrap(), lines.next().unwrap()]
+    }
+
+    #[test]
+    fn long_lines_are_cut_around_the_mark() {
+        let alphabet = "abcdefghijklmnopqrstuvwxyz";
+        assert_eq!(cut(alphabet, 30, 20, 21), [alphabet, "                    ^ label"]);
+        assert_eq!(cut(alphabet, 28, 2, 4), ["abcdefghijklmnopqrstuvw…", "  ^^ label"]);
+        assert_eq!(cut(alphabet, 28, 22, 24), ["…hijklmnopqrstuvwxyz", "                ^^ label"]);
+        assert_eq!(cut(alphabet, 28, 12, 26), ["…jklmnopqrstuvwxyz", "    ^^^^^^^^^^^^^^ label"]);
+        assert_eq!(cut(alphabet, 28, 26, 26), ["…klmnopqrstuvwxyz", "                 ^ label"]);
+    }
+
+    #[test]
+    fn whatever_is_cut_fits_and_the_carets_stand_below_their_mark() {
+        let texts = ["x", "日本", "e\u{301}", "\u{202e}", "\x1b[2J", "\t", "🦀é"];
+        for text in texts {
+            let query = text.repeat(100);
+            let ends: Vec<usize> = query.char_indices().map(|(at, _)| at).collect();
+            for columns in [0, 24, 25, 40, 79, 80, 81, 200] {
+                for start in ends.iter().step_by(7) {
+                    let marked = query[*start..].chars().next().unwrap().len_utf8();
+                    let [line, carets] = cut(&query, columns, *start, start + marked);
+                    assert!(line.width() <= columns.max(24) - 4, "{line}");
+                    assert!(carets.width() <= columns.max(24) - 4, "{carets}");
+                    // What is marked stands above the first caret.
+                    let before = carets.find('^').unwrap();
+                    let mut at = 0;
+                    let found = line.char_indices().find(|(_, c)| {
+                        let here = at == before && c.width() > Some(0);
+                        at += c.width().unwrap_or(0);
+                        here
+                    });
+                    let shown = query[*start..].chars().next().unwrap();
+                    let shown = if shown == '\t' {
+                        " ".into()
+                    } else {
+                        printable(shown.to_string().as_bytes())
+                    };
+                    let found = found.map_or("", |(at, _)| &line[at..]);
+                    let combining = shown.width() == 0;
+                    assert!(
+                        combining || found.starts_with(&shown) || found.starts_with('…'),
+                        "{line}\n{carets}"
+                    );
+                }
+            }
+        }
     }
 }

@@ -12,7 +12,8 @@
 
 use super::token::{Keyword, Symbol, Token, TokenKind};
 use super::{MAX_TEXT, number, parameter};
-use crate::diagnostic::{Diagnostic, Span, is_visible};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::escape::is_hazard;
 
 /// Operators of two bytes, in every spelling. They are tried before those of one byte.
 const PAIRS: [(&str, Symbol); 9] = [
@@ -277,7 +278,7 @@ impl<'a> Lexer<'a> {
             '×' => Some("write `*`"),
             _ => None,
         };
-        let name = if is_visible(c) { c.to_string() } else { format!("U+{:04X}", u32::from(c)) };
+        let name = if is_hazard(c) { format!("U+{:04X}", u32::from(c)) } else { c.to_string() };
         let error = Diagnostic::new(span, format!("unexpected character `{name}`"));
         match help {
             Some(help) => error.help(help),

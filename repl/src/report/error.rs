@@ -11,12 +11,13 @@
 //! Texts in here are what they are; they are escaped when they are told.
 
 use std::fmt;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use query::diagnostic::Diagnostic;
 
 use super::escape::{printable, printable_lines};
+use super::terminal;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -180,7 +181,11 @@ impl Failure {
                 let from = file.as_ref().map_or_else(String::new, |file| {
                     format!("in {}:\n", printable(file.as_bytes()))
                 });
-                format!("{from}{}", diagnostic.render(text))
+                let snippet = diagnostic.render(text);
+                if io::stderr().is_terminal() {
+                    return format!("{from}{}", snippet.columns(terminal::columns()));
+                }
+                format!("{from}{snippet}")
             }
             Self::Command(Message { message, help })
             | Self::Environment(Environment { message, help }) => {

@@ -12,7 +12,10 @@ pub fn size() -> (u16, u16) {
 /// Its columns, for what is shown while a line is edited; 80 where it cannot be asked.
 #[must_use]
 pub fn columns() -> usize {
-    crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns))
+    match size().0 {
+        0 => 80,
+        columns => columns.into(),
+    }
 }
 
 /// Whether it shows ASCII only: a dumb terminal, or a locale that names another encoding than UTF-8. Where no locale is
