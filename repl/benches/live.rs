@@ -60,9 +60,7 @@ fn given(session: &Session, text: &str) -> Plan {
 }
 
 fn kernel(criterion: &mut Criterion) {
-    if !common::live() {
-        return;
-    }
+    let Some(_turn) = common::live() else { return };
     criterion.bench_function("open the kernel's types", |bencher| {
         bencher.iter(|| KernelSchema::open().unwrap());
     });
@@ -124,9 +122,7 @@ fn kernel(criterion: &mut Criterion) {
 
 /// The same groups, made in the kernel and in user space: of a program that is loaded, and all of it from text on.
 fn groups(criterion: &mut Criterion) {
-    if !common::live() {
-        return;
-    }
+    let Some(_turn) = common::live() else { return };
     let schema = KernelSchema::open().unwrap();
     for (name, no_pushdown) in [("in the kernel", false), ("in user space", true)] {
         let mut session = session(Box::new(Live::open().unwrap()));

@@ -1,24 +1,55 @@
 //! What the tests on a kernel share.
-#![allow(dead_code, missing_docs, clippy::unwrap_used)] // each test file uses a part
+#![allow(dead_code, missing_docs, clippy::unwrap_used)] // each test program uses a part
 
 pub mod ask;
 pub mod child;
 pub mod files;
 pub mod kmsg;
+pub mod program;
 pub mod settle;
+pub mod tmux;
 pub mod witness;
 pub mod zram;
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
 
-/// Whether this process may use the live kernel. Says so if not; with `SLABQL_REQUIRE_LIVE=1` that is a failure.
-pub fn live() -> bool {
+/// The running kernel, for one test alone: the others wait until this is dropped.
+///
+/// Figures rest for a test only if no other moves them, in whatever module, program or checkout it is.
+pub struct Turn {
+    _lock: File,
+}
+
+/// The running kernel, once it is this test's turn. None if it may not be used, and says so; with
+/// `SLABQL_REQUIRE_LIVE=1` that is a failure. Not to be asked for twice in one test.
+pub fn live() -> Option<Turn> {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let root = status.lines().any(|line| line.starts_with("Uid:\t0\t0"));
-    if !root {
+    if !status.lines().any(|line| line.starts_with("Uid:\t0\t0")) {
         skip("needs root");
+        return None;
     }
-    root
+    // A folder that is there once on a machine, and which nobody can take away.
+    let lock = File::open("/sys/kernel").unwrap();
+    wait("the test that has the kernel", Duration::from_mins(30), || match lock.try_lock() {
+        Ok(()) => Some(()),
+        Err(TryLockError::WouldBlock) => None,
+        Err(TryLockError::Error(error)) => panic!("/sys/kernel cannot be locked: {error}"),
+    });
+    Some(Turn { _lock: lock })
+}
+
+/// Looks until `look` gives something. Fails after `patience`, and says what it waited for.
+pub fn wait<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(start.elapsed() < patience, "waited {patience:?} for {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Whether this kernel merges caches as it likes; says so if its parameters forbid it.

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Where the kernel lists its caches.
 pub const SLAB: &str = "/sys/kernel/slab";
@@ -85,16 +84,11 @@ pub type Folders = BTreeMap<String, BTreeMap<&'static str, String>>;
 /// are read. Reading an open file again moves nothing.
 pub struct Sysfs {
     files: BTreeMap<String, BTreeMap<&'static str, File>>,
-    /// Only one at a time, for there is a limit on open files.
-    _turn: MutexGuard<'static, ()>,
 }
-
-static TURN: Mutex<()> = Mutex::new(());
 
 impl Sysfs {
     /// Opens the files of all caches that there are now.
     pub fn open(files: &[&'static str]) -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found = BTreeMap::new();
         for entry in fs::read_dir(SLAB).unwrap().flatten() {
             // Links are the names of merged caches.
@@ -111,7 +105,7 @@ impl Sysfs {
                 found.insert(entry.file_name().into_string().unwrap(), open);
             }
         }
-        Self { files: found, _turn: turn }
+        Self { files: found }
     }
 
     /// Reads them. A cache that is gone is left out.

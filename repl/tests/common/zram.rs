@@ -1,8 +1,8 @@
 //! Creates and destroys a cache: a zram device that gets a size has one of its own, until it is reset.
 //!
-//! The device is one for the whole machine, so a lock on a file keeps test programs apart.
+//! The device is one for the whole machine: it is asked for by a test whose turn it is, see [`super::live`].
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -11,24 +11,21 @@ use super::skip;
 /// The cache that the device has while it has a size.
 pub const CACHE: &str = "zs_handle-zram0";
 
-/// The device, ours alone until it is dropped; then it has no size.
+/// The device; once this is dropped it has no size.
 pub struct Zram {
     device: &'static Path,
-    lock: File,
 }
 
-/// Waits for the device. None, with a reason printed, where there is none.
+/// The device. None, with a reason printed, where there is none.
 pub fn zram() -> Option<Zram> {
     let device = Path::new("/sys/block/zram0");
     if !device.exists() {
         skip(&format!("needs {}", device.display()));
         return None;
     }
-    let lock = File::create(std::env::temp_dir().join("slabql-zram0.lock")).unwrap();
-    lock.lock().unwrap();
     let size = fs::read_to_string(device.join("disksize")).unwrap();
     assert_eq!(size.trim(), "0", "{} is in use by somebody else", device.display());
-    Some(Zram { device, lock })
+    Some(Zram { device })
 }
 
 impl Zram {
@@ -51,7 +48,5 @@ impl Drop for Zram {
         if self.reset().is_err() {
             eprintln!("{} could not be reset", self.device.display());
         }
-        // Closing the file would do, but others wait for this very moment.
-        let _ = self.lock.unlock();
     }
 }

@@ -45,7 +45,7 @@ fn typed(session: &str) -> impl Iterator<Item = &str> {
 
 /// The session with what the program writes.
 fn play(session: &str) -> String {
-    let home = super::program::Folder::new();
+    let home = crate::common::program::Folder::new();
     let mut terminal = start(&home.0);
     let mut text = String::new();
     let lines: Vec<&str> = typed(session).collect();

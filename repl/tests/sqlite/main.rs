@@ -32,11 +32,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod conditions;
+mod diff;
 mod expr;
 mod exprs;
-#[path = "../common/program.rs"]
-#[allow(dead_code)] // each test file uses a part
-mod program;
 mod queries;
 mod query;
 mod random;

@@ -20,7 +20,7 @@ use slabql::whole::Readers;
 
 use crate::common::ask;
 use crate::common::child::TempFile;
-use crate::program::Folder;
+use crate::common::program::Folder;
 use crate::random::Random;
 
 /// What a column is to the generator.

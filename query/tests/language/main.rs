@@ -1,0 +1,11 @@
+//! The language: what is parsed, completed, printed, and what is too long or too deep.
+#![allow(missing_docs, clippy::unwrap_used)] // tests
+
+#[path = "../common/mod.rs"]
+mod common;
+mod completion;
+mod grammar;
+mod limits;
+mod paths;
+mod properties;
+mod round_trip;

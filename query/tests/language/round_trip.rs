@@ -1,0 +1,370 @@
+//! Random trees, tokens and bytes: what is printed parses to the same tree, and nothing panics.
+
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use slabql_query::diagnostic::{Diagnostic, Span};
+use slabql_query::syntax::ast::{
+    Address, Argument, BinaryOp, Count, Expr, ExprKind, Ident, Item, Key, Literal, MatchOp, Path,
+    Quantifier, Query, Statement, Step, StepKind, UnaryOp, Watch,
+};
+use slabql_query::syntax::{Keyword, Lexer, Symbol, is_complete, parse_text};
+
+/// Every operator between operands.
+const BINARY: [BinaryOp; 18] = [
+    BinaryOp::Or,
+    BinaryOp::And,
+    BinaryOp::Eq,
+    BinaryOp::Ne,
+    BinaryOp::Lt,
+    BinaryOp::Le,
+    BinaryOp::Gt,
+    BinaryOp::Ge,
+    BinaryOp::BitOr,
+    BinaryOp::BitXor,
+    BinaryOp::BitAnd,
+    BinaryOp::Shl,
+    BinaryOp::Shr,
+    BinaryOp::Add,
+    BinaryOp::Sub,
+    BinaryOp::Mul,
+    BinaryOp::Div,
+    BinaryOp::Rem,
+];
+
+/// Fragments of which texts are made that are nearly queries.
+const FRAGMENTS: [&str; 24] = [
+    "'", "''", "\"", "\"a\"", "--", "\n", "/*", "*/", "#", "||", "$x", "4k", "4kB", "0x", "1e",
+    "1.5", "5m", "s.*", "s->x", "“", "é", "'x'", "caches", "\u{feff}",
+];
+
+fn ident() -> impl Strategy<Value = Ident> {
+    let plain = "[a-z_][a-z0-9_]{0,6}".prop_map(|name| (name, false));
+    let other = prop::sample::select(vec!["größe", "_", "offset", "any", "explain", "s"])
+        .prop_map(|name| (name.to_owned(), false));
+    let quoted = "\\PC{1,6}|[\"']{1,3}|select|A b".prop_map(|name| (name, true));
+    prop_oneof![6 => plain, 1 => other, 1 => quoted]
+        .prop_filter("a keyword is a name in quotes only", |(name, quoted)| {
+            *quoted || Keyword::find(name).is_none_or(|keyword| !keyword.is_reserved())
+        })
+        .prop_map(|(name, quoted)| Ident { name, quoted, span: Span::default() })
+}
+
+fn literal() -> impl Strategy<Value = Literal> {
+    prop_oneof![
+        Just(Literal::Null),
+        any::<bool>().prop_map(Literal::Bool),
+        any::<u64>().prop_map(Literal::Int),
+        (0..5000_u64, prop::sample::select(vec![("k", 10), ("KiB", 10), ("M", 20), ("T", 40)]))
+            .prop_map(|(count, (unit, power))| {
+                Literal::Size(count << power, format!("{count}{unit}"))
+            }),
+        any::<f64>()
+            .prop_filter("a literal has no sign and an end", |value| value.is_finite())
+            .prop_map(|value| Literal::Float(value.abs())),
+        "\\PC{0,8}|['\n;]{1,3}".prop_map(Literal::Text),
+    ]
+}
+
+fn path() -> impl Strategy<Value = Path> {
+    let name = prop_oneof!["[a-zA-Z_][a-zA-Z0-9_]{0,6}", "\\PC{1,4}|\"|select|größe"];
+    let step = prop_oneof![
+        2 => name.clone().prop_map(StepKind::Arrow),
+        2 => name.clone().prop_map(StepKind::Dot),
+        1 => any::<u64>().prop_map(StepKind::Index),
+    ]
+    .prop_map(|kind| Step { kind, span: Span::default() });
+    // Behind another name than these a path begins with an arrow.
+    (prop::sample::select(vec!["s", "n", "slab", "x"]), name, vec(step, 0..4)).prop_map(
+        |(base, first, rest)| {
+            let first = Step { kind: StepKind::Arrow(first), span: Span::default() };
+            let base = Ident { name: base.to_owned(), quoted: false, span: Span::default() };
+            Path { base, steps: [vec![first], rest].concat() }
+        },
+    )
+}
+
+fn new(kind: ExprKind) -> Expr {
+    Expr { kind, span: Span::default() }
+}
+
+fn expr() -> impl Strategy<Value = Expr> {
+    let leaf = prop_oneof![
+        3 => literal().prop_map(ExprKind::Literal),
+        3 => ident().prop_map(ExprKind::Column),
+        1 => path().prop_map(ExprKind::Path),
+    ]
+    .prop_map(new);
+    leaf.prop_recursive(6, 48, 4, |part| {
+        let boxed = part.clone().prop_map(Box::new).boxed();
+        let not = any::<bool>();
+        let unary = prop::sample::select(vec![UnaryOp::Not, UnaryOp::Neg, UnaryOp::BitNot]);
+        let pattern = prop::sample::select(vec![
+            MatchOp::Like,
+            MatchOp::Ilike,
+            MatchOp::Glob,
+            MatchOp::Regex,
+        ]);
+        let quantifier = prop::sample::select(vec![Quantifier::Any, Quantifier::All]);
+        prop_oneof![
+            2 => (unary, boxed.clone()).prop_map(|(op, expr)| ExprKind::Unary(op, expr)),
+            6 => (prop::sample::select(&BINARY[..]), boxed.clone(), boxed.clone())
+                .prop_map(|(op, left, right)| ExprKind::Binary(op, left, right)),
+            1 => (boxed.clone(), boxed.clone(), boxed.clone(), not)
+                .prop_map(|(expr, low, high, negated)| {
+                    ExprKind::Between { expr, low, high, negated }
+                }),
+            1 => (boxed.clone(), vec(part.clone(), 1..4), not)
+                .prop_map(|(expr, list, negated)| ExprKind::In { expr, list, negated }),
+            1 => (boxed.clone(), ident(), not).prop_map(|(expr, list, negated)| {
+                let list = Box::new(new(ExprKind::Column(list)));
+                ExprKind::InColumn { expr, list, negated }
+            }),
+            1 => (pattern, boxed.clone(), boxed.clone(), not)
+                .prop_map(|(op, expr, pattern, negated)| {
+                    ExprKind::Match { op, expr, pattern, negated }
+                }),
+            1 => (boxed.clone(), not).prop_map(|(expr, negated)| ExprKind::IsNull { expr, negated }),
+            1 => (boxed.clone(), quantifier, vec(ident(), 1..3))
+                .prop_map(|(expr, quantifier, flags)| {
+                    let one = flags.len() == 1;
+                    let quantifier = if one { Quantifier::All } else { quantifier };
+                    ExprKind::Has { expr, quantifier, flags }
+                }),
+            1 => (vec((part.clone(), part.clone()), 1..3), option::of(boxed.clone()))
+                .prop_map(|(arms, otherwise)| ExprKind::Case { arms, otherwise }),
+            1 => (boxed, ident()).prop_map(|(expr, to)| ExprKind::Cast(expr, to)),
+            1 => (ident(), vec(part.clone(), 0..3))
+                .prop_map(|(name, list)| ExprKind::Call(name, list)),
+            1 => (ident(), vec(part, 1..3))
+                .prop_map(|(name, list)| ExprKind::CallDistinct(name, list)),
+            1 => ident().prop_map(ExprKind::CallStar),
+        ]
+        .prop_map(new)
+    })
+}
+
+fn statement() -> impl Strategy<Value = Statement> {
+    let item = prop_oneof![
+        1 => Just(Item::Star(Span::default())),
+        1 => Just(Item::All(Span::default())),
+        8 => (expr(), option::of(ident())).prop_map(|(expr, alias)| Item::Expr { expr, alias }),
+    ];
+    let key = (expr(), any::<bool>(), any::<Option<bool>>())
+        .prop_map(|(expr, descending, nulls_first)| Key { expr, descending, nulls_first });
+    let count = || option::of(any::<u64>().prop_map(|rows| Count { rows, span: Span::default() }));
+    let argument =
+        "\\PC{0,6}|['\"$]{1,3}".prop_map(|text| Argument { text, span: Span::default() });
+    let watch = |query| {
+        Statement::Watch(Watch { interval: Duration::from_millis(1500), count: Some(3), query })
+    };
+    let statements: [fn(Query) -> Statement; 4] =
+        [Statement::Query, Statement::Explain, Statement::Analyze, watch];
+    let head = (
+        prop::sample::select(statements.to_vec()),
+        any::<bool>(),
+        vec(item, 1..4),
+        option::of((ident(), vec(argument, 0..3))),
+    );
+    let groups = (vec(expr(), 0..3), option::of(expr()));
+    let tail = (option::of(expr()), groups, vec(key, 0..3), count(), count());
+    let address = any::<u64>().prop_map(|value| Address { value, span: Span::default() });
+    let whatis = vec(address, 1..4).prop_map(Statement::Whatis);
+    let query = (head, tail).prop_map(
+        |((statement, distinct, items, from), (filter, groups, order_by, limit, offset))| {
+            let (group_by, having) = groups;
+            let (from, arguments) = from.unzip();
+            let query = Query {
+                distinct,
+                items,
+                from,
+                arguments: arguments.unwrap_or_default(),
+                filter,
+                group_by,
+                having,
+                order_by,
+                limit,
+                offset,
+                span: Span::default(),
+            };
+            statement(query)
+        },
+    );
+    prop_oneof![9 => query, 1 => whatis]
+}
+
+/// Takes the spans out of a tree.
+fn forget(statement: &mut Statement) {
+    let query = match statement {
+        Statement::Query(query) | Statement::Explain(query) | Statement::Analyze(query) => query,
+        Statement::Watch(watch) => &mut watch.query,
+        Statement::Whatis(addresses) => {
+            for address in addresses {
+                address.span = Span::default();
+            }
+            return;
+        }
+    };
+    query.span = Span::default();
+    for item in &mut query.items {
+        match item {
+            Item::Star(span) | Item::All(span) => *span = Span::default(),
+            Item::Expr { expr, alias } => {
+                forget_expr(expr);
+                forget_idents(alias);
+            }
+        }
+    }
+    forget_idents(&mut query.from);
+    query.arguments.iter_mut().for_each(|argument| argument.span = Span::default());
+    query.filter.iter_mut().for_each(forget_expr);
+    query.group_by.iter_mut().chain(&mut query.having).for_each(forget_expr);
+    query.order_by.iter_mut().for_each(|key| forget_expr(&mut key.expr));
+    for count in [&mut query.limit, &mut query.offset].into_iter().flatten() {
+        count.span = Span::default();
+    }
+}
+
+fn forget_idents<'a>(idents: impl IntoIterator<Item = &'a mut Ident>) {
+    idents.into_iter().for_each(|ident| ident.span = Span::default());
+}
+
+fn forget_all<'a>(exprs: impl IntoIterator<Item = &'a mut Box<Expr>>) {
+    exprs.into_iter().for_each(|expr| forget_expr(expr));
+}
+
+fn forget_expr(expr: &mut Expr) {
+    expr.span = Span::default();
+    match &mut expr.kind {
+        ExprKind::Literal(_) => {}
+        ExprKind::Column(name) | ExprKind::CallStar(name) => forget_idents([name]),
+        ExprKind::Path(path) => {
+            forget_idents([&mut path.base]);
+            path.steps.iter_mut().for_each(|step| step.span = Span::default());
+        }
+        ExprKind::Unary(_, expr) | ExprKind::IsNull { expr, .. } => forget_expr(expr),
+        ExprKind::Binary(_, left, right) => forget_all([left, right]),
+        ExprKind::Between { expr, low, high, .. } => {
+            forget_all([expr, low, high]);
+        }
+        ExprKind::In { expr, list, .. } => {
+            forget_expr(expr);
+            list.iter_mut().for_each(forget_expr);
+        }
+        ExprKind::InColumn { expr, list: other, .. }
+        | ExprKind::Match { expr, pattern: other, .. } => {
+            forget_all([expr, other]);
+        }
+        ExprKind::Has { expr, flags, .. } => {
+            forget_expr(expr);
+            forget_idents(flags);
+        }
+        ExprKind::Case { arms, otherwise } => {
+            for (condition, result) in arms {
+                forget_expr(condition);
+                forget_expr(result);
+            }
+            forget_all(otherwise);
+        }
+        ExprKind::Cast(expr, to) => {
+            forget_expr(expr);
+            forget_idents([to]);
+        }
+        ExprKind::Call(name, list) | ExprKind::CallDistinct(name, list) => {
+            forget_idents([name]);
+            list.iter_mut().for_each(forget_expr);
+        }
+    }
+}
+
+/// Checks that a mistake marks a part of `text`, can be shown, and speaks of no tool of the parser.
+fn check(text: &str, error: &Diagnostic) {
+    assert!(text.get(error.span.start..error.span.end).is_some(), "{text:?}: {error:?}");
+    assert!(!error.message.is_empty() && !error.message.ends_with("expected "), "{error:?}");
+    let shown = error.render(text).to_string();
+    assert!(shown.starts_with("error: ") && !shown.contains("ErrorKind"), "{shown}");
+}
+
+/// Reads `text` in every way there is.
+fn read(text: &str) {
+    let _ = is_complete(text);
+    let mut end = 0;
+    for item in Lexer::new(text) {
+        match item {
+            Ok(token) => {
+                let span = token.span;
+                assert!(end <= span.start && span.start < span.end, "{text:?}");
+                assert!(text.get(span.start..span.end).is_some(), "{text:?}");
+                end = span.end;
+            }
+            Err(error) => check(text, &error),
+        }
+    }
+    match parse_text(text) {
+        Ok(statements) => {
+            assert!(!statements.is_empty());
+            for (mut statement, span) in statements {
+                assert!(text.get(span.start..span.end).is_some_and(|text| !text.is_empty()));
+                let printed = statement.to_string();
+                let mut again = parse_text(&printed).unwrap();
+                assert_eq!(again.len(), 1, "{printed}");
+                forget(&mut statement);
+                forget(&mut again[0].0);
+                assert_eq!(again[0].0, statement, "{printed}");
+            }
+        }
+        Err(error) => check(text, &error),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_printed_parses_to_the_same_tree(statement in statement()) {
+        let text = statement.to_string();
+        let mut parsed = match parse_text(&text) {
+            Ok(parsed) => parsed,
+            Err(error) => panic!("{}", error.render(&text)),
+        };
+        prop_assert_eq!(parsed.len(), 1);
+        let (mut again, span) = parsed.remove(0);
+        prop_assert_eq!(span, Span { start: 0, end: text.len() });
+        forget(&mut again);
+        prop_assert_eq!(again, statement, "{}", text);
+    }
+
+    #[test]
+    fn random_words_never_panic(
+        words in vec(
+            prop_oneof![
+                4 => prop::sample::select(Keyword::ALL).prop_map(Keyword::text),
+                4 => prop::sample::select(Symbol::ALL).prop_map(Symbol::text),
+                4 => prop::sample::select(vec!["a", "1", "name", "size"]),
+                1 => prop::sample::select(&FRAGMENTS[..]),
+            ],
+            0..30,
+        ),
+        joint in prop::sample::select(vec![" ", ""]),
+        select in any::<bool>(),
+    ) {
+        read(&format!("{}{}", if select { "select a where " } else { "" }, words.join(joint)));
+    }
+
+    #[test]
+    fn a_mutilated_query_never_panics(statement in statement(), cut in any::<prop::sample::Index>(), length in 0..4_usize) {
+        let chars: Vec<char> = statement.to_string().chars().collect();
+        let at = cut.index(chars.len());
+        let text: String = chars[..at].iter().chain(chars[at..].iter().skip(length)).collect();
+        read(&text);
+        read(&text[..text.char_indices().nth(at).map_or(text.len(), |(at, _)| at)]);
+    }
+
+    #[test]
+    fn random_text_never_panics(text in "\\PC{0,40}|[a-z0-9 .'\"*/(),;<>=!-]{0,60}", bytes in vec(any::<u8>(), 0..60)) {
+        read(&text);
+        read(&String::from_utf8_lossy(&bytes));
+    }
+}

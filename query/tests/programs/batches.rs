@@ -1,0 +1,109 @@
+//! Holds answers that come batch by batch against those that come at once.
+
+use crate::common::{Fixture, NoHost, kernel, plan};
+use proptest::prelude::*;
+use slabql_query::eval::Warnings;
+use slabql_query::exec::{self, Execution};
+use slabql_query::layout::Row;
+use slabql_query::plan::{Plan, Template};
+use slabql_query::value::Value;
+
+fn planned(text: &str) -> Plan {
+    plan(text, kernel(Template::OpenCoded, false)).unwrap()
+}
+
+/// Rows of a plan over `size` and `align`, with few values, so that many are equal.
+fn rows(plan: &Plan, numbers: &[(u64, u64)]) -> Vec<Row> {
+    let row = |(size, align): &(u64, u64)| {
+        let value = |name| match name {
+            "size" => Value::UInt(*size),
+            "align" => Value::UInt(*align),
+            other => unreachable!("{other} is not asked for"),
+        };
+        Row { addr: 0, values: plan.inputs.iter().map(|input| value(input.name())).collect() }
+    };
+    numbers.iter().map(row).collect()
+}
+
+fn query() -> impl Strategy<Value = String> {
+    let distinct = prop::sample::select(vec!["", "distinct "]);
+    let filter = prop::sample::select(vec!["", " where size > 2", " where 6 / size > align"]);
+    let order = prop::sample::select(vec![
+        "",
+        " order by size",
+        " order by size desc, align",
+        " order by part nulls first, align desc",
+    ]);
+    let limit = prop::option::of(0..40_u64);
+    (distinct, any::<bool>(), filter, order, limit, 0..4_u64).prop_map(
+        |(distinct, groups, filter, order, limit, offset)| {
+            let limit = limit.map_or_else(String::new, |limit| format!(" limit {limit}"));
+            if groups {
+                let made = "size, count(*), sum(align), group_concat(align), max(4 / align) part";
+                let order = order.replace("align", "count(*)");
+                return format!(
+                    "select {distinct}{made}{filter} group by size{order}{limit} offset {offset}"
+                );
+            }
+            format!(
+                "select {distinct}align, size, 4 / size part{filter}{order}{limit} offset {offset}"
+            )
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn batches_do_not_show(
+        text in query(),
+        numbers in prop::collection::vec((0..5_u64, 0..9_u64), 0..200),
+        size in 1..80_usize,
+    ) {
+        let plan = planned(&text);
+        let rows = rows(&plan, &numbers);
+        let whole =
+            exec::run(&plan, rows.clone(), &NoHost, &Fixture::new(), Warnings::default());
+        let mut execution = Execution::new(&plan, &NoHost);
+        let mut answer = Vec::new();
+        for batch in rows.chunks(size) {
+            answer.append(&mut execution.push(batch.to_vec()));
+            if execution.is_done() {
+                break;
+            }
+        }
+        answer.append(&mut execution.finish(Warnings::default()).rows);
+        prop_assert_eq!(&answer, &whole.rows);
+    }
+}
+
+#[test]
+fn a_limit_ends_an_answer_and_an_order_keeps_it_open() {
+    for (text, done) in [
+        ("select size limit 2", true),
+        ("select size where size > 1 limit 2", true),
+        ("select size limit 2 offset 3", false),
+        ("select distinct size limit 2", true),
+        ("select distinct size limit 5", false),
+        ("select size", false),
+        ("select size order by size limit 2", false),
+    ] {
+        let plan = planned(text);
+        let rows = rows(&plan, &[(1, 0), (2, 0), (2, 0), (3, 0)]);
+        let mut execution = Execution::new(&plan, &NoHost);
+        execution.push(rows);
+        assert_eq!(execution.is_done(), done, "{text}");
+    }
+}
+
+#[test]
+fn a_note_is_told_once() {
+    let plan = planned("select size, aliases");
+    let mut execution = Execution::new(&plan, &NoHost);
+    for _ in 0..3 {
+        let values = vec![Value::Null; plan.inputs.len()];
+        execution.push(vec![Row { addr: 0, values }]);
+    }
+    let notes = execution.finish(Warnings::default()).notes;
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].starts_with("`aliases` is NULL"), "{notes:?}");
+}

@@ -1,0 +1,569 @@
+//! The command line: options, files, exit codes, and what goes to which stream.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::common;
+use crate::common::program::{Folder, Ran, SLABQL, command, demo, demo_reads, error};
+
+const QUERY: &str = "select name, size where name = 'dentry'";
+
+#[test]
+fn every_format_writes_rows_to_standard_output_only() {
+    let formats = [
+        ("table", "name     size\n─────────────\ndentry  192 B\n"),
+        ("csv", "name,size\ndentry,192\n"),
+        ("tsv", "name\tsize\ndentry\t192\n"),
+        ("json", "[\n{\"name\":\"dentry\",\"size\":192}\n]\n"),
+        ("ndjson", "{\"name\":\"dentry\",\"size\":192}\n"),
+        ("markdown", "| name | size |\n| :--- | ---: |\n| dentry | 192 B |\n"),
+    ];
+    for (format, expected) in formats {
+        let ran = demo(["--format", format, QUERY]);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(0), expected), "{format}");
+        assert_eq!(error(&ran), "", "{format}");
+        assert!(ran.err.contains("not this machine\n"), "{}", ran.err);
+    }
+    assert!(demo(["--format", "vertical", QUERY]).out.ends_with("\nname  dentry\nsize  192 B\n"));
+    assert_eq!(demo([QUERY]).out, "name,size\ndentry,192\n");
+    assert!(demo(["--exact", "--format", "table", QUERY]).out.ends_with("dentry   192\n"));
+}
+
+#[test]
+fn texts_come_from_files_and_standard_input() {
+    let folder = Folder::new();
+    let first = folder.file("first", "\u{feff}# first\r\nselect name limit 1;\r\n");
+    let [first, fifo] = [first, folder.path("fifo")].map(|path| path.display().to_string());
+    let rows = "name\nbtrfs_delayed_node\nname,size\ndentry,192\n";
+    let ran = demo_reads(["-f", &first, "-f", "-"], QUERY.as_bytes());
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), rows), "{}", ran.err);
+    assert_eq!(demo_reads([], QUERY.as_bytes()).out, "name,size\ndentry,192\n");
+
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let path = fifo.clone();
+    let writer = thread::spawn(move || fs::write(path, QUERY).unwrap());
+    let ran = demo(["-f", &first, "-f", &fifo]);
+    writer.join().unwrap();
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), rows), "{}", ran.err);
+}
+
+#[test]
+fn errors_in_files_name_the_file_and_the_line() {
+    let folder = Folder::new();
+    let path = folder.file("q", "select name limit 1;\n\nselect nam;").display().to_string();
+    let ran = demo(["-f", &path]);
+    assert_eq!(ran.code, Some(1));
+    let expected = format!(
+        "in {path}:\nerror: unknown column `nam`\n  |\n3 | select nam;\n  |        ^^^ not in table `caches`\n"
+    );
+    assert!(error(&ran).starts_with(&expected), "{}", ran.err);
+}
+
+#[test]
+fn wrong_texts_have_an_error_each() {
+    let nested = |what: &str| format!("select {}1", what.repeat(100_000));
+    let texts: [(&str, &str); 16] = [
+        ("", "there is no query"),
+        (";", "there is no query"),
+        ("-- only this", "there is no query"),
+        ("selec name", "expected `select`"),
+        ("select", "expected"),
+        ("select bogus", "unknown column `bogus`"),
+        ("select name from bogus", "unknown table `bogus`"),
+        ("select bogus(1)", "unknown function `bogus`"),
+        ("select name + 1", "`+` needs a number"),
+        ("select 'abc", "the text is not closed"),
+        ("select \"abc", "the name is not closed"),
+        ("select 18446744073709551616", "`18446744073709551616` is too large"),
+        ("select 4kB", "`4kB`"),
+        (&nested("("), "nested"),
+        (&nested("- "), "nested"),
+        (&nested("1+"), "too long"),
+    ];
+    for (text, message) in texts {
+        let start = Instant::now();
+        let ran = demo_reads(["-f", "-"], text.as_bytes());
+        let told = error(&ran);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{message}: {told}");
+        assert!(told.starts_with("in standard input:\nerror: "), "{message}: {told}");
+        assert!(told.lines().nth(1).unwrap().contains(message), "{message}: {told}");
+        assert!(told.len() < 2000, "{message}");
+        assert!(start.elapsed() < Duration::from_secs(20), "{message}");
+    }
+    assert_eq!(demo([""]).err.lines().nth(1), Some("error: there is no query"));
+}
+
+#[test]
+fn ten_megabytes_and_files_without_end_are_too_long() {
+    let folder = Folder::new();
+    for piece in ["a", "(", "select 1;", "'", "1+", "\0", "\n"] {
+        let bytes = piece.repeat(10_000_000 / piece.len());
+        let path = folder.file("big", &bytes).display().to_string();
+        for ran in
+            [demo(["-f", &path]), demo_reads([], bytes.as_bytes()), demo(["-f", "/dev/zero"])]
+        {
+            assert_eq!(ran.code, Some(1), "{piece:?}");
+            assert!(error(&ran).contains("\nerror: the text is too long\n"), "{piece:?}");
+            assert!(ran.err.len() < 1000);
+        }
+    }
+}
+
+#[test]
+fn files_that_cannot_be_read_are_the_machines() {
+    let folder = Folder::new();
+    let path = |name: &str| folder.path(name).display().to_string();
+    folder.file("latin", b"select 'caf\xe9'");
+    let ran = demo(["-f", &path("latin")]);
+    assert_eq!(ran.code, Some(1));
+    assert!(error(&ran).contains("error: the text is not UTF-8\n"), "{}", ran.err);
+    for (file, reason) in [
+        (path("none"), "No such file or directory"),
+        (folder.0.display().to_string(), "Is a directory"),
+    ] {
+        for option in ["-f", "--from"] {
+            let ran: Ran =
+                command(SLABQL).args([option, &file, "-f", "-"]).output().unwrap().into();
+            assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{option} {file}");
+            assert_eq!(ran.err, format!("error: cannot read {file}: {reason}\n"));
+        }
+    }
+    folder.file("bell\x07", "");
+    assert!(demo(["-f", &path("none\x07")]).err.contains("none\\x07: "));
+}
+
+#[test]
+fn files_that_are_no_recordings_are_refused() {
+    let folder = Folder::new();
+    let cases: [(&[u8], &str); 5] = [
+        (b"", "its first line is no header"),
+        (b"root:x:0\n", "its first line is no header"),
+        (b"\x7fELF\xff", "it is not UTF-8"),
+        (b"{\"format\":\"tar\"}\n", "its header is of another format"),
+        (b"{\"format\":\"slabql recording\",\"version\":9}", "it is of version 9"),
+    ];
+    for (bytes, reason) in cases {
+        let path = folder.file("x.slab", bytes);
+        let ran: Ran = command(SLABQL).arg("--from").arg(&path).arg(QUERY).output().unwrap().into();
+        assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{reason}");
+        let expected = format!("error: {} is no recording: {reason}", path.display());
+        assert!(ran.err.starts_with(&expected), "{}", ran.err);
+    }
+}
+
+#[test]
+fn wrong_options_are_wrong_questions() {
+    for args in [
+        &["--nosuch"][..],
+        &["--format", "xml", QUERY],
+        &["--demo", "--record", "x"],
+        &["-f", "x", QUERY],
+        &["--from"],
+    ] {
+        let ran: Ran = command(SLABQL).args(args).output().unwrap().into();
+        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{args:?}");
+        assert!(ran.err.starts_with("error: "), "{}", ran.err);
+    }
+    let ran = demo(["select", "name"]);
+    assert!(ran.err.contains("help: a query is one argument: put it in quotes\n"), "{}", ran.err);
+}
+
+#[test]
+fn help_is_short_and_version_is_told() {
+    let help = demo(["--help"]);
+    assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
+    assert_eq!(demo(["-h"]).out, help.out);
+    assert!(help.out.lines().count() < 100, "{}", help.out);
+    assert!(help.out.contains("\nExamples:\n  slabql '"), "{}", help.out);
+    let version = format!("slabql {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(demo(["--version"]).out, version);
+}
+
+#[test]
+fn dot_commands_stand_between_statements() {
+    let ran = demo([".tables"]);
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.out.starts_with("caches "), "{}", ran.out);
+    assert!(demo([".schema caches"]).out.contains("\n  object_size "));
+    let ran = demo_reads([], b"-- as JSON\n.mode ndjson\n\nselect name limit 1;");
+    assert_eq!(ran.out, "{\"name\":\"btrfs_delayed_node\"}\n");
+    let ran = demo_reads([], b".quit\nselec");
+    assert_eq!((ran.code, ran.out.as_str(), error(&ran)), (Some(0), "", ""));
+
+    let wrong = [
+        (".tabels", "error: unknown command `.tabels`\n  = help: did you mean `.tables`?\n"),
+        ("\\tabels", "error: unknown command `\\tabels`\n  = help: did you mean `.tables`?\n"),
+        ("\\zzzzz", "error: unknown command `\\zzzzz`\n  = help: `.help` lists the commands\n"),
+        (".tables x", "error: `.tables` takes no argument\n"),
+        (".timer maybe", "error: `timer` cannot be `maybe`\n  = help: there are `on`, `off`\n"),
+    ];
+    for (text, expected) in wrong {
+        let ran = demo([text]);
+        assert_eq!((ran.code, error(&ran)), (Some(1), expected));
+    }
+    let ran = demo([".mode csv\nselect nam"]);
+    assert!(error(&ran).contains("\n2 | select nam\n"), "{}", ran.err);
+    let ran = demo(["select name; .tables"]);
+    let help = "  = help: a command such as `.tables` stands on a line of its own\n";
+    assert!(ran.err.ends_with(help), "{}", ran.err);
+}
+
+#[test]
+fn settings_come_from_a_file() {
+    let folder = Folder::new();
+    let home = folder.path("slabql");
+    fs::create_dir(&home).unwrap();
+    let run = |args: &[&str]| -> Ran {
+        let mut command = command(SLABQL);
+        command.env("XDG_CONFIG_HOME", &folder.0).arg("--demo").args(args).output().unwrap().into()
+    };
+    let query = "select name, size limit 1";
+    assert_eq!(run(&[query]).out, "name,size\nbtrfs_delayed_node,312\n");
+    fs::write(home.join("config.toml"), "# mine\nformat = \"ndjson\"\n").unwrap();
+    fs::write(home.join("init.slabql"), "select nothing;").unwrap();
+    let json = "{\"name\":\"btrfs_delayed_node\",\"size\":312}\n";
+    // Statements of the start are the prompt's.
+    let ran = run(&[query]);
+    assert_eq!((ran.out.as_str(), error(&ran)), (json, ""));
+    // The command line is stronger, and what is typed stronger still.
+    assert_eq!(run(&["--format", "tsv", query]).out, "name\tsize\nbtrfs_delayed_node\t312\n");
+    assert_eq!(run(&["--no-config", query]).out, "name,size\nbtrfs_delayed_node,312\n");
+    let typed = format!(".mode ndjson\n{query}");
+    assert_eq!(run(&["--format", "tsv", &typed]).out, json);
+    let shown = run(&["--exact", ".mode csv\n.timer off\n.config"]).out;
+    for line in [
+        "format     csv        set here",
+        "exact      on         from the command line",
+        "color      auto       as it is by itself",
+    ] {
+        assert!(shown.lines().any(|found| found == line), "{line}: {shown}");
+    }
+    let line = format!("format     ndjson     from {}:2\n", home.join("config.toml").display());
+    assert!(run(&[".config"]).out.contains(&line), "{line}");
+
+    fs::write(home.join("config.toml"), "format = \"csv\"\nexat = true\n").unwrap();
+    let expected = format!(
+        "in {}:2:\nerror: unknown setting `exat`\n  |\n2 | exat = true\n  | ^^^^\n  = help: did you mean `exact`?\n",
+        home.join("config.toml").display()
+    );
+    let ran = run(&[query]);
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (Some(1), "", expected.as_str()));
+    fs::write(home.join("config.toml"), b"exact = \xff").unwrap();
+    assert!(run(&[query]).err.contains("error: the text is not UTF-8\n"));
+    assert_eq!(run(&["--no-config", query]).code, Some(0));
+}
+
+#[test]
+fn why_a_column_is_null() {
+    let all = "nodes.* is NULL: a recording has no table `nodes`\n\
+               cpus.* is NULL: a recording has no table `cpus`\n\
+               slabs.* is NULL: a recording has no table `slabs`\n\
+               slabinfo.* is NULL: a recording has no table `slabinfo`\n";
+    let told = [
+        (".why", all),
+        (
+            ".why cpu_partial",
+            "caches.cpu_partial is there: The free objects that a CPU may hold in partial slabs.\n",
+        ),
+        (
+            ".why CACHES.Size",
+            "caches.size is there: The distance between two objects, metadata and padding included; slabinfo's objsize.\n",
+        ),
+        (".why nodes.slabs", "nodes.slabs is NULL: a recording has no table `nodes`\n"),
+        (
+            ".why slabs",
+            "caches.slabs is there: The slabs, summed over all NUMA nodes.\n\
+             nodes.slabs is NULL: a recording has no table `nodes`\n",
+        ),
+        (
+            ".why mergeable;",
+            "caches.mergeable is there: Whether a later cache may be merged into this one, boot parameters aside.\n",
+        ),
+    ];
+    for (text, expected) in told {
+        let ran = demo([text]);
+        assert_eq!((ran.code, ran.out.as_str(), error(&ran)), (Some(0), expected, ""), "{text}");
+    }
+    let list = "`select * from columns` lists the columns";
+    let tables = "there are `caches`, `nodes`, `cpus`, `slabs`, `aliases`, `flags`, `slabinfo`, `columns`, `diff`";
+    for (text, message, help) in [
+        (".why nonsense", "unknown column `nonsense`", list),
+        (".why cpu_partal", "unknown column `cpu_partal`", "did you mean `cpu_partial`?"),
+        (".why nodes.size", "unknown column `nodes.size`", "did you mean `name`?"),
+        (".why node.slabs", "unknown table `node`", "did you mean `nodes`?"),
+        (".why processes.slabs", "unknown table `processes`", tables),
+        (".why a b", "unknown column `a b`", list),
+        (".schema s->kobj", "a recording has no members", "they are those of the running kernel"),
+        (".schema cpu", "unknown table `cpu`", "did you mean `cpus`?"),
+    ] {
+        let ran = demo([text]);
+        let expected = format!("error: {message}\n  = help: {help}\n");
+        assert_eq!((ran.code, ran.out.as_str(), error(&ran)), (Some(1), "", expected.as_str()));
+    }
+}
+
+/// A column that a recording does not have is told of as one that the kernel has not, with what follows from it.
+#[test]
+fn why_a_recording_lacks_a_column() {
+    let folder = Folder::new();
+    let header = r#"{"format":"slabql recording","version":1,"kernel":"7.1.0","time":"2026-01-01T00:00:00Z","page_size":4096,"slab_flags":{},"gfp_flags":{},"table":"caches","columns":["name","oo"],"missing":{"cpu_partial":"they were removed"},"rows":1}"#;
+    let file = folder.file("x.slab", format!("{header}\n[\"a\",65540]\n")).display().to_string();
+    let run = |text: &str| -> Ran {
+        command(SLABQL).args(["--from", &file, text]).output().unwrap().into()
+    };
+    assert_eq!(run(".why cpu_partial").out, "caches.cpu_partial is NULL: they were removed\n");
+    let lacks = "the recording has no column `slabs`";
+    assert_eq!(run(".why memory").out, format!("caches.memory is NULL: {lacks}\n"));
+    assert_eq!(
+        run(".why page_order").out,
+        "caches.page_order is there: A slab has 2 to this power pages.\n"
+    );
+    let all = run(".why").out;
+    assert!(all.contains("caches.size is NULL: ") && !all.contains("caches.oo"), "{all}");
+    let ran = run("select name, memory, pages_per_slab");
+    assert_eq!(ran.out, "name,memory,pages_per_slab\na,,2\n");
+    assert!(ran.err.ends_with(&format!("\nnote: `slabs` is NULL: {lacks}\n")), "{}", ran.err);
+}
+
+#[test]
+fn addresses_are_of_the_running_kernel() {
+    let ran = demo(["whatis", "ffff888100bea600", "0"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
+    assert!(error(&ran).starts_with("error: a recording has no memory to look into\n"));
+    let ran = demo(["whatis 0, xyz"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+    assert!(error(&ran).starts_with("error: `xyz` is not an address\n"));
+}
+
+#[test]
+fn a_recording_is_not_verified() {
+    for text in ["verify", ".verify", " verify ;", "# before it\n.verify\n"] {
+        let ran = demo([text]);
+        let expected = "error: a recording cannot be held against this machine\n";
+        assert_eq!((ran.code, ran.out.as_str(), error(&ran)), (Some(2), "", expected), "{text}");
+    }
+    let ran = demo([".verify now"]);
+    assert_eq!((ran.code, error(&ran)), (Some(1), "error: `.verify` takes no argument\n"));
+    assert!(demo([".help"]).out.contains("\n  .verify "));
+}
+
+#[test]
+fn tables_that_are_none_are_told() {
+    let ran = demo(["select * from nodess"]);
+    let expected = "error: unknown table `nodess`\n  |\n1 | select * from nodess\n  |               ^^^^^^\n  = help: did you mean `nodes`?\n";
+    assert_eq!((ran.code, ran.out.as_str(), error(&ran)), (Some(1), "", expected));
+    let tables = demo([".tables"]).out;
+    let names: Vec<&str> = tables.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(
+        names,
+        ["caches", "nodes", "cpus", "slabs", "aliases", "flags", "slabinfo", "columns", "diff"]
+    );
+    for name in names {
+        let schema = demo([format!(".schema {name}").as_str()]).out;
+        assert!(schema.starts_with(&format!("{name}: A row for each ")), "{schema}");
+    }
+}
+
+#[test]
+fn colours_are_for_terminals() {
+    let wrong = "select nam";
+    let plain = demo(["--format", "table", QUERY]).out + &demo([wrong]).err;
+    assert!(!plain.contains('\x1b'), "{plain}");
+    let forced = demo(["--color", "always", wrong]).err;
+    assert!(forced.contains("\x1b[1;31merror:\x1b[0m\x1b[1m unknown column `nam`\x1b[0m\n"));
+    assert!(forced.contains("|        \x1b[1;31m^^^ not in table `caches`\x1b[0m\n"), "{forced}");
+    let table = demo(["--color", "always", "--format", "table", QUERY]).out;
+    assert!(table.starts_with("\x1b[1mname\x1b[0m"), "{table}");
+    let csv = demo(["--color", "always", QUERY]).out;
+    assert!(!csv.contains('\x1b'), "{csv}");
+}
+
+#[test]
+fn a_closed_pipe_ends_it_quietly() {
+    let mut child = command(SLABQL);
+    let query = "select *;".repeat(100);
+    child.args(["--demo", &query]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = child.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::with_capacity(1, child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("name,"), "{line}");
+    let ran: Ran = child.wait_with_output().unwrap().into();
+    assert_eq!((ran.code, error(&ran)), (Some(0), ""));
+}
+
+#[test]
+fn full_disks_are_told() {
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let mut rows = command(SLABQL);
+    let ran: Ran = rows.args(["--demo", QUERY]).stdout(full()).output().unwrap().into();
+    assert_eq!(ran.code, Some(2));
+    assert_eq!(error(&ran), "error: cannot write the answer: No space left on device\n");
+    // A message that cannot be written changes nothing.
+    for (query, code) in [(QUERY, 0), ("select nam", 1), ("", 1)] {
+        let mut command = command(SLABQL);
+        let ran: Ran = command.args(["--demo", query]).stderr(full()).output().unwrap().into();
+        assert_eq!(ran.code, Some(code));
+        assert_eq!(ran.out.is_empty(), code == 1);
+    }
+    let status = command(SLABQL).arg("--nosuch").stderr(full()).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+    let status = command(SLABQL).arg("--help").stdout(full()).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+}
+
+#[test]
+fn closed_streams_do_no_harm() {
+    let run = |script: &str| -> Ran {
+        let script = format!("\"$0\" --demo \"$1\" {script}");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script, SLABQL, QUERY]).output().unwrap().into()
+    };
+    let ran = run("2>&-");
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "name,size\ndentry,192\n"));
+    assert_eq!(run(">&-").code, Some(0));
+    assert_eq!(run("<&- >&- 2>&-").code, Some(0));
+}
+
+#[test]
+fn an_interrupt_ends_it_at_once() {
+    let mut child = command(SLABQL);
+    let query = "select *;".repeat(1000);
+    let mut child = child
+        .args(["--demo", "--format", "json", &query])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // It runs once it has written something, and it cannot end: nobody reads the rest.
+    let mut out = child.stdout.take().unwrap();
+    out.read_exact(&mut [0]).unwrap();
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().signal(), Some(2));
+    drop(out);
+}
+
+#[test]
+fn without_rights_a_pipe_gets_nothing() {
+    let folder = Folder::new();
+    let program = folder.program();
+    let turn = common::live();
+    let root = turn.is_some();
+    for args in [&[QUERY][..], &["--format", "table", QUERY], &["--record", "/tmp/x.slab"]] {
+        let mut command = command(&program);
+        if root {
+            command.uid(65534).gid(65534);
+        }
+        let ran: Ran = command.args(args).output().unwrap().into();
+        assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{}", ran.err);
+        assert!(ran.err.starts_with("error: "), "{}", ran.err);
+        assert!(!root || ran.err.contains("CAP_BPF and CAP_PERFMON\n  = help: "), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_recording_answers_as_the_kernel_did() {
+    let Some(_turn) = common::live() else { return };
+    let folder = Folder::new();
+    let path = folder.path("now.slab");
+    let run = |args: &[&str]| -> Ran { command(SLABQL).args(args).output().unwrap().into() };
+    let file = path.display().to_string();
+    let taken = run(&["--record", &file, QUERY]);
+    assert_eq!((taken.code, taken.out.lines().next()), (Some(0), Some("name,size")));
+    assert!(taken.err.starts_with("recorded "), "{}", taken.err);
+    let read = run(&["--from", &file, QUERY]);
+    assert_eq!((read.code, &read.out), (Some(0), &taken.out));
+    assert!(read.err.contains("; not this machine\n"), "{}", read.err);
+    assert_eq!(run(&[QUERY]).out, taken.out);
+    assert_eq!(run(&[QUERY]).err, "");
+    let piped = run(&["--record", "/dev/stdout"]);
+    assert!(piped.out.starts_with('{'), "{}", piped.err);
+}
+
+#[test]
+fn the_kernel_takes_conditions_that_are_decided() {
+    let Some(_turn) = common::live() else { return };
+    for (condition, any) in [
+        ("false", false),
+        ("null", false),
+        ("1 > 2 and size > 1", false),
+        ("(size > 3 or objects > 5) and false", false),
+        ("size in (-1) and objects >= 0", false),
+        ("name like '%' and size > 3", true),
+        ("(name = 'x' and (false or size > 3)) or true", true),
+    ] {
+        let query = format!("select name where {condition} limit 1");
+        let ran: Ran = command(SLABQL).arg(&query).output().unwrap().into();
+        assert_eq!(ran.code, Some(0), "{condition}: {}", ran.err);
+        assert_eq!(ran.out.lines().count(), 1 + usize::from(any), "{condition}");
+    }
+}
+
+/// What a scan of the running kernel failed with. A list that changed meanwhile is told before it.
+fn failure(ran: &Ran) -> &str {
+    let lines: Vec<&str> = ran.err.lines().filter(|line| !line.starts_with("note: ")).collect();
+    let [line] = lines[..] else { panic!("{}", ran.err) };
+    line
+}
+
+#[test]
+fn a_recording_is_written_whole_or_not_at_all() {
+    let Some(_turn) = common::live() else { return };
+    let folder = Folder::new();
+    let old = "{\"format\": \"slabql recording\"}\n";
+    let path = folder.file("old.slab", old);
+    let mut shell = Command::new("sh");
+    // A limit on the size of files is a small disk.
+    let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" --record \"$1\"";
+    let ran: Ran = shell.args(["-c", script, SLABQL]).arg(&path).output().unwrap().into();
+    assert_eq!(ran.code, Some(2));
+    assert_eq!(failure(&ran), format!("error: cannot write {}: File too large", path.display()));
+    assert_eq!(fs::read_to_string(&path).unwrap(), old);
+    assert_eq!(folder.names(), ["old.slab"]);
+    for place in ["/dev/full", "/nonexistent/x", "/tmp"] {
+        let ran: Ran = command(SLABQL).args(["--record", place]).output().unwrap().into();
+        assert_eq!(ran.code, Some(2));
+        assert!(
+            failure(&ran).starts_with(&format!("error: cannot write {place}: ")),
+            "{}",
+            ran.err
+        );
+    }
+}
+
+#[test]
+fn only_a_recording_is_replaced_by_one() {
+    let Some(_turn) = common::live() else { return };
+    let folder = Folder::new();
+    let write = |path: &str, record: bool| -> Ran {
+        let args = if record { ["--record", path] } else { ["snapshot", path] };
+        command(SLABQL).args(args).output().unwrap().into()
+    };
+    let notes = folder.file("notes.txt", "dear diary\n");
+    let json = folder.file("rows.json", "{\"format\": \"json\"}\n");
+    let packed = folder.file("packed.gz", [0x1f, 0x8b, 8, 0, 0]);
+    for (path, record) in [(&notes, false), (&notes, true), (&json, false), (&packed, false)] {
+        let before = fs::read(path).unwrap();
+        let ran = write(path.to_str().unwrap(), record);
+        let told = format!(
+            "error: {} is no recording, and is not replaced\n  = help: give another name, or remove the file first\n",
+            path.display()
+        );
+        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+        assert!(ran.err.ends_with(&told), "{}", ran.err);
+        assert_eq!(fs::read(path).unwrap(), before);
+    }
+    // Nothing is lost with an empty file, with an earlier recording, large or small, and with a damaged one.
+    let empty = folder.file("empty", "");
+    let damaged = folder.file("damaged.slab", "{\"format\": \"slabql recording\"}\nand so on");
+    for path in [&empty, &empty, &damaged] {
+        let ran = write(path.to_str().unwrap(), false);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        let ran = write(path.to_str().unwrap(), true);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+    }
+}

@@ -1,0 +1,14 @@
+//! The program as a process: arguments, files, streams, exit codes.
+#![allow(missing_docs, clippy::unwrap_used)] // tests
+
+mod alerts;
+mod arguments;
+#[path = "../common/mod.rs"]
+mod common;
+mod ladder;
+mod names;
+mod output;
+mod packaging;
+mod parameters;
+mod query_files;
+mod snapshots;

@@ -1,0 +1,63 @@
+//! The man page and the completions are taken by the programs that they are for.
+
+#[path = "../../examples/packaging.rs"]
+#[allow(dead_code)] // its `main`
+mod made;
+
+use std::process::Command;
+
+use crate::common::program::Folder;
+use clap::CommandFactory;
+use slabql::args::Args;
+use slabql::command::COMMANDS;
+use slabql::setting::SETTINGS;
+use slabql::verb::VERBS;
+
+/// Runs a tool, which must have nothing to say on standard error.
+fn tool(name: &str, args: &[&str]) -> String {
+    let mut command = Command::new(name);
+    command.args(args).env("LC_ALL", "C.UTF-8").env("MANWIDTH", "1000").env_remove("MANPAGER");
+    let output = command.output().unwrap_or_else(|error| panic!("{name}: {error}"));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && told.is_empty(), "{name} {args:?}: {told}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_man_page_is_rendered_and_has_every_row() {
+    let folder = Folder::new();
+    made::write(&folder.0).unwrap();
+    let page =
+        tool("man", &["--warnings", "-P", "cat", "-l", folder.path("slabql.1").to_str().unwrap()]);
+    let shown = |text: &str| assert!(page.contains(text), "{text}: {page}");
+    for option in Args::command().get_arguments().filter(|option| !option.is_hide_set()) {
+        if let Some(long) = option.get_long() {
+            shown(&format!("--{long}"));
+        }
+    }
+    let commands = COMMANDS.iter().map(|command| command.doc);
+    let verbs = VERBS.iter().map(|verb| verb.doc);
+    for doc in commands.chain(verbs).chain(SETTINGS.iter().map(|setting| setting.doc)) {
+        shown(doc);
+    }
+    shown("slabql --fail-if-rows --quiet 'select name where memory > 1GiB'");
+}
+
+#[test]
+fn shells_take_their_completions() {
+    let folder = Folder::new();
+    made::write(&folder.0).unwrap();
+    for (shell, file) in [("bash", "slabql.bash"), ("zsh", "_slabql"), ("fish", "slabql.fish")] {
+        tool(shell, &["-n", folder.path(file).to_str().unwrap()]);
+    }
+    let file = folder.path("slabql.bash");
+    let complete = |word: &str| {
+        let script = format!(
+            "source {}; COMP_WORDS=(slabql {word}); COMP_CWORD=1; _slabql slabql '{word}' slabql; echo ${{COMPREPLY[@]}}",
+            file.display()
+        );
+        tool("bash", &["-c", &script])
+    };
+    assert_eq!(complete("--form"), "--format\n");
+    assert!(complete("rep").contains("report"), "{}", complete("rep"));
+}

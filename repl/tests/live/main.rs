@@ -1,0 +1,29 @@
+//! Tests on the running kernel. Each takes its turn by `common::live`, so that figures rest while they are compared.
+#![allow(missing_docs, clippy::unwrap_used)] // tests
+
+mod analyze;
+mod churn;
+#[path = "../common/mod.rs"]
+mod common;
+mod conditions;
+mod groups;
+mod harm;
+mod kernel;
+mod list;
+mod parameters;
+mod paths;
+mod places;
+mod probe;
+mod proc;
+mod random;
+mod recordings;
+mod rights;
+mod scan;
+mod slabs;
+mod sources;
+mod tables;
+mod truth;
+mod walk;
+mod walked;
+mod whatis;
+mod workload;

@@ -1,0 +1,192 @@
+//! slabql where something is amiss: file systems that are not mounted, types that are not the kernel's, symbols that are
+//! hidden, a container.
+//!
+//! A place is made in a namespace of its own, which is gone with its process.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::common;
+use crate::common::program::{Folder, Ran, SLABQL};
+
+const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// The arguments that ask the running kernel, and nothing else, this query.
+fn asks(query: &str) -> [&str; 5] {
+    ["--require", "live", "--format", "csv", query]
+}
+
+/// Runs slabql in a mount namespace in which `script` ran before.
+fn in_place(script: &str, arguments: &[&str]) -> Ran {
+    let script = format!("set -e; {script}; exec \"$0\" \"$@\"");
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", &script, SLABQL])
+        .args(arguments)
+        .output();
+    output.unwrap().into()
+}
+
+/// Checks that there is no answer but an error that begins with `words`.
+fn refuses(script: &str, words: &str) -> String {
+    let query = asks("select name, active limit 1");
+    let Ran { out, err, code } = in_place(script, &query);
+    assert_eq!((out.as_str(), code), ("", Some(2)), "{script}: {err}");
+    assert!(err.starts_with(&format!("error: {words}")), "{script}: {err}");
+    err
+}
+
+#[test]
+fn without_sysfs_there_are_no_types() {
+    let Some(_turn) = common::live() else { return };
+    let err = refuses("mount -t tmpfs none /sys", &format!("the live source needs {BTF}\n"));
+    assert!(
+        err.contains("= help: mount sysfs on /sys; if it is, this kernel was built without"),
+        "{err}"
+    );
+    let Ran { out, code, .. } =
+        in_place("mount -t tmpfs none /sys", &["--format", "csv", "doctor"]);
+    assert_eq!(code, Some(2));
+    for line in ["kernel,CPUs,unknown,", "files,/sys/kernel/slab,lacking,", "source,live,missing,"]
+    {
+        assert!(out.contains(&format!("\n{line}")), "{line}: {out}");
+    }
+}
+
+#[test]
+fn without_proc_figures_are_the_same() {
+    let Some(_turn) = common::live() else { return };
+    let query = "select name, size, active > 0, aliases where name = 'kmem_cache'";
+    let arguments = asks(query);
+    let here = in_place("true", &arguments);
+    let there = in_place("mount -t tmpfs none /proc", &arguments);
+    assert_eq!(here, there);
+    assert_eq!((here.err.as_str(), here.code), ("", Some(0)), "{}", here.out);
+    let ctor = asks("select ctor where ctor_addr != 0 limit 1");
+    let Ran { out, err, code } = in_place("mount -t tmpfs none /proc", &ctor);
+    assert_eq!((out.as_str(), code), ("ctor\n\"\"\n", Some(0)), "{err}");
+    assert_eq!(err, "note: `ctor` is NULL: /proc/kallsyms: No such file or directory\n");
+    // The right that is lacking is known without it.
+    let script =
+        "mount -t tmpfs none /proc; set -- --bounding-set=-bpf,-perfmon,-sys_admin \"$0\" \"$@\"";
+    let script = format!("set -e; {script}; exec setpriv \"$@\"");
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", &script, SLABQL])
+        .args(asks("select name"))
+        .output();
+    let Ran { err, code, .. } = output.unwrap().into();
+    assert!(
+        err.starts_with("error: loading BPF programs needs CAP_BPF and CAP_PERFMON\n"),
+        "{err}"
+    );
+    assert_eq!(code, Some(2));
+}
+
+#[test]
+fn hidden_processes_hide_nothing_of_slabs() {
+    let Some(_turn) = common::live() else { return };
+    let hidden = "mount -t proc -o hidepid=2 proc /proc; exec setpriv --reuid 65534 --regid 65534 \
+                  --clear-groups --inh-caps=-all,+bpf,+perfmon --ambient-caps=-all,+bpf,+perfmon \"$0\" \"$@\"";
+    let folder = Folder::new();
+    let program = folder.program();
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", hidden])
+        .arg(program)
+        .args(asks("select name, active > 0 where name = 'kmem_cache'"))
+        .output();
+    let out = "name,active > 0\nkmem_cache,true\n".to_owned();
+    assert_eq!(Ran::from(output.unwrap()), Ran { code: Some(0), out, err: String::new() });
+}
+
+#[test]
+fn the_root_of_a_container_is_told_what_it_lacks() {
+    let Some(_turn) = common::live() else { return };
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", SLABQL])
+        .args(asks("select name"))
+        .output();
+    let Ran { out, err, code } = output.unwrap().into();
+    assert_eq!((out.as_str(), code), ("", Some(2)));
+    assert!(err.starts_with("error: bpf(2) takes no capabilities of a user namespace\n"), "{err}");
+    assert!(err.contains("= help: run slabql outside of the container"), "{err}");
+}
+
+#[test]
+fn types_that_were_cut_or_are_none_are_refused() {
+    let Some(_turn) = common::live() else { return };
+    let folder = Folder::new();
+    let all = fs::read(BTF).unwrap();
+    for (name, bytes) in
+        [("empty", 0), ("header", 20), ("half", all.len() / 2), ("less", all.len() - 1)]
+    {
+        let file = folder.file(name, &all[..bytes]);
+        let script = format!("mount --bind {} {BTF}", file.display());
+        refuses(&script, &format!("{BTF} cannot be understood: "));
+    }
+    let file = folder.file("text", "nothing of the kind".repeat(100));
+    refuses(
+        &format!("mount --bind {} {BTF}", file.display()),
+        &format!("{BTF} cannot be understood: "),
+    );
+}
+
+#[test]
+fn hidden_symbols_are_no_names() {
+    let Some(_turn) = common::live() else { return };
+    let folder = Folder::new();
+    let symbols = fs::read_to_string("/proc/kallsyms").unwrap();
+    let hidden: String = symbols
+        .lines()
+        .filter_map(|line| Some(format!("0000000000000000{}\n", line.get(16..)?)))
+        .collect();
+    let file = folder.file("kallsyms", hidden);
+    let script = format!("mount --bind {} /proc/kallsyms", Path::display(&file));
+    let query = asks("select ctor where ctor_addr != 0 limit 1");
+    let Ran { out, err, code } = in_place(&script, &query);
+    assert_eq!((out.as_str(), code), ("ctor\n\"\"\n", Some(0)), "{err}");
+    assert!(err.contains("/proc/kallsyms hides addresses (kernel.kptr_restrict)"), "{err}");
+    let Ran { out, code, .. } = in_place(&script, &["--format", "csv", "doctor"]);
+    assert!(out.contains("\nfiles,/proc/kallsyms,lacking,addresses are hidden"), "{out}");
+    assert_eq!(code, Some(0), "nothing else is amiss");
+}
+
+#[test]
+fn types_of_another_kernel_run_nothing() {
+    let Some(_turn) = common::live() else { return };
+    let folder = Folder::new();
+    let mut types = fs::read(BTF).unwrap();
+    let run = |file: &Path, query: &str| -> Ran {
+        let mut command = Command::new(SLABQL);
+        command.arg("--btf").arg(file).args(["--format", "csv", query]).output().unwrap().into()
+    };
+    let query = "select name, active > 0 where name = 'kmem_cache'";
+    let own = run(&folder.file("own", &types), query);
+    let out = "name,active > 0\nkmem_cache,true\n".to_owned();
+    assert_eq!(own, Ran { code: Some(0), out, err: String::new() });
+
+    // The last letter of the last name, of which no column is.
+    let last = types.iter().rposition(|byte| *byte != 0).unwrap();
+    types[last] ^= 1;
+    let other = folder.file("other", &types);
+    for query in [
+        query,
+        "select count(*) from slabs",
+        "whatis 0xffff888000000000",
+        "explain analyze select name",
+    ] {
+        let Ran { out, err, code } = run(&other, query);
+        assert_eq!((out.as_str(), code), ("", Some(2)), "{query}: {err}");
+        assert!(
+            err.contains("other holds the types of another kernel: no program runs by them\n"),
+            "{err}"
+        );
+    }
+    let Ran { out, err, code } = run(&other, &format!("explain {query}"));
+    assert_eq!((err.as_str(), code), ("", Some(0)), "{out}");
+    assert!(out.contains("call bpf_iter_kmem_cache_new#"), "{out}");
+
+    let Ran { err, code, .. } = run(&folder.file("cut", &types[..types.len() / 2]), query);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("cut cannot be understood: "), "{err}");
+    assert!(err.contains("= help: it takes BTF as in /sys/kernel/btf/vmlinux"), "{err}");
+}

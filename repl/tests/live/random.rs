@@ -1,0 +1,284 @@
+//! Runs random queries on the running kernel, over all tables of it: the verifier takes every program, and the
+//! kernel's side of a query and user space agree on its answer, by all templates.
+//!
+//! Of the parts of caches there are figures that never rest. A query of such asks for its condition as an item too:
+//! of each row that the kernel lets pass user space finds it true, and of each that `not` lets pass, false.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::common;
+use crate::common::ask::{self, Answer};
+use crate::common::kmsg::Log;
+use crate::conditions;
+use crate::conditions::Words;
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use query::codegen;
+use query::layout::Layout;
+use query::plan::Template;
+use query::schema::Schema;
+use query::value::Value;
+use slabql::kernel::schema::KernelSchema;
+use slabql::session::Session;
+use slabql::source::Choice;
+
+/// How often a query is asked again because a figure moved between its answers.
+const TRIES: usize = 20;
+
+/// With fewer queries nothing is asked of their answers as a whole.
+const FEW: usize = 40;
+
+/// How many queries all tests ask together, unless the environment says how many.
+const ALL: u32 = 1700;
+
+/// How many queries the environment wants: fewer where the processor is emulated, and slow.
+fn wanted() -> Option<u32> {
+    std::env::var("SLABQL_RANDOM_QUERIES").ok().map(|text| text.parse().unwrap())
+}
+
+/// The part of `usual` of [`ALL`] that is asked.
+fn share(usual: u32) -> u32 {
+    (usual * wanted().unwrap_or(ALL)).div_ceil(ALL)
+}
+
+/// What a run was made of.
+#[derive(Debug, Default)]
+struct Seen {
+    queries: usize,
+    /// The programs that the kernel took.
+    programs: usize,
+    /// The queries of which a condition ran in the kernel.
+    pushed: usize,
+    /// Those with some of the rows as an answer, not all and not none.
+    selective: usize,
+    /// Those that were asked again.
+    again: usize,
+    /// The longest program, in instructions.
+    insns: usize,
+    /// The longest answer, in rows.
+    rows: usize,
+}
+
+/// Sessions that keep conditions out of the kernel, and that put them there by each template that serves.
+struct Sides {
+    user: Session,
+    kernel: Vec<Session>,
+}
+
+impl Sides {
+    /// Of the templates those that serve here: without an iterator the list is followed, and with one only where there is
+    /// time for it.
+    fn of(templates: &[Template]) -> Self {
+        let iterator = KernelSchema::any().unwrap().has_iterator();
+        let serves = |template: Template| match template {
+            Template::List => !iterator || wanted().is_none(),
+            _ => iterator,
+        };
+        let templates: Vec<_> = templates.iter().filter(|template| serves(**template)).collect();
+        let session =
+            |template, no_pushdown| ask::live(Choice { template: Some(template), no_pushdown });
+        Self {
+            user: session(*templates[0], true),
+            kernel: templates.iter().map(|template| session(**template, false)).collect(),
+        }
+    }
+
+    /// The words that this kernel has.
+    fn there(&self, words: Words) -> Rc<Words> {
+        Rc::new(words.there(|text| ask::try_ask(&self.user, &format!("{text} limit 1")).is_ok()))
+    }
+}
+
+/// Asks the part of `cases` random queries that [`share`] says, each by `ask`, which gives the number of rows.
+fn run(
+    what: &str,
+    cases: u32,
+    sides: &Sides,
+    queries: impl Strategy<Value = String>,
+    ask: impl Fn(&str, &mut Seen) -> Result<usize, TestCaseError>,
+) -> Seen {
+    let cases = share(cases);
+    let mut log = Log::open();
+    let schema = KernelSchema::any().unwrap();
+    let seen = RefCell::new(Seen::default());
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let result = TestRunner::new(config).run(&queries, |text| {
+        let seen = &mut *seen.borrow_mut();
+        seen.queries += 1;
+        let plan =
+            ask::plan(&sides.kernel[0], &text).map_err(|error| failed(&text, &error.text()))?;
+        seen.pushed += usize::from(!plan.pushed.is_empty());
+        let program = codegen::generate(&plan, &Layout::new(&plan), &schema, 1);
+        seen.insns = seen.insns.max(program.unwrap().insns.len());
+        let rows = ask(&text, seen)?;
+        seen.rows = seen.rows.max(rows);
+        Ok(())
+    });
+    let seen = seen.into_inner();
+    eprintln!("{what}: {seen:?}");
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+    assert!(seen.queries >= cases as usize);
+    assert_eq!(log.alarms(), [""; 0]);
+    seen
+}
+
+#[test]
+fn queries_of_caches() {
+    let Some(_turn) = common::live() else { return };
+    let sides = Sides::of(&[Template::OpenCoded, Template::Iter, Template::List]);
+    let words = sides.there(conditions::caches());
+    let caches = ask::ask(&sides.user, "select addr").len();
+    let queries =
+        proptest::bool::ANY.prop_flat_map(move |moving| conditions::query(&words, moving));
+    let seen = run("caches", 600, &sides, queries, |text, seen| {
+        let rows = agree(text, &sides, seen)?.len();
+        seen.selective += usize::from(0 < rows && rows < caches);
+        Ok(rows)
+    });
+    assert!(seen.rows > 100, "{seen:?}");
+    assert!(seen.pushed * 4 > seen.queries || seen.queries < FEW, "{seen:?}");
+    assert!(seen.selective * 10 > seen.queries || seen.queries < FEW, "{seen:?}");
+}
+
+#[test]
+fn queries_of_parts() {
+    let Some(_turn) = common::live() else { return };
+    let sides = Sides::of(&[Template::OpenCoded, Template::List]);
+    for words in [conditions::nodes(), conditions::cpus()] {
+        let words = sides.there(words);
+        let table = words.table;
+        let all = ask::ask(&sides.user, &format!("select addr from {table}")).len();
+        let seen = run(table, 200, &sides, conditions::query(&words, false), |text, seen| {
+            let rows = agree(text, &sides, seen)?.len();
+            seen.selective += usize::from(0 < rows && rows < all);
+            Ok(rows)
+        });
+        // Of few there may be none.
+        assert!(seen.selective * 10 > seen.queries || seen.queries < FEW, "{seen:?}");
+        let key = words.key;
+        let moving = conditions::condition(&words, true).prop_map(move |condition| {
+            format!("select {key}, ({condition}) as holds from {table} where {condition}")
+        });
+        let seen = run(table, 200, &sides, moving, |text, seen| {
+            let (items, condition) = text.split_once(" where ").unwrap();
+            let passed = holds(text, true, &sides, seen)?;
+            let others = holds(&format!("{items} where not ({condition})"), false, &sides, seen)?;
+            Ok(passed.max(others))
+        });
+        assert!(seen.rows > 20 || seen.queries < FEW, "{seen:?}");
+    }
+}
+
+#[test]
+fn groups() {
+    let Some(_turn) = common::live() else { return };
+    let sides = Sides::of(&[Template::OpenCoded, Template::Iter, Template::List]);
+    let words = sides.there(conditions::caches());
+    let seen = run("groups", 300, &sides, conditions::grouped(&words), |text, seen| {
+        agree(text, &sides, seen).map(|answer| answer.len())
+    });
+    assert!(seen.rows > 10, "{seen:?}");
+}
+
+/// Conditions of which every part is always true or never, and numbers that are pointers to the verifier.
+#[test]
+fn programs_with_shortcuts_are_taken() {
+    let Some(_turn) = common::live() else { return };
+    let sides = Sides::of(&[Template::OpenCoded, Template::Iter, Template::List]);
+    // Without it, as before 6.17, what a text has in it is looked at in user space.
+    let strstr = KernelSchema::any().unwrap().function_id("bpf_strstr").is_some();
+    for condition in [
+        "addr % 512 = 0 and ~addr < addr * 2 and addr - 1 > addr >> 63 and addr in (1, 2) or size > 64",
+        "ctor_addr + 1 > 1 and ctor_addr & 15 = 0",
+        "(ctor_addr - size) ^ (free_offset + size) != 3 and (ctor_addr - size) + (free_offset + size) < size",
+        "size in (0) or name like '%'",
+        "not (name like '%' and size > 64)",
+        "size > -1 or name = 'dentry'",
+        "(-1 > size and name = 'dentry') or size = 64",
+        "(null and size > 100) or size < 50",
+        "(size > 100 or null) and not (null or size < 200)",
+        "flags has any (PANIC) or true",
+        "false or size < 50",
+        "name like '%cache%'",
+        "name like '%-cache' or name like '%node'",
+        "not (name like '%a%' and name like '%e')",
+        "name ~ 'inode' and name !~ 'cache$' and name is not null",
+        "name is null or name like '%kmalloc-cg-%' and size > 64",
+        "name like '%a%' or (name like 'd%' and name like '%y') or name = 'TCP'",
+        "name like '%xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx%' or size = 64",
+        "greatest(size, refcount, 100) = 100 or least(refcount, -1) = -1 and abs(refcount) = 1",
+        "ilog2(size) = 6 or ilog2(objects) > 10 or ilog2(refcount) is null",
+        "size / (size - 64) is null and objects is not null",
+    ] {
+        let text = format!("select addr, name where {condition}");
+        assert!(
+            !ask::plan(&sides.kernel[0], &text).unwrap().pushed.is_empty()
+                || condition.contains("true")
+                || !strstr && condition.contains("like '%"),
+            "{condition}"
+        );
+        agree(&text, &sides, &mut Seen::default()).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+fn failed(text: &str, reason: &str) -> TestCaseError {
+    TestCaseError::fail(format!("{text}: {reason}"))
+}
+
+fn answer(session: &Session, text: &str, seen: &mut Seen) -> Result<Answer, TestCaseError> {
+    let answer = ask::try_ask(session, text).map_err(|error| failed(text, &error.text()))?;
+    seen.programs += 1;
+    Ok(answer)
+}
+
+/// The rows of which `holds` is as it must be; all of them, sooner or later: a figure that is read twice may move.
+fn holds(text: &str, wanted: bool, sides: &Sides, seen: &mut Seen) -> Result<usize, TestCaseError> {
+    let mut wrong = 0;
+    for number in 0..TRIES {
+        seen.again += usize::from(number == 1);
+        let answer = answer(&sides.kernel[number % sides.kernel.len()], text, seen)?;
+        let holds = answer.column("holds");
+        wrong = holds.iter().filter(|holds| ***holds != Value::Bool(wanted)).count();
+        if wrong == 0 {
+            return Ok(answer.len());
+        }
+    }
+    Err(failed(text, &format!("of {wrong} rows the condition is not {wanted}")))
+}
+
+/// Asks user space and the kernel until they agree; fails where they never do.
+fn agree(text: &str, sides: &Sides, seen: &mut Seen) -> Result<Answer, TestCaseError> {
+    // Rows of groups have no order.
+    let sorted = |mut answer: Answer| {
+        answer.0.rows.sort_by_key(|row| format!("{row:?}"));
+        answer
+    };
+    let mut difference = String::new();
+    for number in 0..TRIES {
+        seen.again += usize::from(number == 1);
+        let expected = sorted(answer(&sides.user, text, seen)?);
+        let mut agreed = true;
+        for session in &sides.kernel {
+            let found = sorted(answer(session, text, seen)?);
+            if found.0.rows != expected.0.rows {
+                agreed = false;
+                let rows =
+                    |answer: &Answer| answer.0.rows.iter().take(3).cloned().collect::<Vec<_>>();
+                difference = format!(
+                    "user space has {} rows, {:?}; the kernel {}, {:?}",
+                    expected.len(),
+                    rows(&expected),
+                    found.len(),
+                    rows(&found)
+                );
+            }
+        }
+        if agreed {
+            return Ok(expected);
+        }
+    }
+    Err(failed(text, &difference))
+}

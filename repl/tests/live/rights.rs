@@ -1,0 +1,192 @@
+//! What slabql does with few rights, and with too many.
+//!
+//! Another user runs a copy of the program with the capabilities that a test names, by setpriv(1).
+
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::common;
+use crate::common::program::{Folder, Ran, SLABQL, give_capabilities};
+
+/// How long a process is given to come to where it waits.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The user without rights.
+const NOBODY: &str = "65534";
+/// What slabql keeps of root's rights: those on files (two), `CAP_SYSLOG`, `CAP_PERFMON`, `CAP_BPF`.
+const USED: u64 = 1 << 1 | 1 << 2 | 1 << 34 | 1 << 38 | 1 << 39;
+
+/// A copy of the program that anybody may run.
+struct Program {
+    path: PathBuf,
+    folder: Folder,
+}
+
+impl Program {
+    fn new() -> Self {
+        let folder = Folder::new();
+        Self { path: folder.program(), folder }
+    }
+
+    /// Runs it as nobody with these capabilities.
+    fn run(&self, capabilities: &[&str], arguments: &[&str]) -> Ran {
+        let set = |name: &str| {
+            let plus: String =
+                capabilities.iter().map(|capability| format!(",+{capability}")).collect();
+            format!("--{name}-caps=-all{plus}")
+        };
+        let output = Command::new("setpriv")
+            .args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"])
+            .args([set("inh"), set("ambient")])
+            .arg(&self.path)
+            .args(arguments)
+            .output();
+        output.unwrap().into()
+    }
+}
+
+#[test]
+fn two_capabilities_suffice() {
+    let Some(_turn) = common::live() else { return };
+    let program = Program::new();
+    let two = &["bpf", "perfmon"];
+    let query = "select name, size, active, cached_cpu, aliases, ctor where name = 'dentry'";
+    let Ran { out, err, code } = program.run(two, &["--format", "csv", query]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.starts_with("name,size,active,cached_cpu,aliases,ctor\ndentry,"), "{out}");
+    for table in ["nodes", "cpus", "slabs", "aliases", "flags"] {
+        let Ran { out, err, code } =
+            program.run(two, &["--format", "csv", &format!("select count(*) from {table}")]);
+        assert_eq!(code, Some(0), "{table}: {err}");
+        assert!(out.trim_start_matches("count(*)\n").trim().parse::<u64>().unwrap() > 0, "{out}");
+    }
+    let Ran { err, code, .. } = program.run(two, &["select ctor where ctor_addr != 0 limit 1"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(err.contains("`ctor` is NULL: /proc/kallsyms hides addresses"), "{err}");
+    let Ran { err, code, .. } = program.run(two, &["select * from slabinfo"]);
+    assert_eq!(
+        (code, err.as_str()),
+        (Some(2), "error: cannot read /proc/slabinfo: Permission denied\n")
+    );
+}
+
+#[test]
+fn what_is_lacking_is_named() {
+    let Some(_turn) = common::live() else { return };
+    let program = Program::new();
+    for (capabilities, names) in [
+        (&["bpf"][..], "CAP_PERFMON"),
+        (&["perfmon"], "CAP_BPF"),
+        (&["syslog"], "CAP_BPF and CAP_PERFMON"),
+        (&[], "CAP_BPF and CAP_PERFMON"),
+    ] {
+        let Ran { out, err, code } = program.run(capabilities, &["select name limit 1"]);
+        assert_eq!((out.as_str(), code), ("", Some(2)), "{capabilities:?}");
+        let first = err.lines().next().unwrap_or_default();
+        assert!(first.ends_with(&format!("needs {names}")), "{capabilities:?}: {err}");
+        assert!(err.contains("setcap cap_bpf,cap_perfmon+ep"), "{err}");
+        // The other sources need no less, and say so too.
+        assert!(err.contains("`proc` cannot be used either: cannot read /proc/slabinfo"), "{err}");
+    }
+}
+
+#[test]
+fn the_doctor_knows_what_is_lacking() {
+    let Some(_turn) = common::live() else { return };
+    let program = Program::new();
+    let check = |capabilities: &[&str], name: &str| {
+        let Ran { out, err, code } = program.run(capabilities, &["--format", "csv", "doctor"]);
+        let line = out.lines().find(|line| line.split(',').nth(1) == Some(name));
+        (line.unwrap_or_else(|| panic!("{out}{err}")).to_owned(), code)
+    };
+    for (capabilities, name, start, code) in [
+        (&["bpf", "perfmon"][..], "CAP_PERFMON", "rights,CAP_PERFMON,ok,", 0),
+        (&["bpf", "perfmon"], "live", "source,live,ok,", 0),
+        (&["bpf"], "CAP_BPF", "rights,CAP_BPF,ok,", 2),
+        (&["bpf"], "CAP_PERFMON", "rights,CAP_PERFMON,missing,", 2),
+        (&[], "programs", "bpf,programs,missing,loading BPF programs needs", 2),
+        (&[], "live", "source,live,missing,", 2),
+    ] {
+        let (line, found) = check(capabilities, name);
+        assert!(line.starts_with(start), "{capabilities:?}: {line}");
+        assert_eq!(found, Some(code), "{capabilities:?}: {line}");
+    }
+}
+
+#[test]
+fn rights_beyond_need_are_given_up() {
+    let Some(_turn) = common::live() else { return };
+    let sets = |pid: u32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let set = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            u64::from_str_radix(line?.trim(), 16).ok()
+        };
+        Some([set("CapEff:")?, set("CapPrm:")?, set("CapInh:")?])
+    };
+    // It waits for its query, whose writer is this test.
+    let mut running = Command::new(SLABQL)
+        .args(["--file", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let ours = sets(std::process::id()).unwrap();
+    let left = Some([ours[0] & USED, ours[1] & USED, 0]);
+    let start = Instant::now();
+    while sets(running.id()) != left && start.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_millis(5));
+    }
+    let found = sets(running.id());
+    running.stdin.take().unwrap().write_all(b"select name where name = 'dentry'").unwrap();
+    let output = running.wait_with_output().unwrap();
+    assert_eq!(found, left);
+    assert!(ours[0] & !USED != 0, "root has more");
+    let out = "name\ndentry\n".to_owned();
+    assert_eq!(Ran::from(output), Ran { code: Some(0), out, err: String::new() });
+}
+
+#[test]
+fn capabilities_of_the_file_suffice_and_stay_with_it() {
+    let Some(_turn) = common::live() else { return };
+    let program = Program::new();
+    give_capabilities(&program.path);
+    let query = "select name where name = 'dentry'";
+    let Ran { out, err, code } = program.run(&[], &[query]);
+    assert_eq!((out.as_str(), err.as_str(), code), ("name\ndentry\n", "", Some(0)));
+    // What the environment or a file names is not started with them.
+    let file = program.folder.file("pipe.slabql", format!(".pipe cat\n{query};\n"));
+    let Ran { out, err, code } = program.run(&[], &["-f", file.to_str().unwrap()]);
+    assert_eq!((out.as_str(), code), ("", Some(2)), "{err}");
+    assert!(err.starts_with("error: slabql has rights of its file, so it starts no"), "{err}");
+}
+
+#[test]
+fn what_is_started_has_no_capabilities() {
+    let Some(_turn) = common::live() else { return };
+    let program = Program::new();
+    let text =
+        ".pipe cat > /dev/null; grep Cap...: /proc/self/status\nselect 1 from caches limit 1;\n";
+    let file = program.folder.file("pipe.slabql", text);
+    let Ran { out, err, code } = program.run(&["bpf", "perfmon"], &["-f", file.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{err}");
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert!(out.contains(&format!("{set}:\t0000000000000000\n")), "{out}");
+    }
+}
+
+#[test]
+fn a_set_user_id_bit_is_refused() {
+    let Some(_turn) = common::live() else { return };
+    let program = Program::new();
+    fs::set_permissions(&program.path, Permissions::from_mode(0o4755)).unwrap();
+    let Ran { out, err, code } = program.run(&[], &["--demo", "select name limit 1"]);
+    assert_eq!((out.as_str(), code), ("", Some(2)), "{err}");
+    assert!(err.starts_with("error: slabql does not run with a set-user-ID"), "{err}");
+    assert!(err.contains("setcap"), "{err}");
+}

@@ -1,0 +1,305 @@
+//! The slabs of the running kernel: they add up to the figures of `caches`, a long list goes through little memory, and
+//! who has seen enough ends the reading.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::ops::ControlFlow;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::common;
+use crate::common::ask::{self, Answer};
+use crate::common::child::{Held, held, slabql};
+use crate::common::files::Files;
+use crate::common::program::{Folder, SLABQL};
+use crate::common::settle::{enough, settle};
+use crate::common::tmux::Tmux;
+use query::layout::Row;
+use query::value::Value;
+use slabql::session::Session;
+use slabql::source::Choice;
+
+/// The most memory that a scan may take besides the program and the kernel's types, in KiB: it does not grow with the
+/// rows.
+const MOST_KIB: u64 = 8 << 10;
+/// The space for the rows of a run, in bytes.
+const RUN: u64 = 256 << 10;
+
+fn ask_of(session: &Session, text: &str) -> Answer {
+    let output = session.ask(text);
+    Answer(output.unwrap_or_else(|failure| panic!("{text}: {}", failure.text())))
+}
+
+/// The rows of a query whose first two columns are a cache's address and name, by these: the numbers behind them.
+fn by_cache(session: &Session, text: &str) -> BTreeMap<String, Vec<String>> {
+    let answer = ask_of(session, text);
+    let row = |row: &Vec<Value>| {
+        let cells: Vec<String> = row.iter().map(ask::text).collect();
+        (format!("{} {}", cells[0], cells[1]), cells[2..].to_vec())
+    };
+    answer.0.rows.iter().map(row).collect()
+}
+
+#[test]
+fn slabs_add_up_to_caches() {
+    let Some(_turn) = common::live() else { return };
+    for session in ask::sources() {
+        // To load a program makes and undoes objects of just the caches that are compared.
+        session.source.keep();
+        let has_cpu_slabs =
+            ask_of(&session, "select addr where cached_cpu is not null limit 1").len();
+        let nodes = ["partial", "free_partial"];
+        let cpus: &[&str] = if has_cpu_slabs == 1 { &["cached_cpu"] } else { &[] };
+        let counts = settle(&ask::by(&session, "slabs"), |round| {
+            for (columns, sums, lists) in [
+                (&nodes[..], "count(*), sum(free)", "list = 'node'"),
+                (cpus, "sum(free)", "list != 'node'"),
+            ] {
+                if columns.is_empty() {
+                    continue;
+                }
+                let figures =
+                    format!("select addr, name, {} from caches where complete", columns.join(", "));
+                let slabs = format!(
+                    "select cache, name, {sums} from slabs where {lists} group by cache, name"
+                );
+                let [before, ours, after] =
+                    [&figures, &slabs, &figures].map(|text| by_cache(&session, text));
+                for (key, first) in &before {
+                    let Some(second) = after.get(key) else { continue };
+                    for (index, column) in columns.iter().enumerate() {
+                        let sum = ours.get(key).map_or("0", |sums| sums[index].as_str());
+                        let cell = [first[index].clone(), sum.to_owned(), second[index].clone()];
+                        round.cell(column, key, cell);
+                    }
+                }
+            }
+        });
+        enough(&counts, &nodes, 100);
+        enough(&counts, cpus, 100);
+    }
+}
+
+#[test]
+fn conditions_are_those_of_user_space() {
+    let Some(_turn) = common::live() else { return };
+    let pushed = ask::sources();
+    let plain = ask::live(Choice { no_pushdown: true, ..Choice::default() });
+    for (condition, some) in [
+        ("list = 'node' and node = 0 and name = 'kmem_cache_node'", false),
+        ("name = 'kmem_cache_node' and cpu is null", false),
+        ("name = 'task_struct' and frozen", false),
+        ("objects > 100000", false),
+        ("list = 'node' and free > 0", true),
+    ] {
+        let text = format!("select distinct cache, node, cpu from slabs where {condition}");
+        let keys = |session: &Session| {
+            let answer = ask_of(session, &text);
+            let row = |index: usize| {
+                ["cache", "node", "cpu"].map(|column| answer.texts(column)[index].clone())
+            };
+            (0..answer.len().min(40)).map(row).collect::<BTreeSet<_>>()
+        };
+        for pushed in &pushed {
+            // Slabs move between two looks.
+            let equal = (0..20).any(|_| {
+                let [pushed, plain] = [pushed, &plain].map(keys);
+                pushed == plain && (!some || !pushed.is_empty())
+            });
+            assert!(equal, "{}", ask::by(pushed, condition));
+        }
+    }
+}
+
+/// The most memory that a process has had so far besides that of files, in KiB; none when it has ended.
+fn peak(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let field = |name: &str| -> Option<u64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().trim_end_matches(" kB").trim().parse().ok()
+    };
+    field("VmHWM:")?.checked_sub(field("RssFile:")?)
+}
+
+/// The rows that a scan gave, as `explain analyze` counts them.
+fn scanned(query: &str) -> u64 {
+    let output = slabql(&[&format!("explain analyze {query}")]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let line = text.lines().find(|line| line.contains("scan slabs")).unwrap();
+    let count = line.rsplit_once(": ").unwrap().1;
+    count.trim_end_matches(" out").parse().unwrap()
+}
+
+#[test]
+fn a_long_list_goes_through_little_memory() {
+    let Some(_turn) = common::live() else { return };
+    let files = Files::new(2, 640_000, 21);
+    let session = ask::live(Choice::default());
+    let longest =
+        ask_of(&session, "select name, addr, partial from caches order by partial desc limit 1");
+    let (name, partial) = (longest.texts("name").remove(0), longest.numbers("partial")[0]);
+    assert!(partial > 20_000, "{name} has only {partial} partial slabs");
+
+    let start = Instant::now();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_slabql"))
+        .args([
+            "--format",
+            "csv",
+            "select name, addr, list, node, cpu, objects, active, free from slabs",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut reader, mut line) = (BufReader::new(child.stdout.take().unwrap()), Vec::new());
+    let (mut rows, mut bytes, mut most, mut addresses) = (0_u64, 0, 0, BTreeSet::new());
+    while reader.read_until(b'\n', &mut line).unwrap() > 0 {
+        rows += 1;
+        bytes += line.len();
+        if rows > 1 {
+            let row = String::from_utf8(line.clone()).unwrap();
+            let cells: Vec<&str> = row.trim_end().split(',').collect();
+            let number = |at: usize| cells[at].parse::<u64>().unwrap();
+            assert!(number(5) > 0 && number(5) == number(6) + number(7), "{row}");
+            addresses.insert(cells[1].to_owned());
+        }
+        if rows.is_multiple_of(500) {
+            most = most.max(peak(child.id()).unwrap_or(0));
+        }
+        line.clear();
+    }
+    assert!(child.wait().unwrap().success());
+    println!(
+        "{rows} lines of {bytes} bytes in {:?}, peak {most} KiB; {partial} slabs of {name}",
+        start.elapsed()
+    );
+    assert!(rows > partial / 2);
+    assert_eq!(addresses.len() as u64, rows - 1, "each slab is shown once");
+    assert!((1..MOST_KIB).contains(&most), "{most} KiB");
+    // A row takes more than 40 bytes, so there were several runs.
+    assert!(rows * 40 > 3 * RUN);
+
+    let (all, few) = (scanned("select addr from slabs"), scanned("select addr from slabs limit 5"));
+    println!("{all} rows read for all, {few} for five");
+    assert!(few < all / 2, "{few} of {all}");
+    let start = Instant::now();
+    let output = slabql(&["--format", "csv", "select addr from slabs limit 5"]);
+    println!("five rows in {:?}", start.elapsed());
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 6);
+
+    // Who closes the pipe ends the reading, and is told nothing.
+    let mut child = Command::new(env!("CARGO_BIN_EXE_slabql"))
+        .args(["select * from slabs"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = child.stdout.take().unwrap();
+    out.read_exact(&mut [0; 100]).unwrap();
+    drop(out);
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(0), &b""[..]));
+
+    what_is_asked_again_begins_again();
+    an_interrupt_ends_it();
+    an_interrupt_leaves_the_prompt();
+    drop(files);
+}
+
+/// A program that stays loaded goes through all slabs again, wherever the scan before it ended.
+fn what_is_asked_again_begins_again() {
+    for session in ask::sources() {
+        session.source.keep();
+        let plan = ask::plan(&session, "select addr from slabs").unwrap();
+        // The addresses in so many batches.
+        let scan = |most: usize| -> BTreeSet<u64> {
+            let (mut found, mut batches) = (BTreeSet::new(), 0);
+            let take = &mut |rows: Vec<Row>| {
+                found.extend(
+                    rows.iter().map(|row| u64::try_from(row.values[0].integer().unwrap()).unwrap()),
+                );
+                batches += 1;
+                Ok(if batches < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+            };
+            session.source.scan(&plan, take).unwrap();
+            found
+        };
+        let all = scan(usize::MAX);
+        let programs = held(std::process::id()).programs;
+        let part = scan(2);
+        let again = scan(usize::MAX);
+        assert_eq!(held(std::process::id()).programs, programs);
+        assert!(part.len() * 2 < all.len(), "{} of {}", part.len(), all.len());
+        // A few come and go.
+        let lost = all.difference(&again).count();
+        assert!(lost * 10 < all.len(), "{}: {lost}", ask::by(&session, "slabs"));
+    }
+}
+
+/// At the prompt an interrupt ends a scan that is half through, and the next one is as the first.
+fn an_interrupt_leaves_the_prompt() {
+    let home = Folder::new();
+    // A pipe that nobody reads holds the scan up.
+    let script = "mkfifo \"$HOME/fifo\"; exec 3<>\"$HOME/fifo\"; trap : INT
+        sh -c 'echo $$ > \"$HOME/pid\"; exec \"$0\" > \"$HOME/fifo\"' \"$0\"";
+    let screen = Tmux::new((100, 20), script, Path::new(SLABQL), &home.0);
+    screen.wait_line("slabql>");
+    let pid = fs::read_to_string(home.path("pid")).unwrap().trim().parse().unwrap();
+    for number in 0..2 {
+        let before = held(pid).programs;
+        screen.text("select * from slabs;");
+        screen.key("Enter");
+        let begun = (0..500).any(|_| {
+            thread::sleep(Duration::from_millis(10));
+            held(pid).programs.difference(&before).count() == 1
+        });
+        assert!(begun, "{}", screen.screen());
+        // The pipe fills up.
+        thread::sleep(Duration::from_millis(300));
+        let running = held(pid).programs;
+        assert_eq!(running.difference(&before).count(), 1, "the scan is not through");
+        screen.key("C-c");
+        screen.wait_for("an interrupted scan and a prompt", |screen| {
+            screen.matches("interrupted").count() == number + 1
+                && screen.lines().last() == Some("slabql>")
+        });
+        assert_eq!(held(pid).programs, before);
+    }
+    screen.key("C-d");
+    screen.wait("code 0");
+}
+
+/// A scan whose reader waits holds a program; an interrupt ends it, and nothing stays.
+fn an_interrupt_ends_it() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_slabql"))
+        .args(["select * from slabs"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = child.stdout.take().unwrap();
+    out.read_exact(&mut [0; 1]).unwrap();
+    // The pipe fills up.
+    thread::sleep(Duration::from_millis(300));
+    let programs = held(child.id()).programs;
+    assert_eq!(programs.len(), 1, "the scan is not through");
+    let start = Instant::now();
+    let sent = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status();
+    assert!(sent.unwrap().success());
+    let status = child.wait().unwrap();
+    assert_eq!(status.signal(), Some(2));
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert_eq!(held(child.id()), Held::default());
+    let there = || {
+        let loaded = aya::programs::loaded_programs().flatten();
+        loaded.filter(|program| programs.contains(&program.id())).count()
+    };
+    // The kernel frees programs after a grace period.
+    let gone = (0..500).any(|_| {
+        thread::sleep(Duration::from_millis(10));
+        there() == 0
+    });
+    assert!(gone, "{programs:?} stay");
+}

@@ -1,0 +1,192 @@
+//! `watch` on a screen: what is drawn, what keys do, and that the terminal is given back.
+
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::common;
+use crate::common::program::{Folder, SLABQL};
+use crate::common::tmux::Tmux;
+use rustix::event::{EventfdFlags, epoll, eventfd};
+
+fn screen(size: (u16, u16), script: &str, home: &Folder) -> Tmux {
+    Tmux::new(size, script, Path::new(SLABQL), &home.0)
+}
+
+const QUERY: &str = "select name, size, objects where name like 'k%' order by name";
+
+/// The line of a screen that is number `number` of the rows.
+fn row(screen: &str, number: usize) -> &str {
+    screen.lines().nth(3 + number).unwrap_or_default()
+}
+
+#[test]
+fn keys_do_what_the_last_line_says() {
+    let home = Folder::new();
+    let tmux = screen((80, 24), &format!("\"$0\" --demo --watch 100ms \"{QUERY}\""), &home);
+    let shown = tmux.wait("tick 3");
+    assert_eq!(shown.lines().count(), 24);
+    assert!(shown.starts_with("every 100ms  tick 3"), "{shown}");
+    assert!(shown.contains(&format!("\n{QUERY}\n")), "{shown}");
+    assert!(shown.lines().last().unwrap().starts_with("q quit  space pause  ← → sort"), "{shown}");
+    let first = row(&shown, 0).to_owned();
+
+    tmux.key("r");
+    tmux.wait_for("the last row first", |shown| row(shown, 0) != first);
+    tmux.key("r");
+    tmux.wait_for("the first row first", |shown| row(shown, 0) == first);
+    tmux.key("Right");
+    tmux.wait("name▲");
+    tmux.key("Right");
+    let sorted = tmux.wait("size▼");
+    assert!(row(&sorted, 0).contains("50.3 KiB"), "{sorted}");
+    tmux.key("Left");
+    tmux.wait("name▲");
+
+    tmux.key("+");
+    tmux.wait("every 200ms");
+    tmux.key("-");
+    tmux.key("-");
+    tmux.wait("every 50ms");
+    tmux.key("Down");
+    tmux.wait("rows 2-");
+
+    tmux.key("Space");
+    tmux.wait("PAUSED");
+    let tick =
+        |shown: &str| shown.split("tick ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    let paused = tick(&tmux.screen());
+    tmux.key("d");
+    assert_eq!(tick(&tmux.screen()), paused);
+    tmux.key("Space");
+    tmux.wait_for("another tick", |shown| !shown.contains("PAUSED") && tick(shown) != paused);
+
+    tmux.resize(40, 8);
+    let small = tmux.wait_for("a smaller screen", |shown| shown.lines().count() == 8);
+    assert!(small.lines().all(|line| line.chars().count() <= 40), "{small}");
+    tmux.resize(200, 50);
+    tmux.wait_for("a larger screen", |shown| shown.lines().count() == 50);
+
+    tmux.key("q");
+    let after = tmux.wait("code 0");
+    assert!(!after.contains("tick") && !after.contains("select"), "{after}");
+}
+
+#[test]
+fn a_watch_that_ends_leaves_its_answer() {
+    let home = Folder::new();
+    let script = "\"$0\" --demo --watch 50ms --count 3 \"select name, size limit 2\"";
+    let shown = screen((80, 24), script, &home).wait("code 0");
+    let (_, answer) = shown.split_once("name                   size\n").unwrap();
+    assert!(answer.contains("btrfs_delayed_node    312 B\n"), "{shown}");
+    assert!(!shown.contains("tick"), "{shown}");
+}
+
+/// However it ends the terminal is as it was: echo, the cursor, the screen.
+#[test]
+fn signals_find_the_terminal_in_order() {
+    // No other test has this interval, so the process is told by it.
+    for (end, code) in [("C-c", "code 130"), ("TERM", "code 143"), ("INT", "code 130")] {
+        let home = Folder::new();
+        let script = format!(
+            "stty -a > before; \"$0\" --demo --watch 123ms \"{QUERY}\"; echo \"code $?\"; stty -a > after; cmp before after && echo same"
+        );
+        let script = format!("cd '{}'; {script}", home.0.display());
+        let tmux = screen((80, 24), &script, &home);
+        tmux.wait("tick 2");
+        if end == "C-c" {
+            tmux.key(end);
+        } else {
+            let script = format!("kill -{end} $(pgrep -f -- '^{SLABQL} --demo --watch 123ms')");
+            assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+        }
+        let after = tmux.wait("same");
+        assert!(after.contains(code) && !after.contains("tick"), "{end}: {after}");
+    }
+}
+
+/// A terminal that is closed ends the watch, where SIGHUP does not too.
+#[test]
+fn nothing_runs_on_without_its_terminal() {
+    for trap in ["", "trap '' HUP; "] {
+        let home = Folder::new();
+        let script = format!("{trap}\"$0\" --demo --watch 321ms \"{QUERY}\"");
+        let tmux = screen((80, 24), &script, &home);
+        tmux.wait("tick 2");
+        drop(tmux);
+        let start = Instant::now();
+        let runs = || {
+            let pattern = format!("^{SLABQL} --demo --watch 321ms");
+            Command::new("pgrep").args(["-f", "--", &pattern]).output().unwrap().status.success()
+        };
+        while runs() {
+            assert!(start.elapsed() < Duration::from_secs(20), "{trap:?}: it runs on");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn at_the_prompt_the_watch_alone_ends() {
+    let home = Folder::new();
+    let tmux = screen((80, 24), "\"$0\" --demo", &home);
+    tmux.wait("slabql>");
+    for end in ["q", "C-c"] {
+        tmux.text("watch 100ms select name, size limit 2;");
+        tmux.key("Enter");
+        tmux.wait("tick 2");
+        tmux.key(end);
+        tmux.wait_for("the prompt", |shown| !shown.contains("tick") && shown.contains("slabql>"));
+    }
+    tmux.text(".watch 200ms");
+    tmux.key("Enter");
+    tmux.wait("every 200ms");
+    tmux.key("q");
+    // What is typed ahead of the end is the watch's.
+    tmux.wait_for("the prompt", |shown| !shown.contains("tick"));
+    tmux.text("watch 1s select nme;");
+    tmux.key("Enter");
+    tmux.wait("unknown column `nme`");
+    tmux.text(".quit");
+    tmux.key("Enter");
+    tmux.wait("code 0");
+}
+
+#[test]
+fn a_dumb_terminal_gets_blocks() {
+    let home = Folder::new();
+    let script = "TERM=dumb \"$0\" --demo --watch 10ms --count 2 \"select name limit 1\"";
+    let shown = screen((80, 24), script, &home).wait("code 0");
+    assert_eq!(shown.matches("btrfs_delayed_node").count(), 2, "{shown}");
+    assert_eq!(shown.matches("Z\nname\n").count(), 2, "{shown}");
+    assert!(!shown.contains("q quit"), "{shown}");
+}
+
+/// A cache that grows is marked, with what it grew by.
+#[test]
+fn what_is_made_is_seen() {
+    let Some(_turn) = common::live() else { return };
+    let home = Folder::new();
+    let query = "select name, active, delta(active) where alias_of('eventpoll_epi')";
+    let tmux = screen((80, 24), &format!("\"$0\" --watch 500ms \"{query}\""), &home);
+    tmux.wait("tick 3");
+    tmux.key("d");
+    let queue = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+    let event = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+    let numbers: Vec<_> = (0..500).map(|_| event.try_clone().unwrap()).collect();
+    for number in &numbers {
+        epoll::add(&queue, number, epoll::EventData::new_u64(0), epoll::EventFlags::IN).unwrap();
+    }
+    // Two ticks may see a part each.
+    tmux.wait_for("what was made", |shown| {
+        let by =
+            row(shown, 0).split_once(" +").map(|(_, rest)| rest.split(' ').next().unwrap().parse());
+        matches!(by, Some(Ok(1..=500_u32)))
+    });
+    tmux.key("Space");
+    let colored = tmux.colored();
+    assert!(colored.contains("\u{1b}[7m"), "{colored}");
+    tmux.key("q");
+    tmux.wait("code 0");
+}
