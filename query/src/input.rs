@@ -101,7 +101,7 @@ impl Input {
 
     /// The change that it is, if it is one.
     #[must_use]
-    pub fn change(&self) -> Option<&Change> {
+    pub fn change(&self) -> Option<&Arc<Change>> {
         match self {
             Self::Column(_) | Self::Path(_) => None,
             Self::Change(change) => Some(change),

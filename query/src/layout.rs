@@ -17,8 +17,8 @@ use ebpf_templates::template::{group, rows};
 
 use crate::catalog::{Rows, Source};
 use crate::path::{self, Names};
+use crate::plan::Plan;
 use crate::plan::group::{InKernel, Sum};
-use crate::plan::{Group, Plan};
 use crate::value::{Type, Value};
 
 /// How many caches the space for rows is made for at first. A kernel with more is read again with more space.
@@ -96,13 +96,12 @@ impl Layout {
     /// Lays out the rows of `plan`.
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
-        let groups = plan.group.as_ref().is_some_and(Group::in_kernel);
-        let counters = if plan.analyze { 2 * (plan.pushed.len() + usize::from(groups)) } else { 0 };
+        let groups = plan.group_in_kernel();
+        let counted = plan.pushed().count() + usize::from(groups.is_some());
+        let counters = if plan.analyze { 2 * counted } else { 0 };
         // The room for conditions in a program is much less.
         let counters = u16::try_from(counters).unwrap_or(0);
-        if let Some(group) = &plan.group
-            && let Ok(kernel) = &group.kernel
-        {
+        if let (Some(group), Some(kernel)) = (plan.group(), groups) {
             let keys: Vec<Type> = group.keys.iter().map(|key| key.expr.ty).collect();
             return Self::of_groups(&keys, kernel, counters);
         }

@@ -128,7 +128,7 @@ fn groups(criterion: &mut Criterion) {
         let mut session = session(Box::new(Live::open().unwrap()));
         session.settings.choice.no_pushdown = no_pushdown;
         let plan = planned(&session, GROUPED);
-        assert_eq!(plan.group.as_ref().unwrap().in_kernel(), !no_pushdown);
+        assert_eq!(plan.group().unwrap().in_kernel(), !no_pushdown);
         let run = session.source.prepare(&plan).unwrap();
         criterion.bench_function(&format!("group {name}, run and answer"), |bencher| {
             bencher.iter(|| session.finish(&plan, run().unwrap()));

@@ -5,44 +5,45 @@
 
 use std::time::Duration;
 
-use query::exec::flow::{Flow, Rows};
-use query::plan::explain::{Operator, operators, tree};
-use query::plan::{Group, Plan};
+use query::exec::Flow;
+use query::plan::explain::tree;
+use query::plan::{Condition, Operator, Plan};
 
 use crate::session::duration;
 use crate::source::took::{Program, Stages};
 
 /// The plan, each operator with its rows.
 #[must_use]
-pub fn plan(plan: &Plan, program: Option<&Program>, flow: &Flow) -> String {
-    let conditions = program.and_then(|program| program.conditions.as_deref());
+pub fn plan(plan: &Plan, program: Option<&Program>, flow: &[Flow]) -> String {
+    let counters = program.and_then(|program| program.conditions.as_deref());
     let counted = |number: usize| {
-        let [into, out] = *conditions?.get(number)?;
-        Some(Rows { into, out })
+        let [into, out] = *counters?.get(number)?;
+        Some(Flow { into, out })
     };
-    let grouped = plan.group.as_ref().is_some_and(Group::in_kernel);
-    let line = |(operator, text): (Operator, String)| {
+    let asks = plan.pushed().next().is_some() || plan.group_in_kernel().is_some();
+    let mut kernel = 0..;
+    let line = |(operator, flow): (&Operator, &Flow)| {
         let rows = match operator {
             // The first condition is asked of all that is scanned, or all of it is grouped.
-            Operator::Scan if grouped || !plan.pushed.is_empty() => {
-                counted(0).map(|first| Rows { into: 0, out: first.into })
+            Operator::Scan if asks => {
+                counted(0).map(|first| Flow { out: first.into, ..Flow::default() })
             }
-            Operator::Pushed(number) => counted(number),
+            Operator::Filter(Condition { kernel: Ok(_), .. }) => kernel.next().and_then(counted),
             // What the scan gives are the groups.
-            Operator::Group if grouped => counted(plan.pushed.len()).map(|rows| Rows {
-                into: rows.into,
-                out: flow.of(Operator::Group).unwrap_or_default().out,
-            }),
-            _ => Some(flow.of(operator).unwrap_or_default()),
+            Operator::Group(group) if group.in_kernel() => {
+                kernel.next().and_then(counted).map(|rows| Flow { out: flow.out, ..rows })
+            }
+            _ => Some(*flow),
         };
+        let text = operator.text(plan);
         match (operator, rows) {
             (_, None) => format!("{text}: not counted, as the rows took several reads"),
             (Operator::Scan, Some(rows)) => format!("{text}: {} out", rows.out),
             (_, Some(rows)) => format!("{text}: {} in, {} out", rows.into, rows.out),
         }
     };
-    let lines: Vec<String> = operators(plan).into_iter().map(line).collect();
-    tree(lines.iter().map(String::as_str))
+    let lines: Vec<String> = plan.operators.iter().zip(flow).map(line).collect();
+    tree(lines.iter().rev().map(String::as_str))
 }
 
 /// What the kernel made of the program.

@@ -10,7 +10,7 @@ use ebpf_templates::template::settle::Settle;
 use super::{Generator, member, offset, walk};
 use crate::catalog::{Source, Walk};
 use crate::diagnostic::Diagnostic;
-use crate::plan::{Pushed, SUM, dearest};
+use crate::plan::{SUM, dearest};
 
 impl Generator<'_> {
     /// Appends that no walk has been given up yet.
@@ -70,9 +70,9 @@ impl Generator<'_> {
     pub(super) fn sum(&mut self, asm: &mut Assembler) -> Result<(), Diagnostic> {
         let sums = self.sums()?;
         // The walk of the nodes computes them too; here they are for the conditions before it.
-        let early = |pushed: &Pushed| dearest(&pushed.pred, &self.plan.inputs) == SUM;
+        let mut early = self.plan.pushed().map(|(_, pred)| dearest(pred, &self.plan.inputs));
         let walked = self.slot(Walk::FreePartial).or(self.slot(Walk::FreeSlabinfo)).is_some();
-        if sums.is_empty() || (walked && !self.plan.pushed.iter().any(early)) {
+        if sums.is_empty() || (walked && !early.any(|price| price == SUM)) {
             return Ok(());
         }
         asm.comment("sums over the nodes");

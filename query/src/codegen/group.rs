@@ -12,8 +12,8 @@ use ebpf_templates::template::driver::Emitter;
 use ebpf_templates::template::group::{self, Groups};
 use ebpf_templates::template::rows;
 
+use super::Generator;
 use super::pred::Exits;
-use super::{Generator, groups};
 use crate::diagnostic::Diagnostic;
 use crate::layout::Place;
 use crate::plan::Group;
@@ -33,7 +33,7 @@ pub(super) struct Keys {
 impl Generator<'_> {
     /// Gives keys their places.
     pub(super) fn reserve_keys(&mut self, asm: &mut Assembler) -> Result<(), FrameFull> {
-        let Some(kernel) = groups(self.plan) else { return Ok(()) };
+        let Some(kernel) = self.plan.group_in_kernel() else { return Ok(()) };
         for _ in &kernel.keys {
             self.keys.places.push(asm.reserve(8)?);
         }
@@ -50,9 +50,9 @@ impl Generator<'_> {
         asm: &mut Assembler,
         emitter: &Emitter,
     ) -> Result<(), Diagnostic> {
-        match &self.plan.group {
+        match self.plan.group() {
             Some(group) if group.in_kernel() => {
-                self.count(asm, 2 * self.plan.pushed.len(), "counted: grouped");
+                self.count(asm, 2 * self.plan.pushed().count(), "counted: grouped");
                 self.add(asm, emitter, group)
             }
             _ => emitter.row(asm, self),

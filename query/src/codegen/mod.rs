@@ -47,10 +47,8 @@ use crate::catalog::{Rows, Source, Walk};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::layout::{Layout, Place};
 use crate::plan::group::{InKernel, Operand};
-use crate::plan::kernel::Scalar;
-use crate::plan::{
-    AFTER_ALL, CPU_WALK, NODE_WALK, Plan, Pushed, SUM, Target, Template, cost, dearest,
-};
+use crate::plan::kernel::{Pred, Scalar};
+use crate::plan::{AFTER_ALL, CPU_WALK, NODE_WALK, Plan, SUM, Target, Template, cost, dearest};
 use crate::schema::{Member, MemberKind, Schema};
 use group::Keys;
 
@@ -81,10 +79,10 @@ pub fn generate(
             }
         });
     };
-    for pushed in &plan.pushed {
-        pushed.pred.scalars(&mut visit);
+    for (_, pred) in plan.pushed() {
+        pred.scalars(&mut visit);
     }
-    for operand in groups(plan).into_iter().flat_map(InKernel::operands) {
+    for operand in plan.group_in_kernel().into_iter().flat_map(InKernel::operands) {
         operand.scalars(&mut visit);
     }
     let mut generator = Generator {
@@ -124,16 +122,11 @@ pub fn generate(
     Ok(program)
 }
 
-/// What makes groups in the kernel, if anything does.
-fn groups(plan: &Plan) -> Option<&InKernel> {
-    plan.group.as_ref().and_then(|group| group.kernel.as_ref().ok())
-}
-
 /// The inputs that the kernel's program reads, each once.
 fn read(plan: &Plan) -> Vec<usize> {
-    let mut inputs = groups(plan).map(InKernel::inputs).unwrap_or_default();
+    let mut inputs = plan.group_in_kernel().map(InKernel::inputs).unwrap_or_default();
     inputs.extend(&plan.sent);
-    inputs.extend(plan.pushed.iter().flat_map(|pushed| pushed.pred.inputs()));
+    inputs.extend(plan.pushed().flat_map(|(_, pred)| pred.inputs()));
     inputs.sort_unstable();
     inputs.dedup();
     inputs
@@ -316,12 +309,12 @@ impl Holes for Generator<'_> {
 impl Generator<'_> {
     /// Gives every part of the frame its place.
     fn reserve(&mut self, asm: &mut Assembler) -> Result<(), FrameFull> {
-        let operands = groups(self.plan).into_iter().flat_map(InKernel::operands);
+        let operands = self.plan.group_in_kernel().into_iter().flat_map(InKernel::operands);
         let mut depth = operands.map(Operand::depth).max().unwrap_or(0);
         let mut longest = None;
-        for pushed in &self.plan.pushed {
-            depth = depth.max(pushed.pred.depth());
-            pushed.pred.texts(&mut |_, bytes| longest = longest.max(Some(bytes)));
+        for (_, pred) in self.plan.pushed() {
+            depth = depth.max(pred.depth());
+            pred.texts(&mut |_, bytes| longest = longest.max(Some(bytes)));
         }
         for input in read(self.plan) {
             if let Some(path) = self.plan.inputs[input].path() {
@@ -352,10 +345,10 @@ impl Generator<'_> {
 
     /// Appends the conditions of a price.
     fn conditions(&self, asm: &mut Assembler, price: u8, skip: Label) -> Result<(), Diagnostic> {
-        for (number, pushed) in self.plan.pushed.iter().enumerate() {
-            if dearest(&pushed.pred, &self.plan.inputs) == price {
+        for (number, (condition, pred)) in self.plan.pushed().enumerate() {
+            if dearest(pred, &self.plan.inputs) == price {
                 self.count(asm, 2 * number, "counted: asked");
-                self.condition(asm, pushed, skip)?;
+                self.condition(asm, &condition.text, pred, skip)?;
                 self.count(asm, 2 * number + 1, "counted: holds");
             }
         }
@@ -375,16 +368,13 @@ impl Generator<'_> {
     fn condition(
         &self,
         asm: &mut Assembler,
-        pushed: &Pushed,
+        text: &str,
+        pred: &Pred,
         skip: Label,
     ) -> Result<(), Diagnostic> {
-        asm.comment(format!("where {}", pushed.text));
+        asm.comment(format!("where {text}"));
         let holds = asm.label("holds");
-        self.pred(
-            asm,
-            &pushed.pred,
-            pred::Exits { yes: holds, no: skip, null: skip, next: holds },
-        )?;
+        self.pred(asm, pred, pred::Exits { yes: holds, no: skip, null: skip, next: holds })?;
         asm.bind(holds);
         Ok(())
     }

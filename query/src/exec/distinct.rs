@@ -3,22 +3,27 @@
 use std::collections::HashSet;
 
 use super::identity::encode;
-use super::project::Projected;
+use crate::value::Value;
 
 /// The rows that were shown.
-#[derive(Default)]
 pub(super) struct Distinct {
+    /// How many values of a row are shown.
+    shown: usize,
     seen: HashSet<Box<[u8]>>,
     /// The bytes of the row at hand.
     bytes: Vec<u8>,
 }
 
 impl Distinct {
+    pub(super) fn new(shown: usize) -> Self {
+        Self { shown, seen: HashSet::new(), bytes: Vec::new() }
+    }
+
     /// Keeps the first of equal rows.
-    pub(super) fn retain(&mut self, rows: &mut Vec<Projected>) {
+    pub(super) fn retain(&mut self, rows: &mut Vec<Vec<Value>>) {
         rows.retain(|row| {
             self.bytes.clear();
-            for value in &row.shown {
+            for value in row.iter().take(self.shown) {
                 encode(value, &mut self.bytes);
             }
             !self.seen.contains(&*self.bytes) && self.seen.insert((*self.bytes).into())

@@ -25,8 +25,6 @@ pub(super) struct Groups<'a> {
     states: Vec<State>,
     /// The bytes of the row at hand.
     bytes: Vec<u8>,
-    /// How many rows were added.
-    added: usize,
 }
 
 /// A group.
@@ -39,13 +37,8 @@ struct State {
 
 impl<'a> Groups<'a> {
     pub(super) fn new(group: &'a plan::Group) -> Self {
-        let mut groups = Self {
-            group,
-            numbers: HashMap::new(),
-            states: Vec::new(),
-            bytes: Vec::new(),
-            added: 0,
-        };
+        let mut groups =
+            Self { group, numbers: HashMap::new(), states: Vec::new(), bytes: Vec::new() };
         if group.keys.is_empty() {
             groups.begin(Vec::new());
         }
@@ -54,7 +47,6 @@ impl<'a> Groups<'a> {
 
     /// Adds a row to its group.
     pub(super) fn add(&mut self, row: &[Value], warnings: &mut Warnings) {
-        self.added += 1;
         match &self.group.kernel {
             Ok(kernel) => self.merge(row, kernel),
             Err(_) => self.add_inputs(row, warnings),
@@ -115,11 +107,6 @@ impl<'a> Groups<'a> {
     /// The number of the group whose bytes are at hand.
     fn found(&self) -> Option<usize> {
         self.numbers.get(&*self.bytes).copied()
-    }
-
-    /// How many rows were added.
-    pub(super) fn added(&self) -> usize {
-        self.added
     }
 
     /// The rows of the groups.

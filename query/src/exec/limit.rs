@@ -1,7 +1,5 @@
 //! Passes rows over, and ends an answer.
 
-use super::project::Projected;
-use crate::plan::Plan;
 use crate::value::Value;
 
 /// What `offset` and `limit` still ask for.
@@ -11,8 +9,8 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    pub(super) fn new(plan: &Plan) -> Self {
-        Self { skip: plan.offset, left: plan.limit }
+    pub(super) fn new(limit: Option<u64>, offset: u64) -> Self {
+        Self { skip: offset, left: limit }
     }
 
     /// Whether no row is wanted any more.
@@ -21,13 +19,13 @@ impl Limit {
     }
 
     /// The rows that are shown of those that come next.
-    pub(super) fn take(&mut self, rows: Vec<Projected>) -> Vec<Vec<Value>> {
+    pub(super) fn take(&mut self, rows: Vec<Vec<Value>>) -> Vec<Vec<Value>> {
         let there = rows.len() as u64;
         let skipped = self.skip.min(there);
         self.skip -= skipped;
         let taken = self.left.map_or(there - skipped, |left| left.min(there - skipped));
         self.left = self.left.map(|left| left - taken);
         let [skipped, taken] = [skipped, taken].map(|n| usize::try_from(n).unwrap_or(usize::MAX));
-        rows.into_iter().skip(skipped).take(taken).map(|row| row.shown).collect()
+        rows.into_iter().skip(skipped).take(taken).collect()
     }
 }

@@ -5,13 +5,18 @@ use crate::catalog::Source;
 use crate::plan::{Plan, Target, lookup_arguments};
 use crate::value::Value;
 
-/// Fills all inputs of `rows` that are look-ups, and says of those that cannot be why.
-pub(super) fn all(plan: &Plan, rows: &mut [Vec<Value>], host: &dyn Host) -> Vec<String> {
+/// Fills the inputs `lookups` of `rows`, and says of those that cannot be why.
+pub(super) fn all(
+    plan: &Plan,
+    lookups: &[usize],
+    rows: &mut [Vec<Value>],
+    host: &dyn Host,
+) -> Vec<String> {
     // Rows that are there already hold what was looked up when they were taken.
     if matches!(plan.target, Target::Rows(_)) {
         return Vec::new();
     }
-    plan.lookups.iter().filter_map(|lookup| one(plan, *lookup, rows, host)).collect()
+    lookups.iter().filter_map(|lookup| one(plan, *lookup, rows, host)).collect()
 }
 
 /// Fills input `lookup` of every row.

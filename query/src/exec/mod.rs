@@ -1,10 +1,7 @@
 //! Executes the user-space half of a plan, batch by batch: a file an operator.
 //!
-//! ```text
-//!   rows of a scan ─ filter ─ look up ─ filter ─┬─ project ─ distinct ─┬─ limit ──────► as rows come
-//!                                               │                      └─ sort ─ limit ► at the end
-//!                                               └─ group ─ filter ─ project … ─ limit ─► at the end
-//! ```
+//! A batch goes through the operators in the order of the plan. Two of them keep rows until the last one has come: a group
+//! and a sort. What they made of them then goes through the operators behind them.
 //!
 //! [`Execution::push`] takes a batch and gives the rows of the answer that are certain by then;
 //! [`Execution::finish`] gives the rest. So an answer that needs no order takes the memory of a batch, however long it
@@ -15,32 +12,28 @@
 //! The answer does not depend on where batches begin.
 
 mod distinct;
-mod filter;
-pub mod flow;
 mod group;
 pub mod identity;
 mod limit;
 mod look_up;
 pub mod past;
-mod project;
 mod sort;
 
 use std::sync::Arc;
 
 use crate::catalog::Lookup;
-use crate::eval::Warnings;
+use crate::eval::{self, Warnings};
 use crate::layout::Row;
 use crate::offer::Offer;
 use crate::output::{Output, OutputColumn};
-use crate::plan::explain::Operator;
-use crate::plan::{Plan, Residual};
+use crate::plan::{Compare, Operator, Plan};
+use crate::resolved::Missing;
+use crate::typed::{Expr, Item, Key};
 use crate::value::{Type, Value};
 use distinct::Distinct;
-use flow::Flow;
 use group::Groups;
 use limit::Limit;
 use past::Past;
-use project::Projected;
 use sort::Sort;
 
 /// Looks up what only user space knows.
@@ -52,18 +45,42 @@ pub trait Host {
 /// A plan that runs.
 pub struct Execution<'a> {
     plan: &'a Plan,
+    /// What each operator of the plan is while it runs, and the rows that went through it.
+    steps: Vec<(Step<'a>, Flow)>,
+    machine: Machine<'a>,
+}
+
+/// What operators need besides rows.
+struct Machine<'a> {
     host: &'a dyn Host,
-    /// Conditions: those before look-ups, and those behind.
-    early: Vec<(Operator, &'a Residual)>,
-    late: Vec<(Operator, &'a Residual)>,
-    groups: Option<Groups<'a>>,
-    distinct: Option<Distinct>,
-    sort: Option<Sort<'a>>,
-    limit: Limit,
     past: Option<&'a mut Past>,
     warnings: Warnings,
     notes: Vec<String>,
-    flow: Flow,
+}
+
+/// An operator that runs.
+enum Step<'a> {
+    /// The rows come from elsewhere as they are behind it.
+    Done,
+    Filter(&'a Expr),
+    LookUp(&'a [usize]),
+    /// The changes of this operator, which is the so-and-so-many-th of its kind.
+    Compare(&'a Compare, usize),
+    Group(Groups<'a>),
+    /// What is shown, and behind it in the row what is sorted by.
+    Project(&'a [Item], &'a [Key]),
+    Distinct(Distinct),
+    Sort(Sort<'a>),
+    Limit(Limit),
+}
+
+/// The rows that went into an operator and came out of it, all batches together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// Those that went in.
+    pub into: u64,
+    /// Those that came out.
+    pub out: u64,
 }
 
 /// What is left of an answer when the last row of its scan has come.
@@ -73,152 +90,144 @@ pub struct Rest {
     pub rows: Vec<Vec<Value>>,
     /// Sentences about what the rows leave out; not part of the answer itself.
     pub notes: Vec<String>,
-    /// The rows that went through each operator.
-    pub flow: Flow,
+    /// The rows that went through each operator of the plan.
+    pub flow: Vec<Flow>,
 }
 
 impl<'a> Execution<'a> {
     /// Begins.
     #[must_use]
     pub fn new(plan: &'a Plan, host: &'a dyn Host) -> Self {
-        let missing = plan.missing.iter();
-        let filter = plan.filter.iter().enumerate();
-        let (early, late) = filter
-            .map(|(number, residual)| (Operator::Filter(number), residual))
-            .partition(|(_, residual)| !residual.on_lookup);
-        Self {
-            plan,
-            host,
-            early,
-            late,
-            groups: plan.group.as_ref().map(Groups::new),
-            distinct: plan.distinct.then(Distinct::default),
-            sort: (!plan.order_by.is_empty()).then(|| Sort::new(plan)),
-            limit: Limit::new(plan),
-            past: None,
-            warnings: Warnings::default(),
-            notes: missing
-                .map(|missing| format!("`{}` is NULL: {}", missing.column.name, missing.reason))
-                .collect(),
-            flow: Flow::default(),
-        }
+        let mut compares = 0..;
+        let shown = plan.items().len();
+        let step = |operator: &'a Operator| match operator {
+            Operator::Scan => Step::Done,
+            Operator::Filter(condition) if condition.kernel.is_ok() => Step::Done,
+            Operator::Filter(condition) => Step::Filter(&condition.expr),
+            Operator::LookUp(lookups) => Step::LookUp(lookups),
+            Operator::Compare(compare) => Step::Compare(compare, compares.next().unwrap_or(0)),
+            Operator::Group(group) => Step::Group(Groups::new(group)),
+            Operator::Project(items) => Step::Project(items, plan.order_by()),
+            Operator::Distinct => Step::Distinct(Distinct::new(shown)),
+            Operator::Sort { keys, wanted } => Step::Sort(Sort::new(keys, shown, *wanted)),
+            Operator::Limit { limit, offset } => Step::Limit(Limit::new(*limit, *offset)),
+        };
+        let steps = plan.operators.iter().map(step).map(|step| (step, Flow::default())).collect();
+        let note =
+            |missing: &Missing| format!("`{}` is NULL: {}", missing.column.name, missing.reason);
+        let notes = plan.missing.iter().map(note).collect();
+        let machine = Machine { host, past: None, warnings: Warnings::default(), notes };
+        Self { plan, steps, machine }
     }
 
     /// The same, as a tick of a watch: what changed is known by its `past`.
     #[must_use]
-    pub fn after(self, past: &'a mut Past) -> Self {
-        Self { past: Some(past), ..self }
+    pub fn after(mut self, past: &'a mut Past) -> Self {
+        self.machine.past = Some(past);
+        self
     }
 
     /// Takes rows, which the kernel has filtered already as far as the plan says. Gives those of the answer that
     /// nothing behind them can change.
     pub fn push(&mut self, rows: Vec<Row>) -> Vec<Vec<Value>> {
-        let rows = self.inputs(rows);
-        let Some(groups) = &mut self.groups else { return self.answer(&rows) };
-        for row in &rows {
-            groups.add(row, &mut self.warnings);
-        }
-        Vec::new()
+        self.run(0, rows.into_iter().map(|row| row.values).collect())
     }
 
     /// Whether the answer is whole, whatever rows may follow.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.groups.is_none() && self.sort.is_none() && self.limit.is_reached()
+        let keeps = |(step, _): &(Step, Flow)| matches!(step, Step::Group(_) | Step::Sort(_));
+        let limit = self.steps.last().map(|(step, _)| step);
+        matches!(limit, Some(Step::Limit(limit)) if limit.is_reached())
+            && !self.steps.iter().any(keeps)
     }
 
     /// Ends. `warnings` is what the scan itself had to say.
     #[must_use]
     pub fn finish(mut self, warnings: Warnings) -> Rest {
         let mut rows = Vec::new();
-        if let Some(groups) = self.groups.take() {
-            rows = self.groups(groups);
+        for at in 0..self.steps.len() {
+            let (step, flow) = &mut self.steps[at];
+            let kept = match std::mem::replace(step, Step::Done) {
+                Step::Group(groups) => groups.finish(&mut self.machine.warnings),
+                Step::Sort(sort) => sort.finish(),
+                other => {
+                    *step = other;
+                    continue;
+                }
+            };
+            flow.out += kept.len() as u64;
+            rows = self.run(at + 1, kept);
         }
-        if let Some(sort) = self.sort.take() {
-            let into = sort.added();
-            let sorted = sort.finish();
-            self.flow.add(Operator::Sort, into, sorted.len());
-            rows = self.limited(sorted);
-        }
-        let first = self.past.as_ref().is_none_or(|past| past.is_first());
+        let Machine { past, warnings: own, mut notes, .. } = self.machine;
+        let first = past.as_ref().is_none_or(|past| past.is_first());
         if first && self.plan.change().is_some() {
             let note = "what changed is NULL in the first tick: there is none before it";
-            self.notes.push(note.to_owned());
+            notes.push(note.to_owned());
         }
-        if self.warnings.range + warnings.range > 0 {
+        if own.range + warnings.range > 0 {
             let note = "arithmetic left the 64-bit range; the result is NULL there";
-            self.notes.push(note.to_owned());
+            notes.push(note.to_owned());
         }
-        if self.warnings.long > 0 {
+        if own.long > 0 {
             let note = "a text grew longer than 1 MiB; the result is NULL there";
-            self.notes.push(note.to_owned());
+            notes.push(note.to_owned());
         }
-        Rest { rows, notes: self.notes, flow: self.flow }
+        Rest { rows, notes, flow: self.steps.into_iter().map(|(_, flow)| flow).collect() }
     }
 
-    /// The rows that satisfy all conditions, with every input that the plan reads.
-    fn inputs(&mut self, rows: Vec<Row>) -> Vec<Vec<Value>> {
-        let mut rows: Vec<Vec<Value>> = rows.into_iter().map(|row| row.values).collect();
-        self.flow.add(Operator::Scan, 0, rows.len());
-        filter::filter(&mut rows, &self.early, &mut self.warnings, &mut self.flow);
-        self.flow.add(Operator::LookUp, rows.len(), rows.len());
-        for note in look_up::all(self.plan, &mut rows, self.host) {
-            // Each batch may say it.
-            if !self.notes.contains(&note) {
-                self.notes.push(note);
-            }
+    /// What rows come to that go into operator number `first`.
+    fn run(&mut self, first: usize, mut rows: Vec<Vec<Value>>) -> Vec<Vec<Value>> {
+        for (step, flow) in &mut self.steps[first..] {
+            flow.into += rows.len() as u64;
+            rows = step.run(rows, &mut self.machine, self.plan);
+            flow.out += rows.len() as u64;
         }
-        if let Some(past) = &mut self.past
-            && !self.plan.identity.is_empty()
-        {
-            past.fill_rows(self.plan, &mut rows, &mut self.warnings);
-        }
-        filter::filter(&mut rows, &self.late, &mut self.warnings, &mut self.flow);
         rows
     }
+}
 
-    /// What groups, which are whole now, add to the answer.
-    fn groups(&mut self, groups: Groups) -> Vec<Vec<Value>> {
-        let into = groups.added();
-        let mut rows = groups.finish(&mut self.warnings);
-        self.flow.add(Operator::Group, into, rows.len());
-        if let Some(group) = &self.plan.group
-            && let Some(past) = &mut self.past
-            && !group.changes.is_empty()
-        {
-            let keys = group.keys.len();
-            past.fill_groups(keys, &group.changes, &mut rows, &mut self.warnings);
-        }
-        let having = self.plan.group.iter().flat_map(|group| &group.having).enumerate();
-        let having: Vec<(Operator, &Residual)> =
-            having.map(|(number, residual)| (Operator::Having(number), residual)).collect();
-        filter::filter(&mut rows, &having, &mut self.warnings, &mut self.flow);
-        self.answer(&rows)
-    }
-
-    /// What rows of inputs add to the answer at once; what needs an order is kept.
-    fn answer(&mut self, rows: &[Vec<Value>]) -> Vec<Vec<Value>> {
-        let mut rows = project::project(self.plan, rows, &mut self.warnings);
-        let into = rows.len();
-        self.flow.add(Operator::Project, into, into);
-        if let Some(distinct) = &mut self.distinct {
-            distinct.retain(&mut rows);
-            self.flow.add(Operator::Distinct, into, rows.len());
-        }
-        match &mut self.sort {
-            Some(sort) => {
-                sort.add(rows);
-                Vec::new()
+impl Step<'_> {
+    /// What rows come to at once.
+    fn run(
+        &mut self,
+        mut rows: Vec<Vec<Value>>,
+        machine: &mut Machine,
+        plan: &Plan,
+    ) -> Vec<Vec<Value>> {
+        let warnings = &mut machine.warnings;
+        match self {
+            Self::Done => {}
+            Self::Filter(expr) => {
+                rows.retain(|row| eval::truth(&eval::eval(expr, row, warnings)) == Some(true));
             }
-            None => self.limited(rows),
+            Self::LookUp(lookups) => {
+                for note in look_up::all(plan, lookups, &mut rows, machine.host) {
+                    // Each batch may say it.
+                    if !machine.notes.contains(&note) {
+                        machine.notes.push(note);
+                    }
+                }
+            }
+            Self::Compare(compare, number) => {
+                if let Some(past) = &mut machine.past {
+                    past.fill(*number, compare, &mut rows, warnings);
+                }
+            }
+            Self::Group(groups) => {
+                rows.drain(..).for_each(|row| groups.add(&row, warnings));
+            }
+            Self::Project(items, keys) => {
+                let of_row =
+                    || items.iter().map(|item| &item.expr).chain(keys.iter().map(|key| &key.expr));
+                for row in &mut rows {
+                    *row = of_row().map(|expr| eval::eval(expr, row, warnings)).collect();
+                }
+            }
+            Self::Distinct(distinct) => distinct.retain(&mut rows),
+            Self::Sort(sort) => sort.add(std::mem::take(&mut rows)),
+            Self::Limit(limit) => rows = limit.take(rows),
         }
-    }
-
-    /// The rows of the answer of those that come next in it.
-    fn limited(&mut self, rows: Vec<Projected>) -> Vec<Vec<Value>> {
-        let into = rows.len();
-        let rows = self.limit.take(rows);
-        self.flow.add(Operator::Limit, into, rows.len());
         rows
     }
 }
@@ -242,7 +251,7 @@ pub fn run(
 /// The columns of the answer.
 #[must_use]
 pub fn columns(plan: &Plan, offer: &dyn Offer) -> Vec<OutputColumn> {
-    plan.items
+    plan.items()
         .iter()
         .map(|item| {
             let (name, ty, unit) = (item.name.clone(), item.expr.ty, item.expr.unit);

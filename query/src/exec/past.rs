@@ -1,13 +1,12 @@
 //! Keeps what a watch saw in its last tick, and fills what changed since.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::identity::encode;
 use crate::change::Change;
 use crate::eval::{self, Warnings};
-use crate::plan::Plan;
+use crate::plan::Compare;
 use crate::value::Value;
 
 /// What there was in the tick before; nothing in the first one.
@@ -16,8 +15,8 @@ pub struct Past {
     /// When this tick is, and how many seconds after the one before.
     at: Option<Duration>,
     seconds: Option<f64>,
-    rows: Level,
-    groups: Level,
+    /// One for each operator that compares.
+    levels: Vec<Level>,
 }
 
 /// The values of which changes are computed, by what tells rows apart.
@@ -32,7 +31,7 @@ impl Past {
     pub fn begin(&mut self, at: Duration) {
         self.seconds = self.at.map(|before| at.saturating_sub(before).as_secs_f64());
         self.at = Some(at);
-        for level in [&mut self.rows, &mut self.groups] {
+        for level in &mut self.levels {
             level.before = std::mem::take(&mut level.now);
         }
     }
@@ -42,49 +41,37 @@ impl Past {
         self.seconds.is_none()
     }
 
-    /// Fills the changes of rows.
-    pub(super) fn fill_rows(
+    /// Fills the changes of the rows of operator number `number` of those that compare.
+    pub(super) fn fill(
         &mut self,
-        plan: &Plan,
+        number: usize,
+        compare: &Compare,
         rows: &mut [Vec<Value>],
         warnings: &mut Warnings,
     ) {
-        let changes: Vec<(usize, &Change)> = plan.changes().collect();
-        self.rows.fill(&plan.identity, &changes, self.seconds, rows, warnings);
-    }
-
-    /// Fills the changes of groups, which lie behind the keys and aggregates.
-    pub(super) fn fill_groups(
-        &mut self,
-        keys: usize,
-        changes: &[Arc<Change>],
-        rows: &mut [Vec<Value>],
-        warnings: &mut Warnings,
-    ) {
-        let first = rows.first().map_or(0, Vec::len);
-        for row in &mut *rows {
-            row.resize(first + changes.len(), Value::Null);
+        if self.levels.len() <= number {
+            self.levels.resize_with(number + 1, Level::default);
         }
-        let changes: Vec<(usize, &Change)> =
-            changes.iter().enumerate().map(|(at, change)| (first + at, &**change)).collect();
-        let keys: Vec<usize> = (0..keys).collect();
-        self.groups.fill(&keys, &changes, self.seconds, rows, warnings);
+        self.levels[number].fill(compare, self.seconds, rows, warnings);
     }
 }
 
 impl Level {
     fn fill(
         &mut self,
-        keys: &[usize],
-        changes: &[(usize, &Change)],
+        compare: &Compare,
         seconds: Option<f64>,
         rows: &mut [Vec<Value>],
         warnings: &mut Warnings,
     ) {
+        let Compare { identity, changes } = compare;
+        let width = changes.last().map_or(0, |(at, _)| at + 1);
         let mut bytes = Vec::new();
         for row in rows {
+            // What changed of a group lies behind what the group is.
+            row.resize(row.len().max(width), Value::Null);
             bytes.clear();
-            for key in keys {
+            for key in identity {
                 encode(&row[*key], &mut bytes);
             }
             let before = self.before.get(&*bytes);
@@ -129,6 +116,8 @@ fn difference(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::diagnostic::Span;
     use crate::typed::{Expr, ExprKind, Range};
@@ -149,15 +138,16 @@ mod tests {
     #[test]
     fn what_changed_is_told_by_identity() {
         // The last one is the change of a change.
-        let (delta, rate, again) = (change(false, 1), change(true, 1), change(false, 2));
-        let changes = [(2, &delta), (3, &rate), (4, &again)];
+        let changes = [change(false, 1), change(true, 1), change(false, 2)];
+        let changes = (2..).zip(changes.map(Arc::new)).collect();
+        let compare = Compare { identity: vec![0], changes };
         let mut level = Level::default();
         let mut tick = |numbers: &[(u64, u64)], seconds| {
             level.before = std::mem::take(&mut level.now);
             let mut rows: Vec<_> =
                 numbers.iter().map(|(addr, number)| row(*addr, Value::UInt(*number))).collect();
             let mut warnings = Warnings::default();
-            level.fill(&[0], &changes, seconds, &mut rows, &mut warnings);
+            level.fill(&compare, seconds, &mut rows, &mut warnings);
             assert!(warnings.is_empty());
             rows.into_iter().map(|row| row[2..].to_vec()).collect::<Vec<_>>()
         };

@@ -4,8 +4,6 @@
 
 use std::cmp::Ordering;
 
-use super::project::Projected;
-use crate::plan::Plan;
 use crate::typed::Key;
 use crate::value::Value;
 
@@ -15,35 +13,28 @@ const FEW: usize = 64;
 /// The rows that may be in the answer.
 pub(super) struct Sort<'a> {
     keys: &'a [Key],
+    /// How many values of a row are shown; behind them is what it is sorted by.
+    shown: usize,
     /// How many are in the answer, those that `offset` passes over included.
     wanted: usize,
-    rows: Vec<Projected>,
-    /// How many rows there were to choose from.
-    added: usize,
+    rows: Vec<Vec<Value>>,
     /// Whether the first rows are sorted and as many as are wanted.
     full: bool,
 }
 
 impl<'a> Sort<'a> {
-    pub(super) fn new(plan: &'a Plan) -> Self {
-        let wanted = plan.limit.map_or(u64::MAX, |limit| limit.saturating_add(plan.offset));
+    pub(super) fn new(keys: &'a [Key], shown: usize, wanted: u64) -> Self {
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        Self { keys: &plan.order_by, wanted, rows: Vec::new(), added: 0, full: false }
+        Self { keys, shown, wanted, rows: Vec::new(), full: false }
     }
 
-    /// How many rows there were to choose from.
-    pub(super) fn added(&self) -> usize {
-        self.added
-    }
-
-    pub(super) fn add(&mut self, rows: Vec<Projected>) {
-        self.added += rows.len();
+    pub(super) fn add(&mut self, rows: Vec<Vec<Value>>) {
         if self.wanted == 0 {
             return;
         }
         for row in rows {
             // Of equal rows those that came first are in the answer.
-            if self.full && order(self.keys, &row, &self.rows[self.wanted - 1]).is_ge() {
+            if self.full && self.order(&row, &self.rows[self.wanted - 1]).is_ge() {
                 continue;
             }
             self.rows.push(row);
@@ -53,45 +44,45 @@ impl<'a> Sort<'a> {
         }
     }
 
-    /// All rows that are wanted, in their order.
-    pub(super) fn finish(mut self) -> Vec<Projected> {
+    /// All rows that are wanted, in their order, without what they were sorted by.
+    pub(super) fn finish(mut self) -> Vec<Vec<Value>> {
         self.cut();
+        self.rows.iter_mut().for_each(|row| row.truncate(self.shown));
         self.rows
     }
 
     fn cut(&mut self) {
-        let keys = self.keys;
-        self.rows.sort_by(|left, right| order(keys, left, right));
-        self.rows.truncate(self.wanted);
-        self.full = self.rows.len() == self.wanted;
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.sort_by(|left, right| self.order(left, right));
+        rows.truncate(self.wanted);
+        self.full = rows.len() == self.wanted;
+        self.rows = rows;
+    }
+
+    /// The order of two rows by their keys.
+    fn order(&self, left: &[Value], right: &[Value]) -> Ordering {
+        let of = |row| <[Value]>::iter(row).skip(self.shown);
+        self.keys
+            .iter()
+            .zip(of(left).zip(of(right)))
+            .map(|(key, (left, right))| key.order(left, right))
+            .find(|order| order.is_ne())
+            .unwrap_or(Ordering::Equal)
     }
 }
 
-/// The order of two rows by their keys.
-fn order(keys: &[Key], left: &Projected, right: &Projected) -> Ordering {
-    keys.iter()
-        .zip(left.keys.iter().zip(&right.keys))
-        .map(|(key, (left, right))| match (left, right) {
+impl Key {
+    /// The order of two values by this key.
+    fn order(&self, left: &Value, right: &Value) -> Ordering {
+        match (left, right) {
             (Value::Null, Value::Null) => Ordering::Equal,
-            (Value::Null, _) => {
-                if key.nulls_first {
-                    Ordering::Less
-                } else {
-                    Ordering::Greater
-                }
-            }
-            (_, Value::Null) => {
-                if key.nulls_first {
-                    Ordering::Greater
-                } else {
-                    Ordering::Less
-                }
-            }
+            (Value::Null, _) if self.nulls_first => Ordering::Less,
+            (Value::Null, _) => Ordering::Greater,
+            (_, Value::Null) => self.order(right, left).reverse(),
             _ => {
                 let order = left.compare(right).unwrap_or(Ordering::Equal);
-                if key.descending { order.reverse() } else { order }
+                if self.descending { order.reverse() } else { order }
             }
-        })
-        .find(|order| order.is_ne())
-        .unwrap_or(Ordering::Equal)
+        }
+    }
 }

@@ -3,109 +3,68 @@
 use std::fmt;
 
 use super::group::Sum;
-use super::{Group, Plan, Target};
+use super::lower::Reason;
+use super::{Compare, Condition, Group, Operator, Plan, Target};
 use crate::layout::{Layout, Place};
 
-/// An operator of a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Operator {
-    /// What is read.
-    Scan,
-    /// A condition in the kernel, by its number in [`Plan::pushed`].
-    Pushed(usize),
-    /// A condition in user space, by its number in [`Plan::filter`].
-    Filter(usize),
-    /// The look-ups.
-    LookUp,
-    /// What changed of rows is filled.
-    Compare,
-    /// Groups are made.
-    Group,
-    /// What changed of groups is filled.
-    CompareGroups,
-    /// A condition on groups, by its number in [`Group::having`].
-    Having(usize),
-    /// What is shown is computed.
-    Project,
-    /// Equal rows are dropped.
-    Distinct,
-    /// Rows are sorted.
-    Sort,
-    /// Rows are passed over, and cut off.
-    Limit,
-}
-
-/// The operators of `plan` as text, from the last to the first.
-#[must_use]
-pub fn operators(plan: &Plan) -> Vec<(Operator, String)> {
-    let mut lines = Vec::new();
-    if plan.limit.is_some() || plan.offset > 0 {
-        let limit = plan.limit.map_or_else(|| "all".to_owned(), |limit| limit.to_string());
-        let offset =
-            if plan.offset > 0 { format!(", offset {}", plan.offset) } else { String::new() };
-        lines.push((Operator::Limit, format!("limit {limit}{offset}")));
-    }
-    if !plan.order_by.is_empty() {
-        let keys = keys(plan.order_by.len());
-        lines.push((Operator::Sort, format!("sort by {keys} (user space)")));
-    }
-    if plan.distinct {
-        lines.push((Operator::Distinct, "distinct (user space)".to_owned()));
-    }
-    let names: Vec<&str> = plan.items.iter().map(|item| item.name.as_str()).collect();
-    lines.push((Operator::Project, format!("project {} (user space)", names.join(", "))));
-    if let Some(group) = &plan.group {
-        for (number, having) in group.having.iter().enumerate().rev() {
-            let text = format!("filter {} (user space: {})", having.text, having.reason);
-            lines.push((Operator::Having(number), text));
-        }
-        let changes = group.changes.iter().map(|change| &*change.text);
-        lines.extend(compare(Operator::CompareGroups, changes.collect()));
-        let place = match group.kernel {
-            Ok(_) => "kernel".to_owned(),
-            Err(reason) => format!("user space: {reason}"),
-        };
-        lines.push((Operator::Group, format!("{group} ({place})")));
-    }
-    // From the last to the first: conditions on look-ups, the look-ups, the other conditions.
-    for late in [true, false] {
-        for (number, residual) in plan.filter.iter().enumerate().rev() {
-            if residual.on_lookup == late {
-                let text = format!("filter {} (user space: {})", residual.text, residual.reason);
-                lines.push((Operator::Filter(number), text));
+impl Operator {
+    /// What it does and where, in the words of `explain`.
+    #[must_use]
+    pub fn text(&self, plan: &Plan) -> String {
+        match self {
+            Self::Scan => {
+                let place = match plan.target {
+                    Target::Kernel { template, .. } => {
+                        format!("kernel, template {}", template.name())
+                    }
+                    Target::Rows(place) => place.to_owned(),
+                };
+                let arguments: Vec<String> =
+                    plan.arguments.iter().map(ToString::to_string).collect();
+                let arguments = match arguments.join(", ") {
+                    none if none.is_empty() => none,
+                    some => format!("({some})"),
+                };
+                format!("scan {}{arguments} ({place})", plan.table.name)
+            }
+            Self::Filter(Condition { text, kernel, .. }) => {
+                format!("filter {text} ({})", place(kernel.as_ref().err()))
+            }
+            Self::LookUp(lookups) => {
+                let names: Vec<&str> =
+                    lookups.iter().map(|input| plan.inputs[*input].name()).collect();
+                format!("look up {} (user space)", names.join(", "))
+            }
+            Self::Compare(Compare { changes, .. }) => {
+                let mut texts: Vec<&str> =
+                    changes.iter().map(|(_, change)| &*change.text).collect();
+                texts.dedup();
+                format!("compare with the tick before: {} (user space)", texts.join(", "))
+            }
+            Self::Group(group) => format!("{group} ({})", place(group.kernel.as_ref().err())),
+            Self::Project(items) => {
+                let names: Vec<&str> = items.iter().map(|item| item.name.as_str()).collect();
+                format!("project {} (user space)", names.join(", "))
+            }
+            Self::Distinct => "distinct (user space)".to_owned(),
+            Self::Sort { keys, .. } => {
+                let plural = if keys.len() == 1 { "" } else { "s" };
+                format!("sort by {} key{plural} (user space)", keys.len())
+            }
+            Self::Limit { limit, offset } => {
+                let limit = limit.map_or_else(|| "all".to_owned(), |limit| limit.to_string());
+                match offset {
+                    0 => format!("limit {limit}"),
+                    _ => format!("limit {limit}, offset {offset}"),
+                }
             }
         }
-        if late {
-            let changes = plan.changes().map(|(_, change)| &*change.text);
-            lines.extend(compare(Operator::Compare, changes.collect()));
-        }
-        if late && !plan.lookups.is_empty() {
-            let names: Vec<&str> =
-                plan.lookups.iter().map(|input| plan.inputs[*input].name()).collect();
-            lines.push((Operator::LookUp, format!("look up {} (user space)", names.join(", "))));
-        }
     }
-    for (number, pushed) in plan.pushed.iter().enumerate().rev() {
-        lines.push((Operator::Pushed(number), format!("filter {} (kernel)", pushed.text)));
-    }
-    let place = match plan.target {
-        Target::Kernel { template, .. } => format!("kernel, template {}", template.name()),
-        Target::Rows(place) => place.to_owned(),
-    };
-    let arguments: Vec<String> = plan.arguments.iter().map(ToString::to_string).collect();
-    let arguments = match arguments.join(", ") {
-        none if none.is_empty() => none,
-        some => format!("({some})"),
-    };
-    lines.push((Operator::Scan, format!("scan {}{arguments} ({place})", plan.table.name)));
-    lines
 }
 
-/// The line of changes, if there are any.
-fn compare(operator: Operator, mut changes: Vec<&str>) -> Option<(Operator, String)> {
-    changes.dedup();
-    let text = || format!("compare with the tick before: {} (user space)", changes.join(", "));
-    (!changes.is_empty()).then(|| (operator, text()))
+/// Where something runs that runs in the kernel, unless there is a reason why not.
+fn place(reason: Option<&Reason>) -> String {
+    reason.map_or_else(|| "kernel".to_owned(), |reason| format!("user space: {reason}"))
 }
 
 /// Prints lines as a tree: the second stands under the first but for its arrow.
@@ -120,7 +79,9 @@ pub fn tree<'a>(lines: impl Iterator<Item = &'a str>) -> String {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&tree(operators(self).iter().map(|(_, text)| text.as_str())))
+        let lines: Vec<String> =
+            self.operators.iter().rev().map(|operator| operator.text(self)).collect();
+        f.write_str(&tree(lines.iter().map(String::as_str)))
     }
 }
 
@@ -159,14 +120,10 @@ impl Group {
     }
 }
 
-fn keys(number: usize) -> String {
-    if number == 1 { "1 key".to_owned() } else { format!("{number} keys") }
-}
-
 /// Describes the row that the kernel gives: its size and what lies where.
 #[must_use]
 pub fn row(plan: &Plan, layout: &Layout) -> String {
-    let of = if plan.group.as_ref().is_some_and(Group::in_kernel) { " of a group" } else { "" };
+    let of = if plan.group_in_kernel().is_some() { " of a group" } else { "" };
     let mut text = format!("row{of}: {} bytes", layout.fixed);
     let texts =
         layout.places.iter().filter(|(_, place)| matches!(place, Place::Text { .. })).count();
@@ -174,7 +131,7 @@ pub fn row(plan: &Plan, layout: &Layout) -> String {
         text.push_str(" and the text behind them");
     }
     text.push('\n');
-    let groups = plan.group.as_ref().and_then(Group::words);
+    let groups = plan.group().and_then(Group::words);
     for (input, place) in &layout.places {
         let name = match &groups {
             Some(words) => words[*input].as_str(),

@@ -5,13 +5,11 @@
 //! greatest. A row of the kernel is then a group with what its aggregates have come to, and user space adds such rows up
 //! as it would add up values, so that the answer is the same.
 
-use std::sync::Arc;
-
+use super::Target;
+use super::condition::MAX_SLOTS;
 use super::kernel::{Pred, Scalar};
 use super::lower::{Lowerer, Reason};
-use super::{MAX_SLOTS, Residual, Target};
 use crate::catalog::{Rows, Table};
-use crate::change::Change;
 use crate::typed::{Aggregate, Expr, Item};
 use crate::value::Type;
 
@@ -29,12 +27,8 @@ pub struct Group {
     pub keys: Vec<Item>,
     /// What is computed of each group.
     pub aggregates: Vec<Aggregate>,
-    /// The conditions on a group's row.
-    pub having: Vec<Residual>,
     /// What the kernel's program does, or why it does not.
     pub kernel: Result<InKernel, Reason>,
-    /// What is told of a group's row by comparing it with the tick before; behind keys and aggregates.
-    pub changes: Vec<Arc<Change>>,
 }
 
 /// What makes groups in the kernel.
@@ -174,11 +168,11 @@ impl Operand {
 }
 
 /// Lowers keys and aggregates to what runs in the kernel, or says why they do not. `room` is the slots that conditions
-/// leave.
+/// leave, and `filtered` says whether there are others in user space.
 pub(super) fn lower(
     keys: &[Item],
     aggregates: &[Aggregate],
-    filter: &[Residual],
+    filtered: bool,
     (table, target): (&Table, Target),
     lowerer: &Lowerer<'_>,
     room: usize,
@@ -193,7 +187,7 @@ pub(super) fn lower(
     if table.rows == Rows::Slabs {
         return Err("the rows of this table come in several runs");
     }
-    if !filter.is_empty() {
+    if filtered {
         return Err("a condition runs in user space");
     }
     if keys.len() > MAX_KEYS {

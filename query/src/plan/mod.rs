@@ -11,26 +11,29 @@
 //! Every condition that has a form in the kernel runs there, cheapest first, as long as the program has room for it.
 //! A column that only such conditions read is not sent. The answer is the same wherever a condition runs.
 
+mod condition;
 pub mod explain;
 pub mod group;
 pub mod kernel;
 pub mod lower;
+mod price;
 
-use crate::catalog::{SlabFigure, Source, Table, Walk};
+use std::sync::Arc;
+
+use crate::catalog::{SlabFigure, Source, Table};
 use crate::change::{self, Change};
 use crate::input::Input;
-use crate::path::Base;
 use crate::resolved::Missing;
 use crate::syntax::ast::Argument;
-use crate::typed::{self, Compare, Expr, ExprKind, Item, Key, Query};
+use crate::typed::{self, Expr, ExprKind, Item, Key, Query};
 use crate::value::Value;
+pub use condition::Condition;
+use condition::Conditions;
 pub use group::Group;
+use group::InKernel;
 use kernel::Pred;
-use lower::{Lowerer, Reason};
-
-/// The most slots of a program that conditions take. A jump reaches eight times as far, and the verifier follows
-/// twice as many jumps in a row.
-const MAX_SLOTS: usize = 4096;
+use lower::Lowerer;
+pub use price::{AFTER_ALL, CPU_WALK, NODE_WALK, SUM, cost, dearest};
 
 /// How the kernel's iterator is driven; see [`ebpf_templates::template::driver`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,56 +85,58 @@ pub struct Plan {
     pub target: Target,
     /// What the query reads of a row, numbered.
     pub inputs: Vec<Input>,
-    /// The conditions that run in the kernel, in their order.
-    pub pushed: Vec<Pushed>,
     /// The inputs that a row of the kernel carries.
     pub sent: Vec<usize>,
-    /// The conditions that run in user space, in their order: those on look-ups last.
-    pub filter: Vec<Residual>,
-    /// The inputs that are looked up in user space.
-    pub lookups: Vec<usize>,
-    /// Where inputs are changes, the inputs that tell rows apart.
-    pub identity: Vec<usize>,
-    /// How rows become groups, if they do; what follows is then computed of a group's row.
-    pub group: Option<Group>,
-    /// What is shown.
-    pub items: Vec<Item>,
-    /// Whether equal rows are shown once.
-    pub distinct: bool,
-    /// How rows are sorted.
-    pub order_by: Vec<Key>,
-    /// The most rows that are shown.
-    pub limit: Option<u64>,
-    /// The rows that are passed over first.
-    pub offset: u64,
+    /// What is done, from the scan to the answer: each takes the rows of the one before it. This order is the only one:
+    /// `explain` prints it, `exec` runs it, `explain analyze` counts along it.
+    pub operators: Vec<Operator>,
     /// The columns that the query names and the source cannot give.
     pub missing: Vec<Missing>,
     /// Whether the program counts what each of its conditions is asked and lets pass, for `explain analyze`.
     pub analyze: bool,
 }
 
-/// A condition that runs in the kernel.
+/// A step of a plan. The scan runs where [`Plan::target`] says, conditions and groups say themselves where they run,
+/// and everything else runs in user space.
 #[derive(Clone, Debug)]
-pub struct Pushed {
-    /// What runs.
-    pub pred: Pred,
-    /// The same, for user space.
-    pub expr: Expr,
-    /// The text of the query that it was.
-    pub text: String,
+pub enum Operator {
+    /// Reads the table.
+    Scan,
+    /// Keeps the rows of which a condition is true.
+    Filter(Condition),
+    /// Fills the inputs that user space looks up.
+    LookUp(Vec<usize>),
+    /// Fills what changed since the tick before.
+    Compare(Compare),
+    /// Makes groups.
+    Group(Group),
+    /// Computes what is shown.
+    Project(Vec<Item>),
+    /// Drops equal rows.
+    Distinct,
+    /// Sorts rows.
+    Sort {
+        /// By what, computed of the rows that are projected.
+        keys: Vec<Key>,
+        /// How many of them the answer may need.
+        wanted: u64,
+    },
+    /// Passes rows over, and cuts the rest off.
+    Limit {
+        /// The most rows that are shown.
+        limit: Option<u64>,
+        /// The rows that are passed over first.
+        offset: u64,
+    },
 }
 
-/// A condition that runs in user space.
+/// What changed of rows since the tick before.
 #[derive(Clone, Debug)]
-pub struct Residual {
-    /// What runs.
-    pub expr: Expr,
-    /// The text of the query that it was.
-    pub text: String,
-    /// Why it does not run in the kernel.
-    pub reason: Reason,
-    /// Whether it reads a look-up or a change.
-    pub on_lookup: bool,
+pub struct Compare {
+    /// The values of a row by which it is found again.
+    pub identity: Vec<usize>,
+    /// Where in a row the changes go, in their order.
+    pub changes: Vec<(usize, Arc<Change>)>,
 }
 
 /// Plans `query`, whose text is `text`, for `target`.
@@ -140,132 +145,208 @@ pub fn plan(mut query: Query, target: Target, text: &str) -> Plan {
     let of_groups = change::take_out(&mut query, text);
     let mut inputs = query.inputs;
     let key = row_key(query.table, &mut inputs);
-    let changes = inputs.iter().any(|input| input.change().is_some());
-    let identity = if changes { change::identity(query.table, &mut inputs) } else { Vec::new() };
-    let is_lookup = |input: &usize| inputs[*input].is_lookup();
-    let is_change = |input: &usize| inputs[*input].change().is_some();
-    let (mut pushed, mut filter) = (Vec::new(), Vec::new());
-    let mut room = MAX_SLOTS;
-    for expr in query.filter {
-        let lowered = match target {
-            Target::Kernel { pushdown: true, texts, .. } => {
-                lower::lower(&expr, text, &inputs, texts)
-            }
-            Target::Kernel { pushdown: false, .. } => {
-                Err("conditions in the kernel are switched off")
-            }
-            Target::Rows(_) => Err("the rows are in user space already"),
-        };
-        let fitting = lowered.and_then(|pred| match room.checked_sub(slots(&pred, &inputs)) {
-            Some(left) => {
-                room = left;
-                Ok(pred)
-            }
-            None => Err("there is no room left in the program"),
-        });
-        let text = one_line(&text[expr.span.start..expr.span.end]);
-        match fitting {
-            Ok(pred) => pushed.push(Pushed { pred, expr, text }),
-            Err(reason) => {
-                let late = |input: &usize| is_lookup(input) || is_change(input);
-                let on_lookup = expr.inputs().iter().any(late);
-                filter.push(Residual { expr, text, reason, on_lookup });
-            }
-        }
-    }
-    pushed.sort_by_key(|pushed| dearest(&pushed.pred, &inputs));
-    filter.sort_by_key(|residual| residual.on_lookup);
-
+    let changes: Vec<(usize, Arc<Change>)> = inputs
+        .iter()
+        .enumerate()
+        .filter_map(|(number, input)| Some((number, input.change()?.clone())))
+        .collect();
+    let identity =
+        if changes.is_empty() { Vec::new() } else { change::identity(query.table, &mut inputs) };
+    let Conditions { pushed, early, late, room } =
+        condition::place(query.filter, target, text, &inputs);
+    let in_user_space = !(early.is_empty() && late.is_empty());
     let group = query.group.map(|typed::Group { keys, aggregates, having }| {
-        let residual = |expr: Expr| {
-            let text = one_line(&text[expr.span.start..expr.span.end]);
-            Residual { expr, text, reason: "groups are whole there", on_lookup: false }
-        };
-        let having = having.into_iter().map(residual).collect();
         let texts = matches!(target, Target::Kernel { texts: true, .. });
         let lowerer = Lowerer { text, inputs: &inputs, texts };
-        let kernel =
-            group::lower(&keys, &aggregates, &filter, (query.table, target), &lowerer, room);
-        Group { keys, aggregates, having, kernel, changes: of_groups }
+        let place = (query.table, target);
+        let kernel = group::lower(&keys, &aggregates, in_user_space, place, &lowerer, room);
+        (Group { keys, aggregates, kernel }, having)
     });
+
     let read: Vec<&Expr> = match &group {
         // The program reads what it needs, and sends groups.
-        Some(group) if group.in_kernel() => Vec::new(),
-        Some(group) => group.of_rows().collect(),
+        Some((group, _)) if group.in_kernel() => Vec::new(),
+        Some((group, _)) => group.of_rows().collect(),
         None => {
             let sorted = query.order_by.iter().map(|key| &key.expr);
             query.items.iter().map(|item| &item.expr).chain(sorted).collect()
         }
     };
-    let filtered = filter.iter().map(|residual| &residual.expr);
-    let mut needed: Vec<usize> = read.into_iter().chain(filtered).flat_map(Expr::inputs).collect();
-    needed.extend(&identity);
-    let mut next = 0;
-    while let Some(input) = needed.get(next) {
-        needed.extend(inputs[*input].change().into_iter().flat_map(|change| change.of.inputs()));
-        next += 1;
+    let filtered = early.iter().chain(&late).map(|condition| &condition.expr);
+    let needed = read.into_iter().chain(filtered).flat_map(Expr::inputs);
+    let (sent, lookups) = sources(needed.chain(identity.iter().copied()).collect(), key, &inputs);
+
+    let mut operators = vec![Operator::Scan];
+    operators.extend(pushed.into_iter().chain(early).map(Operator::Filter));
+    if !lookups.is_empty() {
+        operators.push(Operator::LookUp(lookups));
     }
-    needed.sort_unstable();
-    needed.dedup();
-    let lookups: Vec<usize> = needed.iter().copied().filter(is_lookup).collect();
-    for lookup in &lookups {
-        needed.extend(lookup_arguments(*lookup, &inputs));
+    if !changes.is_empty() {
+        operators.push(Operator::Compare(Compare { identity, changes }));
     }
-    needed.extend(key);
-    needed.retain(|input| !is_lookup(input) && !is_change(input));
-    needed.sort_unstable();
-    needed.dedup();
+    operators.extend(late.into_iter().map(Operator::Filter));
+    if let Some((group, having)) = group {
+        let (keys, width) = (group.keys.len(), group.keys.len() + group.aggregates.len());
+        operators.push(Operator::Group(group));
+        if !of_groups.is_empty() {
+            let (identity, changes) = ((0..keys).collect(), (width..).zip(of_groups).collect());
+            operators.push(Operator::Compare(Compare { identity, changes }));
+        }
+        let condition = |expr| Condition::new(expr, text, Err("groups are whole there"));
+        operators.extend(having.into_iter().map(condition).map(Operator::Filter));
+    }
+    operators.push(Operator::Project(query.items));
+    if query.distinct {
+        operators.push(Operator::Distinct);
+    }
+    let (limit, offset) = (query.limit, query.offset);
+    if !query.order_by.is_empty() {
+        let wanted = limit.map_or(u64::MAX, |limit| limit.saturating_add(offset));
+        operators.push(Operator::Sort { keys: query.order_by, wanted });
+    }
+    if limit.is_some() || offset > 0 {
+        operators.push(Operator::Limit { limit, offset });
+    }
     Plan {
-        arguments: query.arguments,
         table: query.table,
+        arguments: query.arguments,
         target,
         inputs,
-        pushed,
-        sent: needed,
-        filter,
-        lookups,
-        identity,
-        group,
-        items: query.items,
-        distinct: query.distinct,
-        order_by: query.order_by,
-        limit: query.limit,
-        offset: query.offset,
+        sent,
+        operators,
         missing: query.missing,
         analyze: false,
     }
 }
 
+/// What the inputs in `needed` are made of: the inputs of the source, and those that are looked up. `key` is one of
+/// the source that is wanted whatever is needed.
+fn sources(
+    mut needed: Vec<usize>,
+    key: Option<usize>,
+    inputs: &[Input],
+) -> (Vec<usize>, Vec<usize>) {
+    let mut next = 0;
+    while let Some(input) = needed.get(next) {
+        needed.extend(inputs[*input].change().into_iter().flat_map(|change| change.of.inputs()));
+        next += 1;
+    }
+    let in_order = |inputs: &mut Vec<usize>| {
+        inputs.sort_unstable();
+        inputs.dedup();
+    };
+    in_order(&mut needed);
+    let lookups: Vec<usize> =
+        needed.iter().copied().filter(|input| inputs[*input].is_lookup()).collect();
+    for lookup in &lookups {
+        needed.extend(lookup_arguments(*lookup, inputs));
+    }
+    needed.extend(key);
+    needed.retain(|input| !inputs[*input].is_lookup() && inputs[*input].change().is_none());
+    in_order(&mut needed);
+    (needed, lookups)
+}
+
 impl Plan {
-    /// The changes of rows, and the numbers of their inputs.
-    pub fn changes(&self) -> impl Iterator<Item = (usize, &Change)> {
-        let inputs = self.inputs.iter().enumerate();
-        inputs.filter_map(|(number, input)| Some((number, input.change()?)))
+    /// The conditions on rows and groups, in their order.
+    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.operators.iter().filter_map(|operator| match operator {
+            Operator::Filter(condition) => Some(condition),
+            _ => None,
+        })
+    }
+
+    /// The conditions that run in the kernel, in their order, and what runs.
+    pub fn pushed(&self) -> impl Iterator<Item = (&Condition, &Pred)> {
+        self.conditions().filter_map(|condition| Some((condition, condition.kernel.as_ref().ok()?)))
+    }
+
+    /// How rows become groups, if they do; what follows is then computed of a group's row.
+    #[must_use]
+    pub fn group(&self) -> Option<&Group> {
+        self.operators.iter().find_map(|operator| match operator {
+            Operator::Group(group) => Some(group),
+            _ => None,
+        })
+    }
+
+    /// What the kernel does to make groups, if it makes them.
+    #[must_use]
+    pub fn group_in_kernel(&self) -> Option<&InKernel> {
+        self.group()?.kernel.as_ref().ok()
+    }
+
+    /// What is shown.
+    #[must_use]
+    pub fn items(&self) -> &[Item] {
+        let items = self.operators.iter().find_map(|operator| match operator {
+            Operator::Project(items) => Some(&**items),
+            _ => None,
+        });
+        items.unwrap_or_default()
+    }
+
+    /// How rows are sorted.
+    #[must_use]
+    pub fn order_by(&self) -> &[Key] {
+        let keys = self.operators.iter().find_map(|operator| match operator {
+            Operator::Sort { keys, .. } => Some(&**keys),
+            _ => None,
+        });
+        keys.unwrap_or_default()
+    }
+
+    /// The same over all rows, with all inputs in `sent`, of which user space chooses.
+    #[must_use]
+    pub fn unfiltered(&self, sent: Vec<usize>) -> Self {
+        let mut all = Self { sent, ..self.clone() };
+        all.operators.retain(|operator| match operator {
+            Operator::Filter(condition) => condition.kernel.is_err(),
+            _ => true,
+        });
+        all
     }
 
     /// Whether an item is a change and nothing else.
     #[must_use]
     pub fn is_change(&self, item: usize) -> bool {
-        let ExprKind::Input(input) = self.items[item].expr.kind else { return false };
-        match &self.group {
-            Some(group) => input >= group.keys.len() + group.aggregates.len(),
-            None => self.inputs[input].change().is_some(),
-        }
+        let ExprKind::Input(input) = self.items()[item].expr.kind else { return false };
+        let of_item = self.operators.iter().rev().find_map(|operator| match operator {
+            Operator::Compare(compare) => Some(&*compare.changes),
+            // Behind it a number is one of a group's row.
+            Operator::Group(_) => Some(&[][..]),
+            _ => None,
+        });
+        of_item.unwrap_or_default().iter().any(|(at, _)| *at == input)
     }
 
     /// A change that the query asks for, of rows or of groups: then it is one for a watch.
     #[must_use]
     pub fn change(&self) -> Option<&Change> {
-        let mut of_groups = self.group.iter().flat_map(|group| &group.changes);
-        self.changes().next().map(|(_, change)| change).or_else(|| of_groups.next().map(|it| &**it))
+        self.operators.iter().find_map(|operator| match operator {
+            Operator::Compare(compare) => compare.changes.first().map(|(_, change)| &**change),
+            _ => None,
+        })
     }
 
     /// The rows of a scan that are enough for the answer; none if it may need all of them.
     #[must_use]
     pub fn enough(&self) -> Option<u32> {
-        let each = self.filter.is_empty() && self.group.is_none() && !self.distinct;
-        let limit = self.limit.filter(|_| each && self.order_by.is_empty())?;
-        u32::try_from(limit.saturating_add(self.offset)).ok()
+        for operator in &self.operators {
+            match operator {
+                Operator::Filter(condition) if condition.kernel.is_err() => return None,
+                Operator::Group(_) | Operator::Distinct | Operator::Sort { .. } => return None,
+                Operator::Limit { limit, offset } => {
+                    return u32::try_from((*limit)?.saturating_add(*offset)).ok();
+                }
+                Operator::Scan
+                | Operator::Filter(_)
+                | Operator::LookUp(_)
+                | Operator::Compare(_)
+                | Operator::Project(_) => {}
+            }
+        }
+        None
     }
 
     /// The texts that the conditions want a cache's name to be equal to.
@@ -276,13 +357,18 @@ impl Plan {
             _ => false,
         };
         let mut names = Vec::new();
-        let pushed = self.pushed.iter().map(|pushed| &pushed.expr);
-        let mut rest: Vec<&Expr> =
-            pushed.chain(self.filter.iter().map(|residual| &residual.expr)).collect();
+        let of_rows =
+            self.operators.iter().take_while(|operator| !matches!(operator, Operator::Group(_)));
+        let mut rest: Vec<&Expr> = of_rows
+            .filter_map(|operator| match operator {
+                Operator::Filter(condition) => Some(&condition.expr),
+                _ => None,
+            })
+            .collect();
         while let Some(expr) = rest.pop() {
             let literals: Vec<&Expr> = match &expr.kind {
-                ExprKind::Compare(Compare::Eq, left, right) if is_name(left) => vec![right],
-                ExprKind::Compare(Compare::Eq, left, right) if is_name(right) => vec![left],
+                ExprKind::Compare(typed::Compare::Eq, left, right) if is_name(left) => vec![right],
+                ExprKind::Compare(typed::Compare::Eq, left, right) if is_name(right) => vec![left],
                 ExprKind::In(tested, list) if is_name(tested) => list.iter().collect(),
                 _ => Vec::new(),
             };
@@ -299,12 +385,6 @@ impl Plan {
     }
 }
 
-/// The slots of a program that testing `pred` takes with the pointers that it follows, or a few more.
-fn slots(pred: &Pred, inputs: &[Input]) -> usize {
-    let hops = |input: usize| inputs[input].path().map_or(0, |path| path.hops.len() + 1);
-    pred.slots() + 8 * pred.inputs().into_iter().map(hops).sum::<usize>()
-}
-
 /// The input by which a scan in several runs tells rows apart, added if the query does not read it.
 fn row_key(table: &'static Table, inputs: &mut Vec<Input>) -> Option<usize> {
     let key = Source::Slab(SlabFigure::Address);
@@ -314,11 +394,6 @@ fn row_key(table: &'static Table, inputs: &mut Vec<Input>) -> Option<usize> {
         inputs.push(column.into());
         inputs.len() - 1
     }))
-}
-
-/// A piece of the query as it goes into a line.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The inputs that hold a look-up's arguments, in the order of its definition.
@@ -331,47 +406,4 @@ pub fn lookup_arguments(lookup: usize, inputs: &[Input]) -> Vec<usize> {
             .collect(),
         _ => Vec::new(),
     }
-}
-
-/// The price of a sum over nodes; see [`cost`].
-pub const SUM: u8 = 2;
-/// The price of a walk of the nodes' partial lists.
-pub const NODE_WALK: u8 = 3;
-/// The price of a walk of what CPUs and barns hold ready.
-pub const CPU_WALK: u8 = 4;
-/// The price of what is known only after all walks.
-pub const AFTER_ALL: u8 = 5;
-
-/// What an input costs in the kernel: a member, a text, a sum over nodes, a walk of the nodes' lists, a walk over
-/// CPUs, and last what is known only after all walks.
-#[must_use]
-pub fn cost(input: &Input) -> u8 {
-    let source = match input {
-        Input::Column(column) => column.source,
-        Input::Change(_) => return 0,
-        Input::Path(path) => {
-            return match path.base {
-                Base::Slab => CPU_WALK,
-                Base::Node => SUM,
-                Base::Cache => u8::from(!path.is_direct()),
-            };
-        }
-    };
-    match source {
-        Source::Walk(Walk::Complete) => AFTER_ALL,
-        Source::Walk(Walk::FreePartial | Walk::FreeSlabinfo) => NODE_WALK,
-        Source::NodeSum(_)
-        | Source::Node(_)
-        | Source::Index
-        | Source::Slab(SlabFigure::List | SlabFigure::Place) => SUM,
-        Source::Walk(_) | Source::Cpu(_) | Source::Barn(_) | Source::Slab(_) => CPU_WALK,
-        Source::Text(_) => 1,
-        _ => 0,
-    }
-}
-
-/// What a condition costs in the kernel: the dearest thing that it reads.
-#[must_use]
-pub fn dearest(pred: &Pred, inputs: &[Input]) -> u8 {
-    pred.inputs().into_iter().map(|input| cost(&inputs[input])).max().unwrap_or(0)
 }

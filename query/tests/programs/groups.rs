@@ -93,8 +93,9 @@ fn common_groups_are_made_in_the_kernel() {
         "select refcount - 2 from caches group by refcount - 2",
     ] {
         for template in TEMPLATES {
-            let group = planned(query, template, true).group.unwrap();
-            assert!(group.in_kernel(), "{query}: {:?}", group.kernel.err());
+            let group = planned(query, template, true);
+            let group = group.group().unwrap();
+            assert!(group.in_kernel(), "{query}: {:?}", group.kernel.as_ref().err());
         }
     }
 }
@@ -175,7 +176,7 @@ fn rare_sums_agree() {
                 max(objects), min(min_partial), max(min_partial), count(-objects), sum(-objects)";
     for template in TEMPLATES {
         let pushed = planned(text, template, true);
-        assert!(pushed.group.as_ref().unwrap().in_kernel());
+        assert!(pushed.group().unwrap().in_kernel());
         let expected = answer(&planned(text, template, false), &caches);
         assert_eq!(answer(&pushed, &caches).rows, expected.rows);
         // The sum of numbers with signs is the one that fits.

@@ -206,9 +206,9 @@ fn sorted_by(plan: &Plan, text: &str) -> Vec<usize> {
     let item = |key: &Key| {
         let word = text.get(key.expr.span.start..key.expr.span.end)?;
         let number = word.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-        number.or_else(|| plan.items.iter().position(|item| item.name.eq_ignore_ascii_case(word)))
+        number.or_else(|| plan.items().iter().position(|item| item.name.eq_ignore_ascii_case(word)))
     };
-    plan.order_by.iter().filter_map(item).collect()
+    plan.order_by().iter().filter_map(item).collect()
 }
 
 /// A time in three digits: `850 µs`, `1.24 ms`, `2.0 s`.

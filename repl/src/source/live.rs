@@ -25,7 +25,7 @@ use query::eval::{self, Warnings};
 use query::exec::Host;
 use query::layout::{Layout, Row};
 use query::offer::Offer;
-use query::plan::{Plan, Pushed, Target, Template, explain};
+use query::plan::{Plan, Target, Template, explain};
 use query::schema::Schema;
 use query::value::Value;
 
@@ -157,7 +157,7 @@ impl Live {
     /// The addresses of all caches, in the order of the list. They take 16 bytes a cache, so one read has room
     /// for 2000.
     fn addresses(&self, plan: &Plan) -> Result<Vec<u64>, Failure> {
-        let bare = Plan { pushed: Vec::new(), sent: Vec::new(), ..plan.clone() };
+        let bare = plan.unfiltered(Vec::new());
         let (layout, output) = self.run(&bare, &mut Took::default())?;
         Ok(decode(&layout, &output)?.iter().map(|row| row.addr).collect())
     }
@@ -167,7 +167,7 @@ impl Live {
     fn settle(&self, plan: &Plan) -> Result<(Scanned, Output), Failure> {
         let in_kernel = |input: &usize| plan.inputs[*input].in_kernel();
         let sent = (0..plan.inputs.len()).filter(in_kernel).collect();
-        let all = Plan { pushed: Vec::new(), sent, ..plan.clone() };
+        let all = plan.unfiltered(sent);
         let mut tries = 0;
         loop {
             let list = self.addresses(plan)?;
@@ -178,11 +178,10 @@ impl Live {
             if settled || tries == MAX_SCANS {
                 let mut warnings = Warnings::default();
                 rows.retain(|row| {
-                    let mut holds = |pushed: &Pushed| {
-                        let value = eval::eval(&pushed.expr, &row.values, &mut warnings);
+                    plan.pushed().all(|(condition, _)| {
+                        let value = eval::eval(&condition.expr, &row.values, &mut warnings);
                         eval::truth(&value) == Some(true)
-                    };
-                    plan.pushed.iter().all(&mut holds)
+                    })
                 });
                 let mut notes = Vec::new();
                 if !settled {

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use humantime::format_rfc3339_millis;
 use query::output::OutputColumn;
+use query::plan::Operator;
 use query::value::{Type, Unit, Value};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -120,8 +121,10 @@ fn tell(ticks: &Ticks<'_>, tick: &Tick) {
     }
     // Where rows are chosen, they come and go by what they hold.
     let plan = ticks.plan;
-    let having = plan.group.as_ref().is_some_and(|group| !group.having.is_empty());
-    if plan.limit.is_some() || having || !(plan.pushed.is_empty() && plan.filter.is_empty()) {
+    let chooses = |operator: &Operator| {
+        matches!(operator, Operator::Filter(_) | Operator::Limit { limit: Some(_), .. })
+    };
+    if plan.operators.iter().any(chooses) {
         return;
     }
     for (what, names) in [("new", &tick.came), ("gone", &tick.gone)] {

@@ -42,8 +42,9 @@ fn groups_are_the_same_in_the_kernel_and_in_user_space() {
         TEMPLATES.iter().flat_map(|template| [by(*template, false), by(*template, true)]).collect();
     for text in QUERIES {
         for (session, in_kernel) in variants.iter().zip([true, false, true, false]) {
-            let group = ask::plan(session, text).unwrap().group.unwrap();
-            assert_eq!(group.in_kernel(), in_kernel, "{text}: {:?}", group.kernel.err());
+            let plan = ask::plan(session, text).unwrap();
+            let group = plan.group().unwrap();
+            assert_eq!(group.in_kernel(), in_kernel, "{text}: {:?}", group.kernel.as_ref().err());
         }
         let mut answers: Vec<Answer> = Vec::new();
         for _ in 0..ROUNDS {
@@ -88,8 +89,9 @@ fn nodes_and_cpus_are_grouped_in_the_kernel() {
             "select count(*) n from cpus",
         ),
     ] {
-        let group = session.own_plan(text).unwrap().group.unwrap();
-        assert!(group.in_kernel(), "{text}: {:?}", group.kernel.err());
+        let plan = session.own_plan(text).unwrap();
+        let group = plan.group().unwrap();
+        assert!(group.in_kernel(), "{text}: {:?}", group.kernel.as_ref().err());
         let mut sums = [0, 1];
         for _ in 0..ROUNDS {
             let answer = Answer(session.ask(text).unwrap());
