@@ -8,15 +8,14 @@ use std::hint::black_box;
 
 use common::{Cache, Fixture, NoHost};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use slabql_query::bind::bind;
 use slabql_query::codegen;
 use slabql_query::eval::Warnings;
 use slabql_query::exec;
 use slabql_query::layout::{Layout, Row};
 use slabql_query::plan::{self, Plan, Target, Template};
-use slabql_query::resolve::resolve;
 use slabql_query::syntax::ast::Query;
 use slabql_query::syntax::parse_text;
-use slabql_query::typing::check;
 
 const SHORT: &str = "select name, size, objects where objects > 1000";
 /// Ten conditions, of numbers, texts and flags.
@@ -69,18 +68,18 @@ fn compile(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let statements = parse_text(black_box(text)).unwrap();
                 let query = statements[0].0.query().unwrap();
-                let typed = resolve(query, &fixture).and_then(check).unwrap();
-                let plan = plan::plan(typed, target, text);
+                let bound = bind(query, &fixture).unwrap();
+                let plan = plan::plan(bound, target, text);
                 codegen::generate(&plan, &Layout::new(&plan), &fixture, 1).unwrap()
             });
         });
         group.bench_function("parse", |bencher| bencher.iter(|| parse_text(black_box(text))));
         let query = parse(text);
-        let typed = || resolve(black_box(&query), &fixture).and_then(check).unwrap();
-        group.bench_function("resolve and check", |bencher| bencher.iter(typed));
+        let bound = || bind(black_box(&query), &fixture).unwrap();
+        group.bench_function("bind", |bencher| bencher.iter(bound));
         group.bench_function("plan", |bencher| {
-            let planned = |typed| plan::plan(typed, target, text);
-            bencher.iter_batched(typed, planned, BatchSize::SmallInput);
+            let planned = |bound| plan::plan(bound, target, text);
+            bencher.iter_batched(bound, planned, BatchSize::SmallInput);
         });
         let plan = planned(text, true);
         group.bench_function("lay out and generate", |bencher| {

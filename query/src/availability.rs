@@ -1,11 +1,10 @@
 //! Says whether a column can be given, and if not, why.
 
+use crate::bind::bind;
 use crate::catalog::{Column, Table};
 use crate::offer::Offer;
-use crate::resolve::resolve;
 use crate::syntax::ast::Statement;
 use crate::syntax::parse_text;
-use crate::typing::check;
 
 /// Why `column` is NULL in every row; none if it is not.
 ///
@@ -19,11 +18,11 @@ pub fn unavailable(
     let text = format!("select \"{}\" from \"{}\"", column.name, table.name);
     let statements = parse_text(&text).ok()?;
     let Some((Statement::Query(query), _)) = statements.first() else { return None };
-    let typed = resolve(query, offer).and_then(check).ok()?;
-    if !typed.items.first()?.expr.is_null() {
+    let bound = bind(query, offer).ok()?;
+    if !bound.items.first()?.expr.is_null() {
         return None;
     }
-    typed.missing.into_iter().next().map(|missing| missing.reason)
+    bound.missing.into_iter().next().map(|missing| missing.reason)
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@
 
 use std::sync::Arc;
 
+use crate::bound::{Expr, ExprKind, Group, Item, Query, Range};
 use crate::catalog::Table;
 use crate::diagnostic::Span;
 use crate::input::Input;
-use crate::typed::{Expr, ExprKind, Group, Item, Query, Range};
 use crate::value::{Type, Unit};
 
 /// A call of `delta` or `rate`.
@@ -110,6 +110,7 @@ pub fn identified(query: &mut Query) -> Option<usize> {
             unit,
             range: Range::UINT,
             span: Span::default(),
+            column: None,
         },
     };
     if query.distinct {

@@ -13,11 +13,11 @@ mod text;
 
 use std::rc::Rc;
 
+use crate::bind::TYPES;
 use crate::catalog::Table;
 use crate::diagnostic::Span;
 use crate::offer::Offer;
 use crate::path::{self, Base};
-use crate::resolve::TYPES;
 use crate::scope::{self, Scope};
 use crate::syntax::ast::{Expr, ExprKind, Item, Path, Statement};
 use crate::syntax::{Keyword, Lexer, Symbol, Token, TokenKind, expected, parse_text};

@@ -13,7 +13,7 @@ pub(crate) mod text;
 
 use std::cmp::Ordering;
 
-use crate::typed::{Arith, Expr, ExprKind};
+use crate::bound::{Arith, Expr, ExprKind};
 use crate::value::{Type, Value};
 
 /// What a run has to say besides its answer.

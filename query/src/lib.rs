@@ -17,13 +17,11 @@ pub mod schema;
 pub mod value;
 
 pub mod lint;
-pub mod resolve;
-pub mod resolved;
 
+pub mod bind;
+pub mod bound;
 pub mod eval;
 pub mod pattern;
-pub mod typed;
-pub mod typing;
 
 pub mod availability;
 

@@ -2,8 +2,8 @@
 //!
 //! Such a query has an answer, often an empty one; a note says why. Only what is written out is looked at.
 
+use crate::bind::flag_name;
 use crate::offer::Offer;
-use crate::resolve::flag_name;
 use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Item, Literal, Query};
 
 /// A sentence for each of them, in the order of the text.

@@ -12,6 +12,12 @@ pub struct Pattern {
     shape: Shape,
 }
 
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.regex.as_str() == other.regex.as_str()
+    }
+}
+
 /// What a pattern comes to where it needs no engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -66,6 +72,12 @@ impl Pattern {
 pub struct Extract {
     regex: Regex,
     group: usize,
+}
+
+impl PartialEq for Extract {
+    fn eq(&self, other: &Self) -> bool {
+        self.group == other.group && self.regex.as_str() == other.regex.as_str()
+    }
 }
 
 impl Extract {

@@ -8,15 +8,14 @@ mod common;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use query::bind::bind;
 use query::codegen;
 use query::layout::Layout;
 use query::output::Output;
 use query::plan::{Plan, plan};
-use query::resolve::resolve;
 use query::schema::Schema;
 use query::syntax::ast::Query;
 use query::syntax::{parse_given, parse_text};
-use query::typing::check;
 use slabql::kernel::load::Loaded;
 use slabql::kernel::schema::KernelSchema;
 use slabql::render::{Format, Options, render};
@@ -47,16 +46,15 @@ fn session(source: Box<dyn Source>) -> Session {
 }
 
 fn planned(session: &Session, text: &str) -> Plan {
-    let typed = resolve(&parse(text), session.source.offer()).and_then(check).unwrap();
-    plan(typed, session.target().unwrap(), text)
+    let bound = bind(&parse(text), session.source.offer()).unwrap();
+    plan(bound, session.target().unwrap(), text)
 }
 
 /// Plans a query with the session's parameters.
 fn given(session: &Session, text: &str) -> Plan {
     let (statement, _) = parse_given(text, &session.parameters).unwrap().remove(0);
-    let typed =
-        resolve(statement.query().unwrap(), session.source.offer()).and_then(check).unwrap();
-    plan(typed, session.target().unwrap(), text)
+    let bound = bind(statement.query().unwrap(), session.source.offer()).unwrap();
+    plan(bound, session.target().unwrap(), text)
 }
 
 fn kernel(criterion: &mut Criterion) {

@@ -5,14 +5,13 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use query::bind::bind;
 use query::eval::Warnings;
 use query::exec;
 use query::layout::Row;
 use query::plan::{Plan, Target, plan};
-use query::resolve::resolve;
 use query::syntax::ast::Statement;
 use query::syntax::parse_text;
-use query::typing::check;
 use query::value::Value;
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -57,7 +56,7 @@ fn planned(text: &str, demo: &Recording) -> Plan {
     let Statement::Query(query) = parse_text(text).unwrap().remove(0).0 else {
         panic!("{text} is no query")
     };
-    plan(resolve(&query, demo.offer()).and_then(check).unwrap(), Target::Rows("rows"), text)
+    plan(bind(&query, demo.offer()).unwrap(), Target::Rows("rows"), text)
 }
 
 /// The rows as a scan of the plan gives them.

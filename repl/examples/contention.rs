@@ -32,7 +32,6 @@ use query::layout::Layout;
 use query::plan::{Target, Template, plan};
 use query::schema::Schema;
 use query::syntax::parse_text;
-use query::typing::check;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use slabql::kernel::load::{Loaded, patched};
 use slabql::kernel::schema::KernelSchema;
@@ -53,9 +52,9 @@ fn load(schema: &KernelSchema, text: &str) -> Result<(Layout, Loaded), Box<dyn E
     let failed = |error: query::diagnostic::Diagnostic| error.render(text).to_string();
     let statements = parse_text(text).map_err(failed)?;
     let query = statements[0].0.query().ok_or("no query")?;
-    let typed = query::resolve::resolve(query, schema).and_then(check).map_err(failed)?;
+    let bound = query::bind::bind(query, schema).map_err(failed)?;
     let target = Target::Kernel { template: Template::OpenCoded, pushdown: true, texts: false };
-    let plan = plan(typed, target, text);
+    let plan = plan(bound, target, text);
     let layout = Layout::new(&plan);
     let program = codegen::generate(&plan, &layout, schema, 2).map_err(failed)?;
     Ok((layout, Loaded::load(&program)?))

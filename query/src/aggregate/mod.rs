@@ -11,10 +11,10 @@ mod text;
 use std::fmt;
 use std::sync::LazyLock;
 
+use crate::bound::{self, Expr};
 use crate::diagnostic::Diagnostic;
 use crate::eval::Warnings;
 use crate::plan::group::Sum;
-use crate::typed::{self, Expr};
 use crate::value::{Type, Value};
 
 /// An aggregate.
@@ -33,7 +33,7 @@ pub struct Aggregate {
     /// parameter, and the type, unit and range of the result.
     pub ty: fn(&str, &Expr, Option<&Expr>) -> Result<Typed, Diagnostic>,
     /// Begins a group.
-    pub begin: fn(&typed::Aggregate) -> Box<dyn Accumulator>,
+    pub begin: fn(&bound::Aggregate) -> Box<dyn Accumulator>,
     /// The words that the kernel adds up for a group, if it can; [`Accumulator::merge`] takes them.
     pub kernel: Option<Sum>,
 }

@@ -4,11 +4,11 @@ use std::cmp::Ordering;
 
 use super::sum::mean_of_numbers;
 use super::{Accumulator, Aggregate, Typed};
+use crate::bind::typing::{described, shape};
+use crate::bound::Expr;
 use crate::diagnostic::Diagnostic;
 use crate::eval::Warnings;
 use crate::plan::group::Sum;
-use crate::typed::Expr;
-use crate::typing::{described, shape};
 use crate::value::{Type, Value};
 
 pub(super) static ROWS: &[Aggregate] = &[

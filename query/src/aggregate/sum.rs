@@ -4,11 +4,11 @@
 //! Floats are added with what rounding lost of each (Neumaier), so that the order of rows does not show.
 
 use super::{Accumulator, Aggregate, Typed};
+use crate::bind::typing::{arith, of_type, shape};
+use crate::bound::{Expr, Range};
 use crate::diagnostic::Diagnostic;
 use crate::eval::{Warnings, float, integer};
 use crate::plan::group::Sum;
-use crate::typed::{Expr, Range};
-use crate::typing::{arith, of_type, shape};
 use crate::value::{Type, Unit, Value};
 
 pub(super) static ROWS: &[Aggregate] = &[

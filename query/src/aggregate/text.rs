@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{Accumulator, Aggregate};
+use crate::bind::typing::{arith, of_type};
+use crate::bound::Expr;
 use crate::diagnostic::Diagnostic;
 use crate::eval::text::{MAX_TEXT, grown};
 use crate::eval::{self, Warnings};
-use crate::typed::Expr;
-use crate::typing::{arith, of_type};
 use crate::value::{Type, Value};
 
 pub(super) static ROWS: &[Aggregate] = &[

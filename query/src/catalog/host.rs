@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn every_known_flag_has_a_meaning() {
-        for flag in crate::resolve::KNOWN_FLAGS {
+        for flag in crate::bind::KNOWN_FLAGS {
             assert!(FLAG_MEANINGS.iter().any(|(name, _)| name == flag), "{flag}");
         }
         for (_, meaning) in FLAG_MEANINGS {

@@ -1,6 +1,6 @@
 //! The catalog: every table, every column, and where its value comes from.
 //!
-//! The tables of this folder are data. Resolution, typing, `.schema`, completion and the book read them, so adding
+//! The tables of this folder are data. Binding, `.schema`, completion and the book read them, so adding
 //! a column is one row here. A column is *stored* (a member of the kernel's structures, a sum over NUMA nodes, a
 //! look-up of the host) or *derived*: an expression over other columns, written in the query language itself. What
 //! a derived column means is its definition, and where the definition runs is the planner's business like that of

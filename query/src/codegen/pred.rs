@@ -15,9 +15,9 @@ use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
 use ebpf_templates::template::text::{self, Text};
 
 use super::{Generator, function, helper};
+use crate::bound::Compare;
 use crate::diagnostic::Diagnostic;
 use crate::plan::kernel::{Order, Pred, Scalar, TextTest};
-use crate::typed::Compare;
 
 /// Where a condition's code leaves to.
 #[derive(Clone, Copy)]

@@ -14,9 +14,9 @@ use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
 use ebpf_templates::template::{driver, rows};
 
 use super::{Generator, number};
+use crate::bound::Arith;
 use crate::diagnostic::Diagnostic;
 use crate::plan::kernel::{Operation, Scalar};
-use crate::typed::Arith;
 
 impl Generator<'_> {
     /// Appends the computation of `scalar` into `R1`. `depth` counts the numbers that wait.

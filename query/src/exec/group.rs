@@ -11,10 +11,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::identity::encode;
 use crate::aggregate::Accumulator;
+use crate::bound::{Expr, ExprKind};
 use crate::eval::{self, Warnings};
 use crate::plan;
 use crate::plan::group::InKernel;
-use crate::typed::{Expr, ExprKind};
 use crate::value::Value;
 
 /// The groups so far.

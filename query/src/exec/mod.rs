@@ -21,14 +21,14 @@ mod sort;
 
 use std::sync::Arc;
 
+use crate::bound::Missing;
+use crate::bound::{Expr, Item, Key};
 use crate::catalog::Lookup;
 use crate::eval::{self, Warnings};
 use crate::layout::Row;
 use crate::offer::Offer;
 use crate::output::{Output, OutputColumn};
 use crate::plan::{Compare, Operator, Plan};
-use crate::resolved::Missing;
-use crate::typed::{Expr, Item, Key};
 use crate::value::{Type, Value};
 use distinct::Distinct;
 use group::Groups;

@@ -119,13 +119,14 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::bound::{Expr, ExprKind, Range};
     use crate::diagnostic::Span;
-    use crate::typed::{Expr, ExprKind, Range};
     use crate::value::{Type, Unit};
 
     fn change(rate: bool, of: usize) -> Change {
         let (ty, unit, span) = (Type::UInt, Unit::None, Span::default());
-        let of = Expr { kind: ExprKind::Input(of), ty, unit, range: Range::UINT, span };
+        let of =
+            Expr { kind: ExprKind::Input(of), ty, unit, range: Range::UINT, span, column: None };
         let ty = if rate { Type::Float } else { Type::Int };
         Change { rate, of, ty, unit, text: String::new(), span }
     }

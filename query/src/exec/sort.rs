@@ -4,7 +4,7 @@
 
 use std::cmp::Ordering;
 
-use crate::typed::Key;
+use crate::bound::Key;
 use crate::value::Value;
 
 /// Fewer rows than these are not worth sorting just to be rid of some.

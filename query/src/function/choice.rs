@@ -3,12 +3,12 @@
 use std::cmp::Ordering;
 
 use super::{Evaluation, Function, Kernel, MANY, Meaning, Nulls};
+use crate::bind::typing::{boolean, check_comparable, common, shape};
+use crate::bound::{Expr, ExprKind};
 use crate::diagnostic::Diagnostic;
 use crate::eval::{Warnings, as_type, truth};
 use crate::plan::kernel::Scalar;
 use crate::plan::lower::{FUNCTIONS, Lowerer, MIXED, Reason};
-use crate::typed::{Expr, ExprKind};
-use crate::typing::{boolean, check_comparable, common, shape};
 use crate::value::{Type, Value};
 
 pub(super) static ROWS: &[Function] = &[

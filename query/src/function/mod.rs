@@ -5,7 +5,7 @@
 //! a function without an evaluation does not compile:
 //!
 //! ```
-//! # use slabql_query::{function::*, eval::Warnings, typed::Expr, typing, value::{Type, Value}};
+//! # use slabql_query::{function::*, eval::Warnings, bind::typing, bound::Expr, value::{Type, Value}};
 //! static REVERSE: Function = Function {
 //!     name: "reverse",
 //!     arguments: (1, 1),
@@ -25,7 +25,7 @@
 //! ```
 //!
 //! ```compile_fail
-//! # use slabql_query::{function::*, eval::Warnings, typed::Expr, typing, value::{Type, Value}};
+//! # use slabql_query::{function::*, eval::Warnings, bind::typing, bound::Expr, value::{Type, Value}};
 //! static REVERSE: Function = Function {
 //!     name: "reverse",
 //!     arguments: (1, 1),
@@ -48,13 +48,13 @@ mod text;
 use std::fmt;
 use std::sync::LazyLock;
 
+use crate::bound::Expr;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::eval::Warnings;
 use crate::offer::Offer;
 use crate::plan::kernel::{Pred, Scalar};
 use crate::plan::lower::{Lowerer, Reason};
 use crate::syntax::ast::Literal;
-use crate::typed::Expr;
 use crate::value::{Type, Value};
 
 /// A function.
@@ -164,9 +164,9 @@ impl Evaluation {
     }
 }
 
-impl PartialEq for Function {
+impl PartialEq for Evaluation {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+        std::ptr::eq(self, other)
     }
 }
 

@@ -1,12 +1,12 @@
 //! Functions of numbers.
 
 use super::{Evaluation, Function, Kernel, Meaning, Nulls};
+use crate::bind::typing::{arith, of_type, shape, written_out};
+use crate::bound::{Expr, Range};
 use crate::diagnostic::Diagnostic;
 use crate::eval::{integer, number as of_numbers};
 use crate::plan::kernel::Scalar;
 use crate::plan::lower::{Lowerer, Reason};
-use crate::typed::{Expr, Range};
-use crate::typing::{arith, of_type, shape, written_out};
 use crate::value::{Type, Unit, Value};
 
 /// The most decimals that a number is rounded to: a double has no more that mean something.

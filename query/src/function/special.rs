@@ -1,8 +1,8 @@
 //! Functions that ask for more than their arguments: the source of the rows, the tick before, other columns.
 
 use super::{Evaluation, Function, Kernel, Meaning, Nulls};
+use crate::bind::typing::{of_type, text};
 use crate::syntax::ast::Literal;
-use crate::typing::{of_type, text};
 use crate::value::{Type, Value};
 
 pub(super) static ROWS: &[Function] = &[

@@ -1,12 +1,14 @@
 //! Functions of texts.
 
 use super::{Evaluation, Function, Kernel, MANY, Meaning, Nulls};
+use crate::bind::typing::{
+    arith, cast, described, first_line, node, of_type, text, texts, written_out,
+};
+use crate::bound::{Expr, ExprKind, Range};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::eval::text as of_texts;
 use crate::pattern::Extract;
 use crate::plan::kernel::TextTest;
-use crate::typed::{Expr, ExprKind, Range};
-use crate::typing::{arith, cast, described, first_line, node, of_type, text, texts, written_out};
 use crate::value::{Type, Unit, Value};
 
 pub(super) static ROWS: &[Function] = &[

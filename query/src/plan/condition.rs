@@ -4,8 +4,8 @@ use super::Target;
 use super::kernel::Pred;
 use super::lower::{self, Reason};
 use super::price::{dearest, slots};
+use crate::bound::Expr;
 use crate::input::Input;
-use crate::typed::Expr;
 
 /// The most slots of a program that conditions take. A jump reaches eight times as far, and the verifier follows
 /// twice as many jumps in a row.

@@ -9,8 +9,8 @@ use super::Target;
 use super::condition::MAX_SLOTS;
 use super::kernel::{Pred, Scalar};
 use super::lower::{Lowerer, Reason};
+use crate::bound::{Aggregate, Expr, Item};
 use crate::catalog::{Rows, Table};
-use crate::typed::{Aggregate, Expr, Item};
 use crate::value::Type;
 
 /// The most keys that the frame of a program has room for beside what conditions take.

@@ -3,7 +3,7 @@
 //! Everything here has a form in BPF. Which typed expressions come to it, and why others do not, is
 //! [`super::lower`]'s business.
 
-use crate::typed::{Arith, Compare};
+use crate::bound::{Arith, Compare};
 
 /// A condition.
 #[derive(Clone, Debug, PartialEq)]

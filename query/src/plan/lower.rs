@@ -1,8 +1,8 @@
-//! Lowers typed conditions to what runs in the kernel, or says why one cannot.
+//! Lowers bound conditions to what runs in the kernel, or says why one cannot.
 //!
 //! The kernel computes in registers of 64 bits whose sign is known beforehand. So an operation is lowered where
 //! both operands are unsigned, or both fit 64 bits with a sign; every other mixture runs in user space, on wider
-//! integers. The ranges that typing found decide, and they also tell which operations need a check at all.
+//! integers. The ranges that binding found decide, and they also tell which operations need a check at all.
 
 mod case;
 
@@ -10,12 +10,12 @@ use ebpf_templates::template::text::LITERAL_MAX;
 
 use super::group::Operand;
 use super::kernel::{Operation, Order, Pred, Scalar, TextTest};
+use crate::bound::{Arith, Compare, Expr, ExprKind, Range};
 use crate::diagnostic::Span;
 use crate::function::{Evaluation, Kernel};
 use crate::input::Input;
 use crate::path::{Names, Path};
 use crate::pattern::Shape;
-use crate::typed::{Arith, Compare, Expr, ExprKind, Range};
 use crate::value::{Type, Value};
 
 /// Why a condition runs in user space.
@@ -405,7 +405,7 @@ fn operation(op: Arith, left: Range, right: Range) -> Result<Operation, Reason> 
     Ok(Operation {
         op,
         signed: !unsigned,
-        checked: crate::typing::can_leave(op, left, right),
+        checked: crate::bind::typing::can_leave(op, left, right),
         guarded,
     })
 }

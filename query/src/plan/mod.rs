@@ -1,4 +1,4 @@
-//! Plans a typed query: what the kernel does, and what user space does with the rows that remain.
+//! Plans a bound query: what the kernel does, and what user space does with the rows that remain.
 //!
 //! ```text
 //!   kernel       scan ─ conditions of the kernel ─ row of the columns that are still needed, or of a group
@@ -20,12 +20,11 @@ mod price;
 
 use std::sync::Arc;
 
+use crate::bound::{self, Expr, ExprKind, Item, Key, Missing, Query};
 use crate::catalog::{SlabFigure, Source, Table};
 use crate::change::{self, Change};
 use crate::input::Input;
-use crate::resolved::Missing;
 use crate::syntax::ast::Argument;
-use crate::typed::{self, Expr, ExprKind, Item, Key, Query};
 use crate::value::Value;
 pub use condition::Condition;
 use condition::Conditions;
@@ -155,7 +154,7 @@ pub fn plan(mut query: Query, target: Target, text: &str) -> Plan {
     let Conditions { pushed, early, late, room } =
         condition::place(query.filter, target, text, &inputs);
     let in_user_space = !(early.is_empty() && late.is_empty());
-    let group = query.group.map(|typed::Group { keys, aggregates, having }| {
+    let group = query.group.map(|bound::Group { keys, aggregates, having }| {
         let texts = matches!(target, Target::Kernel { texts: true, .. });
         let lowerer = Lowerer { text, inputs: &inputs, texts };
         let place = (query.table, target);
@@ -367,8 +366,8 @@ impl Plan {
             .collect();
         while let Some(expr) = rest.pop() {
             let literals: Vec<&Expr> = match &expr.kind {
-                ExprKind::Compare(typed::Compare::Eq, left, right) if is_name(left) => vec![right],
-                ExprKind::Compare(typed::Compare::Eq, left, right) if is_name(right) => vec![left],
+                ExprKind::Compare(bound::Compare::Eq, left, right) if is_name(left) => vec![right],
+                ExprKind::Compare(bound::Compare::Eq, left, right) if is_name(right) => vec![left],
                 ExprKind::In(tested, list) if is_name(tested) => list.iter().collect(),
                 _ => Vec::new(),
             };

@@ -245,8 +245,7 @@ pub fn plan(text: &str, target: Target) -> Result<Plan, Diagnostic> {
     let fixture = Fixture::new();
     let statements = parse_text(text)?;
     let query = statements[0].0.query().expect("a query");
-    let resolved = slabql_query::resolve::resolve(query, &fixture)?;
-    Ok(slabql_query::plan::plan(slabql_query::typing::check(resolved)?, target, text))
+    Ok(slabql_query::plan::plan(slabql_query::bind::bind(query, &fixture)?, target, text))
 }
 
 /// A plan's target in the kernel.

@@ -317,10 +317,9 @@ impl World {
     pub fn compile_for(&self, text: &str, target: Target, factor: u32) -> (Plan, Layout, Program) {
         let statements = parse_text(text).unwrap();
         let query = statements[0].0.query().unwrap();
-        let typed = slabql_query::resolve::resolve(query, &self.types)
-            .and_then(slabql_query::typing::check);
-        let typed = typed.unwrap_or_else(|error| panic!("{}", error.render(text)));
-        let plan = slabql_query::plan::plan(typed, target, text);
+        let bound = slabql_query::bind::bind(query, &self.types);
+        let bound = bound.unwrap_or_else(|error| panic!("{}", error.render(text)));
+        let plan = slabql_query::plan::plan(bound, target, text);
         let layout = Layout::new(&plan);
         let program = slabql_query::codegen::generate(&plan, &layout, &self.types, factor).unwrap();
         (plan, layout, program)

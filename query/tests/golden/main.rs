@@ -54,7 +54,7 @@ fn run(stage: &str, query: &str) -> String {
         "tokens" => tokens(query),
         "ast" => ast(query),
         "print" => print(query),
-        "resolved" => stages::resolved(query),
+        "bound" => stages::bound(query),
         "typed" => stages::typed(query),
         "plan" => stages::planned(query),
         "layout" => stages::layout(query),

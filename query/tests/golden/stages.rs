@@ -2,8 +2,8 @@
 //!
 //! | stage | prints |
 //! |---|---|
-//! | `resolved` | expressions in prefix notation, what names stand for behind `=`; inputs; what is missing |
-//! | `typed` | a line a node: type, unit, range |
+//! | `bound` | expressions in prefix notation, what columns stand for behind `=`; inputs; what is missing |
+//! | `typed` | the same expressions, a line a node: type, unit, range |
 //! | `plan` | what `explain` shows of the plan |
 //! | `layout` | the row that the kernel gives |
 //! | `asm`, `iter` | the whole program, of the open-coded template and of the other |
@@ -13,175 +13,138 @@
 
 use std::fmt::Write;
 
+use slabql_query::bind::bind;
+use slabql_query::bound::{Aggregate, Arith, Compare, Expr, ExprKind, Query};
 use slabql_query::catalog::Lookup;
 use slabql_query::diagnostic::Diagnostic;
 use slabql_query::eval::Warnings;
 use slabql_query::exec::{self, Host};
-use slabql_query::function::{Function, Meaning};
-use slabql_query::input::Input;
+use slabql_query::function::{self, Function, Meaning};
 use slabql_query::layout::Layout;
 use slabql_query::output::Output;
 use slabql_query::plan::{Plan, Template, explain};
-use slabql_query::resolved::{Aggregate, Expr as Resolved, ExprKind as ResolvedKind};
-use slabql_query::syntax::ast::{Query, UnaryOp};
-use slabql_query::typed::{Arith, Compare, Expr, ExprKind, Group};
+use slabql_query::syntax::{self, ast};
 use slabql_query::value::{Type, Value};
-use slabql_query::{function, resolve, syntax, typing};
 
 use crate::common::{Cache, Fixture, generate, kernel, plan, run};
 
-fn parse(text: &str) -> Result<Query, Diagnostic> {
+fn parse(text: &str) -> Result<ast::Query, Diagnostic> {
     let (statement, _) = syntax::parse_text(text)?.remove(0);
     Ok(statement.query().expect("a query").clone())
 }
 
-/// Names, derived columns and aliases replaced by what they mean.
-pub fn resolved(text: &str) -> Result<String, Diagnostic> {
-    let query = resolve::resolve(&parse(text)?, &Fixture::new())?;
+/// What inputs are called in what is computed of rows, and in the answer, which may be of groups.
+fn names(query: &Query) -> [Vec<String>; 2] {
+    let rows: Vec<String> = query.inputs.iter().map(|input| input.name().to_owned()).collect();
+    let groups = query.group.as_ref().map(|group| {
+        let made = group.aggregates.iter().map(|made| made.name.clone());
+        group.keys.iter().map(|key| key.name.clone()).chain(made).collect()
+    });
+    [rows.clone(), groups.unwrap_or(rows)]
+}
+
+/// What every clause comes to, an expression a line.
+pub fn bound(text: &str) -> Result<String, Diagnostic> {
+    let query = bind(&parse(text)?, &Fixture::new())?;
+    let [rows, mut answer] = names(&query);
+    if query.group.is_some() {
+        answer = (0..answer.len()).map(|place| format!("group[{place}]")).collect();
+    }
     let mut out = String::new();
     for item in &query.items {
-        writeln!(out, "item {}: {}", item.name, prefix(&item.expr)).unwrap();
+        writeln!(out, "item {}: {}", item.name, prefix(&item.expr, &answer)).unwrap();
     }
-    if let Some(filter) = &query.filter {
-        writeln!(out, "where {}", prefix(filter)).unwrap();
+    for condition in &query.filter {
+        writeln!(out, "where {}", prefix(condition, &rows)).unwrap();
     }
     if let Some(group) = &query.group {
         for key in &group.keys {
-            writeln!(out, "group by {}: {}", key.name, prefix(&key.expr)).unwrap();
+            writeln!(out, "group by {}: {}", key.name, prefix(&key.expr, &rows)).unwrap();
         }
-        for aggregate in &group.aggregates {
-            let made = made(aggregate);
-            writeln!(out, "aggregate {}: {made}", aggregate.name).unwrap();
+        for made in &group.aggregates {
+            let (name, function) = (&made.name, made.function.name);
+            let distinct = if made.distinct { "-distinct" } else { "" };
+            let argument = made.argument.as_ref().map_or("*".to_owned(), |of| prefix(of, &rows));
+            let parameter = parameter(made);
+            writeln!(out, "aggregate {name}: ({function}{distinct} {argument}{parameter})")
+                .unwrap();
         }
-        if let Some(having) = &group.having {
-            writeln!(out, "having {}", prefix(having)).unwrap();
+        for condition in &group.having {
+            writeln!(out, "having {}", prefix(condition, &answer)).unwrap();
         }
     }
     for key in &query.order_by {
         let direction = if key.descending { " desc" } else { "" };
         let nulls = if key.nulls_first { " nulls first" } else { "" };
-        writeln!(out, "order by {}{direction}{nulls}", prefix(&key.expr)).unwrap();
+        writeln!(out, "order by {}{direction}{nulls}", prefix(&key.expr, &answer)).unwrap();
     }
-    let inputs: Vec<&str> = query.inputs.iter().map(Input::name).collect();
-    writeln!(out, "inputs: {}", inputs.join(", ")).unwrap();
+    writeln!(out, "inputs: {}", rows.join(", ")).unwrap();
     for missing in &query.missing {
         writeln!(out, "missing: {}: {}", missing.column.name, missing.reason).unwrap();
     }
     Ok(out)
 }
 
-/// An aggregate in prefix notation.
-fn made(made: &Aggregate) -> String {
-    let name = made.function.name;
-    let distinct = if made.distinct { "-distinct" } else { "" };
-    let arguments: Vec<String> = made.arguments.iter().map(prefix).collect();
-    let arguments = if arguments.is_empty() { "*".to_owned() } else { arguments.join(" ") };
-    format!("({name}{distinct} {arguments})")
+fn parameter(made: &Aggregate) -> String {
+    match &made.parameter {
+        Value::Null => String::new(),
+        value => format!(" with {value:?}"),
+    }
 }
 
-fn prefix(expr: &Resolved) -> String {
-    let call = |name: &str, arguments: Vec<&Resolved>| {
-        let arguments: Vec<String> = arguments.into_iter().map(prefix).collect();
-        format!("({name} {})", arguments.join(" "))
-    };
-    let not = |negated: bool, text: String| if negated { format!("(not {text})") } else { text };
-    match &expr.kind {
-        ResolvedKind::Literal(literal) => literal.to_string(),
-        ResolvedKind::Input(_, input) => input.name().to_owned(),
-        ResolvedKind::Missing(column) => format!("{}=missing", column.name),
-        ResolvedKind::Derived(column, definition) => {
-            format!("{}={}", column.name, prefix(definition))
-        }
-        ResolvedKind::Unary(op, inner) => {
-            let name = match op {
-                UnaryOp::Not => "not",
-                UnaryOp::Neg => "-",
-                UnaryOp::BitNot => "~",
-            };
-            call(name, vec![inner])
-        }
-        ResolvedKind::Binary(op, left, right) => call(op.text(), vec![left, right]),
-        ResolvedKind::Between { expr, low, high, negated } => {
-            not(*negated, call("between", vec![expr, low, high]))
-        }
-        ResolvedKind::In { expr, list, negated } => {
-            not(*negated, call("in", [&**expr].into_iter().chain(list).collect()))
-        }
-        ResolvedKind::InColumn { expr, list, negated } => {
-            not(*negated, call("in-column", vec![expr, list]))
-        }
-        ResolvedKind::Match { op, expr, pattern, negated } => {
-            not(*negated, call(op.text(), vec![expr, pattern]))
-        }
-        ResolvedKind::IsNull { expr, negated } => not(*negated, call("is-null", vec![expr])),
-        ResolvedKind::Has { expr, quantifier, mask, undefined } => {
-            let undefined = if *undefined { " undefined" } else { "" };
-            let quantifier = format!("{quantifier:?}").to_lowercase();
-            format!("(has-{quantifier} {} {mask:#x}{undefined})", prefix(expr))
-        }
-        ResolvedKind::Case { arms, otherwise } => {
-            let arms = arms.iter().flat_map(|(when, then)| [when, then]);
-            call("case", arms.chain(otherwise.as_deref()).collect())
-        }
-        ResolvedKind::Cast(inner, ty) => call(&format!("cast-{}", ty.name()), vec![inner]),
-        ResolvedKind::Call(function, arguments) => call(function.name, arguments.iter().collect()),
-        ResolvedKind::GroupKey(place, _) => format!("group[{place}]"),
-        ResolvedKind::Aggregate(place, aggregate) => {
-            format!("group[{place}]={}", made(aggregate))
-        }
+fn prefix(expr: &Expr, inputs: &[String]) -> String {
+    let mut text = node(expr, inputs);
+    if !matches!(expr.kind, ExprKind::Const(_) | ExprKind::Input(_)) {
+        expr.children(&mut |child| text = format!("{text} {}", prefix(child, inputs)));
+        text = format!("({text})");
+    }
+    match expr.column {
+        Some(column) if column.name != text => format!("{}={text}", column.name),
+        _ => text,
     }
 }
 
 /// A node a line, the deeper the further in: what it is, its type, its unit, and of an integer its range.
 pub fn typed(text: &str) -> Result<String, Diagnostic> {
-    let query = typing::check(resolve::resolve(&parse(text)?, &Fixture::new())?)?;
-    let inputs: Vec<&str> = query.inputs.iter().map(Input::name).collect();
-    let names: Vec<&str> = match &query.group {
-        None => inputs.clone(),
-        Some(Group { keys, aggregates, .. }) => {
-            let made = aggregates.iter().map(|made| made.name.as_str());
-            keys.iter().map(|key| key.name.as_str()).chain(made).collect()
-        }
-    };
+    let query = bind(&parse(text)?, &Fixture::new())?;
+    let [rows, answer] = names(&query);
     let mut out = String::new();
     for item in &query.items {
         writeln!(out, "item {}", item.name).unwrap();
-        tree(&item.expr, &names, 1, &mut out);
+        tree(&item.expr, &answer, 1, &mut out);
     }
     for condition in &query.filter {
         out.push_str("where\n");
-        tree(condition, &inputs, 1, &mut out);
+        tree(condition, &rows, 1, &mut out);
     }
-    if let Some(Group { keys, aggregates, having }) = &query.group {
-        for key in keys {
+    if let Some(group) = &query.group {
+        for key in &group.keys {
             writeln!(out, "group by {}", key.name).unwrap();
-            tree(&key.expr, &inputs, 1, &mut out);
+            tree(&key.expr, &rows, 1, &mut out);
         }
-        for made in aggregates {
+        for made in &group.aggregates {
             let distinct = if made.distinct { " of distinct values" } else { "" };
-            let parameter = match &made.parameter {
-                Value::Null => String::new(),
-                value => format!(" with {value:?}"),
-            };
+            let parameter = parameter(made);
             writeln!(out, "aggregate {}{parameter}{distinct}", made.name).unwrap();
-            made.argument.iter().for_each(|argument| tree(argument, &inputs, 1, &mut out));
+            made.argument.iter().for_each(|argument| tree(argument, &rows, 1, &mut out));
         }
-        for condition in having {
+        for condition in &group.having {
             out.push_str("having\n");
-            tree(condition, &names, 1, &mut out);
+            tree(condition, &answer, 1, &mut out);
         }
     }
     for key in &query.order_by {
         out.push_str("order by\n");
-        tree(&key.expr, &names, 1, &mut out);
+        tree(&key.expr, &answer, 1, &mut out);
     }
     Ok(out)
 }
 
-fn tree(expr: &Expr, names: &[&str], depth: usize, out: &mut String) {
-    let name = match &expr.kind {
+/// What a node is.
+fn node(expr: &Expr, inputs: &[String]) -> String {
+    match &expr.kind {
         ExprKind::Const(value) => shown(value, expr.ty),
-        ExprKind::Input(input) => names[*input].to_owned(),
+        ExprKind::Input(input) => inputs[*input].clone(),
         ExprKind::Not(_) => "not".to_owned(),
         ExprKind::And(..) => "and".to_owned(),
         ExprKind::Or(..) => "or".to_owned(),
@@ -204,7 +167,11 @@ fn tree(expr: &Expr, names: &[&str], depth: usize, out: &mut String) {
             let is = |row: &&&Function| matches!(&row.meaning, Meaning::Values(of) if std::ptr::eq(of, *evaluation));
             function::FUNCTIONS.iter().find(is).unwrap().name.to_owned()
         }
-    };
+    }
+}
+
+fn tree(expr: &Expr, inputs: &[String], depth: usize, out: &mut String) {
+    let name = node(expr, inputs);
     write!(out, "{:1$}{name} : {2}", "", 2 * depth, expr.ty.name()).unwrap();
     if !expr.unit.name().is_empty() {
         write!(out, " {}", expr.unit.name()).unwrap();
@@ -214,7 +181,7 @@ fn tree(expr: &Expr, names: &[&str], depth: usize, out: &mut String) {
         write!(out, " {}..{}", power(expr.range.low), power(expr.range.high)).unwrap();
     }
     out.push('\n');
-    expr.children(&mut |child| tree(child, names, depth + 1, out));
+    expr.children(&mut |child| tree(child, inputs, depth + 1, out));
 }
 
 /// A number; near a power of two from 2^16 on as that.

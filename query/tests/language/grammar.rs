@@ -1,6 +1,6 @@
 //! Holds `GRAMMAR.md` against the parser: its examples parse, and its lists of words are those of the lexer.
 
-use slabql_query::resolve::{MAX_AGGREGATES, MAX_KEYS};
+use slabql_query::bind::{MAX_AGGREGATES, MAX_KEYS};
 use slabql_query::syntax::{
     Keyword, MAX_NESTING, MAX_OPERATORS, MAX_STEPS, MAX_TEXT, Symbol, parse_text,
 };

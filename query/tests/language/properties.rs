@@ -5,20 +5,20 @@ use std::cmp::Ordering;
 use crate::common::{Fixture, kernel, plan};
 use ebpf_templates::template::rows;
 use proptest::prelude::*;
+use slabql_query::bind::bind;
+use slabql_query::bound::{Expr, Query};
 use slabql_query::eval::{self, Warnings};
 use slabql_query::layout::{Layout, Place};
 use slabql_query::pattern::{Pattern, Shape};
 use slabql_query::plan::Template;
 use slabql_query::syntax::ast::MatchOp;
 use slabql_query::syntax::parse_text;
-use slabql_query::typed::{Expr, Query};
 use slabql_query::value::{Type, Value};
-use slabql_query::{resolve, typing};
 
-fn typed(text: &str) -> Option<Query> {
+fn bound(text: &str) -> Option<Query> {
     let statements = parse_text(text).unwrap();
     let query = statements[0].0.query().unwrap();
-    typing::check(resolve::resolve(query, &Fixture::new()).unwrap()).ok()
+    bind(query, &Fixture::new()).ok()
 }
 
 /// Numbers at the edges of what registers hold, and ordinary ones.
@@ -90,7 +90,7 @@ fn value(ty: Type, (low, high): (i128, i128), bits: u64) -> Value {
     }
 }
 
-/// What typing says of an expression holds of its value.
+/// What binding says of an expression holds of its value.
 fn keeps_its_word(expr: &Expr, value: &Value) -> bool {
     let within = |exact: i128| expr.range.low <= exact && exact <= expr.range.high;
     match (expr.ty, value) {
@@ -121,7 +121,7 @@ proptest! {
         text in number(prop_oneof![column(), literal()]),
         bits in prop::collection::vec(bits(), 9),
     ) {
-        if let Some(query) = typed(&format!("select {text}")) {
+        if let Some(query) = bound(&format!("select {text}")) {
             let row: Vec<Value> = query.inputs.iter().zip(bits)
                 .map(|(input, bits)| value(input.ty(), input.range(), bits))
                 .collect();
@@ -131,7 +131,7 @@ proptest! {
 
     #[test]
     fn constants_are_computed_unless_that_would_warn(text in number(literal())) {
-        if let Some(query) = typed(&format!("select {text}")) {
+        if let Some(query) = bound(&format!("select {text}")) {
             let expr = &query.items[0].expr;
             let mut warnings = Warnings::default();
             let value = eval::eval(expr, &[], &mut warnings);

@@ -4,12 +4,12 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use query::bound::Key;
 use query::catalog::{HostTable, Rows};
 use query::exec::{self, Execution};
 use query::layout::Row;
 use query::output::Output;
 use query::plan::{Plan, Target};
-use query::typed::Key;
 use query::value::Value;
 
 use super::{Session, settings};

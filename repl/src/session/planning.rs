@@ -1,15 +1,14 @@
 //! Plans queries: from a syntax tree to what the source, or user space, is to do.
 
+use query::bind::bind;
+use query::bound;
 use query::catalog::{Rows, Table};
 use query::change;
 use query::diagnostic::Diagnostic;
 use query::lint;
 use query::plan::{Plan, Target, Template, plan};
-use query::resolve::resolve;
 use query::syntax::ast::{Query, Statement};
 use query::syntax::parse_text;
-use query::typed;
-use query::typing::check;
 
 use super::Session;
 use crate::report::error::Failure;
@@ -62,7 +61,7 @@ impl Session {
     ) -> Result<Result<(Plan, Option<usize>), Diagnostic>, Failure> {
         let mut identity = None;
         let planned =
-            self.adapted(query, text, stages, &mut |typed| identity = change::identified(typed))?;
+            self.adapted(query, text, stages, &mut |bound| identity = change::identified(bound))?;
         for note in lint::notes(query, self.source.offer()).iter().filter(|_| planned.is_ok()) {
             message::note(note);
         }
@@ -75,25 +74,23 @@ impl Session {
         query: &Query,
         text: &str,
         stages: &mut Stages,
-        adapt: &mut dyn FnMut(&mut typed::Query),
+        adapt: &mut dyn FnMut(&mut bound::Query),
     ) -> Result<Result<Plan, Diagnostic>, Failure> {
-        let resolved = resolve(query, self.source.offer());
-        stages.lap("resolve");
-        let mut typed = match resolved.and_then(check) {
-            Ok(typed) => typed,
+        let mut bound = match bind(query, self.source.offer()) {
+            Ok(bound) => bound,
             Err(diagnostic) => return Ok(Err(diagnostic)),
         };
-        adapt(&mut typed);
-        if let Err(diagnostic) = self.opened.read(&typed.arguments, self) {
+        adapt(&mut bound);
+        if let Err(diagnostic) = self.opened.read(&bound.arguments, self) {
             return Ok(Err(diagnostic));
         }
-        stages.lap("check");
-        let target = match typed.table.rows {
+        stages.lap("bind");
+        let target = match bound.table.rows {
             Rows::Caches => self.source.target(self.settings.choice)?,
-            Rows::Nodes | Rows::Cpus | Rows::Slabs => self.target_of_parts(typed.table)?,
+            Rows::Nodes | Rows::Cpus | Rows::Slabs => self.target_of_parts(bound.table)?,
             Rows::Host(_) => Target::Rows("user space"),
         };
-        let plan = plan(typed, target, text);
+        let plan = plan(bound, target, text);
         stages.lap("plan");
         Ok(Ok(plan))
     }

@@ -191,8 +191,8 @@ mod tests {
         let recording = super::super::recording::Recording::demo().unwrap();
         let statements = query::syntax::parse_text(text).unwrap();
         let (query::syntax::ast::Statement::Query(query), _) = &statements[0] else { panic!() };
-        let typed = query::resolve::resolve(query, &recording).and_then(query::typing::check);
-        query::plan::plan(typed.unwrap(), query::plan::Target::Rows("none"), text)
+        let bound = query::bind::bind(query, &recording).unwrap();
+        query::plan::plan(bound, query::plan::Target::Rows("none"), text)
     }
 
     fn rows(cache: u64, slabs: impl IntoIterator<Item = u64>) -> Vec<Row> {

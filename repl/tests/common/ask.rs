@@ -1,11 +1,10 @@
 //! Asks a source as the program does, and finds the cells of an answer by name.
 
+use query::bind::bind;
 use query::output::Output;
 use query::plan::{self, Plan, Template};
-use query::resolve::resolve;
 use query::syntax::ast::Statement;
 use query::syntax::parse_text;
-use query::typing::check;
 use query::value::Value;
 use slabql::report::error::Failure;
 use slabql::session::{Session, Settings};
@@ -61,8 +60,8 @@ pub fn plan(session: &Session, text: &str) -> Result<Plan, Failure> {
     let wrong = |diagnostic| Failure::query(diagnostic, text, None);
     let statements = parse_text(text).map_err(wrong)?;
     let Some((Statement::Query(query), _)) = statements.first() else { panic!("{text}") };
-    let typed = resolve(query, session.source.offer()).and_then(check).map_err(wrong)?;
-    Ok(plan::plan(typed, session.target()?, text))
+    let bound = bind(query, session.source.offer()).map_err(wrong)?;
+    Ok(plan::plan(bound, session.target()?, text))
 }
 
 /// Runs one query.

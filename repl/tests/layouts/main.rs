@@ -134,11 +134,10 @@ fn try_compile(
     schema: &Fixture,
 ) -> Result<(Plan, Layout, Program), Diagnostic> {
     let statements = parse_text(text).unwrap();
-    let typed = query::resolve::resolve(statements[0].0.query().unwrap(), schema);
-    let typed = typed.and_then(query::typing::check);
-    let typed = typed.unwrap_or_else(|error| panic!("{text}: {}", error.render(text)));
+    let bound = query::bind::bind(statements[0].0.query().unwrap(), schema);
+    let bound = bound.unwrap_or_else(|error| panic!("{text}: {}", error.render(text)));
     let target = Target::Kernel { template, pushdown: true, texts: false };
-    let plan = plan::plan(typed, target, text);
+    let plan = plan::plan(bound, target, text);
     let layout = Layout::new(&plan);
     let program = codegen::generate(&plan, &layout, schema, 1)?;
     Ok((plan, layout, program))

@@ -55,7 +55,7 @@ fn a_recording_has_a_plan_with_rows_and_stages() {
     );
     assert_eq!(plan, expected);
     let found: Vec<&str> = stages.lines().map(|line| line[..16].trim()).collect();
-    assert_eq!(found, ["parse", "resolve", "check", "plan", "execute", "in all"]);
+    assert_eq!(found, ["parse", "bind", "plan", "execute", "in all"]);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn the_kernels_program_counts_what_its_conditions_let_pass() {
         assert_eq!(long.1, shown, "{text}");
         assert!(figure(&text, "verified") > figure(&text, "generated") / 2, "{text}");
         assert!(figure(&text, "translated") > 0 && figure(&text, "map") > 0, "{text}");
-        for stage in ["parse", "resolve", "check", "plan", "generate", "load", "run", "decode"] {
+        for stage in ["parse", "bind", "plan", "generate", "load", "run", "decode"] {
             let found = text.lines().any(|line| line.trim_start().starts_with(stage));
             assert!(found, "no {stage} in {text}");
         }

@@ -14,7 +14,6 @@ use query::layout::Layout;
 use query::plan::{Plan, Target, Template, plan};
 use query::schema::Schema;
 use query::syntax::parse_text;
-use query::typing::check;
 use query::value::Value;
 use slabql::kernel::load::Loaded;
 use slabql::kernel::read::Output;
@@ -88,9 +87,9 @@ impl Prepared {
 pub fn compile<S: Schema>(schema: &S, template: Template, text: &str) -> (Plan, Layout, Program) {
     let statements = parse_text(text).unwrap();
     let query = statements[0].0.query().unwrap();
-    let resolved = query::resolve::resolve(query, schema).unwrap();
+    let bound = query::bind::bind(query, schema).unwrap();
     let target = Target::Kernel { template, pushdown: true, texts: false };
-    let plan = plan(check(resolved).unwrap(), target, text);
+    let plan = plan(bound, target, text);
     let layout = Layout::new(&plan);
     // A cache has a row for each CPU.
     let factor = if plan.table.rows == Rows::Cpus { 64 } else { 2 };

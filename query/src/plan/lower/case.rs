@@ -8,9 +8,9 @@
 //! what the kernel reads itself, and which is never NULL there, are taken apart. And only where each result is what the
 //! `case` makes of it: one that the type of all results cannot hold is NULL.
 
+use crate::bound::{Expr, ExprKind};
 use crate::eval::{self, Warnings};
 use crate::input::Input;
-use crate::typed::{Expr, ExprKind};
 use crate::value::{Type, Value};
 
 /// The same condition without the `case` that it tests; none if it tests none, or one that cannot be taken apart.

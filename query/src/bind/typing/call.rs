@@ -1,26 +1,27 @@
 //! Types calls of functions, and what gives one of several results.
 
-use super::{arith, described, null, shape};
+use super::{arith, described, fold, null, shape};
+use crate::bound::{Expr, ExprKind, Range};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::function::{Function, Meaning};
-use crate::typed::{Expr, ExprKind, Range};
 use crate::value::{Type, Unit, Value};
 
-/// Types a call with typed arguments.
-pub(super) fn called(
+/// Types a call.
+pub(in crate::bind) fn call(
     function: &'static Function,
-    mut typed: Vec<Expr>,
+    mut arguments: Vec<Expr>,
     span: Span,
 ) -> Result<Expr, Diagnostic> {
-    match &function.meaning {
+    let called = match &function.meaning {
         Meaning::Values(evaluation) => {
-            let shape = (evaluation.ty)(function.name, &mut typed)?;
-            Ok(Expr { kind: ExprKind::Call(evaluation, typed), span, ..shape })
+            let shape = (evaluation.ty)(function.name, &mut arguments)?;
+            Expr { kind: ExprKind::Call(evaluation, arguments), span, ..shape }
         }
-        Meaning::Expression(typing) => typing(function.name, typed, span),
-        Meaning::Change(rate) => changed(*rate, typed.swap_remove(0), function.name, span),
-        Meaning::Constant(_) => unreachable!("resolve makes a literal of it"),
-    }
+        Meaning::Expression(expression) => expression(function.name, arguments, span)?,
+        Meaning::Change(rate) => changed(*rate, arguments.swap_remove(0), function.name, span)?,
+        Meaning::Constant(_) => unreachable!("it is bound to a literal"),
+    };
+    Ok(fold(called))
 }
 
 /// Types a change of a number: it has a sign, and the number's unit.

@@ -1,17 +1,18 @@
-//! Resolves what makes groups of rows: the keys of `group by`, aggregates, and what may be said of a group.
+//! Binds what makes groups of rows: the keys of `group by`, aggregates, and what may be said of a group.
 //!
-//! Aggregates are found while expressions are resolved, and numbered. When all clauses are, a query that has keys or
-//! aggregates is one over groups: in its items, in `having` and in `order by` what equals a key becomes that key, and
-//! a column that is left is of no group.
+//! Aggregates are found while expressions are bound, and numbered. When all clauses are, a query that has keys or
+//! aggregates is one over groups, whose rows have keys, then aggregates: in its items, in `having` and in `order by`
+//! what equals a key is read there, and a column that is left is of no group.
 //!
 //! In `group by` a name is a column, else an alias, and a bare integer the position of an item.
 
-use super::Resolver;
 use super::call::wrong_arguments;
 use super::order::item_at;
+use super::{Binder, typing};
 use crate::aggregate;
+use crate::bound::{Aggregate, Expr, ExprKind, Group, Item, Key};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::resolved::{Aggregate, Expr, ExprKind, Group, Item, Key};
+use crate::input::Input;
 use crate::syntax::ast::{self, Ident};
 use crate::value::Type;
 
@@ -21,9 +22,12 @@ pub const MAX_KEYS: usize = 64;
 /// The most aggregates of a query.
 pub const MAX_AGGREGATES: usize = 1024;
 
-/// Where resolution is, as far as aggregates go.
+/// Until the keys are known, an aggregate is read from this place on. A row has far fewer inputs.
+const AGGREGATES: usize = usize::MAX / 2;
+
+/// Where binding is, as far as aggregates go.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Clause {
     /// In what is said of groups, if there are groups.
     Answer,
     /// In `where`.
@@ -34,16 +38,14 @@ pub(super) enum Place {
     Aggregate,
 }
 
-impl Resolver<'_> {
-    /// Resolves a call of an aggregate. `arguments` is what stands in the parentheses, none for `*`.
+impl Binder<'_> {
+    /// Binds a call of an aggregate.
     pub(super) fn aggregate(
         &mut self,
         call: &ast::Expr,
         function: &'static aggregate::Aggregate,
-        used: Option<Span>,
-        depth: usize,
+        span: Span,
     ) -> Result<Expr, Diagnostic> {
-        let span = used.unwrap_or(call.span);
         let (arguments, distinct): (&[ast::Expr], bool) = match &call.kind {
             ast::ExprKind::Call(_, arguments) => (arguments, false),
             ast::ExprKind::CallDistinct(_, arguments) => (arguments, true),
@@ -59,12 +61,16 @@ impl Resolver<'_> {
         if !star {
             wrong_arguments(function.arguments, function.call, arguments.len(), span)?;
         }
-        let place = std::mem::replace(&mut self.place, Place::Aggregate);
-        allowed(place, span)?;
-        let arguments = self.list(arguments, used, depth);
-        self.place = place;
-        let aggregate =
-            Aggregate { function, distinct, arguments: arguments?, name: call.to_string() };
+        let clause = std::mem::replace(&mut self.clause, Clause::Aggregate);
+        allowed(clause, span)?;
+        let mut arguments = self.list(arguments)?;
+        self.clause = clause;
+        let second = if arguments.len() > 1 { arguments.pop() } else { None };
+        let argument = arguments.pop();
+        let shape = argument.clone().unwrap_or_else(|| typing::null(Span::default()));
+        let (parameter, result) = (function.ty)(function.name, &shape, second.as_ref())?;
+        let name = call.to_string();
+        let aggregate = Aggregate { name, function, parameter, distinct, argument, result };
         let number = match self.aggregates.iter().position(|known| *known == aggregate) {
             Some(number) => number,
             None if self.aggregates.len() == MAX_AGGREGATES => {
@@ -72,29 +78,31 @@ impl Resolver<'_> {
                 return Err(Diagnostic::new(span, message));
             }
             None => {
-                self.aggregates.push(aggregate.clone());
+                self.aggregates.push(aggregate);
                 self.aggregates.len() - 1
             }
         };
-        Ok(Expr { kind: ExprKind::Aggregate(number, Box::new(aggregate)), span })
+        let Expr { ty, unit, range, .. } = self.aggregates[number].result;
+        let kind = ExprKind::Input(AGGREGATES + number);
+        Ok(Expr { kind, ty, unit, range, span, column: None })
     }
 
-    /// Resolves `group by`.
+    /// Binds `group by`.
     pub(super) fn group_keys(
         &mut self,
         query: &ast::Query,
         items: &[Item],
     ) -> Result<Vec<Item>, Diagnostic> {
-        self.place = Place::Key;
+        self.clause = Clause::Key;
         let mut keys: Vec<Item> = Vec::new();
         for key in &query.group_by {
             let span = key.span;
-            let resolved = match &key.kind {
+            let bound = match &key.kind {
                 ast::ExprKind::Literal(ast::Literal::Int(position)) => {
                     let mut item = items[item_at(*position, span, items.len())?].clone();
                     item.expr.span = span;
-                    if has_aggregate(&mut item.expr) {
-                        allowed(Place::Key, span)?;
+                    if item.expr.inputs().iter().any(|input| *input >= AGGREGATES) {
+                        allowed(Clause::Key, span)?;
                     }
                     item
                 }
@@ -108,69 +116,79 @@ impl Resolver<'_> {
                 }
                 _ => Item { name: key.to_string(), expr: self.expr(key)? },
             };
-            if keys.iter().all(|known| known.expr != resolved.expr) {
-                keys.push(resolved);
+            if keys.iter().all(|known| known.expr != bound.expr) {
+                keys.push(bound);
             }
             if keys.len() > MAX_KEYS {
                 let message = format!("`group by` has at most {MAX_KEYS} keys");
                 return Err(Diagnostic::new(span, message));
             }
         }
-        self.place = Place::Answer;
+        self.clause = Clause::Answer;
         Ok(keys)
     }
+
+    /// Makes a query over groups of one that has keys or aggregates: see the head of this module.
+    pub(super) fn grouped(
+        &mut self,
+        query: &ast::Query,
+        keys: Vec<Item>,
+        mut having: Vec<Expr>,
+        items: &mut [Item],
+        order_by: &mut [Key],
+    ) -> Result<Option<Group>, Diagnostic> {
+        let aggregates = std::mem::take(&mut self.aggregates);
+        if keys.is_empty() && aggregates.is_empty() {
+            return match &query.having {
+                None => Ok(None),
+                Some(having) => Err(Diagnostic::new(having.span, "`having` needs groups")
+                    .label("there is neither `group by` nor an aggregate")
+                    .help("a condition on rows goes into `where`")),
+            };
+        }
+        let shown = items.iter_mut().map(|item| &mut item.expr);
+        let sorted = order_by.iter_mut().map(|key| &mut key.expr);
+        for expr in shown.chain(&mut having).chain(sorted) {
+            of_group(expr, &keys, &self.inputs)?;
+        }
+        Ok(Some(Group { keys, aggregates, having }))
+    }
 }
 
-/// Makes a query over groups of one that has keys or aggregates: see the head of this module.
-pub(super) fn grouped(
-    keys: Vec<Item>,
-    aggregates: Vec<Aggregate>,
-    mut having: Option<Expr>,
-    items: &mut [Item],
-    order_by: &mut [Key],
-) -> Result<Option<Group>, Diagnostic> {
-    if keys.is_empty() && aggregates.is_empty() {
-        return match having {
-            None => Ok(None),
-            Some(having) => Err(Diagnostic::new(having.span, "`having` needs groups")
-                .label("there is neither `group by` nor an aggregate")
-                .help("a condition on rows goes into `where`")),
-        };
-    }
-    let shown = items.iter_mut().map(|item| &mut item.expr);
-    let sorted = order_by.iter_mut().map(|key| &mut key.expr);
-    for expr in shown.chain(&mut having).chain(sorted) {
-        of_group(expr, &keys)?;
-    }
-    Ok(Some(Group { keys, aggregates, having }))
+/// The expressions of a group that are computed of rows.
+pub(super) fn of_rows(group: &Group) -> impl Iterator<Item = &Expr> {
+    let arguments = group.aggregates.iter().filter_map(|aggregate| aggregate.argument.as_ref());
+    group.keys.iter().map(|key| &key.expr).chain(arguments)
 }
 
-/// Puts keys into an expression that is of a group, or says which column is not.
-fn of_group(expr: &mut Expr, keys: &[Item]) -> Result<(), Diagnostic> {
+/// Makes an expression of rows one of their group: see the head of this module.
+fn of_group(expr: &mut Expr, keys: &[Item], inputs: &[Input]) -> Result<(), Diagnostic> {
     // A constant is the same for every group, and some places ask for one.
-    if matches!(expr.kind, ExprKind::Literal(_)) {
+    if expr.constant().is_some() && expr.column.is_none() {
         return Ok(());
     }
     if let Some(number) = keys.iter().position(|key| key.expr == *expr) {
-        let kind = std::mem::replace(&mut expr.kind, ExprKind::Literal(ast::Literal::Null));
-        expr.kind = ExprKind::GroupKey(number, Box::new(Expr { kind, span: expr.span }));
+        expr.kind = ExprKind::Input(number);
         return Ok(());
     }
-    match &mut expr.kind {
-        ExprKind::Aggregate(place, _) => {
-            *place += keys.len();
-            Ok(())
-        }
-        ExprKind::Missing(column) | ExprKind::Derived(column, _) => {
-            Err(neither(&quoted(column.name), column.ty, keys, expr.span))
-        }
-        ExprKind::Input(_, input) => {
-            let name = input.column().map(|column| quoted(column.name));
-            let name = name.unwrap_or_else(|| input.name().to_owned());
-            Err(neither(&name, input.ty(), keys, expr.span))
-        }
-        _ => expr.children_mut(&mut |child| of_group(child, keys)),
+    if let Some(column) = expr.column {
+        return Err(neither(&quoted(column.name), column.ty, keys, expr.span));
     }
+    if let ExprKind::Input(input) = &mut expr.kind {
+        if let Some(number) = input.checked_sub(AGGREGATES) {
+            *input = keys.len() + number;
+            return Ok(());
+        }
+        let input = &inputs[*input];
+        return Err(neither(input.name(), input.ty(), keys, expr.span));
+    }
+    let mut done = Ok(());
+    expr.children_mut(&mut |child| {
+        if done.is_ok() {
+            done = of_group(child, keys, inputs);
+        }
+    });
+    done
 }
 
 /// A column's name as a query has it.
@@ -195,31 +213,18 @@ fn neither(name: &str, ty: Type, keys: &[Item], span: Span) -> Diagnostic {
 }
 
 /// Says no to an aggregate where there are no groups yet.
-fn allowed(place: Place, span: Span) -> Result<(), Diagnostic> {
+fn allowed(clause: Clause, span: Span) -> Result<(), Diagnostic> {
     let error = |message: &str| Diagnostic::new(span, message);
-    match place {
-        Place::Answer => Ok(()),
-        Place::Where => Err(error("an aggregate has no place in `where`")
+    match clause {
+        Clause::Answer => Ok(()),
+        Clause::Where => Err(error("an aggregate has no place in `where`")
             .label("known only when `where` has chosen the rows")
             .help("a condition on groups goes into `having`")),
-        Place::Key => Err(error("cannot group by an aggregate")
+        Clause::Key => Err(error("cannot group by an aggregate")
             .label("known only when there are groups")
             .help("group by a column, or by an expression of the row")),
-        Place::Aggregate => Err(error("there is an aggregate in an aggregate")
+        Clause::Aggregate => Err(error("there is an aggregate in an aggregate")
             .label("a query makes groups once")
             .help("aggregate values of the row")),
     }
-}
-
-/// Whether an aggregate is part of an expression.
-fn has_aggregate(expr: &mut Expr) -> bool {
-    if matches!(expr.kind, ExprKind::Aggregate(..)) {
-        return true;
-    }
-    let mut found = false;
-    let _ = expr.children_mut::<()>(&mut |child| {
-        found |= has_aggregate(child);
-        Ok(())
-    });
-    found
 }

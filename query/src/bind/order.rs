@@ -1,13 +1,14 @@
-//! Resolves `order by`: which item a key names, or what it computes.
+//! Binds `order by`: which item a key names, or what it computes.
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Resolver, count};
+use super::{Binder, count};
+use crate::bound::{Expr, Item, Key};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::resolved::{ExprKind, Item, Key};
 use crate::syntax::ast;
+use crate::value::Type;
 
-impl Resolver<'_> {
+impl Binder<'_> {
     /// The keys of `order by`. Of those that name one item the first alone counts.
     pub(super) fn order_by(
         &mut self,
@@ -17,8 +18,8 @@ impl Resolver<'_> {
         let mut by_name = HashMap::new();
         for (index, item) in items.iter().enumerate() {
             let meant = by_name.entry(item.name.as_str()).or_insert(Some(index));
-            // Twice the same column is one meaning.
-            *meant = meant.filter(|first| *first == index || is_same_column(&items[*first], item));
+            // Twice the same value is one meaning.
+            *meant = meant.filter(|first| items[*first].expr == item.expr);
         }
         let text = |item: &ast::Item| match item {
             ast::Item::Expr { expr, .. } => Some(expr.to_string()),
@@ -36,27 +37,21 @@ impl Resolver<'_> {
             let expr = match item_of_key(&key.expr, &by_name, items.len())? {
                 // Rows that an item left equal are equal by it a second time.
                 Some(item) if !sorted_by.insert(item) => continue,
-                Some(item) => items[item].expr.at(span),
+                Some(item) => Expr { span, ..items[item].expr.clone() },
                 None if query.distinct && !shown.contains(&key.expr.to_string()) => {
                     let message = "cannot sort distinct rows by what is not selected";
                     return Err(Diagnostic::new(span, message).help("add it to the select list"));
                 }
                 None => self.expr(&key.expr)?,
             };
+            if expr.ty == Type::List {
+                let error = Diagnostic::new(expr.span, "cannot sort by a list");
+                return Err(error.help("`length(…)` of it is a number"));
+            }
             let nulls_first = key.nulls_first.unwrap_or(false);
             keys.push(Key { expr, descending: key.descending, nulls_first });
         }
         Ok(keys)
-    }
-}
-
-/// Whether two items are one column.
-fn is_same_column(left: &Item, right: &Item) -> bool {
-    match (&left.expr.kind, &right.expr.kind) {
-        (ExprKind::Input(left, _), ExprKind::Input(right, _)) => left == right,
-        (ExprKind::Derived(left, _), ExprKind::Derived(right, _))
-        | (ExprKind::Missing(left), ExprKind::Missing(right)) => left == right,
-        _ => false,
     }
 }
 

@@ -1,4 +1,5 @@
-//! Types a query: every expression gets a type, a unit and a range, or the query is told what does not fit.
+//! Types operations: what is made of typed operands has a type, a unit and a range, or the query is told what does
+//! not fit.
 //!
 //! # Integers
 //!
@@ -13,190 +14,78 @@
 pub(crate) mod arith;
 mod call;
 mod compare;
-mod group;
 
 pub use arith::can_leave;
-
-use crate::catalog::Column;
-use call::called;
+pub(super) use call::call;
 pub(crate) use call::{common, written_out};
 pub(crate) use compare::check_comparable;
 use compare::compare;
 
+use crate::bound::{Arith, Compare, Expr, ExprKind, Range};
+use crate::catalog::Column;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::eval::{self, Warnings};
-use crate::function::Function;
 use crate::input::Input;
 use crate::pattern::Pattern;
-use crate::resolved;
 use crate::syntax::ast::{BinaryOp, Literal, MatchOp, Quantifier, UnaryOp};
-use crate::typed::{Compare, Expr, ExprKind, Item, Key, Query, Range};
 use crate::value::{Type, Unit, Value};
 
-/// Types `query`.
-pub fn check(query: resolved::Query) -> Result<Query, Diagnostic> {
-    let items = query
-        .items
-        .into_iter()
-        .map(|item| Ok(Item { name: item.name, expr: expr(&item.expr)? }))
-        .collect::<Result<Vec<_>, Diagnostic>>()?;
-    let mut filter = Vec::new();
-    if let Some(condition) = &query.filter {
-        conjuncts(condition, &mut filter)?;
-    }
-    let group = query.group.map(group::check).transpose()?;
-    let order_by = query
-        .order_by
-        .into_iter()
-        .map(|key| {
-            let (descending, nulls_first) = (key.descending, key.nulls_first);
-            let expr = expr(&key.expr)?;
-            if expr.ty == Type::List {
-                let error = Diagnostic::new(expr.span, "cannot sort by a list");
-                return Err(error.help("`length(…)` of it is a number"));
-            }
-            Ok(Key { expr, descending, nulls_first })
-        })
-        .collect::<Result<Vec<_>, Diagnostic>>()?;
-    // What is missing is worth a word where something is NULL for it, and not where the query does without.
-    let shown = items.iter().map(|item| &item.expr);
-    let sorted = order_by.iter().map(|key| &key.expr);
-    let of_groups = group.iter().flat_map(group::of_rows);
-    let told = shown.chain(&filter).chain(sorted).chain(of_groups).any(Expr::is_null);
-    let missing = if told { query.missing } else { Vec::new() };
-    Ok(Query {
-        table: query.table,
-        arguments: query.arguments,
-        distinct: query.distinct,
-        items,
-        filter,
-        group,
-        order_by,
-        limit: query.limit,
-        offset: query.offset,
-        inputs: query.inputs,
-        missing,
-    })
-}
-
-/// Splits a condition at its topmost `and`s, so that each part can run where it can.
-fn conjuncts(condition: &resolved::Expr, into: &mut Vec<Expr>) -> Result<(), Diagnostic> {
-    if let resolved::ExprKind::Binary(BinaryOp::And, left, right) = &condition.kind {
-        conjuncts(left, into)?;
-        conjuncts(right, into)
-    } else {
-        into.push(*self::condition(condition)?);
-        Ok(())
-    }
-}
-
-/// Types an expression.
-///
-/// What a frame keeps is multiplied by the height of the tree. So this only leads to the operands, and what is made
-/// of them is made by functions that do not come back here.
-pub fn expr(resolved: &resolved::Expr) -> Result<Expr, Diagnostic> {
-    use resolved::ExprKind as R;
-    let span = resolved.span;
-    match &resolved.kind {
-        R::Literal(literal) => Ok(constant(literal, span)),
-        R::Input(number, input) => Ok(stored(*number, input, span)),
-        R::Missing(column) => Ok(missing(column, span)),
-        R::Derived(column, definition) => derived(column, definition),
-        R::Unary(UnaryOp::Not, inner) => condition(inner).map(|inner| not(inner, span)),
-        R::Unary(op, inner) => unary(*op, inner, span),
-        R::Binary(op, left, right) => binary(*op, left, right, span),
-        R::Between { expr: tested, low, high, negated } => {
-            between([tested, low, high], *negated, span)
-        }
-        R::In { expr: tested, list, negated } => in_list(tested, list, *negated, span),
-        R::InColumn { expr: tested, list, negated } => {
-            let tested = expr(tested)?;
-            contains(tested, boxed(list)?, *negated, span)
-        }
-        R::Match { op, expr: tested, pattern, negated } => {
-            matched(*op, *boxed(tested)?, pattern, *negated, span)
-        }
-        R::IsNull { expr: tested, negated } => {
-            boxed(tested).map(|tested| is_null(tested, *negated, span))
-        }
-        R::Has { expr: set, quantifier, mask, undefined } => {
-            has(boxed(set)?, *quantifier, *mask, *undefined, span)
-        }
-        R::Case { arms, otherwise } => case(arms, otherwise.as_deref(), span),
-        R::Cast(inner, ty) => cast(*boxed(inner)?, *ty, span),
-        R::Call(function, arguments) => call(function, arguments, span),
-        R::GroupKey(place, key) => boxed(key).map(|key| group::value(*place, &key, span)),
-        R::Aggregate(place, aggregate) => {
-            group::aggregate(aggregate).map(|typed| group::value(*place, &typed.result, span))
-        }
-    }
-}
-
-/// Types an operand.
-fn boxed(resolved: &resolved::Expr) -> Result<Box<Expr>, Diagnostic> {
-    expr(resolved).map(Box::new)
-}
-
-/// Types an operand that must be a condition.
-fn condition(resolved: &resolved::Expr) -> Result<Box<Expr>, Diagnostic> {
-    boolean(boxed(resolved)?)
-}
-
-fn stored(number: usize, input: &Input, span: Span) -> Expr {
+/// Types what is read of a row.
+pub(super) fn stored(number: usize, input: &Input, span: Span) -> Expr {
     let (low, high) = input.range();
-    let range = Range { low, high };
-    Expr { kind: ExprKind::Input(number), ty: input.ty(), unit: input.unit(), range, span }
+    let (range, column) = (Range { low, high }, input.column());
+    Expr { kind: ExprKind::Input(number), ty: input.ty(), unit: input.unit(), range, span, column }
 }
 
-fn missing(column: &Column, span: Span) -> Expr {
-    Expr { ty: column.ty, unit: column.unit, ..null(span) }
-}
-
-fn derived(column: &Column, definition: &resolved::Expr) -> Result<Expr, Diagnostic> {
-    let mut typed = boxed(definition)?;
-    typed.unit = column.unit;
-    Ok(*typed)
+/// Types a column that the source cannot give.
+pub(super) fn missing(column: &'static Column, span: Span) -> Expr {
+    Expr { ty: column.ty, unit: column.unit, column: Some(column), ..null(span) }
 }
 
 fn not(inner: Box<Expr>, span: Span) -> Expr {
     fold(node(ExprKind::Not(inner), Type::Bool, Unit::None, span))
 }
 
-fn unary(op: UnaryOp, inner: &resolved::Expr, span: Span) -> Result<Expr, Diagnostic> {
-    let inner = boxed(inner)?;
-    arith::unary(op, *inner, span).map(fold)
+/// Types `not x`, `-x` and `~x`.
+pub(super) fn unary(op: UnaryOp, inner: Box<Expr>, span: Span) -> Result<Expr, Diagnostic> {
+    match op {
+        UnaryOp::Not => Ok(not(boolean(inner)?, span)),
+        _ => arith::unary(op, *inner, span).map(fold),
+    }
 }
 
-fn matched(
+/// Types `x like pattern` and its kin. The pattern is none, or no text, where it is not written out.
+pub(super) fn matched(
     op: MatchOp,
     mut tested: Expr,
-    pattern: &resolved::Expr,
+    (pattern, place): (Option<&Literal>, Span),
     negated: bool,
     span: Span,
 ) -> Result<Expr, Diagnostic> {
     text(&mut tested, op.text())?;
-    let resolved::ExprKind::Literal(Literal::Text(wanted)) = &pattern.kind else {
+    let Some(Literal::Text(wanted)) = pattern else {
         let what = format!("the pattern of `{}` must be written out", op.text());
         let help = format!("in single quotes: {}", example(op));
-        return Err(Diagnostic::new(pattern.span, what).help(help));
+        return Err(Diagnostic::new(place, what).help(help));
     };
     let pattern = Pattern::new(op, wanted).map_err(|error| {
         let what = format!("`{}` cannot take this pattern", op.text());
-        Diagnostic::new(pattern.span, what).label(first_line(&error))
+        Diagnostic::new(place, what).label(first_line(&error))
     })?;
     let kind = ExprKind::Match(tested.into(), pattern);
     Ok(negate(node(kind, Type::Bool, Unit::None, span), negated))
 }
 
-fn is_null(tested: Box<Expr>, negated: bool, span: Span) -> Expr {
+/// Types `x is null`.
+pub(super) fn is_null(tested: Box<Expr>, negated: bool, span: Span) -> Expr {
     negate(node(ExprKind::IsNull(tested), Type::Bool, Unit::None, span), negated)
 }
 
-fn has(
+/// Types `x has …`: the bits of a mask, and whether a flag was named that has no bit.
+pub(super) fn has(
     set: Box<Expr>,
     quantifier: Quantifier,
-    mask: u64,
-    undefined: bool,
+    (mask, undefined): (u64, bool),
     span: Span,
 ) -> Result<Expr, Diagnostic> {
     if !set.ty.is_flags() {
@@ -215,16 +104,17 @@ fn has(
     Ok(fold(node(kind, Type::Bool, Unit::None, span)))
 }
 
+/// Types `cast(x as type)`.
 pub(crate) fn cast(inner: Expr, ty: Type, span: Span) -> Result<Expr, Diagnostic> {
     arith::cast(inner, ty, span).map(fold)
 }
 
-fn between(
-    [tested, low, high]: [&resolved::Expr; 3],
+/// Types `x between low and high`.
+pub(super) fn between(
+    [tested, low, high]: [Box<Expr>; 3],
     negated: bool,
     span: Span,
 ) -> Result<Expr, Diagnostic> {
-    let (tested, low, high) = (boxed(tested)?, boxed(low)?, boxed(high)?);
     check_comparable(&tested, &low)?;
     check_comparable(&tested, &high)?;
     let kind = ExprKind::Between(tested, low, high);
@@ -233,13 +123,13 @@ fn between(
 
 /// An expression of a type that is no integer.
 pub(crate) fn node(kind: ExprKind, ty: Type, unit: Unit, span: Span) -> Expr {
-    Expr { kind, ty, unit, range: Range::of(0), span }
+    Expr { kind, ty, unit, range: Range::of(0), span, column: None }
 }
 
 /// The type, unit and range of an expression; its kind means nothing.
 pub(crate) fn shape(expr: &Expr) -> Expr {
     let Expr { ty, unit, range, span, .. } = *expr;
-    Expr { kind: ExprKind::Const(Value::Null), ty, unit, range, span }
+    Expr { range, ..node(ExprKind::Const(Value::Null), ty, unit, span) }
 }
 
 /// The type of a result, without a unit; the rest means nothing.
@@ -248,32 +138,22 @@ pub fn of_type(ty: Type) -> Expr {
     node(ExprKind::Const(Value::Null), ty, Unit::None, Span::default())
 }
 
-fn null(span: Span) -> Expr {
+pub(super) fn null(span: Span) -> Expr {
     node(ExprKind::Const(Value::Null), Type::Null, Unit::None, span)
 }
 
-fn constant(literal: &Literal, span: Span) -> Expr {
-    let uint = |value: u64, unit| Expr {
-        kind: ExprKind::Const(Value::UInt(value)),
-        ty: Type::UInt,
-        unit,
-        range: Range::of(value.into()),
-        span,
+/// Types a value in the text.
+pub(super) fn constant(literal: &Literal, span: Span) -> Expr {
+    let (value, ty, unit) = match literal {
+        Literal::Null => (Value::Null, Type::Null, Unit::None),
+        Literal::Bool(value) => (Value::Bool(*value), Type::Bool, Unit::None),
+        Literal::Int(value) => (Value::UInt(*value), Type::UInt, Unit::None),
+        Literal::Size(value, _) => (Value::UInt(*value), Type::UInt, Unit::Bytes),
+        Literal::Float(value) => (Value::Float(*value), Type::Float, Unit::None),
+        Literal::Text(value) => (Value::text(value), Type::Text, Unit::None),
     };
-    match literal {
-        Literal::Null => null(span),
-        Literal::Bool(value) => {
-            node(ExprKind::Const(Value::Bool(*value)), Type::Bool, Unit::None, span)
-        }
-        Literal::Int(value) => uint(*value, Unit::None),
-        Literal::Size(value, _) => uint(*value, Unit::Bytes),
-        Literal::Float(value) => {
-            node(ExprKind::Const(Value::Float(*value)), Type::Float, Unit::None, span)
-        }
-        Literal::Text(value) => {
-            node(ExprKind::Const(Value::text(value)), Type::Text, Unit::None, span)
-        }
-    }
+    let range = Range::of(value.integer().unwrap_or_default());
+    Expr { range, ..node(ExprKind::Const(value), ty, unit, span) }
 }
 
 /// Computes an operation whose operands are all constants.
@@ -348,27 +228,18 @@ pub fn texts(arguments: &mut [Expr], name: &str) -> Result<(), Diagnostic> {
     arguments.iter_mut().try_for_each(|argument| text(argument, name))
 }
 
-fn binary(
+/// Types an operation on two operands.
+pub(super) fn binary(
     op: BinaryOp,
-    left: &resolved::Expr,
-    right: &resolved::Expr,
+    left: Box<Expr>,
+    right: Box<Expr>,
     span: Span,
 ) -> Result<Expr, Diagnostic> {
-    let operand = if matches!(op, BinaryOp::And | BinaryOp::Or) { condition } else { boxed };
-    let left = operand(left)?;
-    joined(op, left, operand(right)?, span)
-}
-
-/// Types an operation on typed operands.
-fn joined(op: BinaryOp, left: Box<Expr>, right: Box<Expr>, span: Span) -> Result<Expr, Diagnostic> {
-    use crate::typed::Arith as A;
+    use Arith as A;
+    let logic = |kind| Ok(fold(node(kind, Type::Bool, Unit::None, span)));
     let op = match op {
-        BinaryOp::And => {
-            return Ok(fold(node(ExprKind::And(left, right), Type::Bool, Unit::None, span)));
-        }
-        BinaryOp::Or => {
-            return Ok(fold(node(ExprKind::Or(left, right), Type::Bool, Unit::None, span)));
-        }
+        BinaryOp::And => return logic(ExprKind::And(boolean(left)?, boolean(right)?)),
+        BinaryOp::Or => return logic(ExprKind::Or(boolean(left)?, boolean(right)?)),
         BinaryOp::Eq => return compare(Compare::Eq, left, right, span),
         BinaryOp::Ne => return compare(Compare::Ne, left, right, span),
         BinaryOp::Lt => return compare(Compare::Lt, left, right, span),
@@ -389,23 +260,19 @@ fn joined(op: BinaryOp, left: Box<Expr>, right: Box<Expr>, span: Span) -> Result
     arith::binary(op, *left, *right, span).map(fold)
 }
 
-fn in_list(
-    tested: &resolved::Expr,
-    list: &[resolved::Expr],
+/// Types `x in (…)`.
+pub(super) fn in_list(
+    tested: Box<Expr>,
+    list: Vec<Expr>,
     negated: bool,
     span: Span,
 ) -> Result<Expr, Diagnostic> {
-    let tested = boxed(tested)?;
-    let mut typed = Vec::with_capacity(list.len());
-    for item in list {
-        typed.push(expr(item)?);
-    }
-    typed.iter().try_for_each(|item| check_comparable(&tested, item))?;
-    Ok(negate(node(ExprKind::In(tested, typed), Type::Bool, Unit::None, span), negated))
+    list.iter().try_for_each(|item| check_comparable(&tested, item))?;
+    Ok(negate(node(ExprKind::In(tested, list), Type::Bool, Unit::None, span), negated))
 }
 
 /// Types `x in column`, of which the column is a list.
-fn contains(
+pub(super) fn contains(
     mut tested: Expr,
     list: Box<Expr>,
     negated: bool,
@@ -425,22 +292,8 @@ fn contains(
     Ok(negate(node(kind, Type::Bool, Unit::None, span), negated))
 }
 
-fn case(
-    arms: &[(resolved::Expr, resolved::Expr)],
-    otherwise: Option<&resolved::Expr>,
-    span: Span,
-) -> Result<Expr, Diagnostic> {
-    let mut typed = Vec::with_capacity(arms.len());
-    for (when, then) in arms {
-        let when = condition(when)?;
-        typed.push((*when, expr(then)?));
-    }
-    let otherwise = otherwise.map(boxed).transpose()?;
-    chosen(typed, otherwise, span)
-}
-
-/// Types a `case` of typed parts.
-fn chosen(
+/// Types a `case`.
+pub(super) fn case(
     arms: Vec<(Expr, Expr)>,
     otherwise: Option<Box<Expr>>,
     span: Span,
@@ -449,18 +302,6 @@ fn chosen(
         arms.iter().map(|(_, then)| then).chain(otherwise.as_deref()).collect();
     let common = common(&results)?;
     Ok(fold(Expr { kind: ExprKind::Case(arms, otherwise), span, ..common }))
-}
-
-fn call(
-    function: &'static Function,
-    arguments: &[resolved::Expr],
-    span: Span,
-) -> Result<Expr, Diagnostic> {
-    let mut typed = Vec::with_capacity(arguments.len());
-    for argument in arguments {
-        typed.push(expr(argument)?);
-    }
-    called(function, typed, span).map(fold)
 }
 
 /// A type in a sentence: "a number", "text".

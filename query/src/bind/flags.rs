@@ -1,4 +1,4 @@
-//! Resolves names of flags to bits.
+//! Binds names of flags: bits of a set.
 
 use crate::diagnostic::Diagnostic;
 use crate::offer::Offer;
@@ -40,10 +40,10 @@ pub const KNOWN_FLAGS: &[&str] = &[
 /// The bits of the named flags of a set of type `of`, and whether one of them is not defined by this kernel.
 pub(super) fn mask(
     offer: &dyn Offer,
-    of: Option<Type>,
+    of: Type,
     names: &[Ident],
 ) -> Result<(u64, bool), Diagnostic> {
-    let gfp = of == Some(Type::GfpFlags);
+    let gfp = of == Type::GfpFlags;
     let defined = if gfp { offer.gfp_flags() } else { offer.slab_flags() };
     let known: &[&str] = if gfp { &[] } else { KNOWN_FLAGS };
     let (mut mask, mut undefined) = (0, false);

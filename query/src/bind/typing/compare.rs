@@ -1,8 +1,8 @@
 //! Types comparisons: what can be compared with what.
 
 use super::{described, fold, node};
+use crate::bound::{Compare, Expr, ExprKind};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::typed::{Compare, Expr, ExprKind};
 use crate::value::{Type, Unit};
 
 /// Types a comparison.

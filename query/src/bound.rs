@@ -1,16 +1,15 @@
-//! A typed query: every expression has a type, a unit, and for integers a range.
+//! A bound query: no names are left in it, and every expression has a type, a unit, and for integers a range.
 
 use crate::aggregate;
-use crate::catalog::Table;
+use crate::catalog::{Column, Table};
 use crate::diagnostic::Span;
 use crate::function::Evaluation;
 use crate::input::Input;
 use crate::pattern::{Extract, Pattern};
-use crate::resolved::Missing;
 use crate::syntax::ast::Argument;
 use crate::value::{Type, Unit, Value};
 
-/// A query whose expressions are typed.
+/// A query without names, whose expressions are typed.
 #[derive(Debug)]
 pub struct Query {
     /// What is read.
@@ -37,6 +36,15 @@ pub struct Query {
     pub missing: Vec<Missing>,
 }
 
+/// A column that the source cannot give.
+#[derive(Clone, Debug)]
+pub struct Missing {
+    /// The column.
+    pub column: &'static Column,
+    /// Why.
+    pub reason: String,
+}
+
 /// An item of the select list.
 #[derive(Clone, Debug)]
 pub struct Item {
@@ -58,7 +66,7 @@ pub struct Group {
 }
 
 /// An aggregate.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Aggregate {
     /// As it is written.
     pub name: String,
@@ -122,7 +130,7 @@ impl Range {
     }
 }
 
-/// An expression.
+/// An expression. Two are equal if they mean the same, wherever they stand.
 #[derive(Clone, Debug)]
 pub struct Expr {
     /// What it is.
@@ -135,10 +143,12 @@ pub struct Expr {
     pub range: Range,
     /// The text of the query that it stands for.
     pub span: Span,
+    /// The column that the query names here, whether it is read, computed by its definition, or missing.
+    pub column: Option<&'static Column>,
 }
 
 /// What an expression is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum ExprKind {
     /// A value.
     Const(Value),
@@ -229,6 +239,17 @@ impl Compare {
             Self::Gt => order.is_gt(),
             Self::Ge => order.is_ge(),
         }
+    }
+}
+
+impl PartialEq for Expr {
+    fn eq(&self, other: &Self) -> bool {
+        // The parts decide the type, unless it is what they are cast to. NULL alone has the type that its use asks for.
+        let cast = matches!(self.kind, ExprKind::Cast(_));
+        self.column == other.column
+            && self.unit == other.unit
+            && self.kind == other.kind
+            && (self.ty == other.ty || !cast)
     }
 }
 

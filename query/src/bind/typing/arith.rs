@@ -1,9 +1,9 @@
 //! The types and ranges of arithmetic.
 
 use super::{described, node, shape};
+use crate::bound::{Arith, Expr, ExprKind, Range};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::syntax::ast::UnaryOp;
-use crate::typed::{Arith, Expr, ExprKind, Range};
 use crate::value::{Type, Unit};
 
 /// The type of integers in a range: unsigned if none is negative.
@@ -48,14 +48,21 @@ pub(super) fn unary(op: UnaryOp, inner: Expr, span: Span) -> Result<Expr, Diagno
             _ => Range { low: Range::UINT.high - range.high, high: Range::UINT.high - range.low },
         };
         let (ty, range) = (if inner.ty == Type::Int { Type::Int } else { Type::UInt }, exact);
-        return Ok(Expr { kind: ExprKind::BitNot(inner.into()), ty, unit: Unit::Hex, range, span });
+        return Ok(Expr {
+            kind: ExprKind::BitNot(inner.into()),
+            ty,
+            unit: Unit::Hex,
+            range,
+            span,
+            column: None,
+        });
     }
     number(&inner, "-")?;
     if inner.ty == Type::Float {
         return Ok(node(ExprKind::Neg(inner.into()), Type::Float, unit, span));
     }
     let (ty, range) = clip(Range { low: -range.high, high: -range.low });
-    Ok(Expr { kind: ExprKind::Neg(inner.into()), ty, unit, range, span })
+    Ok(Expr { kind: ExprKind::Neg(inner.into()), ty, unit, range, span, column: None })
 }
 
 /// Says no to what has no bits.
@@ -81,7 +88,14 @@ pub(super) fn binary(op: Arith, left: Expr, right: Expr, span: Span) -> Result<E
     let float = left.ty == Type::Float || right.ty == Type::Float;
     let (ty, range) =
         if float { (Type::Float, Range::of(0)) } else { clip(exact(op, left.range, right.range)) };
-    Ok(Expr { kind: ExprKind::Arith(op, left.into(), right.into()), ty, unit, range, span })
+    Ok(Expr {
+        kind: ExprKind::Arith(op, left.into(), right.into()),
+        ty,
+        unit,
+        range,
+        span,
+        column: None,
+    })
 }
 
 fn text(op: Arith) -> &'static str {
@@ -233,5 +247,5 @@ pub(super) fn cast(inner: Expr, ty: Type, span: Span) -> Result<Expr, Diagnostic
         }
         _ => (ty, bounds),
     };
-    Ok(Expr { kind: ExprKind::Cast(inner.into()), ty, unit, range, span })
+    Ok(Expr { kind: ExprKind::Cast(inner.into()), ty, unit, range, span, column: None })
 }

@@ -1,27 +1,25 @@
-//! Resolves calls of functions, and the types that `cast` names.
+//! Binds calls of functions, and the types that `cast` names.
 
-use super::{Resolver, count};
+use super::{Binder, count, typing};
 use crate::aggregate;
+use crate::bound::Expr;
 use crate::catalog;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::function::{self, Meaning};
-use crate::resolved::{Expr, ExprKind};
 use crate::suggest;
 use crate::syntax::ast::{self, Ident};
 use crate::value::Type;
 
-impl Resolver<'_> {
+impl Binder<'_> {
     pub(super) fn call(
         &mut self,
         call: &ast::Expr,
         name: &Ident,
-        used: Option<Span>,
-        depth: usize,
+        span: Span,
     ) -> Result<Expr, Diagnostic> {
         if let Some(function) = aggregate::find(&name.name) {
-            return self.aggregate(call, function, used, depth);
+            return self.aggregate(call, function, span);
         }
-        let span = used.unwrap_or(call.span);
         let Some(function) = function::find(&name.name) else {
             let mut error = Diagnostic::new(name.span, format!("unknown function `{}`", name.name));
             let functions = function::FUNCTIONS.iter().map(|function| function.name);
@@ -40,11 +38,11 @@ impl Resolver<'_> {
                 .help(format!("it is called as `{}`", function.call)));
         };
         wrong_arguments(function.arguments, function.call, arguments.len(), span)?;
-        let mut arguments = self.list(arguments, used, depth)?;
+        let mut arguments = self.list(arguments)?;
         match &function.meaning {
             Meaning::Change(_) => self.followed(&name.name, span)?,
             Meaning::Constant(of) => {
-                return Ok(Expr { kind: ExprKind::Literal(of(self.offer)), span });
+                return Ok(typing::constant(&of(self.offer), span));
             }
             Meaning::Values(_) | Meaning::Expression(_) => {}
         }
@@ -54,9 +52,9 @@ impl Resolver<'_> {
                 let message = format!("`{name}` does not go with the table `{table}`");
                 return Err(Diagnostic::new(span, message).help("it asks for a row of `caches`"));
             };
-            arguments.push(self.column(column, span, depth)?);
+            arguments.push(self.column(column, span)?);
         }
-        Ok(Expr { kind: ExprKind::Call(function, arguments), span })
+        typing::call(function, arguments, span)
     }
 
     /// Says no to a change of rows that nothing tells apart.

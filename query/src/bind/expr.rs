@@ -1,0 +1,196 @@
+//! Binds expressions.
+//!
+//! What a frame keeps is multiplied by the height of the tree. So [`Binder::expr`] only leads to the operands, and what
+//! is made of them is made by `typing`, whose functions do not come back here.
+
+use super::{Binder, call, flags, typing};
+use crate::bound::Expr;
+use crate::diagnostic::{Diagnostic, Span};
+use crate::syntax::ast::{self, BinaryOp, Ident, Literal, MatchOp, Quantifier, UnaryOp};
+use crate::value::Type;
+
+/// The most nodes that aliases and definitions stand for in one query. An alias may be long and used often; what
+/// it comes to is written out at every use.
+const MAX_WRITTEN_OUT: usize = 1 << 18;
+
+impl Binder<'_> {
+    pub(super) fn expr(&mut self, expr: &ast::Expr) -> Result<Expr, Diagnostic> {
+        use ast::ExprKind as E;
+        let span = self.span(expr);
+        if self.used.is_some() {
+            self.count_written_out(span)?;
+        }
+        match &expr.kind {
+            E::Literal(literal) => Ok(typing::constant(literal, span)),
+            E::Column(name) => self.name(name, span),
+            E::Path(path) => self.path(path, span, false),
+            E::Unary(op, inner) => self.unary(*op, inner, span),
+            E::Binary(op, left, right) => self.binary(*op, left, right, span),
+            E::Between { expr, low, high, negated } => {
+                self.between([expr, low, high], *negated, span)
+            }
+            E::In { expr, list, negated } => self.in_list(expr, list, *negated, span),
+            E::InColumn { expr, list, negated } => self.in_column(expr, list, *negated, span),
+            E::Match { op, expr, pattern, negated } => {
+                self.matched(*op, [expr, pattern], *negated, span)
+            }
+            E::IsNull { expr, negated } => self.is_null(expr, *negated, span),
+            E::Has { expr, quantifier, flags } => self.has(expr, *quantifier, flags, span),
+            E::Case { arms, otherwise } => self.case(arms, otherwise.as_deref(), span),
+            E::Cast(inner, name) => self.cast(inner, name, span),
+            E::Call(name, _) | E::CallDistinct(name, _) | E::CallStar(name) => {
+                self.call(expr, name, span)
+            }
+        }
+    }
+
+    /// Where an expression stands, or what it is a part of is used.
+    pub(super) fn span(&self, expr: &ast::Expr) -> Span {
+        self.used.unwrap_or(expr.span)
+    }
+
+    fn count_written_out(&mut self, span: Span) -> Result<(), Diagnostic> {
+        self.written_out += 1;
+        if self.written_out > MAX_WRITTEN_OUT {
+            let error = Diagnostic::new(span, "the query is too large");
+            return Err(error.label("with what the names in it stand for written out"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn operand(&mut self, expr: &ast::Expr) -> Result<Box<Expr>, Diagnostic> {
+        self.expr(expr).map(Box::new)
+    }
+
+    /// Binds an operand that must be a condition.
+    pub(super) fn condition(&mut self, expr: &ast::Expr) -> Result<Box<Expr>, Diagnostic> {
+        typing::boolean(self.operand(expr)?)
+    }
+
+    pub(super) fn list(&mut self, list: &[ast::Expr]) -> Result<Vec<Expr>, Diagnostic> {
+        list.iter().map(|item| self.expr(item)).collect()
+    }
+
+    fn unary(&mut self, op: UnaryOp, inner: &ast::Expr, span: Span) -> Result<Expr, Diagnostic> {
+        let inner = self.operand(inner)?;
+        typing::unary(op, inner, span)
+    }
+
+    fn binary(
+        &mut self,
+        op: BinaryOp,
+        left: &ast::Expr,
+        right: &ast::Expr,
+        span: Span,
+    ) -> Result<Expr, Diagnostic> {
+        let (left, right) = (self.operand(left)?, self.operand(right)?);
+        typing::binary(op, left, right, span)
+    }
+
+    fn between(
+        &mut self,
+        [tested, low, high]: [&ast::Expr; 3],
+        negated: bool,
+        span: Span,
+    ) -> Result<Expr, Diagnostic> {
+        let operands = [self.operand(tested)?, self.operand(low)?, self.operand(high)?];
+        typing::between(operands, negated, span)
+    }
+
+    fn in_list(
+        &mut self,
+        tested: &ast::Expr,
+        list: &[ast::Expr],
+        negated: bool,
+        span: Span,
+    ) -> Result<Expr, Diagnostic> {
+        let tested = self.operand(tested)?;
+        typing::in_list(tested, self.list(list)?, negated, span)
+    }
+
+    fn in_column(
+        &mut self,
+        tested: &ast::Expr,
+        list: &ast::Expr,
+        negated: bool,
+        span: Span,
+    ) -> Result<Expr, Diagnostic> {
+        let (tested, list) = (self.operand(tested)?, self.operand(list)?);
+        typing::contains(*tested, list, negated, span)
+    }
+
+    fn matched(
+        &mut self,
+        op: MatchOp,
+        [tested, pattern]: [&ast::Expr; 2],
+        negated: bool,
+        span: Span,
+    ) -> Result<Expr, Diagnostic> {
+        let tested = self.operand(tested)?;
+        let place = self.operand(pattern)?.span;
+        typing::matched(op, *tested, (self.literal(pattern), place), negated, span)
+    }
+
+    /// The literal that an expression is, or is an alias of.
+    fn literal<'a>(&'a self, expr: &'a ast::Expr) -> Option<&'a Literal> {
+        let meant = match &expr.kind {
+            ast::ExprKind::Column(name) if self.table.column(&name.name).is_none() => {
+                self.aliases.get(&name.name)?
+            }
+            _ => expr,
+        };
+        match &meant.kind {
+            ast::ExprKind::Literal(literal) => Some(literal),
+            _ => None,
+        }
+    }
+
+    fn is_null(
+        &mut self,
+        tested: &ast::Expr,
+        negated: bool,
+        span: Span,
+    ) -> Result<Expr, Diagnostic> {
+        let tested = self.operand(tested)?;
+        Ok(typing::is_null(tested, negated, span))
+    }
+
+    fn has(
+        &mut self,
+        set: &ast::Expr,
+        quantifier: Quantifier,
+        names: &[Ident],
+        span: Span,
+    ) -> Result<Expr, Diagnostic> {
+        let set = self.operand(set)?;
+        let mask = flags::mask(self.offer, set.ty, names)?;
+        typing::has(set, quantifier, mask, span)
+    }
+
+    fn case(
+        &mut self,
+        arms: &[(ast::Expr, ast::Expr)],
+        otherwise: Option<&ast::Expr>,
+        span: Span,
+    ) -> Result<Expr, Diagnostic> {
+        let mut bound = Vec::with_capacity(arms.len());
+        for (when, then) in arms {
+            let when = self.condition(when)?;
+            bound.push((*when, self.expr(then)?));
+        }
+        let otherwise = otherwise.map(|otherwise| self.operand(otherwise)).transpose()?;
+        typing::case(bound, otherwise, span)
+    }
+
+    fn cast(&mut self, inner: &ast::Expr, name: &Ident, span: Span) -> Result<Expr, Diagnostic> {
+        let ty = call::cast_type(name)?;
+        let inner = match &inner.kind {
+            // Of an enum a number is wanted, not the name.
+            ast::ExprKind::Path(path) if ty != Type::Text => {
+                Box::new(self.path(path, self.span(inner), true)?)
+            }
+            _ => self.operand(inner)?,
+        };
+        typing::cast(*inner, ty, span)
+    }
+}

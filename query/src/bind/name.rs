@@ -1,0 +1,134 @@
+//! Binds names: columns, aliases, and paths to the kernel's members.
+
+use super::definition;
+use super::flags::{KNOWN_FLAGS, flag_name};
+use super::{Binder, typing};
+use crate::bound::{Expr, Missing};
+use crate::catalog::{Column, Source};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::input::Input;
+use crate::path::{self, Base};
+use crate::suggest;
+use crate::syntax::ast::{self, Ident};
+
+/// How deep definitions may name definitions. The catalog is a constant, so this only guards against a circle.
+const MAX_DEPTH: usize = 8;
+
+impl Binder<'_> {
+    pub(super) fn name(&mut self, name: &Ident, span: Span) -> Result<Expr, Diagnostic> {
+        if let Some(column) = self.table.column(&name.name) {
+            return self.column(column, span);
+        }
+        if let Some(expr) = self.aliases.get(&name.name) {
+            let expr = expr.clone();
+            return self.stands_for(&expr, span);
+        }
+        Err(self.unknown(name, span))
+    }
+
+    /// The error for a name that means nothing.
+    fn unknown(&self, name: &Ident, span: Span) -> Diagnostic {
+        let mut error = Diagnostic::new(span, format!("unknown column `{}`", name.name))
+            .label(format!("not in table `{}`", self.table.name));
+        if self.hidden.contains(&name.name) {
+            return error
+                .label("an alias of the select list, which its other items cannot name")
+                .help("write out here what it stands for");
+        }
+        let is_base =
+            |base: &Base| base.name() == name.name && base.is_of(self.table.rows) && !name.quoted;
+        if let Some(base) = Base::ALL.iter().find(|base| is_base(base)) {
+            return error
+                .label(format!("the row's `struct {}`", base.structure()))
+                .help(format!("`{0}->…` reads a member; `.schema {0}` lists them", name.name));
+        }
+        let aliases = self.aliases.keys().map(String::as_str);
+        let names = self.table.shown().map(|column| column.name).chain(aliases);
+        let flag = flag_name(&name.name);
+        error.help = Some(match suggest::nearest(&name.name, names) {
+            _ if KNOWN_FLAGS.contains(&flag.as_str()) => {
+                format!("whether a flag is set: `flags has {flag}`")
+            }
+            Some(near) => format!("did you mean `{near}`?"),
+            None if name.quoted => {
+                format!("a text is written in single quotes: '{}'", short(&name.name))
+            }
+            None => format!(
+                "`.schema {}` lists the columns; a text is written in single quotes",
+                self.table.name
+            ),
+        });
+        error
+    }
+
+    pub(super) fn column(
+        &mut self,
+        column: &'static Column,
+        span: Span,
+    ) -> Result<Expr, Diagnostic> {
+        if let Some(reason) = self.offer.missing(self.table, column) {
+            if !self.missing.iter().any(|missing| missing.column == column) {
+                self.missing.push(Missing { column, reason });
+            }
+            return Ok(typing::missing(column, span));
+        }
+        if let Source::Derived(definition) = column.source
+            && !self.offer.given(self.table, column)
+        {
+            assert!(self.depth < MAX_DEPTH, "the definition of `{}` goes in a circle", column.name);
+            self.depth += 1;
+            let definition = definition::definition(column, definition);
+            let bound = self.stands_for(&definition, span)?;
+            self.depth -= 1;
+            return Ok(Expr { unit: column.unit, column: Some(column), ..bound });
+        }
+        Ok(self.input_at(&column.into(), span))
+    }
+
+    /// Binds what a name stands for, which sees no aliases: what an alias stands for is an expression over columns.
+    fn stands_for(&mut self, expr: &ast::Expr, span: Span) -> Result<Expr, Diagnostic> {
+        let aliases = std::mem::take(&mut self.aliases);
+        let used = self.used.replace(span);
+        let bound = self.operand(expr)?;
+        self.used = used;
+        self.aliases = aliases;
+        Ok(*bound)
+    }
+
+    /// Binds a member of the kernel's structs; with `number`, an enum as its number.
+    pub(super) fn path(
+        &mut self,
+        path: &ast::Path,
+        span: Span,
+        number: bool,
+    ) -> Result<Expr, Diagnostic> {
+        let input = path::input(self.offer, self.table, path, number)?;
+        Ok(self.input_at(&input, span))
+    }
+
+    fn input_at(&mut self, input: &Input, span: Span) -> Expr {
+        typing::stored(self.input(input), input, span)
+    }
+
+    /// The number of an input among those of the query. What a look-up needs becomes an input too.
+    fn input(&mut self, input: &Input) -> usize {
+        if let Some(Source::Host(_, by)) = input.source() {
+            for name in by {
+                if let Some(column) = self.table.column(name) {
+                    self.input(&column.into());
+                }
+            }
+        }
+        if let Some(at) = self.inputs.iter().position(|known| known == input) {
+            return at;
+        }
+        self.inputs.push(input.clone());
+        self.inputs.len() - 1
+    }
+}
+
+/// The start of a name that may be of any length.
+fn short(name: &str) -> String {
+    let start: String = name.chars().take(40).collect();
+    if start.len() < name.len() { start + "…" } else { start }
+}
