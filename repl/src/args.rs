@@ -9,6 +9,7 @@ use clap::{ArgAction, ColorChoice, Parser, ValueEnum};
 use query::plan::Template;
 
 use crate::alert::Condition;
+use crate::file::path::{at_home, is_standard};
 use crate::render::Format;
 use crate::source::ladder::Kind;
 use crate::verb;
@@ -204,8 +205,18 @@ impl Args {
             Some(Ok(query)) => Ok(Self { query: Some(query), ..Self::default() }),
             // Not UTF-8: clap has the words for it.
             Some(Err(word)) => Self::try_parse_from(words.into_iter().chain([word])),
-            None => Self::try_parse_from(words),
+            None => Self::try_parse_from(words).map(Self::with_paths),
         }
+    }
+
+    /// The paths of options as they are meant: `~` may be left of `--output=~/x`, and `-` is a standard stream.
+    fn with_paths(mut self) -> Self {
+        let options = [&mut self.output, &mut self.from, &mut self.btf, &mut self.record];
+        for path in self.file.iter_mut().chain(options.into_iter().flatten()) {
+            *path = at_home(std::mem::take(path));
+        }
+        self.output = self.output.filter(|path| !is_standard(path));
+        self
     }
 
     /// When an answer is an alert.

@@ -13,13 +13,13 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use etcetera::BaseStrategy;
 use query::diagnostic::{Diagnostic, Span};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::args::{Args, TemplateName};
 use crate::command::Next;
+use crate::file::own::Folder;
 use crate::input;
 use crate::outlet::Medium;
 use crate::report::error::Failure;
@@ -56,8 +56,7 @@ pub fn settings(args: &Args, prompt: bool) -> Result<Settings, Failure> {
 
 /// Where a file of habits is, if there is a folder for it.
 fn path(name: &str) -> Option<PathBuf> {
-    let folders = etcetera::choose_base_strategy().ok()?;
-    Some(folders.config_dir().join("slabql").join(name))
+    Some(Folder::Config.path().ok()?.join(name))
 }
 
 /// A line for each file: where it is, or would be.
@@ -77,7 +76,7 @@ pub fn places() -> String {
 /// Takes the settings of the file, if there is one.
 fn read(settings: &mut Settings) -> Result<(), Failure> {
     let Some(path) = path(SETTINGS).filter(|path| path.exists()) else { return Ok(()) };
-    let text = input::file(&path).map_err(with_remedy)?.text;
+    let text = input::own(&path).map_err(with_remedy)?.text;
     apply(settings, &text, &path)
 }
 
@@ -138,7 +137,7 @@ fn with_remedy(mut failure: Failure) -> Failure {
 /// Runs what a prompt begins with. What fails is told, and the prompt begins all the same.
 pub fn start(session: &mut Session, out: &mut dyn Write) -> Next {
     let Some(path) = path(START).filter(|path| path.exists()) else { return Next::Prompt };
-    let result = input::file(&path).and_then(|text| script::run_file(session, &text, out));
+    let result = input::own(&path).and_then(|text| script::run_file(session, &text, out));
     result.unwrap_or_else(|failure| {
         message::failure(&failure);
         Next::Prompt

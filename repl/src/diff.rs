@@ -23,12 +23,13 @@ use query::value::{Type, Unit, Value};
 
 use crate::args::Args;
 use crate::command::Next;
+use crate::file::path::words as words_of;
 use crate::render::shown;
 use crate::report::error::{Failure, Message};
 use crate::report::escape::printable;
 use crate::report::message;
 use crate::session::{Session, Settings};
-use crate::snapshot::{self, LIVE, unquoted};
+use crate::snapshot::{self, LIVE};
 
 /// What is asked of a moment.
 const FIGURES: &str = "select name, addr, size, memory, active, objects, complete from caches";
@@ -235,7 +236,8 @@ pub fn verb(session: &mut Session, args: &Args, out: &mut dyn Write) -> Result<u
 
 /// `.diff A [B]`.
 pub fn command(session: &mut Session, words: &str, out: &mut dyn Write) -> Result<Next, Failure> {
-    let words: Vec<&str> = words.split_whitespace().map(unquoted).collect();
+    let words = words_of(words).map_err(|message| Failure::command(message, None))?;
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
     show(session, &words, out).map(|()| Next::Prompt)
 }
 

@@ -2,7 +2,6 @@
 //!
 //! No more of a file is read than a text may have, because a file may have no end.
 
-use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
@@ -10,8 +9,9 @@ use query::diagnostic::{Diagnostic, Span};
 use query::syntax::MAX_TEXT;
 
 use crate::args::Args;
+use crate::file::own::{self, Whose};
+use crate::file::path::{is_standard, shown};
 use crate::report::error::Failure;
-use crate::report::escape::printable;
 
 /// A text to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,15 +46,20 @@ pub fn texts(args: &Args) -> Result<Option<Vec<Text>>, Failure> {
 
 /// Reads a query file; `-` is standard input.
 pub(crate) fn file(path: &Path) -> Result<Text, Failure> {
-    let standard = path == Path::new("-");
-    let (name, read) = if standard {
-        ("standard input".to_owned(), start(io::stdin().lock()))
-    } else {
-        (printable(path.as_os_str().as_encoded_bytes()), File::open(path).and_then(start))
-    };
-    let bytes = read.map_err(|error| Failure::file("read", Path::new(&name), &error))?;
-    let text = text(bytes, name)?;
-    Ok(Text { path: (!standard).then(|| path.to_owned()), ..text })
+    read(path, Whose::Any)
+}
+
+/// Reads a file of slabql's own.
+pub(crate) fn own(path: &Path) -> Result<Text, Failure> {
+    read(path, Whose::Own)
+}
+
+fn read(path: &Path, whose: Whose) -> Result<Text, Failure> {
+    let bytes = own::open(path, whose)
+        .and_then(start)
+        .map_err(|error| Failure::file("read", path, &error))?;
+    let text = text(bytes, shown(path))?;
+    Ok(Text { path: (!is_standard(path)).then(|| path.to_owned()), ..text })
 }
 
 /// Reads as much as a text may have, and a byte more if there is one.

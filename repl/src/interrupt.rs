@@ -5,10 +5,11 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 
+use crate::file::own;
 use crate::report::error::Failure;
 
+use crate::kernel::sys::is_stdout_closed;
 pub use crate::kernel::sys::{Interrupts, forget_interrupt as forget, is_interrupted as happened};
 
 /// Fails if the running text is to end.
@@ -23,7 +24,10 @@ pub struct Stdout(File);
 impl Stdout {
     /// Standard output as it is.
     pub fn new() -> io::Result<Self> {
-        Ok(Self(io::stdout().as_fd().try_clone_to_owned()?.into()))
+        if is_stdout_closed() {
+            return Err(rustix::io::Errno::BADF.into());
+        }
+        own::standard_output().map(Self)
     }
 }
 

@@ -3,17 +3,17 @@
 //! A saved query is the file `slabql/queries/NAME.slabql` in the XDG data folder; a report is a file of the folder
 //! `examples`. Either is a query file, whose first comment is its title.
 
-use std::fs::{self, DirBuilder};
-use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use etcetera::BaseStrategy;
 use query::suggest;
-use query::syntax::Given;
+use query::syntax::{Given, MAX_TEXT};
 
 use crate::args::Args;
 use crate::command::{Next, said, write};
+use crate::file::own::{self, Folder, Whose};
+use crate::file::whole::{Readers, WholeFile};
 use crate::input::{self, Text};
 use crate::parameters::{all_known, assignment, assignments};
 use crate::report::error::Failure;
@@ -93,7 +93,7 @@ pub fn queries(_: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Fa
     let mut text = format!("saved in {}:\n", printable(folder.as_os_str().as_encoded_bytes()));
     let saved = saved(&folder)?;
     for name in &saved {
-        let query = input::file(&path(&folder, name));
+        let query = input::own(&path(&folder, name));
         let title = query.as_ref().map_or("cannot be read", |query| title(&query.text));
         text.push_str(&line(name, title));
     }
@@ -116,23 +116,33 @@ pub fn save(session: &mut Session, name: &str, _: &mut dyn Write) -> Result<Next
         return Err(Failure::command("there is no query to save", Some("run one first")));
     }
     let folder = folder()?;
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&folder)
-        .map_err(|error| Failure::file("make", &folder, &error))?;
+    own::make_folder(&folder).map_err(|error| Failure::file("make", &folder, &error))?;
     let file = path(&folder, name);
     let failed = |error: io::Error| Failure::file("write", &file, &error);
     // What had the name is kept under another: a text that is typed again is work.
     let before = file.with_extension("slabql~");
-    let replaced = match fs::rename(&file, &before) {
-        Ok(()) => format!("; what it was is in {}", before.display()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+    let kept = match own::open(&file, Whose::Own) {
+        Ok(old) => Some(whole(&before, old.take(MAX_TEXT as u64)).map_err(failed)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(failed(error)),
     };
-    fs::write(&file, format!("{}\n", session.last)).map_err(failed)?;
+    let new = whole(&file, format!("{}\n", session.last).as_bytes()).map_err(failed)?;
+    // Both are on the disk before either takes its place, so a full one leaves all as it was.
+    let replaced = match kept {
+        Some(kept) => kept.commit().map(|()| format!("; what it was is in {}", before.display())),
+        None => Ok(String::new()),
+    };
+    let replaced = replaced.and_then(|told| new.commit().map(|()| told)).map_err(failed)?;
     message::line(&format!("saved in {}{replaced}", file.display()));
     Ok(Next::Prompt)
+}
+
+/// A file with all its bytes, ready to take its place.
+fn whole(path: &Path, mut bytes: impl Read) -> io::Result<WholeFile> {
+    let mut file = WholeFile::create(path, Readers::Usual)?;
+    io::copy(&mut bytes, &mut file)?;
+    file.sync()?;
+    Ok(file)
 }
 
 /// `.run NAME [name=value…]`: runs a saved query, or a report.
@@ -148,7 +158,7 @@ pub fn text_of(name: &str, command: &str) -> Result<Text, Failure> {
     let folder = folder()?;
     let file = path(&folder, name);
     if file.exists() {
-        return input::file(&file);
+        return input::own(&file);
     }
     report_text(name).ok_or_else(|| {
         let saved = saved(&folder).unwrap_or_default();
@@ -245,10 +255,10 @@ fn check_name(name: &str, command: &str) -> Result<(), Failure> {
 
 /// The folder of saved queries.
 fn folder() -> Result<PathBuf, Failure> {
-    let folders = etcetera::choose_base_strategy().map_err(|error| {
+    let folder = Folder::Data.path().map_err(|error| {
         Failure::environment(format!("there is no folder for queries: {error}"), None)
     })?;
-    Ok(folders.data_dir().join("slabql/queries"))
+    Ok(folder.join("queries"))
 }
 
 fn path(folder: &Path, name: &str) -> PathBuf {
@@ -263,7 +273,7 @@ pub(crate) fn saved_names() -> Vec<String> {
 /// The text of a saved query, or of a report.
 pub(crate) fn text(name: &str) -> Option<String> {
     check_name(name, "").ok()?;
-    let saved = folder().ok().and_then(|folder| input::file(&path(&folder, name)).ok());
+    let saved = folder().ok().and_then(|folder| input::own(&path(&folder, name)).ok());
     let report = || REPORTS.iter().find(|(report, _)| *report == name).map(|(_, text)| *text);
     saved.map(|file| file.text).or_else(|| report().map(str::to_owned))
 }

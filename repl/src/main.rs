@@ -10,8 +10,11 @@ use slabql::alert::Alert;
 use slabql::args::Args;
 use slabql::command::Next;
 use slabql::config;
+use slabql::file::part;
+use slabql::file::path::is_standard;
 use slabql::input::{self, Text};
 use slabql::kernel::shed::shed;
+use slabql::kernel::sys::is_stdout_closed;
 use slabql::outlet::{Answers, Medium};
 use slabql::parameters::assignment;
 use slabql::report::error::Failure;
@@ -19,7 +22,6 @@ use slabql::report::message;
 use slabql::script;
 use slabql::session::Session;
 use slabql::verb::{self, Run};
-use slabql::whole::Readers;
 use slabql::{open, prompt};
 
 fn main() -> ExitCode {
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
     };
     message::use_color(args.color.unwrap_or_default().on(io::stderr().is_terminal()));
     message::be_quiet(args.quiet);
+    part::sweep();
     match shed().map_err(Failure::from).and_then(|()| run(&args)) {
         Ok(code) => ExitCode::from(code),
         // Nor does it matter to the prompt that nobody reads.
@@ -43,9 +46,22 @@ fn main() -> ExitCode {
 /// Writes what clap has to say. Gives the exit code: a wrong option is a wrong question, like a wrong query; help and
 /// version are answers.
 fn usage(error: &clap::Error) -> u8 {
-    match error.print() {
-        _ if error.use_stderr() => 1,
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => 2,
+    if error.use_stderr() {
+        // What cannot be told is lost; the exit code is not.
+        let _ = error.print();
+        return 1;
+    }
+    let printed = if is_stdout_closed() {
+        Err(rustix::io::Errno::BADF.into())
+    } else {
+        error.print().and_then(|()| io::stdout().flush())
+    };
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let failure = Failure::Write(error);
+            message::failure(&failure);
+            failure.exit_code()
+        }
         _ => 0,
     }
 }
@@ -60,6 +76,12 @@ fn run(args: &Args) -> Result<u8, Failure> {
     }
     let asks = matches!(verb, Some(Run::Asks(_)));
     let texts = if asks { Some(Vec::new()) } else { input::texts(args)? };
+    let answers = texts.as_ref().is_none_or(|texts| !texts.is_empty() || asks);
+    if args.record.as_deref().is_some_and(is_standard) && answers && args.output.is_none() {
+        let help = "leave the query out, or `--output FILE` for its answer";
+        let message = "a recording and an answer cannot both go to standard output";
+        return Err(Failure::command(message, Some(help)));
+    }
     let set = args.set.iter().map(|word| assignment(word)).collect::<Result<Given, _>>()?;
     let settings = config::settings(args, texts.is_none())?;
     message::use_color(settings.color.on(io::stderr().is_terminal()));
@@ -71,8 +93,14 @@ fn run(args: &Args) -> Result<u8, Failure> {
     session.watch = args.watch();
     if let Some(path) = &args.record {
         let recording = session.record()?;
-        recording.save(path, Readers::Usual)?;
-        message::line(&format!("recorded {} rows to {}", recording.len(), path.display()));
+        if is_standard(path) {
+            let mut out = Answers::open(None, false)?;
+            let written = out.write_all(recording.text().as_bytes()).map_err(Failure::Write);
+            out.close(written)?;
+        } else {
+            recording.save(path)?;
+            message::line(&format!("recorded {} rows to {}", recording.len(), path.display()));
+        }
         // It is this machine, as it was a moment ago, so no label is told.
         session.source = Box::new(recording);
     } else if args.from.is_some() || args.demo || args.source.is_some() {

@@ -25,6 +25,7 @@ use query::diagnostic::{Diagnostic, Span};
 use query::syntax::{self, Lexer, Symbol, TokenKind, lex};
 
 use crate::command::{self, Next};
+use crate::file::path::is_standard;
 use crate::input::{self, Text};
 use crate::interrupt;
 use crate::report::error::Failure;
@@ -132,12 +133,13 @@ pub fn run_file(session: &mut Session, text: &Text, out: &mut dyn Write) -> Resu
 
 /// Runs the file that a `.read` names.
 pub fn read(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
-    let name = name.strip_prefix('\'').and_then(|name| name.strip_suffix('\'')).unwrap_or(name);
     if name.is_empty() {
         return Err(Failure::command("`.read` takes a file", Some("`.read largest.slabql`")));
     }
     let folder = session.reading.last().and_then(|file| file.parent()).map(Path::to_owned);
-    let path = folder.unwrap_or_default().join(name);
+    let name = command::path(name)?;
+    let standard = is_standard(&name);
+    let path = if standard { name } else { folder.unwrap_or_default().join(name) };
     let reads_itself = session.reading.iter().any(|file| same(file, &path));
     if reads_itself || session.reading.len() >= MAX_DEPTH {
         let shown = printable(path.as_os_str().as_encoded_bytes());

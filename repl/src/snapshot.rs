@@ -3,18 +3,18 @@
 //! A word of letters, digits, `-` and `_` that begins with one of the first two is the name of a snapshot, whose file is `slabql/snapshots/NAME.slab` in the
 //! XDG data folder. Any other word is the path of a file. `live` is no name: it is the running kernel.
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io::{self, IsTerminal, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use etcetera::BaseStrategy;
 use query::output::{Output, OutputColumn};
 use query::suggest;
 use query::value::{Type, Unit, Value};
 
 use crate::args::Args;
-use crate::command::Next;
+use crate::command::{Next, path};
+use crate::file::own::{self, Folder, Whose};
+use crate::file::path::{at_home, is_standard};
 use crate::kernel::sysfs;
 use crate::report::error::Failure;
 use crate::report::escape::printable;
@@ -22,7 +22,6 @@ use crate::report::message;
 use crate::session::Session;
 use crate::source::Source;
 use crate::source::recording::Recording;
-use crate::whole::Readers;
 
 /// How the name of a snapshot's file ends.
 const ENDING: &str = ".slab";
@@ -43,7 +42,7 @@ fn place(word: &str) -> Result<Place, Failure> {
     if is_name(word) {
         return Ok(Place::Named(folder()?.join(format!("{word}{ENDING}"))));
     }
-    Ok(Place::Path(PathBuf::from(word)))
+    Ok(Place::Path(at_home(word.into())))
 }
 
 fn is_name(word: &str) -> bool {
@@ -53,10 +52,10 @@ fn is_name(word: &str) -> bool {
 
 /// The folder of snapshots.
 fn folder() -> Result<PathBuf, Failure> {
-    let folders = etcetera::choose_base_strategy().map_err(|error| {
+    let folder = Folder::Data.path().map_err(|error| {
         Failure::environment(format!("there is no folder for snapshots: {error}"), None)
     })?;
-    Ok(folders.data_dir().join("slabql/snapshots"))
+    Ok(folder.join("snapshots"))
 }
 
 /// The names of the snapshots, sorted.
@@ -87,9 +86,8 @@ pub fn moments() -> Vec<String> {
 /// Opens the snapshot of a name, or the recording at a path; `-` is standard input.
 pub fn open(word: &str) -> Result<Recording, Failure> {
     match place(word)? {
-        _ if word == "-" => Recording::open(Path::new("/dev/stdin")),
         Place::Path(path) => Recording::open(&path),
-        Place::Named(path) if path.exists() => Recording::open(&path),
+        Place::Named(path) if path.exists() => Recording::open_of(&path, Whose::Own),
         Place::Named(_) => Err(unknown(word)),
     }
 }
@@ -110,17 +108,11 @@ fn unknown(word: &str) -> Failure {
 
 /// `slabql snapshot FILE`.
 pub fn verb(session: &mut Session, args: &Args, out: &mut dyn Write) -> Result<u8, Failure> {
-    match args.arguments.as_slice() {
-        [word] if word == "-" => {
-            let text = record(session)?.text();
-            out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Write)?;
-        }
-        [word] => save(session, word)?,
-        _ => {
-            let help = "`slabql snapshot before.slab`, or `-` for standard output";
-            return Err(Failure::command("`snapshot` takes a file", Some(help)));
-        }
-    }
+    let [word] = args.arguments.as_slice() else {
+        let help = "`slabql snapshot before.slab`, or `-` for standard output";
+        return Err(Failure::command("`snapshot` takes a file", Some(help)));
+    };
+    save(session, word, out)?;
     Ok(0)
 }
 
@@ -131,8 +123,9 @@ pub fn command(
     out: &mut dyn Write,
 ) -> Result<Next, Failure> {
     let (action, word) = argument.split_once(char::is_whitespace).unwrap_or((argument, ""));
-    match (action, unquoted(word.trim())) {
-        ("save", word) if !word.is_empty() => save(session, word)?,
+    let word = path(word)?.to_string_lossy().into_owned();
+    match (action, word.as_str()) {
+        ("save", word) if !word.is_empty() => save(session, word, out)?,
         ("drop", word) if !word.is_empty() => remove(word)?,
         ("list" | "", "") => list(session, out)?,
         _ => {
@@ -141,11 +134,6 @@ pub fn command(
         }
     }
     Ok(Next::Prompt)
-}
-
-/// A word without the quotes around it.
-pub(crate) fn unquoted(word: &str) -> &str {
-    word.strip_prefix('\'').and_then(|word| word.strip_suffix('\'')).unwrap_or(word)
 }
 
 /// Reads the running kernel.
@@ -157,25 +145,25 @@ fn record(session: &Session) -> Result<Recording, Failure> {
     session.record()
 }
 
-fn save(session: &Session, word: &str) -> Result<(), Failure> {
+fn save(session: &Session, word: &str, out: &mut dyn Write) -> Result<(), Failure> {
+    if is_standard(Path::new(word)) {
+        let text = record(session)?.text();
+        return out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Write);
+    }
     if word == LIVE {
         let help = "name it after the moment: `before`";
         return Err(Failure::command("`live` is the running kernel, and no name", Some(help)));
     }
-    let (path, readers) = match place(word)? {
-        Place::Path(path) => (path, Readers::Usual),
-        // Names of caches and addresses may say what a machine is for.
-        Place::Named(path) => (path, Readers::Owner),
+    let path = match place(word)? {
+        Place::Path(path) => path,
+        Place::Named(path) => {
+            let folder = folder()?;
+            own::make_folder(&folder).map_err(|error| Failure::file("make", &folder, &error))?;
+            path
+        }
     };
-    if let (Readers::Owner, Some(folder)) = (readers, path.parent()) {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(|error| Failure::file("make", folder, &error))?;
-    }
     let recording = record(session)?;
-    recording.save(&path, readers)?;
+    recording.save(&path)?;
     let path = printable(path.as_os_str().as_encoded_bytes());
     message::line(&format!("snapshot of {} caches in {path}", recording.len()));
     Ok(())

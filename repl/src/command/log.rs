@@ -1,9 +1,8 @@
 //! `.log`: what is typed, answered and told is kept in a file.
 
 use std::io::Write;
-use std::path::Path;
 
-use super::{Next, write};
+use super::{Next, path, write};
 use crate::report::error::Failure;
 use crate::report::log;
 use crate::session::Session;
@@ -18,7 +17,7 @@ pub fn command(_: &mut Session, argument: &str, out: &mut dyn Write) -> Result<N
         }
         "off" => log::stop(),
         "on" => log::resume()?,
-        name => log::open(Path::new(name))?,
+        name => log::open(&path(name)?)?,
     }
     Ok(Next::Prompt)
 }

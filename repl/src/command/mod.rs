@@ -8,11 +8,13 @@ mod settings;
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 
 use query::catalog::TABLES;
 use query::suggest;
 
 use crate::editor::external;
+use crate::file;
 use crate::outlet::commands;
 use crate::render::Format;
 use crate::report::error::Failure;
@@ -211,6 +213,11 @@ pub(crate) fn said(
     // What it said before it failed counts.
     session.outlet.give(&text, out, pager)?;
     result
+}
+
+/// The path that is a command's argument.
+pub(crate) fn path(argument: &str) -> Result<PathBuf, Failure> {
+    file::path::argument(argument).map_err(|message| Failure::command(message, None))
 }
 
 /// Says that there is no such command, and which is near.

@@ -6,13 +6,14 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::command::Next;
+use crate::file::part::{MARK, Part};
 use crate::input;
 use crate::outlet;
 use crate::report::error::{Failure, errno};
@@ -28,12 +29,12 @@ pub fn edit(session: &mut Session, _: &str, _: &mut dyn Write) -> Result<Next, F
         return Err(Failure::command("`.edit` is for the prompt", Some("start `slabql` alone")));
     };
     outlet::refused()?;
-    let file = Temporary::new(&session.last)?;
+    let file = temporary(&session.last)?;
     let value = ["VISUAL", "EDITOR"]
         .into_iter()
         .find_map(|name| env::var_os(name).filter(|v| !v.is_empty()));
-    run(&words(value.unwrap_or_else(|| USUAL.into())), &file.0)?;
-    input::file(&file.0)?.text.trim_end().clone_into(edited);
+    run(&words(value.unwrap_or_else(|| USUAL.into())), file.path())?;
+    input::own(file.path())?.text.trim_end().clone_into(edited);
     Ok(Next::Prompt)
 }
 
@@ -70,42 +71,35 @@ fn run(words: &[OsString], file: &Path) -> Result<(), Failure> {
     Err(Failure::environment(format!("`{name}` ended with {status}: the query is as it was"), None))
 }
 
-/// A file for an editor; removed at the end.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn new(text: &str) -> Result<Self, Failure> {
-        let folder = env::var_os("XDG_RUNTIME_DIR").map_or_else(env::temp_dir, PathBuf::from);
-        let mut number = 0;
-        loop {
-            let path = folder.join(format!("slabql-{}-{number}.slabql", std::process::id()));
-            // Made by us, or not at all: whatever has the name already is somebody else's.
-            match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-                Ok(mut file) => {
-                    let made = Self(path);
-                    return match file.write_all(format!("{text}\n").as_bytes()) {
-                        Ok(()) => Ok(made),
-                        Err(error) => Err(Failure::file("write", &made.0, &error)),
-                    };
-                }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < 100 => {
-                    number += 1;
-                }
-                Err(error) => return Err(Failure::file("make", &path, &error)),
+/// Makes a file for an editor.
+fn temporary(text: &str) -> Result<Part, Failure> {
+    let folder = env::var_os("XDG_RUNTIME_DIR").map_or_else(env::temp_dir, PathBuf::from);
+    let mut number = 0;
+    loop {
+        let path = folder.join(format!("{MARK}-{}-{number}.slabql", std::process::id()));
+        // Made by us, or not at all: whatever has the name already is somebody else's.
+        if path.symlink_metadata().is_ok() && number < 100 {
+            number += 1;
+            continue;
+        }
+        let part = Part::new(path.clone());
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(mut file) => {
+                let written = file.write_all(format!("{text}\n").as_bytes());
+                written.map_err(|error| Failure::file("write", &path, &error))?;
+                return Ok(part);
+            }
+            Err(error) => {
+                part.keep();
+                return Err(Failure::file("make", &path, &error));
             }
         }
     }
 }
 
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // An editor may have taken it away.
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
@@ -114,17 +108,17 @@ mod tests {
     fn an_editor_is_a_path_or_a_program_with_options() {
         assert_eq!(words("code --wait".into()), ["code", "--wait"]);
         assert_eq!(words("vi; rm -rf $HOME".into()), ["vi;", "rm", "-rf", "$HOME"]);
-        let file = Temporary::new("").unwrap();
-        let spaced = file.0.with_file_name(format!("slabql {} editor", std::process::id()));
-        fs::rename(&file.0, &spaced).unwrap();
+        let file = temporary("").unwrap();
+        let spaced = file.path().with_file_name(format!("slabql {} editor", std::process::id()));
+        fs::rename(file.path(), &spaced).unwrap();
         assert_eq!(words(spaced.clone().into()), [spaced.clone().into_os_string()]);
         fs::remove_file(spaced).unwrap();
     }
 
     #[test]
     fn the_file_is_its_owners_and_goes_away() {
-        let file = Temporary::new("select 1").unwrap();
-        let path = file.0.clone();
+        let file = temporary("select 1").unwrap();
+        let path = file.path().to_owned();
         assert_eq!(fs::read_to_string(&path).unwrap(), "select 1\n");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         drop(file);

@@ -8,18 +8,24 @@
 //!
 //! The lines are rustyline's: after a first line `#V2` an entry each, with `\n` and `\\` for a line break and a
 //! backslash.
+//!
+//! rustyline's own `FileHistory` does not serve here. It opens whatever the path leads to, waits for ever on a FIFO and sets
+//! the mode of a link's target; it reads a file of any size; one line that is not UTF-8 makes it give up all that follow;
+//! and an entry goes to the file only when the editor is told to append, after reading again what others wrote. A test
+//! below holds the two against each other.
 
 use std::collections::HashSet;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use etcetera::BaseStrategy;
 use rustyline::history::MemHistory;
 use rustyline::{Editor, Helper};
 
 use super::shown;
+use crate::file::own::{self, Folder};
+use crate::file::whole::{Readers, WholeFile};
 use crate::report::error::errno;
 use crate::report::message;
 
@@ -28,6 +34,9 @@ pub(super) const MOST: usize = 10_000;
 
 /// The most bytes of an entry: what is pasted may be any text.
 const LONGEST: usize = 64 << 10;
+
+/// The most bytes that are read, from the end of the file. One that is longer is replaced.
+const MOST_BYTES: u64 = 8 << 20;
 
 /// What the file begins with.
 const VERSION: &str = "#V2\n";
@@ -41,7 +50,7 @@ pub(super) struct History {
 impl History {
     /// Opens the history and gives its entries to `editor`.
     pub fn open<H: Helper>(editor: &mut Editor<H, MemHistory>) -> Self {
-        let file = match folder().and_then(|folder| prepare(&folder)) {
+        let file = match prepare() {
             Ok(file) => file,
             Err(reason) => {
                 message::note(&format!("there is no history: {reason}"));
@@ -92,39 +101,28 @@ impl History {
     }
 }
 
-/// The folder of slabql in the XDG state folder.
-fn folder() -> Result<PathBuf, String> {
-    let folders = etcetera::choose_base_strategy().map_err(|error| error.to_string())?;
-    let state = folders.state_dir().ok_or("this system has no state folder")?;
-    Ok(state.join("slabql"))
-}
-
-/// Makes the folder and the file where they are not there, and the file its owner's.
-fn prepare(folder: &Path) -> Result<PathBuf, String> {
+/// Makes the folder and the file where they are not there, and the file its owner's. What a link leads to keeps its
+/// mode: somebody put it there on purpose.
+fn prepare() -> Result<PathBuf, String> {
+    let folder = Folder::State.path()?;
     let file = folder.join("history");
     let failed = |path: &Path, error: &io::Error| format!("{}: {}", path.display(), errno(error));
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(|error| failed(folder, &error))?;
-    let opened = open(&file).map_err(|error| failed(&file, &error))?;
-    let mode = opened.metadata().map_err(|error| failed(&file, &error))?.mode();
-    if mode & 0o077 != 0 {
-        let private = opened.set_permissions(Permissions::from_mode(0o600));
-        private.map_err(|error| failed(&file, &error))?;
-    }
+    own::make_folder(&folder).map_err(|error| failed(&folder, &error))?;
+    let private = || {
+        let opened = own::append(&file)?;
+        if opened.metadata()?.mode() & 0o077 != 0 && !file.is_symlink() {
+            opened.set_permissions(Permissions::from_mode(0o600))?;
+        }
+        Ok(())
+    };
+    private().map_err(|error| failed(&file, &error))?;
     Ok(file)
-}
-
-fn open(file: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(file)
 }
 
 /// Opens the file and locks it. Who held the lock before may have put another in its place.
 fn locked(path: &Path) -> io::Result<File> {
     loop {
-        let file = open(path)?;
+        let file = own::append(path)?;
         file.lock()?;
         let place = |meta: &fs::Metadata| (meta.dev(), meta.ino());
         if fs::metadata(path)
@@ -135,19 +133,28 @@ fn locked(path: &Path) -> io::Result<File> {
     }
 }
 
-/// The entries of the file, each once, where it stands last; the newest of them.
+/// The entries of the file, each once, where it stands last; the newest of them. Lines that are not UTF-8 are passed
+/// over.
 fn load(path: &Path) -> io::Result<Vec<String>> {
     let mut file = locked(path)?;
+    let mut first = Vec::new();
+    Read::by_ref(&mut file).take(VERSION.len() as u64).read_to_end(&mut first)?;
+    let start = file.metadata()?.len().saturating_sub(MOST_BYTES);
+    file.seek(SeekFrom::Start(start))?;
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))?;
-    let lines: Vec<&str> = text.strip_prefix(VERSION).unwrap_or(&text).lines().collect();
+    Read::by_ref(&mut file).take(MOST_BYTES).read_to_end(&mut bytes)?;
+    let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+    // What stands before it is no entry, or not the whole of one.
+    if start > 0 || first == VERSION.as_bytes() {
+        lines.remove(0);
+    }
     let mut seen = HashSet::new();
-    let newest = lines.iter().rev().filter(|line| !line.is_empty() && seen.insert(**line));
-    let mut entries: Vec<&str> = newest.take(MOST).copied().collect();
+    let texts = lines.iter().rev().filter_map(|line| str::from_utf8(line).ok());
+    let newest = texts.filter(|line| !line.is_empty() && seen.insert(*line));
+    let mut entries: Vec<&str> = newest.take(MOST).collect();
     entries.reverse();
-    if lines.len() > 2 * MOST {
+    // A file that does not begin as one of ours is added to, but not replaced.
+    if (start > 0 || lines.len() > 2 * MOST) && first == VERSION.as_bytes() {
         replace(path, &entries)?;
     }
     Ok(entries.into_iter().map(unescaped).collect())
@@ -155,12 +162,9 @@ fn load(path: &Path) -> io::Result<Vec<String>> {
 
 /// Puts a file with these lines in the place of the file, whose lock is held.
 fn replace(path: &Path, lines: &[&str]) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    let mut file = WholeFile::create(path, Readers::Usual)?;
     file.write_all(format!("{VERSION}{}\n", lines.join("\n")).as_bytes())?;
-    file.sync_all()?;
-    fs::rename(new, path)
+    file.commit()
 }
 
 /// Appends an entry.
@@ -200,7 +204,11 @@ fn unescaped(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::OpenOptions;
+    use std::os::unix::fs::symlink;
     use std::thread;
+
+    use rustyline::history::{FileHistory, History as _};
 
     use super::*;
 
@@ -266,5 +274,49 @@ mod tests {
         assert!(
             entries.len() <= MOST && fs::read_to_string(&file).unwrap().lines().count() < 2 * MOST
         );
+    }
+
+    #[test]
+    fn bad_lines_are_passed_over() {
+        let folder = Temporary::new("bad");
+        let file = folder.file();
+        fs::write(&file, b"#V2\none\n\xff\xfe\ntwo\n").unwrap();
+        assert_eq!(load(&file).unwrap(), ["one", "two"]);
+        append(&file, "three").unwrap();
+        assert_eq!(load(&file).unwrap(), ["one", "two", "three"]);
+        // What rustyline does is why this module is here.
+        assert!(FileHistory::new().load(&file).is_err());
+    }
+
+    #[test]
+    fn the_target_of_a_link_keeps_its_mode() {
+        let folder = Temporary::new("link");
+        let target = folder.0.join("target");
+        fs::write(&target, "#V2\none\n").unwrap();
+        let mode = || fs::metadata(&target).unwrap().mode() & 0o777;
+        fs::set_permissions(&target, Permissions::from_mode(0o644)).unwrap();
+        symlink("target", folder.file()).unwrap();
+        append(&folder.file(), "two").unwrap();
+        assert_eq!((load(&folder.file()).unwrap().len(), mode()), (2, 0o644));
+        let mut theirs = FileHistory::new();
+        theirs.load(&folder.file()).unwrap();
+        theirs.add("three").unwrap();
+        theirs.append(&folder.file()).unwrap();
+        assert_eq!(mode(), 0o600, "rustyline changes it");
+    }
+
+    #[test]
+    fn the_end_of_a_long_file_is_read_and_kept() {
+        let folder = Temporary::new("long");
+        let file = folder.file();
+        let line = format!("{}\n", "x".repeat(1023));
+        fs::write(&file, format!("{VERSION}{}last\n", line.repeat(3 * 8192))).unwrap();
+        assert_eq!(load(&file).unwrap().last().unwrap(), "last");
+        assert!(fs::metadata(&file).unwrap().len() <= MOST_BYTES);
+        // Somebody else's text is not cut.
+        let other = line.repeat(3 * 8192);
+        fs::write(&file, &other).unwrap();
+        load(&file).unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().len(), other.len() as u64);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,8 @@ use query::schema::{Member, Schema, Shape};
 use super::btf::{Btf, Kind, TypeId};
 use super::sys::{self, VmlinuxBtf};
 use super::{list, percpu, probe};
+use crate::file::own::{self, Whose};
+use crate::file::path::shown;
 use crate::report::error::Environment;
 use crate::report::escape::printable;
 
@@ -199,17 +201,16 @@ fn parse(image: Image, path: &Path) -> Result<Btf<Image>, Environment> {
 
 /// Reads a file of types.
 fn read_types(path: &Path) -> Result<Vec<u8>, Environment> {
-    /// A hundred times what a kernel has.
-    const MAX: u64 = 512 << 20;
-    let what = || format!("{} cannot be read", path.display());
+    /// Ten times what a kernel has.
+    const MAX: u64 = 64 << 20;
+    let what = || format!("{} cannot be read", shown(path));
     let failed = |error| Environment::failed(&what(), &error);
-    let file = File::open(path).map_err(failed)?;
-    let bytes = file.metadata().map_err(failed)?;
-    if !bytes.is_file() || bytes.len() > MAX {
+    let file = own::open(path, Whose::Any).map_err(failed)?;
+    let mut types = Vec::new();
+    file.take(MAX + 1).read_to_end(&mut types).map_err(failed)?;
+    if types.len() as u64 > MAX {
         return Err(Environment::failed(&what(), &io::Error::other("it is no file of types")));
     }
-    let mut types = Vec::new();
-    file.take(MAX).read_to_end(&mut types).map_err(failed)?;
     Ok(types)
 }
 

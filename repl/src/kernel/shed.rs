@@ -14,10 +14,11 @@ use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabiliti
 use crate::report::error::Environment;
 
 /// What slabql has a use for: programs that read the kernel, the symbols with their addresses, and files that
-/// root is told to read or write though they are another's.
+/// root is told to read or write though they are another's, which they stay.
 const USED: CapabilitySet = CapabilitySet::BPF
     .union(CapabilitySet::PERFMON)
     .union(CapabilitySet::SYSLOG)
+    .union(CapabilitySet::CHOWN)
     .union(CapabilitySet::DAC_OVERRIDE)
     .union(CapabilitySet::DAC_READ_SEARCH);
 

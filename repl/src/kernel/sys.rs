@@ -30,6 +30,29 @@ const LICENCE: &[u8] = b"Dual MIT/GPL\0";
 /// Where the kernel shows its BTF.
 pub const VMLINUX_BTF: &str = "/sys/kernel/btf/vmlinux";
 
+/// Whether standard output was closed, or not to be written to, when the process began.
+static STDOUT_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Looks at standard output before Rust's runtime does, which puts `/dev/null` where it finds nothing.
+// SAFETY: the C library calls what this section lists, each with three arguments that a function of none may ignore, when it
+// is ready for system calls itself; nothing of Rust's runtime is used.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static LOOK: extern "C" fn() = look_at_stdout;
+
+extern "C" fn look_at_stdout() {
+    // SAFETY: fcntl(2) takes numbers here and returns one.
+    let flags = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFL) };
+    let closed = flags < 0 || flags & libc::O_ACCMODE == libc::O_RDONLY;
+    STDOUT_CLOSED.store(closed, Ordering::Relaxed);
+}
+
+/// Whether what is written to standard output is lost.
+#[must_use]
+pub fn is_stdout_closed() -> bool {
+    STDOUT_CLOSED.load(Ordering::Relaxed)
+}
+
 /// Calls bpf(2).
 fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<c_long> {
     // SAFETY: `attr` is readable and writable for the length given. The pointers in it are set by the functions

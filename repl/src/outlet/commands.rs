@@ -1,18 +1,19 @@
 //! The commands that say where answers go.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::Place;
 use super::child::refused;
-use crate::command::Next;
+use crate::command::{Next, path};
+use crate::file::path::is_standard;
+use crate::file::whole::{Readers, WholeFile};
 use crate::report::error::Failure;
 use crate::session::Session;
-use crate::whole::{Readers, WholeFile};
 
 /// `.output [FILE]`.
 pub fn output(session: &mut Session, name: &str, _: &mut dyn Write) -> Result<Next, Failure> {
-    let path = if name.is_empty() { None } else { Some(file(name)?) };
+    let path = if name.is_empty() { None } else { file(name)? };
     session.outlet.set_all(path);
     Ok(Next::Prompt)
 }
@@ -22,7 +23,7 @@ pub fn once(session: &mut Session, name: &str, _: &mut dyn Write) -> Result<Next
     if name.is_empty() {
         return Err(Failure::command("`.once` takes a file", Some("`.once caches.csv`")));
     }
-    session.outlet.set_once(Place::File(file(name)?));
+    session.outlet.set_once(file(name)?.map_or(Place::Standard, Place::File));
     Ok(Next::Prompt)
 }
 
@@ -37,15 +38,17 @@ pub fn pipe(session: &mut Session, command: &str, _: &mut dyn Write) -> Result<N
     Ok(Next::Prompt)
 }
 
-/// The file of a name that may stand in quotes. One that cannot be written is told at once.
-fn file(name: &str) -> Result<PathBuf, Failure> {
-    let name = name.strip_prefix('\'').and_then(|name| name.strip_suffix('\'')).unwrap_or(name);
-    let path = Path::new(name);
+/// The file of an argument; none for standard output. One that cannot be written is told at once.
+fn file(name: &str) -> Result<Option<PathBuf>, Failure> {
+    let path = path(name)?;
+    if is_standard(&path) {
+        return Ok(None);
+    }
     // To open a pipe waits for its reader, and a device may be busy.
     let ordinary = path.metadata().map_or(true, |there| there.is_file() || there.is_dir());
     if ordinary {
-        WholeFile::create(path, Readers::Usual)
-            .map_err(|error| Failure::file("write", path, &error))?;
+        WholeFile::create(&path, Readers::Usual)
+            .map_err(|error| Failure::file("write", &path, &error))?;
     }
-    Ok(path.to_owned())
+    Ok(Some(path))
 }

@@ -11,7 +11,7 @@
 //!
 //! # Invariants
 //!
-//! A file is written beside its place and moved there when the answer is whole ([`whole`](crate::whole)); one that
+//! A file takes its place when the answer is whole ([`whole`](crate::file::whole)); one that
 //! failed leaves what was there. slabql starts no other program where its file gives it rights that whoever runs it has not.
 
 mod child;
@@ -22,9 +22,10 @@ use std::cell::{Cell, RefCell};
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 
+use crate::file::whole::{Readers, WholeFile};
+use crate::kernel::sys;
 use crate::render::Format;
 use crate::report::error::Failure;
-use crate::whole::{Readers, WholeFile};
 use child::Child;
 pub(crate) use child::refused;
 use pager::Paged;
@@ -42,13 +43,15 @@ pub struct Outlet {
     pub interactive: bool,
 }
 
-/// A place that is not standard output.
+/// Where an answer goes that does not go where the others do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A file.
     File(PathBuf),
     /// A command of the shell.
     Command(String),
+    /// Standard output.
+    Standard,
 }
 
 impl Outlet {
@@ -108,7 +111,7 @@ impl Outlet {
             {
                 To::Paged(Paged::new(given))
             }
-            None => To::Given(given),
+            None | Some(Place::Standard) => To::Given(given),
             Some(Place::File(path)) => To::File(self.opened(AnswerFile::open(path, append))?),
             Some(Place::Command(command)) => To::Command(self.opened(Child::shell(command))?),
         };
@@ -124,9 +127,10 @@ impl Outlet {
     /// What the answer that is written now goes to, if not to where the command line says.
     #[must_use]
     pub fn medium(&self) -> Option<Medium> {
-        self.now.borrow().as_ref().map(|place| match place {
-            Place::File(path) => Medium::file(path),
-            Place::Command(_) => Medium::Pipe,
+        self.now.borrow().as_ref().and_then(|place| match place {
+            Place::File(path) => Some(Medium::file(path)),
+            Place::Command(_) => Some(Medium::Pipe),
+            Place::Standard => None,
         })
     }
 }
@@ -169,7 +173,7 @@ impl Medium {
 
 /// The format that a file's name asks for.
 fn of_name(path: &Path) -> Option<Format> {
-    match path.extension()?.to_str()? {
+    match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
         "jsonl" => Some(Format::Ndjson),
         "md" => Some(Format::Markdown),
         "txt" => Some(Format::Table),
@@ -291,14 +295,25 @@ impl Answers {
     pub fn close<T>(self, answered: Result<T, Failure>) -> Result<T, Failure> {
         match self.0 {
             Some(AnswersTo::File(file)) => file.close(answered),
-            _ => answered,
+            Some(AnswersTo::Standard(mut out)) => {
+                let answer = answered?;
+                out.flush().map_err(Failure::Write)?;
+                Ok(answer)
+            }
+            None => answered,
         }
     }
+}
+
+/// What the kernel says of a descriptor that is not there.
+fn closed() -> io::Error {
+    rustix::io::Errno::BADF.into()
 }
 
 impl Write for Answers {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.0 {
+            Some(AnswersTo::Standard(_)) if sys::is_stdout_closed() => Err(closed()),
             Some(AnswersTo::Standard(out)) => out.write(bytes),
             Some(AnswersTo::File(to)) => to.file.write(bytes),
             None => Ok(bytes.len()),
@@ -323,6 +338,7 @@ mod tests {
         for (name, format) in [
             ("a.csv", Some(Format::Csv)),
             ("a.json", Some(Format::Json)),
+            ("A.JSON", Some(Format::Json)),
             ("a.b.jsonl", Some(Format::Ndjson)),
             ("a.md", Some(Format::Markdown)),
             ("a.txt", Some(Format::Table)),

@@ -18,6 +18,7 @@ use query::diagnostic::Diagnostic;
 
 use super::escape::{printable, printable_lines};
 use super::terminal;
+use crate::file;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -141,7 +142,8 @@ impl Failure {
     /// A file that cannot be read or written.
     #[must_use]
     pub fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
-        let path = printable(path.as_os_str().as_encoded_bytes());
+        let path =
+            if doing == "read" { file::path::shown(path) } else { path.display().to_string() };
         Environment::failed(&format!("cannot {doing} {path}"), error).into()
     }
 

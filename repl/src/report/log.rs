@@ -3,14 +3,15 @@
 //! A process has one standard error and one log, so that whatever tells something need not know of it. The file is its
 //! owner's alone, as the history is, and only ever grows.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::error::{Failure, errno};
 use super::message;
+use crate::file::own;
+use crate::file::path::is_standard;
 
 /// The log of a process.
 #[derive(Default)]
@@ -48,8 +49,7 @@ pub fn place() -> Option<PathBuf> {
 
 /// Writes to a file from now on.
 pub fn open(path: &Path) -> Result<(), Failure> {
-    let mut options = OpenOptions::new();
-    let file = options.append(true).create(true).mode(0o600).open(path);
+    let file = if is_standard(path) { own::standard_output() } else { own::append(path) };
     let file = file.map_err(|error| Failure::file("write", path, &error))?;
     *log() = Log { file: Some(file), path: Some(path.to_owned()) };
     Ok(())

@@ -42,16 +42,18 @@ use serde_json::{Map, Value as Json, json};
 
 use super::ladder::Kind;
 use super::{Choice, Said, Sink, Source};
+use crate::file::own::Whose;
+use crate::file::path::shown;
+use crate::file::whole::{Readers, WholeFile};
 use crate::render::{text_from_json, text_to_json};
 use crate::report::error::Failure;
 use crate::report::escape::printable;
-use crate::whole::{Readers, WholeFile};
 
 /// What a recording's header says that it is.
 const FORMAT: &str = "slabql recording";
 
 /// The most caches of a recording, and the most bytes of a line.
-const MAX_ROWS: u64 = 1 << 20;
+const MAX_ROWS: u64 = 1 << 17;
 const MAX_LINE: usize = 1 << 20;
 
 /// The recording that the program carries, of a real kernel.
@@ -88,11 +90,16 @@ impl Recording {
         Ok(demo)
     }
 
-    /// Reads a file.
+    /// Reads a file that the user names.
     pub fn open(path: &Path) -> Result<Self, Failure> {
-        let bytes = file::read(path)?;
+        Self::open_of(path, Whose::Any)
+    }
+
+    /// Reads a file.
+    pub fn open_of(path: &Path, whose: Whose) -> Result<Self, Failure> {
+        let bytes = file::read(path, whose)?;
         let mut recording = Self::read(&bytes).map_err(|reason| not_one(path, &reason))?;
-        recording.title = path.display().to_string();
+        recording.title = shown(path);
         Ok(recording)
     }
 
@@ -144,11 +151,12 @@ impl Recording {
             .as_array()
             .and_then(|names| names.iter().map(|name| name.as_str().map(str::to_owned)).collect())
             .ok_or("`columns` is no list of names")?;
+        let places: Vec<_> = columns.iter().map(|name| catalog::TABLES[0].column(name)).collect();
+        let columns = names(places.iter().flatten())?;
         let missing = field("missing")?.as_object().ok_or("`missing` is no object")?;
         let mut rows = Vec::new();
         for (number, line) in lines.enumerate() {
-            let row =
-                row(line, &columns).ok_or_else(|| format!("line {} is no row", number + 2))?;
+            let row = row(line, &places).ok_or_else(|| format!("line {} is no row", number + 2))?;
             rows.push(row);
         }
         Ok(Self {
@@ -224,16 +232,17 @@ impl Recording {
         &self.time
     }
 
-    /// Writes it to `path`: the whole of it, or nothing. What is no ordinary file, such as a pipe, is written to. A file
-    /// that is something else than a recording is not replaced.
-    pub fn save(&self, path: &Path, readers: Readers) -> Result<(), Failure> {
+    /// Writes it to `path`: the whole of it, or nothing, for its owner's eyes, because it holds addresses of the kernel.
+    /// What is no regular file, such as a pipe, is written to. A file that is something else than a recording is not
+    /// replaced.
+    pub fn save(&self, path: &Path) -> Result<(), Failure> {
         if holds_something_else(path) {
             let path = printable(path.as_os_str().as_encoded_bytes());
             let message = format!("{path} is no recording, and is not replaced");
             let help = "give another name, or remove the file first";
             return Err(Failure::command(message, Some(help)));
         }
-        WholeFile::create(path, readers)
+        WholeFile::create(path, Readers::Owner)
             .and_then(|mut file| {
                 file.write_all(&file::pack(self.text()))?;
                 file.commit()
@@ -284,7 +293,7 @@ fn holds_something_else(path: &Path) -> bool {
 }
 
 fn not_one(path: &Path, reason: &str) -> Failure {
-    let path = printable(path.as_os_str().as_encoded_bytes());
+    let path = shown(path);
     Failure::environment(format!("{path} is no recording: {reason}"), None)
 }
 
@@ -309,8 +318,20 @@ fn to_json(value: &Value) -> Json {
     }
 }
 
-/// A line as a row. A value that its column cannot have makes it none.
-fn row(line: &str, columns: &[String]) -> Option<Vec<Value>> {
+/// The names of columns, none of which may be there twice.
+fn names<'a>(columns: impl Iterator<Item = &'a &'static Column>) -> Result<Vec<String>, String> {
+    let mut names: Vec<String> = Vec::new();
+    for column in columns {
+        if names.iter().any(|name| name == column.name) {
+            return Err(format!("it has the column `{}` twice", column.name));
+        }
+        names.push(column.name.to_owned());
+    }
+    Ok(names)
+}
+
+/// A line as a row of the columns that are known. A value that its column cannot have makes it none.
+fn row(line: &str, columns: &[Option<&'static Column>]) -> Option<Vec<Value>> {
     if line.len() > MAX_LINE {
         return None;
     }
@@ -318,14 +339,15 @@ fn row(line: &str, columns: &[String]) -> Option<Vec<Value>> {
     if values.len() != columns.len() {
         return None;
     }
-    values
-        .into_iter()
-        .zip(columns)
-        .map(|(value, name)| match catalog::TABLES[0].column(name) {
-            Some(column) => from_json(value, column),
-            None => Some(Value::Null),
-        })
-        .collect()
+    let known = columns.iter().flatten().count();
+    // Of its own size: to collect the values would keep the room of those that are dropped.
+    let mut row = Vec::with_capacity(known);
+    for (value, column) in values.into_iter().zip(columns) {
+        if let Some(column) = column {
+            row.push(from_json(value, column)?);
+        }
+    }
+    Some(row)
 }
 
 fn from_json(value: Json, column: &Column) -> Option<Value> {

@@ -5,6 +5,7 @@ mod alerts;
 mod arguments;
 #[path = "../common/mod.rs"]
 mod common;
+mod files;
 mod ladder;
 mod names;
 mod output;

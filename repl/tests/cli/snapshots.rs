@@ -12,7 +12,6 @@ use serde_json::{Map, Value as Json};
 use slabql::source::recording::Recording;
 use slabql::source::recording::file;
 use slabql::source::{Choice, Source as _};
-use slabql::whole::Readers;
 
 /// The text of the demo with `rows` of its caches, its header changed by `change`.
 fn text(rows: usize, change: impl Fn(&mut Map<String, Json>)) -> String {
@@ -101,7 +100,7 @@ fn another_version_is_told() {
     });
     assert_eq!(Recording::read(later.as_bytes()).unwrap().len(), 3);
     let more = text(1 << 21, |_| ());
-    assert!(Recording::read(more.as_bytes()).err().unwrap().contains("1048576 is the most"));
+    assert!(Recording::read(more.as_bytes()).err().unwrap().contains("131072 is the most"));
 }
 
 /// A file as version 1 began: without a boot and a checksum.
@@ -127,7 +126,7 @@ fn large_ones_are_compressed_and_read_back() {
     let text = file::sealed(&serde_json::to_string(&header).unwrap(), &lines.repeat(20));
     let recording = Recording::read(text.as_bytes()).unwrap();
     let file = TempFile::new("large.slab");
-    recording.save(&file.0, Readers::Usual).unwrap();
+    recording.save(&file.0).unwrap();
     let bytes = fs::read(&file.0).unwrap();
     assert!(bytes.starts_with(&[0x1f, 0x8b]) && bytes.len() * 4 < text.len(), "{}", bytes.len());
     assert_eq!(all(Recording::open(&file.0).unwrap()), all(recording));
@@ -144,7 +143,7 @@ fn a_link_in_the_way_is_not_followed() {
     let (target, victim) = (folder.0.join("a.slab"), folder.0.join("victim"));
     fs::write(&victim, "precious").unwrap();
     symlink(&victim, folder.0.join(format!("a.slab.{}.part", std::process::id()))).unwrap();
-    Recording::demo().unwrap().save(&target, Readers::Usual).unwrap();
+    Recording::demo().unwrap().save(&target).unwrap();
     assert!(fs::symlink_metadata(&target).unwrap().is_file());
     assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
 }

@@ -14,7 +14,6 @@ use slabql::report::error::Failure;
 use slabql::session::Session;
 use slabql::source::recording::Recording;
 use slabql::source::{Choice, Source as _};
-use slabql::whole::Readers;
 
 /// Columns that stay as long as the cache does, and what is computed from them.
 const STABLE: &str = "select addr, name, sysfs_id, aliases, alias_count, object_size, size, align, oo, \
@@ -41,7 +40,7 @@ fn a_recording_answers_as_the_kernel_did() {
         let before = ask::ask(&live, STABLE);
         let recorded = live.record().unwrap();
         let after = ask::ask(&live, STABLE);
-        recorded.save(&file.0, Readers::Usual).unwrap();
+        recorded.save(&file.0).unwrap();
         let read = ask::ask(&over(Recording::open(&file.0).unwrap()), STABLE);
         assert_eq!(read.0.columns, before.0.columns, "types, units and flag names");
         let all = [&before, &read, &after].map(rows);
@@ -62,7 +61,7 @@ fn a_recording_keeps_every_figure_through_its_file() {
     let Some(_turn) = common::live() else { return };
     let file = TempFile::new("figures.slab");
     let recorded = ask::live(Choice::default()).record().unwrap();
-    recorded.save(&file.0, Readers::Usual).unwrap();
+    recorded.save(&file.0).unwrap();
     assert!(recorded.len() > 50);
     let missing: Vec<Option<String>> =
         TABLES[0].columns.iter().map(|column| ask_missing(&recorded, column.name)).collect();
@@ -151,7 +150,7 @@ fn refused(file: &TempFile, bytes: &[u8], what: &str) {
 /// The demo as a file.
 fn demo(name: &str) -> (TempFile, Vec<u8>) {
     let file = TempFile::new(name);
-    Recording::demo().unwrap().save(&file.0, Readers::Usual).unwrap();
+    Recording::demo().unwrap().save(&file.0).unwrap();
     let bytes = fs::read(&file.0).unwrap();
     (file, bytes)
 }

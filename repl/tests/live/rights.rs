@@ -18,8 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The user without rights.
 const NOBODY: &str = "65534";
-/// What slabql keeps of root's rights: those on files (two), `CAP_SYSLOG`, `CAP_PERFMON`, `CAP_BPF`.
-const USED: u64 = 1 << 1 | 1 << 2 | 1 << 34 | 1 << 38 | 1 << 39;
+/// What slabql keeps of root's rights: those on files (three), `CAP_SYSLOG`, `CAP_PERFMON`, `CAP_BPF`.
+const USED: u64 = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 34 | 1 << 38 | 1 << 39;
 
 /// A copy of the program that anybody may run.
 struct Program {

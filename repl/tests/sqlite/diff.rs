@@ -19,7 +19,6 @@ use slabql::render::Format;
 use slabql::session::Session;
 use slabql::source::Choice;
 use slabql::source::recording::{Recording, stored};
-use slabql::whole::Readers;
 
 /// A cache of a made-up moment.
 #[derive(Clone, Debug)]
@@ -64,7 +63,7 @@ fn moment(name: &str, boot: Option<&str>, caches: &[Cache]) -> TempFile {
     let rows = caches.iter().map(row).collect();
     let file = TempFile::new(name);
     let boot = boot.map(str::to_owned);
-    Recording::new(table, offer, "6.18.0", boot, rows).save(&file.0, Readers::Usual).unwrap();
+    Recording::new(table, offer, "6.18.0", boot, rows).save(&file.0).unwrap();
     file
 }
 

@@ -16,7 +16,6 @@ use slabql::session::Session;
 use slabql::source::Choice;
 use slabql::source::proc::Proc;
 use slabql::source::recording::{Recording, stored};
-use slabql::whole::Readers;
 
 use crate::common::ask;
 use crate::common::child::TempFile;
@@ -127,7 +126,7 @@ impl Sides {
         let demo = session(Recording::demo().unwrap());
         let recording = Recording::new(table, demo.source.offer(), "made up", None, all.collect());
         let file = TempFile::new("sqlite.slab");
-        recording.save(&file.0, Readers::Usual).unwrap();
+        recording.save(&file.0).unwrap();
         let slabql = session(Recording::open(&file.0).unwrap());
         Self { slabql, sqlite: filled(&rows), _files: None }
     }

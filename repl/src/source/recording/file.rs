@@ -6,7 +6,6 @@
 //! without it is older, or was written by hand.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 
@@ -14,11 +13,12 @@ use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 use flate2::{Compression, Crc};
 
+use crate::file::own::{self, Whose};
 use crate::report::error::Failure;
 
-/// The most bytes of a recording that are read, of one that is compressed behind its decompression too. A million
-/// caches take less.
-pub const MAX_BYTES: u64 = 128 << 20;
+/// The most bytes of a recording that are read, of one that is compressed behind its decompression too. A hundred
+/// thousand caches take less.
+pub const MAX_BYTES: u64 = 32 << 20;
 
 /// The bytes from which on a recording is compressed.
 const LARGE: usize = 64 << 10;
@@ -31,10 +31,10 @@ const MARK: &str = "\"crc32\":\"";
 const DIGITS: usize = 8;
 
 /// Reads a file, up to what a recording may have.
-pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+pub fn read(path: &Path, whose: Whose) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     // A byte more tells a file that is too long; a file may have no end.
-    File::open(path)
+    own::open(path, whose)
         .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
         .map_err(|error| Failure::file("read", path, &error))?;
     Ok(bytes)
@@ -42,7 +42,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// The first line that a file holds, without its end; of one that is longer than `most`, its beginning.
 pub fn first_line(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    let mut file = BufReader::new(File::open(path)?);
+    let mut file = BufReader::new(own::open(path, Whose::Any)?);
     let packed = file.fill_buf()?.starts_with(&GZIP);
     let read: &mut dyn BufRead =
         if packed { &mut BufReader::new(GzDecoder::new(file)) } else { &mut file };
