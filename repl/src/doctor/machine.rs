@@ -194,7 +194,10 @@ mod tests {
         );
         for (check, words) in [
             ("CAP_BPF", "ok in effect"),
-            ("CAP_PERFMON", "missing not in effect; run slabql as root, or `sudo setcap"),
+            (
+                "CAP_PERFMON",
+                "missing not in effect; run slabql as root, or as a member of its own group",
+            ),
             ("user namespace", "missing bpf(2) takes no capabilities"),
             ("seccomp", "note a filter is at work"),
             ("lockdown", "missing BPF programs may not read"),

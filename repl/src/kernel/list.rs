@@ -10,6 +10,7 @@ use query::diagnostic::{Diagnostic, Span};
 use query::schema::Schema;
 
 use super::load::{self, LoadError};
+use super::rights::GRANT_ADDRESSES;
 use super::sys::{self, MapValue};
 use crate::report::error::Environment;
 
@@ -21,12 +22,10 @@ pub fn head(schema: &dyn Schema) -> Result<u64, Diagnostic> {
         (0, _) if head.lookup_name.is_none() => {
             Err(unknown("the kernel has no bpf_kallsyms_lookup_name, as Linux before 5.16"))
         }
-        (0, returned) if returned == -i64::from(libc::EPERM) => Err(unknown(
-            "the kernel hides its addresses (kernel.kptr_restrict)",
-        )
-        .help(
-            "`sudo sysctl kernel.kptr_restrict=1`, and without root `sudo setcap cap_bpf,cap_perfmon,cap_syslog+ep $(command -v slabql)`",
-        )),
+        (0, returned) if returned == -i64::from(libc::EPERM) => {
+            Err(unknown("the kernel hides its addresses (kernel.kptr_restrict)")
+                .help(GRANT_ADDRESSES))
+        }
         (0, _) => Err(unknown(
             "the kernel has no symbol `slab_caches`, as one built without CONFIG_KALLSYMS_ALL",
         )),

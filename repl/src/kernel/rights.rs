@@ -63,9 +63,31 @@ impl Environment {
     }
 }
 
+/// The command that gives the program's file capabilities, for a group alone: whoever may run it with them can read
+/// the kernel's memory. They come last, because a new owner takes them away.
+macro_rules! grant {
+    ($capabilities:literal) => {
+        concat!(
+            "`sudo sh -c 'groupadd -f slabql; chown root:slabql $0; chmod 750 $0; setcap ",
+            $capabilities,
+            "+ep $0' $(command -v slabql)`"
+        )
+    };
+}
+
 /// What gives a process the capabilities that it lacks.
-pub const GRANT: &str =
-    "run slabql as root, or `sudo setcap cap_bpf,cap_perfmon+ep $(command -v slabql)`";
+pub const GRANT: &str = concat!(
+    "run slabql as root, or as a member of its own group after ",
+    grant!("cap_bpf,cap_perfmon")
+);
+/// The same, with the right to see the kernel's addresses.
+pub const GRANT_ADDRESSES: &str = concat!(
+    "`sudo sysctl kernel.kptr_restrict=1`, and without root ",
+    grant!("cap_bpf,cap_perfmon,cap_syslog")
+);
+/// What takes the place of a set-user-ID bit.
+pub const GRANT_INSTEAD: &str =
+    concat!("`sudo chmod ug-s $(command -v slabql)`, then ", grant!("cap_bpf,cap_perfmon"));
 
 /// Whether slabql has rights that come from its file, as `setcap` gives them. Then it starts no program that somebody
 /// names, and does nothing in whose stead another's rights count.

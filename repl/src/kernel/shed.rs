@@ -11,6 +11,7 @@ use rustix::io::Result;
 use rustix::process::{getegid, geteuid, getgid, getuid};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 
+use super::rights::GRANT_INSTEAD;
 use crate::report::error::Environment;
 
 /// What slabql has a use for: programs that read the kernel, the symbols with their addresses, and files that
@@ -27,8 +28,7 @@ const USED: CapabilitySet = CapabilitySet::BPF
 pub fn shed() -> core::result::Result<(), Environment> {
     if geteuid() != getuid() || getegid() != getgid() {
         let message = "slabql does not run with a set-user-ID or set-group-ID bit";
-        let help = "`sudo chmod ug-s $(command -v slabql)`, and `sudo setcap cap_bpf,cap_perfmon+ep` instead";
-        return Err(Environment { message: message.to_owned(), help: Some(help.to_owned()) });
+        return Err(Environment::new(message).help(GRANT_INSTEAD));
     }
     give_up().map_err(|error| Environment::failed("capabilities cannot be given up", &error.into()))
 }

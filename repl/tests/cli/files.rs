@@ -662,3 +662,30 @@ fn an_answer_that_is_lost_is_told() {
     let ran = shell(&folder, "\"$0\" --demo -o f 'select name limit 1' >&-");
     assert_eq!(ran.code, Some(0), "{}", ran.err);
 }
+
+/// Whoever may run a file with capabilities can read the kernel's memory, so wherever they are advised it is for a group.
+#[test]
+fn capabilities_are_advised_for_a_group_alone() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let (mut folders, mut advised) = (vec![root.join("book/src"), root.join("repl/src")], 0);
+    let mut files = vec![root.join("README.md")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    for file in files {
+        let Ok(text) = fs::read_to_string(&file) else { continue };
+        for (at, _) in text.match_indices("setcap ") {
+            let near = &text[text.floor_char_boundary(at.saturating_sub(300))..at];
+            assert!(
+                near.contains("750") && near.contains("groupadd"),
+                "{}: {near}",
+                file.display()
+            );
+            advised += 1;
+        }
+    }
+    assert!(advised >= 4, "{advised}");
+}

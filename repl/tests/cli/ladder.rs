@@ -52,7 +52,7 @@ fn files_answer_where_programs_may_not() {
 fn what_is_required_is_there_or_an_error() {
     let Some(_turn) = live() else { return };
     let error = format!(
-        "error: {REFUSED}\n  = help: run slabql as root, or `sudo setcap cap_bpf,cap_perfmon+ep $(command -v slabql)`\n"
+        "error: {REFUSED}\n  = help: run slabql as root, or as a member of its own group after `sudo sh -c 'groupadd -f slabql; chown root:slabql $0; chmod 750 $0; setcap cap_bpf,cap_perfmon+ep $0' $(command -v slabql)`\n"
     );
     for options in [["--require", "live"], ["--source", "live"]] {
         let ran = without(&NO_BPF, SLABQL, &[&options[..], &["select name"]].concat());
