@@ -13,7 +13,7 @@
 //!
 //! Three templates drive the same holes and give the same rows: [`driver::Driver::Iter`] and
 //! [`driver::Driver::OpenCoded`] by the kernel's iterator, [`driver::Driver::List`] without one. The blocks that fill holes are [`node`] (sums over NUMA nodes), [`text`]
-//! (names), [`partial`] and [`percpu`] (walks), and [`settle`] checks what walks found. [`slabs`] makes a row of each slab
+//! (names), [`partial`], [`percpu`] and [`barn`] (walks), and [`settle`] checks what walks found. [`slabs`] makes a row of each slab
 //! on the way, in as many runs as it takes, and [`group`] keeps rows in the map and adds
 //! elements to them. [`rows`] is what the program and its reader agree on. [`lookup`], [`head`] and
 //! [`offsets`] are programs of their own, without an iterator.
@@ -36,6 +36,7 @@
 //! - The call with no cache at the end of `iter/kmem_cache` is handled: it emits the trailer.
 //! - Every loop ends by its own count, and the verifier is shown a bound besides (the iterator, `may_goto`).
 
+pub mod barn;
 pub mod driver;
 pub mod group;
 pub mod head;

@@ -14,19 +14,17 @@
 //! before and after: if it changed, that CPU is walked again, three times in all, and then the row says that it is
 //! incomplete. A freelist has at most 32,767 entries, and a CPU partial list is bounded likewise.
 
-use super::node::{Entries, add_to, ended, round, zero};
+use super::node::{add_to, ended, round, zero};
 use super::peek::Peek;
 use super::rows;
 use super::slab::{Slab, try_again};
-use crate::assembler::{Assembler, FrameFull, Label};
+use crate::assembler::{Assembler, Label};
 use crate::insn::{Alu, Cond, Insn, Reg, Size};
 
 /// The most objects of a slab, and so the most entries of a freelist (`MAX_OBJS_PER_PAGE`).
 const FREELIST: i32 = 32_767;
 /// The most slabs that a CPU partial list is followed for.
 const CPU_PARTIAL: i32 = 32_767;
-/// The most sheaves that a barn's list is followed for: it holds at most ten full ones.
-const SHEAVES: i32 = 64;
 
 /// Where a cache keeps its CPU slabs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,25 +74,6 @@ pub struct Sheaves {
     pub pending: i16,
 }
 
-/// Where a cache keeps its barns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Barns {
-    /// The pointers: to barns (from 7.1 on), or to nodes that have one.
-    pub entries: Entries,
-    /// Until 7.0 the offset of `barn` in `struct kmem_cache_node`.
-    pub in_node: Option<i32>,
-    /// The offset of the list `sheaves_full` in `struct node_barn`.
-    pub full: i32,
-    /// The offset of `barn_list` in `struct slab_sheaf`.
-    pub list: i32,
-    /// The offset of `size` in `struct slab_sheaf`.
-    pub size: i32,
-    /// The offset of `sheaf_capacity` in `struct kmem_cache`.
-    pub capacity: i16,
-    /// Where the objects go.
-    pub cached: i16,
-}
-
 /// The walk over CPUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PerCpu {
@@ -117,11 +96,11 @@ pub struct PerCpu {
 /// Numbers for a walk's own use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Own {
-    base: i16,
+    pub(super) base: i16,
     pub(super) found: i16,
-    found_partial: i16,
-    found_slabs: i16,
-    steps: i16,
+    pub(super) found_partial: i16,
+    pub(super) found_slabs: i16,
+    pub(super) steps: i16,
     pub(super) tries: i16,
     pub(super) tid: i16,
 }
@@ -384,77 +363,8 @@ impl PerCpu {
     }
 }
 
-impl Barns {
-    /// Appends the count of the objects in the full sheaves of all barns of the cache in `R7`. Takes `R0` to `R5`,
-    /// `R8` and `R9`.
-    pub fn walk(
-        &self,
-        asm: &mut Assembler,
-        peek: Peek,
-        own: Own,
-        incomplete: i16,
-    ) -> Result<(), FrameFull> {
-        let done = asm.label("barns_done");
-        zero(asm, [self.cached].into_iter());
-        asm.push(Insn::load(Size::W, Reg::R1, Reg::R7, self.capacity));
-        asm.jump_imm(Cond::Eq, Reg::R1, 0, done);
-        self.entries.each(asm, Some(incomplete), |asm| {
-            self.barn(asm, peek, own, incomplete);
-            Ok::<(), FrameFull>(())
-        })?;
-        asm.bind(done);
-        Ok(())
-    }
-
-    /// Appends `R1 = the barn of an entry`, where the entry's pointer is in `R1`; goes to `none` if it has none.
-    /// Takes `R0` to `R5`.
-    pub fn of_entry(&self, asm: &mut Assembler, peek: Peek, none: Label) {
-        if let Some(barn) = self.in_node {
-            peek.load(asm, barn);
-            asm.push(Insn::mov(Reg::R1, Reg::R0));
-            asm.jump_imm(Cond::Eq, Reg::R1, 0, none);
-        }
-    }
-
-    /// Appends the addition of the objects in the full sheaves of one barn, whose entry's pointer is in `R1`. Takes
-    /// `R0` to `R5` and `R9`.
-    pub fn barn(&self, asm: &mut Assembler, peek: Peek, own: Own, incomplete: i16) {
-        let Own { base: head, found, steps, tries, .. } = own;
-        let [again, sheaf, torn, end, none] =
-            ["again", "sheaf", "torn", "barn_end", "no_barn"].map(|name| asm.label(name));
-        self.of_entry(asm, peek, none);
-        asm.add(Reg::R1, self.full);
-        asm.push(Insn::store(Size::Dw, Reg::R6, head, Reg::R1));
-        zero(asm, [tries].into_iter());
-        asm.bind(again);
-        zero(asm, [found, steps].into_iter());
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, head));
-        peek.load(asm, 0);
-        asm.push(Insn::mov(Reg::R9, Reg::R0));
-        asm.bind(sheaf);
-        asm.may_goto(torn);
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, head));
-        asm.jump_reg(Cond::Eq, Reg::R9, Reg::R1, end);
-        round(asm, steps, SHEAVES, torn);
-        // A list that was read while it changed can end nowhere.
-        asm.jump_imm(Cond::Eq, Reg::R9, 0, torn);
-        asm.push(Insn::mov(Reg::R1, Reg::R9));
-        add_size(asm, peek, self.size - self.list, found);
-        asm.push(Insn::mov(Reg::R1, Reg::R9));
-        peek.load(asm, 0);
-        asm.push(Insn::mov(Reg::R9, Reg::R0));
-        asm.jump(sheaf);
-        asm.bind(torn);
-        try_again(asm, tries, again, incomplete);
-        asm.bind(end);
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, found));
-        add_to(asm, self.cached, Reg::R1);
-        asm.bind(none);
-    }
-}
-
 /// Appends `header[slot] += *(u32 *)(R1 + offset)`.
-fn add_size(asm: &mut Assembler, peek: Peek, offset: i32, slot: i16) {
+pub(super) fn add_size(asm: &mut Assembler, peek: Peek, offset: i32, slot: i16) {
     peek.load(asm, offset);
     Peek::low_half(asm);
     add_to(asm, slot, Reg::R0);

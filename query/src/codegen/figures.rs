@@ -7,7 +7,8 @@ use ebpf_templates::template::partial;
 use ebpf_templates::template::percpu::Own;
 use ebpf_templates::template::settle::Settle;
 
-use super::{Generator, member, offset, walk};
+use super::needs::{member, offset};
+use super::{Generator, walk};
 use crate::catalog::{Source, Walk};
 use crate::diagnostic::Diagnostic;
 use crate::plan::{SUM, dearest};

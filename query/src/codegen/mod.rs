@@ -26,6 +26,7 @@
 
 mod figures;
 mod group;
+mod needs;
 mod parts;
 mod path;
 mod pred;
@@ -37,10 +38,11 @@ mod walk;
 use ebpf_templates::assembler::{Assembler, FrameFull, Label};
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
 use ebpf_templates::program::Program;
-use ebpf_templates::template::driver::{self, Driver, Emitter, Holes};
+use ebpf_templates::template::driver::{self, Emitter, Holes};
 use ebpf_templates::template::rows::{self, Scratch};
 use ebpf_templates::template::text::buffer_bytes;
 
+pub use needs::{has_texts, templates};
 pub use walk::rounds;
 
 use crate::catalog::{Rows, Source, Walk};
@@ -49,15 +51,9 @@ use crate::layout::{Layout, Place};
 use crate::plan::group::{InKernel, Operand};
 use crate::plan::kernel::{Pred, Scalar};
 use crate::plan::{AFTER_ALL, CPU_WALK, NODE_WALK, Plan, SUM, Target, Template, cost, dearest};
-use crate::schema::{Member, MemberKind, Schema};
+use crate::schema::{MemberKind, Schema};
 use group::Keys;
-
-/// The templates over the kernel's iterator that it has everything for, best first.
-#[must_use]
-pub fn templates(schema: &dyn Schema) -> Vec<Template> {
-    let both = [Template::OpenCoded, Template::Iter];
-    both.into_iter().filter(|template| driver(*template, schema).is_ok()).collect()
-}
+use needs::{driver, member, offset};
 
 /// Generates the program of `plan`; `factor` multiplies the space that rows get, see [`Layout::room`].
 pub fn generate(
@@ -130,55 +126,6 @@ fn read(plan: &Plan) -> Vec<usize> {
     inputs.sort_unstable();
     inputs.dedup();
     inputs
-}
-
-/// What the kernel must have, and has not.
-fn lacking(what: &str) -> Diagnostic {
-    Diagnostic::new(Span::default(), format!("the kernel has no {what}"))
-        .help("the live source needs Linux 6.13 or later")
-}
-
-/// Whether the kernel has the functions of texts that conditions may need.
-#[must_use]
-pub fn has_texts(schema: &dyn Schema) -> bool {
-    ["bpf_strstr", "bpf_strlen"].iter().all(|name| schema.function_id(name).is_some())
-        && schema.helper("probe_read_kernel").is_some()
-}
-
-fn function(schema: &dyn Schema, name: &str) -> Result<u32, Diagnostic> {
-    schema.function_id(name).ok_or_else(|| lacking(&format!("function `{name}`")))
-}
-
-fn driver(template: Template, schema: &dyn Schema) -> Result<Driver, Diagnostic> {
-    let function = |name: &str| function(schema, name);
-    match template {
-        Template::OpenCoded => Ok(Driver::OpenCoded {
-            new: function("bpf_iter_kmem_cache_new")?,
-            next: function("bpf_iter_kmem_cache_next")?,
-            destroy: function("bpf_iter_kmem_cache_destroy")?,
-        }),
-        Template::Iter => Ok(Driver::Iter {
-            attach_btf_id: function("bpf_iter_kmem_cache")?,
-            ctx_meta: offset(schema, "bpf_iter__kmem_cache", "meta")?,
-            ctx_cache: offset(schema, "bpf_iter__kmem_cache", "s")?,
-            meta_seq: offset(schema, "bpf_iter_meta", "seq")?,
-            seq_write: helper(schema, "seq_write")?,
-        }),
-        Template::List => Ok(Driver::List(walk::list(schema)?)),
-    }
-}
-
-fn member(schema: &dyn Schema, owner: &str, path: &str) -> Result<Member, Diagnostic> {
-    schema.member(owner, path).ok_or_else(|| lacking(&format!("member `{owner}.{path}`")))
-}
-
-fn offset(schema: &dyn Schema, owner: &str, path: &str) -> Result<i16, Diagnostic> {
-    let offset = member(schema, owner, path)?.offset;
-    i16::try_from(offset).map_err(|_| lacking(&format!("member `{owner}.{path}` within 32 KiB")))
-}
-
-fn helper(schema: &dyn Schema, name: &str) -> Result<u32, Diagnostic> {
-    schema.helper(name).ok_or_else(|| lacking(&format!("helper `bpf_{name}`")))
 }
 
 /// Appends `dst = pointer`, as a number to the verifier too.

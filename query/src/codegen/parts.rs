@@ -11,13 +11,15 @@
 
 use ebpf_templates::assembler::Assembler;
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
+use ebpf_templates::template::barn::Barns;
 use ebpf_templates::template::driver::Emitter;
 use ebpf_templates::template::partial;
 use ebpf_templates::template::peek::Peek;
-use ebpf_templates::template::percpu::{Barns, Own};
+use ebpf_templates::template::percpu::Own;
 use ebpf_templates::template::rows;
 
-use super::{Generator, Label, member, walk};
+use super::needs::member;
+use super::{Generator, Label, walk};
 use crate::catalog::CpuFigure::{Free, Main, PartialFree, PartialSlabs, RcuFree, Slab, Spare};
 use crate::catalog::{CpuFigure, Source, Walk};
 use crate::diagnostic::Diagnostic;

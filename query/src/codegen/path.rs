@@ -9,7 +9,8 @@ use ebpf_templates::assembler::{Assembler, Label};
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
 use ebpf_templates::template::rows::resume;
 
-use super::{Generator, helper};
+use super::Generator;
+use super::needs::helper;
 use crate::diagnostic::Diagnostic;
 use crate::path::{Base, Number, Path, Stored};
 

@@ -14,7 +14,8 @@ use ebpf_templates::assembler::{Assembler, Label};
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
 use ebpf_templates::template::text::{self, Text};
 
-use super::{Generator, function, helper};
+use super::Generator;
+use super::needs::{function, helper};
 use crate::bound::Compare;
 use crate::diagnostic::Diagnostic;
 use crate::plan::kernel::{Order, Pred, Scalar, TextTest};

@@ -5,7 +5,8 @@ use ebpf_templates::insn::{Insn, Reg, Size};
 use ebpf_templates::template::rows;
 use ebpf_templates::template::text::Text;
 
-use super::{Generator, helper, offset};
+use super::Generator;
+use super::needs::{helper, offset};
 use crate::catalog::Source;
 use crate::diagnostic::Diagnostic;
 use crate::input::Input;

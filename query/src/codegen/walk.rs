@@ -1,14 +1,15 @@
 //! What walks need to know of the kernel, looked up in its types.
 
 use ebpf_templates::assembler::Rounds;
+use ebpf_templates::template::barn::Barns;
 use ebpf_templates::template::list::List;
 use ebpf_templates::template::node::{Entries, Nodes};
 use ebpf_templates::template::partial::{self, Partial};
 use ebpf_templates::template::peek::Peek;
-use ebpf_templates::template::percpu::{self, Barns, CpuSlab, PerCpu, Sheaves};
+use ebpf_templates::template::percpu::{self, CpuSlab, PerCpu, Sheaves};
 use ebpf_templates::template::slab::{Bits, Slab};
 
-use super::{helper, lacking, member, offset};
+use super::needs::{helper, lacking, member, offset};
 use crate::diagnostic::Diagnostic;
 use crate::schema::Schema;
 

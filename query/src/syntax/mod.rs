@@ -27,6 +27,7 @@ mod number;
 pub mod parameter;
 pub mod parser;
 mod path;
+mod predicate;
 mod print;
 mod rule;
 mod select;
