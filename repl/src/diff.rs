@@ -1,8 +1,8 @@
 //! Two moments held against each other: the table `diff`, `.diff` and `slabql diff`.
 //!
 //! A moment is a snapshot, or `live`: the running kernel now. Within one boot a cache is its address and its name;
-//! between boots addresses say nothing, so there it is its name, and of several caches of one name the first is held
-//! against the first, by size.
+//! between boots addresses say nothing, so there it is its name, and several caches of one name are one row, with what
+//! they have together.
 //!
 //! # Invariants
 //!
@@ -10,13 +10,14 @@
 //! the text. The running kernel is read when the query runs.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::rc::Rc;
 use std::time::SystemTime;
 
 use query::catalog::host::DIFF;
 use query::diagnostic::Diagnostic;
+use query::exec::identity::{self, Before, Key, Matched};
 use query::output::{Output, OutputColumn};
 use query::syntax::ast::Argument;
 use query::value::{Type, Unit, Value};
@@ -32,7 +33,7 @@ use crate::session::{Session, Settings};
 use crate::snapshot::{self, LIVE};
 
 /// What is asked of a moment.
-const FIGURES: &str = "select name, addr, size, memory, active, objects, complete from caches";
+const FIGURES: &str = "select name, addr, memory, active, objects, complete from caches";
 
 /// The figures of a moment that are compared, in the order of the table's columns, the first of which decides what
 /// the state is.
@@ -56,7 +57,6 @@ pub struct Moment {
 struct Cache {
     name: Value,
     addr: Value,
-    size: Value,
     compared: [Value; COMPARED],
     complete: Value,
 }
@@ -126,10 +126,10 @@ fn taken(word: &str, session: &Session, time: String) -> Result<Moment, Failure>
     let answer = session.ask(FIGURES)?;
     let mut caches = Vec::new();
     for row in answer.rows {
-        if let Ok([name, addr, size, memory, active, objects, complete]) =
-            <[Value; 4 + COMPARED]>::try_from(row)
+        if let Ok([name, addr, memory, active, objects, complete]) =
+            <[Value; 3 + COMPARED]>::try_from(row)
         {
-            caches.push(Cache { name, addr, size, compared: [memory, active, objects], complete });
+            caches.push(Cache { name, addr, compared: [memory, active, objects], complete });
         }
     }
     let word = printable(word.as_bytes());
@@ -152,41 +152,78 @@ pub fn rows(
 /// A row for each cache of either moment: those of the second, then those that are gone.
 fn compare(before: &Moment, after: &Moment, notes: &mut Vec<String>) -> Vec<Vec<Value>> {
     notes.extend(before.notes.iter().chain(&after.notes).cloned());
+    let moments = [before, after];
     let one_boot = before.boot.is_some() && before.boot == after.boot;
-    if !one_boot {
-        let which = match [before, after].into_iter().find(|moment| moment.boot.is_none()) {
-            Some(moment) => format!("`{}` does not say of which boot it is", moment.word),
-            None => format!("`{}` and `{}` are of two boots", before.word, after.word),
-        };
-        notes.push(format!("{which}: caches are told apart by their names alone"));
+    let has_no_address =
+        |moment: &&Moment| moment.caches.iter().any(|cache| cache.addr == Value::Null);
+    let by_name = match moments.into_iter().find(|moment| moment.boot.is_none()) {
+        Some(moment) => Some(format!("`{}` does not say of which boot it is", moment.word)),
+        None if !one_boot => {
+            Some(format!("`{}` and `{}` are of two boots", before.word, after.word))
+        }
+        None => moments
+            .into_iter()
+            .find(has_no_address)
+            .map(|moment| format!("`{}` has no addresses of caches", moment.word)),
+    };
+    if let Some(reason) = &by_name {
+        notes.push(format!("{reason}: caches are told apart by their names alone"));
     }
     if before.time > after.time {
         notes
             .push(format!("`{}` is later than `{}`: growth is backwards", before.word, after.word));
     }
-    // What tells a cache from others; of several that it does not, the next is taken.
     let key = |cache: &Cache| {
-        let addr = if one_boot { cache.addr.integer() } else { None };
-        (bytes(&cache.name), addr)
+        let addr = if by_name.is_some() { &Value::Null } else { &cache.addr };
+        identity::key([&cache.name, addr])
     };
-    let mut left: BTreeMap<_, VecDeque<&Cache>> = BTreeMap::new();
-    for cache in by_size(before) {
-        left.entry(key(cache)).or_default().push_back(cache);
+    let [known, now] = moments.map(|moment| moment.caches.iter().map(key).collect::<Vec<Key>>());
+    let Matched { before: was, gone } = identity::matched(&known, &now);
+    let (mut known, mut several) =
+        (together(&before.caches, &known), together(&after.caches, &now));
+    let (mut rows, mut names) = (Vec::new(), Vec::new());
+    for ((cache, key), was) in after.caches.iter().zip(&now).zip(was) {
+        rows.push(match was {
+            Before::Row(at) => row(Some(&before.caches[at]), Some(cache)),
+            Before::New => row(None, Some(cache)),
+            // Those of one name are a row where the first of them stands.
+            Before::Unknown => match (known.remove(key), several.remove(key)) {
+                (Some(before), Some(after)) => {
+                    names.push(format!("`{}`", printable(&bytes(&cache.name))));
+                    row(Some(&before), Some(&after))
+                }
+                _ => continue,
+            },
+        });
     }
-    let mut rows = Vec::new();
-    for cache in by_size(after) {
-        let found = left.get_mut(&key(cache)).and_then(VecDeque::pop_front);
-        rows.push(row(found, Some(cache)));
+    rows.extend(gone.into_iter().map(|at| row(Some(&before.caches[at]), None)));
+    if !names.is_empty() {
+        let names = names.join(", ");
+        notes.push(format!("caches of one name are a row, with what they have together: {names}"));
     }
-    rows.extend(left.into_values().flatten().map(|cache| row(Some(cache), None)));
     rows
 }
 
-/// The caches of a moment, by size where that tells those of one name apart.
-fn by_size(moment: &Moment) -> Vec<&Cache> {
-    let mut caches: Vec<&Cache> = moment.caches.iter().collect();
-    caches.sort_by_key(|cache| cache.size.integer());
-    caches
+/// What the caches of each key have together.
+fn together<'a>(caches: &[Cache], keys: &'a [Key]) -> HashMap<&'a Key, Cache> {
+    let mut found: HashMap<&Key, Cache> = HashMap::new();
+    for (cache, key) in caches.iter().zip(keys) {
+        let Some(sum) = found.get_mut(key) else {
+            found.insert(key, Cache { addr: Value::Null, ..cache.clone() });
+            continue;
+        };
+        for (sum, figure) in sum.compared.iter_mut().zip(&cache.compared) {
+            let added = sum.integer().zip(figure.integer()).map(|(sum, figure)| sum + figure);
+            *sum = match added.map(u64::try_from) {
+                Some(Ok(added)) => Value::UInt(added),
+                _ => Value::Null,
+            };
+        }
+        if sum.complete == Value::Bool(true) {
+            sum.complete = cache.complete.clone();
+        }
+    }
+    found
 }
 
 fn bytes(value: &Value) -> Vec<u8> {

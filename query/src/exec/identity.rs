@@ -1,6 +1,63 @@
-//! What tells values apart: equal values, and only they, have equal bytes.
+//! What tells values and rows apart: equal values, and only they, have equal bytes.
+//!
+//! Whether a row of one moment is a row of another is decided here and nowhere else: for a watch, for what changed
+//! in it, and for `diff`.
+
+use std::collections::HashMap;
 
 use crate::value::Value;
+
+/// What a row is known by from one moment to the next.
+pub type Key = Box<[u8]>;
+
+/// The key that `values` are.
+pub fn key<'a>(values: impl IntoIterator<Item = &'a Value>) -> Key {
+    let mut bytes = Vec::new();
+    values.into_iter().for_each(|value| encode(value, &mut bytes));
+    bytes.into()
+}
+
+/// What a row was at the moment before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// The row of this number.
+    Row(usize),
+    /// Nothing.
+    New,
+    /// Some row, but which one nothing says.
+    Unknown,
+}
+
+/// How the rows of two moments belong together.
+#[derive(Debug, Default)]
+pub struct Matched {
+    /// What each row of the later moment was.
+    pub before: Vec<Before>,
+    /// The rows of the earlier moment that are there no more.
+    pub gone: Vec<usize>,
+}
+
+/// Holds the rows of two moments against each other by their keys. Two rows are the same only if no other row has their
+/// key at either moment; a row is new, or gone, if the other moment has none of its key.
+#[must_use]
+pub fn matched(before: &[Key], after: &[Key]) -> Matched {
+    let mut rows: HashMap<&Key, [Vec<usize>; 2]> = HashMap::new();
+    for (moment, keys) in [before, after].into_iter().enumerate() {
+        for (row, key) in keys.iter().enumerate() {
+            rows.entry(key).or_default()[moment].push(row);
+        }
+    }
+    let of = |key: &Key| match &rows[key] {
+        [before, _] if before.is_empty() => Before::New,
+        [before, after] if before.len() == 1 && after.len() == 1 => Before::Row(before[0]),
+        _ => Before::Unknown,
+    };
+    let is_gone = |row: &usize| rows[&before[*row]][1].is_empty();
+    Matched {
+        before: after.iter().map(of).collect(),
+        gone: (0..before.len()).filter(is_gone).collect(),
+    }
+}
 
 /// Appends the bytes of `value`. Those of several values tell them apart too, as no value's begin another's.
 pub fn encode(value: &Value, bytes: &mut Vec<u8>) {
@@ -30,6 +87,7 @@ pub fn encode(value: &Value, bytes: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use super::Before::{New, Row, Unknown};
     use super::*;
 
     fn identity(row: &[Value]) -> Vec<u8> {
@@ -38,6 +96,23 @@ mod tests {
             encode(value, &mut bytes);
         }
         bytes
+    }
+
+    #[test]
+    fn rows_are_the_same_only_by_a_key_that_is_unique_at_both_moments() {
+        let keys = |text: &str| -> Vec<Key> {
+            text.chars().map(|c| key([&Value::text(c.to_string())])).collect()
+        };
+        let of = |before, after| {
+            let Matched { before, gone } = matched(&keys(before), &keys(after));
+            (before, gone)
+        };
+        assert_eq!(of("abc", "cda"), (vec![Row(2), New, Row(0)], vec![1]));
+        assert_eq!(of("aab", "baa"), (vec![Row(2), Unknown, Unknown], vec![]));
+        assert_eq!(of("aa", "a"), (vec![Unknown], vec![]));
+        assert_eq!(of("a", "aa"), (vec![Unknown, Unknown], vec![]));
+        assert_eq!(of("aa", "bb"), (vec![New, New], vec![0, 1]));
+        assert_eq!(of("", ""), (vec![], vec![]));
     }
 
     #[test]

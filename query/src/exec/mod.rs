@@ -1,7 +1,7 @@
 //! Executes the user-space half of a plan, batch by batch: a file an operator.
 //!
-//! A batch goes through the operators in the order of the plan. Two of them keep rows until the last one has come: a group
-//! and a sort. What they made of them then goes through the operators behind them.
+//! A batch goes through the operators in the order of the plan. Three of them keep rows until the last one has come: a
+//! group, a sort, and what compares rows with those of the tick before. What they made of them then goes through the operators behind them.
 //!
 //! [`Execution::push`] takes a batch and gives the rows of the answer that are certain by then;
 //! [`Execution::finish`] gives the rest. So an answer that needs no order takes the memory of a batch, however long it
@@ -64,8 +64,8 @@ enum Step<'a> {
     Done,
     Filter(&'a Expr),
     LookUp(&'a [usize]),
-    /// The changes of this operator, which is the so-and-so-many-th of its kind.
-    Compare(&'a Compare, usize),
+    /// The changes of this operator, its number among those of its kind, and the rows so far.
+    Compare(&'a Compare, usize, Vec<Vec<Value>>),
     Group(Groups<'a>),
     /// What is shown, and behind it in the row what is sorted by.
     Project(&'a [Item], &'a [Key]),
@@ -105,7 +105,9 @@ impl<'a> Execution<'a> {
             Operator::Filter(condition) if condition.kernel.is_ok() => Step::Done,
             Operator::Filter(condition) => Step::Filter(&condition.expr),
             Operator::LookUp(lookups) => Step::LookUp(lookups),
-            Operator::Compare(compare) => Step::Compare(compare, compares.next().unwrap_or(0)),
+            Operator::Compare(compare) => {
+                Step::Compare(compare, compares.next().unwrap_or(0), Vec::new())
+            }
             Operator::Group(group) => Step::Group(Groups::new(group)),
             Operator::Project(items) => Step::Project(items, plan.order_by()),
             Operator::Distinct => Step::Distinct(Distinct::new(shown)),
@@ -136,7 +138,9 @@ impl<'a> Execution<'a> {
     /// Whether the answer is whole, whatever rows may follow.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        let keeps = |(step, _): &(Step, Flow)| matches!(step, Step::Group(_) | Step::Sort(_));
+        let keeps = |(step, _): &(Step, Flow)| {
+            matches!(step, Step::Compare(..) | Step::Group(_) | Step::Sort(_))
+        };
         let limit = self.steps.last().map(|(step, _)| step);
         matches!(limit, Some(Step::Limit(limit)) if limit.is_reached())
             && !self.steps.iter().any(keeps)
@@ -151,6 +155,7 @@ impl<'a> Execution<'a> {
             let kept = match std::mem::replace(step, Step::Done) {
                 Step::Group(groups) => groups.finish(&mut self.machine.warnings),
                 Step::Sort(sort) => sort.finish(),
+                Step::Compare(compare, number, rows) => self.machine.compare(number, compare, rows),
                 other => {
                     *step = other;
                     continue;
@@ -187,6 +192,24 @@ impl<'a> Execution<'a> {
     }
 }
 
+impl Machine<'_> {
+    /// Fills the changes of rows.
+    fn compare(
+        &mut self,
+        number: usize,
+        compare: &Compare,
+        mut rows: Vec<Vec<Value>>,
+    ) -> Vec<Vec<Value>> {
+        if let Some(past) = &mut self.past
+            && past.fill(number, compare, &mut rows, &mut self.warnings)
+        {
+            let note = "what changed is NULL of rows that nothing unique tells apart";
+            self.notes.push(note.to_owned());
+        }
+        rows
+    }
+}
+
 impl Step<'_> {
     /// What rows come to at once.
     fn run(
@@ -209,11 +232,7 @@ impl Step<'_> {
                     }
                 }
             }
-            Self::Compare(compare, number) => {
-                if let Some(past) = &mut machine.past {
-                    past.fill(*number, compare, &mut rows, warnings);
-                }
-            }
+            Self::Compare(_, _, kept) => kept.append(&mut rows),
             Self::Group(groups) => {
                 rows.drain(..).for_each(|row| groups.add(&row, warnings));
             }

@@ -1,9 +1,9 @@
 //! Keeps what a watch saw in its last tick, and fills what changed since.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::identity::encode;
+use super::identity::{self, Before, Key};
 use crate::change::Change;
 use crate::eval::{self, Warnings};
 use crate::plan::Compare;
@@ -19,11 +19,18 @@ pub struct Past {
     levels: Vec<Level>,
 }
 
-/// The values of which changes are computed, by what tells rows apart.
+/// The rows of a tick, and of the one before it.
 #[derive(Debug, Default)]
 struct Level {
-    before: HashMap<Box<[u8]>, Vec<Value>>,
-    now: HashMap<Box<[u8]>, Vec<Value>>,
+    before: Rows,
+    now: Rows,
+}
+
+/// The keys of rows, and of each change the values that it is computed of.
+#[derive(Debug, Default)]
+struct Rows {
+    keys: Vec<Key>,
+    values: Vec<Vec<Value>>,
 }
 
 impl Past {
@@ -41,51 +48,76 @@ impl Past {
         self.seconds.is_none()
     }
 
-    /// Fills the changes of the rows of operator number `number` of those that compare.
+    /// Fills the changes of all rows of operator number `number` of those that compare. Gives whether there were
+    /// rows that nothing tells apart.
     pub(super) fn fill(
         &mut self,
         number: usize,
         compare: &Compare,
         rows: &mut [Vec<Value>],
         warnings: &mut Warnings,
-    ) {
+    ) -> bool {
         if self.levels.len() <= number {
             self.levels.resize_with(number + 1, Level::default);
         }
-        self.levels[number].fill(compare, self.seconds, rows, warnings);
+        self.levels[number].fill(compare, self.seconds, rows, warnings)
     }
 }
 
 impl Level {
     fn fill(
         &mut self,
-        compare: &Compare,
+        Compare { identity, changes }: &Compare,
         seconds: Option<f64>,
         rows: &mut [Vec<Value>],
         warnings: &mut Warnings,
-    ) {
-        let Compare { identity, changes } = compare;
-        let width = changes.last().map_or(0, |(at, _)| at + 1);
-        let mut bytes = Vec::new();
-        for row in rows {
-            // What changed of a group lies behind what the group is.
-            row.resize(row.len().max(width), Value::Null);
-            bytes.clear();
-            for key in identity {
-                encode(&row[*key], &mut bytes);
+    ) -> bool {
+        self.now.keys =
+            rows.iter().map(|row| identity::key(identity.iter().map(|at| &row[*at]))).collect();
+        let matched = identity::matched(&self.before.keys, &self.now.keys);
+        let mut unknown = false;
+        for (number, (at, change)) in changes.iter().enumerate() {
+            let now: Vec<Value> =
+                rows.iter().map(|row| eval::eval(&change.of, row, warnings)).collect();
+            let before = self.before.values.get(number).map_or(&[][..], Vec::as_slice);
+            let rested = if matched.before.contains(&Before::Unknown) {
+                rested([(&self.before.keys, before), (&self.now.keys, &now)])
+            } else {
+                HashSet::new()
+            };
+            let keys = self.now.keys.iter();
+            for (((row, value), key), of) in
+                rows.iter_mut().zip(&now).zip(keys).zip(&matched.before)
+            {
+                // What changed of a group lies behind what the group is.
+                row.resize(row.len().max(at + 1), Value::Null);
+                let Some(seconds) = seconds else { continue };
+                let before = match of {
+                    Before::Row(of) => &before[*of],
+                    Before::Unknown if rested.contains(key) => value,
+                    Before::Unknown | Before::New => {
+                        unknown |= *of == Before::Unknown;
+                        continue;
+                    }
+                };
+                row[*at] = difference(change, before, value, seconds, warnings);
             }
-            let before = self.before.get(&*bytes);
-            let mut now = Vec::with_capacity(changes.len());
-            for (place, (at, change)) in changes.iter().enumerate() {
-                let value = eval::eval(&change.of, row, warnings);
-                if let (Some(before), Some(seconds)) = (before, seconds) {
-                    row[*at] = difference(change, &before[place], &value, seconds, warnings);
-                }
-                now.push(value);
-            }
-            self.now.insert((*bytes).into(), now);
+            self.now.values.push(now);
+        }
+        unknown
+    }
+}
+
+/// The keys whose rows, whichever is which, have the same values at two moments.
+fn rested<'a>(moments: [(&'a [Key], &[Value]); 2]) -> HashSet<&'a Key> {
+    let mut values: HashMap<&Key, [Vec<Key>; 2]> = HashMap::new();
+    for (moment, (keys, of)) in moments.into_iter().enumerate() {
+        for (key, value) in keys.iter().zip(of) {
+            values.entry(key).or_default()[moment].push(identity::key([value]));
         }
     }
+    values.values_mut().flatten().for_each(|values| values.sort_unstable());
+    values.into_iter().filter(|(_, [before, now])| before == now).map(|(key, _)| key).collect()
 }
 
 /// What lies between two values. A number that fell gives one below 0, whether its type has a sign or not.
@@ -171,6 +203,13 @@ mod tests {
             ]
         );
         assert_eq!(tick(&[(2, 20)], Some(1.0)), [null()]);
+        // Which of two rows is which nothing says, but that neither has changed.
+        let zero = || vec![Value::Int(0), Value::Float(0.0), Value::Null];
+        assert_eq!(tick(&[(1, 5), (1, 6), (2, 21)], Some(1.0))[..2], [null(), null()]);
+        assert_eq!(tick(&[(1, 6), (1, 5), (2, 22)], Some(1.0))[..2], [zero(), zero()]);
+        assert_eq!(tick(&[(1, 6), (1, 7), (2, 23)], Some(1.0))[..2], [null(), null()]);
+        assert_eq!(tick(&[(1, 6), (2, 24)], Some(1.0))[0], null());
+        assert_eq!(tick(&[(1, 6), (1, 6)], Some(1.0)), [null(), null()]);
     }
 
     #[test]

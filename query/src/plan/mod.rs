@@ -328,20 +328,62 @@ impl Plan {
         })
     }
 
+    /// Which items are a part of what tells rows apart, so that they say the same of a row at any time. Where rows are only
+    /// told apart by all that they show, that is all of it.
+    #[must_use]
+    pub fn identifies(&self) -> Vec<bool> {
+        let whole = self.operators.iter().any(|operator| matches!(operator, Operator::Distinct));
+        let is_part = |item: &Item| match item.expr.kind {
+            _ if whole => true,
+            ExprKind::Input(input) => self.is_identity(self.group(), input),
+            _ => false,
+        };
+        self.items().iter().map(is_part).collect()
+    }
+
+    /// Whether there can be rows that are not in the answer, by what they hold or how many there are, and come into it
+    /// without being new.
+    #[must_use]
+    pub fn chooses(&self) -> bool {
+        let mut group = None;
+        self.operators.iter().any(|operator| match operator {
+            Operator::Group(made) => {
+                group = Some(made);
+                false
+            }
+            // What tells rows apart never changes, and neither does an answer of it.
+            Operator::Filter(condition) => {
+                !condition.expr.inputs().iter().all(|input| self.is_identity(group, *input))
+            }
+            Operator::Limit { .. } => true,
+            _ => false,
+        })
+    }
+
+    /// Whether an input, of a row or of a group's row, is a part of what tells rows apart.
+    fn is_identity(&self, group: Option<&Group>, input: usize) -> bool {
+        match group {
+            Some(group) => input < group.keys.len(),
+            None => self.table.identity.contains(&self.inputs[input].name()),
+        }
+    }
+
     /// The rows of a scan that are enough for the answer; none if it may need all of them.
     #[must_use]
     pub fn enough(&self) -> Option<u32> {
         for operator in &self.operators {
             match operator {
                 Operator::Filter(condition) if condition.kernel.is_err() => return None,
-                Operator::Group(_) | Operator::Distinct | Operator::Sort { .. } => return None,
+                Operator::Compare(_)
+                | Operator::Group(_)
+                | Operator::Distinct
+                | Operator::Sort { .. } => return None,
                 Operator::Limit { limit, offset } => {
                     return u32::try_from((*limit)?.saturating_add(*offset)).ok();
                 }
                 Operator::Scan
                 | Operator::Filter(_)
                 | Operator::LookUp(_)
-                | Operator::Compare(_)
                 | Operator::Project(_) => {}
             }
         }

@@ -9,7 +9,6 @@ use std::time::{Duration, SystemTime};
 
 use humantime::format_rfc3339_millis;
 use query::output::OutputColumn;
-use query::plan::Operator;
 use query::value::{Type, Unit, Value};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -43,7 +42,7 @@ pub fn run(
     loop {
         let tick = ticks.tick()?;
         let rows = tick.rows.len();
-        tell(ticks, &tick);
+        tell(&tick);
         ticks.session.alert.see_answer(rows);
         stream.write(ticks, tick)?;
         if options.is_last(ticks.count, rows) {
@@ -115,17 +114,9 @@ pub fn stamp(time: SystemTime) -> String {
 }
 
 /// Says what a tick has to say besides its rows.
-fn tell(ticks: &Ticks<'_>, tick: &Tick) {
+fn tell(tick: &Tick) {
     for note in &tick.news {
         message::note(note);
-    }
-    // Where rows are chosen, they come and go by what they hold.
-    let plan = ticks.plan;
-    let chooses = |operator: &Operator| {
-        matches!(operator, Operator::Filter(_) | Operator::Limit { limit: Some(_), .. })
-    };
-    if plan.operators.iter().any(chooses) {
-        return;
     }
     for (what, names) in [("new", &tick.came), ("gone", &tick.gone)] {
         if !names.is_empty() {

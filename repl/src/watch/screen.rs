@@ -60,7 +60,7 @@ pub fn run(
     let exact = ticks.session.settings.exact;
     let size = size().unwrap_or((80, 24));
     let mut state = State::new(columns, exact, query, options.interval, size);
-    state.changes = ticks.changes();
+    (state.changes, state.identifies) = (ticks.changes(), ticks.identifies());
     let held = Held::begin().map_err(|error| terminal(&error))?;
     let screen = Screen::enter().map_err(|error| terminal(&error))?;
     let ended = watch(ticks, schedule, options, &mut state, &held);

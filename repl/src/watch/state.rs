@@ -1,16 +1,16 @@
 //! What a watch shows on a screen, as a function of ticks and keys: no clock, no terminal.
 //!
-//! Rows of two ticks are the same where their keys are. A row that was not there before is marked as new, one that is
-//! there no more is shown for one more tick and marked as gone.
+//! Which row was which in the tick before the tick says. A row that was not there is marked as new; one that is there no
+//! more is shown for one more tick, without its figures, and marked as gone.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
+use query::exec::identity::Before;
 use query::output::OutputColumn;
 use query::value::Value;
 
-use super::ticks::{Key as RowKey, Tick};
+use super::ticks::Tick;
 
 /// The intervals that `+` and `-` go through, in milliseconds.
 const INTERVALS: [u64; 12] =
@@ -68,7 +68,6 @@ pub enum Mark {
 /// A row on the screen.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    key: RowKey,
     pub values: Vec<Value>,
     /// Its values in the tick before.
     pub before: Option<Vec<Value>>,
@@ -81,6 +80,8 @@ pub struct State {
     pub columns: Vec<OutputColumn>,
     /// Which of them are changes.
     pub changes: Vec<bool>,
+    /// Which of them tell rows apart.
+    pub identifies: Vec<bool>,
     pub exact: bool,
     /// The text of the query, on one line.
     pub query: String,
@@ -120,6 +121,7 @@ impl State {
         Self {
             widths: vec![0; columns.len()],
             changes: vec![false; columns.len()],
+            identifies: vec![true; columns.len()],
             columns,
             exact,
             query: query.split_whitespace().collect::<Vec<_>>().join(" "),
@@ -142,24 +144,18 @@ impl State {
 
     /// Takes a tick.
     pub fn tick(&mut self, tick: Tick) {
-        let first = self.ticks == 0;
-        let there = self.rows.drain(..).filter(|row| row.mark != Mark::Gone);
-        // Those that are gone stay in their order.
-        let before: Vec<Entry> = there.collect();
-        let at: HashMap<&RowKey, usize> =
-            before.iter().enumerate().map(|(at, row)| (&row.key, at)).collect();
-        let mut kept = vec![false; before.len()];
-        for (key, values) in tick.keys.into_iter().zip(tick.rows) {
-            let known = at.get(&key).copied();
-            if let Some(at) = known {
-                kept[at] = true;
-            }
-            let mark = if first || known.is_some() { Mark::Same } else { Mark::New };
-            let before = known.map(|at| before[at].values.clone());
-            self.rows.push(Entry { key, values, before, mark });
+        // Those that are gone already stand behind the others.
+        let mut before = std::mem::take(&mut self.rows);
+        for (of, values) in tick.before.into_iter().zip(tick.rows) {
+            let mark = if of == Before::New { Mark::New } else { Mark::Same };
+            let before = match of {
+                Before::Row(row) => Some(std::mem::take(&mut before[row].values)),
+                Before::New | Before::Unknown => None,
+            };
+            self.rows.push(Entry { values, before, mark });
         }
-        let gone = before.into_iter().zip(kept).filter(|(_, kept)| !kept);
-        self.rows.extend(gone.map(|(row, _)| Entry { before: None, mark: Mark::Gone, ..row }));
+        let gone = tick.left.iter().map(|row| std::mem::take(&mut before[*row].values));
+        self.rows.extend(gone.map(|values| Entry { values, before: None, mark: Mark::Gone }));
         self.ticks += 1;
         (self.time, self.took, self.notes) = (tick.time, tick.took, tick.notes);
         self.arrange();
@@ -268,6 +264,7 @@ fn order(left: &Value, right: &Value, descending: bool) -> Ordering {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use query::exec::identity::{self, Matched};
     use query::value::{Type, Unit};
 
     use super::*;
@@ -278,29 +275,33 @@ pub(super) mod tests {
             OutputColumn::new("active", Type::UInt, Unit::Count),
             OutputColumn::new("memory", Type::UInt, Unit::Bytes),
         ];
-        State::new(
-            columns,
-            false,
-            "select  name,\n active, memory",
-            Duration::from_secs(1),
-            (80, 24),
-        )
+        let query = "select  name,\n active, memory";
+        let state = State::new(columns, false, query, Duration::from_secs(1), (80, 24));
+        State { identifies: vec![true, false, false], ..state }
     }
 
-    pub fn tick(rows: &[(&str, u64, u64)]) -> Tick {
+    /// Takes the next tick, which has these rows.
+    pub fn tick(state: &mut State, rows: &[(&str, u64, u64)]) {
+        let key = |values: &Vec<Value>| identity::key(&values[..1]);
+        let known = state.rows.iter().filter(|row| row.mark != Mark::Gone);
+        let known: Vec<_> = known.map(|row| key(&row.values)).collect();
         let values = |(name, active, memory): &(&str, u64, u64)| {
             vec![Value::text(name), Value::UInt(*active), Value::UInt(*memory)]
         };
-        Tick {
+        let rows: Vec<Vec<Value>> = rows.iter().map(values).collect();
+        let keys: Vec<_> = rows.iter().map(key).collect();
+        let Matched { before, gone } = identity::matched(&known, &keys);
+        state.tick(Tick {
             time: SystemTime::UNIX_EPOCH,
-            rows: rows.iter().map(values).collect(),
-            keys: rows.iter().map(|(name, ..)| name.as_bytes().into()).collect(),
+            before: if state.ticks == 0 { vec![Before::Unknown; rows.len()] } else { before },
+            left: gone,
+            rows,
             notes: Vec::new(),
             news: Vec::new(),
             came: Vec::new(),
             gone: Vec::new(),
             took: Duration::from_micros(50),
-        }
+        });
     }
 
     fn names(state: &State) -> Vec<String> {
@@ -314,9 +315,9 @@ pub(super) mod tests {
     #[test]
     fn rows_that_come_and_go_are_marked() {
         let mut state = state();
-        state.tick(tick(&[("a", 1, 0), ("b", 2, 0)]));
+        tick(&mut state, &[("a", 1, 0), ("b", 2, 0)]);
         assert_eq!(state.counts(), (2, 0, 0));
-        state.tick(tick(&[("b", 3, 0), ("c", 1, 0)]));
+        tick(&mut state, &[("b", 3, 0), ("c", 1, 0)]);
         let marks: Vec<Mark> = state.entries.iter().map(|entry| entry.mark).collect();
         assert_eq!(names(&state), ["b", "c", "a"]);
         assert_eq!(marks, [Mark::Same, Mark::New, Mark::Gone]);
@@ -324,9 +325,9 @@ pub(super) mod tests {
         assert_eq!(state.counts(), (2, 1, 1));
         assert_eq!(state.answer().len(), 2);
         // What is gone is shown once, and new again when it comes back.
-        state.tick(tick(&[("b", 3, 0), ("c", 1, 0)]));
+        tick(&mut state, &[("b", 3, 0), ("c", 1, 0)]);
         assert_eq!(names(&state), ["b", "c"]);
-        state.tick(tick(&[("a", 3, 0)]));
+        tick(&mut state, &[("a", 3, 0)]);
         assert_eq!(names(&state), ["a", "b", "c"]);
         assert_eq!(state.counts(), (1, 1, 2));
     }
@@ -334,7 +335,7 @@ pub(super) mod tests {
     #[test]
     fn arrows_choose_the_sort_column() {
         let mut state = state();
-        state.tick(tick(&[("b", 1, 9), ("c", 3, 8), ("a", 2, 7)]));
+        tick(&mut state, &[("b", 1, 9), ("c", 3, 8), ("a", 2, 7)]);
         let mut after = |keys: &[Key]| {
             for key in keys {
                 assert_eq!(state.key(*key), Action::Draw);
@@ -390,7 +391,7 @@ pub(super) mod tests {
         let mut state = state();
         let names: Vec<String> = (0..100).map(|row| format!("{row:02}")).collect();
         let rows: Vec<_> = names.iter().map(|name| (name.as_str(), 1, 1)).collect();
-        state.tick(tick(&rows));
+        tick(&mut state, &rows);
         assert_eq!(state.page(), 20);
         let mut top = |key| {
             state.key(key);
@@ -404,10 +405,10 @@ pub(super) mod tests {
         assert_eq!(top(Key::Pages(-1)), 60);
         state.resize(80, 94);
         assert_eq!(state.top, 10);
-        state.tick(tick(&rows[..5]));
+        tick(&mut state, &rows[..5]);
         // Those that are gone have their lines yet.
         assert_eq!(state.top, 10);
-        state.tick(tick(&rows[..5]));
+        tick(&mut state, &rows[..5]);
         assert_eq!(state.top, 0);
         state.resize(0, 0);
         assert_eq!(state.page(), 1);

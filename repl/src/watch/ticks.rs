@@ -1,10 +1,10 @@
 //! Takes ticks: one scan each, by a program that is loaded once.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use query::catalog::Rows;
-use query::exec::{self, Execution, identity, past::Past};
+use query::exec::identity::{self, Before, Key, Matched};
+use query::exec::{self, Execution, past::Past};
 use query::output::OutputColumn;
 use query::plan::Plan;
 use query::value::{Unit, Value};
@@ -13,9 +13,6 @@ use crate::render::{Options, shown};
 use crate::report::error::Failure;
 use crate::session::Session;
 use crate::source::Prepared;
-
-/// What tells a row apart from others, in this tick and the next.
-pub type Key = Box<[u8]>;
 
 /// A query that is asked again and again.
 pub struct Ticks<'a> {
@@ -28,8 +25,8 @@ pub struct Ticks<'a> {
     /// The scan; of a table that user space puts together there is none.
     scan: Option<Prepared<'a>>,
     past: Past,
-    /// The rows of the tick before and what they are called.
-    before: Option<HashMap<Key, String>>,
+    /// What the rows of the tick before are known by, and what they are called.
+    before: Option<(Vec<Key>, Vec<String>)>,
     notes: Vec<String>,
     start: Instant,
     pub count: u64,
@@ -41,8 +38,11 @@ pub struct Tick {
     pub time: SystemTime,
     /// Its rows.
     pub rows: Vec<Vec<Value>>,
-    /// What tells each of them apart.
-    pub keys: Vec<Key>,
+    /// What each of them was in the tick before; unknown in the first one, and where a row may have been outside the
+    /// answer.
+    pub before: Vec<Before>,
+    /// The rows of the tick before that are there no more.
+    pub left: Vec<usize>,
     /// What its answer says beside them.
     pub notes: Vec<String>,
     /// Those of its notes that the tick before did not have.
@@ -85,6 +85,13 @@ impl<'a> Ticks<'a> {
         (0..self.columns.len()).map(|item| self.plan.is_change(item)).collect()
     }
 
+    /// Which columns tell rows apart.
+    pub fn identifies(&self) -> Vec<bool> {
+        let mut found = self.plan.identifies();
+        found.truncate(self.columns.len());
+        found
+    }
+
     /// The time since the start.
     pub fn now(&self) -> Duration {
         self.start.elapsed()
@@ -108,31 +115,31 @@ impl<'a> Ticks<'a> {
         notes.extend(scanned.said.notes);
         let took = begun.elapsed();
         self.count += 1;
-        let (mut keys, mut now) = (Vec::with_capacity(rows.len()), HashMap::new());
-        let mut came = Vec::new();
+        let (mut keys, mut labels) = (Vec::new(), Vec::new());
         for row in &mut rows {
             let hidden = row.split_off(self.columns.len());
-            let mut key = Vec::new();
-            let by = if self.identity.is_some() { &hidden } else { &*row };
-            for value in by {
-                identity::encode(value, &mut key);
-            }
-            let key: Key = key.into();
-            let known = self.before.as_mut().and_then(|before| before.remove(&key));
-            let is_new = known.is_none();
-            let label = known.unwrap_or_else(|| self.label(row, &hidden));
-            if is_new && self.before.is_some() {
-                came.push(label.clone());
-            }
-            now.insert(key.clone(), label);
-            keys.push(key);
+            keys.push(identity::key(if self.identity.is_some() { &hidden } else { &*row }));
+            labels.push(self.label(row, &hidden));
         }
-        let mut gone: Vec<String> = self.before.take().unwrap_or_default().into_values().collect();
+        let first = || (vec![Before::Unknown; keys.len()], Vec::new());
+        let (mut before, mut left) = self.before.as_ref().map_or_else(first, |(known, _)| {
+            let Matched { before, gone } = identity::matched(known, &keys);
+            (before, gone)
+        });
+        // Rows that are chosen come and go by what they hold.
+        if self.plan.chooses() {
+            let new = before.iter_mut().filter(|row| **row == Before::New);
+            new.for_each(|row| *row = Before::Unknown);
+            left.clear();
+        }
+        let new = labels.iter().zip(&before).filter(|(_, row)| **row == Before::New);
+        let came = new.map(|(label, _)| label.clone()).collect();
+        let names = self.before.replace((keys, labels)).unwrap_or_default().1;
+        let mut gone: Vec<String> = left.iter().map(|row| names[*row].clone()).collect();
         gone.sort_unstable();
-        self.before = Some(now);
         let told = std::mem::replace(&mut self.notes, notes.clone());
         let news = notes.iter().filter(|note| !told.contains(note)).cloned().collect();
-        Ok(Tick { time, rows, keys, notes, news, came, gone, took })
+        Ok(Tick { time, rows, before, left, notes, news, came, gone, took })
     }
 
     /// What a row is called: by what tells it apart, without addresses where there is anything else.

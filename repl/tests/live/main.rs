@@ -18,6 +18,7 @@ mod proc;
 mod random;
 mod recordings;
 mod rights;
+mod same_rows;
 mod scan;
 mod slabs;
 mod sources;

@@ -220,12 +220,29 @@ fn states_say_what_became_of_a_cache() {
 }
 
 #[test]
-fn caches_of_one_name_are_held_against_each_other_in_order() {
-    let twins = [cache("twin", 1, 1, 1), cache("twin", 2, 5, 5)];
-    let before = moment("twins-before.slab", Some(BOOT), &twins);
-    let after = moment("twins-after.slab", Some(OTHER), &twins[..1]);
-    assert_eq!(states(&before, &after), ["twin 1 same", "twin 2 gone"]);
-    assert_eq!(states(&after, &before), ["twin 1 same", "twin 2 new"]);
+fn caches_of_one_name_are_one_row_between_boots() {
+    let [a, b, other] = [cache("twin", 1, 1, 1), cache("twin", 2, 5, 5), cache("other", 3, 2, 2)];
+    let [a, b, other] = [&a, &b, &other];
+    let moment = |name, boot, caches: &[&Cache]| {
+        moment(name, Some(boot), &caches.iter().copied().cloned().collect::<Vec<_>>())
+    };
+    let before = moment("twins-before.slab", BOOT, &[a, other, b]);
+    let turned = moment("twins-turned.slab", OTHER, &[b, other, a]);
+    assert_eq!(states(&before, &turned), ["other 3 same", "twin NULL same"]);
+    let (code, out, error) = said(&["--fail-if-rows", "diff", before.path(), turned.path()]);
+    assert_eq!(code, Some(0), "{out}{error}");
+    let note = "note: caches of one name are a row, with what they have together: `twin`\n";
+    assert!(error.contains(note), "{error}");
+    assert!(error.contains("of 2 caches: memory 0 B, active 0, objects 0"), "{error}");
+    // Of several the one that came or went is not told from the others.
+    let one = moment("twins-one.slab", OTHER, &[a, other]);
+    assert_eq!(states(&before, &one), ["other 3 same", "twin NULL shrunk"]);
+    assert_eq!(states(&one, &before), ["other 3 same", "twin NULL grown"]);
+    let without = moment("twins-none.slab", OTHER, &[other]);
+    assert_eq!(states(&before, &without), ["other 3 same", "twin 1 gone", "twin 2 gone"]);
+    // Within one boot their addresses tell them apart.
+    let again = moment("twins-again.slab", BOOT, &[b, other, a]);
+    assert_eq!(states(&before, &again), ["other 3 same", "twin 1 same", "twin 2 same"]);
 }
 
 /// What a run says on standard error, and its exit code.

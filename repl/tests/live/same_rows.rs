@@ -1,0 +1,64 @@
+//! Two lines of one name in `/proc/slabinfo`: what a watch tells of them. The file is made up and lies over the kernel's
+//! in a namespace of its own.
+
+use std::process::Command;
+
+use crate::common;
+use crate::common::program::{Folder, Ran, SLABQL};
+
+/// The file, with two caches `mlx5` and one that only its name tells.
+const LINES: &str = "slabinfo - version: 2.1
+# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>
+mlx5 100 200 64 64 1 : tunables 0 0 0 : slabdata 4 4 0
+dentry 7 8 192 21 1 : tunables 0 0 0 : slabdata 1 1 0
+mlx5 500 900 64 64 1 : tunables 0 0 0 : slabdata 15 15 0
+";
+
+/// Watches a query over the file for two ticks; before the second one `change` is done to it.
+fn watched(change: &str, arguments: &[&str]) -> (Vec<String>, String) {
+    let folder = Folder::new();
+    let file = folder.file("slabinfo", LINES);
+    let script = format!(
+        "set -e; mount --bind {0} /proc/slabinfo; (sleep 0.3; sed '{change}' {0} >{0}.new; cat {0}.new >{0}) & exec \"$0\" \"$@\"",
+        file.display()
+    );
+    let ran = Command::new("unshare")
+        .args(["--mount", "sh", "-c", &script, SLABQL])
+        .args(["--format", "csv", "--watch", "1s", "--count", "2"])
+        .args(arguments)
+        .output();
+    let Ran { out, err, code } = ran.unwrap().into();
+    assert_eq!(code, Some(0), "{err}");
+    let rows: Vec<(&str, &str)> = out.lines().filter_map(|line| line.split_once(',')).collect();
+    let last = rows.last().unwrap().0;
+    let rows = rows.iter().filter(|(time, _)| *time == last);
+    (rows.map(|(_, row)| (*row).to_owned()).collect(), err)
+}
+
+const NOTE: &str = "note: what changed is NULL of rows that nothing unique tells apart";
+
+#[test]
+fn what_changed_of_rows_of_one_name_is_not_made_up() {
+    let Some(_turn) = common::live() else { return };
+    let slabinfo = ["select name, active_objs, delta(active_objs) d from slabinfo"];
+    let proc = ["--source", "proc", "select name, objects, delta(objects) d"];
+    let (rows, err) = watched("", &slabinfo);
+    assert_eq!(rows, ["mlx5,100,0", "dentry,7,0", "mlx5,500,0"], "{err}");
+    assert!(!err.contains(NOTE) && !err.contains("new") && !err.contains("gone"), "{err}");
+    let (rows, err) = watched("", &proc);
+    assert_eq!(rows, ["mlx5,200,0", "dentry,8,0", "mlx5,900,0"], "{err}");
+    assert!(!err.contains(" new: ") && !err.contains(" gone: "), "{err}");
+
+    let (rows, err) = watched("s/ 200 / 210 /; s/ 8 / 9 /", &proc);
+    assert_eq!(rows, ["mlx5,210,", "dentry,9,1", "mlx5,900,"], "{err}");
+    assert!(err.contains(NOTE), "{err}");
+    // One that goes is not told from the other.
+    let (rows, err) = watched("/ 200 /d; s/dentry/inode/", &slabinfo);
+    assert_eq!(rows, ["inode,7,", "mlx5,500,"], "{err}");
+    assert!(err.contains(NOTE) && err.contains(" new: `inode`"), "{err}");
+    assert!(err.contains(" gone: `dentry`") && !err.contains("`mlx5`"), "{err}");
+    // What a condition lets pass is neither new nor gone.
+    let (rows, err) = watched("s/ 8 / 9 /", &["select name from slabinfo where num_objs != 8"]);
+    assert_eq!(rows, ["mlx5", "dentry", "mlx5"], "{err}");
+    assert!(!err.contains(" new: ") && !err.contains(" gone: "), "{err}");
+}
