@@ -95,8 +95,8 @@ pub struct Key {
 
 /// The least and the greatest value that an integer expression can have.
 ///
-/// Of an expression that cannot be negative the type is [`Type::UInt`], else [`Type::Int`]; so the sign of an
-/// expression is known without running it, and a register of 64 bits holds it.
+/// An expression that cannot be negative has the type [`Type::UInt`], any other [`Type::Int`]. The range is that of the
+/// exact number, computed in 128 bits. A value is NULL where neither 64 bits with a sign nor 64 bits without hold it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     /// The least.
@@ -111,6 +111,9 @@ impl Range {
     /// All that 64 bits hold with a sign.
     pub const INT: Self = Self { low: i64::MIN as i128, high: i64::MAX as i128 };
 
+    /// All that 64 bits hold, with a sign or without.
+    pub const ANY: Self = Self { low: i64::MIN as i128, high: u64::MAX as i128 };
+
     /// The range of one value.
     #[must_use]
     pub fn of(value: i128) -> Self {
@@ -121,6 +124,20 @@ impl Range {
     #[must_use]
     pub fn within(self, other: Self) -> bool {
         other.low <= self.low && self.high <= other.high
+    }
+
+    /// The values that a register of 64 bits holds: without a sign if none is negative, else with one.
+    #[must_use]
+    pub fn register(self) -> Self {
+        let bounds = if self.low >= 0 { Self::UINT } else { Self::INT };
+        let clamp = |value: i128| value.clamp(bounds.low, bounds.high);
+        Self { low: clamp(self.low), high: clamp(self.high) }
+    }
+
+    /// The type of integers in it.
+    #[must_use]
+    pub fn ty(self) -> Type {
+        if self.low >= 0 { Type::UInt } else { Type::Int }
     }
 
     /// The values of both.
@@ -164,8 +181,7 @@ pub enum ExprKind {
     Neg(Box<Expr>),
     /// `~x`, on 64 bits.
     BitNot(Box<Expr>),
-    /// An operation on two numbers. Of integers the result is exact, or NULL where it leaves the 64-bit range of
-    /// its type.
+    /// An operation on two numbers. Of integers the result is exact, or NULL where 64 bits do not hold it.
     Arith(Arith, Box<Expr>, Box<Expr>),
     /// A comparison of two numbers, two texts, or two booleans.
     Compare(Compare, Box<Expr>, Box<Expr>),

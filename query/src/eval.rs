@@ -5,8 +5,13 @@
 //! # NULL
 //!
 //! An operation on NULL gives NULL, but for `and`, `or` (three-valued logic), `is null`, `case`, `coalesce`,
-//! `greatest` and `least`. Integer arithmetic is exact; a result that the type's 64 bits do not hold is NULL, and
-//! so are a division by 0, a shift by less than 0 or more than 63 bits, and a float that is no finite number.
+//! `greatest` and `least`. A division by 0 is NULL, and so are a shift by less than 0 or more than 63 bits, and a float
+//! that is no finite number. No float is −0.
+//!
+//! # Integers
+//!
+//! Arithmetic is exact: an expression is computed in 128 bits from its first operator to its last, and only its value is
+//! held against 64 bits, with or without a sign. One that neither holds is NULL, with a warning.
 
 pub(crate) mod number;
 pub(crate) mod text;
@@ -58,22 +63,19 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
                 _ => Value::Null,
             },
         },
-        ExprKind::Neg(inner) => match of(inner) {
-            Value::Null => Value::Null,
-            Value::Float(value) => Value::Float(-value),
-            value => {
-                let negative = value.integer().map(|value| -value);
-                negative.map_or(Value::Null, |value| integer(value, expr.ty, warnings))
+        ExprKind::Neg(inner) if expr.ty == Type::Float => match of(inner).float() {
+            Some(value) => float(-value, warnings),
+            None => Value::Null,
+        },
+        ExprKind::Arith(op, left, right) if expr.ty == Type::Float => {
+            match (of(left).float(), of(right).float()) {
+                (Some(left), Some(right)) => floats(*op, left, right, warnings),
+                _ => Value::Null,
             }
-        },
-        ExprKind::BitNot(inner) => match of(inner) {
-            Value::UInt(value) => Value::UInt(!value),
-            Value::Int(value) => Value::Int(!value),
-            _ => Value::Null,
-        },
-        ExprKind::Arith(op, left, right) => {
-            let (left, right) = (of(left), of(right));
-            arith(*op, &left, &right, expr.ty, warnings)
+        }
+        ExprKind::Neg(_) | ExprKind::BitNot(_) | ExprKind::Arith(..) => {
+            let exact = exact(expr, row, warnings);
+            exact.map_or(Value::Null, |exact| integer(exact, expr.ty, warnings))
         }
         ExprKind::Compare(op, left, right) => {
             let order = of(left).compare(&of(right));
@@ -146,24 +148,54 @@ pub fn truth(value: &Value) -> Option<bool> {
     }
 }
 
+/// The integer that an expression is before it is held against 64 bits; none where it is NULL.
+fn exact(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Option<i128> {
+    let exact = match &expr.kind {
+        ExprKind::Neg(inner) => exact(inner, row, warnings)?.checked_neg(),
+        ExprKind::BitNot(inner) => match exact(inner, row, warnings)? {
+            exact if exact < 0 => i64::try_from(exact).ok().map(|value| i128::from(!value)),
+            exact => u64::try_from(exact).ok().map(|value| i128::from(!value)),
+        },
+        ExprKind::Arith(op, left, right) => {
+            let left = exact(left, row, warnings);
+            let (left, right) = (left?, exact(right, row, warnings)?);
+            match op {
+                Arith::Add => left.checked_add(right),
+                Arith::Sub => left.checked_sub(right),
+                Arith::Mul => left.checked_mul(right),
+                Arith::Div | Arith::Rem if right == 0 => return None,
+                Arith::Div => left.checked_div(right),
+                Arith::Rem => left.checked_rem(right),
+                Arith::BitAnd => Some(left & right),
+                Arith::BitOr => Some(left | right),
+                Arith::BitXor => Some(left ^ right),
+                Arith::Shl => left.checked_mul(1 << shift(right)?),
+                Arith::Shr => Some(left >> shift(right)?),
+            }
+        }
+        _ => return eval(expr, row, warnings).integer(),
+    };
+    // What even 128 bits do not hold.
+    warnings.range += u64::from(exact.is_none());
+    exact
+}
+
 /// An exact integer as a value of its type, or NULL and a warning.
 pub(crate) fn integer(exact: i128, ty: Type, warnings: &mut Warnings) -> Value {
-    let value = match ty {
-        Type::Int => i64::try_from(exact).ok().map(Value::Int),
-        _ => u64::try_from(exact).ok().map(Value::UInt),
-    };
+    let signed = i64::try_from(exact).ok().filter(|_| ty != Type::UInt).map(Value::Int);
+    let value = signed.or_else(|| u64::try_from(exact).ok().map(Value::UInt));
     value.unwrap_or_else(|| warnings.null())
 }
 
 /// A float as a value, or NULL and a warning.
 pub(crate) fn float(value: f64, warnings: &mut Warnings) -> Value {
-    if value.is_finite() { Value::Float(value) } else { warnings.null() }
+    if value.is_finite() { Value::real(value) } else { warnings.null() }
 }
 
 /// A value of one of several expressions as the type that they have in common.
 pub(crate) fn as_type(value: Value, ty: Type, warnings: &mut Warnings) -> Value {
     match (ty, value.integer()) {
-        (Type::Float, Some(_)) => value.float().map_or(Value::Null, Value::Float),
+        (Type::Float, Some(_)) => value.float().map_or(Value::Null, Value::real),
         (Type::Int | Type::UInt, Some(exact)) => integer(exact, ty, warnings),
         _ => value,
     }
@@ -176,33 +208,15 @@ fn has(set: &Value, test: impl Fn(u64) -> bool) -> Value {
     }
 }
 
-fn arith(op: Arith, left: &Value, right: &Value, ty: Type, warnings: &mut Warnings) -> Value {
-    if ty == Type::Float {
-        let (Some(left), Some(right)) = (left.float(), right.float()) else { return Value::Null };
-        return match op {
-            Arith::Add => float(left + right, warnings),
-            Arith::Sub => float(left - right, warnings),
-            Arith::Mul => float(left * right, warnings),
-            Arith::Div if right != 0.0 => float(left / right, warnings),
-            Arith::Rem if right != 0.0 => float(left % right, warnings),
-            _ => Value::Null,
-        };
+fn floats(op: Arith, left: f64, right: f64, warnings: &mut Warnings) -> Value {
+    match op {
+        Arith::Add => float(left + right, warnings),
+        Arith::Sub => float(left - right, warnings),
+        Arith::Mul => float(left * right, warnings),
+        Arith::Div if right != 0.0 => float(left / right, warnings),
+        Arith::Rem if right != 0.0 => float(left % right, warnings),
+        _ => Value::Null,
     }
-    let (Some(left), Some(right)) = (left.integer(), right.integer()) else { return Value::Null };
-    let exact = match op {
-        Arith::Add => Some(left + right),
-        Arith::Sub => Some(left - right),
-        // Two factors of 64 bits each can leave even 128.
-        Arith::Mul => Some(left.saturating_mul(right)),
-        Arith::Div => left.checked_div(right),
-        Arith::Rem => left.checked_rem(right),
-        Arith::BitAnd => Some(left & right),
-        Arith::BitOr => Some(left | right),
-        Arith::BitXor => Some(left ^ right),
-        Arith::Shl => shift(right).map(|by| left << by),
-        Arith::Shr => shift(right).map(|by| left >> by),
-    };
-    exact.map_or(Value::Null, |exact| integer(exact, ty, warnings))
 }
 
 /// A distance to shift by.
@@ -241,11 +255,11 @@ pub(crate) fn cast(value: Value, ty: Type, from: Type, warnings: &mut Warnings) 
                     .parse()
                     .ok()
                     .filter(|value: &f64| value.is_finite())
-                    .map_or(Value::Null, Value::Float),
+                    .map_or(Value::Null, Value::real),
                 _ => whole(text).map_or(Value::Null, |exact| integer(exact, ty, warnings)),
             }
         }),
-        (Type::Float, value) => value.float().map_or(Value::Null, Value::Float),
+        (Type::Float, value) => value.float().map_or(Value::Null, Value::real),
         (ty, Value::Float(value)) => integer(value.trunc() as i128, ty, warnings),
         (ty, value) => value.integer().map_or(Value::Null, |exact| integer(exact, ty, warnings)),
     }
@@ -261,8 +275,8 @@ fn whole(text: &str) -> Option<i128> {
     let digits = digits.strip_prefix(|c: char| c.is_ascii_alphanumeric()).map(|_| digits)?;
     let hex = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X"));
     let found = match hex {
-        Some(hex) if !hex.starts_with('+') => i128::from_str_radix(hex, 16),
-        Some(_) => return None,
+        Some(hex) if hex.starts_with(['+', '-']) => return None,
+        Some(hex) => i128::from_str_radix(hex, 16),
         None => digits.parse(),
     };
     found.ok().map(|found: i128| sign * found)

@@ -26,9 +26,9 @@ pub enum Value {
 pub enum Type {
     /// True or false.
     Bool,
-    /// 64 bits, signed.
+    /// An integer that may be negative: [`Value::Int`], or [`Value::UInt`] from 2^63 on.
     Int,
-    /// 64 bits, unsigned.
+    /// An integer that cannot be negative: [`Value::UInt`].
     UInt,
     /// A double.
     Float,
@@ -117,6 +117,12 @@ impl Value {
     #[must_use]
     pub fn text(text: impl AsRef<[u8]>) -> Self {
         Self::Text(text.as_ref().into())
+    }
+
+    /// A finite float; −0 is 0.
+    #[must_use]
+    pub fn real(value: f64) -> Self {
+        Self::Float(value + 0.0)
     }
 
     /// Its integer, if it is one.

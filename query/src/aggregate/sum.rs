@@ -71,10 +71,10 @@ pub(super) fn mean_of_numbers(
 
 /// What a sum is: its integers have as many bits as there are.
 fn total(argument: &Expr) -> Expr {
-    let range = if argument.range.low < 0 { Range::INT } else { Range::UINT };
+    let range = if argument.range.low < 0 { Range::ANY } else { Range::UINT };
     let (ty, range) = match argument.ty {
         Type::Float => (Type::Float, Range::of(0)),
-        _ => arith::clip(range),
+        _ => (range.ty(), range),
     };
     Expr { ty, range, ..shape(argument) }
 }

@@ -5,7 +5,7 @@ use crate::value::Value;
 /// The square root; NULL of what is below 0.
 pub(crate) fn sqrt(value: &Value) -> Value {
     let root = value.float().map(f64::sqrt).filter(|root| root.is_finite());
-    root.map_or(Value::Null, Value::Float)
+    root.map_or(Value::Null, Value::real)
 }
 
 /// The power of two that is the greatest below or at an integer above 0.
@@ -18,7 +18,7 @@ pub(crate) fn ilog2(value: &Value) -> Value {
 pub(crate) fn part(part: &Value, whole: &Value, scale: f64) -> Value {
     let (Some(part), Some(whole)) = (part.float(), whole.float()) else { return Value::Null };
     let ratio = scale * part / whole;
-    if whole != 0.0 && ratio.is_finite() { Value::Float(ratio) } else { Value::Null }
+    if whole != 0.0 && ratio.is_finite() { Value::real(ratio) } else { Value::Null }
 }
 
 /// The nearest number of `digits` decimals; of two the one further from 0. It is the exact value of the double that

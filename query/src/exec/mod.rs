@@ -18,6 +18,7 @@ mod limit;
 mod look_up;
 pub mod past;
 mod sort;
+pub mod wide;
 
 use std::sync::Arc;
 

@@ -224,7 +224,8 @@ mod tests {
         assert_eq!(of(false, Value::UInt(1), Value::Null), Value::Null);
         assert_eq!(of(false, Value::Float(0.5), Value::Float(2.0)), Value::Float(1.5));
         assert_eq!(of(true, Value::UInt(u64::MAX), Value::UInt(u64::MAX - 2)), Value::Float(-2.0));
-        assert_eq!(of(false, Value::UInt(0), Value::UInt(u64::MAX)), Value::Null);
+        assert_eq!(of(false, Value::UInt(0), Value::UInt(u64::MAX)), Value::UInt(u64::MAX));
+        assert_eq!(of(false, Value::UInt(u64::MAX), Value::UInt(0)), Value::Null);
         assert_eq!(warnings.range, 1);
         let none =
             difference(&change(true, 1), &Value::UInt(1), &Value::UInt(2), 0.0, &mut warnings);

@@ -125,6 +125,7 @@ fn first_in_kernel(
         ExprKind::Input(input) if !lowerer.inputs[input].is_nullable() => {}
         _ => return Err(FUNCTIONS),
     }
-    // What the type of all arguments cannot hold is NULL.
-    if first.range.within(call.range) { lowerer.scalar(first) } else { Err(MIXED) }
+    // A register has the sign of the call.
+    let fits = first.range.register().within(call.range.register());
+    if fits { lowerer.scalar(first) } else { Err(MIXED) }
 }

@@ -26,14 +26,14 @@ pub(super) static ROWS: &[Function] = &[
             },
             nulls: Nulls::Any,
             eval: |arguments, ty, warnings| match &arguments[0] {
-                Value::Float(value) => Value::Float(value.abs()),
+                Value::Float(value) => Value::real(value.abs()),
                 value => {
                     value.integer().map_or(Value::Null, |exact| integer(exact.abs(), ty, warnings))
                 }
             },
             kernel: Kernel::Scalar(|lowerer, _, arguments| {
                 let scalar = lowerer.scalar(&arguments[0])?;
-                let positive = arguments[0].range.within(Range::UINT);
+                let positive = arguments[0].range.register().within(Range::UINT);
                 Ok(if positive { scalar } else { Scalar::Abs(scalar.into()) })
             }),
         }),
@@ -111,7 +111,7 @@ pub(super) static ROWS: &[Function] = &[
             nulls: Nulls::Any,
             eval: |arguments, _, _| of_numbers::ilog2(&arguments[0]),
             kernel: Kernel::Scalar(|lowerer, _, arguments| {
-                let signed = !arguments[0].range.within(Range::UINT);
+                let signed = !arguments[0].range.register().within(Range::UINT);
                 Ok(Scalar::Log2(lowerer.scalar(&arguments[0])?.into(), signed))
             }),
         }),
@@ -208,7 +208,7 @@ fn same(lowerer: &Lowerer<'_>, _: &Expr, arguments: &[Expr]) -> Result<Scalar, R
 /// The first argument, and if it is a float what `of` makes of it.
 fn of_float(mut arguments: Vec<Value>, of: impl Fn(f64) -> f64) -> Value {
     match arguments.swap_remove(0) {
-        Value::Float(value) => Value::Float(of(value)),
+        Value::Float(value) => Value::real(of(value)),
         value => value,
     }
 }

@@ -2,10 +2,9 @@
 
 use super::Target;
 use super::kernel::Pred;
-use super::lower::{self, Reason};
+use super::lower::{Lowerer, Reason};
 use super::price::{dearest, slots};
 use crate::bound::Expr;
-use crate::input::Input;
 
 /// The most slots of a program that conditions take. A jump reaches eight times as far, and the verifier follows
 /// twice as many jumps in a row.
@@ -41,21 +40,20 @@ pub(super) struct Conditions {
 }
 
 /// Says where each condition of `filter` runs.
-pub(super) fn place(filter: Vec<Expr>, target: Target, text: &str, inputs: &[Input]) -> Conditions {
+pub(super) fn place(filter: Vec<Expr>, target: Target, lowerer: &Lowerer<'_>) -> Conditions {
+    let (text, inputs) = (lowerer.text, lowerer.inputs);
     let is_late = |input: &usize| inputs[*input].is_lookup() || inputs[*input].change().is_some();
     let mut found =
         Conditions { pushed: Vec::new(), early: Vec::new(), late: Vec::new(), room: MAX_SLOTS };
     for expr in filter {
-        let lowered = match target {
-            Target::Kernel { pushdown: true, texts, .. } => {
-                lower::lower(&expr, text, inputs, texts)
-            }
+        let kernel = match target {
+            Target::Kernel { pushdown: true, .. } => lowerer.condition(&expr),
             Target::Kernel { pushdown: false, .. } => {
                 Err("conditions in the kernel are switched off")
             }
             Target::Rows(_) => Err("the rows are in user space already"),
         };
-        let kernel = lowered.and_then(|pred| match found.room.checked_sub(slots(&pred, inputs)) {
+        let kernel = kernel.and_then(|pred| match found.room.checked_sub(slots(&pred, inputs)) {
             Some(left) => {
                 found.room = left;
                 Ok(pred)

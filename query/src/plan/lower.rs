@@ -1,8 +1,9 @@
 //! Lowers bound conditions to what runs in the kernel, or says why one cannot.
 //!
 //! The kernel computes in registers of 64 bits whose sign is known beforehand. So an operation is lowered where
-//! both operands are unsigned, or both fit 64 bits with a sign; every other mixture runs in user space, on wider
-//! integers. The ranges that binding found decide, and they also tell which operations need a check at all.
+//! both operands are unsigned, or both fit 64 bits with a sign; every other mixture runs in user space, in 128 bits.
+//! The ranges that binding found decide, and they also tell which operations need a check at all. Where a number leaves its
+//! register the program raises a flag, and what it chose is not believed: [`crate::exec::wide`] chooses again.
 
 mod case;
 
@@ -16,7 +17,7 @@ use crate::function::{Evaluation, Kernel};
 use crate::input::Input;
 use crate::path::{Names, Path};
 use crate::pattern::Shape;
-use crate::value::{Type, Value};
+use crate::value::{Type, Unit, Value};
 
 /// Why a condition runs in user space.
 pub type Reason = &'static str;
@@ -26,6 +27,7 @@ const MAX_DEPTH: usize = 16;
 
 const FLOATS: Reason = "the kernel has no floating-point numbers";
 pub(crate) const MIXED: Reason = "it mixes numbers below 0 with numbers above 2^63";
+const WIDE: Reason = "it has numbers that 64 bits may not hold";
 pub(crate) const FUNCTIONS: Reason = "functions run in user space";
 const LOOKUP: Reason = "the value is looked up in user space";
 const CHANGE: Reason = "what changed is known in user space";
@@ -33,21 +35,25 @@ const TEXTS: Reason = "the kernel keeps no texts of a group";
 const DEEP: Reason = "it is nested too deeply for the kernel's stack";
 const BOOLEANS: Reason = "a condition used as a value has no form in the kernel";
 
-/// Lowers a condition over `inputs`, whose spans are those of `text`, for a kernel that has functions of `texts` or not.
-pub fn lower(expr: &Expr, text: &str, inputs: &[Input], texts: bool) -> Result<Pred, Reason> {
-    let lowerer = Lowerer { text, inputs, texts };
-    let pred = lowerer.pred(expr)?;
-    if pred.depth() > MAX_DEPTH { Err(DEEP) } else { Ok(pred) }
-}
-
 /// Lowers expressions over the inputs of a query.
 pub struct Lowerer<'a> {
+    /// The text whose spans the expressions have.
     pub(super) text: &'a str,
     pub(crate) inputs: &'a [Input],
+    /// Whether the kernel has functions of texts.
     pub(super) texts: bool,
+    /// Whether rows can be computed again in user space, if a number leaves the registers of the program: not where
+    /// rows come in several runs, of which the first are shown by then.
+    pub(super) repeatable: bool,
 }
 
 impl Lowerer<'_> {
+    /// Lowers a condition.
+    pub(super) fn condition(&self, expr: &Expr) -> Result<Pred, Reason> {
+        let pred = self.pred(expr)?;
+        if pred.depth() > MAX_DEPTH { Err(DEEP) } else { Ok(pred) }
+    }
+
     /// Lowers a value that is computed of each row.
     pub(super) fn operand(&self, expr: &Expr) -> Result<Operand, Reason> {
         let operand = match expr.ty {
@@ -149,7 +155,7 @@ impl Lowerer<'_> {
         if left.constant() == Some(&Value::Null) || right.constant() == Some(&Value::Null) {
             return Ok(Pred::Const(None));
         }
-        let order = match (left.range, right.range) {
+        let order = match (left.range.register(), right.range.register()) {
             (l, r) if l.within(Range::UINT) && r.within(Range::UINT) => Order::Unsigned,
             (l, r) if l.within(Range::INT) && r.within(Range::INT) => Order::Signed,
             (l, _) if l.within(Range::UINT) => Order::UnsignedWithSigned,
@@ -166,8 +172,8 @@ impl Lowerer<'_> {
                 Some(Value::Null) => null = true,
                 // What the value cannot be is no bits that it could be taken for.
                 Some(value @ (Value::Int(_) | Value::UInt(_))) => {
-                    let value =
-                        value.integer().filter(|value| Range::of(*value).within(tested.range));
+                    let can_be = |value: &i128| Range::of(*value).within(tested.range.register());
+                    let value = value.integer().filter(can_be);
                     bits.extend(value.map(to_bits));
                 }
                 Some(Value::Float(_)) => return Err(FLOATS),
@@ -274,16 +280,28 @@ impl Lowerer<'_> {
             ExprKind::Input(input) if self.inputs[*input].in_kernel() => self.input(*input),
             ExprKind::Input(input) => return Err(self.elsewhere(*input)),
             ExprKind::Neg(inner) => {
-                if !inner.range.within(Range::INT) {
+                let range = inner.range.register();
+                if !range.within(Range::INT) {
                     return Err(MIXED);
                 }
                 // Where the result has no sign, 2^63 is one that it can be.
-                let checked = inner.range.low == Range::INT.low && expr.ty == Type::Int;
+                let checked = range.low == Range::INT.low && expr.ty == Type::Int;
+                if checked && !self.repeatable {
+                    return Err(WIDE);
+                }
                 Scalar::Neg(self.scalar(inner)?.into(), checked)
             }
             ExprKind::BitNot(inner) => Scalar::BitNot(self.scalar(inner)?.into()),
             ExprKind::Arith(op, left, right) => {
-                let operation = operation(*op, left.range, right.range)?;
+                let operation = operation(*op, left.range.register(), right.range.register())?;
+                let addresses =
+                    |expr: &Expr| expr.unit == Unit::Hex && !expr.range.within(Range::INT);
+                if operation.checked && (addresses(left) || addresses(right)) {
+                    return Err(MIXED);
+                }
+                if operation.checked && !self.repeatable {
+                    return Err(WIDE);
+                }
                 // The check of a signed result would refuse what only an unsigned one holds.
                 if operation.signed && operation.checked && expr.ty == Type::UInt {
                     return Err(MIXED);
@@ -293,7 +311,7 @@ impl Lowerer<'_> {
             // A cast between integers keeps the bits of every value that has a place in both.
             ExprKind::Cast(inner)
                 if (inner.ty.is_integer() || inner.ty.is_flags())
-                    && inner.range.within(expr.range) =>
+                    && inner.range.register().within(expr.range.register()) =>
             {
                 self.scalar(inner)?
             }
@@ -318,7 +336,7 @@ impl Lowerer<'_> {
 
     /// The greatest or the least of several numbers.
     pub(crate) fn extreme(&self, greatest: bool, arguments: &[Expr]) -> Result<Scalar, Reason> {
-        let all = |range: Range| arguments.iter().all(|argument| argument.range.within(range));
+        let all = |range: Range| arguments.iter().all(|it| it.range.register().within(range));
         let signed = match (all(Range::UINT), all(Range::INT)) {
             (true, _) => false,
             (false, true) => true,
@@ -394,6 +412,10 @@ fn operation(op: Arith, left: Range, right: Range) -> Result<Operation, Reason> 
     } else {
         (unsigned, signed)
     };
+    if op == Arith::BitAnd && (left.low >= 0 || right.low >= 0) {
+        // A number without a sign has no bits where a sign would be.
+        return Ok(Operation { op, signed: false, checked: false, guarded: false });
+    }
     if !unsigned && !signed {
         return Err(MIXED);
     }

@@ -21,7 +21,7 @@ mod price;
 use std::sync::Arc;
 
 use crate::bound::{self, Expr, ExprKind, Item, Key, Missing, Query};
-use crate::catalog::{SlabFigure, Source, Table};
+use crate::catalog::{Rows, SlabFigure, Source, Table};
 use crate::change::{self, Change};
 use crate::input::Input;
 use crate::syntax::ast::Argument;
@@ -151,12 +151,12 @@ pub fn plan(mut query: Query, target: Target, text: &str) -> Plan {
         .collect();
     let identity =
         if changes.is_empty() { Vec::new() } else { change::identity(query.table, &mut inputs) };
-    let Conditions { pushed, early, late, room } =
-        condition::place(query.filter, target, text, &inputs);
+    let texts = matches!(target, Target::Kernel { texts: true, .. });
+    let repeatable = query.table.rows != Rows::Slabs;
+    let lowerer = Lowerer { text, inputs: &inputs, texts, repeatable };
+    let Conditions { pushed, early, late, room } = condition::place(query.filter, target, &lowerer);
     let in_user_space = !(early.is_empty() && late.is_empty());
     let group = query.group.map(|bound::Group { keys, aggregates, having }| {
-        let texts = matches!(target, Target::Kernel { texts: true, .. });
-        let lowerer = Lowerer { text, inputs: &inputs, texts };
         let place = (query.table, target);
         let kernel = group::lower(&keys, &aggregates, in_user_space, place, &lowerer, room);
         (Group { keys, aggregates, kernel }, having)
@@ -295,10 +295,15 @@ impl Plan {
         keys.unwrap_or_default()
     }
 
-    /// The same over all rows, with all inputs in `sent`, of which user space chooses.
+    /// The same over all rows, with all inputs in `sent`, of which user space chooses and makes groups.
     #[must_use]
     pub fn unfiltered(&self, sent: Vec<usize>) -> Self {
         let mut all = Self { sent, ..self.clone() };
+        for operator in &mut all.operators {
+            if let Operator::Group(group) = operator {
+                group.kernel = Err("they are made again in user space");
+            }
+        }
         all.operators.retain(|operator| match operator {
             Operator::Filter(condition) => condition.kernel.is_err(),
             _ => true,

@@ -15,7 +15,8 @@ use ebpf_templates::template::driver::Driver;
 use ebpf_templates::template::rows;
 use slabql_query::catalog::Lookup;
 use slabql_query::diagnostic::Diagnostic;
-use slabql_query::exec::Host;
+use slabql_query::eval::Warnings;
+use slabql_query::exec::{self, Host};
 use slabql_query::layout::{Layout, Row};
 use slabql_query::plan::{Plan, Target, Template};
 use slabql_query::schema::{Member, MemberKind, Schema, Shape, TypeId};
@@ -296,6 +297,17 @@ fn kept(map: &[u8]) -> Vec<u8> {
 
 /// Runs a plan's program on made-up caches, the memory of its rows dirty from an earlier run.
 pub fn run(plan: &Plan, caches: &[Cache]) -> Vec<Row> {
+    let (rows, wide) = run_once(plan, caches);
+    if !wide {
+        return rows;
+    }
+    let (all, wide) = run_once(&plan.unfiltered(exec::wide::sent(plan)), caches);
+    assert!(!wide, "without conditions nothing is computed");
+    exec::wide::chosen(plan, all, &mut Warnings::default())
+}
+
+/// The rows of one run, and whether a number left its register.
+fn run_once(plan: &Plan, caches: &[Cache]) -> (Vec<Row>, bool) {
     let (layout, program) = generate(plan);
     let mut interpreter = Interpreter::new(memory(caches), program.map_bytes);
     let header = usize::try_from(rows::HEADER).unwrap();
@@ -325,5 +337,7 @@ pub fn run(plan: &Plan, caches: &[Cache]) -> Vec<Row> {
         }
         Kind::Tracepoint { .. } => unreachable!("no query is one"),
     };
-    layout.decode(&bytes).unwrap()
+    let flags = usize::try_from(rows::FLAGS).unwrap();
+    let flags = interpreter.map_mut()[flags];
+    (layout.decode(&bytes).unwrap(), flags & rows::RANGE.to_le_bytes()[0] != 0)
 }

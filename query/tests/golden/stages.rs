@@ -14,7 +14,7 @@
 use std::fmt::Write;
 
 use slabql_query::bind::bind;
-use slabql_query::bound::{Aggregate, Arith, Compare, Expr, ExprKind, Query};
+use slabql_query::bound::{Aggregate, Arith, Compare, Expr, ExprKind, Query, Range};
 use slabql_query::catalog::Lookup;
 use slabql_query::diagnostic::Diagnostic;
 use slabql_query::eval::Warnings;
@@ -178,7 +178,9 @@ fn tree(expr: &Expr, inputs: &[String], depth: usize, out: &mut String) {
     }
     let computed = expr.constant().is_none();
     if computed && (expr.ty.is_integer() || expr.ty.is_flags()) {
-        write!(out, " {}..{}", power(expr.range.low), power(expr.range.high)).unwrap();
+        let any = |value: i128| value.clamp(Range::ANY.low, Range::ANY.high);
+        let (low, high) = (any(expr.range.low), any(expr.range.high));
+        write!(out, " {}..{}", power(low), power(high)).unwrap();
     }
     out.push('\n');
     expr.children(&mut |child| tree(child, inputs, depth + 1, out));

@@ -6,6 +6,7 @@ mod batches;
 mod common;
 mod equivalence;
 mod groups;
+mod integers;
 mod list;
 mod parts;
 mod slabs;

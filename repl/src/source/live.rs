@@ -21,8 +21,8 @@ use ebpf_templates::program::Program;
 use ebpf_templates::template::rows;
 use query::catalog::{Lookup, Rows};
 use query::codegen;
-use query::eval::{self, Warnings};
-use query::exec::Host;
+use query::eval::Warnings;
+use query::exec::{Host, wide};
 use query::layout::{Layout, Row};
 use query::offer::Offer;
 use query::plan::{Plan, Target, Template, explain};
@@ -162,12 +162,10 @@ impl Live {
         Ok(decode(&layout, &output)?.iter().map(|row| row.addr).collect())
     }
 
-    /// Takes a scan that needed several reads again, of all caches and without conditions, until its rows are
-    /// those of the list; gives the rows that the conditions let pass, and whether the list ever rested.
+    /// Takes a scan again that needed several reads, or in which a number left its register: of all caches and without
+    /// conditions, until its rows are those of the list. Gives the rows that the conditions let pass, and whether the list ever rested.
     fn settle(&self, plan: &Plan) -> Result<(Scanned, Output), Failure> {
-        let in_kernel = |input: &usize| plan.inputs[*input].in_kernel();
-        let sent = (0..plan.inputs.len()).filter(in_kernel).collect();
-        let all = plan.unfiltered(sent);
+        let all = plan.unfiltered(wide::sent(plan));
         let mut tries = 0;
         loop {
             let list = self.addresses(plan)?;
@@ -177,12 +175,6 @@ impl Live {
             tries += 1;
             if settled || tries == MAX_SCANS {
                 let mut warnings = Warnings::default();
-                rows.retain(|row| {
-                    plan.pushed().all(|(condition, _)| {
-                        let value = eval::eval(&condition.expr, &row.values, &mut warnings);
-                        eval::truth(&value) == Some(true)
-                    })
-                });
                 let mut notes = Vec::new();
                 if !settled {
                     let mut seen = HashSet::new();
@@ -190,6 +182,7 @@ impl Live {
                     let note = "the list of caches changed during the scan: rows may be missing";
                     notes.push(note.to_owned());
                 }
+                let rows = wide::chosen(plan, rows, &mut warnings);
                 return Ok((
                     Scanned { rows, said: Said { warnings, notes, ..Said::default() } },
                     output,
@@ -216,7 +209,7 @@ impl Live {
         mut output: Output,
     ) -> Result<Scanned, Failure> {
         let mut scanned = Scanned::default();
-        if output.reads > 1 {
+        if output.reads > 1 || has(output.flags, rows::RANGE) {
             (scanned, output) = self.settle(plan)?;
         } else {
             scanned.rows = decode(layout, &output)?;
@@ -242,7 +235,6 @@ impl Live {
         if has(output.flags, rows::TORN) {
             notes.push("a list changed while it was walked: `complete` says of which caches the figures are estimates".to_owned());
         }
-        scanned.said.warnings.range += u64::from(has(output.flags, rows::RANGE));
         Ok(scanned)
     }
 }

@@ -54,7 +54,6 @@ pub fn scan(
             said.took.stages.lap("inspect");
         }
         torn |= has(output.flags, rows::TORN);
-        said.warnings.range += u64::from(has(output.flags, rows::RANGE));
         let rows = given.unknown(decode(layout, &output)?);
         said.took.stages.lap("decode");
         let more = sink(rows)?;

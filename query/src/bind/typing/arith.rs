@@ -6,19 +6,6 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::syntax::ast::UnaryOp;
 use crate::value::{Type, Unit};
 
-/// The type of integers in a range: unsigned if none is negative.
-fn integer_type(range: Range) -> Type {
-    if range.low >= 0 { Type::UInt } else { Type::Int }
-}
-
-/// The part of an exact range that the type of its integers can hold.
-pub(crate) fn clip(range: Range) -> (Type, Range) {
-    let ty = integer_type(range);
-    let bounds = if ty == Type::UInt { Range::UINT } else { Range::INT };
-    let clamp = |value: i128| value.clamp(bounds.low, bounds.high);
-    (ty, Range { low: clamp(range.low), high: clamp(range.high) })
-}
-
 /// Says no to what is no number, for the operator or function `what`.
 pub(crate) fn number(expr: &Expr, what: &str) -> Result<(), Diagnostic> {
     if expr.ty.is_number() || expr.ty == Type::Null {
@@ -40,29 +27,25 @@ pub(crate) fn number(expr: &Expr, what: &str) -> Result<(), Diagnostic> {
 
 /// Types `-x` and `~x`.
 pub(super) fn unary(op: UnaryOp, inner: Expr, span: Span) -> Result<Expr, Diagnostic> {
-    let (unit, range) = (inner.unit, inner.range);
+    let (unit, Range { low, high }) = (inner.unit, inner.range);
     if op == UnaryOp::BitNot {
         integer(&inner, "~")?;
-        let exact = match inner.ty {
-            Type::Int => Range { low: -1 - range.high, high: -1 - range.low },
-            _ => Range { low: Range::UINT.high - range.high, high: Range::UINT.high - range.low },
+        let most = Range::UINT.high;
+        let range = match inner.range {
+            range if range.within(Range::UINT) => Range { low: most - high, high: most - low },
+            _ if high < 0 && low >= Range::INT.low => Range { low: -1 - high, high: -1 - low },
+            _ => Range::UINT,
         };
-        let (ty, range) = (if inner.ty == Type::Int { Type::Int } else { Type::UInt }, exact);
-        return Ok(Expr {
-            kind: ExprKind::BitNot(inner.into()),
-            ty,
-            unit: Unit::Hex,
-            range,
-            span,
-            column: None,
-        });
+        let (kind, ty) = (ExprKind::BitNot(inner.into()), Type::UInt);
+        return Ok(Expr { kind, ty, unit: Unit::Hex, range, span, column: None });
     }
     number(&inner, "-")?;
     if inner.ty == Type::Float {
         return Ok(node(ExprKind::Neg(inner.into()), Type::Float, unit, span));
     }
-    let (ty, range) = clip(Range { low: -range.high, high: -range.low });
-    Ok(Expr { kind: ExprKind::Neg(inner.into()), ty, unit, range, span, column: None })
+    let range = Range { low: 0_i128.saturating_sub(high), high: 0_i128.saturating_sub(low) };
+    let (kind, ty) = (ExprKind::Neg(inner.into()), range.ty());
+    Ok(Expr { kind, ty, unit, range, span, column: None })
 }
 
 /// Says no to what has no bits.
@@ -86,16 +69,10 @@ pub(super) fn binary(op: Arith, left: Expr, right: Expr, span: Span) -> Result<E
         if bits { integer(operand, text(op))? } else { number(operand, text(op))? }
     }
     let float = left.ty == Type::Float || right.ty == Type::Float;
-    let (ty, range) =
-        if float { (Type::Float, Range::of(0)) } else { clip(exact(op, left.range, right.range)) };
-    Ok(Expr {
-        kind: ExprKind::Arith(op, left.into(), right.into()),
-        ty,
-        unit,
-        range,
-        span,
-        column: None,
-    })
+    let range = if float { Range::of(0) } else { exact(op, left.range, right.range) };
+    let ty = if float { Type::Float } else { range.ty() };
+    let kind = ExprKind::Arith(op, left.into(), right.into());
+    Ok(Expr { kind, ty, unit, range, span, column: None })
 }
 
 fn text(op: Arith) -> &'static str {
@@ -146,49 +123,51 @@ fn unit(op: Arith, left: &Expr, right: &Expr) -> Unit {
     }
 }
 
-/// Whether an operation on integers of these ranges can leave the 64 bits of its type.
+/// Whether an operation on integers of these ranges can leave a register of 64 bits.
 #[must_use]
 pub fn can_leave(op: Arith, left: Range, right: Range) -> bool {
     let exact = exact(op, left, right);
-    clip(exact).1 != exact
+    exact.register() != exact
 }
 
-/// The exact range of an operation, or more than it.
+/// The exact range of an operation, or more than it. Bounds that 128 bits do not hold are cut: there the operation gives
+/// NULL.
 fn exact(op: Arith, left: Range, right: Range) -> Range {
     match op {
-        Arith::Add => Range { low: left.low + right.low, high: left.high + right.high },
-        Arith::Sub => Range { low: left.low - right.high, high: left.high - right.low },
-        // The factors have at most 65 bits with their signs, so their product fits 128 all but at the corner of
-        // two full unsigned ranges, where it is cut: 64 bits are left long before.
+        Arith::Add => corners(left, right, i128::saturating_add),
+        Arith::Sub => corners(left, right, i128::saturating_sub),
         Arith::Mul => corners(left, right, i128::saturating_mul),
         Arith::Div => {
-            let greatest = left.low.abs().max(left.high.abs());
+            let greatest = left.low.saturating_abs().max(left.high.saturating_abs());
             let low = if left.low < 0 || right.low < 0 { -greatest } else { 0 };
             Range { low, high: greatest }
         }
         Arith::Rem => {
-            let divisor = (right.low.abs().max(right.high.abs()) - 1).max(0);
-            let low = if left.low < 0 { -divisor.min(left.low.abs()) } else { 0 };
+            let divisor = right.low.saturating_abs().max(right.high.saturating_abs());
+            let divisor = (divisor - 1).max(0);
+            let low = if left.low < 0 { -divisor.min(left.low.saturating_abs()) } else { 0 };
             Range { low, high: divisor.min(left.high.max(0)) }
         }
-        Arith::BitAnd | Arith::BitOr | Arith::BitXor if left.low >= 0 && right.low >= 0 => {
-            let all = |value: i128| (1_i128 << (128 - value.leading_zeros())) - 1;
-            let high = match op {
-                Arith::BitAnd => left.high.min(right.high),
-                _ => all(left.high.max(right.high)),
-            };
-            Range { low: 0, high }
+        Arith::BitAnd | Arith::BitOr | Arith::BitXor => {
+            let bits = |value: i128| 128 - (value ^ (value >> 127)).leading_zeros();
+            let all = [left.low, left.high, right.low, right.high].map(bits);
+            let ones = i128::MAX >> (127 - all.into_iter().fold(0, u32::max));
+            match (op, left.low >= 0, right.low >= 0) {
+                (Arith::BitAnd, true, true) => Range { low: 0, high: left.high.min(right.high) },
+                (Arith::BitAnd, true, false) => Range { low: 0, high: left.high },
+                (Arith::BitAnd, false, true) => Range { low: 0, high: right.high },
+                (_, true, true) => Range { low: 0, high: ones },
+                _ => Range { low: -1 - ones, high: ones },
+            }
         }
-        Arith::BitAnd | Arith::BitOr | Arith::BitXor => Range::INT,
-        Arith::Shl => {
-            let by = Range { low: right.low.clamp(0, 63), high: right.high.clamp(0, 63) };
-            corners(left, by, |value, by| value << by)
-        }
-        Arith::Shr => {
-            let by = Range { low: right.low.clamp(0, 63), high: right.high.clamp(0, 63) };
-            corners(left, by, |value, by| value >> by)
-        }
+        Arith::Shl => corners(left, distance(right), |value, by| value.saturating_mul(1 << by)),
+        Arith::Shr => corners(left, distance(right), |value, by| value >> by),
     }
+}
+
+/// The distances to shift by: others give NULL.
+fn distance(range: Range) -> Range {
+    Range { low: range.low.clamp(0, 63), high: range.high.clamp(0, 63) }
 }
 
 /// The range of a function that is greatest and least at the corners of its operands' ranges.
@@ -210,9 +189,9 @@ pub(crate) fn absolute(argument: &Expr) -> Expr {
         return shape(argument);
     }
     let Range { low, high } = argument.range;
-    let least = if low <= 0 && high >= 0 { 0 } else { low.abs().min(high.abs()) };
-    let (ty, range) = clip(Range { low: least, high: low.abs().max(high.abs()) });
-    Expr { ty, range, ..shape(argument) }
+    let (low, high, zero) = (low.saturating_abs(), high.saturating_abs(), low <= 0 && high >= 0);
+    let range = Range { low: if zero { 0 } else { low.min(high) }, high: low.max(high) };
+    Expr { ty: Type::UInt, range, ..shape(argument) }
 }
 
 /// Types `cast(x as type)`.
@@ -236,7 +215,7 @@ pub(super) fn cast(inner: Expr, ty: Type, span: Span) -> Result<Expr, Diagnostic
         Type::Text | Type::Bool => Unit::None,
         _ => inner.unit,
     };
-    let bounds = if ty == Type::UInt { Range::UINT } else { Range::INT };
+    let bounds = if ty == Type::UInt { Range::UINT } else { Range::ANY };
     let integer = inner.ty.is_integer() || inner.ty.is_flags();
     // `int` is any integer of the language: what cannot be negative stays unsigned.
     let (ty, range) = match ty {

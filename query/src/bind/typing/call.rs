@@ -38,7 +38,8 @@ fn changed(rate: bool, argument: Expr, name: &str, span: Span) -> Result<Expr, D
         (Type::Float, shape.range)
     } else {
         let Range { low, high } = shape.range;
-        arith::clip(Range { low: low - high, high: high - low })
+        let range = Range { low: low.saturating_sub(high), high: high.saturating_sub(low) };
+        (range.ty(), range)
     };
     Ok(Expr { kind: ExprKind::Change(rate, argument.into()), ty, range, span, ..shape })
 }
@@ -66,7 +67,8 @@ pub(crate) fn common(results: &[&Expr]) -> Result<Expr, Diagnostic> {
         let (ty, range) = match (common.ty, result.ty) {
             (Type::Null, ty) => (ty, result.range),
             (a, b) if a.is_integer() && b.is_integer() => {
-                arith::clip(common.range.union(result.range))
+                let range = common.range.union(result.range);
+                (range.ty(), range)
             }
             (a, b) if a.is_number() && b.is_number() => (Type::Float, common.range),
             (a, b) if a == b => (a, common.range.union(result.range)),

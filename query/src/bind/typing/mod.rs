@@ -3,9 +3,10 @@
 //!
 //! # Integers
 //!
-//! An integer expression has a [`Range`], computed from the ranges of its parts. If it cannot be negative it is
-//! unsigned, else signed. Where the exact range of an operation fits 64 bits nothing can go wrong; where it does
-//! not, the operation is checked when it runs, and gives NULL with a warning instead of a wrapped number.
+//! An integer expression has a [`Range`], computed in 128 bits from the ranges of its parts. If it cannot be negative its
+//! type is unsigned, else signed; a signed expression may still have values above 2^63, as `addr - 64` has. Where the
+//! range fits 64 bits nothing can go wrong; where it does not, the value is checked when it is computed, and is NULL with
+//! a warning where neither 64 bits with a sign nor 64 bits without hold it.
 //!
 //! # Constants
 //!
@@ -169,8 +170,13 @@ fn fold(expr: Expr) -> Expr {
     if !warnings.is_empty() {
         return expr;
     }
-    let range = value.integer().map_or(expr.range, Range::of);
-    Expr { kind: ExprKind::Const(value), range, ..expr }
+    // The type is that of the one value that there is.
+    if let (true, Some(exact)) = (expr.ty.is_integer(), value.integer()) {
+        let range = Range::of(exact);
+        let value = eval::integer(exact, range.ty(), &mut warnings);
+        return Expr { kind: ExprKind::Const(value), ty: range.ty(), range, ..expr };
+    }
+    Expr { kind: ExprKind::Const(value), ..expr }
 }
 
 /// Computes a condition, and what `not` makes of it where that is asked for.

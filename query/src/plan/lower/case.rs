@@ -6,7 +6,7 @@
 //!
 //! The two are the same where `c` is never NULL: a `case` takes NULL for false, `and` does not. So only conditions on
 //! what the kernel reads itself, and which is never NULL there, are taken apart. And only where each result is what the
-//! `case` makes of it: one that the type of all results cannot hold is NULL.
+//! `case` makes of it: an integer beside floats becomes a float.
 
 use crate::bound::{Expr, ExprKind};
 use crate::eval::{self, Warnings};
@@ -55,8 +55,8 @@ pub(super) fn taken_apart(condition: &Expr, inputs: &[Input]) -> Option<Expr> {
 
 /// Whether a result is the same as a value of its `case`.
 fn stays(result: &Expr, case: &Expr) -> bool {
-    let kept = result.ty.is_integer() && case.ty.is_integer() && result.range.within(case.range);
-    kept || result.ty == Type::Null || (result.ty == case.ty && !case.ty.is_integer())
+    let integers = result.ty.is_integer() && case.ty.is_integer();
+    integers || result.ty == Type::Null || (result.ty == case.ty && !case.ty.is_integer())
 }
 
 fn is_case(expr: &Expr) -> bool {

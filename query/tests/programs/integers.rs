@@ -1,0 +1,251 @@
+//! Integers are exact: random expressions around the edges of 32 and 64 bits and around the kernel's addresses, held
+//! against an engine of 128 bits, in user space and in the kernel by both templates (on the interpreter).
+//!
+//! The reference computes an expression in 128 bits from its first operator to its last, and holds the value of the whole,
+//! and of each argument of a function, against 64 bits with and without a sign.
+
+use slabql_query::eval::Warnings;
+use slabql_query::exec;
+use slabql_query::plan::Template;
+use slabql_query::value::Value;
+
+use crate::common::{self, Cache, NoHost, kernel, plan, run};
+
+/// How many expressions are looked at, and how many stand in a query.
+const EXPRESSIONS: usize = 20_000;
+const ITEMS: usize = 20;
+
+/// Numbers that repeat (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % bound as u64).unwrap()
+    }
+
+    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())]
+    }
+
+    /// A number near one of the edges.
+    fn edge(&mut self) -> i128 {
+        let edges = [
+            0,
+            0,
+            1 << 31,
+            -(1 << 31),
+            1 << 32,
+            1 << 63,
+            -(1 << 63),
+            1 << 64,
+            0xffff_8881_0004_2000,
+            0xffff_ffff_8100_0000,
+        ];
+        let near = i128::try_from(self.below(131)).unwrap() - 65;
+        (self.pick(&edges) + near).clamp(i64::MIN.into(), u64::MAX.into())
+    }
+}
+
+/// The columns that expressions read, and their values in a row.
+const COLUMNS: [&str; 5] = ["addr", "min_partial", "objects", "size", "refcount"];
+
+enum Tree {
+    Number(i128),
+    Column(usize),
+    Unary(&'static str, Box<Tree>),
+    Binary(&'static str, Box<Tree>, Box<Tree>),
+    /// `case when a < b then c else d end`, and the same as `iif`.
+    Choice(bool, [Box<Tree>; 4]),
+    Call(&'static str, Vec<Tree>),
+}
+
+impl Tree {
+    fn new(random: &mut Random, depth: usize) -> Self {
+        let of = |random: &mut Random| Box::new(Self::new(random, depth - 1));
+        match random.below(if depth == 0 { 2 } else { 14 }) {
+            0 => Self::Number(random.edge()),
+            1 => Self::Column(random.below(COLUMNS.len())),
+            2 => Self::Unary("-", of(random)),
+            3 => Self::Unary("~", of(random)),
+            4 => Self::Choice(random.below(2) == 0, [(); 4].map(|()| of(random))),
+            5 | 6 => {
+                let name = random.pick(&["coalesce", "greatest", "least", "nullif"]);
+                Self::Call(name, vec![*of(random), *of(random)])
+            }
+            7 => Self::Call("abs", vec![*of(random)]),
+            8 => Self::Binary(
+                random.pick(&["<<", ">>"]),
+                of(random),
+                Box::new(Self::Number(i128::try_from(random.below(66)).unwrap() - 1)),
+            ),
+            _ => {
+                let op = random.pick(&["+", "+", "-", "-", "*", "/", "%", "&", "|", "^"]);
+                Self::Binary(op, of(random), of(random))
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Number(number) => format!("({number})"),
+            Self::Column(column) => COLUMNS[*column].to_owned(),
+            Self::Unary(op, inner) => format!("({op} {})", inner.text()),
+            Self::Binary(op, left, right) => format!("({} {op} {})", left.text(), right.text()),
+            Self::Choice(case, of) => {
+                let [a, b, then, otherwise] = of.each_ref().map(|tree| tree.text());
+                if *case {
+                    format!("(case when {a} < {b} then {then} else {otherwise} end)")
+                } else {
+                    format!("iif({a} < {b}, {then}, {otherwise})")
+                }
+            }
+            Self::Call(name, of) => {
+                let of: Vec<String> = of.iter().map(Self::text).collect();
+                format!("{name}({})", of.join(", "))
+            }
+        }
+    }
+
+    /// The value that 64 bits hold.
+    fn value(&self, row: &[i128]) -> Option<i128> {
+        self.exact(row).filter(|value| (i64::MIN.into()..=u64::MAX.into()).contains(value))
+    }
+
+    fn exact(&self, row: &[i128]) -> Option<i128> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Column(column) => Some(row[*column]),
+            Self::Unary("-", inner) => inner.exact(row)?.checked_neg(),
+            Self::Unary(_, inner) => {
+                // What has more than 64 bits has no complement of 64.
+                let value = inner.value(row)?;
+                Some(if value < 0 { -1 - value } else { i128::from(u64::MAX) - value })
+            }
+            Self::Binary(op, left, right) => {
+                let (left, right) = (left.exact(row)?, right.exact(row)?);
+                let by = || u32::try_from(right).ok().filter(|by| *by < 64);
+                match *op {
+                    "+" => left.checked_add(right),
+                    "-" => left.checked_sub(right),
+                    "*" => left.checked_mul(right),
+                    "/" => left.checked_div(right),
+                    "%" => left.checked_rem(right),
+                    "&" => Some(left & right),
+                    "|" => Some(left | right),
+                    "^" => Some(left ^ right),
+                    "<<" => left.checked_mul(1 << by()?),
+                    _ => Some(left >> by()?),
+                }
+            }
+            Self::Choice(_, [a, b, then, otherwise]) => {
+                let taken = a.value(row).zip(b.value(row)).is_some_and(|(a, b)| a < b);
+                if taken { then.value(row) } else { otherwise.value(row) }
+            }
+            Self::Call(name, of) => {
+                let mut of = of.iter().map(|tree| tree.value(row));
+                match *name {
+                    "coalesce" => of.flatten().next(),
+                    "greatest" => of.flatten().max(),
+                    "least" => of.flatten().min(),
+                    "abs" => of.next()?.map(i128::abs),
+                    _ => {
+                        let (first, second) = (of.next()?, of.next()?);
+                        first.filter(|_| first != second)
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn caches(random: &mut Random) -> Vec<Cache> {
+    let bits = |value: i128| u64::try_from(value & i128::from(u64::MAX)).unwrap();
+    let mut member = |name: &'static str| (name, bits(random.edge()));
+    let mut cache = || Cache {
+        name: Some(b"x".to_vec()),
+        members: vec![member("min_partial"), member("size"), member("refcount")],
+        nodes: vec![Some([
+            ("total_objects.counter", member("").1),
+            ("nr_partial", 0),
+            ("nr_slabs.counter", 0),
+        ])],
+    };
+    (0..4).map(|_| cache()).collect()
+}
+
+/// The rows of a query, in user space or by a template.
+fn answer(text: &str, template: Template, pushdown: bool, caches: &[Cache]) -> Vec<Vec<Value>> {
+    let plan =
+        plan(text, kernel(template, pushdown)).unwrap_or_else(|e| panic!("{}", e.render(text)));
+    let rows = run(&plan, caches);
+    exec::run(&plan, rows, &NoHost, &common::Fixture::new(), Warnings::default()).rows
+}
+
+fn columns(row: &[Value]) -> Vec<i128> {
+    row.iter().map(|value| value.integer().unwrap()).collect()
+}
+
+#[test]
+fn expressions_are_those_of_128_bits() {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let (mut values, mut nulls) = (0, 0);
+    for _ in 0..EXPRESSIONS / ITEMS {
+        let caches = caches(&mut random);
+        let trees: Vec<Tree> = (0..ITEMS).map(|_| Tree::new(&mut random, 3)).collect();
+        let texts: Vec<String> = trees.iter().map(Tree::text).collect();
+        let text = format!("select {}, {}", COLUMNS.join(", "), texts.join(", "));
+        for row in answer(&text, Template::OpenCoded, false, &caches) {
+            let (read, made) = row.split_at(COLUMNS.len());
+            let read = columns(read);
+            for ((tree, text), got) in trees.iter().zip(&texts).zip(made) {
+                let wanted = tree.value(&read);
+                assert_eq!(got.integer(), wanted, "{text} of {COLUMNS:?} = {read:?}");
+                *if wanted.is_some() { &mut values } else { &mut nulls } += 1;
+            }
+        }
+    }
+    assert!(values > 3 * EXPRESSIONS / 2 && nulls > EXPRESSIONS / 4, "{values}, {nulls}");
+}
+
+#[test]
+fn conditions_and_sums_are_those_of_128_bits() {
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let (mut kernel_conditions, mut kernel_groups) = (0, 0);
+    for _ in 0..500 {
+        let caches = caches(&mut random);
+        let all = format!("select {}", COLUMNS.join(", "));
+        let all = answer(&all, Template::OpenCoded, false, &caches);
+        let (left, right) = (Tree::new(&mut random, 2), Tree::new(&mut random, 1));
+        let (l, r) = (left.text(), right.text());
+        let wanted: Vec<i128> = all
+            .iter()
+            .map(|row| columns(row))
+            .filter(|row| left.value(row).zip(right.value(row)).is_some_and(|(l, r)| l < r))
+            .map(|row| row[0])
+            .collect();
+        let rows = format!("select addr where {l} < {r}");
+        let groups = format!("select sum({l}), min({l}), max({l}), count({l})");
+        let summed: Vec<i128> = all.iter().filter_map(|row| left.value(&columns(row))).collect();
+        let fits = |sum: &i128| (i64::MIN.into()..=u64::MAX.into()).contains(sum);
+        let sum = Some(summed.iter().sum()).filter(|_| !summed.is_empty()).filter(fits);
+        let count = Some(i128::try_from(summed.len()).unwrap());
+        let made = [sum, summed.iter().min().copied(), summed.iter().max().copied(), count];
+        for template in [Template::OpenCoded, Template::Iter] {
+            for pushdown in [true, false] {
+                let got = answer(&rows, template, pushdown, &caches);
+                let got: Vec<i128> = got.iter().map(|row| columns(row)[0]).collect();
+                assert_eq!(got, wanted, "{rows} over {all:?}");
+                let got = answer(&groups, template, pushdown, &caches);
+                let got: Vec<Option<i128>> = got[0].iter().map(Value::integer).collect();
+                assert_eq!(got, made, "{groups} over {all:?}");
+            }
+        }
+        let planned = |text: &str| plan(text, kernel(Template::OpenCoded, true)).unwrap();
+        kernel_conditions += planned(&rows).pushed().count();
+        kernel_groups += usize::from(planned(&groups).group_in_kernel().is_some());
+    }
+    assert!(kernel_conditions > 100 && kernel_groups > 100, "{kernel_conditions} {kernel_groups}");
+}
