@@ -1,7 +1,6 @@
 //! Completes the arguments of commands, by what the table of commands says that each one takes.
 
 use std::fs;
-use std::path::Path;
 
 use query::catalog::TABLES;
 use query::complete::{Candidate, Completion};
@@ -10,6 +9,7 @@ use query::syntax::parameter;
 
 use super::Helper;
 use crate::command::{COMMANDS, Takes, find};
+use crate::file::path::{QUOTES, at_home};
 use crate::library::{self, REPORTS};
 use crate::members;
 use crate::session::Session;
@@ -40,7 +40,7 @@ pub(super) fn complete(helper: &Helper<'_>, session: &Session, text: &str) -> Co
             return completion;
         }
         Takes::Query | Takes::Report if start > first => parameters(rest, word),
-        Takes::Moments if word.contains(['/', '\'']) => return files(start, word),
+        Takes::Moments if word.contains(['/', '\'', '"']) => return files(start, word),
         Takes::Moments => {
             let mut found = moments();
             found.extend(files(start, word).candidates);
@@ -128,11 +128,11 @@ fn parameters(rest: &str, word: &str) -> Vec<Candidate> {
 
 /// The files that the path `typed`, which begins at `start`, may lead to. Hidden ones only if that is what is typed.
 fn files(start: usize, typed: &str) -> Completion {
-    let quoted = usize::from(typed.starts_with('\''));
+    let quoted = usize::from(typed.starts_with(QUOTES));
     let typed = &typed[quoted..];
     let begin = typed.rfind('/').map_or(0, |slash| slash + 1);
     let (folder, name) = typed.split_at(begin);
-    let folder = if folder.is_empty() { Path::new(".") } else { Path::new(folder) };
+    let folder = at_home(if folder.is_empty() { "." } else { folder }.into());
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut candidates: Vec<Candidate> = entries
         .filter_map(|entry| {

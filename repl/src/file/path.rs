@@ -52,7 +52,8 @@ pub fn words(text: &str) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
-const QUOTES: [char; 2] = ['\'', '"'];
+/// What a path may stand in.
+pub const QUOTES: [char; 2] = ['\'', '"'];
 
 /// The first word of a text, without its quotes, and what is behind it.
 fn word(text: &str) -> Result<(String, &str), String> {

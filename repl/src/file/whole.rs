@@ -63,20 +63,30 @@ impl WholeFile {
         readers: Readers,
         make: fn(&mut Place, Mode) -> io::Result<OwnedFd>,
     ) -> io::Result<Self> {
-        match fs::metadata(path) {
+        let found = match fs::metadata(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            found => found,
+        };
+        match &found {
             Ok(there) if there.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
             Ok(there) if !there.is_file() => {
                 let file =
                     OpenOptions::new().write(true).custom_flags(libc::O_NOCTTY).open(path)?;
                 return Ok(Self { file, place: None });
             }
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        // Nothing, or a file, or a link to either.
-        let (path, there) = match fs::symlink_metadata(path) {
-            Ok(_) => replaced(path).map(|(path, there)| (path, Some(there)))?,
-            Err(_) => (path.to_owned(), None),
+        let (path, there) = match (found, fs::symlink_metadata(path)) {
+            (_, Err(_)) => (path.to_owned(), None),
+            (Ok(_), Ok(_)) => replaced(path).map(|(path, there)| (path, Some(there)))?,
+            // A link that leads nowhere: where that is the kernel says by making it.
+            (Err(_), Ok(_)) => {
+                let (path, there) = replaced(path)?;
+                if there.len() == 0 {
+                    fs::remove_file(&path)?;
+                }
+                (path, None)
+            }
         };
         let mut place = Place::new(&path, there.is_some())?;
         let mode = if readers == Readers::Owner { 0o600 } else { 0o666 };
@@ -138,7 +148,7 @@ impl WholeFile {
 }
 
 /// The file that is to be replaced, by the path that the kernel came to. The kernel opens it as it would to write to it,
-/// so that links are followed, or not, and files touched, or not, by its rules; what a link names that leads nowhere is made.
+/// so that links are followed, or not, and files touched, or not, by its rules.
 fn replaced(path: &Path) -> io::Result<(PathBuf, Metadata)> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);

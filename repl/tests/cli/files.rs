@@ -603,6 +603,21 @@ fn run_live(folder: &Folder, text: &str) -> Ran {
 }
 
 #[test]
+fn a_link_that_leads_nowhere_is_followed_by_a_whole_answer_alone() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("d")).unwrap();
+    symlink("d/target", folder.path("link")).unwrap();
+    assert_eq!(run(&folder, ".once link\nselect nothing_here;").code, Some(1));
+    let ran = at_home(&folder).args(["--demo", "-o", "link", "select nothing_here"]).output();
+    assert_eq!(Ran::from(ran.unwrap()).code, Some(1));
+    assert!(!folder.path("d/target").exists());
+    let ran = at_home(&folder).args(["--demo", "-o", "link", QUERY]).output();
+    assert_eq!(Ran::from(ran.unwrap()).code, Some(0));
+    assert_eq!(fs::read_to_string(folder.path("d/target")).unwrap(), ANSWER);
+    assert!(folder.path("link").is_symlink());
+}
+
+#[test]
 fn an_ending_says_the_format_in_any_case() {
     let folder = Folder::new();
     for name in ["X.JSON", "x.Json"] {

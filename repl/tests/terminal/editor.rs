@@ -61,6 +61,8 @@ fn tab_lists_what_can_stand_at_the_cursor() {
         (".report frag", ".report fragmentation"),
         (".read o", ".read one.slabql"),
         (".read 'two", ".read 'two words.slabql"),
+        (".read \"two", ".read \"two words.slabql"),
+        (".read ~/o", ".read ~/one.slabql"),
     ] {
         completed(&screen, typed, shown);
     }
