@@ -1,5 +1,7 @@
 //! Finds the name that was meant.
 
+use std::fmt::Display;
+
 /// The most letters that may differ between what was typed and what is suggested.
 const MAX_DISTANCE: usize = 3;
 
@@ -37,11 +39,23 @@ pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|(_, name)| name)
 }
 
+/// Asks whether a name was meant.
+#[must_use]
+pub fn question(name: impl Display) -> String {
+    format!("did you mean `{name}`?")
+}
+
+/// "did you mean `x`?", if a name is near.
+#[must_use]
+pub fn meant<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(typed, names).map(question)
+}
+
 /// "did you mean `x`?", or the list of names where there are at most ten, or nothing.
 #[must_use]
 pub fn help<'a>(typed: &str, names: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
-    if let Some(name) = nearest(typed, names.clone()) {
-        return Some(format!("did you mean `{name}`?"));
+    if let Some(question) = meant(typed, names.clone()) {
+        return Some(question);
     }
     let all: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     match all.as_slice() {

@@ -41,7 +41,7 @@ Exit codes: 0 answered, 1 the query is wrong, 2 the machine cannot answer, 3 a b
 /// Answers questions about the Linux slab allocator, asked in SQL.
 #[derive(Parser, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "switches of a command line are no state")]
-#[command(name = "slabql", version, after_help = after_help(), color = ColorChoice::Auto, disable_help_flag = true)]
+#[command(name = "slabql", bin_name = "slabql", version, after_help = after_help(), color = ColorChoice::Auto, disable_help_flag = true)]
 pub struct Args {
     /// The query; several are separated by `;`. None on a terminal: the prompt.
     pub query: Option<String>,

@@ -163,7 +163,7 @@ pub fn text_of(name: &str, command: &str) -> Result<Text, Failure> {
     report_text(name).ok_or_else(|| {
         let saved = saved(&folder).unwrap_or_default();
         let names = saved.iter().map(String::as_str).chain(REPORTS.iter().map(|(name, _)| *name));
-        unknown("query", name, suggest::nearest(name, names), ".queries")
+        unknown("query", name, suggest::meant(name, names), ".queries")
     })
 }
 
@@ -200,8 +200,8 @@ fn run_report(
         return said(session, out, |_, out| write(out, &lines.collect::<String>()));
     }
     let Some(text) = report_text(name) else {
-        let near = suggest::nearest(name, REPORTS.iter().map(|(name, _)| *name));
-        return Err(unknown("report", name, near, ".report"));
+        let meant = suggest::meant(name, REPORTS.iter().map(|(name, _)| *name));
+        return Err(unknown("report", name, meant, ".report"));
     };
     if sql {
         return said(session, out, |_, out| write(out, &text.text));
@@ -215,12 +215,8 @@ fn report_text(name: &str) -> Option<Text> {
     Some(Text { text: (*text).to_owned(), file, path: None })
 }
 
-fn unknown(what: &str, name: &str, near: Option<&str>, lists: &str) -> Failure {
-    let help = match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("`{lists}` lists them"),
-    };
-    let name = printable(name.as_bytes());
+fn unknown(what: &str, name: &str, meant: Option<String>, lists: &str) -> Failure {
+    let help = meant.unwrap_or_else(|| format!("`{lists}` lists them"));
     Failure::command(format!("unknown {what} `{name}`"), Some(&help))
 }
 
@@ -248,7 +244,7 @@ fn check_name(name: &str, command: &str) -> Result<(), Failure> {
     }
     let message = match name {
         "" => format!("`{command}` takes the name of a query"),
-        name => format!("`{}` is no name of a query", printable(name.as_bytes())),
+        name => format!("`{name}` is no name of a query"),
     };
     Err(Failure::command(message, Some("a name has letters, digits, `-` and `_`")))
 }

@@ -5,6 +5,7 @@ use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use query::syntax::Given;
 use slabql::alert::Alert;
 use slabql::args::Args;
@@ -18,6 +19,7 @@ use slabql::kernel::sys::is_stdout_closed;
 use slabql::outlet::{Answers, Medium};
 use slabql::parameters::assignment;
 use slabql::report::error::Failure;
+use slabql::report::escape::printable;
 use slabql::report::message;
 use slabql::script;
 use slabql::session::Session;
@@ -27,7 +29,7 @@ use slabql::{open, prompt};
 fn main() -> ExitCode {
     let args = match Args::of(env::args_os().collect()) {
         Ok(args) => args,
-        Err(error) => return ExitCode::from(usage(&error)),
+        Err(error) => return ExitCode::from(usage(error)),
     };
     message::use_color(args.color.unwrap_or_default().on(io::stderr().is_terminal()));
     message::be_quiet(args.quiet);
@@ -45,7 +47,18 @@ fn main() -> ExitCode {
 
 /// Writes what clap has to say. Gives the exit code: a wrong option is a wrong question, like a wrong query; help and
 /// version are answers.
-fn usage(error: &clap::Error) -> u8 {
+fn usage(mut error: clap::Error) -> u8 {
+    let words = error.context().filter_map(|(kind, value)| match value {
+        ContextValue::String(word) => {
+            Some((kind, printable(word.as_bytes()))).filter(|(_, shown)| shown != word)
+        }
+        _ => None,
+    });
+    for (kind, word) in words.collect::<Vec<_>>() {
+        error.insert(kind, ContextValue::String(word));
+        // Tips repeat the word, with styles that it cannot be told from.
+        error.remove(ContextKind::Suggested);
+    }
     if error.use_stderr() {
         // What cannot be told is lost; the exit code is not.
         let _ = error.print();

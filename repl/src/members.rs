@@ -7,6 +7,7 @@ use query::syntax::ast::{Expr, ExprKind, Item, Path, Statement};
 use query::syntax::parse_text;
 
 use crate::report::error::Failure;
+use crate::report::escape::printable;
 
 /// What makes a query of a path.
 const SELECT: &str = "select ";
@@ -69,5 +70,6 @@ fn line(member: &Listed) -> String {
     };
     let indent = "  ".repeat(*depth);
     let name = if name.is_empty() { "(unnamed)" } else { name };
-    format!("  {place:14} {indent}{name:24} {ty}\n")
+    let line = format!("  {place:14} {indent}{name:24} {ty}");
+    printable(line.as_bytes()) + "\n"
 }

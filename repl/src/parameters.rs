@@ -13,7 +13,6 @@ use crate::session::Session;
 /// The name and the value of `name=value`, as an option of the command line has it.
 pub fn assignment(word: &str) -> Result<(String, String), Failure> {
     let wrong = || {
-        let word = printable(word.as_bytes());
         Failure::command(format!("`{word}` gives no parameter a value"), Some("write `name=value`"))
     };
     let (name, value) = word.split_once('=').ok_or_else(wrong)?;
@@ -70,8 +69,7 @@ pub fn unset(session: &mut Session, name: &str, _: &mut dyn Write) -> Result<Nex
 }
 
 fn not_set(session: &Session, name: &str) -> Failure {
-    let near = suggest::nearest(name, session.parameters.keys().map(String::as_str));
-    let help = near.map(|near| format!("did you mean `{near}`?"));
+    let help = suggest::meant(name, session.parameters.keys().map(String::as_str));
     Failure::command(format!("`${name}` is not set"), help.as_deref())
 }
 

@@ -29,6 +29,7 @@ use crate::interrupt;
 use crate::outlet::Outlet;
 use crate::report::error::Failure;
 use crate::report::message;
+use crate::report::terminal;
 use crate::source::Source;
 use crate::source::ladder::{Kind, Ladder};
 use crate::source::recording::{Recording, stored};
@@ -116,7 +117,9 @@ impl Session {
     pub fn unused<'a>(&self, given: impl Iterator<Item = &'a str>) -> Vec<String> {
         let note = |name: &str| {
             let near = suggest::nearest(name, self.seen.iter().map(String::as_str));
-            let meant = near.map_or(String::new(), |near| format!("; did you mean `${near}`?"));
+            let meant = near.map_or(String::new(), |near| {
+                format!("; {}", suggest::question(format_args!("${near}")))
+            });
             format!("no query has a parameter `${name}`{meant}")
         };
         given.filter(|name| !self.seen.contains(*name)).map(note).collect()
@@ -211,7 +214,7 @@ impl Session {
             Statement::Explain(query) => {
                 let plan = self.planned(query, text, file, &mut stages)?;
                 let program = self.listing(&plan)?;
-                out.write_all(format!("{plan}{program}").as_bytes()).map_err(Failure::Write)
+                terminal::draw(out, &format!("{plan}{program}"))
             }
             Statement::Whatis(addresses) => {
                 let addresses: Vec<u64> = addresses.iter().map(|address| address.value).collect();
@@ -220,7 +223,7 @@ impl Session {
             Statement::Analyze(query) => {
                 let plan = self.once(query, text, file, &mut stages)?;
                 let text = self.analyze(&Plan { analyze: true, ..plan }, stages)?;
-                out.write_all(text.as_bytes()).map_err(Failure::Write)
+                terminal::draw(out, &text)
             }
         }
     }

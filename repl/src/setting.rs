@@ -93,14 +93,12 @@ pub fn switch(place: &mut bool, value: &str) -> bool {
 pub fn find(name: &str) -> Result<&'static Setting, Message> {
     SETTINGS.iter().find(|setting| setting.name == name).ok_or_else(|| {
         // What `.mode` sets goes by the name of its option.
-        let near = suggest::nearest(name, SETTINGS.iter().map(|setting| setting.name));
-        let near = if name == "mode" { Some("format") } else { near };
-        let help = near.map_or_else(
-            || "`.config` lists the settings".to_owned(),
-            |near| format!("did you mean `{near}`?"),
-        );
-        let message = format!("unknown setting `{}`", printable(name.as_bytes()));
-        Message { message, help: Some(help) }
+        let meant = match name {
+            "mode" => Some(suggest::question("format")),
+            name => suggest::meant(name, SETTINGS.iter().map(|setting| setting.name)),
+        };
+        let help = meant.unwrap_or_else(|| "`.config` lists the settings".to_owned());
+        Message { message: format!("unknown setting `{name}`"), help: Some(help) }
     })
 }
 
@@ -114,7 +112,7 @@ pub fn set(
     let setting = find(name)?;
     let mut changed = settings.clone();
     if !(setting.set)(&mut changed, value) {
-        let message = format!("`{name}` cannot be `{}`", printable(value.as_bytes()));
+        let message = format!("`{name}` cannot be `{value}`");
         let help = setting.takes.words().and_then(|words| suggest::help(value, words));
         return Err(Message { message, help: help.or_else(|| Some(setting.doc.to_owned())) });
     }

@@ -95,14 +95,12 @@ pub fn open(word: &str) -> Result<Recording, Failure> {
 /// The failure for a name that no snapshot has.
 fn unknown(word: &str) -> Failure {
     let names = names().unwrap_or_default();
-    let near = suggest::nearest(word, names.iter().map(String::as_str));
-    let help = match near {
+    let help = match suggest::meant(word, names.iter().map(String::as_str)) {
         _ if Path::new(word).is_file() => format!("`./{word}` is the file here"),
-        Some(near) => format!("did you mean `{near}`?"),
+        Some(question) => question,
         None if names.is_empty() => "`.snapshot save NAME` makes one".to_owned(),
         None => "`.snapshot list` lists them".to_owned(),
     };
-    let word = printable(word.as_bytes());
     Failure::command(format!("there is no snapshot `{word}`"), Some(&help))
 }
 

@@ -10,7 +10,6 @@ use query::suggest;
 use crate::args::Args;
 use crate::command::Takes;
 use crate::report::error::Failure;
-use crate::report::escape::printable;
 use crate::session::Session;
 use crate::{diff, library, snapshot};
 
@@ -60,13 +59,13 @@ pub fn find(args: &Args) -> Result<Option<&'static Verb>, Failure> {
     }
     match args.arguments.first() {
         Some(argument) if verb.is_none_or(|verb| verb.arguments.is_empty()) => {
-            let near = suggest::nearest(word, VERBS.iter().map(|verb| verb.name));
-            let help = match (verb, near) {
+            let meant = suggest::meant(word, VERBS.iter().map(|verb| verb.name));
+            let help = match (verb, meant) {
                 (Some(verb), _) => format!("`{}` takes no argument", verb.name),
-                (None, Some(near)) => format!("did you mean `{near}`?"),
+                (None, Some(question)) => question,
                 (None, None) => "a query is one argument: put it in quotes".to_owned(),
             };
-            let message = format!("unexpected argument `{}`", printable(argument.as_bytes()));
+            let message = format!("unexpected argument `{argument}`");
             Err(Failure::command(message, Some(&help)))
         }
         _ => Ok(verb),

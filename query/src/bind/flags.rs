@@ -57,8 +57,7 @@ pub(super) fn mask(
         } else {
             let flags = defined.iter().map(|(flag, _)| flag.as_str());
             let mut error = Diagnostic::new(name.span, format!("unknown flag `{wanted}`"));
-            error.help = suggest::nearest(&wanted, flags.clone().chain(known.iter().copied()))
-                .map(|flag| format!("did you mean `{flag}`?"))
+            error.help = suggest::meant(&wanted, flags.clone().chain(known.iter().copied()))
                 .or_else(|| {
                     let flags: Vec<_> = flags.collect();
                     Some(format!("the kernel's flags are {}", flags.join(", ")))

@@ -45,11 +45,11 @@ impl Binder<'_> {
         let aliases = self.aliases.keys().map(String::as_str);
         let names = self.table.shown().map(|column| column.name).chain(aliases);
         let flag = flag_name(&name.name);
-        error.help = Some(match suggest::nearest(&name.name, names) {
+        error.help = Some(match suggest::meant(&name.name, names) {
             _ if KNOWN_FLAGS.contains(&flag.as_str()) => {
                 format!("whether a flag is set: `flags has {flag}`")
             }
-            Some(near) => format!("did you mean `{near}`?"),
+            Some(question) => question,
             None if name.quoted => {
                 format!("a text is written in single quotes: '{}'", short(&name.name))
             }

@@ -169,7 +169,7 @@ impl Failure {
         let error =
             Diagnostic::new(state.span_at(position), format!("expected {}", furthest.list()))
                 .label(found(state, position));
-        match keyword.map(|keyword| format!("did you mean `{keyword}`?")) {
+        match keyword.map(crate::suggest::question) {
             Some(help) => error.help(help),
             None => match advice(state, &furthest, position) {
                 Some(help) => error.help(help),

@@ -178,7 +178,7 @@ fn no_number(word: &str, span: Span) -> Diagnostic {
     }
     let error = Diagnostic::new(span, format!("`{}` is not a number", short(word)));
     if let Some((text, _)) = SIZES.iter().find(|(text, _)| text.eq_ignore_ascii_case(suffix)) {
-        return error.help(format!("did you mean `{}{text}`?", short(mantissa)));
+        return error.help(crate::suggest::question(format_args!("{}{text}", short(mantissa))));
     }
     error.help("sizes end in `k`, `M`, `G` or `T`; a name does not start with a digit")
 }

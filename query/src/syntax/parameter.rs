@@ -231,7 +231,7 @@ fn without_value<'a>(
         None => error,
     };
     match suggest::nearest(name, others).filter(|near| *near != name) {
-        Some(near) => error.help(format!("did you mean `${near}`?")),
+        Some(near) => error.help(suggest::question(format_args!("${near}"))),
         None => error.help(how(name, example)),
     }
 }

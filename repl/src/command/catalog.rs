@@ -45,7 +45,7 @@ pub fn described(session: &mut Session, name: &str, out: &mut dyn Write) -> Resu
 
 fn unknown_table(name: &str) -> Failure {
     let help = suggest::help(name, catalog::TABLES.iter().map(|table| table.name));
-    let message = format!("unknown table `{}`", printable(name.as_bytes()));
+    let message = format!("unknown table `{name}`");
     Failure::command(message, help.as_deref())
 }
 
@@ -58,7 +58,7 @@ fn describe(session: &Session, table: &'static Table, column: &'static Column) -
         text.push_str(&format!("  {:32} = {definition}\n", ""));
     }
     if let Some(reason) = unavailable(table, column, session.source.offer()) {
-        text.push_str(&format!("  {:32} NULL here: {reason}\n", ""));
+        text.push_str(&format!("  {:32} NULL here: {}\n", "", printable(reason.as_bytes())));
     }
     text
 }
@@ -77,7 +77,7 @@ pub fn why(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Nex
     if !name.is_empty() && found.is_empty() {
         let near = suggest::help(column, all.map(|(_, column)| column.name));
         let help = near.unwrap_or_else(|| "`select * from columns` lists the columns".to_owned());
-        let message = format!("unknown column `{}`", printable(name.as_bytes()));
+        let message = format!("unknown column `{name}`");
         return Err(Failure::command(message, Some(&help)));
     }
     if name.is_empty() {
@@ -86,7 +86,7 @@ pub fn why(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Nex
     let mut text = String::new();
     for (table, column) in found {
         let says = match unavailable(table, column, session.source.offer()) {
-            Some(reason) => format!("is NULL: {reason}"),
+            Some(reason) => format!("is NULL: {}", printable(reason.as_bytes())),
             None => format!("is there: {}", column.doc),
         };
         text.push_str(&format!("{}.{} {says}\n", table.name, column.name));
@@ -103,11 +103,12 @@ fn all_missing(session: &Session) -> String {
         if let [Some(first), rest @ ..] = reasons.as_slice()
             && rest.iter().all(|reason| reason.as_ref() == Some(first))
         {
-            text.push_str(&format!("{}.* is NULL: {first}\n", table.name));
+            text.push_str(&format!("{}.* is NULL: {}\n", table.name, printable(first.as_bytes())));
             continue;
         }
         for (column, reason) in table.columns.iter().zip(reasons) {
             if let Some(reason) = reason {
+                let reason = printable(reason.as_bytes());
                 text.push_str(&format!("{}.{} is NULL: {reason}\n", table.name, column.name));
             }
         }

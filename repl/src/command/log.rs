@@ -4,6 +4,7 @@ use std::io::Write;
 
 use super::{Next, path, write};
 use crate::report::error::Failure;
+use crate::report::escape::printable;
 use crate::report::log;
 use crate::session::Session;
 
@@ -11,8 +12,9 @@ use crate::session::Session;
 pub fn command(_: &mut Session, argument: &str, out: &mut dyn Write) -> Result<Next, Failure> {
     match argument {
         "" => {
-            let shown =
-                log::place().map_or("off".to_owned(), |path| format!("on: {}", path.display()));
+            let shown = log::place().map_or("off".to_owned(), |path| {
+                format!("on: {}", printable(path.as_os_str().as_encoded_bytes()))
+            });
             return write(out, &format!("{shown}\n"));
         }
         "off" => log::stop(),

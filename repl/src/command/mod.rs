@@ -6,8 +6,7 @@ mod log;
 mod queries;
 mod settings;
 
-use std::borrow::Cow;
-use std::io::{self, IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use query::catalog::TABLES;
@@ -18,9 +17,7 @@ use crate::file;
 use crate::outlet::commands;
 use crate::render::Format;
 use crate::report::error::Failure;
-use crate::report::escape::printable;
 use crate::report::terminal;
-use crate::report::terminal::ascii;
 use crate::session::Session;
 use crate::setting::SETTINGS;
 use crate::{diff, library, parameters, script, snapshot, watch};
@@ -227,17 +224,14 @@ fn unknown(call: &str) -> Failure {
     let names = COMMANDS.iter().map(|command| command.name).filter(dotted);
     let name = call.strip_prefix(['.', '\\']).unwrap_or(call);
     let near = suggest::nearest(name, names.map(|name| &name[1..]));
-    let help = near.map(|near| format!("did you mean `.{near}`?"));
+    let help = near.map(|near| suggest::question(format_args!(".{near}")));
     let help = help.unwrap_or_else(|| "`.help` lists the commands".to_owned());
-    let call = printable(call.as_bytes());
     Failure::command(format!("unknown command `{call}`"), Some(&help))
 }
 
 /// Writes what a command has to say.
 pub(crate) fn write(out: &mut dyn Write, text: &str) -> Result<Next, Failure> {
-    let plain = !text.is_ascii() && io::stdout().is_terminal() && terminal::is_plain();
-    let text = if plain { Cow::Owned(ascii(text)) } else { Cow::Borrowed(text) };
-    out.write_all(text.as_bytes()).map_err(Failure::Write)?;
+    terminal::draw(out, text)?;
     Ok(Next::Prompt)
 }
 

@@ -109,7 +109,7 @@ pub fn source(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<
     }
     if !name.is_empty() {
         let names = Kind::NAMED.map(Kind::name).join("`, `");
-        let message = format!("there is no source `{}`", printable(name.as_bytes()));
+        let message = format!("there is no source `{name}`");
         return Err(Failure::command(message, Some(&format!("there are `{names}`"))));
     }
     // Where no source answers, the best one is told.

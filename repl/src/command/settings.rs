@@ -6,7 +6,6 @@ use super::{Next, write};
 use crate::config;
 use crate::render::Format;
 use crate::report::error::Failure;
-use crate::report::escape::printable;
 use crate::session::Session;
 use crate::setting::{self, Origin, SETTINGS};
 
@@ -79,7 +78,6 @@ pub fn units(session: &mut Session, switch: &str, out: &mut dyn Write) -> Result
         return write(out, &format!("{}\n", setting::switch_shown(units)));
     }
     if !setting::switch(&mut units, switch) {
-        let switch = printable(switch.as_bytes());
         let message = format!("`.units` is on or off, not `{switch}`");
         return Err(Failure::command(message, None));
     }
@@ -99,7 +97,6 @@ pub fn expanded(session: &mut Session, switch: &str, out: &mut dyn Write) -> Res
         "" | "on" => "vertical",
         "off" | "auto" => "auto",
         other => {
-            let other = printable(other.as_bytes());
             let message = format!("`\\x` is on, off or auto, not `{other}`");
             return Err(Failure::command(message, None));
         }

@@ -21,7 +21,7 @@ use query::output::{Output, OutputColumn};
 use query::value::{Type, Unit, Value};
 
 use crate::args::Args;
-use crate::command::{self, Next};
+use crate::command::Next;
 use crate::kernel::rights::Machine;
 use crate::report::error::Failure;
 use crate::session::{Session, Settings};
@@ -124,10 +124,11 @@ pub(crate) fn command(
 
 /// Writes the findings: as a text, unless a format was chosen.
 fn show(findings: &[Finding], settings: &Settings, out: &mut dyn Write) -> Result<(), Failure> {
-    match settings.format {
-        Some(_) => settings.answer(&output(findings), out),
-        None => command::write(out, &text::report(findings, &settings.options())).map(|_| ()),
+    if settings.format.is_some() {
+        return settings.answer(&output(findings), out);
     }
+    let text = text::report(findings, &settings.options());
+    out.write_all(text.as_bytes()).map_err(Failure::Write)
 }
 
 /// Looks at everything.

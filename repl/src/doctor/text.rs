@@ -5,6 +5,8 @@ use comfy_table::{Attribute, Cell, ColumnConstraint, Table, Width};
 
 use super::{Finding, State};
 use crate::render::Options;
+use crate::report::escape::printable;
+use crate::report::terminal::ascii;
 
 /// Columns of a text that goes to no terminal, or to one that does not tell.
 const WIDTH: u16 = 100;
@@ -29,6 +31,7 @@ pub(super) fn report(findings: &[Finding], options: &Options) -> String {
         for Finding { check, state, found, remedy, .. } in area {
             let help = remedy.as_ref().map(|remedy| format!("help: {remedy}"));
             let lines = [Some(found.clone()), help].into_iter().flatten();
+            let lines = lines.map(|line| printable(line.as_bytes()));
             let mut cell = Cell::new(state.name());
             if matches!(state, State::Missing | State::Lacking) {
                 cell = cell.add_attribute(Attribute::Bold);
@@ -49,7 +52,7 @@ pub(super) fn report(findings: &[Finding], options: &Options) -> String {
             text.push_str(&format!("{}\n", line.trim_end()));
         }
     }
-    text
+    if options.ascii { ascii(&text) } else { text }
 }
 
 #[cfg(test)]

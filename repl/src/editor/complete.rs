@@ -9,6 +9,7 @@ use rustyline::{Context, Result};
 
 use super::{Helper, argument};
 use crate::command::COMMANDS;
+use crate::report::escape::printable;
 use crate::report::terminal;
 use crate::script::{self, Piece};
 use crate::session::Session;
@@ -77,7 +78,7 @@ fn listed(candidates: Vec<Candidate>) -> Vec<Pair> {
     let widest = candidates.iter().map(|c| c.label.chars().count()).max().unwrap_or(0);
     let columns = terminal::columns();
     let pair = |Candidate { text, label, doc }: Candidate| {
-        let mut display = label;
+        let mut display = printable(label.as_bytes());
         if told && !doc.is_empty() {
             let line = format!("{display:widest$}{DOC}{doc}");
             display = cut(&line, columns.saturating_sub(1));

@@ -10,6 +10,7 @@ use rustyline::highlight::{CmdKind, Highlighter};
 use super::complete::DOC;
 use super::{Helper, MORE};
 use crate::command;
+use crate::report::escape::{is_hazard, printable};
 use crate::script::{self, Piece};
 
 const RESET: &str = "\x1b[0m";
@@ -84,6 +85,8 @@ fn push(out: &mut String, part: &str, style: &str, color: bool) {
             out.push_str(&format!("\n{dim}{MORE}{reset}"));
         }
         if !line.is_empty() {
+            // Each is one mark, for the editor does not know the width of an escape.
+            let line = line.replace(|c| is_hazard(c) && !"\n\t".contains(c), "\u{fffd}");
             out.push_str(&format!("{on}{line}{off}"));
         }
     }
@@ -96,6 +99,8 @@ impl Highlighter for Helper<'_> {
     }
 
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
+        // A search in the history shows what is looked for.
+        let prompt = printable(prompt.as_bytes());
         if self.color { format!("{BOLD}{prompt}{RESET}").into() } else { prompt.into() }
     }
 

@@ -9,6 +9,7 @@ use rustyline::history::SearchDirection;
 
 use super::complete::cut;
 use super::{FIRST, Helper, meant};
+use crate::report::escape::printable;
 use crate::report::terminal;
 
 /// The fewest letters of a word that is hinted at.
@@ -54,7 +55,7 @@ impl Hinter for Helper<'_> {
         let hint = before(line, context)
             .or_else(|| arguments(line))
             .or_else(|| word(&self.completed(line, pos), line))?;
-        Some(Ahead { shown: cut(&hint.shown, room), ..hint })
+        Some(Ahead { shown: cut(&printable(hint.shown.as_bytes()), room), ..hint })
     }
 }
 

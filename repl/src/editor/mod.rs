@@ -113,7 +113,7 @@ impl<'s> LineEditor<'s> {
                 return self.read_plain();
             }
             // What there is cannot be edited there, so it runs.
-            message::line(text);
+            text.lines().for_each(message::line);
             return Ok(text.to_owned());
         }
         let line = self.editor.readline_with_initial(FIRST, (&shown(text), ""))?;

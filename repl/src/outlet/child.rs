@@ -5,7 +5,6 @@ use std::process::{self, ChildStdin, Command, ExitStatus, Stdio};
 
 use crate::kernel::{rights, sys};
 use crate::report::error::Failure;
-use crate::report::escape::printable;
 use crate::report::message;
 
 /// A command that reads an answer.
@@ -42,7 +41,7 @@ impl Child {
 
     fn start(mut command: Command, name: &str) -> Result<Self, Failure> {
         refused()?;
-        let name = printable(name.as_bytes());
+        let name = name.to_owned();
         let started = command.stdin(Stdio::piped()).spawn();
         let mut process = started.map_err(|error| {
             Failure::environment(

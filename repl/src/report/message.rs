@@ -67,13 +67,13 @@ pub fn prompt(text: &str) {
 /// Writes a line.
 pub fn line(text: &str) {
     if !is_quiet() {
-        write(&format!("{text}\n"));
+        write(&format!("{}\n", printable(text.as_bytes())));
     }
 }
 
 /// Writes a note: something that the answer does not show, yet no error.
 pub fn note(text: &str) {
-    line(&format!("note: {}", printable(text.as_bytes())));
+    line(&format!("note: {text}"));
 }
 
 /// Tells a failure.

@@ -2,6 +2,10 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+
+use super::error::Failure;
+use super::escape::printable_lines;
 
 /// Its columns and lines as they are now; 0 where it does not tell.
 #[must_use]
@@ -56,6 +60,14 @@ pub fn ascii(text: &str) -> String {
         }
     }
     plain
+}
+
+/// Writes a text of several lines for people to where answers go.
+pub fn draw(out: &mut dyn Write, text: &str) -> Result<(), Failure> {
+    let text = printable_lines(text);
+    let plain = !text.is_ascii() && io::stdout().is_terminal() && is_plain();
+    let text = if plain { ascii(&text) } else { text };
+    out.write_all(text.as_bytes()).map_err(Failure::Write)
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use std::time::Duration;
 use query::syntax::{TokenKind, lex};
 
 use crate::report::error::Failure;
-use crate::report::escape::printable;
 
 /// What is waited if nothing is said.
 pub const DEFAULT: Duration = Duration::from_secs(2);
@@ -23,7 +22,7 @@ pub fn parse(word: &str) -> Result<Duration, Failure> {
         _ => None,
     };
     interval.filter(|interval| *interval >= Duration::from_millis(1)).ok_or_else(|| {
-        let message = format!("`{}` is no interval", printable(word.as_bytes()));
+        let message = format!("`{word}` is no interval");
         Failure::command(message, Some("`500ms`, `2s` or `5m`; `1ms` at least"))
     })
 }

@@ -64,7 +64,7 @@ pub fn lines(state: &mut State) -> Vec<Line> {
     let (screen, height) = state.size;
     let mut lines = vec![
         plain(status(state, hidden), Style::Bold),
-        plain(state.query.clone(), Style::Dim),
+        plain(printable(state.query.as_bytes()), Style::Dim),
         header(state, &columns),
     ];
     let rows = state.entries.iter().zip(&cells).skip(state.top).take(state.page());

@@ -5,6 +5,7 @@
 mod common;
 mod editor;
 mod fit;
+mod hostile;
 mod prompt;
 mod watch;
 mod watch_screen;
