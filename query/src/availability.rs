@@ -1,8 +1,8 @@
 //! Says whether a column can be given, and if not, why.
 
 use crate::bind::bind;
+use crate::capabilities::Capabilities;
 use crate::catalog::{Column, Table};
-use crate::offer::Offer;
 use crate::syntax::ast::Statement;
 use crate::syntax::parse_text;
 
@@ -13,12 +13,12 @@ use crate::syntax::parse_text;
 pub fn unavailable(
     table: &'static Table,
     column: &'static Column,
-    offer: &dyn Offer,
+    capabilities: &dyn Capabilities,
 ) -> Option<String> {
     let text = format!("select \"{}\" from \"{}\"", column.name, table.name);
     let statements = parse_text(&text).ok()?;
     let Some((Statement::Query(query), _)) = statements.first() else { return None };
-    let bound = bind(query, offer).ok()?;
+    let bound = bind(query, capabilities).ok()?;
     if !bound.items.first()?.expr.is_null() {
         return None;
     }
@@ -33,7 +33,7 @@ mod tests {
     /// A kernel without some columns.
     struct Without(&'static [&'static str]);
 
-    impl Offer for Without {
+    impl Capabilities for Without {
         fn missing(&self, _: &Table, column: &Column) -> Option<String> {
             let stored = !matches!(column.source, Source::Derived(_));
             let lacks = stored && self.0.contains(&column.name);

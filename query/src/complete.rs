@@ -14,9 +14,9 @@ mod text;
 use std::rc::Rc;
 
 use crate::bind::TYPES;
+use crate::capabilities::Capabilities;
 use crate::catalog::Table;
 use crate::diagnostic::Span;
-use crate::offer::Offer;
 use crate::path::{self, Base};
 use crate::scope::{self, Scope};
 use crate::syntax::ast::{Expr, ExprKind, Item, Path, Statement};
@@ -27,7 +27,7 @@ use crate::{aggregate, catalog, function};
 /// What completion asks of the place that rows come from, and of the session.
 pub struct Known<'a> {
     /// Flags, and the members of structs.
-    pub offer: &'a dyn Offer,
+    pub capabilities: &'a dyn Capabilities,
     /// The names of caches, and of snapshots, as they are now.
     pub names: &'a dyn Fn(Names) -> Rc<[String]>,
     /// The parameters that have a value, without their `$`.
@@ -275,7 +275,7 @@ fn flags(tokens: &[Token], scope: &Scope<'_>, known: &Known<'_>) -> Vec<Candidat
             _ => None,
         });
     let gfp = column.is_some_and(|column| column.ty == Type::GfpFlags);
-    let flags = if gfp { known.offer.gfp_flags() } else { known.offer.slab_flags() };
+    let flags = if gfp { known.capabilities.gfp_flags() } else { known.capabilities.slab_flags() };
     let meaning = |name: &str| {
         let found = catalog::host::FLAG_MEANINGS.iter().find(|(flag, _)| *flag == name);
         found.filter(|_| !gfp).map_or("", |(_, meaning)| *meaning)
@@ -315,7 +315,7 @@ fn members(
 
 /// The members of the struct at the end of a path.
 fn listed(text: &str, known: &Known<'_>) -> Option<Vec<Candidate>> {
-    let schema = known.offer.schema()?;
+    let schema = known.capabilities.schema()?;
     let path = path_of(text)?;
     let base = Base::ALL.into_iter().find(|base| base.name() == path.base.name)?;
     let (_, _, members) = path::list(schema, base, &path).ok()?;

@@ -33,8 +33,8 @@ const RUN: u32 = 256 << 10;
 /// Where the values of a plan's rows lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// The places of the inputs that are sent, in the order of [`Plan::sent`]; or of the words of a group.
-    pub places: Vec<(usize, Place)>,
+    /// The places of the inputs that are projected, in the order of [`Plan::projected`]; or of the words of a group.
+    pub places: Vec<(usize, ValuePlace)>,
     /// The fixed part with its header, in bytes.
     pub fixed: u16,
     /// How many inputs a decoded row has.
@@ -55,7 +55,7 @@ pub struct Layout {
 
 /// The place of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ValuePlace {
     /// The address in the header.
     Address,
     /// An integer.
@@ -81,7 +81,7 @@ pub enum Place {
 pub struct Row {
     /// The address of the cache.
     pub addr: u64,
-    /// A value for each input of the plan; NULL for those that are not sent.
+    /// A value for each input of the plan; NULL for those that are not projected.
     pub values: Vec<Value>,
 }
 
@@ -105,23 +105,24 @@ impl Layout {
             let keys: Vec<Type> = group.keys.iter().map(|key| key.expr.ty).collect();
             return Self::of_groups(&keys, kernel, counters);
         }
-        let mut places = Vec::with_capacity(plan.sent.len());
+        let mut places = Vec::with_capacity(plan.projected.len());
         let mut offset = rows::ROW_HEADER;
         let size = |input: usize| plan.inputs[input].bits().max(8).next_power_of_two() / 8;
         for wanted in [8, 4, 2, 1] {
-            for &input in &plan.sent {
+            for &input in &plan.projected {
                 let found = &plan.inputs[input];
                 let integer = found.source() != Some(Source::Address) && !found.is_text();
                 if integer && size(input) == wanted {
                     let as_type = found.carried();
-                    let place = Place::Integer { offset, size: wanted, as_type, present: None };
+                    let place =
+                        ValuePlace::Integer { offset, size: wanted, as_type, present: None };
                     places.push((input, place));
                     offset += u16::from(wanted);
                 }
             }
         }
         for (input, place) in &mut places {
-            if let Place::Integer { present, .. } = place
+            if let ValuePlace::Integer { present, .. } = place
                 && plan.inputs[*input].is_nullable()
             {
                 *present = Some(offset);
@@ -130,18 +131,18 @@ impl Layout {
         }
         offset = offset.next_multiple_of(2);
         let mut texts = 0;
-        for &input in &plan.sent {
+        for &input in &plan.projected {
             if plan.inputs[input].source() == Some(Source::Address) {
-                places.push((input, Place::Address));
+                places.push((input, ValuePlace::Address));
             } else if plan.inputs[input].is_text() {
-                places.push((input, Place::Text { offset }));
+                places.push((input, ValuePlace::Text { offset }));
                 offset += 2;
                 texts += 1;
             }
         }
         places.sort_by_key(|(input, _)| *input);
         let names = plan
-            .sent
+            .projected
             .iter()
             .filter_map(|input| plan.inputs[*input].names().map(|names| (*input, names.clone())));
         Self {
@@ -168,7 +169,7 @@ impl Layout {
         let mut offset = rows::ROW_HEADER + if nulls.is_some() { 8 } else { 0 };
         let mut places = Vec::new();
         for (number, as_type) in keys.iter().copied().chain(words).enumerate() {
-            places.push((number, Place::Integer { offset, size: 8, as_type, present: None }));
+            places.push((number, ValuePlace::Integer { offset, size: 8, as_type, present: None }));
             offset += 8;
         }
         let width = places.len();
@@ -225,11 +226,11 @@ impl Layout {
         let mut tail = usize::from(self.fixed);
         for (input, place) in &self.places {
             values[*input] = match *place {
-                Place::Address => Value::UInt(addr),
-                Place::Integer { present: Some(at), .. } if unsigned(bytes, at, 1)? == 0 => {
+                ValuePlace::Address => Value::UInt(addr),
+                ValuePlace::Integer { present: Some(at), .. } if unsigned(bytes, at, 1)? == 0 => {
                     Value::Null
                 }
-                Place::Integer { offset, size, as_type, .. } => {
+                ValuePlace::Integer { offset, size, as_type, .. } => {
                     let value = unsigned(bytes, offset, size)?;
                     let unused = 64 - 8 * u32::from(size);
                     match as_type {
@@ -238,7 +239,7 @@ impl Layout {
                         _ => Value::UInt(value),
                     }
                 }
-                Place::Text { offset } => {
+                ValuePlace::Text { offset } => {
                     let length = unsigned(bytes, offset, 2)?;
                     if length == u64::from(rows::TEXT_NULL) {
                         Value::Null

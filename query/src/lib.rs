@@ -7,11 +7,11 @@ pub mod suggest;
 pub mod syntax;
 
 pub mod aggregate;
+pub mod capabilities;
 pub mod catalog;
 pub mod change;
 pub mod function;
 pub mod input;
-pub mod offer;
 pub mod path;
 pub mod schema;
 pub mod value;

@@ -3,12 +3,12 @@
 //! Such a query has an answer, often an empty one; a note says why. Only what is written out is looked at.
 
 use crate::bind::flag_name;
-use crate::offer::Offer;
+use crate::capabilities::Capabilities;
 use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Item, Literal, Query};
 
 /// A sentence for each of them, in the order of the text.
 #[must_use]
-pub fn notes(query: &Query, offer: &dyn Offer) -> Vec<String> {
+pub fn notes(query: &Query, capabilities: &dyn Capabilities) -> Vec<String> {
     let mut notes = Vec::new();
     let items = query.items.iter().filter_map(|item| match item {
         Item::Expr { expr, .. } => Some(expr),
@@ -19,7 +19,7 @@ pub fn notes(query: &Query, offer: &dyn Offer) -> Vec<String> {
     let mut rest: Vec<&Expr> = items.chain(&query.filter).chain(groups).chain(keys).collect();
     rest.reverse();
     while let Some(expr) = rest.pop() {
-        if let Some(note) = note(expr, offer)
+        if let Some(note) = note(expr, capabilities)
             && !notes.contains(&note)
         {
             notes.push(note);
@@ -54,7 +54,7 @@ fn children(expr: &Expr) -> Vec<&Expr> {
 }
 
 /// What is to be said of an expression itself.
-fn note(expr: &Expr, offer: &dyn Offer) -> Option<String> {
+fn note(expr: &Expr, capabilities: &dyn Capabilities) -> Option<String> {
     match &expr.kind {
         ExprKind::Binary(op, left, right) if is_null(left) || is_null(right) => {
             let test = match op {
@@ -78,7 +78,7 @@ fn note(expr: &Expr, offer: &dyn Offer) -> Option<String> {
         }
         ExprKind::Has { flags, .. } => {
             let defined = |name: &str| {
-                let both = offer.slab_flags().iter().chain(offer.gfp_flags());
+                let both = capabilities.slab_flags().iter().chain(capabilities.gfp_flags());
                 both.into_iter().any(|(flag, _)| flag == name)
             };
             let name =

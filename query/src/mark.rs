@@ -14,14 +14,14 @@ use crate::{aggregate, catalog, function};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// What it is.
-    pub kind: Kind,
+    pub kind: MarkKind,
     /// Where it stands.
     pub span: Span,
 }
 
 /// What a part of a text is. What has no kind, such as a column, is shown as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MarkKind {
     /// A word of the language.
     Keyword,
     /// The name of a function or an aggregate.
@@ -51,14 +51,14 @@ pub fn mark(text: &str, cursor: Option<usize>) -> Vec<Mark> {
         match item {
             Ok(token) => {
                 let kind = match &token.kind {
-                    TokenKind::Keyword(_) => Some(Kind::Keyword),
-                    TokenKind::Text(_) => Some(Kind::Text),
-                    TokenKind::Parameter(_) => Some(Kind::Parameter),
+                    TokenKind::Keyword(_) => Some(MarkKind::Keyword),
+                    TokenKind::Text(_) => Some(MarkKind::Text),
+                    TokenKind::Parameter(_) => Some(MarkKind::Parameter),
                     TokenKind::Int(_)
                     | TokenKind::Size(_)
                     | TokenKind::Float(_)
                     | TokenKind::Duration(_)
-                    | TokenKind::Address(_) => Some(Kind::Number),
+                    | TokenKind::Address(_) => Some(MarkKind::Number),
                     TokenKind::Ident { .. } | TokenKind::Symbol(_) => None,
                 };
                 marks.extend(kind.map(|kind| Mark { kind, span: token.span }));
@@ -68,10 +68,10 @@ pub fn mark(text: &str, cursor: Option<usize>) -> Vec<Mark> {
                 let Span { start, end } = error.span;
                 // What is not closed goes on to the end, and is no mistake while it is typed.
                 let (kind, end) = match text[start..].chars().next() {
-                    Some('\'') => (Kind::Text, text.len()),
-                    Some('/') if text[start..].starts_with("/*") => (Kind::Comment, text.len()),
+                    Some('\'') => (MarkKind::Text, text.len()),
+                    Some('/') if text[start..].starts_with("/*") => (MarkKind::Comment, text.len()),
                     _ if cursor == Some(end) => continue,
-                    _ => (Kind::Unknown, end),
+                    _ => (MarkKind::Unknown, end),
                 };
                 marks.push(Mark { kind, span: Span { start, end } });
             }
@@ -102,7 +102,7 @@ fn comments(text: &str, tokens: &[Token], marks: &mut Vec<Mark>) {
         let end = at + gap.trim_end().len();
         let comment = ["--", "#", "/*"].iter().any(|mark| text[start.min(end)..].starts_with(mark));
         if start < end && comment {
-            marks.push(Mark { kind: Kind::Comment, span: Span { start, end } });
+            marks.push(Mark { kind: MarkKind::Comment, span: Span { start, end } });
         }
         at = at.max(span.end);
     }
@@ -139,11 +139,12 @@ fn brackets(tokens: &[Token], cursor: Option<usize>, marks: &mut Vec<Mark>) {
         let other = open.pop().map(|token| token.span);
         let touches = |span: Span| cursor.is_some_and(|at| at == span.start || at == span.end);
         if let Some(other) = other.filter(|other| touches(*other) || touches(token.span)) {
-            marks.extend([other, token.span].map(|span| Mark { kind: Kind::Pair, span }));
+            marks.extend([other, token.span].map(|span| Mark { kind: MarkKind::Pair, span }));
         }
     }
     unmatched.append(&mut open);
-    marks.extend(unmatched.iter().map(|token| Mark { kind: Kind::Unmatched, span: token.span }));
+    marks
+        .extend(unmatched.iter().map(|token| Mark { kind: MarkKind::Unmatched, span: token.span }));
 }
 
 /// Marks functions, and the names of a statement that there are not.
@@ -155,7 +156,7 @@ fn names(tokens: &[Token], cursor: Option<usize>, marks: &mut Vec<Mark>) {
             Role::Other => continue,
             Role::Function => {
                 if function::find(name).is_some() || aggregate::find(name).is_some() {
-                    marks.push(Mark { kind: Kind::Function, span: token.span });
+                    marks.push(Mark { kind: MarkKind::Function, span: token.span });
                     continue;
                 }
                 false
@@ -178,7 +179,7 @@ fn names(tokens: &[Token], cursor: Option<usize>, marks: &mut Vec<Mark>) {
             }
         };
         if !kind {
-            marks.push(Mark { kind: Kind::Unknown, span: token.span });
+            marks.push(Mark { kind: MarkKind::Unknown, span: token.span });
         }
     }
 }

@@ -46,14 +46,14 @@ fn session(source: Box<dyn Source>) -> Session {
 }
 
 fn planned(session: &Session, text: &str) -> Plan {
-    let bound = bind(&parse(text), session.source.offer()).unwrap();
+    let bound = bind(&parse(text), session.source.capabilities()).unwrap();
     plan(bound, session.target().unwrap(), text)
 }
 
 /// Plans a query with the session's parameters.
 fn given(session: &Session, text: &str) -> Plan {
     let (statement, _) = parse_given(text, &session.parameters).unwrap().remove(0);
-    let bound = bind(statement.query().unwrap(), session.source.offer()).unwrap();
+    let bound = bind(statement.query().unwrap(), session.source.capabilities()).unwrap();
     plan(bound, session.target().unwrap(), text)
 }
 

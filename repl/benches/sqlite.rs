@@ -56,7 +56,7 @@ fn planned(text: &str, demo: &Recording) -> Plan {
     let Statement::Query(query) = parse_text(text).unwrap().remove(0).0 else {
         panic!("{text} is no query")
     };
-    plan(bind(&query, demo.offer()).unwrap(), Target::Rows("rows"), text)
+    plan(bind(&query, demo.capabilities()).unwrap(), Target::Rows("rows"), text)
 }
 
 /// The rows as a scan of the plan gives them.
@@ -143,7 +143,7 @@ fn main() {
         let mut times = [Vec::new(), Vec::new()];
         for run in 0..RUNS {
             let rows = rows.clone();
-            let answer = || exec::run(&plan, rows, &demo, demo.offer(), Warnings::default());
+            let answer = || exec::run(&plan, rows, &demo, demo.capabilities(), Warnings::default());
             let (ours, output) = timed(answer);
             let (theirs, fetched) = timed(|| fetched(&mut statement));
             if run == 0 {

@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use query::suggest;
-use query::syntax::{Given, MAX_TEXT};
+use query::syntax::{MAX_TEXT, ParameterValues};
 
 use crate::args::Args;
 use crate::command::{Next, said, write};
@@ -192,7 +192,7 @@ fn run_report(
     session: &mut Session,
     name: &str,
     sql: bool,
-    given: Given,
+    given: ParameterValues,
     out: &mut dyn Write,
 ) -> Result<Next, Failure> {
     if name.is_empty() {
@@ -225,7 +225,7 @@ fn run_with(
     session: &mut Session,
     name: &str,
     text: &Text,
-    given: Given,
+    given: ParameterValues,
     out: &mut dyn Write,
 ) -> Result<Next, Failure> {
     all_known(&given, &text.text, &format!("`{name}`"))?;

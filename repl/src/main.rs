@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
-use query::syntax::Given;
+use query::syntax::ParameterValues;
 use slabql::alert::Alert;
 use slabql::args::Args;
 use slabql::command::Next;
@@ -95,7 +95,8 @@ fn run(args: &Args) -> Result<u8, Failure> {
         let message = "a recording and an answer cannot both go to standard output";
         return Err(Failure::command(message, Some(help)));
     }
-    let set = args.set.iter().map(|word| assignment(word)).collect::<Result<Given, _>>()?;
+    let set =
+        args.set.iter().map(|word| assignment(word)).collect::<Result<ParameterValues, _>>()?;
     let settings = config::settings(args, texts.is_none())?;
     message::use_color(settings.color.on(io::stderr().is_terminal()));
     // Rows of the demo may only go where its label is seen.

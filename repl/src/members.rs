@@ -1,7 +1,7 @@
 //! Lists the members of the kernel's structs: `.schema s->kobj`.
 
+use query::capabilities::Capabilities;
 use query::diagnostic::{Diagnostic, Span};
-use query::offer::Offer;
 use query::path::{Base, Listed, list};
 use query::syntax::ast::{Expr, ExprKind, Item, Path, Statement};
 use query::syntax::parse_text;
@@ -20,8 +20,8 @@ pub fn is_path(text: &str) -> bool {
 }
 
 /// The members of the struct that `text` leads to, a line each.
-pub fn describe(offer: &dyn Offer, text: &str) -> Result<String, Failure> {
-    let Some(schema) = offer.schema() else {
+pub fn describe(capabilities: &dyn Capabilities, text: &str) -> Result<String, Failure> {
+    let Some(schema) = capabilities.schema() else {
         let message = "a recording has no members";
         return Err(Failure::command(message, Some("they are those of the running kernel")));
     };

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use query::suggest;
-use query::syntax::parameter::{Given, is_name, names, value_length};
+use query::syntax::parameter::{ParameterValues, is_name, names, value_length};
 
 use crate::command::{Next, write};
 use crate::report::error::Failure;
@@ -21,8 +21,8 @@ pub fn assignment(word: &str) -> Result<(String, String), Failure> {
 }
 
 /// The values in `name=value name='a b' …`.
-pub fn assignments(text: &str) -> Result<Given, Failure> {
-    let mut given = Given::new();
+pub fn assignments(text: &str) -> Result<ParameterValues, Failure> {
+    let mut given = ParameterValues::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         let value = rest.find(['=', ' ']).map_or(rest.len(), |at| at + 1);
@@ -74,7 +74,7 @@ fn not_set(session: &Session, name: &str) -> Failure {
 }
 
 /// Whether every value of `given` is of a parameter that `text`, called `title`, has.
-pub fn all_known(given: &Given, text: &str, title: &str) -> Result<(), Failure> {
+pub fn all_known(given: &ParameterValues, text: &str, title: &str) -> Result<(), Failure> {
     let names = names(text);
     let Some(unknown) = given.keys().find(|name| !names.contains(*name)) else { return Ok(()) };
     let help = suggest::help(unknown, names.iter().map(String::as_str))

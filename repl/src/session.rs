@@ -20,7 +20,7 @@ use query::output::Output;
 use query::plan::Plan;
 use query::suggest;
 use query::syntax::ast::{Query, Statement};
-use query::syntax::{Given, parameter, parse_given};
+use query::syntax::{ParameterValues, parameter, parse_given};
 use query::value::Value;
 
 use crate::alert::Alert;
@@ -50,7 +50,7 @@ pub struct Session {
     /// Whether answers are what is not to be.
     pub alert: Alert,
     /// The values of parameters.
-    pub parameters: Given,
+    pub parameters: ParameterValues,
     /// The statements that ran last, as they were written.
     pub last: String,
     /// Whether a text is run, which may run others.
@@ -84,7 +84,7 @@ impl Session {
             settings,
             outlet: Outlet::default(),
             alert: Alert::default(),
-            parameters: Given::new(),
+            parameters: ParameterValues::new(),
             last: String::new(),
             running: false,
             edited: None,
@@ -206,7 +206,7 @@ impl Session {
             }
             Statement::Query(query) => {
                 let plan = self.once(query, text, file, &mut stages)?;
-                for note in lint::notes(query, self.source.offer()) {
+                for note in lint::notes(query, self.source.capabilities()) {
                     message::note(&note);
                 }
                 self.show(&plan, text, start, out)
@@ -258,8 +258,8 @@ impl Session {
             ));
         }
         let table = catalog::TABLES[0];
-        let offer = self.source.offer();
-        let there = stored(table).filter(|column| offer.missing(table, column).is_none());
+        let capabilities = self.source.capabilities();
+        let there = stored(table).filter(|column| capabilities.missing(table, column).is_none());
         let names: Vec<&str> = there.map(|column| column.name).collect();
         let text = format!("select {}", names.join(", "));
         let output = self.ask(&text)?;
@@ -267,7 +267,7 @@ impl Session {
             message::note(warning);
         }
         let (release, boot) = (self.source.release(), self.source.boot());
-        Ok(Recording::new(table, offer, release, boot, output.rows))
+        Ok(Recording::new(table, capabilities, release, boot, output.rows))
     }
 
     /// Runs a query of slabql's own.

@@ -51,7 +51,7 @@ fn aliases(session: &Session, notes: &mut Vec<String>) -> Result<Vec<Vec<Value>>
 }
 
 fn flags(session: &Session, notes: &mut Vec<String>) -> Result<Vec<Vec<Value>>, Failure> {
-    if session.source.offer().slab_flags().is_empty() {
+    if session.source.capabilities().slab_flags().is_empty() {
         return Err(session.source.kind().lacks("flags"));
     }
     let mut caches = session.ask("select cast(flags as int) from caches")?;
@@ -74,7 +74,7 @@ fn flags(session: &Session, notes: &mut Vec<String>) -> Result<Vec<Vec<Value>>, 
             Value::UInt(caches as u64),
         ]
     };
-    Ok(session.source.offer().slab_flags().iter().map(row).collect())
+    Ok(session.source.capabilities().slab_flags().iter().map(row).collect())
 }
 
 fn slabinfo(session: &Session) -> Result<Vec<Vec<Value>>, Failure> {
@@ -99,7 +99,7 @@ fn columns(session: &Session) -> Vec<Vec<Value>> {
     let mut rows = Vec::new();
     for table in catalog::TABLES {
         for column in table.shown() {
-            let reason = unavailable(table, column, session.source.offer());
+            let reason = unavailable(table, column, session.source.capabilities());
             rows.push(vec![
                 Value::text(table.name),
                 Value::text(column.name),

@@ -42,7 +42,7 @@ impl Binder<'_> {
         match &function.meaning {
             Meaning::Change(_) => self.followed(&name.name, span)?,
             Meaning::Constant(of) => {
-                return Ok(typing::constant(&of(self.offer), span));
+                return Ok(typing::constant(&of(self.capabilities), span));
             }
             Meaning::Values(_) | Meaning::Expression(_) => {}
         }

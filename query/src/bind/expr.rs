@@ -163,7 +163,7 @@ impl Binder<'_> {
         span: Span,
     ) -> Result<Expr, Diagnostic> {
         let set = self.operand(set)?;
-        let mask = flags::mask(self.offer, set.ty, names)?;
+        let mask = flags::mask(self.capabilities, set.ty, names)?;
         typing::has(set, quantifier, mask, span)
     }
 

@@ -1,7 +1,7 @@
 //! Binds names of flags: bits of a set.
 
+use crate::capabilities::Capabilities;
 use crate::diagnostic::Diagnostic;
-use crate::offer::Offer;
 use crate::suggest;
 use crate::syntax::ast::Ident;
 use crate::value::Type;
@@ -39,12 +39,12 @@ pub const KNOWN_FLAGS: &[&str] = &[
 
 /// The bits of the named flags of a set of type `of`, and whether one of them is not defined by this kernel.
 pub(super) fn mask(
-    offer: &dyn Offer,
+    capabilities: &dyn Capabilities,
     of: Type,
     names: &[Ident],
 ) -> Result<(u64, bool), Diagnostic> {
     let gfp = of == Type::GfpFlags;
-    let defined = if gfp { offer.gfp_flags() } else { offer.slab_flags() };
+    let defined = if gfp { capabilities.gfp_flags() } else { capabilities.slab_flags() };
     let known: &[&str] = if gfp { &[] } else { KNOWN_FLAGS };
     let (mut mask, mut undefined) = (0, false);
     for name in names {

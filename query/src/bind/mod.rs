@@ -36,16 +36,16 @@ pub use flags::{KNOWN_FLAGS, flag_name};
 pub use group::{MAX_AGGREGATES, MAX_KEYS};
 
 use crate::bound::{Aggregate, Expr, ExprKind, Item, Missing, Query};
+use crate::capabilities::Capabilities;
 use crate::catalog::{self, Column, Table};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::input::Input;
-use crate::offer::Offer;
 use crate::suggest;
 use crate::syntax::ast::{self, BinaryOp};
 use group::Clause;
 
-/// Binds `query` to the catalog and what `offer` can give.
-pub fn bind(query: &ast::Query, offer: &dyn Offer) -> Result<Query, Diagnostic> {
+/// Binds `query` to the catalog and to what the source can give.
+pub fn bind(query: &ast::Query, capabilities: &dyn Capabilities) -> Result<Query, Diagnostic> {
     let table = match &query.from {
         None => catalog::TABLES[0],
         Some(name) => catalog::table(&name.name).ok_or_else(|| {
@@ -58,7 +58,7 @@ pub fn bind(query: &ast::Query, offer: &dyn Offer) -> Result<Query, Diagnostic> 
     check_arguments(query, table)?;
     let mut binder = Binder {
         table,
-        offer,
+        capabilities,
         inputs: Vec::new(),
         missing: Vec::new(),
         aliases: BTreeMap::new(),
@@ -123,7 +123,7 @@ fn check_arguments(query: &ast::Query, table: &Table) -> Result<(), Diagnostic> 
 
 struct Binder<'a> {
     table: &'static Table,
-    offer: &'a dyn Offer,
+    capabilities: &'a dyn Capabilities,
     inputs: Vec<Input>,
     missing: Vec<Missing>,
     /// What the aliases that can be named stand for.

@@ -66,14 +66,14 @@ impl Binder<'_> {
         column: &'static Column,
         span: Span,
     ) -> Result<Expr, Diagnostic> {
-        if let Some(reason) = self.offer.missing(self.table, column) {
+        if let Some(reason) = self.capabilities.missing(self.table, column) {
             if !self.missing.iter().any(|missing| missing.column == column) {
                 self.missing.push(Missing { column, reason });
             }
             return Ok(typing::missing(column, span));
         }
         if let Source::Derived(definition) = column.source
-            && !self.offer.given(self.table, column)
+            && !self.capabilities.given(self.table, column)
         {
             assert!(self.depth < MAX_DEPTH, "the definition of `{}` goes in a circle", column.name);
             self.depth += 1;
@@ -102,7 +102,7 @@ impl Binder<'_> {
         span: Span,
         number: bool,
     ) -> Result<Expr, Diagnostic> {
-        let input = path::input(self.offer, self.table, path, number)?;
+        let input = path::input(self.capabilities, self.table, path, number)?;
         Ok(self.input_at(&input, span))
     }
 

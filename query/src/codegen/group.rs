@@ -15,7 +15,7 @@ use ebpf_templates::template::rows;
 use super::Generator;
 use super::pred::Exits;
 use crate::diagnostic::Diagnostic;
-use crate::layout::Place;
+use crate::layout::ValuePlace;
 use crate::plan::Group;
 use crate::plan::group::{Operand, Part, Sum};
 
@@ -70,7 +70,7 @@ impl Generator<'_> {
             self.key(asm, key, number)?;
         }
         let offset = |word: usize| match self.layout.places[word].1 {
-            Place::Integer { offset, .. } => offset.cast_signed(),
+            ValuePlace::Integer { offset, .. } => offset.cast_signed(),
             _ => unreachable!("a group has words only"),
         };
         asm.comment("the group");

@@ -47,7 +47,7 @@ pub use walk::rounds;
 
 use crate::catalog::{Rows, Source, Walk};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::layout::{Layout, Place};
+use crate::layout::{Layout, ValuePlace};
 use crate::plan::group::{InKernel, Operand};
 use crate::plan::kernel::{Pred, Scalar};
 use crate::plan::{AFTER_ALL, CPU_WALK, NODE_WALK, Plan, SUM, Target, Template, cost, dearest};
@@ -121,7 +121,7 @@ pub fn generate(
 /// The inputs that the kernel's program reads, each once.
 fn read(plan: &Plan) -> Vec<usize> {
     let mut inputs = plan.group_in_kernel().map(InKernel::inputs).unwrap_or_default();
-    inputs.extend(&plan.sent);
+    inputs.extend(&plan.projected);
     inputs.extend(plan.pushed().flat_map(|(_, pred)| pred.inputs()));
     inputs.sort_unstable();
     inputs.dedup();
@@ -224,8 +224,8 @@ impl Holes for Generator<'_> {
     fn columns(&mut self, asm: &mut Assembler) -> Result<(), Diagnostic> {
         for (input, place) in &self.layout.places {
             match *place {
-                Place::Address => {}
-                Place::Integer { offset, size, present, .. } => {
+                ValuePlace::Address => {}
+                ValuePlace::Integer { offset, size, present, .. } => {
                     asm.comment(self.plan.inputs[*input].name().to_owned());
                     let size = Size::of(size.into()).unwrap_or(Size::Dw);
                     let store = Insn::store(size, Reg::R8, offset.cast_signed(), Reg::R1);
@@ -240,7 +240,7 @@ impl Holes for Generator<'_> {
                         asm.push(store);
                     }
                 }
-                Place::Text { offset } => {
+                ValuePlace::Text { offset } => {
                     asm.comment(self.plan.inputs[*input].name().to_owned());
                     let text = self.text(*input)?;
                     text.append(asm, offset.cast_signed(), |asm, null| {

@@ -38,12 +38,12 @@ pub(super) fn kept(source: Option<Source>) -> Option<i16> {
 }
 
 /// Makes rows of the slabs that are visited.
-struct Rows<'a, 'b> {
+struct SlabRows<'a, 'b> {
     generator: &'a mut Generator<'b>,
     emitter: &'a Emitter,
 }
 
-impl Visitor for Rows<'_, '_> {
+impl Visitor for SlabRows<'_, '_> {
     type Error = Diagnostic;
 
     fn list(&mut self, asm: &mut Assembler, skip: Label) -> Result<(), Diagnostic> {
@@ -93,6 +93,6 @@ impl Generator<'_> {
         };
         let next = self.scratch.take();
         let slabs = Slabs { partial, cpus, figures, incomplete, next };
-        slabs.walk(asm, stop, &mut Rows { generator: self, emitter })
+        slabs.walk(asm, stop, &mut SlabRows { generator: self, emitter })
     }
 }

@@ -24,10 +24,10 @@ use std::sync::Arc;
 
 use crate::bound::Missing;
 use crate::bound::{Expr, Item, Key};
+use crate::capabilities::Capabilities;
 use crate::catalog::Lookup;
 use crate::eval::{self, Warnings};
 use crate::layout::Row;
-use crate::offer::Offer;
 use crate::output::{Output, OutputColumn};
 use crate::plan::{Compare, Operator, Plan};
 use crate::value::{Type, Value};
@@ -258,26 +258,26 @@ pub fn run(
     plan: &Plan,
     rows: Vec<Row>,
     host: &dyn Host,
-    offer: &dyn Offer,
+    capabilities: &dyn Capabilities,
     warnings: Warnings,
 ) -> Output {
     let mut execution = Execution::new(plan, host);
     let mut rows = execution.push(rows);
     let mut rest = execution.finish(warnings);
     rows.append(&mut rest.rows);
-    Output { columns: columns(plan, offer), rows, warnings: rest.notes }
+    Output { columns: columns(plan, capabilities), rows, warnings: rest.notes }
 }
 
 /// The columns of the answer.
 #[must_use]
-pub fn columns(plan: &Plan, offer: &dyn Offer) -> Vec<OutputColumn> {
+pub fn columns(plan: &Plan, capabilities: &dyn Capabilities) -> Vec<OutputColumn> {
     plan.items()
         .iter()
         .map(|item| {
             let (name, ty, unit) = (item.name.clone(), item.expr.ty, item.expr.unit);
             let flag_names: Option<Arc<[(String, u32)]>> = match ty {
-                Type::SlabFlags => Some(offer.slab_flags().into()),
-                Type::GfpFlags => Some(offer.gfp_flags().into()),
+                Type::SlabFlags => Some(capabilities.slab_flags().into()),
+                Type::GfpFlags => Some(capabilities.gfp_flags().into()),
                 _ => None,
             };
             OutputColumn { name, ty, unit, flag_names }

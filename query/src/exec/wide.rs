@@ -12,7 +12,7 @@ use crate::value::Value;
 
 /// The inputs that all conditions and groups can be computed of.
 #[must_use]
-pub fn sent(plan: &Plan) -> Vec<usize> {
+pub fn projected(plan: &Plan) -> Vec<usize> {
     (0..plan.inputs.len()).filter(|input| plan.inputs[*input].in_kernel()).collect()
 }
 

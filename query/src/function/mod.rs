@@ -49,9 +49,9 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use crate::bound::Expr;
+use crate::capabilities::Capabilities;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::eval::Warnings;
-use crate::offer::Offer;
 use crate::plan::kernel::{Pred, Scalar};
 use crate::plan::lower::{Lowerer, Reason};
 use crate::syntax::ast::Literal;
@@ -78,7 +78,7 @@ pub enum Meaning {
     /// A value computed from the values of its arguments.
     Values(Evaluation),
     /// A constant that the source of the rows determines.
-    Constant(fn(&dyn Offer) -> Literal),
+    Constant(fn(&dyn Capabilities) -> Literal),
     /// How much its argument changed since the previous tick of a watch, or with `true` how much a second.
     Change(bool),
     /// An expression of another kind, such as one that holds a compiled pattern.

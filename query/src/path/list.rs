@@ -1,7 +1,7 @@
 //! Lists the members of a struct, as `.schema s->kobj` does.
 
 use super::Base;
-use super::walk::Place;
+use super::walk::MemberPlace;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::schema::{Field, Schema, Shape};
 use crate::syntax::ast;
@@ -32,7 +32,7 @@ pub fn list(
     base: Base,
     path: &ast::Path,
 ) -> Result<(String, u64, Vec<Listed>), Diagnostic> {
-    let mut place = Place::new(schema, base, path)?;
+    let mut place = MemberPlace::new(schema, base, path)?;
     let mut span: Span = path.base.span;
     for step in &path.steps {
         place.step(step)?;

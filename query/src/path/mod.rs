@@ -18,10 +18,10 @@ use std::sync::Arc;
 pub use list::{Listed, list};
 pub use walk::walk;
 
+use crate::capabilities::Capabilities;
 use crate::catalog::{Rows, Table};
 use crate::diagnostic::Diagnostic;
 use crate::input::Input;
-use crate::offer::Offer;
 use crate::syntax::ast;
 use crate::value::{Type, Unit};
 
@@ -98,12 +98,12 @@ pub type Names = Arc<[(String, i64)]>;
 
 /// What a query that names `path` reads of a row of `table`; with `number`, an enum as its number.
 pub fn input(
-    offer: &dyn Offer,
+    capabilities: &dyn Capabilities,
     table: &Table,
     path: &ast::Path,
     number: bool,
 ) -> Result<Input, Diagnostic> {
-    let Some(schema) = offer.schema() else {
+    let Some(schema) = capabilities.schema() else {
         let span = path.steps.last().map_or(path.base.span, |last| path.base.span.to(last.span));
         return Err(Diagnostic::new(span, "members are read in the running kernel only")
             .label("a recording holds columns")

@@ -20,7 +20,7 @@ const PER_CPU: [&str; 2] = ["kmem_cache_cpu", "slub_percpu_sheaves"];
 /// Finds the value that `path` leads to from a row of `table`.
 pub fn walk(schema: &dyn Schema, table: &Table, path: &ast::Path) -> Result<Path, Diagnostic> {
     let base = base(table, &path.base)?;
-    let mut place = Place::new(schema, base, path)?;
+    let mut place = MemberPlace::new(schema, base, path)?;
     for step in &path.steps {
         place.step(step)?;
     }
@@ -52,7 +52,7 @@ fn base(table: &Table, name: &ast::Ident) -> Result<Base, Diagnostic> {
 }
 
 /// Where a path has come to.
-pub(super) struct Place<'a> {
+pub(super) struct MemberPlace<'a> {
     schema: &'a dyn Schema,
     base: Base,
     /// What lies here, as it is declared.
@@ -70,7 +70,7 @@ pub(super) struct Place<'a> {
     member: (String, String),
 }
 
-impl<'a> Place<'a> {
+impl<'a> MemberPlace<'a> {
     /// The start of a path.
     pub(super) fn new(
         schema: &'a dyn Schema,

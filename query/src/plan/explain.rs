@@ -5,7 +5,7 @@ use std::fmt;
 use super::group::Sum;
 use super::lower::Reason;
 use super::{Compare, Condition, Group, Operator, Plan, Target};
-use crate::layout::{Layout, Place};
+use crate::layout::{Layout, ValuePlace};
 
 impl Operator {
     /// What it does and where, in the words of `explain`.
@@ -126,7 +126,7 @@ pub fn row(plan: &Plan, layout: &Layout) -> String {
     let of = if plan.group_in_kernel().is_some() { " of a group" } else { "" };
     let mut text = format!("row{of}: {} bytes", layout.fixed);
     let texts =
-        layout.places.iter().filter(|(_, place)| matches!(place, Place::Text { .. })).count();
+        layout.places.iter().filter(|(_, place)| matches!(place, ValuePlace::Text { .. })).count();
     if texts > 0 {
         text.push_str(" and the text behind them");
     }
@@ -138,12 +138,14 @@ pub fn row(plan: &Plan, layout: &Layout) -> String {
             None => plan.inputs[*input].name(),
         };
         let line = match place {
-            Place::Address => format!("  {name}: 8 bytes at 8\n"),
-            Place::Integer { offset, size, present: Some(present), .. } => {
+            ValuePlace::Address => format!("  {name}: 8 bytes at 8\n"),
+            ValuePlace::Integer { offset, size, present: Some(present), .. } => {
                 format!("  {name}: {size} bytes at {offset}, NULL if byte {present} is 0\n")
             }
-            Place::Integer { offset, size, .. } => format!("  {name}: {size} bytes at {offset}\n"),
-            Place::Text { offset } => format!("  {name}: text, its length at {offset}\n"),
+            ValuePlace::Integer { offset, size, .. } => {
+                format!("  {name}: {size} bytes at {offset}\n")
+            }
+            ValuePlace::Text { offset } => format!("  {name}: text, its length at {offset}\n"),
         };
         text.push_str(&line);
     }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Every condition that has a form in the kernel runs there, cheapest first, as long as the program has room for it.
-//! A column that only such conditions read is not sent. The answer is the same wherever a condition runs.
+//! A column that only such conditions read is not projected. The answer is the same wherever a condition runs.
 
 mod condition;
 pub mod explain;
@@ -85,7 +85,7 @@ pub struct Plan {
     /// What the query reads of a row, numbered.
     pub inputs: Vec<Input>,
     /// The inputs that a row of the kernel carries.
-    pub sent: Vec<usize>,
+    pub projected: Vec<usize>,
     /// What is done, from the scan to the answer: each takes the rows of the one before it. This order is the only one:
     /// `explain` prints it, `exec` runs it, `explain analyze` counts along it.
     pub operators: Vec<Operator>,
@@ -173,7 +173,8 @@ pub fn plan(mut query: Query, target: Target, text: &str) -> Plan {
     };
     let filtered = early.iter().chain(&late).map(|condition| &condition.expr);
     let needed = read.into_iter().chain(filtered).flat_map(Expr::inputs);
-    let (sent, lookups) = sources(needed.chain(identity.iter().copied()).collect(), key, &inputs);
+    let (projected, lookups) =
+        sources(needed.chain(identity.iter().copied()).collect(), key, &inputs);
 
     let mut operators = vec![Operator::Scan];
     operators.extend(pushed.into_iter().chain(early).map(Operator::Filter));
@@ -211,7 +212,7 @@ pub fn plan(mut query: Query, target: Target, text: &str) -> Plan {
         arguments: query.arguments,
         target,
         inputs,
-        sent,
+        projected,
         operators,
         missing: query.missing,
         analyze: false,
@@ -295,10 +296,10 @@ impl Plan {
         keys.unwrap_or_default()
     }
 
-    /// The same over all rows, with all inputs in `sent`, of which user space chooses and makes groups.
+    /// The same over all rows, with all inputs in `projected`, of which user space chooses and makes groups.
     #[must_use]
-    pub fn unfiltered(&self, sent: Vec<usize>) -> Self {
-        let mut all = Self { sent, ..self.clone() };
+    pub fn unfiltered(&self, projected: Vec<usize>) -> Self {
+        let mut all = Self { projected, ..self.clone() };
         for operator in &mut all.operators {
             if let Operator::Group(group) = operator {
                 group.kernel = Err("they are made again in user space");

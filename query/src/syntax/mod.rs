@@ -34,7 +34,7 @@ mod select;
 pub mod token;
 
 pub use lexer::{Lexer, is_complete, lex};
-pub use parameter::Given;
+pub use parameter::ParameterValues;
 pub use parser::{expected, parse, parse_given, parse_text};
 pub use token::{Keyword, Symbol, Token, TokenKind};
 

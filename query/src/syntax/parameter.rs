@@ -26,11 +26,11 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::suggest;
 
 /// The values that were given, as text, by the names of their parameters.
-pub type Given = BTreeMap<String, String>;
+pub type ParameterValues = BTreeMap<String, String>;
 
 /// What a parameter's value must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ParameterKind {
     /// A whole number.
     Int,
     /// A whole number that is not negative.
@@ -46,13 +46,13 @@ pub enum Kind {
 }
 
 /// The types, by their names: what a value of one is called, and an example.
-const KINDS: [(&str, Kind, &str, &str); 6] = [
-    ("int", Kind::Int, "a whole number", "1000"),
-    ("uint", Kind::UInt, "a whole number that is not negative", "1000"),
-    ("size", Kind::Size, "a size", "1MiB"),
-    ("float", Kind::Float, "a number", "0.5"),
-    ("text", Kind::Text, "a text", "dentry"),
-    ("bool", Kind::Bool, "`true` or `false`", "true"),
+const KINDS: [(&str, ParameterKind, &str, &str); 6] = [
+    ("int", ParameterKind::Int, "a whole number", "1000"),
+    ("uint", ParameterKind::UInt, "a whole number that is not negative", "1000"),
+    ("size", ParameterKind::Size, "a size", "1MiB"),
+    ("float", ParameterKind::Float, "a number", "0.5"),
+    ("text", ParameterKind::Text, "a text", "dentry"),
+    ("bool", ParameterKind::Bool, "`true` or `false`", "true"),
 ];
 
 /// A `-- param` line.
@@ -61,14 +61,14 @@ pub struct Declaration {
     /// The parameter, without its `$`.
     pub name: String,
     /// What its value must be.
-    pub kind: Kind,
+    pub kind: ParameterKind,
     /// The value if none is given.
     pub default: Option<String>,
     /// What it is; may be empty.
     pub doc: String,
 }
 
-impl Kind {
+impl ParameterKind {
     fn row(self) -> &'static (&'static str, Self, &'static str, &'static str) {
         let row = KINDS.iter().find(|(_, kind, ..)| *kind == self);
         row.expect("every type has a row")
@@ -185,7 +185,7 @@ pub fn value_length(text: &str) -> usize {
 }
 
 /// The tokens of `text`, parameters replaced by their values: those in `given`, else the defaults of `text`.
-pub fn bound(text: &str, given: &Given) -> Result<Vec<Token>, Diagnostic> {
+pub fn bound(text: &str, given: &ParameterValues) -> Result<Vec<Token>, Diagnostic> {
     let tokens = lex(text)?;
     if !tokens.iter().any(|token| matches!(token.kind, TokenKind::Parameter(_))) {
         return Ok(tokens);
@@ -206,7 +206,7 @@ pub fn bound(text: &str, given: &Given) -> Result<Vec<Token>, Diagnostic> {
         };
         let kind = declaration.map(|declaration| declaration.kind);
         let kinds = tokens_of(value, kind).map_err(|help| {
-            let (_, _, what, example) = kind.unwrap_or(Kind::Text).row();
+            let (_, _, what, example) = kind.unwrap_or(ParameterKind::Text).row();
             Diagnostic::new(token.span, format!("`${name}` is not {what}"))
                 .label(format!("`{value}` was given"))
                 .help(help.unwrap_or_else(|| how(name, example)))
@@ -242,7 +242,7 @@ fn how(name: &str, example: &str) -> String {
 }
 
 /// The tokens that `value` stands for; or that it is not of the type, and what would be.
-fn tokens_of(value: &str, kind: Option<Kind>) -> Result<Vec<TokenKind>, Option<String>> {
+fn tokens_of(value: &str, kind: Option<ParameterKind>) -> Result<Vec<TokenKind>, Option<String>> {
     let text = value.trim();
     let lexed: Result<Vec<Token>, Diagnostic> = Lexer::new(text).collect();
     let whole = match &lexed {
@@ -260,22 +260,22 @@ fn tokens_of(value: &str, kind: Option<Kind>) -> Result<Vec<TokenKind>, Option<S
     let fits = match kinds.as_slice() {
         [value] => takes(kind, value) || value.keyword() == Some(Keyword::Null),
         [sign, value @ (TokenKind::Int(_) | TokenKind::Float(_))] if *sign == minus => {
-            !matches!(kind, Some(Kind::UInt | Kind::Size)) && takes(kind, value)
+            !matches!(kind, Some(ParameterKind::UInt | ParameterKind::Size)) && takes(kind, value)
         }
         _ => false,
     };
     match (kind, fits) {
-        (Some(Kind::Float), true) => Ok(kinds.into_iter().map(float).collect()),
+        (Some(ParameterKind::Float), true) => Ok(kinds.into_iter().map(float).collect()),
         (_, true) => Ok(kinds),
-        (None | Some(Kind::Text), false) => Ok(vec![TokenKind::Text(value.to_owned())]),
+        (None | Some(ParameterKind::Text), false) => Ok(vec![TokenKind::Text(value.to_owned())]),
         // The lexer knows better what is wrong with a number.
         (Some(_), false) => Err(lexed.err().and_then(|error| error.help)),
     }
 }
 
 /// Whether a type takes a token without a sign. Without a type each literal is one.
-fn takes(kind: Option<Kind>, value: &TokenKind) -> bool {
-    use Kind::{Bool, Float, Int, Size, Text, UInt};
+fn takes(kind: Option<ParameterKind>, value: &TokenKind) -> bool {
+    use ParameterKind::{Bool, Float, Int, Size, Text, UInt};
     let Some(kind) = kind else {
         let literal =
             value.keyword().is_none_or(|word| matches!(word, Keyword::True | Keyword::False));
@@ -306,7 +306,7 @@ fn float(kind: TokenKind) -> TokenKind {
 
 /// Adds to an error that marks a parameter what its value is.
 #[must_use]
-pub fn explained(mut error: Diagnostic, text: &str, given: &Given) -> Diagnostic {
+pub fn explained(mut error: Diagnostic, text: &str, given: &ParameterValues) -> Diagnostic {
     let marked = text.get(error.span.start..error.span.end).unwrap_or_default();
     let Some(name) = marked.strip_prefix('$').filter(|name| is_name(name)) else { return error };
     let name = name.to_ascii_lowercase();

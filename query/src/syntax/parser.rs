@@ -18,7 +18,7 @@ use nom::combinator::{cut, map, opt};
 use super::ast::{Address, Statement, Watch};
 use super::failure::{Parsed, commit, refuse};
 use super::input::{Input, State};
-use super::parameter::{self, Given};
+use super::parameter::{self, ParameterValues};
 use super::rule::keyword;
 use super::select::query;
 use super::token::{Keyword, Symbol, Token, TokenKind};
@@ -48,11 +48,14 @@ const OTHERS: [(&str, &str); 14] = [
 
 /// The statements of `text`, which are separated by `;`, and where each stands. There is at least one.
 pub fn parse_text(text: &str) -> Result<Vec<(Statement, Span)>, Diagnostic> {
-    parse_given(text, &Given::new())
+    parse_given(text, &ParameterValues::new())
 }
 
 /// The same, with the values of parameters. A `-- param` line of `text` gives one that is not among them.
-pub fn parse_given(text: &str, given: &Given) -> Result<Vec<(Statement, Span)>, Diagnostic> {
+pub fn parse_given(
+    text: &str,
+    given: &ParameterValues,
+) -> Result<Vec<(Statement, Span)>, Diagnostic> {
     parse(text, &parameter::bound(text, given)?)
 }
 

@@ -301,7 +301,7 @@ pub fn run(plan: &Plan, caches: &[Cache]) -> Vec<Row> {
     if !wide {
         return rows;
     }
-    let (all, wide) = run_once(&plan.unfiltered(exec::wide::sent(plan)), caches);
+    let (all, wide) = run_once(&plan.unfiltered(exec::wide::projected(plan)), caches);
     assert!(!wide, "without conditions nothing is computed");
     exec::wide::chosen(plan, all, &mut Warnings::default())
 }

@@ -23,7 +23,8 @@ fn completed(marked: &str) -> (String, Completion) {
     };
     let fixture = Fixture::new();
     let parameters = vec!["min".to_owned(), "like".to_owned()];
-    let completion = complete(&text, cursor, &Known { offer: &fixture, names: &names, parameters });
+    let completion =
+        complete(&text, cursor, &Known { capabilities: &fixture, names: &names, parameters });
     (text[completion.start..cursor].to_owned(), completion)
 }
 

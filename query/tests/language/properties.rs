@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use slabql_query::bind::bind;
 use slabql_query::bound::{Expr, Query};
 use slabql_query::eval::{self, Warnings};
-use slabql_query::layout::{Layout, Place};
+use slabql_query::layout::{Layout, ValuePlace};
 use slabql_query::pattern::{Pattern, Shape};
 use slabql_query::plan::Template;
 use slabql_query::syntax::ast::MatchOp;
@@ -215,14 +215,14 @@ proptest! {
                 row[place].copy_from_slice(bytes);
             };
             values[*input] = match *place {
-                Place::Address => Value::UInt(addr),
-                Place::Integer { offset, size, .. } => {
+                ValuePlace::Address => Value::UInt(addr),
+                ValuePlace::Integer { offset, size, .. } => {
                     let value = value(found.ty(), found.range(), bits.next().unwrap());
                     let exact = value.integer().unwrap().to_le_bytes();
                     put(offset, &exact[..usize::from(size)]);
                     value
                 }
-                Place::Text { offset } => {
+                ValuePlace::Text { offset } => {
                     let text = texts.next().unwrap();
                     let length = text.as_ref().map_or(rows::TEXT_NULL, |text| {
                         u16::try_from(text.len() + 1).unwrap()

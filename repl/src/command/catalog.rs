@@ -25,7 +25,7 @@ pub fn schema(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<
     // Where no source answers, the best one is described.
     let _ = session.settle();
     if members::is_path(name) {
-        return write(out, &members::describe(session.source.offer(), name)?);
+        return write(out, &members::describe(session.source.capabilities(), name)?);
     }
     let table = if name.is_empty() { Some(catalog::TABLES[0]) } else { catalog::table(name) };
     let Some(table) = table else {
@@ -57,7 +57,7 @@ fn describe(session: &Session, table: &'static Table, column: &'static Column) -
         let definition = definition.split_whitespace().collect::<Vec<_>>().join(" ");
         text.push_str(&format!("  {:32} = {definition}\n", ""));
     }
-    if let Some(reason) = unavailable(table, column, session.source.offer()) {
+    if let Some(reason) = unavailable(table, column, session.source.capabilities()) {
         text.push_str(&format!("  {:32} NULL here: {}\n", "", printable(reason.as_bytes())));
     }
     text
@@ -85,7 +85,7 @@ pub fn why(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Nex
     }
     let mut text = String::new();
     for (table, column) in found {
-        let says = match unavailable(table, column, session.source.offer()) {
+        let says = match unavailable(table, column, session.source.capabilities()) {
             Some(reason) => format!("is NULL: {}", printable(reason.as_bytes())),
             None => format!("is there: {}", column.doc),
         };
@@ -98,7 +98,7 @@ pub fn why(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Nex
 fn all_missing(session: &Session) -> String {
     let mut text = String::new();
     for table in catalog::TABLES {
-        let reason = |column| unavailable(table, column, session.source.offer());
+        let reason = |column| unavailable(table, column, session.source.capabilities());
         let reasons: Vec<Option<String>> = table.columns.iter().map(reason).collect();
         if let [Some(first), rest @ ..] = reasons.as_slice()
             && rest.iter().all(|reason| reason.as_ref() == Some(first))

@@ -1,20 +1,20 @@
 //! Which columns a source gives.
 
 use query::availability::unavailable;
+use query::capabilities::Capabilities;
 use query::catalog::{self, Table};
-use query::offer::Offer;
 
 use super::{Finding, State};
 
 /// A line for each table with what is there, and one for each column that is NULL, with the reason.
-pub(super) fn examine(offer: &dyn Offer) -> Vec<Finding> {
-    catalog::TABLES.iter().flat_map(|table| of_table(table, offer)).collect()
+pub(super) fn examine(capabilities: &dyn Capabilities) -> Vec<Finding> {
+    catalog::TABLES.iter().flat_map(|table| of_table(table, capabilities)).collect()
 }
 
-fn of_table(table: &'static Table, offer: &dyn Offer) -> Vec<Finding> {
+fn of_table(table: &'static Table, capabilities: &dyn Capabilities) -> Vec<Finding> {
     let (mut there, mut findings) = (Vec::new(), Vec::new());
     for column in table.columns {
-        match unavailable(table, column, offer) {
+        match unavailable(table, column, capabilities) {
             None => there.push(column.name),
             Some(reason) => {
                 findings.push(Finding::new(table.name, column.name, State::Lacking, reason));

@@ -70,7 +70,7 @@ pub(super) fn examine() -> Vec<Finding> {
     findings.extend(told);
     // Columns are those of the source that would be used; where none answers, those that programs could give.
     match (best, &schema) {
-        (Some(session), _) => findings.extend(columns::examine(session.source.offer())),
+        (Some(session), _) => findings.extend(columns::examine(session.source.capabilities())),
         (None, Ok(schema)) => findings.extend(columns::examine(schema)),
         (None, Err(_)) => {}
     }

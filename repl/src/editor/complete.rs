@@ -55,7 +55,11 @@ impl Helper<'_> {
     pub(super) fn statement(&self, session: &Session, text: &str, cursor: usize) -> Completion {
         let names = |which| self.names(session, which);
         let parameters = session.parameters.keys().cloned().collect();
-        complete(text, cursor, &Known { offer: session.source.offer(), names: &names, parameters })
+        complete(
+            text,
+            cursor,
+            &Known { capabilities: session.source.capabilities(), names: &names, parameters },
+        )
     }
 
     /// What could stand at the end of the command `text`.

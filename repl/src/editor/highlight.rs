@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use query::diagnostic::Span;
-use query::mark::{Kind, Mark, mark};
+use query::mark::{Mark, MarkKind, mark};
 use rustyline::CompletionType;
 use rustyline::highlight::{CmdKind, Highlighter};
 
@@ -18,17 +18,17 @@ const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
 
 /// How a part is shown, in the terminal's own colours.
-fn style(kind: Kind) -> &'static str {
+fn style(kind: MarkKind) -> &'static str {
     match kind {
-        Kind::Keyword => "\x1b[1;34m",
-        Kind::Function => "\x1b[36m",
-        Kind::Text => "\x1b[32m",
-        Kind::Number => "\x1b[33m",
-        Kind::Parameter => "\x1b[35m",
-        Kind::Comment => DIM,
-        Kind::Pair => "\x1b[1;4m",
-        Kind::Unmatched => "\x1b[1;31m",
-        Kind::Unknown => "\x1b[4;31m",
+        MarkKind::Keyword => "\x1b[1;34m",
+        MarkKind::Function => "\x1b[36m",
+        MarkKind::Text => "\x1b[32m",
+        MarkKind::Number => "\x1b[33m",
+        MarkKind::Parameter => "\x1b[35m",
+        MarkKind::Comment => DIM,
+        MarkKind::Pair => "\x1b[1;4m",
+        MarkKind::Unmatched => "\x1b[1;31m",
+        MarkKind::Unknown => "\x1b[4;31m",
     }
 }
 
@@ -67,7 +67,7 @@ fn marks(line: &str, cursor: Option<usize>) -> Vec<Mark> {
                 let begun = cursor == Some(end)
                     && command::COMMANDS.iter().any(|command| command.name.starts_with(call));
                 let known = begun || command::find(call).is_some();
-                let kind = if known { Kind::Keyword } else { Kind::Unknown };
+                let kind = if known { MarkKind::Keyword } else { MarkKind::Unknown };
                 let span = Span { start: at.start, end };
                 all.push(Mark { kind, span });
             }
@@ -130,12 +130,12 @@ mod tests {
     fn named(text: &str, cursor: Option<usize>) -> String {
         let painted = painted(text, cursor, true);
         let names = [
-            (style(Kind::Keyword), "<K>"),
-            (style(Kind::Function), "<F>"),
-            (style(Kind::Text), "<T>"),
-            (style(Kind::Number), "<N>"),
-            (style(Kind::Unknown), "<?>"),
-            (style(Kind::Unmatched), "<!>"),
+            (style(MarkKind::Keyword), "<K>"),
+            (style(MarkKind::Function), "<F>"),
+            (style(MarkKind::Text), "<T>"),
+            (style(MarkKind::Number), "<N>"),
+            (style(MarkKind::Unknown), "<?>"),
+            (style(MarkKind::Unmatched), "<!>"),
             (DIM, "<D>"),
             (RESET, "<>"),
         ];

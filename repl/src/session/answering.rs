@@ -33,7 +33,7 @@ impl Session {
             Ok(())
         })?;
         rows.append(&mut rest.rows);
-        let columns = exec::columns(plan, self.source.offer());
+        let columns = exec::columns(plan, self.source.capabilities());
         Ok(Output { columns, rows, warnings: rest.notes })
     }
 
@@ -71,7 +71,8 @@ impl Session {
     #[must_use]
     pub fn finish(&self, plan: &Plan, scanned: Scanned) -> Output {
         let Scanned { rows, mut said } = scanned;
-        let mut output = exec::run(plan, rows, &*self.source, self.source.offer(), said.warnings);
+        let mut output =
+            exec::run(plan, rows, &*self.source, self.source.capabilities(), said.warnings);
         output.warnings.append(&mut said.notes);
         output
     }
@@ -135,7 +136,7 @@ impl Session {
         start: Instant,
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
-        let columns = exec::columns(plan, self.source.offer());
+        let columns = exec::columns(plan, self.source.capabilities());
         let format = self.format();
         let options = Options { sorted: sorted_by(plan, text), ..self.options() };
         let mut answer = Stream::new(format, columns, options, out);

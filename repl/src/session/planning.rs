@@ -62,7 +62,9 @@ impl Session {
         let mut identity = None;
         let planned =
             self.adapted(query, text, stages, &mut |bound| identity = change::identified(bound))?;
-        for note in lint::notes(query, self.source.offer()).iter().filter(|_| planned.is_ok()) {
+        for note in
+            lint::notes(query, self.source.capabilities()).iter().filter(|_| planned.is_ok())
+        {
             message::note(note);
         }
         Ok(planned.map(|plan| (plan, identity)))
@@ -76,7 +78,7 @@ impl Session {
         stages: &mut Stages,
         adapt: &mut dyn FnMut(&mut bound::Query),
     ) -> Result<Result<Plan, Diagnostic>, Failure> {
-        let mut bound = match bind(query, self.source.offer()) {
+        let mut bound = match bind(query, self.source.capabilities()) {
             Ok(bound) => bound,
             Err(diagnostic) => return Ok(Err(diagnostic)),
         };

@@ -19,12 +19,12 @@ use std::path::Path;
 
 use ebpf_templates::program::Program;
 use ebpf_templates::template::rows;
+use query::capabilities::Capabilities;
 use query::catalog::{Lookup, Rows};
 use query::codegen;
 use query::eval::Warnings;
 use query::exec::{Host, wide};
 use query::layout::{Layout, Row};
-use query::offer::Offer;
 use query::plan::{Plan, Target, Template, explain};
 use query::schema::Schema;
 use query::value::Value;
@@ -165,7 +165,7 @@ impl Live {
     /// Takes a scan again that needed several reads, or in which a number left its register: of all caches and without
     /// conditions, until its rows are those of the list. Gives the rows that the conditions let pass, and whether the list ever rested.
     fn settle(&self, plan: &Plan) -> Result<(Scanned, Output), Failure> {
-        let all = plan.unfiltered(wide::sent(plan));
+        let all = plan.unfiltered(wide::projected(plan));
         let mut tries = 0;
         loop {
             let list = self.addresses(plan)?;
@@ -266,7 +266,7 @@ pub(super) fn decode(layout: &Layout, output: &Output) -> Result<Vec<Row>, Failu
 }
 
 impl Source for Live {
-    fn offer(&self) -> &dyn Offer {
+    fn capabilities(&self) -> &dyn Capabilities {
         &self.schema
     }
 

@@ -10,10 +10,10 @@ pub mod took;
 
 use std::ops::ControlFlow;
 
+use query::capabilities::Capabilities;
 use query::eval::Warnings;
 use query::exec::Host;
 use query::layout::Row;
-use query::offer::Offer;
 use query::output::Output;
 use query::plan::{Plan, Target, Template};
 
@@ -59,7 +59,7 @@ pub type Prepared<'a> = Box<dyn Fn() -> Result<Scanned, Failure> + 'a>;
 /// Gives rows.
 pub trait Source: Host {
     /// What it can give.
-    fn offer(&self) -> &dyn Offer;
+    fn capabilities(&self) -> &dyn Capabilities;
 
     /// Where a plan over its rows runs.
     fn target(&self, choice: Choice) -> Result<Target, Failure>;

@@ -31,10 +31,10 @@ use std::io::Write;
 use std::path::Path;
 use std::time::SystemTime;
 
+use query::capabilities::Capabilities;
 use query::catalog::{self, Column, HostTable, Lookup, Rows, Source as From, Table};
 use query::exec::Host;
 use query::layout::Row;
-use query::offer::Offer;
 use query::output::Output;
 use query::plan::{Plan, Target};
 use query::value::{Type, Value};
@@ -180,19 +180,19 @@ impl Recording {
         })
     }
 
-    /// Makes a recording of rows that hold the columns of [`stored`] that `offer` has, in that order. `boot` is the
+    /// Makes a recording of rows that hold the columns of [`stored`] that the source has, in that order. `boot` is the
     /// id of the kernel's boot.
     #[must_use]
     pub fn new(
         table: &'static Table,
-        offer: &dyn Offer,
+        capabilities: &dyn Capabilities,
         release: &str,
         boot: Option<String>,
         rows: Vec<Vec<Value>>,
     ) -> Self {
         let (mut columns, mut missing) = (Vec::new(), BTreeMap::new());
         for column in stored(table) {
-            match offer.missing(table, column) {
+            match capabilities.missing(table, column) {
                 None => columns.push(column.name.to_owned()),
                 Some(reason) => {
                     missing.insert(column.name.to_owned(), reason);
@@ -203,9 +203,9 @@ impl Recording {
             kernel: release.to_owned(),
             boot,
             time: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
-            page_size: offer.page_size(),
-            slab_flags: offer.slab_flags().to_vec(),
-            gfp_flags: offer.gfp_flags().to_vec(),
+            page_size: capabilities.page_size(),
+            slab_flags: capabilities.slab_flags().to_vec(),
+            gfp_flags: capabilities.gfp_flags().to_vec(),
             columns,
             missing,
             rows,
@@ -382,7 +382,7 @@ fn is_table_of_recordings(table: &Table) -> bool {
     }
 }
 
-impl Offer for Recording {
+impl Capabilities for Recording {
     fn missing(&self, table: &Table, column: &Column) -> Option<String> {
         let derived = matches!(column.source, From::Derived(_));
         if !derived && !is_table_of_recordings(table) {
@@ -426,7 +426,7 @@ impl Host for Recording {
 }
 
 impl Source for Recording {
-    fn offer(&self) -> &dyn Offer {
+    fn capabilities(&self) -> &dyn Capabilities {
         self
     }
 

@@ -60,7 +60,7 @@ impl<'a> Ticks<'a> {
         plan: &'a Plan,
         identity: Option<usize>,
     ) -> Result<Self, Failure> {
-        let mut columns = exec::columns(plan, session.source.offer());
+        let mut columns = exec::columns(plan, session.source.capabilities());
         let identity = identity.map(|count| columns.split_off(columns.len() - count));
         let scan = match plan.table.rows {
             Rows::Host(_) => None,

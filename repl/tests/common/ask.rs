@@ -42,7 +42,7 @@ pub fn version() -> (u32, u32) {
 
 /// Whether the kernel names its flags, as it does from Linux 6.9 on; says so if not.
 pub fn names_flags(session: &Session) -> bool {
-    let named = !session.source.offer().slab_flags().is_empty();
+    let named = !session.source.capabilities().slab_flags().is_empty();
     assert_eq!(named, version() >= (6, 9));
     if !named {
         eprintln!("the kernel does not name its flags");
@@ -60,7 +60,7 @@ pub fn plan(session: &Session, text: &str) -> Result<Plan, Failure> {
     let wrong = |diagnostic| Failure::query(diagnostic, text, None);
     let statements = parse_text(text).map_err(wrong)?;
     let Some((Statement::Query(query), _)) = statements.first() else { panic!("{text}") };
-    let bound = bind(query, session.source.offer()).map_err(wrong)?;
+    let bound = bind(query, session.source.capabilities()).map_err(wrong)?;
     Ok(plan::plan(bound, session.target()?, text))
 }
 

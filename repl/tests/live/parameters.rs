@@ -6,7 +6,7 @@ use std::fs;
 use crate::common;
 use crate::common::ask;
 use query::plan::Template;
-use query::syntax::Given;
+use query::syntax::ParameterValues;
 use slabql::session::Session;
 use slabql::source::Choice;
 
@@ -27,7 +27,7 @@ fn rows(session: &mut Session, text: &str) -> String {
 }
 
 /// The text with its parameters written out.
-fn written(text: &str, given: &Given) -> String {
+fn written(text: &str, given: &ParameterValues) -> String {
     let write =
         |text: String, (name, value): (&String, &String)| text.replace(&format!("${name}"), value);
     given.iter().fold(text.to_owned(), write)

@@ -75,7 +75,7 @@ fn what_files_tell_is_what_the_memory_says() {
         let there = table
             .columns
             .iter()
-            .filter(|column| unavailable(table, column, session.source.offer()).is_none());
+            .filter(|column| unavailable(table, column, session.source.capabilities()).is_none());
         there.map(|column| column.name).collect::<Vec<_>>()
     };
     let by_memory = given(&kernel);
@@ -227,7 +227,8 @@ fn every_column_is_what_its_files_say_or_null_with_a_reason() {
     let Some(_turn) = live() else { return };
     let session = files();
     let table = catalog::TABLES[0];
-    let why = |name: &str| unavailable(table, table.column(name).unwrap(), session.source.offer());
+    let why =
+        |name: &str| unavailable(table, table.column(name).unwrap(), session.source.capabilities());
     // Of a kernel without CPU partial lists the file says 0.
     let limits = witness::lines("cpu_partial");
     let limited = limits.values().any(|line| line.trim() != "0");
@@ -296,7 +297,7 @@ fn every_node_is_what_its_files_say() {
     let session = files();
     let table = catalog::table("nodes").unwrap();
     let given = |name: &str| {
-        unavailable(table, table.column(name).unwrap(), session.source.offer()).is_none()
+        unavailable(table, table.column(name).unwrap(), session.source.capabilities()).is_none()
     };
     let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
     let there: Vec<&str> = names.iter().copied().filter(|name| given(name)).collect();

@@ -89,7 +89,7 @@ fn a_recording_keeps_every_figure_through_its_file() {
 /// Why a column is missing from a recording.
 fn ask_missing(recording: &Recording, column: &str) -> Option<String> {
     let column = TABLES[0].column(column).unwrap();
-    recording.offer().missing(TABLES[0], column)
+    recording.capabilities().missing(TABLES[0], column)
 }
 
 /// `--record` answers from what it wrote, so `--from` gives the same to the byte.

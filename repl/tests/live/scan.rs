@@ -16,7 +16,7 @@ use crate::common::zram::{self, zram};
 use ebpf_templates::template::rows;
 use query::catalog::{Source, TABLES};
 use query::codegen;
-use query::layout::{Layout, Place};
+use query::layout::{Layout, ValuePlace};
 use query::plan::{Plan, SUM, Template, cost};
 use query::value::Type;
 use slabql::kernel::load::Loaded;
@@ -158,11 +158,11 @@ impl Ready {
         let mut text = usize::from(self.layout.fixed);
         for (_, place) in &self.layout.places {
             match *place {
-                Place::Address => {}
-                Place::Integer { offset, size, .. } => {
+                ValuePlace::Address => {}
+                ValuePlace::Integer { offset, size, .. } => {
                     used[usize::from(offset)..][..usize::from(size)].fill(true);
                 }
-                Place::Text { offset } => {
+                ValuePlace::Text { offset } => {
                     let at = usize::from(offset);
                     used[at..at + 2].fill(true);
                     let length = u16::from_le_bytes([row[at], row[at + 1]]);

@@ -192,7 +192,8 @@ fn with_flags() -> Vec<Session> {
         let answer = ask::ask(session, &format!("select {}", OF_FLAGS.join(", ")));
         for name in OF_FLAGS {
             let reason =
-                unavailable(table, table.column(name).unwrap(), session.source.offer()).unwrap();
+                unavailable(table, table.column(name).unwrap(), session.source.capabilities())
+                    .unwrap();
             assert!(reason.contains(" has no enum "), "{name}: {reason}");
             assert!(answer.texts(name).iter().all(|text| text == "NULL"), "{name}");
         }
@@ -468,9 +469,9 @@ fn kmalloc_caches_are_what_their_names_say() {
 fn flags_have_the_bits_that_files_show() {
     let Some(_turn) = common::live() else { return };
     for session in with_flags() {
-        let offer = session.source.offer();
+        let capabilities = session.source.capabilities();
         let bit = |name: &str| {
-            let found = offer.slab_flags().iter().find(|flag| flag.0 == name);
+            let found = capabilities.slab_flags().iter().find(|flag| flag.0 == name);
             1_u64 << found.unwrap_or_else(|| panic!("no flag {name}")).1
         };
         let files = [

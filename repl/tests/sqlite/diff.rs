@@ -11,8 +11,8 @@ use crate::common::ask;
 use crate::common::child::{TempFile, answer, slabql};
 use crate::common::zram;
 use proptest::prelude::*;
+use query::capabilities::Capabilities;
 use query::catalog::TABLES;
-use query::offer::Offer;
 use query::value::Value;
 use rusqlite::Connection;
 use slabql::render::Format;
@@ -40,9 +40,9 @@ fn over(recording: Recording) -> Session {
 /// A recording of caches, in a file.
 fn moment(name: &str, boot: Option<&str>, caches: &[Cache]) -> TempFile {
     let demo = over(Recording::demo().unwrap());
-    let offer: &dyn Offer = demo.source.offer();
+    let capabilities: &dyn Capabilities = demo.source.capabilities();
     let table = TABLES[0];
-    let there = stored(table).filter(|column| offer.missing(table, column).is_none());
+    let there = stored(table).filter(|column| capabilities.missing(table, column).is_none());
     let names: Vec<&str> = there.map(|column| column.name).collect();
     let blank = ask::ask(&demo, &format!("select {} limit 1", names.join(", "))).0.rows.remove(0);
     let row = |cache: &Cache| {
@@ -63,7 +63,7 @@ fn moment(name: &str, boot: Option<&str>, caches: &[Cache]) -> TempFile {
     let rows = caches.iter().map(row).collect();
     let file = TempFile::new(name);
     let boot = boot.map(str::to_owned);
-    Recording::new(table, offer, "6.18.0", boot, rows).save(&file.0).unwrap();
+    Recording::new(table, capabilities, "6.18.0", boot, rows).save(&file.0).unwrap();
     file
 }
 

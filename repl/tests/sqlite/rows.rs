@@ -124,7 +124,8 @@ impl Sides {
             stored(table).map(|column| value(column).unwrap_or(Value::Null)).collect()
         });
         let demo = session(Recording::demo().unwrap());
-        let recording = Recording::new(table, demo.source.offer(), "made up", None, all.collect());
+        let recording =
+            Recording::new(table, demo.source.capabilities(), "made up", None, all.collect());
         let file = TempFile::new("sqlite.slab");
         recording.save(&file.0).unwrap();
         let slabql = session(Recording::open(&file.0).unwrap());

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn kinds(value: &str, kind: Option<Kind>) -> Option<Vec<TokenKind>> {
+fn kinds(value: &str, kind: Option<ParameterKind>) -> Option<Vec<TokenKind>> {
     tokens_of(value, kind).ok()
 }
 
@@ -11,26 +11,26 @@ fn a_type_says_what_a_value_must_be() {
     use TokenKind::{Float, Int, Size, Text};
     let text = |value: &str| vec![Text(value.into())];
     let minus = TokenKind::Symbol(Symbol::Minus);
-    assert_eq!(kinds("1000", Some(Kind::Int)), Some(vec![Int(1000)]));
-    assert_eq!(kinds("-1", Some(Kind::Int)), Some(vec![minus.clone(), Int(1)]));
-    assert_eq!(kinds("-1", Some(Kind::UInt)), None);
-    assert_eq!(kinds("4k", Some(Kind::Int)), None);
-    assert_eq!(kinds("4k", Some(Kind::Size)), Some(vec![Size(4096)]));
-    assert_eq!(kinds("4096", Some(Kind::Size)), Some(vec![Int(4096)]));
-    assert_eq!(kinds("2", Some(Kind::Float)), Some(vec![Float(2.0)]));
-    assert_eq!(kinds("-0.5", Some(Kind::Float)), Some(vec![minus, Float(0.5)]));
-    assert_eq!(kinds("1e999", Some(Kind::Float)), None);
-    assert_eq!(kinds("1000", Some(Kind::Text)), Some(text("1000")));
-    assert_eq!(kinds("'it''s'", Some(Kind::Text)), Some(text("it's")));
-    assert_eq!(kinds("it's", Some(Kind::Text)), Some(text("it's")));
-    assert_eq!(kinds("a b -- c", Some(Kind::Text)), Some(text("a b -- c")));
-    assert_eq!(kinds("", Some(Kind::Text)), Some(text("")));
-    assert_eq!(kinds("yes", Some(Kind::Bool)), None);
+    assert_eq!(kinds("1000", Some(ParameterKind::Int)), Some(vec![Int(1000)]));
+    assert_eq!(kinds("-1", Some(ParameterKind::Int)), Some(vec![minus.clone(), Int(1)]));
+    assert_eq!(kinds("-1", Some(ParameterKind::UInt)), None);
+    assert_eq!(kinds("4k", Some(ParameterKind::Int)), None);
+    assert_eq!(kinds("4k", Some(ParameterKind::Size)), Some(vec![Size(4096)]));
+    assert_eq!(kinds("4096", Some(ParameterKind::Size)), Some(vec![Int(4096)]));
+    assert_eq!(kinds("2", Some(ParameterKind::Float)), Some(vec![Float(2.0)]));
+    assert_eq!(kinds("-0.5", Some(ParameterKind::Float)), Some(vec![minus, Float(0.5)]));
+    assert_eq!(kinds("1e999", Some(ParameterKind::Float)), None);
+    assert_eq!(kinds("1000", Some(ParameterKind::Text)), Some(text("1000")));
+    assert_eq!(kinds("'it''s'", Some(ParameterKind::Text)), Some(text("it's")));
+    assert_eq!(kinds("it's", Some(ParameterKind::Text)), Some(text("it's")));
+    assert_eq!(kinds("a b -- c", Some(ParameterKind::Text)), Some(text("a b -- c")));
+    assert_eq!(kinds("", Some(ParameterKind::Text)), Some(text("")));
+    assert_eq!(kinds("yes", Some(ParameterKind::Bool)), None);
     for (_, kind, ..) in KINDS {
         let null = vec![TokenKind::Keyword(Keyword::Null)];
         assert_eq!(kinds("null", Some(kind)), Some(null), "{kind:?}");
     }
-    let help = tokens_of("4kB", Some(Kind::Size)).unwrap_err();
+    let help = tokens_of("4kB", Some(ParameterKind::Size)).unwrap_err();
     assert_eq!(help.as_deref(), Some("write `4KiB` for 4096 bytes, or `4000` for 4000 bytes"));
 }
 
@@ -60,9 +60,9 @@ fn declarations_are_lines_of_comments() {
     assert_eq!(
         found,
         [
-            of("min", Kind::Size, Some("1MiB"), "The least."),
-            of("like", Kind::Text, Some("'a b'"), "Which."),
-            of("bare", Kind::Int, None, ""),
+            of("min", ParameterKind::Size, Some("1MiB"), "The least."),
+            of("like", ParameterKind::Text, Some("'a b'"), "Which."),
+            of("bare", ParameterKind::Int, None, ""),
         ]
     );
 }

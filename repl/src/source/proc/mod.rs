@@ -20,11 +20,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use query::capabilities::Capabilities;
 use query::catalog::{Column, HostTable, Lookup, Rows, Source as Of, Table};
 use query::exec::Host;
 use query::input::Input;
 use query::layout::Row;
-use query::offer::Offer;
 use query::output::Output;
 use query::plan::{Plan, Target};
 use query::value::Value;
@@ -225,7 +225,7 @@ fn read(path: &Path, text: &mut String) -> io::Result<()> {
     File::open(path)?.read_to_string(text).map(|_| ())
 }
 
-impl Offer for Proc {
+impl Capabilities for Proc {
     fn missing(&self, table: &Table, column: &Column) -> Option<String> {
         match table.rows {
             Rows::Caches | Rows::Nodes => {}
@@ -274,7 +274,7 @@ impl Host for Proc {
 }
 
 impl Source for Proc {
-    fn offer(&self) -> &dyn Offer {
+    fn capabilities(&self) -> &dyn Capabilities {
         self
     }
 

@@ -1,21 +1,21 @@
-//! What the place that rows come from can give: the running kernel, or a recording of one.
+//! What the source of the rows can give: the running kernel, or a recording of one.
 
 use crate::catalog::{Column, CpuFigure, SlabFigure, Source, Table, Walk};
 use crate::schema::{Member, MemberKind, Schema};
 use crate::value::Type;
 
-/// What a place can give, and the constants of its kernel.
-pub trait Offer {
+/// What a source can give, and the constants of its kernel.
+pub trait Capabilities {
     /// Why `column` of `table` cannot be given; none if it can. A derived column can as far as what its definition
-    /// names, unless the place says otherwise.
+    /// names, unless the source says otherwise.
     fn missing(&self, table: &Table, column: &Column) -> Option<String>;
 
-    /// Whether the place gives a derived column itself, and its definition is not asked.
+    /// Whether the source gives a derived column itself, and its definition is not asked.
     fn given(&self, _: &Table, _: &Column) -> bool {
         false
     }
 
-    /// What the place is called.
+    /// What the source is called.
     fn source(&self) -> &'static str;
 
     /// Bytes of a page.
@@ -34,7 +34,7 @@ pub trait Offer {
 }
 
 /// A kernel with the iterator.
-impl<S: Schema> Offer for S {
+impl<S: Schema> Capabilities for S {
     fn missing(&self, table: &Table, column: &Column) -> Option<String> {
         let (owner, path, kind) = match column.source {
             Source::Address | Source::Index | Source::Derived(_) | Source::Given => return None,
