@@ -157,6 +157,7 @@ fn files_that_cannot_be_written_are_told_at_once() {
             Some("error: cannot write /nonexistent/x: No such file or directory\n"),
         ),
         (".once .", Some("error: cannot write .: is a directory\n")),
+        (".once new/", Some("error: cannot write new/: is a directory\n")),
     ] {
         let ran = run(&folder, text);
         assert_eq!(error(&ran), message.unwrap_or_default(), "{text}");
