@@ -8,21 +8,20 @@ mod common;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use query::bind::bind;
 use query::codegen;
 use query::layout::Layout;
 use query::output::Output;
-use query::plan::{Plan, plan};
+use query::plan::Plan;
 use query::schema::Schema;
-use query::syntax::ast::Query;
-use query::syntax::{parse_given, parse_text};
+use query::syntax::{ParameterValues, parse_given};
+use slabql::engine::{Asked, Engine};
 use slabql::kernel::load::Loaded;
 use slabql::kernel::schema::KernelSchema;
 use slabql::render::{Format, Options, render};
-use slabql::session::{Session, Settings};
+use slabql::source::Choice;
 use slabql::source::live::Live;
 use slabql::source::recording::Recording;
-use slabql::source::{Choice, Source};
+use slabql::source::stats::Stages;
 
 const QUERY: &str = "select name, size, objects where objects > 1000";
 /// The same query with a parameter.
@@ -36,25 +35,16 @@ const GROUPED: &str = "select page_order, count(*), sum(memory) group by 1";
 /// What is rendered: as many rows as a kernel has caches.
 const ROWS: usize = 236;
 
-fn parse(text: &str) -> Query {
-    parse_text(text).unwrap()[0].0.query().unwrap().clone()
+/// Plans a query with these values of parameters.
+fn given(engine: &Engine, text: &str, parameters: &ParameterValues) -> Plan {
+    let (statement, _) = parse_given(text, parameters).unwrap().remove(0);
+    let query = statement.query().unwrap();
+    let wrong = |diagnostic| panic!("{text}: {diagnostic:?}");
+    engine.plan(Asked { query, text, wrong: &wrong }, &mut Stages::default()).unwrap()
 }
 
-fn session(source: Box<dyn Source>) -> Session {
-    let choice = Choice::default();
-    Session::new(source, Settings { choice, ..Settings::default() })
-}
-
-fn planned(session: &Session, text: &str) -> Plan {
-    let bound = bind(&parse(text), session.source.capabilities()).unwrap();
-    plan(bound, session.target().unwrap(), text)
-}
-
-/// Plans a query with the session's parameters.
-fn given(session: &Session, text: &str) -> Plan {
-    let (statement, _) = parse_given(text, &session.parameters).unwrap().remove(0);
-    let bound = bind(statement.query().unwrap(), session.source.capabilities()).unwrap();
-    plan(bound, session.target().unwrap(), text)
+fn planned(engine: &Engine, text: &str) -> Plan {
+    given(engine, text, &ParameterValues::new())
 }
 
 fn kernel(criterion: &mut Criterion) {
@@ -63,7 +53,7 @@ fn kernel(criterion: &mut Criterion) {
         bencher.iter(|| KernelSchema::open().unwrap());
     });
     let schema = KernelSchema::open().unwrap();
-    let live = session(Box::new(Live::open().unwrap()));
+    let mut live = Engine::new(Box::new(Live::open().unwrap()));
     let plan = planned(&live, QUERY);
     let layout = Layout::new(&plan);
     let program = codegen::generate(&plan, &layout, &schema, 1).unwrap();
@@ -73,20 +63,27 @@ fn kernel(criterion: &mut Criterion) {
     let loaded = Loaded::load(&program).unwrap();
     criterion.bench_function("run", |bencher| bencher.iter(|| loaded.run().unwrap()));
     criterion.bench_function("text to rows", |bencher| {
-        bencher.iter(|| live.execute(&planned(&live, black_box(QUERY))).unwrap());
+        bencher.iter(|| {
+            let plan = planned(&live, black_box(QUERY));
+            live.execute(&plan).unwrap()
+        });
     });
     // What the prompt does: programs stay loaded.
-    let mut prompt = session(Box::new(Live::open().unwrap()));
-    prompt.source.keep();
+    let mut prompt = Engine::new(Box::new(Live::open().unwrap()));
+    prompt.source().keep();
     criterion.bench_function("text to rows, the same text again", |bencher| {
-        bencher.iter(|| prompt.execute(&planned(&prompt, black_box(QUERY))).unwrap());
+        bencher.iter(|| {
+            let plan = planned(&prompt, black_box(QUERY));
+            prompt.execute(&plan).unwrap()
+        });
     });
     let mut value = 1000;
     criterion.bench_function("text to rows, another value of a parameter", |bencher| {
         bencher.iter(|| {
             value = 1000 + value % 7;
-            prompt.parameters = [("min".to_owned(), value.to_string())].into();
-            prompt.execute(&given(&prompt, black_box(PARAMETER))).unwrap()
+            let parameters = [("min".to_owned(), value.to_string())].into();
+            let plan = given(&prompt, black_box(PARAMETER), &parameters);
+            prompt.execute(&plan).unwrap()
         });
     });
     criterion.bench_function("text to program", |bencher| {
@@ -123,16 +120,20 @@ fn groups(criterion: &mut Criterion) {
     let Some(_turn) = common::live() else { return };
     let schema = KernelSchema::open().unwrap();
     for (name, no_pushdown) in [("in the kernel", false), ("in user space", true)] {
-        let mut session = session(Box::new(Live::open().unwrap()));
-        session.settings.choice.no_pushdown = no_pushdown;
+        let choice = Choice { no_pushdown, ..Choice::default() };
+        let mut session = Engine::new(Box::new(Live::open().unwrap())).choosing(choice);
         let plan = planned(&session, GROUPED);
         assert_eq!(plan.group().unwrap().in_kernel(), !no_pushdown);
-        let run = session.source.prepare(&plan).unwrap();
+        let run = session.source().prepare(&plan).unwrap();
         criterion.bench_function(&format!("group {name}, run and answer"), |bencher| {
             bencher.iter(|| session.finish(&plan, run().unwrap()));
         });
+        drop(run);
         criterion.bench_function(&format!("group {name}, text to rows"), |bencher| {
-            bencher.iter(|| session.execute(&planned(&session, black_box(GROUPED))).unwrap());
+            bencher.iter(|| {
+                let plan = planned(&session, black_box(GROUPED));
+                session.execute(&plan).unwrap()
+            });
         });
         let layout = Layout::new(&plan);
         let program = codegen::generate(&plan, &layout, &schema, 1).unwrap();
@@ -144,9 +145,8 @@ fn groups(criterion: &mut Criterion) {
 
 /// An answer of [`ROWS`] rows from the demo.
 fn answer() -> Output {
-    let demo = session(Box::new(Recording::demo().unwrap()));
-    let mut output =
-        demo.execute(&planned(&demo, "select name, size, objects, memory, flags")).unwrap();
+    let mut demo = Engine::new(Box::new(Recording::demo().unwrap()));
+    let mut output = demo.ask("select name, size, objects, memory, flags").unwrap();
     output.rows = output.rows.iter().cycle().take(ROWS).cloned().collect();
     output
 }

@@ -25,10 +25,10 @@ use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
-use slabql::args::{Args, EXAMPLES};
-use slabql::command::COMMANDS;
-use slabql::setting::SETTINGS;
-use slabql::verb::VERBS;
+use slabql::cli::args::{Args, EXAMPLES};
+use slabql::cli::verb::VERBS;
+use slabql::shell::command::COMMANDS;
+use slabql::shell::setting::SETTINGS;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();

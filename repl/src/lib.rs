@@ -1,47 +1,28 @@
-//! The parts of the program `slabql`: how rows are reached, how a query is run, how an answer is shown.
+//! The program `slabql`, in floors: each knows those below it.
 //!
 //! ```text
-//!   args ─► script ─► session ─► query: parse, resolve, check, plan ─► source: scan ─► query: execute ─► render
-//!              ▲                                               │
-//!            prompt                                            kernel
+//!   cli       options and subcommands
+//!   shell     session, script, prompt, commands, settings
+//!   features  verify, diff, snapshot, doctor, whatis, watch, reports
+//!   engine    plans and answers, over the best source that there is
+//!   source    the running kernel, its files, recordings
+//!   sink      files, pager, commands          render  a format a file
+//!   kernel    types, programs, memory
+//!   report    failures, messages, the log              file      paths, whole files
 //! ```
-//!
-//! [`kernel`] finds out what the running kernel looks like, loads a program and brings its rows back; [`source`]
-//! makes it and recordings look alike; [`session`] runs statements; [`render`] writes answers.
 //!
 //! # Invariants
 //!
 //! `kernel::sys` is the only module with `unsafe` code.
 #![deny(unsafe_code)]
 
-pub mod alert;
-pub mod analyze;
-pub mod args;
-pub mod command;
-pub mod config;
-pub mod diff;
-pub mod doctor;
-mod editor;
+pub mod cli;
+pub mod engine;
+pub mod features;
 pub mod file;
-pub mod input;
-mod interrupt;
 pub mod kernel;
-pub mod library;
-pub mod members;
-pub mod open;
-pub mod outlet;
-pub mod parameters;
-pub mod prompt;
 pub mod render;
 pub mod report;
-pub mod script;
-pub mod session;
-pub mod setting;
-pub mod snapshot;
+pub mod shell;
+pub mod sink;
 pub mod source;
-mod stream;
-pub mod tables;
-pub mod verb;
-pub mod verify;
-pub mod watch;
-mod whatis;

@@ -2,8 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use slabql::session::{Session, Settings};
-use slabql::source::Choice;
+use slabql::engine::Engine;
 use slabql::source::recording::Recording;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -11,14 +10,12 @@ fuzz_target!(|bytes: &[u8]| {
         Ok(recording) => recording,
         Err(reason) => return assert!(!reason.is_empty()),
     };
-    let choice = Choice::default();
-    let settings = Settings { exact: true, choice, ..Settings::default() };
     let count = recording.len();
-    let session = Session::new(Box::new(recording), settings);
+    let mut engine = Engine::new(Box::new(recording));
     for text in
         ["select all", "select name, memory where not flags has PANIC order by size desc, 1"]
     {
-        let rows = session.ask(text).unwrap_or_else(|failure| panic!("{}", failure.text())).rows;
+        let rows = engine.ask(text).unwrap_or_else(|failure| panic!("{}", failure.text())).rows;
         assert!(rows.len() <= count);
     }
 });

@@ -15,7 +15,9 @@
 //! - Bytes of the kernel, BTF and rows alike, are checked before they are believed.
 
 pub mod btf;
+pub mod drop_privileges;
 mod functions;
+pub mod interrupt;
 pub mod kept;
 pub mod list;
 pub mod load;
@@ -25,6 +27,5 @@ pub mod probe;
 pub mod read;
 pub mod rights;
 pub mod schema;
-pub mod shed;
 pub mod sys;
 pub mod sysfs;

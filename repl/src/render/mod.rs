@@ -19,6 +19,7 @@
 //! Whether standard output is a terminal, how wide it is and whether it shows colours; [`Options`] says so. A closed
 //! pipe is an error like any other here; what it means is for the caller.
 
+mod color;
 mod csv;
 mod grid;
 mod json;
@@ -37,9 +38,10 @@ use query::value::{Unit, Value};
 use crate::report::escape::printable;
 use crate::report::terminal::ascii;
 
+pub use color::Color;
 pub(crate) use grid::width;
 pub use json::{text_from_json, text_to_json};
-pub use unit::{plain, shown};
+pub use unit::{duration, plain, shown};
 
 /// How an answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]

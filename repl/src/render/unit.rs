@@ -17,6 +17,7 @@
 //! decimal, rounded; below 1024 they are whole, or have one decimal where the value does.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use query::output::OutputColumn;
 use query::value::{Unit, Value};
@@ -142,6 +143,17 @@ fn float(number: f64) -> String {
     // Adding zero takes the sign from a negative zero.
     let text = format!("{:.3}", number + 0.0);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A time in three digits: `850 µs`, `1.24 ms`, `2.0 s`.
+#[must_use]
+pub fn duration(took: Duration) -> String {
+    let micros = took.as_secs_f64() * 1e6;
+    match micros {
+        ..1000.0 => format!("{micros:.0} µs"),
+        ..1_000_000.0 => format!("{:.2} ms", micros / 1e3),
+        _ => format!("{:.2} s", micros / 1e6),
+    }
 }
 
 #[cfg(test)]

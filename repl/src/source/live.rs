@@ -29,16 +29,15 @@ use query::plan::{Plan, Target, Template, explain};
 use query::schema::Schema;
 use query::value::Value;
 
-use super::ladder::Kind;
-use super::took::{self, Took};
-use super::{Choice, Prepared, Said, Scanned, Sink, Source, gathered, runs};
+use super::kind::Kind;
+use super::stats::{self, ScanStats};
+use super::{Choice, Prepared, ScanReport, Scanned, Sink, Source, gathered, runs};
 use crate::kernel::kept::Kept;
 use crate::kernel::load::Loaded;
 use crate::kernel::read::Output;
 use crate::kernel::schema::KernelSchema;
 use crate::kernel::sysfs;
 use crate::report::error::Failure;
-use crate::whatis;
 
 /// The most that the space for rows is multiplied by: 16 times the rows that it is made for at first, twice over.
 const MAX_FACTOR: u32 = 256;
@@ -125,7 +124,7 @@ impl Live {
     }
 
     /// Loads and runs a plan's program, with more space as long as it is too little.
-    fn run(&self, plan: &Plan, took: &mut Took) -> Result<(Layout, Output), Failure> {
+    fn run(&self, plan: &Plan, stats: &mut ScanStats) -> Result<(Layout, Output), Failure> {
         let parts = match plan.table.rows {
             Rows::Nodes => self.schema.nodes() as usize,
             Rows::Cpus => self.schema.cpu_offsets().map_or(1, <[u64]>::len),
@@ -136,14 +135,14 @@ impl Live {
         let mut factor = 1;
         loop {
             let (layout, program) = self.generate(plan, factor)?;
-            took.stages.lap("generate");
+            stats.stages.lap("generate");
             let loaded = self.loaded(plan, &program)?;
-            took.stages.lap("load");
+            stats.stages.lap("load");
             let output = Self::rested(&loaded)?;
-            took.stages.lap("run");
+            stats.stages.lap("run");
             if plan.analyze {
-                took.program = Some(analyzed(&loaded, &program, &output)?);
-                took.stages.lap("inspect");
+                stats.program = Some(analyzed(&loaded, &program, &output)?);
+                stats.stages.lap("inspect");
             } else {
                 self.kept.borrow_mut().put(program, loaded);
             }
@@ -158,7 +157,7 @@ impl Live {
     /// for 2000.
     fn addresses(&self, plan: &Plan) -> Result<Vec<u64>, Failure> {
         let bare = plan.unfiltered(Vec::new());
-        let (layout, output) = self.run(&bare, &mut Took::default())?;
+        let (layout, output) = self.run(&bare, &mut ScanStats::default())?;
         Ok(decode(&layout, &output)?.iter().map(|row| row.addr).collect())
     }
 
@@ -169,7 +168,7 @@ impl Live {
         let mut tries = 0;
         loop {
             let list = self.addresses(plan)?;
-            let (layout, output) = self.run(&all, &mut Took::default())?;
+            let (layout, output) = self.run(&all, &mut ScanStats::default())?;
             let mut rows = decode(&layout, &output)?;
             let settled = rows.iter().map(|row| row.addr).eq(list);
             tries += 1;
@@ -184,7 +183,10 @@ impl Live {
                 }
                 let rows = wide::chosen(plan, rows, &mut warnings);
                 return Ok((
-                    Scanned { rows, said: Said { warnings, notes, ..Said::default() } },
+                    Scanned {
+                        rows,
+                        report: ScanReport { warnings, notes, ..ScanReport::default() },
+                    },
                     output,
                 ));
             }
@@ -193,11 +195,11 @@ impl Live {
 
     /// The rows of a plan.
     fn all(&self, plan: &Plan) -> Result<Scanned, Failure> {
-        let mut took = Took::default();
-        let (layout, output) = self.run(plan, &mut took)?;
+        let mut stats = ScanStats::default();
+        let (layout, output) = self.run(plan, &mut stats)?;
         let mut scanned = self.scanned(plan, &layout, output)?;
-        took.stages.lap("decode");
-        scanned.said.took = took;
+        stats.stages.lap("decode");
+        scanned.report.stats = stats;
         Ok(scanned)
     }
 
@@ -214,7 +216,7 @@ impl Live {
         } else {
             scanned.rows = decode(layout, &output)?;
         }
-        let notes = &mut scanned.said.notes;
+        let notes = &mut scanned.report.notes;
         if output.is_full() {
             notes.push(format!(
                 "the answer was cut after {} rows: there is no space for more",
@@ -244,12 +246,12 @@ pub(super) fn analyzed(
     loaded: &Loaded,
     program: &Program,
     output: &Output,
-) -> Result<took::Program, Failure> {
+) -> Result<stats::Program, Failure> {
     let failed =
         |error| Failure::environment(format!("the program cannot be asked about: {error}"), None);
     let counters = loaded.counters(program).map_err(failed)?;
     let (pairs, _) = counters.as_chunks();
-    Ok(took::Program {
+    Ok(stats::Program {
         insns: program.insns.len(),
         map_bytes: program.map_bytes,
         info: loaded.info().map_err(failed)?,
@@ -286,22 +288,22 @@ impl Source for Live {
         Ok(Target::Kernel { template, pushdown: !choice.no_pushdown, texts })
     }
 
-    fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<Said, Failure> {
+    fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<ScanReport, Failure> {
         self.schema.may_run()?;
         if plan.table.rows == Rows::Slabs {
-            let mut took = Took::default();
+            let mut stats = ScanStats::default();
             let (layout, program) = self.generate(plan, 1)?;
-            took.stages.lap("generate");
+            stats.stages.lap("generate");
             let mut loaded = self.loaded(plan, &program)?;
-            took.stages.lap("load");
-            let said = runs::scan(plan, &layout, &program, &mut loaded, took, sink)?;
+            stats.stages.lap("load");
+            let report = runs::scan(plan, &layout, &program, &mut loaded, stats, sink)?;
             if !plan.analyze {
                 self.kept.borrow_mut().put(program, loaded);
             }
-            return Ok(said);
+            return Ok(report);
         }
-        let Scanned { rows, said } = self.all(plan)?;
-        sink(rows).map(|_| said)
+        let Scanned { rows, report } = self.all(plan)?;
+        sink(rows).map(|_| report)
     }
 
     fn prepare<'a>(&'a self, plan: &'a Plan) -> Result<Prepared<'a>, Failure> {
@@ -311,8 +313,8 @@ impl Source for Live {
         if plan.table.rows == Rows::Slabs {
             let loaded = RefCell::new(loaded);
             return Ok(Box::new(move || {
-                let (loaded, took) = (&mut loaded.borrow_mut(), Took::default());
-                gathered(|sink| runs::scan(plan, &layout, &program, loaded, took, sink))
+                let (loaded, stats) = (&mut loaded.borrow_mut(), ScanStats::default());
+                gathered(|sink| runs::scan(plan, &layout, &program, loaded, stats, sink))
             }));
         }
         Ok(Box::new(move || match Self::rested(&loaded)? {
@@ -330,13 +332,8 @@ impl Source for Live {
         Ok(format!("\n{}\n{}", explain::row(plan, &layout), program.listing()))
     }
 
-    fn whatis(
-        &self,
-        caches: &[(u64, u32)],
-        addresses: &[u64],
-    ) -> Result<query::output::Output, Failure> {
-        self.schema.may_run()?;
-        whatis::answer(&self.schema, caches, addresses)
+    fn kernel(&self) -> Option<&KernelSchema> {
+        Some(&self.schema)
     }
 
     fn release(&self) -> &str {

@@ -1,12 +1,12 @@
 //! Where rows come from: the running kernel in several ways, a recording, or the recording that the program carries.
-//! Which it is the [`ladder`] chooses, or the command line.
+//! The [engine](crate::engine) chooses one.
 
-pub mod ladder;
+pub mod kind;
 pub mod live;
 pub mod proc;
 pub mod recording;
 mod runs;
-pub mod took;
+pub mod stats;
 
 use std::ops::ControlFlow;
 
@@ -14,12 +14,12 @@ use query::capabilities::Capabilities;
 use query::eval::Warnings;
 use query::exec::Host;
 use query::layout::Row;
-use query::output::Output;
 use query::plan::{Plan, Target, Template};
 
+use crate::kernel::schema::KernelSchema;
 use crate::report::error::Failure;
-use ladder::Kind;
-use took::Took;
+use kind::Kind;
+use stats::ScanStats;
 
 /// What a scan that gives its rows at once gave.
 #[derive(Debug, Default)]
@@ -27,18 +27,18 @@ pub struct Scanned {
     /// The rows.
     pub rows: Vec<Row>,
     /// What it has to say.
-    pub said: Said,
+    pub report: ScanReport,
 }
 
 /// What a scan has to say besides its rows.
 #[derive(Debug, Default)]
-pub struct Said {
+pub struct ScanReport {
     /// What the conditions in the kernel had to say.
     pub warnings: Warnings,
     /// What the scan itself has to say, a sentence each.
     pub notes: Vec<String>,
     /// What it took.
-    pub took: Took,
+    pub stats: ScanStats,
 }
 
 /// Takes a batch of rows, and says whether more are wanted.
@@ -66,7 +66,7 @@ pub trait Source: Host {
 
     /// The rows of a plan, handed to `sink` in batches: all that there are, or those up to the batch behind which no
     /// more are wanted. There is one batch at least, which may be empty.
-    fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<Said, Failure>;
+    fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<ScanReport, Failure>;
 
     /// Takes all that a scan takes of the kernel, and keeps it until the value is dropped.
     fn prepare<'a>(&'a self, plan: &'a Plan) -> Result<Prepared<'a>, Failure> {
@@ -79,8 +79,10 @@ pub trait Source: Host {
     /// What `explain` shows behind the plan: the row and the program.
     fn explain(&self, plan: &Plan) -> Result<String, Failure>;
 
-    /// What lies at `addresses`. `caches` are its caches, and the order of their slabs.
-    fn whatis(&self, caches: &[(u64, u32)], addresses: &[u64]) -> Result<Output, Failure>;
+    /// The running kernel, where its memory can be read.
+    fn kernel(&self) -> Option<&KernelSchema> {
+        None
+    }
 
     /// The release of the kernel that the rows are of.
     fn release(&self) -> &str;
@@ -101,11 +103,13 @@ fn scanned<S: Source + ?Sized>(source: &S, plan: &Plan) -> Result<Scanned, Failu
 }
 
 /// The rows that `scan` hands over, all at once.
-fn gathered(scan: impl FnOnce(&mut Sink<'_>) -> Result<Said, Failure>) -> Result<Scanned, Failure> {
+fn gathered(
+    scan: impl FnOnce(&mut Sink<'_>) -> Result<ScanReport, Failure>,
+) -> Result<Scanned, Failure> {
     let mut rows = Vec::new();
-    let said = scan(&mut |mut batch| {
+    let report = scan(&mut |mut batch| {
         rows.append(&mut batch);
         Ok(ControlFlow::Continue(()))
     })?;
-    Ok(Scanned { rows, said })
+    Ok(Scanned { rows, report })
 }

@@ -24,6 +24,7 @@
 //! A reader passes over keys and columns that it does not know, and refuses a greater version.
 
 pub mod file;
+pub mod named;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -35,13 +36,12 @@ use query::capabilities::Capabilities;
 use query::catalog::{self, Column, HostTable, Lookup, Rows, Source as From, Table};
 use query::exec::Host;
 use query::layout::Row;
-use query::output::Output;
 use query::plan::{Plan, Target};
 use query::value::{Type, Value};
 use serde_json::{Map, Value as Json, json};
 
-use super::ladder::Kind;
-use super::{Choice, Said, Sink, Source};
+use super::kind::Kind;
+use super::{Choice, ScanReport, Sink, Source};
 use crate::file::own::Whose;
 use crate::file::path::shown;
 use crate::file::whole::{Readers, WholeFile};
@@ -440,7 +440,7 @@ impl Source for Recording {
         }
     }
 
-    fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<Said, Failure> {
+    fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<ScanReport, Failure> {
         let at: Vec<Option<usize>> = plan
             .inputs
             .iter()
@@ -453,16 +453,11 @@ impl Source for Recording {
             .iter()
             .map(|row| Row { addr: 0, values: at.iter().map(|at| value(row, at)).collect() })
             .collect();
-        sink(rows).map(|_| Said::default())
+        sink(rows).map(|_| ScanReport::default())
     }
 
     fn explain(&self, _: &Plan) -> Result<String, Failure> {
         Ok(String::new())
-    }
-
-    fn whatis(&self, _: &[(u64, u32)], _: &[u64]) -> Result<Output, Failure> {
-        let message = "a recording has no memory to look into";
-        Err(Failure::environment(message, Some("`whatis` asks the running kernel")))
     }
 
     fn release(&self) -> &str {

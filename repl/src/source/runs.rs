@@ -21,8 +21,8 @@ use query::plan::Plan;
 use query::value::Value;
 
 use super::live::{analyzed, decode, has};
-use super::took::Took;
-use super::{Said, Sink};
+use super::stats::ScanStats;
+use super::{ScanReport, Sink};
 use crate::kernel::load::Loaded;
 use crate::report::error::Failure;
 
@@ -38,26 +38,26 @@ pub fn scan(
     layout: &Layout,
     program: &Program,
     loaded: &mut Loaded,
-    took: Took,
+    stats: ScanStats,
     sink: &mut Sink<'_>,
-) -> Result<Said, Failure> {
-    let mut said = Said { took, ..Said::default() };
+) -> Result<ScanReport, Failure> {
+    let mut report = ScanReport { stats, ..ScanReport::default() };
     loaded.begin_again();
     let mut given = Given::new(plan);
     let (mut torn, mut lost) = (false, 0);
     loop {
         let mut output = loaded.run()?;
-        said.took.stages.lap("run");
+        report.stats.stages.lap("run");
         if plan.analyze {
-            output.reads += usize::from(said.took.program.is_some());
-            said.took.program = Some(analyzed(loaded, program, &output)?);
-            said.took.stages.lap("inspect");
+            output.reads += usize::from(report.stats.program.is_some());
+            report.stats.program = Some(analyzed(loaded, program, &output)?);
+            report.stats.stages.lap("inspect");
         }
         torn |= has(output.flags, rows::TORN);
         let rows = given.unknown(decode(layout, &output)?);
-        said.took.stages.lap("decode");
+        report.stats.stages.lap("decode");
         let more = sink(rows)?;
-        said.took.stages = said.took.stages.begin_again();
+        report.stats.stages = report.stats.stages.begin_again();
         if more.is_break() {
             break;
         }
@@ -75,7 +75,7 @@ pub fn scan(
         // Or all caches were passed over, so the one to go on with is gone.
         lost += 1;
         if lost == MAX_LOST {
-            said.notes.push("caches came and went all the time: slabs are missing".to_owned());
+            report.notes.push("caches came and went all the time: slabs are missing".to_owned());
             break;
         }
         if list_changed && output.left_at != 0 {
@@ -85,17 +85,17 @@ pub fn scan(
         given.lose(output.left_at);
         loaded.begin_again();
     }
-    given.tell(&mut said.notes);
+    given.tell(&mut report.notes);
     if lost > 0 {
-        said.notes.push("caches were made or destroyed while slabs were shown".to_owned());
+        report.notes.push("caches were made or destroyed while slabs were shown".to_owned());
     }
     if torn {
-        said.notes.push(
+        report.notes.push(
             "a list changed while it was walked: slabs may be missing, and figures where `complete` is false are estimates"
                 .to_owned(),
         );
     }
-    Ok(said)
+    Ok(report)
 }
 
 /// What was given already.

@@ -15,7 +15,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use rexpect::session::spawn_command;
-use slabql::verb::VERBS;
+use slabql::cli::verb::VERBS;
 
 use crate::common;
 use crate::common::program::{Folder, Ran, SLABQL, command, demo, error};

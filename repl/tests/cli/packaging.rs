@@ -8,10 +8,10 @@ use std::process::Command;
 
 use crate::common::program::Folder;
 use clap::CommandFactory;
-use slabql::args::Args;
-use slabql::command::COMMANDS;
-use slabql::setting::SETTINGS;
-use slabql::verb::VERBS;
+use slabql::cli::args::Args;
+use slabql::cli::verb::VERBS;
+use slabql::shell::command::COMMANDS;
+use slabql::shell::setting::SETTINGS;
 
 /// Runs a tool, which must have nothing to say on standard error.
 fn tool(name: &str, args: &[&str]) -> String {

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::thread;
 
 use crate::common::program::{Folder, Ran, SLABQL, command, demo, demo_reads, error};
-use slabql::library::{REPORTS, title};
+use slabql::features::library::{REPORTS, title};
 
 /// Runs the program with a home of its own.
 fn at_home(home: &Folder, args: &[&str]) -> Ran {

@@ -48,7 +48,7 @@ fn piped(command: &mut Command, input: &[u8]) -> Output {
 fn all(recording: Recording) -> (Answer, [String; 2], Option<String>) {
     let label = [recording.time().to_owned(), recording.release().to_owned()];
     let boot = recording.boot();
-    (ask::ask(&ask::session(Box::new(recording), Choice::default()), "select all"), label, boot)
+    (ask::ask(&mut ask::session(Box::new(recording), Choice::default()), "select all"), label, boot)
 }
 
 #[test]
@@ -109,8 +109,9 @@ fn older_files_are_read() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/version-1.slab");
     let recording = Recording::open(&path).unwrap();
     assert_eq!((recording.len(), recording.boot()), (6, None));
-    let session = ask::session(Box::new(recording), Choice::default());
-    let dentry = ask::ask(&session, "select size, objects, active, memory where name = 'dentry'");
+    let mut session = ask::session(Box::new(recording), Choice::default());
+    let dentry =
+        ask::ask(&mut session, "select size, objects, active, memory where name = 'dentry'");
     assert_eq!(dentry.0.rows.len(), 1);
     let numbers = ["size", "objects", "active", "memory"].map(|name| dentry.numbers(name)[0]);
     assert_eq!(numbers, [192, 305_193, 302_701, 59_527_168]);

@@ -1,35 +1,34 @@
 //! Asks a source as the program does, and finds the cells of an answer by name.
 
-use query::bind::bind;
 use query::output::Output;
-use query::plan::{self, Plan, Template};
+use query::plan::{Plan, Template};
 use query::syntax::ast::Statement;
 use query::syntax::parse_text;
 use query::value::Value;
+use slabql::engine::{Asked, Engine};
 use slabql::report::error::Failure;
-use slabql::session::{Session, Settings};
-use slabql::source::ladder::Kind;
+use slabql::source::kind::Kind;
 use slabql::source::live::Live;
+use slabql::source::stats::Stages;
 use slabql::source::{Choice, Source};
 
-/// A session over `source`.
-pub fn session(source: Box<dyn Source>, choice: Choice) -> Session {
-    let settings = Settings { exact: true, choice, ..Settings::default() };
-    Session::new(source, settings)
+/// An engine over `source`.
+pub fn session(source: Box<dyn Source>, choice: Choice) -> Engine {
+    Engine::new(source).choosing(choice)
 }
 
-/// A session over the running kernel: by its list of caches if that template is chosen or it has no iterator.
-pub fn live(choice: Choice) -> Session {
+/// An engine over the running kernel: by its list of caches if that template is chosen or it has no iterator.
+pub fn live(choice: Choice) -> Engine {
     let open = if choice.template == Some(Template::List) { Live::walk } else { Live::best };
     let live = open().unwrap_or_else(|failure| panic!("{}", failure.text()));
     session(Box::new(live), choice)
 }
 
-/// Sessions over the running kernel, one for each way to its caches: by its iterator if it has one, and by its list.
-pub fn sources() -> Vec<Session> {
+/// Engines over the running kernel, one for each way to its caches: by its iterator if it has one, and by its list.
+pub fn sources() -> Vec<Engine> {
     let walk = Live::walk().unwrap_or_else(|failure| panic!("{}", failure.text()));
     let live = live(Choice::default());
-    let live = (live.source.kind() == Kind::Live).then_some(live);
+    let live = (live.source().kind() == Kind::Live).then_some(live);
     live.into_iter().chain([session(Box::new(walk), Choice::default())]).collect()
 }
 
@@ -41,8 +40,8 @@ pub fn version() -> (u32, u32) {
 }
 
 /// Whether the kernel names its flags, as it does from Linux 6.9 on; says so if not.
-pub fn names_flags(session: &Session) -> bool {
-    let named = !session.source.capabilities().slab_flags().is_empty();
+pub fn names_flags(session: &Engine) -> bool {
+    let named = !session.source().capabilities().slab_flags().is_empty();
     assert_eq!(named, version() >= (6, 9));
     if !named {
         eprintln!("the kernel does not name its flags");
@@ -51,26 +50,25 @@ pub fn names_flags(session: &Session) -> bool {
 }
 
 /// What a comparison with a source is called.
-pub fn by(session: &Session, what: &str) -> String {
-    format!("{what} by {}", session.source.kind().name())
+pub fn by(session: &Engine, what: &str) -> String {
+    format!("{what} by {}", session.source().kind().name())
 }
 
 /// Plans one query.
-pub fn plan(session: &Session, text: &str) -> Result<Plan, Failure> {
+pub fn plan(session: &Engine, text: &str) -> Result<Plan, Failure> {
     let wrong = |diagnostic| Failure::query(diagnostic, text, None);
     let statements = parse_text(text).map_err(wrong)?;
     let Some((Statement::Query(query), _)) = statements.first() else { panic!("{text}") };
-    let bound = bind(query, session.source.capabilities()).map_err(wrong)?;
-    Ok(plan::plan(bound, session.target()?, text))
+    session.plan(Asked { query, text, wrong: &wrong }, &mut Stages::default())
 }
 
 /// Runs one query.
-pub fn try_ask(session: &Session, text: &str) -> Result<Answer, Failure> {
+pub fn try_ask(session: &mut Engine, text: &str) -> Result<Answer, Failure> {
     session.execute(&plan(session, text)?).map(Answer)
 }
 
 /// Runs one query that must have an answer.
-pub fn ask(session: &Session, text: &str) -> Answer {
+pub fn ask(session: &mut Engine, text: &str) -> Answer {
     try_ask(session, text).unwrap_or_else(|failure| panic!("{text}: {}", failure.text()))
 }
 

@@ -12,10 +12,12 @@
 //! ```
 
 use query::catalog;
-use slabql::args::Color;
+use slabql::engine::Engine;
+use slabql::render::Color;
 use slabql::render::Format;
-use slabql::script;
-use slabql::session::{Session, Settings};
+use slabql::shell::script;
+use slabql::shell::session::Session;
+use slabql::shell::settings::Settings;
 use slabql::source::recording::Recording;
 
 const COMMAND: &str = "$ ";
@@ -134,7 +136,7 @@ fn run(command: &str) -> (String, i32) {
 fn prompt(statement: &str) -> String {
     let settings =
         Settings { format: Some(Format::Table), color: Color::Never, ..Settings::default() };
-    let mut session = Session::new(Box::new(Recording::demo().unwrap()), settings);
+    let mut session = Session::new(Engine::new(Box::new(Recording::demo().unwrap())), settings);
     let mut out = Vec::new();
     let result = script::run(&mut session, statement, None, &mut out).map(|_| ());
     if let Err(failure) = result {

@@ -19,6 +19,7 @@
 mod blocks;
 #[path = "../common/mod.rs"]
 mod common;
+mod layers;
 mod pages;
 mod sessions;
 

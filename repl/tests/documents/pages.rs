@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use query::catalog::{self, Column, CpuFigure, SlabFigure, Source, Walk};
 use query::syntax::parameter::declarations;
 use query::{aggregate, function};
-use slabql::command::COMMANDS;
+use slabql::shell::command::COMMANDS;
 
 use super::{blocks, sessions};
 

@@ -18,7 +18,7 @@ use std::process::Command;
 
 use rexpect::reader::{Options, Regex};
 use rexpect::session::{PtySession, spawn_with_options};
-use slabql::command::COMMANDS;
+use slabql::shell::command::COMMANDS;
 
 const FIRST: &str = "slabql> ";
 const MORE: &str = "   ...> ";

@@ -6,9 +6,9 @@ use crate::common::ask::{self, Answer};
 use query::codegen;
 use query::layout::Layout;
 use query::plan::Template;
+use slabql::engine::Engine;
 use slabql::kernel::load::Loaded;
 use slabql::kernel::schema::KernelSchema;
-use slabql::session::Session;
 use slabql::source::Choice;
 
 const TEMPLATES: [Template; 3] = [Template::OpenCoded, Template::Iter, Template::List];
@@ -31,14 +31,14 @@ const QUERIES: [&str; 9] = [
     "select count(*) where size = 1",
 ];
 
-fn by(template: Template, no_pushdown: bool) -> Session {
+fn by(template: Template, no_pushdown: bool) -> Engine {
     ask::live(Choice { template: Some(template), no_pushdown })
 }
 
 #[test]
 fn groups_are_the_same_in_the_kernel_and_in_user_space() {
     let Some(_turn) = common::live() else { return };
-    let variants: Vec<Session> =
+    let mut variants: Vec<Engine> =
         TEMPLATES.iter().flat_map(|template| [by(*template, false), by(*template, true)]).collect();
     for text in QUERIES {
         for (session, in_kernel) in variants.iter().zip([true, false, true, false]) {
@@ -48,7 +48,7 @@ fn groups_are_the_same_in_the_kernel_and_in_user_space() {
         }
         let mut answers: Vec<Answer> = Vec::new();
         for _ in 0..ROUNDS {
-            answers = variants.iter().map(|session| ask::ask(session, text)).collect();
+            answers = variants.iter_mut().map(|session| ask::ask(session, text)).collect();
             if answers.iter().all(|answer| *answer == answers[0]) {
                 break;
             }
@@ -66,7 +66,7 @@ fn walked_figures_are_added_up() {
     let Some(_turn) = common::live() else { return };
     let text = "select page_order, count(*), sum(active) <= sum(objects), min(complete) \
                 group by page_order order by 1";
-    let answers = TEMPLATES.map(|template| ask::ask(&by(template, false), text));
+    let answers = TEMPLATES.map(|template| ask::ask(&mut by(template, false), text));
     assert_eq!(answers[0].texts("page_order"), answers[1].texts("page_order"));
     assert_eq!(answers[0].texts("count(*)"), answers[1].texts("count(*)"));
     for answer in &answers {
@@ -78,7 +78,7 @@ fn walked_figures_are_added_up() {
 #[test]
 fn nodes_and_cpus_are_grouped_in_the_kernel() {
     let Some(_turn) = common::live() else { return };
-    let session = ask::live(Choice::default());
+    let mut session = ask::live(Choice::default());
     for (text, total) in [
         (
             "select node, count(*) n, sum(slabs) s from nodes group by node",

@@ -22,6 +22,8 @@ use query::layout::Layout;
 use query::plan::Template;
 use slabql::kernel::load::Loaded;
 use slabql::kernel::schema::KernelSchema;
+use slabql::shell::session::Session;
+use slabql::shell::settings::Settings;
 use slabql::source::Choice;
 
 /// What the kernel calls programs and maps of slabql.
@@ -173,9 +175,10 @@ fn nothing_stays_behind_a_session() {
     assert_eq!(held(me), Held::default());
     let schema = KernelSchema::open().unwrap();
     for template in [Template::OpenCoded, Template::Iter, Template::List] {
-        let mut session = ask::live(Choice { template: Some(template), no_pushdown: false });
+        let live = ask::live(Choice { template: Some(template), no_pushdown: false });
+        let mut session = Session::new(live, Settings::default());
         // A program that this process holds is seen.
-        let plan = ask::plan(&session, "select name, objects where size > 64").unwrap();
+        let plan = ask::plan(&session.engine, "select name, objects where size > 64").unwrap();
         let program = codegen::generate(&plan, &Layout::new(&plan), &schema, 1).unwrap();
         let loaded = Loaded::load(&program).unwrap();
         loaded.run().unwrap();
@@ -187,11 +190,11 @@ fn nothing_stays_behind_a_session() {
         let files = || fs::read_dir("/proc/self/fd").unwrap().count();
         let count = files();
         for number in 0..15 {
-            assert!(ask::ask(&session, "select all").len() > 50);
-            ask::ask(&session, "select name where objects > 10 and name like 'k%'");
+            assert!(ask::ask(&mut session.engine, "select all").len() > 50);
+            ask::ask(&mut session.engine, "select name where objects > 10 and name like 'k%'");
             // Wrong by its name, by its type, and in the middle of a text.
-            ask::try_ask(&session, "select objekts").unwrap_err();
-            ask::try_ask(&session, "select name + 1").unwrap_err();
+            ask::try_ask(&mut session.engine, "select objekts").unwrap_err();
+            ask::try_ask(&mut session.engine, "select name + 1").unwrap_err();
             let text = "select name; select nothing; select size";
             session.run(text, None, &mut Vec::new()).unwrap_err();
             session.run("explain select size where name = 'x'", None, &mut Vec::new()).unwrap();

@@ -7,7 +7,8 @@ use crate::common;
 use crate::common::ask;
 use query::plan::Template;
 use query::syntax::ParameterValues;
-use slabql::session::Session;
+use slabql::shell::session::Session;
+use slabql::shell::settings::Settings;
 use slabql::source::Choice;
 
 /// The programs that this process has descriptors of.
@@ -16,6 +17,11 @@ fn programs() -> usize {
         .unwrap()
         .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
     links.filter(|link| link.to_str() == Some("anon_inode:bpf-prog")).count()
+}
+
+fn over(choice: Choice) -> Session {
+    let settings = Settings { exact: true, ..Settings::default() };
+    Session::new(ask::live(choice), settings)
 }
 
 fn rows(session: &mut Session, text: &str) -> String {
@@ -54,8 +60,8 @@ fn other_values_give_the_answers_of_other_queries() {
         [("64", "256"), ("8", "0"), ("1000", "4096"), ("1", "18446744073709551615"), ("7", "3")];
     for template in [Template::OpenCoded, Template::Iter, Template::List] {
         let choice = Choice { template: Some(template), no_pushdown: false };
-        let (mut kept, mut plain) = (ask::live(choice), ask::live(choice));
-        kept.source.keep();
+        let (mut kept, mut plain) = (over(choice), over(choice));
+        kept.engine.source().keep();
         let before = programs();
         for text in texts {
             for (a, b) in values {
@@ -79,8 +85,8 @@ fn other_values_give_the_answers_of_other_queries() {
 fn one_program_serves_all_values() {
     let Some(_turn) = common::live() else { return };
     let before = programs();
-    let mut session = ask::live(Choice::default());
-    session.source.keep();
+    let mut session = over(Choice::default());
+    session.engine.source().keep();
     for value in 1..50 {
         session.parameters = [("min".to_owned(), value.to_string())].into();
         rows(&mut session, "select name where objects > $min and size >= $min * 8");
@@ -94,7 +100,7 @@ fn one_program_serves_all_values() {
     drop(session);
     assert_eq!(programs(), before);
 
-    let mut session = ask::live(Choice::default());
+    let mut session = over(Choice::default());
     rows(&mut session, "select name where size > 8");
     assert_eq!(programs(), before);
 }

@@ -11,13 +11,13 @@ use crate::common::witness::SLAB;
 use query::plan::Template;
 use query::schema::{Schema, Shape, TypeId};
 use query::value::{Type, Value};
+use slabql::engine::Engine;
+use slabql::features::members;
 use slabql::kernel::schema::KernelSchema;
-use slabql::members;
 use slabql::report::error::Failure;
-use slabql::session::Session;
 use slabql::source::Choice;
 
-fn by(template: Template) -> Session {
+fn by(template: Template) -> Engine {
     ask::live(Choice { template: Some(template), no_pushdown: false })
 }
 
@@ -62,7 +62,7 @@ fn named(schema: &KernelSchema, of: TypeId, text: &str, names: usize, into: &mut
 /// Asks for every path, and for a condition on it. What is refused must be for one of `reasons`.
 fn all_are_taken(template: Template, (base, of): (&str, &str), from: &str, names: usize) -> usize {
     let schema = KernelSchema::open().unwrap();
-    let session = by(template);
+    let mut session = by(template);
     let mut all = Vec::new();
     let id = TypeId(schema.struct_id(of).unwrap());
     named(&schema, id, &format!("{base}->"), names - 1, &mut all);
@@ -149,9 +149,9 @@ fn paths_are_what_columns_say() {
         pairs.iter().map(|(path, column)| format!("{column}, {path}, {column}")).collect();
     let text = format!("select addr, {}", list.join(", "));
     for template in [Template::OpenCoded, Template::Iter, Template::List] {
-        let session = by(template);
+        let mut session = by(template);
         let counts = settle("paths and columns", |round| {
-            let answer = ask::ask(&session, &text);
+            let answer = ask::ask(&mut session, &text);
             for row in &answer.0.rows {
                 for (index, (path, _)) in pairs.iter().enumerate() {
                     let cells = [0, 1, 2].map(|at| ask::text(&row[1 + 3 * index + at]));
@@ -167,7 +167,7 @@ fn paths_are_what_columns_say() {
 #[test]
 fn members_of_nodes_are_what_their_columns_say() {
     let Some(_turn) = common::live() else { return };
-    let session = by(Template::OpenCoded);
+    let mut session = by(Template::OpenCoded);
     let text = "select addr, node, partial, n->nr_partial, slabs, n->nr_slabs.counter from nodes \
                 where n->nr_slabs.counter > 0";
     let counts = settle("members of nodes", |round| {
@@ -186,7 +186,7 @@ fn members_of_nodes_are_what_their_columns_say() {
 #[test]
 fn paths_are_what_sysfs_says() {
     let Some(_turn) = common::live() else { return };
-    let session = by(Template::OpenCoded);
+    let mut session = by(Template::OpenCoded);
     let files = [
         ("order", "s->oo.x >> 16"),
         ("objs_per_slab", "s->oo.x & 0xffff"),
@@ -198,7 +198,7 @@ fn paths_are_what_sysfs_says() {
     let list: Vec<&str> = files.iter().map(|(_, path)| *path).collect();
     let text = format!("select s->kobj.name, s->kobj.parent->name, {}", list.join(", "));
     let mut compared = 0;
-    for row in &ask::ask(&session, &text).0.rows {
+    for row in &ask::ask(&mut session, &text).0.rows {
         let folder = ask::text(&row[0]);
         for ((file, path), value) in files.iter().zip(&row[2..]) {
             // A cache may have gone meanwhile.
@@ -241,9 +241,9 @@ fn null_on_the_way_is_null() {
     if schema.member("kmem_cache_node", "barn").is_none() {
         return common::skip("the kernel's nodes have no barns");
     }
-    let session = by(Template::OpenCoded);
+    let mut session = by(Template::OpenCoded);
     let answer = ask::ask(
-        &session,
+        &mut session,
         "select s->sheaf_capacity, s->node[0]->barn, s->node[0]->barn->nr_full, s->node[0]->barn->sheaves_full.next->next->next",
     );
     let (mut with, mut without) = (0, 0);
@@ -255,8 +255,9 @@ fn null_on_the_way_is_null() {
         if none { without += 1 } else { with += 1 }
     }
     assert!(with > 0 && without > 0, "{with} caches with barns, {without} without");
-    let count =
-        |condition: &str| ask::ask(&session, &format!("select s->name where {condition}")).len();
+    let mut count = |condition: &str| {
+        ask::ask(&mut session, &format!("select s->name where {condition}")).len()
+    };
     assert_eq!(count("s->node[0]->barn->nr_full >= 0"), with);
     assert_eq!(count("not s->node[0]->barn->nr_full >= 0"), 0);
     assert_eq!(count("s->node[0]->barn->nr_full is null"), without);

@@ -11,7 +11,7 @@ use crate::common::witness::{self, SLAB};
 use query::availability::unavailable;
 use query::catalog;
 use query::value::Value;
-use slabql::session::Session;
+use slabql::engine::Engine;
 use slabql::source::Choice;
 use slabql::source::proc::Proc;
 
@@ -19,7 +19,7 @@ use slabql::source::proc::Proc;
 const MOVING: [&str; 7] =
     ["slabs", "objects", "partial", "free_slabinfo", "active_slabinfo", "memory", "fragmentation"];
 
-fn files() -> Session {
+fn files() -> Engine {
     ask::session(Box::new(Proc::open().unwrap()), Choice::default())
 }
 
@@ -31,7 +31,7 @@ fn moved(round: &mut Round) {
 #[test]
 fn rows_are_the_lines_of_slabinfo() {
     let Some(_turn) = live() else { return };
-    let session = files();
+    let mut session = files();
     let text = "select name, objects, size, objects_per_slab, pages_per_slab, slabs";
     let cells = |line: &witness::Line| {
         let numbers =
@@ -43,7 +43,7 @@ fn rows_are_the_lines_of_slabinfo() {
     };
     let counts = settle("slabinfo by proc", |round| {
         let before: Vec<_> = witness::slabinfo().iter().map(cells).collect();
-        let answer = ask(&session, text);
+        let answer = ask(&mut session, text);
         let after: Vec<_> = witness::slabinfo().iter().map(cells).collect();
         let names = answer.names();
         let columns: Vec<_> = names.iter().map(|name| answer.texts(name)).collect();
@@ -69,17 +69,18 @@ fn rows_are_the_lines_of_slabinfo() {
 #[test]
 fn what_files_tell_is_what_the_memory_says() {
     let Some(_turn) = live() else { return };
-    let (kernel, files) = (ask::live(Choice::default()), files());
+    let (mut kernel, mut files) = (ask::live(Choice::default()), files());
     let table = catalog::TABLES[0];
-    let given = |session: &Session| {
+    let given = |session: &mut Engine| {
         let there = table
             .columns
             .iter()
-            .filter(|column| unavailable(table, column, session.source.capabilities()).is_none());
+            .filter(|column| unavailable(table, column, session.source().capabilities()).is_none());
         there.map(|column| column.name).collect::<Vec<_>>()
     };
-    let by_memory = given(&kernel);
-    let names: Vec<_> = given(&files).into_iter().filter(|name| by_memory.contains(name)).collect();
+    let by_memory = given(&mut kernel);
+    let names: Vec<_> =
+        given(&mut files).into_iter().filter(|name| by_memory.contains(name)).collect();
     // What the files give whatever the kernel.
     for name in [
         "aliases",
@@ -104,7 +105,7 @@ fn what_files_tell_is_what_the_memory_says() {
         names.iter().copied().partition(|name| MOVING.contains(name));
     for names in [fixed, moving] {
         let text = format!("select sysfs_id, {}", names.join(", "));
-        let rows = |session: &Session| -> BTreeMap<String, Vec<String>> {
+        let rows = |session: &mut Engine| -> BTreeMap<String, Vec<String>> {
             let answer = ask(session, &text);
             let columns: Vec<_> = names.iter().map(|name| answer.texts(name)).collect();
             let ids = answer.texts("sysfs_id").into_iter().enumerate();
@@ -112,7 +113,7 @@ fn what_files_tell_is_what_the_memory_says() {
                 .collect()
         };
         let counts = settle("memory by proc", |round| {
-            let (before, ours, after) = (rows(&kernel), rows(&files), rows(&kernel));
+            let (before, ours, after) = (rows(&mut kernel), rows(&mut files), rows(&mut kernel));
             for (id, before) in &before {
                 let (Some(ours), Some(after)) = (ours.get(id), after.get(id)) else { continue };
                 for (((name, before), ours), after) in names.iter().zip(before).zip(ours).zip(after)
@@ -124,7 +125,7 @@ fn what_files_tell_is_what_the_memory_says() {
         enough(&counts, &names, 100);
     }
     // None is left out: every line has its folder.
-    let answer = ask(&files, "select count(*) as lost where sysfs_id is null");
+    let answer = ask(&mut files, "select count(*) as lost where sysfs_id is null");
     assert_eq!(answer.column("lost"), [&Value::UInt(0)]);
 }
 
@@ -225,10 +226,8 @@ fn caches(files: &[&'static str]) -> Option<Vec<Cache>> {
 #[test]
 fn every_column_is_what_its_files_say_or_null_with_a_reason() {
     let Some(_turn) = live() else { return };
-    let session = files();
+    let mut session = files();
     let table = catalog::TABLES[0];
-    let why =
-        |name: &str| unavailable(table, table.column(name).unwrap(), session.source.capabilities());
     // Of a kernel without CPU partial lists the file says 0.
     let limits = witness::lines("cpu_partial");
     let limited = limits.values().any(|line| line.trim() != "0");
@@ -237,12 +236,12 @@ fn every_column_is_what_its_files_say_or_null_with_a_reason() {
     };
     let told = |name: &str| TOLD.iter().find(|told| told.0 == name && told.1.iter().all(exists));
     for column in table.columns {
-        let Some(reason) = why(column.name) else {
+        let Some(reason) = unavailable(table, column, session.source().capabilities()) else {
             assert!(told(column.name).is_some(), "{} is given, and no file tells it", column.name);
             continue;
         };
         assert!(told(column.name).is_none(), "{} is not given: {reason}", column.name);
-        let answer = ask(&session, &format!("select name, {} as it", column.name));
+        let answer = ask(&mut session, &format!("select name, {} as it", column.name));
         assert!(answer.len() > 100);
         assert!(answer.column("it").iter().all(|value| **value == Value::Null), "{}", column.name);
         let notes = &answer.0.warnings;
@@ -257,7 +256,9 @@ fn every_column_is_what_its_files_say_or_null_with_a_reason() {
             assert_eq!(row.texts("reason"), [reason.as_str()], "{}", column.name);
         }
     }
-    let there = TOLD.iter().filter(|told| why(told.0).is_none());
+    let capabilities = session.source().capabilities();
+    let given = |name| unavailable(table, table.column(name).unwrap(), capabilities).is_none();
+    let there = TOLD.iter().filter(|told| given(told.0));
     let (moving, fixed): (Vec<&Told>, Vec<&Told>) =
         there.partition(|told| MOVING.contains(&told.0));
     for told in [fixed, moving] {
@@ -271,7 +272,7 @@ fn every_column_is_what_its_files_say_or_null_with_a_reason() {
                 let column = |told: &&Told| caches.iter().map(told.2).collect();
                 Some(told.iter().map(column).collect::<Vec<Vec<String>>>())
             };
-            let (before, answer, after) = (witness(), ask(&session, &text), witness());
+            let (before, answer, after) = (witness(), ask(&mut session, &text), witness());
             let lines =
                 |columns: &[Vec<String>]| columns.iter().map(Vec::len).collect::<BTreeSet<_>>();
             let (Some(before), Some(after)) = (before, after) else { return moved(round) };
@@ -294,10 +295,10 @@ fn every_column_is_what_its_files_say_or_null_with_a_reason() {
 #[test]
 fn every_node_is_what_its_files_say() {
     let Some(_turn) = live() else { return };
-    let session = files();
+    let mut session = files();
     let table = catalog::table("nodes").unwrap();
     let given = |name: &str| {
-        unavailable(table, table.column(name).unwrap(), session.source.capabilities()).is_none()
+        unavailable(table, table.column(name).unwrap(), session.source().capabilities()).is_none()
     };
     let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
     let there: Vec<&str> = names.iter().copied().filter(|name| given(name)).collect();

@@ -19,8 +19,8 @@ use query::layout::Layout;
 use query::plan::Template;
 use query::schema::Schema;
 use query::value::Value;
+use slabql::engine::Engine;
 use slabql::kernel::schema::KernelSchema;
-use slabql::session::Session;
 use slabql::source::Choice;
 
 /// How often a query is asked again because a figure moved between its answers.
@@ -62,8 +62,8 @@ struct Seen {
 
 /// Sessions that keep conditions out of the kernel, and that put them there by each template that serves.
 struct Sides {
-    user: Session,
-    kernel: Vec<Session>,
+    user: RefCell<Engine>,
+    kernel: Vec<RefCell<Engine>>,
 }
 
 impl Sides {
@@ -76,8 +76,9 @@ impl Sides {
             _ => iterator,
         };
         let templates: Vec<_> = templates.iter().filter(|template| serves(**template)).collect();
-        let session =
-            |template, no_pushdown| ask::live(Choice { template: Some(template), no_pushdown });
+        let session = |template, no_pushdown| {
+            RefCell::new(ask::live(Choice { template: Some(template), no_pushdown }))
+        };
         Self {
             user: session(*templates[0], true),
             kernel: templates.iter().map(|template| session(**template, false)).collect(),
@@ -86,7 +87,9 @@ impl Sides {
 
     /// The words that this kernel has.
     fn there(&self, words: Words) -> Rc<Words> {
-        Rc::new(words.there(|text| ask::try_ask(&self.user, &format!("{text} limit 1")).is_ok()))
+        Rc::new(words.there(|text| {
+            ask::try_ask(&mut self.user.borrow_mut(), &format!("{text} limit 1")).is_ok()
+        }))
     }
 }
 
@@ -106,8 +109,8 @@ fn run(
     let result = TestRunner::new(config).run(&queries, |text| {
         let seen = &mut *seen.borrow_mut();
         seen.queries += 1;
-        let plan =
-            ask::plan(&sides.kernel[0], &text).map_err(|error| failed(&text, &error.text()))?;
+        let plan = ask::plan(&sides.kernel[0].borrow(), &text)
+            .map_err(|error| failed(&text, &error.text()))?;
         seen.pushed += usize::from(plan.pushed().next().is_some());
         let program = codegen::generate(&plan, &Layout::new(&plan), &schema, 1);
         seen.insns = seen.insns.max(program.unwrap().insns.len());
@@ -130,7 +133,7 @@ fn queries_of_caches() {
     let Some(_turn) = common::live() else { return };
     let sides = Sides::of(&[Template::OpenCoded, Template::Iter, Template::List]);
     let words = sides.there(conditions::caches());
-    let caches = ask::ask(&sides.user, "select addr").len();
+    let caches = ask::ask(&mut sides.user.borrow_mut(), "select addr").len();
     let queries =
         proptest::bool::ANY.prop_flat_map(move |moving| conditions::query(&words, moving));
     let seen = run("caches", 600, &sides, queries, |text, seen| {
@@ -150,7 +153,8 @@ fn queries_of_parts() {
     for words in [conditions::nodes(), conditions::cpus()] {
         let words = sides.there(words);
         let table = words.table;
-        let all = ask::ask(&sides.user, &format!("select addr from {table}")).len();
+        let all =
+            ask::ask(&mut sides.user.borrow_mut(), &format!("select addr from {table}")).len();
         let seen = run(table, 200, &sides, conditions::query(&words, false), |text, seen| {
             let rows = agree(text, &sides, seen)?.len();
             seen.selective += usize::from(0 < rows && rows < all);
@@ -215,7 +219,7 @@ fn programs_with_shortcuts_are_taken() {
     ] {
         let text = format!("select addr, name where {condition}");
         assert!(
-            ask::plan(&sides.kernel[0], &text).unwrap().pushed().next().is_some()
+            ask::plan(&sides.kernel[0].borrow(), &text).unwrap().pushed().next().is_some()
                 || condition.contains("true")
                 || !strstr && condition.contains("like '%"),
             "{condition}"
@@ -228,7 +232,7 @@ fn failed(text: &str, reason: &str) -> TestCaseError {
     TestCaseError::fail(format!("{text}: {reason}"))
 }
 
-fn answer(session: &Session, text: &str, seen: &mut Seen) -> Result<Answer, TestCaseError> {
+fn answer(session: &mut Engine, text: &str, seen: &mut Seen) -> Result<Answer, TestCaseError> {
     let answer = ask::try_ask(session, text).map_err(|error| failed(text, &error.text()))?;
     seen.programs += 1;
     Ok(answer)
@@ -239,7 +243,8 @@ fn holds(text: &str, wanted: bool, sides: &Sides, seen: &mut Seen) -> Result<usi
     let mut wrong = 0;
     for number in 0..TRIES {
         seen.again += usize::from(number == 1);
-        let answer = answer(&sides.kernel[number % sides.kernel.len()], text, seen)?;
+        let answer =
+            answer(&mut sides.kernel[number % sides.kernel.len()].borrow_mut(), text, seen)?;
         let holds = answer.column("holds");
         wrong = holds.iter().filter(|holds| ***holds != Value::Bool(wanted)).count();
         if wrong == 0 {
@@ -259,10 +264,10 @@ fn agree(text: &str, sides: &Sides, seen: &mut Seen) -> Result<Answer, TestCaseE
     let mut difference = String::new();
     for number in 0..TRIES {
         seen.again += usize::from(number == 1);
-        let expected = sorted(answer(&sides.user, text, seen)?);
+        let expected = sorted(answer(&mut sides.user.borrow_mut(), text, seen)?);
         let mut agreed = true;
         for session in &sides.kernel {
-            let found = sorted(answer(session, text, seen)?);
+            let found = sorted(answer(&mut session.borrow_mut(), text, seen)?);
             if found.0.rows != expected.0.rows {
                 agreed = false;
                 let rows =

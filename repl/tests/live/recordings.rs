@@ -10,8 +10,9 @@ use crate::common::child::{TempFile, answer, slabql};
 use crate::common::settle::{enough, settle};
 use proptest::prelude::*;
 use query::catalog::{Source, TABLES};
+use slabql::engine::Engine;
+use slabql::features::snapshot;
 use slabql::report::error::Failure;
-use slabql::session::Session;
 use slabql::source::recording::Recording;
 use slabql::source::{Choice, Source as _};
 
@@ -21,7 +22,7 @@ const STABLE: &str = "select addr, name, sysfs_id, aliases, alias_count, object_
      allocflags, kmalloc_type, size_class, mergeable, rcu, accounted, ctor, size * 2 as twice, \
      flags has any (PANIC, ACCOUNT) as it";
 
-fn over(recording: Recording) -> Session {
+fn over(recording: Recording) -> Engine {
     ask::session(Box::new(recording), Choice::default())
 }
 
@@ -34,14 +35,14 @@ fn rows(answer: &Answer) -> Vec<String> {
 #[test]
 fn a_recording_answers_as_the_kernel_did() {
     let Some(_turn) = common::live() else { return };
-    let live = ask::live(Choice::default());
+    let mut live = ask::live(Choice::default());
     let file = TempFile::new("live.slab");
     let counts = settle("recording", |round| {
-        let before = ask::ask(&live, STABLE);
-        let recorded = live.record().unwrap();
-        let after = ask::ask(&live, STABLE);
+        let before = ask::ask(&mut live, STABLE);
+        let recorded = snapshot::record(&mut live).unwrap();
+        let after = ask::ask(&mut live, STABLE);
         recorded.save(&file.0).unwrap();
-        let read = ask::ask(&over(Recording::open(&file.0).unwrap()), STABLE);
+        let read = ask::ask(&mut over(Recording::open(&file.0).unwrap()), STABLE);
         assert_eq!(read.0.columns, before.0.columns, "types, units and flag names");
         let all = [&before, &read, &after].map(rows);
         round.cell("order", "rows", all.each_ref().map(|rows| rows.len().to_string()));
@@ -60,7 +61,7 @@ fn a_recording_answers_as_the_kernel_did() {
 fn a_recording_keeps_every_figure_through_its_file() {
     let Some(_turn) = common::live() else { return };
     let file = TempFile::new("figures.slab");
-    let recorded = ask::live(Choice::default()).record().unwrap();
+    let recorded = snapshot::record(&mut ask::live(Choice::default())).unwrap();
     recorded.save(&file.0).unwrap();
     assert!(recorded.len() > 50);
     let missing: Vec<Option<String>> =
@@ -71,7 +72,7 @@ fn a_recording_keeps_every_figure_through_its_file() {
     for (column, reason) in TABLES[0].columns.iter().zip(missing) {
         assert_eq!(ask_missing(&read, column.name), reason, "{}", column.name);
     }
-    let [recorded, read] = [over(recorded), over(read)];
+    let [mut recorded, mut read] = [over(recorded), over(read)];
     let hidden = TABLES[0].columns.iter().filter(|column| column.hidden);
     let hidden: String = hidden.map(|column| format!(", {}", column.name)).collect();
     for text in [
@@ -80,7 +81,7 @@ fn a_recording_keeps_every_figure_through_its_file() {
             .into(),
         "select distinct flags, ctor where objects between 1 and 100000 limit 20 offset 3".into(),
     ] {
-        let [first, second] = [ask::ask(&recorded, &text), ask::ask(&read, &text)];
+        let [first, second] = [ask::ask(&mut recorded, &text), ask::ask(&mut read, &text)];
         assert!(!first.0.rows.is_empty(), "{text}");
         assert_eq!(first, second, "{text}");
     }
@@ -193,7 +194,7 @@ proptest! {
         }
         match open(&file, &bytes) {
             Ok(recording) => {
-                let answer = ask::ask(&over(recording), "select all");
+                let answer = ask::ask(&mut over(recording), "select all");
                 prop_assert!(answer.len() > 50);
             }
             Err(failure) => prop_assert!(matches!(failure, Failure::Environment(_)), "{}", failure.text()),
@@ -208,8 +209,9 @@ fn the_demo_answers() {
     let mut lines = all.lines();
     assert_eq!(lines.next().unwrap().split(',').count(), columns);
     assert!(lines.count() > 100);
-    let session = over(Recording::demo().unwrap());
-    let dentry = ask::ask(&session, "select size, objects, slabs, memory where name = 'dentry'");
+    let mut session = over(Recording::demo().unwrap());
+    let dentry =
+        ask::ask(&mut session, "select size, objects, slabs, memory where name = 'dentry'");
     assert_eq!(dentry.len(), 1);
     assert!(dentry.numbers("objects")[0] > 0 && dentry.numbers("memory")[0] > 0);
     // Each stored column has a value somewhere, or a reason to have none.
@@ -218,7 +220,7 @@ fn the_demo_answers() {
         let stored = !matches!(column.source, Source::Derived(_));
         if stored && ask_missing(&recording, column.name).is_none() {
             let text = format!("select {} where {0} is not null", column.name);
-            assert!(!ask::ask(&session, &text).0.rows.is_empty(), "{}", column.name);
+            assert!(!ask::ask(&mut session, &text).0.rows.is_empty(), "{}", column.name);
         }
     }
     let label = slabql(&["--demo", "select name limit 1"]);

@@ -19,15 +19,15 @@ use query::codegen;
 use query::layout::{Layout, ValuePlace};
 use query::plan::{Plan, SUM, Template, cost};
 use query::value::Type;
+use slabql::engine::Engine;
 use slabql::kernel::load::Loaded;
 use slabql::kernel::read::Output;
 use slabql::kernel::schema::KernelSchema;
-use slabql::session::Session;
 use slabql::source::Choice;
 
 const TEMPLATES: [Template; 3] = [Template::OpenCoded, Template::Iter, Template::List];
 
-fn by(template: Template, no_pushdown: bool) -> Session {
+fn by(template: Template, no_pushdown: bool) -> Engine {
     ask::live(Choice { template: Some(template), no_pushdown })
 }
 
@@ -75,7 +75,7 @@ fn cells(answer: &Answer) -> BTreeMap<(u64, String), String> {
 #[test]
 fn templates_and_pushdown_give_the_same_rows() {
     let Some(_turn) = common::live() else { return };
-    let variants: Vec<Session> =
+    let mut variants: Vec<Engine> =
         TEMPLATES.iter().flat_map(|template| [by(*template, false), by(*template, true)]).collect();
     for (text, least) in [
         (resting(), 100),
@@ -97,7 +97,7 @@ fn templates_and_pushdown_give_the_same_rows() {
         let mut names = Vec::new();
         let counts = settle(&text, |round| {
             let answers: Vec<Answer> =
-                variants.iter().map(|session| ask::ask(session, &text)).collect();
+                variants.iter_mut().map(|session| ask::ask(session, &text)).collect();
             names = answers[0].names().into_iter().map(str::to_owned).collect();
             let order = |answer: &Answer| answer.texts("addr").join(" ");
             let [first, other, last] = [&answers[1], &answers[2], &answers[3]].map(order);
@@ -128,7 +128,7 @@ struct Ready {
 }
 
 impl Ready {
-    fn new(schema: &KernelSchema, session: &Session, text: &str) -> Self {
+    fn new(schema: &KernelSchema, session: &mut Engine, text: &str) -> Self {
         let plan = ask::plan(session, text).unwrap_or_else(|failure| panic!("{}", failure.text()));
         let layout = Layout::new(&plan);
         let program = codegen::generate(&plan, &layout, schema, 4).unwrap();
@@ -199,7 +199,7 @@ fn unused_bytes_are_zero() {
     let Some(device) = zram() else { return };
     let schema = KernelSchema::open().unwrap();
     for template in TEMPLATES {
-        let session = by(template, false);
+        let mut session = by(template, false);
         for text in [
             wide(),
             "select addr".to_owned(),
@@ -209,7 +209,7 @@ fn unused_bytes_are_zero() {
             "select flags, name where objects > 0 and name like 'k%'".to_owned(),
             "select size, sysfs_id where size % 64 = 0 or partial > 1000000".to_owned(),
         ] {
-            let ready = Ready::new(&schema, &session, &text);
+            let ready = Ready::new(&schema, &mut session, &text);
             let (first, _) = ready.run();
             assert!(first.len() > 10, "{text}: {} rows", first.len());
             ready.run();
@@ -229,7 +229,7 @@ fn unused_bytes_are_zero() {
 fn an_answer_of_several_reads_equals_that_of_one_walk() {
     let Some(_turn) = common::live() else { return };
     let schema = KernelSchema::open().unwrap();
-    let sessions = TEMPLATES.map(|template| by(template, false));
+    let mut sessions = TEMPLATES.map(|template| by(template, false));
     // Few caches fill more than one read with the walked figures only, which never rest and are not compared.
     let walked = TABLES[0].columns.iter().filter(|column| cost(&(*column).into()) > SUM);
     let walked: Vec<&str> = walked
@@ -237,12 +237,12 @@ fn an_answer_of_several_reads_equals_that_of_one_walk() {
         .map(|column| column.name)
         .collect();
     let text = format!("{}, {}", wide(), walked.join(", "));
-    let (addresses, output) = Ready::new(&schema, &sessions[1], &text).run();
+    let (addresses, output) = Ready::new(&schema, &mut sessions[1], &text).run();
     eprintln!("{} rows in {} reads, {} bytes", addresses.len(), output.reads, output.bytes.len());
     assert!(output.reads > 1 && output.bytes.len() > 32 << 10);
     let counts = settle("several reads", |round| {
-        let [before, answer] = [0, 1].map(|index: usize| ask::ask(&sessions[index], &text));
-        let after = ask::ask(&sessions[0], &text);
+        let [before, answer] = [0, 1].map(|index: usize| ask::ask(&mut sessions[index], &text));
+        let after = ask::ask(&mut sessions[0], &text);
         let order = [&before, &answer, &after].map(|answer| answer.texts("addr").join(" "));
         round.cell("order", "rows", order);
         let [before, answer, after] = [before, answer, after].map(|answer| cells(&answer));
@@ -278,7 +278,7 @@ fn a_cache_that_comes_and_goes_is_shown_at_most_once() {
     let Some(device) = zram() else { return };
     let mut log = Log::open();
     let text = wide();
-    let before = ask::ask(&by(Template::OpenCoded, false), "select addr, name");
+    let before = ask::ask(&mut by(Template::OpenCoded, false), "select addr, name");
     assert!(!before.texts("name").iter().any(|name| name == zram::CACHE));
     let lasting: BTreeSet<u64> = before.numbers("addr").into_iter().collect();
     let stop = AtomicBool::new(false);
@@ -303,20 +303,20 @@ fn a_cache_that_comes_and_goes_is_shown_at_most_once() {
     assert!(rounds > 10, "{rounds}");
     assert!(seen.iter().all(|seen| seen.with > 0 && seen.with < seen.answers), "{seen:?}");
     assert_eq!(seen[0].noted, 0, "one walk misses nothing");
-    let after = ask::ask(&by(Template::OpenCoded, false), "select addr, name");
+    let after = ask::ask(&mut by(Template::OpenCoded, false), "select addr, name");
     assert!(!after.texts("name").iter().any(|name| name == zram::CACHE));
     assert_eq!(log.alarms(), [""; 0]);
 }
 
 /// Takes answers by a template while a cache comes and goes. `lasting` are the caches that stay.
 fn churned(template: Template, text: &str, lasting: &BTreeSet<u64>) -> Churned {
-    let session = by(template, false);
+    let mut session = by(template, false);
     let mut seen = Churned::default();
     let start = Instant::now();
     let both = |seen: &Churned| 0 < seen.with && seen.with < seen.answers;
     while seen.answers < 80 || (!both(&seen) && start.elapsed() < Duration::from_mins(1)) {
         let one = Instant::now();
-        let answer = ask::ask(&session, text);
+        let answer = ask::ask(&mut session, text);
         assert!(one.elapsed() < Duration::from_secs(10), "an answer took {:?}", one.elapsed());
         let addresses = answer.numbers("addr");
         let distinct: BTreeSet<u64> = addresses.iter().copied().collect();
@@ -341,7 +341,7 @@ fn churned(template: Template, text: &str, lasting: &BTreeSet<u64>) -> Churned {
 fn a_list_that_changes_between_two_reads_is_read_again() {
     let Some(_turn) = common::live() else { return };
     let Some(device) = zram() else { return };
-    let before = ask::ask(&by(Template::OpenCoded, false), &lasting_query());
+    let before = ask::ask(&mut by(Template::OpenCoded, false), &lasting_query());
     let lasting: BTreeSet<u64> = before.numbers("addr").into_iter().collect();
     // Every column is read, two are shown.
     let stored = TABLES[0].columns.iter().filter(|column| column.in_kernel());

@@ -20,7 +20,7 @@ use crate::common::settle::{enough, settle};
 use crate::common::tmux::Tmux;
 use query::layout::Row;
 use query::value::Value;
-use slabql::session::Session;
+use slabql::engine::Engine;
 use slabql::source::Choice;
 
 /// The most memory that a scan may take besides the program and the kernel's types, in KiB: it does not grow with the
@@ -29,13 +29,13 @@ const MOST_KIB: u64 = 8 << 10;
 /// The space for the rows of a run, in bytes.
 const RUN: u64 = 256 << 10;
 
-fn ask_of(session: &Session, text: &str) -> Answer {
+fn ask_of(session: &mut Engine, text: &str) -> Answer {
     let output = session.ask(text);
     Answer(output.unwrap_or_else(|failure| panic!("{text}: {}", failure.text())))
 }
 
 /// The rows of a query whose first two columns are a cache's address and name, by these: the numbers behind them.
-fn by_cache(session: &Session, text: &str) -> BTreeMap<String, Vec<String>> {
+fn by_cache(session: &mut Engine, text: &str) -> BTreeMap<String, Vec<String>> {
     let answer = ask_of(session, text);
     let row = |row: &Vec<Value>| {
         let cells: Vec<String> = row.iter().map(ask::text).collect();
@@ -47,11 +47,11 @@ fn by_cache(session: &Session, text: &str) -> BTreeMap<String, Vec<String>> {
 #[test]
 fn slabs_add_up_to_caches() {
     let Some(_turn) = common::live() else { return };
-    for session in ask::sources() {
+    for mut session in ask::sources() {
         // To load a program makes and undoes objects of just the caches that are compared.
-        session.source.keep();
+        session.source().keep();
         let has_cpu_slabs =
-            ask_of(&session, "select addr where cached_cpu is not null limit 1").len();
+            ask_of(&mut session, "select addr where cached_cpu is not null limit 1").len();
         let nodes = ["partial", "free_partial"];
         let cpus: &[&str] = if has_cpu_slabs == 1 { &["cached_cpu"] } else { &[] };
         let counts = settle(&ask::by(&session, "slabs"), |round| {
@@ -68,7 +68,7 @@ fn slabs_add_up_to_caches() {
                     "select cache, name, {sums} from slabs where {lists} group by cache, name"
                 );
                 let [before, ours, after] =
-                    [&figures, &slabs, &figures].map(|text| by_cache(&session, text));
+                    [&figures, &slabs, &figures].map(|text| by_cache(&mut session, text));
                 for (key, first) in &before {
                     let Some(second) = after.get(key) else { continue };
                     for (index, column) in columns.iter().enumerate() {
@@ -87,8 +87,8 @@ fn slabs_add_up_to_caches() {
 #[test]
 fn conditions_are_those_of_user_space() {
     let Some(_turn) = common::live() else { return };
-    let pushed = ask::sources();
-    let plain = ask::live(Choice { no_pushdown: true, ..Choice::default() });
+    let mut pushed = ask::sources();
+    let mut plain = ask::live(Choice { no_pushdown: true, ..Choice::default() });
     for (condition, some) in [
         ("list = 'node' and node = 0 and name = 'kmem_cache_node'", false),
         ("name = 'kmem_cache_node' and cpu is null", false),
@@ -97,17 +97,17 @@ fn conditions_are_those_of_user_space() {
         ("list = 'node' and free > 0", true),
     ] {
         let text = format!("select distinct cache, node, cpu from slabs where {condition}");
-        let keys = |session: &Session| {
+        let keys = |session: &mut Engine| {
             let answer = ask_of(session, &text);
             let row = |index: usize| {
                 ["cache", "node", "cpu"].map(|column| answer.texts(column)[index].clone())
             };
             (0..answer.len().min(40)).map(row).collect::<BTreeSet<_>>()
         };
-        for pushed in &pushed {
+        for pushed in &mut pushed {
             // Slabs move between two looks.
             let equal = (0..20).any(|_| {
-                let [pushed, plain] = [pushed, &plain].map(keys);
+                let (pushed, plain) = (keys(pushed), keys(&mut plain));
                 pushed == plain && (!some || !pushed.is_empty())
             });
             assert!(equal, "{}", ask::by(pushed, condition));
@@ -138,9 +138,11 @@ fn scanned(query: &str) -> u64 {
 fn a_long_list_goes_through_little_memory() {
     let Some(_turn) = common::live() else { return };
     let files = Files::new(2, 640_000, 21);
-    let session = ask::live(Choice::default());
-    let longest =
-        ask_of(&session, "select name, addr, partial from caches order by partial desc limit 1");
+    let mut session = ask::live(Choice::default());
+    let longest = ask_of(
+        &mut session,
+        "select name, addr, partial from caches order by partial desc limit 1",
+    );
     let (name, partial) = (longest.texts("name").remove(0), longest.numbers("partial")[0]);
     assert!(partial > 20_000, "{name} has only {partial} partial slabs");
 
@@ -212,7 +214,7 @@ fn a_long_list_goes_through_little_memory() {
 /// A program that stays loaded goes through all slabs again, wherever the scan before it ended.
 fn what_is_asked_again_begins_again() {
     for session in ask::sources() {
-        session.source.keep();
+        session.source().keep();
         let plan = ask::plan(&session, "select addr from slabs").unwrap();
         // The addresses in so many batches.
         let scan = |most: usize| -> BTreeSet<u64> {
@@ -224,7 +226,7 @@ fn what_is_asked_again_begins_again() {
                 batches += 1;
                 Ok(if batches < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
             };
-            session.source.scan(&plan, take).unwrap();
+            session.source().scan(&plan, take).unwrap();
             found
         };
         let all = scan(usize::MAX);

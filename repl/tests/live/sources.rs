@@ -10,7 +10,7 @@ use crate::common;
 use crate::common::ask::{self, Answer};
 use crate::common::settle::{enough, settle};
 use query::catalog;
-use slabql::session::Session;
+use slabql::engine::Engine;
 
 /// A table, the columns that tell its rows apart, a condition, and how many rows must be equal at least.
 type Compared = (&'static str, &'static [&'static str], &'static str, usize);
@@ -46,11 +46,11 @@ fn rows(answer: &Answer, identity: &[&str]) -> BTreeMap<String, BTreeMap<String,
 }
 
 /// Compares these columns of a table.
-fn compare(sessions: &[Session; 2], table: Compared, columns: &[&str]) {
+fn compare(sessions: &mut [Engine; 2], table: Compared, columns: &[&str]) {
     let (name, identity, condition, least) = table;
     let all: Vec<&str> = identity.iter().chain(columns).copied().collect();
     let text = format!("select {} from {name}{condition}", all.join(", "));
-    let ask = |session: &Session| {
+    let ask = |session: &mut Engine| {
         let answer = session.ask(&text).unwrap_or_else(|failure| panic!("{}", failure.text()));
         rows(&Answer(answer), identity)
     };
@@ -81,19 +81,19 @@ fn compare(sessions: &[Session; 2], table: Compared, columns: &[&str]) {
 fn walk_gives_what_live_gives() {
     let Some(_turn) = common::live() else { return };
     let sources = ask::sources();
-    let Ok(sessions) = <[Session; 2]>::try_from(sources) else {
+    let Ok(mut sessions) = <[Engine; 2]>::try_from(sources) else {
         common::skip("the kernel has no iterator");
         return;
     };
     for session in &sessions {
-        session.source.keep();
+        session.source().keep();
     }
     for table in TABLES {
         let columns = catalog::table(table.0).unwrap().columns;
         let columns: Vec<&str> = columns.iter().map(|column| column.name).collect();
         // Few at a time, so that little moves between the looks.
         for columns in columns.chunks(16) {
-            compare(&sessions, table, columns);
+            compare(&mut sessions, table, columns);
         }
     }
 }

@@ -17,11 +17,11 @@ use crate::walked;
 use crate::walked::Prepared;
 use query::catalog::TABLES;
 use query::plan::Template;
-use slabql::session::Session;
+use slabql::engine::Engine;
 use slabql::source::Choice;
 
 /// Asks as a user would: nodes, CPUs and tables of user space have targets of their own.
-fn ask_of(session: &Session, text: &str) -> Answer {
+fn ask_of(session: &mut Engine, text: &str) -> Answer {
     let output = session.ask(text);
     Answer(output.unwrap_or_else(|failure| panic!("{text}: {}", failure.text())))
 }
@@ -99,12 +99,12 @@ fn cpus_add_up_to_caches() {
 #[test]
 fn every_cache_has_every_node() {
     let Some(_turn) = common::live() else { return };
-    for session in ask::sources() {
+    for mut session in ask::sources() {
         let nodes = witness::nodes();
         let counts = settle(&ask::by(&session, "rows of nodes"), |round| {
-            let before = keys(&ask_of(&session, "select name, addr"));
-            let parts = ask_of(&session, "select name, addr, node from nodes");
-            let after = keys(&ask_of(&session, "select name, addr"));
+            let before = keys(&ask_of(&mut session, "select name, addr"));
+            let parts = ask_of(&mut session, "select name, addr, node from nodes");
+            let after = keys(&ask_of(&mut session, "select name, addr"));
             let expected = |caches: &Vec<String>| (caches.len() * nodes.len()).to_string();
             round.cell(
                 "rows",
@@ -134,17 +134,17 @@ fn lines_of_sysfs_are_read() {
 #[test]
 fn nodes_are_those_of_sysfs() {
     let Some(_turn) = common::live() else { return };
-    for session in ask::sources() {
-        let folder = |session: &Session| -> BTreeMap<u64, String> {
+    for mut session in ask::sources() {
+        let folder = |session: &mut Engine| -> BTreeMap<u64, String> {
             let caches = ask_of(session, "select addr, sysfs_id");
             caches.numbers("addr").into_iter().zip(caches.texts("sysfs_id")).collect()
         };
         let files = [("slabs", "slabs"), ("total_objects", "objects"), ("partial", "partial")];
         let counts = settle(&ask::by(&session, "nodes of sysfs"), |round| {
-            let folders = folder(&session);
+            let folders = folder(&mut session);
             for (file, column) in files {
                 let before = lines(file);
-                let rows = ask_of(&session, &format!("select addr, node, {column} from nodes"));
+                let rows = ask_of(&mut session, &format!("select addr, node, {column} from nodes"));
                 let after = lines(file);
                 let cells = rows.numbers("addr").into_iter().zip(rows.numbers("node"));
                 for ((addr, node), ours) in cells.zip(rows.texts(column)) {
@@ -172,13 +172,13 @@ fn nodes_are_those_of_sysfs() {
 #[test]
 fn every_cache_has_every_possible_cpu() {
     let Some(_turn) = common::live() else { return };
-    for session in ask::sources() {
+    for mut session in ask::sources() {
         let possible = list("/sys/devices/system/cpu/possible").unwrap();
         let online = list("/sys/devices/system/cpu/online").unwrap();
         let counts = settle(&ask::by(&session, "rows of CPUs"), |round| {
-            let before = keys(&ask_of(&session, "select name, addr"));
-            let parts = ask_of(&session, "select name, addr, cpu, online from cpus");
-            let after = keys(&ask_of(&session, "select name, addr"));
+            let before = keys(&ask_of(&mut session, "select name, addr"));
+            let parts = ask_of(&mut session, "select name, addr, cpu, online from cpus");
+            let after = keys(&ask_of(&mut session, "select name, addr"));
             let expected = |caches: &Vec<String>| (caches.len() * possible.len()).to_string();
             round.cell(
                 "rows",
@@ -206,9 +206,9 @@ fn cpus_are_those_of_sysfs() {
         common::skip("the kernel has no CPU partial lists");
         return;
     }
-    for session in ask::sources() {
+    for mut session in ask::sources() {
         // From 7.0 on the file is there without the lists, and says nothing.
-        if ask_of(&session, "select partial_slabs from cpus limit 1").texts("partial_slabs")
+        if ask_of(&mut session, "select partial_slabs from cpus limit 1").texts("partial_slabs")
             == ["NULL"]
         {
             eprintln!("the kernel has no CPU partial lists");
@@ -218,14 +218,14 @@ fn cpus_are_those_of_sysfs() {
         let mut unequal = BTreeMap::<String, u32>::new();
         let mut all = 0;
         for _ in 0..20 {
-            let caches = ask_of(&session, "select name, addr, sysfs_id");
+            let caches = ask_of(&mut session, "select name, addr, sysfs_id");
             let folders: BTreeMap<String, String> =
                 keys(&caches).into_iter().zip(caches.texts("sysfs_id")).collect();
             all = folders.len();
             let read = || [lines("slabs_cpu_partial"), lines("cpu_slabs")];
             let before = read();
             let rows = ask_of(
-                &session,
+                &mut session,
                 "select name, addr, cpu, partial_slabs, slab is not null as there from cpus where online",
             );
             let after = read();
@@ -287,21 +287,21 @@ fn cpus_are_those_of_sysfs() {
 #[test]
 fn flags_are_counted() {
     let Some(_turn) = common::live() else { return };
-    for session in ask::sources() {
+    for mut session in ask::sources() {
         let counts = settle(&ask::by(&session, "flags"), |round| {
-            let flags = ask_of(&session, "select flag, bit, caches from flags");
+            let flags = ask_of(&mut session, "select flag, bit, caches from flags");
             for (flag, count) in flags.texts("flag").iter().zip(flags.texts("caches")) {
                 let text = format!("select name where flags has {flag}");
-                let caches = || ask_of(&session, &text).len().to_string();
+                let mut caches = || ask_of(&mut session, &text).len().to_string();
                 round.cell("caches", flag, [caches(), count, caches()]);
             }
             let bits = flags.numbers("bit").into_iter().collect::<BTreeSet<_>>();
             assert_eq!(bits.len(), flags.len(), "a bit is named twice");
         });
         enough(&counts, &["caches"], 10);
-        let unknown = ask_of(&session, "select flag from flags where meaning is null");
+        let unknown = ask_of(&mut session, "select flag from flags where meaning is null");
         assert_eq!(unknown.len(), 0, "{:?}", unknown.texts("flag"));
-        let known = ask_of(&session, "select flag from flags where caches > 0");
+        let known = ask_of(&mut session, "select flag from flags where caches > 0");
         assert!(known.len() > 5);
     }
 }
@@ -311,7 +311,7 @@ fn flags_are_counted() {
 #[test]
 fn aliases_are_the_links() {
     let Some(_turn) = common::live() else { return };
-    for session in ask::sources() {
+    for mut session in ask::sources() {
         let witness = || -> BTreeSet<(String, String)> {
             let there = |folder: &String| Path::new(SLAB).join(folder).is_dir();
             let links = witness::links().into_iter().filter(|(folder, _)| there(folder));
@@ -326,9 +326,9 @@ fn aliases_are_the_links() {
         let mut names = 0;
         let counts = settle(&ask::by(&session, "aliases"), |round| {
             let before = witness();
-            let rows = ask_of(&session, "select alias, name, addr, sysfs_id from aliases");
+            let rows = ask_of(&mut session, "select alias, name, addr, sysfs_id from aliases");
             let after = witness();
-            let caches = ask_of(&session, "select name, addr, alias_count");
+            let caches = ask_of(&mut session, "select name, addr, alias_count");
             names = rows.len();
             let ours: BTreeSet<(String, String)> =
                 rows.texts("alias").into_iter().zip(rows.texts("sysfs_id")).collect();
@@ -380,7 +380,7 @@ fn aliases_are_the_links() {
 #[test]
 fn slabinfo_is_the_file() {
     let Some(_turn) = common::live() else { return };
-    let session = ask::live(Choice::default());
+    let mut session = ask::live(Choice::default());
     let read = || fs::read_to_string("/proc/slabinfo").unwrap();
     let columns = [
         "active_objs",
@@ -407,7 +407,7 @@ fn slabinfo_is_the_file() {
     assert_eq!(head[1..], columns, "the file's own names");
     let counts = settle("slabinfo", |round| {
         let before = read();
-        let rows = ask_of(&session, "select all from slabinfo");
+        let rows = ask_of(&mut session, "select all from slabinfo");
         let after = read();
         let ours: Vec<Vec<String>> =
             rows.0.rows.iter().map(|row| row.iter().map(ask::text).collect()).collect();
@@ -434,8 +434,8 @@ fn slabinfo_is_the_file() {
 #[test]
 fn columns_are_the_catalog() {
     let Some(_turn) = common::live() else { return };
-    let session = ask::live(Choice::default());
-    let rows = ask_of(&session, "select all from columns");
+    let mut session = ask::live(Choice::default());
+    let rows = ask_of(&mut session, "select all from columns");
     let shown: usize = TABLES.iter().map(|table| table.shown().count()).sum();
     assert_eq!(rows.len(), shown);
     // What is said to be there is never NULL for a reason, and the other way round.
@@ -445,12 +445,12 @@ fn columns_are_the_catalog() {
                 "select available, reason from columns where \"table\" = '{}' and \"column\" = '{}'",
                 table.name, column.name
             );
-            let row = ask_of(&session, &text);
+            let row = ask_of(&mut session, &text);
             let texts: Vec<&str> = table.takes().iter().map(|_| "'live'").collect();
             let texts =
                 if texts.is_empty() { String::new() } else { format!("({})", texts.join(", ")) };
             let answer = ask_of(
-                &session,
+                &mut session,
                 &format!("select \"{}\" from {}{texts} limit 1", column.name, table.name),
             );
             let warned = answer.0.warnings.iter().any(|note| note.contains("is NULL: "));
@@ -458,8 +458,10 @@ fn columns_are_the_catalog() {
             assert_eq!(row.texts("reason") == ["NULL"], !warned, "{text}");
         }
     }
-    let missing =
-        ask_of(&session, "select \"table\", \"column\", reason from columns where not available");
+    let missing = ask_of(
+        &mut session,
+        "select \"table\", \"column\", reason from columns where not available",
+    );
     eprintln!("not available: {:?}", missing.0.rows);
     // The one kernel that has CPU slabs and sheaves; its optional parts are for its configuration to say.
     if matches!(ask::version(), (6, 18 | 19)) {
@@ -582,10 +584,10 @@ fn parts_have_one_template_and_no_recording() {
 #[test]
 fn a_merged_name_is_told() {
     let Some(_turn) = common::live() else { return };
-    let session = ask::live(Choice::default());
-    let merged = ask_of(&session, "select alias, name from aliases where alias <> name");
+    let mut session = ask::live(Choice::default());
+    let merged = ask_of(&mut session, "select alias, name from aliases where alias <> name");
     // A cache may have had the name before or after.
-    let names = ask_of(&session, "select name").texts("name");
+    let names = ask_of(&mut session, "select name").texts("name");
     let pairs = merged.texts("alias").into_iter().zip(merged.texts("name"));
     let Some((alias, cache)) = pairs.into_iter().find(|(alias, _)| !names.contains(alias)) else {
         common::skip("no cache is merged");

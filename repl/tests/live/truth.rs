@@ -13,7 +13,7 @@ use crate::common::settle::{enough, settle};
 use crate::common::witness::{self, Folders, Line, Sysfs};
 use query::availability::unavailable;
 use query::catalog::TABLES;
-use slabql::session::Session;
+use slabql::engine::Engine;
 
 /// What a row is called in a comparison: names are not unique.
 fn keys(answer: &Answer) -> Vec<String> {
@@ -31,7 +31,7 @@ type Column = (&'static str, fn(&Line) -> u64);
 #[test]
 fn slabinfo_has_the_same_rows_in_the_same_order() {
     let Some(_turn) = common::live() else { return };
-    for session in ask::sources() {
+    for mut session in ask::sources() {
         let text = "select addr, name, objects, size, objects_per_slab, pages_per_slab, slabs";
         let columns: [Column; 5] = [
             ("objects", |line| line.objects),
@@ -42,7 +42,7 @@ fn slabinfo_has_the_same_rows_in_the_same_order() {
         ];
         let counts = settle(&ask::by(&session, "slabinfo"), |round| {
             let before = witness::slabinfo();
-            let answer = ask::ask(&session, text);
+            let answer = ask::ask(&mut session, text);
             let after = witness::slabinfo();
             let names =
                 |lines: &[Line]| lines.iter().map(|line| line.name.clone()).collect::<Vec<_>>();
@@ -185,14 +185,14 @@ fn is_of_flags(expr: &str) -> bool {
 
 /// Sessions over a kernel whose types name the flags, as from Linux 6.9 on. Where they do not, what follows from flags
 /// is NULL, and there is a reason for it.
-fn with_flags() -> Vec<Session> {
-    let (named, nameless) = ask::sources().into_iter().partition::<Vec<_>, _>(ask::names_flags);
-    for session in &nameless {
+fn with_flags() -> Vec<Engine> {
+    let (named, mut nameless) = ask::sources().into_iter().partition::<Vec<_>, _>(ask::names_flags);
+    for session in &mut nameless {
         let table = TABLES[0];
         let answer = ask::ask(session, &format!("select {}", OF_FLAGS.join(", ")));
         for name in OF_FLAGS {
             let reason =
-                unavailable(table, table.column(name).unwrap(), session.source.capabilities())
+                unavailable(table, table.column(name).unwrap(), session.source().capabilities())
                     .unwrap();
             assert!(reason.contains(" has no enum "), "{name}: {reason}");
             assert!(answer.texts(name).iter().all(|text| text == "NULL"), "{name}");
@@ -209,7 +209,7 @@ fn compare(
     derived: &[Derived],
     mut witness: impl FnMut() -> Folders,
 ) {
-    for session in ask::sources() {
+    for mut session in ask::sources() {
         let told = |expr: &str| ask::names_flags(&session) || !is_of_flags(expr);
         let mut expressions = expressions.to_vec();
         expressions.retain(|(_, expr)| told(expr));
@@ -222,7 +222,7 @@ fn compare(
             format!("select name, addr, sysfs_id, page_size() as page, {}", items.join(", "));
         let counts = settle(&ask::by(&session, what), |round| {
             let before = witness();
-            let answer = ask::ask(&session, &text);
+            let answer = ask::ask(&mut session, &text);
             let after = witness();
             let (keys, folders) = (keys(&answer), answer.texts("sysfs_id"));
             let page = answer.numbers("page")[0];
@@ -290,7 +290,7 @@ fn moving_figures_equal_sysfs() {
 #[test]
 fn flags_that_few_kernels_have_equal_sysfs() {
     let Some(_turn) = common::live() else { return };
-    for session in with_flags() {
+    for mut session in with_flags() {
         for (file, flag) in [("failslab", "FAILSLAB"), ("skip_kfence", "SKIP_KFENCE")] {
             if !exists(file) {
                 continue;
@@ -298,7 +298,7 @@ fn flags_that_few_kernels_have_equal_sysfs() {
             let text = format!("select name, addr, sysfs_id, flags has {flag} as it");
             let counts = settle(file, |round| {
                 let before = witness::sysfs(&[file]);
-                let answer = ask::ask(&session, &text);
+                let answer = ask::ask(&mut session, &text);
                 for (index, folder) in answer.texts("sysfs_id").iter().enumerate() {
                     let Some(files) = before.get(folder) else { continue };
                     let witness = || files[file].clone();
@@ -314,10 +314,11 @@ fn flags_that_few_kernels_have_equal_sysfs() {
 #[test]
 fn aliases_are_the_links() {
     let Some(_turn) = common::live() else { return };
-    for session in ask::sources() {
+    for mut session in ask::sources() {
         let counts = settle(&ask::by(&session, "links"), |round| {
             let before = witness::links();
-            let answer = ask::ask(&session, "select name, addr, sysfs_id, aliases, alias_count");
+            let answer =
+                ask::ask(&mut session, "select name, addr, sysfs_id, aliases, alias_count");
             let after = witness::links();
             let keys = keys(&answer);
             let (names, folders) = (answer.texts("name"), answer.texts("sysfs_id"));
@@ -353,8 +354,8 @@ fn mergeable_caches_have_made_up_folders() {
     if !common::merges() {
         return;
     }
-    for session in with_flags() {
-        let answer = ask::ask(&session, "select name, sysfs_id, mergeable");
+    for mut session in with_flags() {
+        let answer = ask::ask(&mut session, "select name, sysfs_id, mergeable");
         let (names, folders) = (answer.texts("name"), answer.texts("sysfs_id"));
         let mut wrong = Vec::new();
         let mut counts = [0, 0];
@@ -375,7 +376,7 @@ fn mergeable_caches_have_made_up_folders() {
 #[test]
 fn allocflags_follow_from_flags() {
     let Some(_turn) = common::live() else { return };
-    for session in with_flags() {
+    for mut session in with_flags() {
         let list = |set: &str, names: &[&str]| {
             let names = names.iter().map(|name| format!("{set} has {name} as \"{set}_{name}\""));
             names.collect::<Vec<_>>().join(", ")
@@ -388,7 +389,7 @@ fn allocflags_follow_from_flags() {
             "select name, page_order, allocflags has COMP as comp, {flags}, {allocflags}, \
              cast(allocflags as int) as bits"
         );
-        let answer = ask::ask(&session, &text);
+        let answer = ask::ask(&mut session, &text);
         let names = answer.texts("name");
         for (flag, allocflag) in pairs {
             let flag = answer.texts(&format!("flags_{flag}"));
@@ -434,10 +435,10 @@ fn kmalloc_caches_are_what_their_names_say() {
     let Some(_turn) = common::live() else { return };
     assert_eq!(kmalloc("kmalloc-rnd-01-8k"), Some(("random", 8192)));
     assert_eq!(kmalloc("kmalloc-96"), Some(("normal", 96)));
-    for session in with_flags() {
+    for mut session in with_flags() {
         let text =
             "select name, kmalloc_type, size_class, object_size, flags has KMALLOC as is_kmalloc";
-        let answer = ask::ask(&session, text);
+        let answer = ask::ask(&mut session, text);
         let mut counts = BTreeMap::new();
         let (names, types) = (answer.texts("name"), answer.texts("kmalloc_type"));
         let (classes, is_kmalloc) = (answer.texts("size_class"), answer.texts("is_kmalloc"));
@@ -468,8 +469,8 @@ fn kmalloc_caches_are_what_their_names_say() {
 #[test]
 fn flags_have_the_bits_that_files_show() {
     let Some(_turn) = common::live() else { return };
-    for session in with_flags() {
-        let capabilities = session.source.capabilities();
+    for mut session in with_flags() {
+        let capabilities = session.source().capabilities();
         let bit = |name: &str| {
             let found = capabilities.slab_flags().iter().find(|flag| flag.0 == name);
             1_u64 << found.unwrap_or_else(|| panic!("no flag {name}")).1
@@ -486,7 +487,7 @@ fn flags_have_the_bits_that_files_show() {
             ("store_user", bit("STORE_USER")),
         ];
         let all: u64 = files.iter().map(|file| file.1).sum();
-        let answer = ask::ask(&session, "select sysfs_id, flags");
+        let answer = ask::ask(&mut session, "select sysfs_id, flags");
         let witness = witness::sysfs(&files.map(|file| file.0));
         let mut compared = 0;
         for (folder, flags) in answer.texts("sysfs_id").iter().zip(answer.numbers("flags")) {

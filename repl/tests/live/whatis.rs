@@ -6,17 +6,20 @@ use crate::common;
 use crate::common::ask::{self, Answer};
 use crate::common::kmsg::Log;
 use query::schema::Schema;
+use slabql::engine::Engine;
+use slabql::features::whatis;
 use slabql::kernel::lookup::Memory;
 use slabql::kernel::schema::KernelSchema;
-use slabql::session::Session;
 use slabql::source::Choice;
 
 /// How many slabs are looked at, and how many objects of each at most.
 const SLABS: usize = 24;
 const OBJECTS: u64 = 64;
 
-fn whatis(session: &Session, addresses: &[u64]) -> Answer {
-    Answer(session.whatis(addresses).unwrap_or_else(|failure| panic!("{}", failure.text())))
+fn whatis(session: &mut Engine, addresses: &[u64]) -> Answer {
+    Answer(
+        whatis::whatis(session, addresses).unwrap_or_else(|failure| panic!("{}", failure.text())),
+    )
 }
 
 /// Each cache is itself an object that is in use.
@@ -24,14 +27,14 @@ fn whatis(session: &Session, addresses: &[u64]) -> Answer {
 fn caches_are_objects_of_their_own_cache() {
     let Some(_turn) = common::live() else { return };
     let mut log = Log::open();
-    let session = ask::live(Choice::default());
-    let caches = ask::ask(&session, "select addr, object_size where name = 'kmem_cache'");
+    let mut session = ask::live(Choice::default());
+    let caches = ask::ask(&mut session, "select addr, object_size where name = 'kmem_cache'");
     let (of, size) = (caches.numbers("addr")[0], caches.numbers("object_size")[0]);
-    let caches = ask::ask(&session, "select addr").numbers("addr");
+    let caches = ask::ask(&mut session, "select addr").numbers("addr");
     // The start, a byte inside, and the last one.
     for inside in [0, 8, size - 1] {
         let addresses: Vec<u64> = caches.iter().map(|addr| addr + inside).collect();
-        let answer = whatis(&session, &addresses);
+        let answer = whatis(&mut session, &addresses);
         assert_eq!(answer.numbers("address"), addresses);
         assert_eq!(answer.texts("note"), vec!["NULL"; caches.len()]);
         assert_eq!(answer.numbers("object"), caches);
@@ -82,21 +85,21 @@ fn partial(memory: &Memory<'_>, caches: &[u64]) -> Vec<Option<Partial>> {
 #[test]
 fn free_objects_are_those_of_the_freelists() {
     let Some(_turn) = common::live() else { return };
-    let session = ask::live(Choice::default());
+    let mut session = ask::live(Choice::default());
     let schema = KernelSchema::open().unwrap();
     let memory = Memory::open(&schema, Vec::new()).unwrap();
     let text = format!(
         "select addr, size, objects_per_slab as n where partial > 0 and n <= {OBJECTS} and \
          coalesce(sheaf_capacity, 0) = 0 and not debugged and page_order <= 3 limit {SLABS}"
     );
-    let caches = ask::ask(&session, &text);
+    let caches = ask::ask(&mut session, &text);
     let (addrs, sizes) = (caches.numbers("addr"), caches.numbers("size"));
     let counts = caches.numbers("n");
     let (mut firsts, mut wholes, mut free_seen, mut used_seen) = (0, 0, 0, 0);
     for ((addr, size), count) in addrs.iter().zip(sizes).zip(counts) {
         let before = partial(&memory, &[*addr]);
         let [Some(slab)] = before.as_slice() else { continue };
-        let first = whatis(&session, &[slab.free]);
+        let first = whatis(&mut session, &[slab.free]);
         if partial(&memory, &[*addr]) != before || first.texts("state") == ["NULL"] {
             continue;
         }
@@ -109,7 +112,7 @@ fn free_objects_are_those_of_the_freelists() {
         let start = slab.free - first.numbers("index")[0] * size;
         assert_eq!(start % schema.page_size(), 0, "{slab:?}");
         let addresses: Vec<u64> = (0..count).map(|index| start + index * size).collect();
-        let all = whatis(&session, &addresses);
+        let all = whatis(&mut session, &addresses);
         let states = all.texts("state");
         if partial(&memory, &[*addr]) != before || states.iter().any(|state| state == "NULL") {
             continue;
@@ -137,7 +140,7 @@ fn free_objects_are_those_of_the_freelists() {
 #[test]
 fn objects_in_sheaves_are_free() {
     let Some(_turn) = common::live() else { return };
-    let session = ask::live(Choice::default());
+    let mut session = ask::live(Choice::default());
     let schema = KernelSchema::open().unwrap();
     if schema.member("kmem_cache", "cpu_sheaves").is_none() {
         eprintln!("this kernel has no sheaves");
@@ -145,7 +148,7 @@ fn objects_in_sheaves_are_free() {
     }
     let memory = Memory::open(&schema, Vec::new()).unwrap();
     let offset = |owner: &str, path: &str| memory.offset(owner, path).unwrap();
-    let caches = ask::ask(&session, "select addr where sheaf_capacity > 0").numbers("addr");
+    let caches = ask::ask(&mut session, "select addr where sheaf_capacity > 0").numbers("addr");
     let mut free = 0;
     // The caches that have sheaves are busy ones: a round may find none that rests.
     for cache in caches.repeat(20) {
@@ -165,7 +168,7 @@ fn objects_in_sheaves_are_free() {
             let Some(object) = held() else { continue };
             // It can be handed out while it is asked for, and be back when it is looked for again; but not each time.
             for look in 1.. {
-                let answer = whatis(&session, &[object]);
+                let answer = whatis(&mut session, &[object]);
                 if held() != Some(object) || answer.texts("state") == ["NULL"] {
                     break;
                 }
@@ -186,13 +189,13 @@ fn objects_in_sheaves_are_free() {
 #[test]
 fn other_addresses_have_a_word() {
     let Some(_turn) = common::live() else { return };
-    let session = ask::live(Choice::default());
+    let mut session = ask::live(Choice::default());
     let symbols = fs::read_to_string("/proc/kallsyms").unwrap();
     let line = symbols.lines().find(|line| line.ends_with(" T vfs_read")).unwrap();
     let text = u64::from_str_radix(line.split(' ').next().unwrap(), 16).unwrap();
     let own: &u8 = &7;
     let user = std::ptr::from_ref(own) as u64;
-    let answer = whatis(&session, &[0, 8, user, text + 4]);
+    let answer = whatis(&mut session, &[0, 8, user, text + 4]);
     assert_eq!(answer.texts("kind"), ["null", "null", "user", "text"]);
     assert_eq!(answer.texts("note")[3], "vfs_read+0x4");
     for name in ["cache", "object", "index", "offset", "state", "slab"] {
@@ -200,7 +203,7 @@ fn other_addresses_have_a_word() {
     }
     #[cfg(target_arch = "x86_64")]
     {
-        let garbage = whatis(&session, &[0x1234_5678_9abc_def0, 0xdead_0000_0000_0100]);
+        let garbage = whatis(&mut session, &[0x1234_5678_9abc_def0, 0xdead_0000_0000_0100]);
         assert_eq!(garbage.texts("kind"), ["non-canonical", "non-canonical"]);
     }
 }

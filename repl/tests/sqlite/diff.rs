@@ -15,8 +15,8 @@ use query::capabilities::Capabilities;
 use query::catalog::TABLES;
 use query::value::Value;
 use rusqlite::Connection;
+use slabql::engine::Engine;
 use slabql::render::Format;
-use slabql::session::Session;
 use slabql::source::Choice;
 use slabql::source::recording::{Recording, stored};
 
@@ -33,18 +33,19 @@ struct Cache {
 const BOOT: &str = "11111111-1111-4111-8111-111111111111";
 const OTHER: &str = "22222222-2222-4222-8222-222222222222";
 
-fn over(recording: Recording) -> Session {
+fn over(recording: Recording) -> Engine {
     ask::session(Box::new(recording), Choice::default())
 }
 
 /// A recording of caches, in a file.
 fn moment(name: &str, boot: Option<&str>, caches: &[Cache]) -> TempFile {
-    let demo = over(Recording::demo().unwrap());
-    let capabilities: &dyn Capabilities = demo.source.capabilities();
+    let mut demo = over(Recording::demo().unwrap());
+    let capabilities: &dyn Capabilities = demo.source().capabilities();
     let table = TABLES[0];
     let there = stored(table).filter(|column| capabilities.missing(table, column).is_none());
     let names: Vec<&str> = there.map(|column| column.name).collect();
-    let blank = ask::ask(&demo, &format!("select {} limit 1", names.join(", "))).0.rows.remove(0);
+    let blank =
+        ask::ask(&mut demo, &format!("select {} limit 1", names.join(", "))).0.rows.remove(0);
     let row = |cache: &Cache| {
         let mut row = blank.clone();
         for (at, name) in names.iter().enumerate() {
@@ -63,7 +64,9 @@ fn moment(name: &str, boot: Option<&str>, caches: &[Cache]) -> TempFile {
     let rows = caches.iter().map(row).collect();
     let file = TempFile::new(name);
     let boot = boot.map(str::to_owned);
-    Recording::new(table, capabilities, "6.18.0", boot, rows).save(&file.0).unwrap();
+    Recording::new(table, demo.source().capabilities(), "6.18.0", boot, rows)
+        .save(&file.0)
+        .unwrap();
     file
 }
 
@@ -80,8 +83,8 @@ fn joined(before: &TempFile, after: &TempFile, by_addr: bool) -> Vec<String> {
     for (table, file) in [("b", before), ("a", after)] {
         let create = format!("create table {table} (name, addr, memory, active, objects)");
         sqlite.execute(&create, []).unwrap();
-        let session = over(Recording::open(&file.0).unwrap());
-        let all = ask::ask(&session, "select name, addr, memory, active, objects");
+        let mut session = over(Recording::open(&file.0).unwrap());
+        let all = ask::ask(&mut session, "select name, addr, memory, active, objects");
         for row in all.0.rows {
             let cell = |value: &Value| match value.integer() {
                 Some(number) => number.to_string(),

@@ -103,7 +103,8 @@ fn order(left: &Row, right: &Row) -> Ordering {
 
 /// The answer of slabql, or what it says to the query.
 fn of_slabql(sides: &Sides, query: &Query) -> Result<Vec<Row>, String> {
-    let answer = ask::try_ask(&sides.slabql, &query.slabql()).map_err(|error| error.text())?;
+    let answer = ask::try_ask(&mut sides.slabql.borrow_mut(), &query.slabql())
+        .map_err(|error| error.text())?;
     let cell = |(value, kind): (&Value, Kind)| match value {
         Value::Null => Cell::Null,
         Value::Bool(value) => Cell::Int((*value).into()),

@@ -4,6 +4,7 @@
 //! SQLite's integers are signed. So `addr`, the one column here that goes beyond them, is a text of twenty digits
 //! there, which sorts and compares as the number does.
 
+use std::cell::RefCell;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -12,7 +13,7 @@ use query::catalog;
 use query::value::Value;
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use slabql::session::Session;
+use slabql::engine::Engine;
 use slabql::source::Choice;
 use slabql::source::proc::Proc;
 use slabql::source::recording::{Recording, stored};
@@ -66,7 +67,7 @@ const ROWS: usize = 60;
 
 /// The same rows on both sides.
 pub struct Sides {
-    pub slabql: Session,
+    pub slabql: RefCell<Engine>,
     pub sqlite: Connection,
     /// What slabql reads.
     _files: Option<Folder>,
@@ -91,27 +92,28 @@ const TOLD: [&str; 12] = [
 impl Sides {
     /// The rows of the demo.
     pub fn demo() -> Self {
-        let slabql = session(Recording::demo().unwrap());
-        let rows = all(&slabql);
-        Self { slabql, sqlite: filled(&rows), _files: None }
+        let mut slabql = session(Recording::demo().unwrap());
+        let rows = all(&mut slabql);
+        Self { slabql: RefCell::new(slabql), sqlite: filled(&rows), _files: None }
     }
 
     /// The rows that the source `proc` makes of files that tell what the demo does.
     pub fn proc() -> Self {
-        let demo = session(Recording::demo().unwrap());
+        let mut demo = session(Recording::demo().unwrap());
         let files = Folder::new();
-        write_files(&demo, &files.0);
-        let slabql = ask::session(Box::new(Proc::open_in(&files.0).unwrap()), Choice::default());
-        let rows = all(&slabql);
+        write_files(&mut demo, &files.0);
+        let mut slabql =
+            ask::session(Box::new(Proc::open_in(&files.0).unwrap()), Choice::default());
+        let rows = all(&mut slabql);
         // What they tell is the demo's, and nothing else is known.
-        let expected = all(&demo).into_iter().map(|row| {
+        let expected = all(&mut demo).into_iter().map(|row| {
             let told = |(value, column): (Value, &(&str, Kind, u128))| {
                 if TOLD.contains(&column.0) { value } else { Value::Null }
             };
             row.into_iter().zip(COLUMNS).map(told).collect::<Vec<_>>()
         });
         assert_eq!(rows, expected.collect::<Vec<_>>());
-        Self { slabql, sqlite: filled(&rows), _files: Some(files) }
+        Self { slabql: RefCell::new(slabql), sqlite: filled(&rows), _files: Some(files) }
     }
 
     /// Made-up rows, through a recording in a file.
@@ -125,27 +127,27 @@ impl Sides {
         });
         let demo = session(Recording::demo().unwrap());
         let recording =
-            Recording::new(table, demo.source.capabilities(), "made up", None, all.collect());
+            Recording::new(table, demo.source().capabilities(), "made up", None, all.collect());
         let file = TempFile::new("sqlite.slab");
         recording.save(&file.0).unwrap();
         let slabql = session(Recording::open(&file.0).unwrap());
-        Self { slabql, sqlite: filled(&rows), _files: None }
+        Self { slabql: RefCell::new(slabql), sqlite: filled(&rows), _files: None }
     }
 }
 
-fn session(recording: Recording) -> Session {
+fn session(recording: Recording) -> Engine {
     ask::session(Box::new(recording), Choice::default())
 }
 
 /// The columns of both, of all rows.
-fn all(session: &Session) -> Vec<Vec<Value>> {
+fn all(session: &mut Engine) -> Vec<Vec<Value>> {
     let names: Vec<&str> = COLUMNS.iter().map(|column| column.0).collect();
     ask::ask(session, &format!("select {}", names.join(", "))).0.rows
 }
 
 /// Writes `/proc/slabinfo` and `/sys/kernel/slab` under `root`, as a kernel with the caches of a recording prints them.
 /// There is no file of `rcu`, which is a flag to SQLite.
-fn write_files(session: &Session, root: &Path) {
+fn write_files(session: &mut Engine, root: &Path) {
     let slab = root.join("sys/kernel/slab");
     fs::create_dir_all(root.join("proc")).unwrap();
     let columns = ["aliases", "object_size", "align", "partial", "min_partial", "usersize", "ctor"];

@@ -25,12 +25,11 @@ use query::catalog::{Column, HostTable, Lookup, Rows, Source as Of, Table};
 use query::exec::Host;
 use query::input::Input;
 use query::layout::Row;
-use query::output::Output;
 use query::plan::{Plan, Target};
 use query::value::Value;
 
-use super::ladder::Kind;
-use super::{Choice, Said, Sink, Source};
+use super::kind::Kind;
+use super::{Choice, ScanReport, Sink, Source};
 use crate::kernel::{sys, sysfs};
 use crate::report::error::{Failure, errno};
 use columns::Place;
@@ -122,7 +121,7 @@ impl Proc {
     }
 
     /// The values of a plan's inputs, a row for each line, or for each line and node.
-    fn rows(&self, plan: &Plan) -> Result<(Vec<Row>, Said), Failure> {
+    fn rows(&self, plan: &Plan) -> Result<(Vec<Row>, ScanReport), Failure> {
         let lines = slabinfo::read(&self.slabinfo, &self.path)?;
         let table = plan.table.rows;
         let nodes = match table {
@@ -134,7 +133,7 @@ impl Proc {
         let in_sysfs = |(from, _): &(Place, _)| {
             matches!(from, Place::Files(..) | Place::OfNode(..) | Place::Folder | Place::Links)
         };
-        let mut said = Said::default();
+        let mut report = ScanReport::default();
         let (mut folders, mut places) = (None, Vec::new());
         if inputs.iter().any(in_sysfs) {
             // Where there are none, each column has its reason.
@@ -158,9 +157,9 @@ impl Proc {
         }
         if lost > 0 {
             let path = self.folders.display();
-            said.notes.push(format!("of {lost} caches it is not certain which folder of {path} is theirs: what it tells is NULL"));
+            report.notes.push(format!("of {lost} caches it is not certain which folder of {path} is theirs: what it tells is NULL"));
         }
-        Ok((rows, said))
+        Ok((rows, report))
     }
 }
 
@@ -288,18 +287,13 @@ impl Source for Proc {
         }
     }
 
-    fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<Said, Failure> {
-        let (rows, said) = self.rows(plan)?;
-        sink(rows).map(|_| said)
+    fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<ScanReport, Failure> {
+        let (rows, report) = self.rows(plan)?;
+        sink(rows).map(|_| report)
     }
 
     fn explain(&self, _: &Plan) -> Result<String, Failure> {
         Ok(String::new())
-    }
-
-    fn whatis(&self, _: &[(u64, u32)], _: &[u64]) -> Result<Output, Failure> {
-        let message = "the source `proc` cannot look into memory";
-        Err(Failure::environment(message, Some("`whatis` asks the source `live`")))
     }
 
     fn release(&self) -> &str {

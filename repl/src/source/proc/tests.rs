@@ -4,9 +4,10 @@ use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
-use crate::session::{Session, Settings};
+use crate::engine::Engine;
 use query::availability::unavailable;
 use query::catalog;
+use query::output::Output;
 
 /// A made-up `/proc` and `/sys`; gone with it.
 struct Root(PathBuf);
@@ -45,7 +46,7 @@ impl Root {
 
     fn try_ask(&self, text: &str) -> Result<Output, Failure> {
         let source = Proc::open_in(&self.0).unwrap();
-        Session::new(Box::new(source), Settings::default()).ask(text)
+        Engine::new(Box::new(source)).ask(text)
     }
 
     fn ask(&self, text: &str) -> Output {
@@ -279,10 +280,8 @@ fn malformed_lines_and_other_versions_are_errors() {
     ] {
         fs::write(&path, text).unwrap();
         let source = Proc::open_in(&root.0).unwrap();
-        let session = Session::new(Box::new(source), Settings::default());
-        let Err(Failure::Environment(reason)) = session.ask("select name") else {
-            panic!("{told}")
-        };
+        let mut engine = Engine::new(Box::new(source));
+        let Err(Failure::Environment(reason)) = engine.ask("select name") else { panic!("{told}") };
         assert!(reason.message.ends_with(told), "{}", reason.message);
     }
 }
@@ -304,9 +303,9 @@ fn flags_that_are_not_known_are_null() {
     let text = "select flags has POISON, allocflags has COMP, kmalloc_type, size_class, accounted";
     assert_eq!(root.rows(text), ["- - - - -"]);
     let source = Proc::open_in(&root.0).unwrap();
-    let session = Session::new(Box::new(source), Settings::default());
+    let mut engine = Engine::new(Box::new(source));
     for table in ["cpus", "slabs", "flags"] {
-        let Err(failure) = session.ask(&format!("select all from {table}")) else {
+        let Err(failure) = engine.ask(&format!("select all from {table}")) else {
             panic!("{table}")
         };
         assert!(failure.text().contains(&format!("the source `proc` has no table `{table}`")));

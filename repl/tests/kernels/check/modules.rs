@@ -74,10 +74,10 @@ struct Seen {
 pub fn come_and_go(rounds: usize) {
     let modules = modules();
     assert!(!modules.is_empty());
-    let session = ask::live(Choice::default());
+    let mut session = ask::live(Choice::default());
     let text = "select addr, name, size, objects, active, complete";
-    let ask = || {
-        let answer = ask::ask(&session, text);
+    let mut ask = || {
+        let answer = ask::ask(&mut session, text);
         let (addresses, sizes) = (answer.numbers("addr"), answer.numbers("size"));
         let caches = answer.texts("name").into_iter().zip(sizes);
         (addresses.into_iter().zip(caches).collect::<Vec<_>>(), answer)

@@ -1,0 +1,357 @@
+//! The command line: one table of options, from which `--help` is made.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::PossibleValue;
+use clap::{ArgAction, ColorChoice, Parser, ValueEnum};
+use query::plan::Template;
+
+use crate::cli::verb;
+use crate::features::watch::{self, Until};
+use crate::file::path::{at_home, is_standard};
+use crate::render::{Color, Format};
+use crate::shell::alert::Condition;
+use crate::shell::config::Options;
+use crate::source::kind::Kind;
+
+/// What stands below the options.
+fn after_help() -> String {
+    format!("Instead of a query:\n{}\n{EXAMPLES}", verb::help())
+}
+
+/// What can be asked, for `--help` and the man page.
+pub const EXAMPLES: &str = "\
+Examples:
+  slabql 'select name, size, objects where objects > 1000'
+  slabql 'select name, memory order by memory desc limit 10'
+  slabql --format json 'select * where size > 1k' | jq .
+  slabql --set min=1MiB -f examples/largest.slabql
+  slabql report waste
+  slabql 'explain select name where objects > 1000'
+  slabql --watch 1s 'select name, delta(active) where delta(active) != 0'
+  slabql whatis ffff888100bea600
+  slabql doctor
+  slabql --record now.slab && slabql --from now.slab 'select name, objects'
+  slabql --fail-if-rows --quiet 'select name where memory > 1GiB' || mail-somebody
+
+Exit codes: 0 answered, 1 the query is wrong, 2 the machine cannot answer, 3 a bug of slabql, 4 the condition of
+--fail-if-rows or --fail-if-empty holds.";
+
+/// Answers questions about the Linux slab allocator, asked in SQL.
+#[derive(Parser, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line are no state")]
+#[command(name = "slabql", bin_name = "slabql", version, after_help = after_help(), color = ColorChoice::Auto, disable_help_flag = true)]
+pub struct Args {
+    /// The query; several are separated by `;`. None on a terminal: the prompt.
+    pub query: Option<String>,
+
+    /// Reads queries from FILE; `-` is standard input. May be given several times.
+    #[arg(short, long, value_name = "FILE", conflicts_with = "query")]
+    pub file: Vec<PathBuf>,
+
+    /// What follows a verb such as `report`.
+    #[arg(hide = true)]
+    pub arguments: Vec<String>,
+
+    /// Gives the parameter `$NAME` of the queries a value. May be given several times.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+
+    /// Behind `report NAME`: shows the query instead of running it.
+    #[arg(long, requires = "query")]
+    pub sql: bool,
+
+    /// How the answer is written. Without it: a table on a terminal, what a file's name says, else CSV.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<Format>,
+
+    /// Writes all answers to FILE, which is there as a whole or not at all.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Shows plain integers instead of `4.0 KiB`.
+    #[arg(long, value_name = "on|off", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub exact: Option<Switch>,
+
+    /// When to use colours; `NO_COLOR` is honoured.
+    #[arg(long, value_name = "WHEN")]
+    pub color: Option<Color>,
+
+    /// Tells the rows and the time of every answer, as the prompt does.
+    #[arg(long, value_name = "on|off", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub timer: Option<Switch>,
+
+    /// Columns of a table: a number, 0 for as many as it takes, or `auto` for the terminal's.
+    #[arg(long, value_name = "N")]
+    pub width: Option<String>,
+
+    /// What stands for NULL in formats for people.
+    #[arg(long, value_name = "TEXT")]
+    pub null: Option<String>,
+
+    /// Shows long answers of the prompt in `$PAGER`; `--no-pager` is `--pager=off`.
+    #[arg(long, value_name = "on|off", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub pager: Option<Switch>,
+
+    /// The short form of `--pager=off`.
+    #[arg(long, hide = true, conflicts_with = "pager")]
+    pub no_pager: bool,
+
+    /// Leaves the files of settings and of statements for the prompt alone.
+    #[arg(long)]
+    pub no_config: bool,
+
+    /// Where rows come from; without it the best source that this machine allows.
+    #[arg(long, value_enum, value_name = "SOURCE", conflicts_with_all = ["from", "demo"])]
+    pub source: Option<SourceName>,
+
+    /// Fails where neither SOURCE nor a better one can answer.
+    #[arg(long, value_enum, value_name = "SOURCE")]
+    pub require: Option<SourceName>,
+
+    /// Asks the query again and again, a tick each INTERVAL: `500ms`, `2s`, `5m`.
+    #[arg(long, value_name = "INTERVAL", value_parser = interval)]
+    pub watch: Option<Duration>,
+
+    /// Ends a watch after N ticks.
+    #[arg(long, value_name = "N", requires = "watch", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+
+    /// Ends a watch with the first answer that has rows.
+    #[arg(long, requires = "watch")]
+    pub until_rows: bool,
+
+    /// Ends a watch with the first answer that has none.
+    #[arg(long, requires = "watch", conflicts_with = "until_rows")]
+    pub until_empty: bool,
+
+    /// Queries a recording instead of this machine.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["demo", "record"])]
+    pub from: Option<PathBuf>,
+
+    /// Queries a recording of a Linux 6.18 that slabql carries.
+    #[arg(long, conflicts_with = "record")]
+    pub demo: bool,
+
+    /// Takes the kernel's types from FILE. If they are another kernel's, `explain` shows what would run there.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "demo", "record", "source"])]
+    pub btf: Option<PathBuf>,
+
+    /// Writes what is read of this machine to FILE, and answers from that.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+
+    /// How the kernel's iterator is driven; slabql picks the quicker one.
+    #[arg(long, value_enum, value_name = "TEMPLATE")]
+    pub template: Option<TemplateName>,
+
+    /// Keeps conditions out of the kernel. The answer is the same.
+    #[arg(long)]
+    pub no_pushdown: bool,
+
+    /// Exits with 4 if an answer has a row.
+    #[arg(long, conflicts_with = "fail_if_empty")]
+    pub fail_if_rows: bool,
+
+    /// Exits with 4 if an answer has no row.
+    #[arg(long)]
+    pub fail_if_empty: bool,
+
+    /// Writes nothing but errors.
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Shows this.
+    #[arg(short, long, action = ArgAction::HelpShort)]
+    help: Option<bool>,
+}
+
+impl Args {
+    /// The settings that are options here, each with its value if it is given.
+    fn given(&self) -> [(&'static str, Option<String>); 7] {
+        let text = |name: Option<&str>| name.map(str::to_owned);
+        [
+            ("format", text(self.format.map(Format::name))),
+            ("exact", text(self.exact.map(Switch::name))),
+            ("color", text(self.color.map(Color::name))),
+            ("timer", text(self.timer.map(Switch::name))),
+            ("width", self.width.clone()),
+            ("null", self.null.clone()),
+            ("pager", text(self.pager.or(self.no_pager.then_some(Switch::Off)).map(Switch::name))),
+        ]
+    }
+
+    /// What is said of settings.
+    #[must_use]
+    pub fn settings(&self) -> Options<'_> {
+        let given = self.given().into_iter();
+        let values = given.filter_map(|(name, value)| Some((name, value?))).collect();
+        Options { values, output: self.output.as_deref(), no_config: self.no_config }
+    }
+
+    /// How the query is to be watched, if it is.
+    #[must_use]
+    pub fn watch(&self) -> Option<watch::Options> {
+        let until = match (self.until_rows, self.until_empty) {
+            (true, _) => Some(Until::Rows),
+            (_, true) => Some(Until::Empty),
+            _ => None,
+        };
+        self.watch.map(|interval| watch::Options { interval, count: self.count, until })
+    }
+
+    /// Parses a command line, of which the first word is the program.
+    pub fn of(mut words: Vec<OsString>) -> Result<Self, clap::Error> {
+        // Building the table of options takes longer than a scan of all caches, so a query alone goes without.
+        let query = match words.as_slice() {
+            [_, word] if !word.as_encoded_bytes().starts_with(b"-") => words.pop(),
+            _ => None,
+        };
+        match query.map(OsString::into_string) {
+            Some(Ok(query)) => Ok(Self { query: Some(query), ..Self::default() }),
+            // Not UTF-8: clap has the words for it.
+            Some(Err(word)) => Self::try_parse_from(words.into_iter().chain([word])),
+            None => Self::try_parse_from(words).map(Self::with_paths),
+        }
+    }
+
+    /// The paths of options as they are meant: `~` may be left of `--output=~/x`, and `-` is a standard stream.
+    fn with_paths(mut self) -> Self {
+        let options = [&mut self.output, &mut self.from, &mut self.btf, &mut self.record];
+        for path in self.file.iter_mut().chain(options.into_iter().flatten()) {
+            *path = at_home(std::mem::take(path));
+        }
+        self.output = self.output.filter(|path| !is_standard(path));
+        self
+    }
+
+    /// When an answer is an alert.
+    #[must_use]
+    pub fn alert(&self) -> Option<Condition> {
+        let conditions =
+            [(self.fail_if_rows, Condition::Rows), (self.fail_if_empty, Condition::Empty)];
+        conditions.into_iter().find_map(|(asked, condition)| asked.then_some(condition))
+    }
+}
+
+/// Whether something is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
+}
+
+impl Switch {
+    fn name(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// Reads an interval.
+fn interval(word: &str) -> Result<Duration, String> {
+    watch::interval::parse(word).map_err(|_| "expected `500ms`, `2s` or `5m`".to_owned())
+}
+
+/// A template by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TemplateName(pub Template);
+
+impl ValueEnum for TemplateName {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self(Template::OpenCoded), Self(Template::Iter)]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self.0 {
+            Template::OpenCoded => "one run of a syscall program",
+            Template::Iter => "a file of iter/kmem_cache",
+            Template::List => "one run that follows the list of caches",
+        };
+        Some(PossibleValue::new(self.0.name()).help(help))
+    }
+}
+
+/// A source by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceName(pub Kind);
+
+impl ValueEnum for SourceName {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self(Kind::Live), Self(Kind::Walk), Self(Kind::Proc), Self(Kind::Demo)]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.name()).help(self.0.help()))
+    }
+}
+
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(self.help()))
+    }
+}
+
+impl ValueEnum for Color {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(self.help()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::shell::setting::SETTINGS;
+
+    #[test]
+    fn a_query_alone_is_parsed_as_clap_does() {
+        for query in ["select name", "", "a b", "Größe", "help"] {
+            let words = ["slabql", query];
+            let own = Args::of(words.map(OsString::from).to_vec()).unwrap();
+            let clap = Args::try_parse_from(words).unwrap();
+            assert_eq!(format!("{own:?}"), format!("{clap:?}"), "{query:?}");
+        }
+    }
+
+    #[test]
+    fn every_setting_is_an_option() {
+        let settings: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+        let options: Vec<_> = Args::default().given().iter().map(|(name, _)| *name).collect();
+        assert_eq!(settings, options);
+        let command = Args::command();
+        for name in settings {
+            assert!(command.get_arguments().any(|arg| arg.get_long() == Some(name)), "{name}");
+        }
+        let of = |words: &[&str]| Args::of(words.iter().map(OsString::from).collect()).unwrap();
+        let args = of(&["slabql", "--exact", "--timer=off", "select name"]);
+        assert_eq!((args.exact, args.timer), (Some(Switch::On), Some(Switch::Off)));
+    }
+
+    #[test]
+    fn the_rest_is_left_to_clap() {
+        let of = |words: &[&str]| Args::of(words.iter().map(OsString::from).collect());
+        assert!(of(&["slabql"]).unwrap().query.is_none());
+        assert!(of(&[]).unwrap().query.is_none());
+        assert!(of(&["slabql", "--demo"]).unwrap().demo);
+        assert!(of(&["slabql", "--nonsense"]).is_err());
+        assert!(of(&["slabql", "select name", "--exact"]).unwrap().exact.is_some());
+        let not_utf8 = std::os::unix::ffi::OsStringExt::from_vec(vec![b'a', 0xff]);
+        assert!(Args::of(vec!["slabql".into(), not_utf8]).is_err());
+    }
+}

@@ -1,0 +1,179 @@
+//! The command line: what it asks, and the exit code.
+
+pub mod args;
+mod open;
+pub mod verb;
+
+use std::env;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue};
+use query::syntax::ParameterValues;
+
+use self::args::Args;
+use self::verb::Run;
+use crate::features::input::Text;
+use crate::features::snapshot;
+use crate::file::part;
+use crate::file::path::is_standard;
+use crate::kernel::drop_privileges::drop_privileges;
+use crate::kernel::sys::is_stdout_closed;
+use crate::report::error::Failure;
+use crate::report::escape::printable;
+use crate::report::message;
+use crate::shell::alert::Alert;
+use crate::shell::command::Next;
+use crate::shell::parameters::assignment;
+use crate::shell::session::Session;
+use crate::shell::{config, prompt, script};
+use crate::sink::{Answers, Medium};
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = match Args::of(env::args_os().collect()) {
+        Ok(args) => args,
+        Err(error) => return ExitCode::from(usage(error)),
+    };
+    message::use_color(args.color.unwrap_or_default().on(io::stderr().is_terminal()));
+    message::be_quiet(args.quiet);
+    part::sweep();
+    match drop_privileges().map_err(Failure::from).and_then(|()| run(&args)) {
+        Ok(code) => ExitCode::from(code),
+        // Nor does it matter to the prompt that nobody reads.
+        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            message::failure(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// Writes what clap has to say. Gives the exit code: a wrong option is a wrong question, like a wrong query; help and
+/// version are answers.
+fn usage(mut error: clap::Error) -> u8 {
+    let words = error.context().filter_map(|(kind, value)| match value {
+        ContextValue::String(word) => {
+            Some((kind, printable(word.as_bytes()))).filter(|(_, shown)| shown != word)
+        }
+        _ => None,
+    });
+    for (kind, word) in words.collect::<Vec<_>>() {
+        error.insert(kind, ContextValue::String(word));
+        // Tips repeat the word, with styles that it cannot be told from.
+        error.remove(ContextKind::Suggested);
+    }
+    if error.use_stderr() {
+        // What cannot be told is lost; the exit code is not.
+        let _ = error.print();
+        return 1;
+    }
+    let printed = if is_stdout_closed() {
+        Err(rustix::io::Errno::BADF.into())
+    } else {
+        error.print().and_then(|()| io::stdout().flush())
+    };
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let failure = Failure::Write(error);
+            message::failure(&failure);
+            failure.exit_code()
+        }
+        _ => 0,
+    }
+}
+
+/// Does what the command line says. Gives the exit code.
+fn run(args: &Args) -> Result<u8, Failure> {
+    let verb = verb::find(args)?.map(|verb| verb.run);
+    if let Some(Run::Alone(run)) = verb {
+        let mut out = Answers::open(args.output.as_deref(), args.quiet)?;
+        let answered = run(args, &mut out);
+        return out.close(answered);
+    }
+    let asks = matches!(verb, Some(Run::Asks(_)));
+    let texts = if asks { Some(Vec::new()) } else { open::texts(args)? };
+    let answers = texts.as_ref().is_none_or(|texts| !texts.is_empty() || asks);
+    if args.record.as_deref().is_some_and(is_standard) && answers && args.output.is_none() {
+        let help = "leave the query out, or `--output FILE` for its answer";
+        let message = "a recording and an answer cannot both go to standard output";
+        return Err(Failure::command(message, Some(help)));
+    }
+    let set =
+        args.set.iter().map(|word| assignment(word)).collect::<Result<ParameterValues, _>>()?;
+    let settings = config::settings(&args.settings(), texts.is_none())?;
+    message::use_color(settings.color.on(io::stderr().is_terminal()));
+    // Rows of the demo may only go where its label is seen.
+    let person = settings.standard == Medium::Terminal && io::stderr().is_terminal();
+    let mut session = Session::new(open::open(args, person)?, settings);
+    session.parameters = set.clone();
+    session.alert = Alert::new(args.alert());
+    session.watch = args.watch();
+    if let Some(path) = &args.record {
+        let recording = snapshot::record(&mut session.engine)?;
+        if is_standard(path) {
+            let mut out = Answers::open(None, false)?;
+            let written = out.write_all(recording.text().as_bytes()).map_err(Failure::Write);
+            out.close(written)?;
+        } else {
+            recording.save(path)?;
+            message::line(&format!("recorded {} rows to {}", recording.len(), path.display()));
+        }
+        // It is this machine, as it was a moment ago, so no label is told.
+        session.engine.replace(Box::new(recording));
+    } else if args.from.is_some() || args.demo || args.source.is_some() {
+        session.engine.announce();
+    }
+    let Some(texts) = texts else {
+        if args.quiet || session.alert.is_wanted() {
+            let option = if args.quiet { "--quiet" } else { "--fail-if-…" };
+            return Err(Failure::command(format!("`{option}` takes a query"), None));
+        }
+        if args.watch.is_some() {
+            let help = "at the prompt: `watch 1s select …`";
+            return Err(Failure::command("`--watch` needs a query", Some(help)));
+        }
+        session.sink.set_all(args.output.clone());
+        session.engine.make_ready()?;
+        return prompt::run(&mut session, !args.no_config).map(|()| 0);
+    };
+    let mut code = 0;
+    let mut out = Answers::open(args.output.as_deref(), args.quiet)?;
+    let answered = answer(&mut session, args, verb, &texts, &mut out);
+    match out.close(answered) {
+        Ok(of_verb) => {
+            code = of_verb;
+            for note in session.unused(set.keys().map(String::as_str)) {
+                message::note(&note);
+            }
+        }
+        // Who closes the pipe has read enough.
+        Err(failure) if failure.is_closed_pipe() => {}
+        Err(failure) => return Err(failure),
+    }
+    if session.engine.fell() {
+        code = code.max(2);
+    }
+    Ok(if code == 0 { session.alert.exit_code() } else { code })
+}
+
+/// Runs what the command line asks for. Gives the exit code of its verb.
+fn answer(
+    session: &mut Session,
+    args: &Args,
+    verb: Option<Run>,
+    texts: &[Text],
+    out: &mut dyn Write,
+) -> Result<u8, Failure> {
+    let code = match verb {
+        Some(Run::Asks(run)) => run(session, args, out)?,
+        _ => 0,
+    };
+    for text in texts {
+        if script::run_file(session, text, out)? == Next::Quit {
+            break;
+        }
+    }
+    Ok(code)
+}

@@ -1,0 +1,74 @@
+//! Opens what the command line asks.
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+
+use super::args::{Args, SourceName, TemplateName};
+use crate::engine::{Engine, FallbackChain};
+use crate::features::input::{self, Text};
+use crate::report::error::Failure;
+use crate::source::Choice;
+use crate::source::kind::Kind;
+use crate::source::live::Live;
+use crate::source::recording::Recording;
+
+/// Opens the source that the command line names, or the best one. A person at a terminal is shown the demo where there
+/// is no other; a pipe gets nothing.
+pub fn open(args: &Args, person: bool) -> Result<Engine, Failure> {
+    let kind = |name: &Option<SourceName>| name.map(|SourceName(kind)| kind);
+    let choice = Choice {
+        template: args.template.map(|TemplateName(template)| template),
+        no_pushdown: args.no_pushdown,
+    };
+    let engine = |source| Engine::new(source).choosing(choice);
+    let (source, least) = (kind(&args.source), kind(&args.require).unwrap_or(Kind::Recording));
+    let named = match args.from {
+        Some(_) => Some(Kind::Recording),
+        None if args.demo => Some(Kind::Demo),
+        None => source,
+    };
+    if let Some(named) = named.filter(|named| *named > least) {
+        let (named, least) = (named.name(), least.name());
+        let message =
+            format!("the answer would be of the source `{named}`, and `{least}` is required");
+        return Err(Failure::environment(message, None));
+    }
+    if args.record.is_some() && !named.is_none_or(Kind::reads_memory) {
+        let message = "a recording is taken of the kernel's memory";
+        return Err(Failure::command(message, Some("`--record FILE` goes with `--source live`")));
+    }
+    if let Some(path) = &args.from {
+        return Ok(engine(Box::new(Recording::open(path)?)));
+    }
+    if let Some(path) = &args.btf {
+        return Ok(engine(Box::new(Live::by_types(path)?)));
+    }
+    let allowed = |kind: &Kind| match named {
+        Some(named) => *kind == named,
+        None if args.template.is_some() => *kind == Kind::Live,
+        None if args.record.is_some() => kind.reads_memory(),
+        None => *kind != Kind::Demo || person,
+    };
+    let kinds = Kind::NAMED.into_iter().filter(allowed).filter(|kind| *kind <= least);
+    Ok(Engine::of(FallbackChain::new(kinds))?.choosing(choice))
+}
+
+/// The texts to run; none for the prompt.
+pub fn texts(args: &Args) -> Result<Option<Vec<Text>>, Failure> {
+    if let Some(query) = &args.query {
+        // The addresses behind `whatis` may be words of the command line.
+        let words = [query].into_iter().chain(&args.arguments);
+        let text = words.map(String::as_str).collect::<Vec<_>>().join(" ");
+        return Ok(Some(vec![Text { text, file: None, path: None }]));
+    }
+    if !args.file.is_empty() {
+        return args.file.iter().map(|path| input::file(path)).collect::<Result<_, _>>().map(Some);
+    }
+    if args.record.is_some() {
+        return Ok(Some(Vec::new()));
+    }
+    if io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    input::file(Path::new("-")).map(|text| Some(vec![text]))
+}

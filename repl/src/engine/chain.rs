@@ -1,0 +1,226 @@
+//! Chooses the source: the best one that this machine lets slabql use.
+//!
+//! | source | is | takes |
+//! |---|---|---|
+//! | `live` | the kernel's iterator | Linux 6.13, rights to load BPF programs |
+//! | `walk` | the kernel's list of caches | Linux 5.17, the same rights |
+//! | `proc` | files of `/proc` and `/sys` | rights to read them |
+//! | `demo` | the recording that slabql carries | a person at a terminal |
+//!
+//! Nothing is tried in advance. The first source that can be opened is used, and only when it fails before it ever
+//! answered is it probed, and left for the next one if the machine refuses it. Why each was left is kept: a label
+//! tells it, or the error if there is none left.
+
+use std::mem;
+
+use super::Engine;
+use crate::report::error::Environment;
+use crate::report::error::{Failure, Refusal};
+use crate::source::Source;
+use crate::source::kind::Kind;
+use crate::source::live::Live;
+use crate::source::proc::Proc;
+use crate::source::recording::Recording;
+
+/// Says what answers: the source, and the chain that it was chosen by.
+pub type Announce = fn(&dyn Source, &FallbackChain);
+
+/// The sources that are left to try, and why those before were left.
+#[derive(Debug)]
+pub struct FallbackChain {
+    /// The best one first.
+    left: Vec<Kind>,
+    refusals: Vec<Refusal>,
+    /// Whether the source may be left for another: it never answered, and there are others.
+    pub(super) open: bool,
+    /// Whether the source was announced.
+    pub(super) told: bool,
+    announce: Announce,
+}
+
+impl Default for FallbackChain {
+    /// The chain of a source that stays.
+    fn default() -> Self {
+        let announce = |_: &dyn Source, _: &Self| {};
+        Self { left: Vec::new(), refusals: Vec::new(), open: false, told: false, announce }
+    }
+}
+
+impl FallbackChain {
+    /// A chain of these sources, the best one first.
+    #[must_use]
+    pub fn new(kinds: impl IntoIterator<Item = Kind>) -> Self {
+        Self { left: kinds.into_iter().collect(), open: true, ..Self::default() }
+    }
+
+    /// The same chain, which tells `announce` once which source answers.
+    #[must_use]
+    pub fn announced(self, announce: Announce) -> Self {
+        Self { announce, ..self }
+    }
+
+    /// Takes note that `source` answers, and tells it once. From then on it stays.
+    pub(super) fn answered(&mut self, source: &dyn Source) {
+        self.open = false;
+        if !mem::replace(&mut self.told, true) {
+            (self.announce)(source, self);
+        }
+    }
+
+    /// Opens the best source that is left.
+    pub fn open_next(&mut self) -> Result<Box<dyn Source>, Failure> {
+        while !self.left.is_empty() {
+            let kind = self.left.remove(0);
+            let opened = match self.left.first() {
+                Some(Kind::Walk) if kind == Kind::Live => self.open_memory(),
+                _ => open(kind),
+            };
+            match opened {
+                Ok(source) => return Ok(source),
+                Err(Failure::Environment(reason)) => self.refuse(kind, reason),
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(self.failure())
+    }
+
+    /// Opens the kernel by its iterator, or where it has none, by its list: its types are read once for both.
+    fn open_memory(&mut self) -> Result<Box<dyn Source>, Failure> {
+        let live = Live::best()?;
+        if live.kind() == Kind::Walk {
+            self.refuse(Kind::Live, Environment::no_iterator(live.release()));
+            self.left.remove(0);
+        }
+        Ok(Box::new(live))
+    }
+
+    /// Notes why a source is left.
+    fn refuse(&mut self, kind: Kind, reason: Environment) {
+        self.refusals.push(Refusal { source: kind.name(), reason });
+    }
+
+    /// Whether there ever was more than one source to try.
+    fn chooses(&self) -> bool {
+        !(self.left.is_empty() && self.refusals.is_empty())
+    }
+
+    /// That none is left.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        Failure::Refused(self.refusals.clone())
+    }
+
+    /// Whether the demo, `source`, is shown because nothing else is left.
+    #[must_use]
+    pub fn fell(&self, source: &dyn Source) -> bool {
+        source.kind() == Kind::Demo && !self.refusals.is_empty()
+    }
+
+    /// What `source` is, and why the better ones are not used; nothing of the best one.
+    #[must_use]
+    pub fn label(&self, source: &dyn Source) -> Option<String> {
+        let mut label = source.label()?;
+        let refusals = if self.fell(source) { &[] } else { self.refusals.as_slice() };
+        // Sources that are refused for one reason share it.
+        for alike in refusals.chunk_by(|left, right| left.reason == right.reason) {
+            let names: Vec<&str> = alike.iter().map(|refusal| refusal.source).collect();
+            let reason = &alike[0].reason.message;
+            label.push_str(&format!("; not {}: {reason}", names.join(" or ")));
+        }
+        Some(label)
+    }
+}
+
+/// Opens the source of a kind.
+fn open(kind: Kind) -> Result<Box<dyn Source>, Failure> {
+    Ok(match kind {
+        Kind::Live => Box::new(Live::open()?),
+        Kind::Walk => Box::new(Live::walk()?),
+        Kind::Proc => Box::new(Proc::open()?),
+        Kind::Demo | Kind::Recording => Box::new(Recording::demo()?),
+    })
+}
+
+/// The choice of an engine.
+impl Engine {
+    /// Makes sure that the source is not refused, and takes the best one that is not. If there is none, the first one
+    /// stays.
+    pub fn settle(&mut self) -> Result<(), Failure> {
+        let mut first = None;
+        while self.chain.open && self.chain.chooses() {
+            let reason = match self.probe() {
+                Ok(()) => break,
+                Err(Failure::Environment(reason)) => reason,
+                Err(failure) => return Err(failure),
+            };
+            self.chain.refuse(self.source.kind(), reason);
+            match self.chain.open_next() {
+                Ok(next) => {
+                    let refused = mem::replace(&mut self.source, next);
+                    first.get_or_insert(refused);
+                }
+                Err(failure) => {
+                    if let Some(first) = first {
+                        self.source = first;
+                    }
+                    self.chain.open = false;
+                    return Err(failure);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the source of a kind, if it is not refused.
+    pub fn switch(&mut self, kind: Kind) -> Result<(), Failure> {
+        let before = mem::replace(&mut self.source, open(kind)?);
+        let stays = FallbackChain::default().announced(self.chain.announce);
+        let chain = mem::replace(&mut self.chain, stays);
+        if let Err(failure) = self.probe() {
+            (self.source, self.chain) = (before, chain);
+            return Err(failure);
+        }
+        self.source.keep();
+        Ok(())
+    }
+
+    /// Settles, and fails where there is no answer to come.
+    pub fn make_ready(&mut self) -> Result<(), Failure> {
+        self.settle()?;
+        if self.chain.open { self.probe() } else { Ok(()) }
+    }
+
+    /// Whether the source, which was `from` when something failed, has been left for another because of that.
+    pub fn leaves(&mut self, failure: &Failure, from: Kind) -> Result<bool, Failure> {
+        let Failure::Environment(reason) = failure else { return Ok(false) };
+        match self.settle() {
+            // It may have failed for a reason of its own.
+            Err(Failure::Refused(refusals)) if refusals[0].reason == *reason => {
+                Err(Failure::Refused(refusals))
+            }
+            _ => Ok(self.source.kind() != from),
+        }
+    }
+
+    /// Tries whether the source gives rows.
+    fn probe(&mut self) -> Result<(), Failure> {
+        self.ask("select addr limit 1").map(|_| ())
+    }
+
+    /// Tells what the source is, if that was not told. From then on it stays.
+    pub fn announce(&mut self) {
+        self.chain.answered(&*self.source);
+    }
+
+    /// Whether the demo is shown because nothing else is left.
+    #[must_use]
+    pub fn fell(&self) -> bool {
+        self.chain.fell(&*self.source)
+    }
+
+    /// What the source is, and why the better ones are not used; nothing of the best one.
+    #[must_use]
+    pub fn label(&self) -> Option<String> {
+        self.chain.label(&*self.source)
+    }
+}

@@ -1,0 +1,209 @@
+//! The engine: from a query to the rows of its answer, over one source.
+//!
+//! ```text
+//!   query ─► plan ─► scan, or a table of user space ─► execute ─► rows
+//!                              └──► queries of its own ──┐
+//!              ▲─────────────────────────────────────────┘
+//! ```
+//!
+//! It knows no terminal, no settings and no command: what is to be said goes into the [report](ScanReport), or to the
+//! function that a [`FallbackChain`] announces its source by.
+//!
+//! # Invariants
+//!
+//! Planning opens no file. The recordings that a query names are read by [`Engine::open`], before it runs, so that what
+//! is wrong with one is marked in the text. The running kernel is read when the query runs.
+
+pub mod analyze;
+mod ask;
+mod chain;
+mod planning;
+pub mod snapshot;
+pub mod tables;
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use query::catalog::{HostTable, Rows};
+use query::exec::{self, Execution};
+use query::layout::Row;
+use query::output::Output;
+use query::plan::{Plan, Target};
+use query::value::Value;
+
+pub use ask::{Ask, RowSink};
+pub use chain::{Announce, FallbackChain};
+pub use planning::Asked;
+
+use crate::kernel::interrupt;
+use crate::report::error::Failure;
+use crate::source::{Choice, Prepared, ScanReport, Scanned, Source};
+use snapshot::Snapshot;
+
+/// A source, and what its plans depend on.
+pub struct Engine {
+    source: Box<dyn Source>,
+    /// The sources to try if this one is refused.
+    chain: FallbackChain,
+    /// What the command line asks of plans.
+    pub choice: Choice,
+    /// The recordings that the last query over `diff` named.
+    snapshots: BTreeMap<String, Rc<Snapshot>>,
+}
+
+impl Engine {
+    /// An engine over a source that stays.
+    #[must_use]
+    pub fn new(source: Box<dyn Source>) -> Self {
+        Self {
+            source,
+            chain: FallbackChain::default(),
+            choice: Choice::default(),
+            snapshots: BTreeMap::new(),
+        }
+    }
+
+    /// An engine over the best source of a chain.
+    pub fn of(mut chain: FallbackChain) -> Result<Self, Failure> {
+        let source = chain.open_next()?;
+        Ok(Self { chain, ..Self::new(source) })
+    }
+
+    /// The same engine, with what is asked of plans.
+    #[must_use]
+    pub fn choosing(self, choice: Choice) -> Self {
+        Self { choice, ..self }
+    }
+
+    /// The same engine, which tells `announce` once what answers.
+    #[must_use]
+    pub fn announced(self, announce: Announce) -> Self {
+        Self { chain: self.chain.announced(announce), ..self }
+    }
+
+    /// Takes another source, which stays: what is announced of the first one holds for it.
+    pub fn replace(&mut self, source: Box<dyn Source>) {
+        self.source = source;
+    }
+
+    /// Where rows come from.
+    #[must_use]
+    pub fn source(&self) -> &dyn Source {
+        &*self.source
+    }
+
+    /// Runs a query of slabql's own, and keeps its answer.
+    pub fn ask(&mut self, sql: &str) -> Result<Output, Failure> {
+        let plan = self.own_plan(sql)?;
+        self.execute(&plan)
+    }
+
+    /// Runs a plan, and keeps its answer.
+    pub fn execute(&mut self, plan: &Plan) -> Result<Output, Failure> {
+        let mut output = Output::default();
+        output.warnings = self.run(plan, &mut output)?.notes;
+        Ok(output)
+    }
+
+    /// Runs a plan, and hands the rows of its answer to `sink` as they come. Gives what is to be said of them.
+    pub fn run(&mut self, plan: &Plan, sink: &mut dyn RowSink) -> Result<ScanReport, Failure> {
+        sink.begin(exec::columns(plan, self.source.capabilities()))?;
+        let made = match plan.table.rows {
+            Rows::Host(table) => Some(self.put_together(plan, table)?),
+            Rows::Caches | Rows::Nodes | Rows::Cpus | Rows::Slabs => None,
+        };
+        let (source, chain) = (&*self.source, &mut self.chain);
+        let mut execution = Execution::new(plan, source);
+        let mut push = |rows| {
+            interrupt::check()?;
+            sink.rows(execution.push(rows))?;
+            Ok(if execution.is_done() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        };
+        let mut report = match made {
+            Some(Scanned { rows, report }) => push(rows).map(|_| report)?,
+            None => source.scan(plan, &mut |rows| {
+                chain.answered(source);
+                push(rows)
+            })?,
+        };
+        let rest = execution.finish(std::mem::take(&mut report.warnings));
+        sink.rows(rest.rows)?;
+        report.notes.splice(0..0, rest.notes);
+        report.stats.flow = rest.flow;
+        Ok(report)
+    }
+
+    /// The answer that the rows of a plan come to.
+    #[must_use]
+    pub fn finish(&self, plan: &Plan, scanned: Scanned) -> Output {
+        let Scanned { rows, mut report } = scanned;
+        let source = &*self.source;
+        let mut output = exec::run(plan, rows, source, source.capabilities(), report.warnings);
+        output.warnings.append(&mut report.notes);
+        output
+    }
+
+    /// Takes all that running a plan takes of the kernel, and keeps it, so that it can run again and again.
+    pub fn prepare<'a>(&'a mut self, plan: &'a Plan) -> Result<Runs<'a>, Failure> {
+        // A program that needs more room than the first one is another one, and stays too.
+        self.source.keep();
+        Ok(match plan.table.rows {
+            Rows::Host(table) => Runs::Made(self, plan, table),
+            _ => Runs::Scanned(&*self.source, self.source.prepare(plan)?),
+        })
+    }
+
+    /// What `explain` shows behind a plan.
+    pub fn listing(&self, plan: &Plan) -> Result<String, Failure> {
+        match plan.target {
+            Target::Kernel { .. } => self.source.explain(plan),
+            Target::Rows(_) => Ok(String::new()),
+        }
+    }
+
+    /// The rows of a table of user space.
+    fn put_together(&mut self, plan: &Plan, table: HostTable) -> Result<Scanned, Failure> {
+        let at = |input: &query::input::Input| {
+            plan.table.columns.iter().position(|column| input.column() == Some(column))
+        };
+        let at: Vec<Option<usize>> = plan.inputs.iter().map(at).collect();
+        let value = |row: &[Value], at: &Option<usize>| {
+            at.and_then(|at| row.get(at)).cloned().unwrap_or(Value::Null)
+        };
+        let snapshots = self.named(&plan.arguments)?;
+        let mut notes = Vec::new();
+        let rows = tables::rows(table)(self, &snapshots, &mut notes)?
+            .iter()
+            .map(|row| Row { addr: 0, values: at.iter().map(|at| value(row, at)).collect() })
+            .collect();
+        Ok(Scanned { rows, report: ScanReport { notes, ..ScanReport::default() } })
+    }
+}
+
+/// A plan that runs again and again.
+pub enum Runs<'a> {
+    /// By its source.
+    Scanned(&'a dyn Source, Prepared<'a>),
+    /// By user space.
+    Made(&'a mut Engine, &'a Plan, HostTable),
+}
+
+impl Runs<'_> {
+    /// The rows of a run.
+    pub fn run(&mut self) -> Result<Scanned, Failure> {
+        match self {
+            Self::Scanned(_, scan) => scan(),
+            Self::Made(engine, plan, table) => engine.put_together(plan, *table),
+        }
+    }
+
+    /// Where they come from.
+    #[must_use]
+    pub fn source(&self) -> &dyn Source {
+        match self {
+            Self::Scanned(source, _) => *source,
+            Self::Made(engine, ..) => &*engine.source,
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Plans queries: from a syntax tree to what the source, or user space, is to do.
+
+use query::bind::bind;
+use query::bound;
+use query::catalog::{Rows, Table};
+use query::change;
+use query::diagnostic::Diagnostic;
+use query::plan::{Plan, Target, Template, plan};
+use query::syntax::ast::{Query, Statement};
+use query::syntax::parse_text;
+
+use super::Engine;
+use crate::report::error::Failure;
+use crate::source::Choice;
+use crate::source::stats::Stages;
+
+/// A query as it was written.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// Its syntax tree.
+    pub query: &'a Query,
+    /// The text that it is a part of.
+    pub text: &'a str,
+    /// The failure that a mistake in it is.
+    pub wrong: &'a dyn Fn(Diagnostic) -> Failure,
+}
+
+impl Engine {
+    /// Plans a query.
+    pub fn plan(&self, asked: Asked<'_>, stages: &mut Stages) -> Result<Plan, Failure> {
+        self.adapted(asked, stages, &mut |_| {})
+    }
+
+    /// Plans a query that is asked once, which nothing can have changed for.
+    pub fn plan_once(&self, asked: Asked<'_>, stages: &mut Stages) -> Result<Plan, Failure> {
+        let plan = self.plan(asked, stages)?;
+        asked_once(&plan).map_err(asked.wrong)?;
+        Ok(plan)
+    }
+
+    /// Plans a query that is watched. With the plan come so many columns behind those that are shown as tell rows
+    /// apart; none where all values do.
+    pub fn plan_watched(&self, asked: Asked<'_>) -> Result<(Plan, Option<usize>), Failure> {
+        let mut identity = None;
+        let mut adapt = |bound: &mut bound::Query| identity = change::identified(bound);
+        let plan = self.adapted(asked, &mut Stages::default(), &mut adapt)?;
+        Ok((plan, identity))
+    }
+
+    /// Plans a query, with what `adapt` makes of it.
+    fn adapted(
+        &self,
+        asked: Asked<'_>,
+        stages: &mut Stages,
+        adapt: &mut dyn FnMut(&mut bound::Query),
+    ) -> Result<Plan, Failure> {
+        let mut bound = bind(asked.query, self.source.capabilities()).map_err(asked.wrong)?;
+        adapt(&mut bound);
+        stages.lap("bind");
+        let target = match bound.table.rows {
+            Rows::Caches => self.target()?,
+            Rows::Nodes | Rows::Cpus | Rows::Slabs => self.target_of_parts(bound.table)?,
+            Rows::Host(_) => Target::Rows("user space"),
+        };
+        let plan = plan(bound, target, asked.text);
+        stages.lap("plan");
+        Ok(plan)
+    }
+
+    /// Where a plan over nodes, CPUs or slabs runs. Of the templates only one that keeps its place between caches can give
+    /// several rows of one.
+    fn target_of_parts(&self, table: &Table) -> Result<Target, Failure> {
+        if self.choice.template == Some(Template::Iter) {
+            let message = format!("the template `iter` cannot give the table `{}`", table.name);
+            return Err(Failure::command(message, Some("leave `--template` out")));
+        }
+        match self.target()? {
+            Target::Kernel { template: Template::Iter, .. } => {
+                let template = Some(Template::OpenCoded);
+                self.source.target(Choice { template, ..self.choice })
+            }
+            target @ Target::Kernel { .. } => Ok(target),
+            target @ Target::Rows(_) if self.source.kind().has(table.rows) => Ok(target),
+            Target::Rows(_) => Err(self.source.kind().lacks(table.name)),
+        }
+    }
+
+    /// Plans a query of slabql's own.
+    pub fn own_plan(&self, text: &str) -> Result<Plan, Failure> {
+        let wrong = |diagnostic: Diagnostic| {
+            let details = diagnostic.render(text).to_string();
+            Failure::bug("a query of slabql's own is wrong", details)
+        };
+        let statements = parse_text(text).map_err(wrong)?;
+        let Some((Statement::Query(query), _)) = statements.first() else {
+            unreachable!("`{text}` is one query")
+        };
+        self.plan(Asked { query, text, wrong: &wrong }, &mut Stages::default())
+    }
+
+    /// Where the plans of this engine run.
+    pub fn target(&self) -> Result<Target, Failure> {
+        self.source.target(self.choice)
+    }
+}
+
+/// Says no to a change in a query that is asked once.
+fn asked_once(plan: &Plan) -> Result<(), Diagnostic> {
+    let Some(change) = plan.change() else { return Ok(()) };
+    let name = if change.rate { "rate" } else { "delta" };
+    let message = format!("`{name}` is known only in a watch");
+    Err(Diagnostic::new(change.span, message)
+        .label("what changed since the tick before")
+        .help("`watch 1s select …` asks again and again"))
+}

@@ -1,0 +1,241 @@
+//! What caches were at a moment, and what differs between two: the table `diff`.
+//!
+//! A moment is a recording, or `live`: the running kernel now. Within one boot a cache is its address and its name;
+//! between boots addresses say nothing, so there it is its name, and several caches of one name are one row, with what
+//! they have together.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use query::diagnostic::Diagnostic;
+use query::exec::identity::{self, Before, Key, Matched};
+use query::syntax::ast::Argument;
+use query::value::Value;
+
+use super::{Ask, Engine};
+use crate::report::error::{Failure, Message};
+use crate::report::escape::printable;
+use crate::source::recording::named::{self, LIVE};
+
+/// What is asked of a moment.
+const FIGURES: &str = "select name, addr, memory, active, objects, complete from caches";
+
+/// The figures of a moment that are compared, in the order of the table's columns, the first of which decides what
+/// the state is.
+const COMPARED: usize = 3;
+
+/// What the caches were at a moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// What the user calls it.
+    word: String,
+    boot: Option<String>,
+    /// RFC 3339 in UTC, so texts are sorted as moments are.
+    time: String,
+    caches: Vec<Cache>,
+    /// What there is to say of its figures.
+    notes: Vec<String>,
+}
+
+/// A cache at a moment.
+#[derive(Clone, Debug, PartialEq)]
+struct Cache {
+    name: Value,
+    addr: Value,
+    compared: [Value; COMPARED],
+    complete: Value,
+}
+
+impl Engine {
+    /// Reads the recordings that a plan names, before it runs. The error marks the name of one that cannot be read.
+    pub fn open(&mut self, arguments: &[Argument]) -> Result<(), Diagnostic> {
+        // Most queries name none, those that a query over `diff` asks in turn neither.
+        if arguments.is_empty() {
+            return Ok(());
+        }
+        self.snapshots.clear();
+        for Argument { text, span } in arguments {
+            let opened = match text.as_str() {
+                LIVE => live_is_asked(self),
+                word => recorded(word).map(|snapshot| {
+                    self.snapshots.insert(word.to_owned(), Rc::new(snapshot));
+                }),
+            };
+            opened.map_err(|failure| {
+                let Message { message, help } = failure.into_message();
+                Diagnostic { help, ..Diagnostic::new(*span, message) }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The snapshots that a plan names: those that were opened, or the running kernel.
+    pub(super) fn named(&mut self, arguments: &[Argument]) -> Result<Vec<Rc<Snapshot>>, Failure> {
+        let named = |Argument { text, .. }: &Argument| match self.snapshots.get(text) {
+            Some(opened) => Ok(Rc::clone(opened)),
+            None => Snapshot::of(text, self).map(Rc::new),
+        };
+        arguments.iter().map(named).collect()
+    }
+}
+
+impl Snapshot {
+    /// The snapshot of a word: the running kernel now, or a recording.
+    pub fn of(word: &str, ask: &mut dyn Ask) -> Result<Self, Failure> {
+        if word != LIVE {
+            return recorded(word);
+        }
+        live_is_asked(ask)?;
+        let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        taken(LIVE, ask, time)
+    }
+}
+
+/// Fails where the running kernel is not asked.
+fn live_is_asked(ask: &dyn Ask) -> Result<(), Failure> {
+    if ask.source().kind().is_here() {
+        return Ok(());
+    }
+    let help = "leave `--from` and `--demo` out, or name a second snapshot";
+    Err(Failure::command("`live` is the running kernel, and a recording is asked", Some(help)))
+}
+
+fn recorded(word: &str) -> Result<Snapshot, Failure> {
+    let recording = named::open(word)?;
+    let time = recording.time().to_owned();
+    taken(word, &mut Engine::new(Box::new(recording)), time)
+}
+
+fn taken(word: &str, ask: &mut dyn Ask, time: String) -> Result<Snapshot, Failure> {
+    let answer = ask.ask(FIGURES)?;
+    let mut caches = Vec::new();
+    for row in answer.rows {
+        if let Ok([name, addr, memory, active, objects, complete]) =
+            <[Value; 3 + COMPARED]>::try_from(row)
+        {
+            caches.push(Cache { name, addr, compared: [memory, active, objects], complete });
+        }
+    }
+    let word = printable(word.as_bytes());
+    let notes = answer.warnings.into_iter().map(|note| format!("`{word}`: {note}")).collect();
+    Ok(Snapshot { word, boot: ask.source().boot(), time, caches, notes })
+}
+
+/// A row for each cache of either moment: those of the second, then those that are gone.
+pub fn compare(before: &Snapshot, after: &Snapshot, notes: &mut Vec<String>) -> Vec<Vec<Value>> {
+    notes.extend(before.notes.iter().chain(&after.notes).cloned());
+    let moments = [before, after];
+    let one_boot = before.boot.is_some() && before.boot == after.boot;
+    let has_no_address =
+        |moment: &&Snapshot| moment.caches.iter().any(|cache| cache.addr == Value::Null);
+    let by_name = match moments.into_iter().find(|moment| moment.boot.is_none()) {
+        Some(moment) => Some(format!("`{}` does not say of which boot it is", moment.word)),
+        None if !one_boot => {
+            Some(format!("`{}` and `{}` are of two boots", before.word, after.word))
+        }
+        None => moments
+            .into_iter()
+            .find(has_no_address)
+            .map(|moment| format!("`{}` has no addresses of caches", moment.word)),
+    };
+    if let Some(reason) = &by_name {
+        notes.push(format!("{reason}: caches are told apart by their names alone"));
+    }
+    if before.time > after.time {
+        notes
+            .push(format!("`{}` is later than `{}`: growth is backwards", before.word, after.word));
+    }
+    let key = |cache: &Cache| {
+        let addr = if by_name.is_some() { &Value::Null } else { &cache.addr };
+        identity::key([&cache.name, addr])
+    };
+    let [known, now] = moments.map(|moment| moment.caches.iter().map(key).collect::<Vec<Key>>());
+    let Matched { before: was, gone } = identity::matched(&known, &now);
+    let (mut known, mut several) =
+        (together(&before.caches, &known), together(&after.caches, &now));
+    let (mut rows, mut names) = (Vec::new(), Vec::new());
+    for ((cache, key), was) in after.caches.iter().zip(&now).zip(was) {
+        rows.push(match was {
+            Before::Row(at) => row(Some(&before.caches[at]), Some(cache)),
+            Before::New => row(None, Some(cache)),
+            // Those of one name are a row where the first of them stands.
+            Before::Unknown => match (known.remove(key), several.remove(key)) {
+                (Some(before), Some(after)) => {
+                    names.push(format!("`{}`", printable(&bytes(&cache.name))));
+                    row(Some(&before), Some(&after))
+                }
+                _ => continue,
+            },
+        });
+    }
+    rows.extend(gone.into_iter().map(|at| row(Some(&before.caches[at]), None)));
+    if !names.is_empty() {
+        let names = names.join(", ");
+        notes.push(format!("caches of one name are a row, with what they have together: {names}"));
+    }
+    rows
+}
+
+/// What the caches of each key have together.
+fn together<'a>(caches: &[Cache], keys: &'a [Key]) -> HashMap<&'a Key, Cache> {
+    let mut found: HashMap<&Key, Cache> = HashMap::new();
+    for (cache, key) in caches.iter().zip(keys) {
+        let Some(sum) = found.get_mut(key) else {
+            found.insert(key, Cache { addr: Value::Null, ..cache.clone() });
+            continue;
+        };
+        for (sum, figure) in sum.compared.iter_mut().zip(&cache.compared) {
+            let added = sum.integer().zip(figure.integer()).map(|(sum, figure)| sum + figure);
+            *sum = match added.map(u64::try_from) {
+                Some(Ok(added)) => Value::UInt(added),
+                _ => Value::Null,
+            };
+        }
+        if sum.complete == Value::Bool(true) {
+            sum.complete = cache.complete.clone();
+        }
+    }
+    found
+}
+
+/// The bytes of a text; none of anything else.
+#[must_use]
+pub fn bytes(value: &Value) -> Vec<u8> {
+    match value {
+        Value::Text(text) => text.to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+/// The row of a cache, which is there at one of the moments at least.
+fn row(before: Option<&Cache>, after: Option<&Cache>) -> Vec<Value> {
+    let Some(cache) = after.or(before) else { return Vec::new() };
+    let figure =
+        |of: Option<&Cache>, at: usize| of.map_or(Value::Null, |of| of.compared[at].clone());
+    // A cache that is not there has nothing; of one whose figure is not known the difference is not either.
+    let amount = |of: Option<&Cache>, at: usize| of.map_or(Some(0), |of| of.compared[at].integer());
+    let delta = |at| Some(amount(after, at)? - amount(before, at)?);
+    let first = (0..COMPARED).filter_map(delta).find(|delta| *delta != 0);
+    let state = match (before, after, first) {
+        (None, _, _) => "new",
+        (_, None, _) => "gone",
+        (_, _, None) => "same",
+        (_, _, Some(delta)) if delta > 0 => "grown",
+        _ => "shrunk",
+    };
+    let mut row = vec![cache.name.clone(), cache.addr.clone(), Value::text(state)];
+    for at in 0..COMPARED {
+        let delta = delta(at).and_then(|delta| i64::try_from(delta).ok());
+        row.extend([figure(before, at), figure(after, at), delta.map_or(Value::Null, Value::Int)]);
+    }
+    let of = [before, after].into_iter().flatten();
+    let known: Option<Vec<bool>> = of
+        .map(|cache| match cache.complete {
+            Value::Bool(complete) => Some(complete),
+            _ => None,
+        })
+        .collect();
+    row.push(known.map_or(Value::Null, |all| Value::Bool(all.iter().all(|complete| *complete))));
+    row
+}

@@ -1,0 +1,244 @@
+//! Queries by name: those that were saved, and the reports that slabql carries.
+//!
+//! A saved query is the file `slabql/queries/NAME.slabql` in the XDG data folder; a report is a file of the folder
+//! `examples`. Either is a query file, whose first comment is its title.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use query::suggest;
+use query::syntax::MAX_TEXT;
+
+use super::input::{self, Text};
+use crate::file::own::{self, Folder, Whose};
+use crate::file::whole::{Readers, WholeFile};
+use crate::report::error::Failure;
+
+/// How the name of a query file ends.
+const ENDING: &str = ".slabql";
+
+/// Names the reports, which are files of `examples`.
+macro_rules! reports {
+    ($($name:literal)*) => {
+        &[$(($name, include_str!(concat!("../../../examples/", $name, ".slabql")))),*]
+    };
+}
+
+/// The reports, by their names.
+pub const REPORTS: &[(&str, &str)] = reports! {
+    "absent"
+    "alike"
+    "barns"
+    "cache"
+    "constructors"
+    "debug"
+    "empty"
+    "extended"
+    "flags"
+    "fragmentation"
+    "hidden-free"
+    "idle"
+    "imbalance"
+    "kmalloc"
+    "kmalloc-types"
+    "large-orders"
+    "largest"
+    "list"
+    "low-memory"
+    "merged"
+    "offline-cpus"
+    "orders"
+    "padding"
+    "partial-kept"
+    "per-cpu"
+    "per-node"
+    "rcu-pending"
+    "sheaves"
+    "single"
+    "sizes"
+    "slabinfo-error"
+    "slabs"
+    "smaller-slabs"
+    "suspicious"
+    "tail"
+    "totals"
+    "unaccounted"
+    "unreclaimable"
+    "usercopy"
+    "waste"
+};
+
+/// The title of a query file: its first comment. Neither `#!` nor `-- param` is one.
+#[must_use]
+pub fn title(text: &str) -> &str {
+    let comments = text.lines().map(|line| line.trim_start_matches('\u{feff}').trim());
+    let mut titles = comments
+        .take_while(|line| line.is_empty() || line.starts_with("--") || line.starts_with('#'))
+        .filter(|line| !line.starts_with("#!"))
+        .map(|line| line.trim_start_matches(['-', '#']).trim());
+    titles.find(|title| !title.is_empty() && !title.starts_with("param ")).unwrap_or_default()
+}
+
+/// Saves the text of a query under a name. Gives where it is; and where what it was is, if there was one.
+pub fn save(name: &str, text: &str) -> Result<(PathBuf, Option<PathBuf>), Failure> {
+    check_name(name, ".save")?;
+    if text.is_empty() {
+        return Err(Failure::command("there is no query to save", Some("run one first")));
+    }
+    let folder = folder()?;
+    own::make_folder(&folder).map_err(|error| Failure::file("make", &folder, &error))?;
+    let file = path(&folder, name);
+    let failed = |error: io::Error| Failure::file("write", &file, &error);
+    // What had the name is kept under another: a text that is typed again is work.
+    let before = file.with_extension("slabql~");
+    let kept = match own::open(&file, Whose::Own) {
+        Ok(old) => Some(whole(&before, old.take(MAX_TEXT as u64)).map_err(failed)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(failed(error)),
+    };
+    let new = whole(&file, format!("{text}\n").as_bytes()).map_err(failed)?;
+    // Both are on the disk before either takes its place, so a full one leaves all as it was.
+    let before = match kept {
+        Some(kept) => kept.commit().map(|()| Some(before)),
+        None => Ok(None),
+    };
+    let before = before.and_then(|before| new.commit().map(|()| before)).map_err(failed)?;
+    Ok((file, before))
+}
+
+/// A file with all its bytes, ready to take its place.
+fn whole(path: &Path, mut bytes: impl Read) -> io::Result<WholeFile> {
+    let mut file = WholeFile::create(path, Readers::Usual)?;
+    io::copy(&mut bytes, &mut file)?;
+    file.sync()?;
+    Ok(file)
+}
+
+/// All saved queries with their titles, and the folder that they are in.
+pub fn titles() -> Result<(PathBuf, Vec<(String, String)>), Failure> {
+    let folder = folder()?;
+    let titled = |name: String| {
+        let query = input::own(&path(&folder, &name));
+        let title = query.as_ref().map_or("cannot be read", |query| title(&query.text)).to_owned();
+        (name, title)
+    };
+    let saved = saved(&folder)?.into_iter().map(titled).collect();
+    Ok((folder, saved))
+}
+
+/// The text of a saved query, or of a report; `command` asks for it.
+pub fn text_of(name: &str, command: &str) -> Result<Text, Failure> {
+    check_name(name, command)?;
+    let folder = folder()?;
+    let file = path(&folder, name);
+    if file.exists() {
+        return input::own(&file);
+    }
+    report_text(name).ok_or_else(|| {
+        let saved = saved(&folder).unwrap_or_default();
+        let names = saved.iter().map(String::as_str).chain(REPORTS.iter().map(|(name, _)| *name));
+        unknown("query", name, suggest::meant(name, names), ".queries")
+    })
+}
+
+/// The text of a report.
+pub fn report(name: &str) -> Result<Text, Failure> {
+    report_text(name).ok_or_else(|| {
+        let meant = suggest::meant(name, REPORTS.iter().map(|(name, _)| *name));
+        unknown("report", name, meant, ".report")
+    })
+}
+
+fn report_text(name: &str) -> Option<Text> {
+    let (name, text) = REPORTS.iter().find(|(report, _)| *report == name)?;
+    let file = Some(format!("the report `{name}`"));
+    Some(Text { text: (*text).to_owned(), file, path: None })
+}
+
+fn unknown(what: &str, name: &str, meant: Option<String>, lists: &str) -> Failure {
+    let help = meant.unwrap_or_else(|| format!("`{lists}` lists them"));
+    Failure::command(format!("unknown {what} `{name}`"), Some(&help))
+}
+
+/// Refuses what would lead out of the folder.
+fn check_name(name: &str, command: &str) -> Result<(), Failure> {
+    let plain = |c: char| c.is_alphanumeric() || "-_".contains(c);
+    if !name.is_empty() && name.chars().all(plain) {
+        return Ok(());
+    }
+    let message = match name {
+        "" => format!("`{command}` takes the name of a query"),
+        name => format!("`{name}` is no name of a query"),
+    };
+    Err(Failure::command(message, Some("a name has letters, digits, `-` and `_`")))
+}
+
+/// The folder of saved queries.
+fn folder() -> Result<PathBuf, Failure> {
+    let folder = Folder::Data.path().map_err(|error| {
+        Failure::environment(format!("there is no folder for queries: {error}"), None)
+    })?;
+    Ok(folder.join("queries"))
+}
+
+fn path(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}{ENDING}"))
+}
+
+/// The names of the saved queries; none where they cannot be told.
+#[must_use]
+pub fn saved_names() -> Vec<String> {
+    folder().and_then(|folder| saved(&folder)).unwrap_or_default()
+}
+
+/// The text of a saved query, or of a report.
+#[must_use]
+pub fn text(name: &str) -> Option<String> {
+    check_name(name, "").ok()?;
+    let saved = folder().ok().and_then(|folder| input::own(&path(&folder, name)).ok());
+    let report = || REPORTS.iter().find(|(report, _)| *report == name).map(|(_, text)| *text);
+    saved.map(|file| file.text).or_else(|| report().map(str::to_owned))
+}
+
+/// The names of the saved queries, sorted.
+fn saved(folder: &Path) -> Result<Vec<String>, Failure> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Failure::file("read", folder, &error)),
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<String> =
+        names.filter_map(|name| Some(name.strip_suffix(ENDING)?.to_owned())).collect();
+    names.sort();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_title_is_the_first_comment() {
+        assert_eq!(
+            title("#!/usr/bin/env -S slabql -f\n-- param x: int\n\n-- A\n-- b\nselect"),
+            "A"
+        );
+        assert_eq!(title("\u{feff}# A\n"), "A");
+        for none in ["", "select name -- A", "--\nselect 1; -- A", "#!/x\nselect 1"] {
+            assert_eq!(title(none), "", "{none}");
+        }
+    }
+
+    #[test]
+    fn every_example_is_a_report() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+        let names: Vec<&str> = REPORTS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(saved(&folder).unwrap(), names);
+        for (name, text) in REPORTS {
+            check_name(name, ".run").unwrap();
+            assert!(!title(text).is_empty(), "{name}");
+        }
+    }
+}

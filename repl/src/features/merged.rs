@@ -1,0 +1,33 @@
+//! Says where the caches are that an empty answer asked for by name: those that were merged into others.
+
+use query::catalog::Rows;
+use query::plan::Plan;
+use query::value::Value;
+
+use crate::engine::Ask;
+
+/// Of names that an empty answer asked for: into which caches they were merged.
+#[must_use]
+pub fn notes(ask: &mut dyn Ask, plan: &Plan) -> Vec<String> {
+    let here = plan.table.rows == Rows::Caches;
+    let names = if here { plan.wanted_names() } else { Vec::new() };
+    if names.is_empty() {
+        return Vec::new();
+    }
+    // The answer stands without these notes, so a look-up that fails says nothing.
+    let Ok(caches) = ask.ask("select name, aliases") else { return Vec::new() };
+    let note = |wanted: &&[u8]| {
+        let has = |row: &Vec<Value>| match row.as_slice() {
+            [Value::Text(name), Value::List(aliases)] => {
+                let found = aliases.iter().any(|alias| **alias == **wanted);
+                found.then(|| String::from_utf8_lossy(name).into_owned())
+            }
+            _ => None,
+        };
+        let cache = caches.rows.iter().find_map(has)?;
+        let name = str::from_utf8(wanted).ok()?;
+        let test = format!("'{}' in aliases", name.replace('\'', "''"));
+        Some(format!("`{name}` was merged into `{cache}`: `where {test}` finds it"))
+    };
+    names.iter().filter_map(note).collect()
+}

@@ -1,0 +1,12 @@
+//! What slabql does besides answering queries. Each takes an engine, or what an engine answers, and gives rows.
+
+pub mod diff;
+pub mod doctor;
+pub mod input;
+pub mod library;
+pub mod members;
+pub mod merged;
+pub mod snapshot;
+pub mod verify;
+pub mod watch;
+pub mod whatis;

@@ -1,0 +1,342 @@
+//! Holds the figures of `caches` against the kernel's own: `/proc/slabinfo` and `/sys/kernel/slab`.
+//!
+//! Each witness is read before and after the figures. A figure that one of the readings shows is equal; one that
+//! neither shows has moved, if the readings differ, and is wrong if they agree. What looks wrong is looked at again,
+//! as a cache may have gone up and down in between, and is wrong if it looks so every time.
+//!
+//! Looking takes objects too: a program, open files and their buffers. Where no freed object is held ready, as with
+//! `slub_debug`, each reading counts its own. So one program is kept all the time, and whichever is read, the others'
+//! files are open meanwhile.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+use query::output::{Output, OutputColumn};
+use query::value::{Type, Unit, Value};
+
+use crate::engine::Engine;
+use crate::engine::tables::read_slabinfo;
+use crate::report::error::Failure;
+use crate::source::proc::slabinfo::SLABINFO;
+
+/// How often what looks wrong is looked at.
+const ROUNDS: u32 = 6;
+/// How long the kernel is given, once and twice and so on, to free what loading and the look before took: it waits for
+/// an RCU grace period first.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Where the kernel has a folder for each cache.
+const SLAB: &str = "/sys/kernel/slab";
+/// The file there that says how many objects are not on a partial list.
+const OBJECTS: &str = "objects";
+
+/// Where the kernel says a figure.
+#[derive(Clone, Copy)]
+enum Witness {
+    /// A field of a line of `/proc/slabinfo`, counted from the name.
+    Slabinfo(usize),
+    /// The first number in a file of the cache's folder.
+    Sysfs(&'static str),
+}
+
+/// What is compared: the column, as an expression that is an integer, and where the kernel says it.
+#[rustfmt::skip]
+const CHECKS: &[(&str, &str, Witness)] = &[
+    ("active_slabinfo",        "active_slabinfo",                           Witness::Slabinfo(1)),
+    ("objects",                "objects",                                   Witness::Slabinfo(2)),
+    ("size",                   "size",                                      Witness::Slabinfo(3)),
+    ("objects_per_slab",       "objects_per_slab",                          Witness::Slabinfo(4)),
+    ("pages_per_slab",         "pages_per_slab",                            Witness::Slabinfo(5)),
+    ("slabs",                  "slabs",                                     Witness::Slabinfo(10)),
+    ("objects - free_partial", "objects - free_partial",                    Witness::Sysfs(OBJECTS)),
+    ("objects",                "objects",                                   Witness::Sysfs("total_objects")),
+    ("slabs",                  "slabs",                                     Witness::Sysfs("slabs")),
+    ("partial",                "partial",                                   Witness::Sysfs("partial")),
+    ("object_size",            "object_size",                               Witness::Sysfs("object_size")),
+    ("size",                   "size",                                      Witness::Sysfs("slab_size")),
+    ("align",                  "align",                                     Witness::Sysfs("align")),
+    ("objects_per_slab",       "objects_per_slab",                          Witness::Sysfs("objs_per_slab")),
+    ("page_order",             "page_order",                                Witness::Sysfs("order")),
+    ("min_partial",            "min_partial",                               Witness::Sysfs("min_partial")),
+    ("cpu_partial",            "cpu_partial",                               Witness::Sysfs("cpu_partial")),
+    ("sheaf_capacity",         "sheaf_capacity",                            Witness::Sysfs("sheaf_capacity")),
+    ("usersize",               "usersize",                                  Witness::Sysfs("usersize")),
+    ("alias_count",            "alias_count",                               Witness::Sysfs("aliases")),
+    ("remote_defrag",          "remote_defrag",                             Witness::Sysfs("remote_node_defrag_ratio")),
+    ("unreclaimable",          "cast(not unreclaimable as int)",            Witness::Sysfs("reclaim_account")),
+    ("rcu",                    "cast(rcu as int)",                          Witness::Sysfs("destroy_by_rcu")),
+    ("flags",                  "cast(flags has HWCACHE_ALIGN as int)",      Witness::Sysfs("hwcache_align")),
+    ("flags",                  "cast(flags has CACHE_DMA as int)",          Witness::Sysfs("cache_dma")),
+    ("flags",                  "cast(flags has CONSISTENCY_CHECKS as int)", Witness::Sysfs("sanity_checks")),
+    ("flags",                  "cast(flags has RED_ZONE as int)",           Witness::Sysfs("red_zone")),
+    ("flags",                  "cast(flags has POISON as int)",             Witness::Sysfs("poison")),
+    ("flags",                  "cast(flags has STORE_USER as int)",         Witness::Sysfs("store_user")),
+    ("flags",                  "cast(flags has TRACE as int)",              Witness::Sysfs("trace")),
+];
+
+/// What became of a figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    /// The witness says it too.
+    Equal,
+    /// It changed meanwhile.
+    Moved,
+    /// The witness says otherwise.
+    Wrong,
+}
+
+/// What all checks came to, by the number of the check and the cache's address and name.
+type Verdicts = BTreeMap<(usize, u64, String), (Verdict, String)>;
+
+/// Compares everything. Gives the table of what was found, and the wrong figures in words.
+pub fn verify(engine: &mut Engine) -> Result<(Output, Vec<String>), Failure> {
+    let message = match engine.source().kind() {
+        kind if kind.reads_memory() => "",
+        kind if kind.is_here() => "the source `proc` is what figures are held against",
+        _ => "a recording cannot be held against this machine",
+    };
+    if !message.is_empty() {
+        return Err(Failure::environment(message, None));
+    }
+    let mut verdicts = round(engine, Duration::ZERO)?;
+    for number in 1..ROUNDS {
+        if verdicts.values().all(|(verdict, _)| *verdict != Verdict::Wrong) {
+            break;
+        }
+        look_again(&mut verdicts, round(engine, number * PAUSE)?);
+    }
+    let wrong: Vec<String> = verdicts
+        .values()
+        .filter(|(verdict, _)| *verdict == Verdict::Wrong)
+        .map(|(_, text)| text.clone())
+        .collect();
+    Ok((summary(&verdicts), wrong))
+}
+
+/// What a witness that said `first` before and `second` after makes of a figure.
+fn verdict(first: i128, figure: i128, second: i128) -> Verdict {
+    if figure == first || figure == second {
+        Verdict::Equal
+    } else if first == second {
+        Verdict::Wrong
+    } else {
+        Verdict::Moved
+    }
+}
+
+/// Adds another look: the better of two counts. What only one of them shows is of a cache that came or went
+/// meanwhile, which is no proof of a wrong figure.
+fn look_again(verdicts: &mut Verdicts, again: Verdicts) {
+    for (key, (verdict, _)) in verdicts.iter_mut() {
+        if *verdict == Verdict::Wrong && !again.contains_key(key) {
+            *verdict = Verdict::Moved;
+        }
+    }
+    for (key, mut again) in again {
+        match verdicts.get_mut(&key) {
+            Some(first) if again.0 < first.0 => *first = again,
+            Some(_) => {}
+            None => {
+                again.0 = again.0.min(Verdict::Moved);
+                verdicts.insert(key, again);
+            }
+        }
+    }
+}
+
+/// One look at all caches, after a pause.
+fn round(engine: &mut Engine, pause: Duration) -> Result<Verdicts, Failure> {
+    let figures: Vec<&str> = CHECKS.iter().map(|(_, figure, _)| *figure).collect();
+    let text = format!("select name, addr, sysfs_id, {}", figures.join(", "));
+    let folders = engine.ask("select sysfs_id")?;
+    let in_slabinfo = PathBuf::from(SLABINFO);
+    let in_sysfs = match folders.rows.first().and_then(|row| row.first()) {
+        Some(Value::Text(id)) => Path::new(SLAB).join(&*String::from_utf8_lossy(id)).join(OBJECTS),
+        _ => PathBuf::new(),
+    };
+    let read = || -> Result<_, Failure> {
+        let slabinfo = holding(&[&in_sysfs], slabinfo)?;
+        Ok((slabinfo, holding(&[&in_slabinfo], || sysfs(&folders))))
+    };
+    let plan = engine.own_plan(&text)?;
+    let scan = engine.source().prepare(&plan)?;
+    sleep(pause);
+    let before = read()?;
+    let scanned = holding(&[&in_slabinfo, &in_sysfs], &scan)?;
+    let after = read()?;
+    let answer = engine.finish(&plan, scanned);
+    let mut verdicts = Verdicts::new();
+    let mut seen = BTreeMap::new();
+    for row in &answer.rows {
+        let [Value::Text(name), Value::UInt(addr), id, figures @ ..] = row.as_slice() else {
+            continue;
+        };
+        let name = String::from_utf8_lossy(name).into_owned();
+        let id = match id {
+            Value::Text(id) => String::from_utf8_lossy(id).into_owned(),
+            _ => continue,
+        };
+        // Names repeat: the first of a name is the first of it in the file too, as both are in the list's order.
+        let count = seen.entry(name.clone()).or_insert(0_usize);
+        let nth = *count;
+        *count += 1;
+        for (check, ((column, _, witness), figure)) in CHECKS.iter().zip(figures).enumerate() {
+            let says = |(slabinfo, sysfs): &(Slabinfo, Sysfs)| match witness {
+                Witness::Slabinfo(field) => slabinfo.get(&name)?.get(nth)?.get(*field)?.integer(),
+                Witness::Sysfs(file) => sysfs.get(&id)?.get(file).copied(),
+            };
+            let (Some(first), Some(second), Some(figure)) =
+                (says(&before), says(&after), figure.integer())
+            else {
+                continue;
+            };
+            let verdict = match verdict(first, figure, second) {
+                Verdict::Wrong if witness.counts_itself(&name) && figure + 1 == first => {
+                    Verdict::Moved
+                }
+                verdict => verdict,
+            };
+            let text = format!("{name}: {column} is {figure}, {} says {first}", witness.name());
+            verdicts.insert((check, *addr, name.clone()), (verdict, text));
+        }
+    }
+    Ok(verdicts)
+}
+
+/// Runs `look` while the files are open and have the buffers that reading gives them.
+fn holding<T>(paths: &[&Path], look: impl FnOnce() -> T) -> T {
+    let read = |path: &&Path| {
+        let mut file = File::open(path).ok()?;
+        // What cannot be read takes nothing.
+        file.read(&mut [0]).ok().map(|_| file)
+    };
+    let _files: Vec<Option<File>> = paths.iter().map(read).collect();
+    look()
+}
+
+/// The lines of `/proc/slabinfo` by name, in the order of the file.
+type Slabinfo = BTreeMap<String, Vec<Vec<Value>>>;
+/// The numbers in a cache's files, by folder and file.
+type Sysfs = BTreeMap<String, BTreeMap<&'static str, i128>>;
+
+fn slabinfo() -> Result<Slabinfo, Failure> {
+    let mut lines = Slabinfo::new();
+    for row in read_slabinfo()? {
+        if let Some(Value::Text(name)) = row.first() {
+            lines.entry(String::from_utf8_lossy(name).into_owned()).or_default().push(row);
+        }
+    }
+    Ok(lines)
+}
+
+/// Reads the files of every folder. One that is not there, as its option is not built in, says nothing.
+fn sysfs(folders: &Output) -> Sysfs {
+    let mut found = Sysfs::new();
+    for row in &folders.rows {
+        let Some(Value::Text(id)) = row.first() else { continue };
+        let id = String::from_utf8_lossy(id).into_owned();
+        let files = CHECKS.iter().filter_map(|(_, _, witness)| match witness {
+            Witness::Sysfs(file) => Some(*file),
+            Witness::Slabinfo(_) => None,
+        });
+        let number = |file: &'static str| {
+            let text = fs::read_to_string(Path::new(SLAB).join(&id).join(file)).ok()?;
+            Some((file, text.split_whitespace().next()?.parse().ok()?))
+        };
+        let numbers = files.filter_map(number).collect();
+        found.insert(id, numbers);
+    }
+    found
+}
+
+impl Witness {
+    /// Whether the witness takes an object of the cache to count: the kernel fills an array of the nodes' objects.
+    fn counts_itself(self, cache: &str) -> bool {
+        matches!(self, Self::Sysfs(OBJECTS)) && cache.starts_with("kmalloc-")
+    }
+
+    fn name(self) -> String {
+        match self {
+            Self::Slabinfo(_) => SLABINFO.to_owned(),
+            Self::Sysfs(file) => format!("{SLAB}/…/{file}"),
+        }
+    }
+}
+
+/// A row for each check.
+fn summary(verdicts: &Verdicts) -> Output {
+    let text = |name| OutputColumn::new(name, Type::Text, Unit::None);
+    let number = |name| OutputColumn::new(name, Type::UInt, Unit::Count);
+    let columns = vec![
+        text("column"),
+        text("witness"),
+        number("rows"),
+        number("equal"),
+        number("moved"),
+        number("wrong"),
+    ];
+    let row = |(check, (column, _, witness)): (usize, &(&str, &str, Witness))| {
+        let count = |wanted: Option<Verdict>| {
+            let of_check = verdicts.iter().filter(|((number, _, _), _)| *number == check);
+            let counted =
+                of_check.filter(|(_, (verdict, _))| wanted.is_none_or(|wanted| wanted == *verdict));
+            Value::UInt(counted.count() as u64)
+        };
+        vec![
+            Value::text(column),
+            Value::text(witness.name()),
+            count(None),
+            count(Some(Verdict::Equal)),
+            count(Some(Verdict::Moved)),
+            count(Some(Verdict::Wrong)),
+        ]
+    };
+    let rows = CHECKS.iter().enumerate().map(row).collect();
+    Output { columns, rows, warnings: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_is_equal_moved_or_wrong() {
+        for (first, figure, second, expected) in [
+            (7, 7, 7, Verdict::Equal),
+            (7, 7, 9, Verdict::Equal),
+            (7, 9, 9, Verdict::Equal),
+            (7, 8, 9, Verdict::Moved),
+            (7, 100, 9, Verdict::Moved),
+            (7, 8, 7, Verdict::Wrong),
+            (0, -1, 0, Verdict::Wrong),
+        ] {
+            assert_eq!(verdict(first, figure, second), expected, "{first} {figure} {second}");
+        }
+    }
+
+    fn look(verdicts: &[(u64, Verdict)]) -> Verdicts {
+        let row = |(addr, verdict): &(u64, Verdict)| {
+            ((1, *addr, "a".to_owned()), (*verdict, format!("{addr}")))
+        };
+        verdicts.iter().map(row).collect()
+    }
+
+    #[test]
+    fn what_is_wrong_each_time_is_wrong() {
+        use Verdict::{Equal, Moved, Wrong};
+        let mut verdicts = look(&[(1, Wrong), (2, Wrong), (3, Wrong), (4, Equal), (5, Wrong)]);
+        // The fifth cache is gone, and a sixth and a seventh came.
+        let again = [(1, Wrong), (2, Moved), (3, Equal), (4, Wrong), (6, Wrong), (7, Equal)];
+        look_again(&mut verdicts, look(&again));
+        let expected =
+            [(1, Wrong), (2, Moved), (3, Equal), (4, Equal), (5, Moved), (6, Moved), (7, Equal)];
+        assert_eq!(verdicts, look(&expected));
+        let rows = summary(&verdicts).rows;
+        assert_eq!(rows.len(), CHECKS.len());
+        assert_eq!(rows[1][2..], [7, 3, 3, 1].map(Value::UInt));
+        assert_eq!(rows[0][2..], [0; 4].map(Value::UInt));
+    }
+}

@@ -1,0 +1,146 @@
+//! Takes ticks: one scan each, by a program that is loaded once.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use query::exec::identity::{self, Before, Key, Matched};
+use query::exec::{self, Execution, past::Past};
+use query::output::OutputColumn;
+use query::plan::Plan;
+use query::value::{Unit, Value};
+
+use crate::engine::{Engine, Runs};
+use crate::render::{Options, shown};
+use crate::report::error::Failure;
+
+/// A query that is asked again and again.
+pub struct Ticks<'a> {
+    pub plan: &'a Plan,
+    /// The columns that are shown.
+    pub columns: Vec<OutputColumn>,
+    /// The columns behind them, by which rows are told apart; none where all values do that.
+    identity: Option<Vec<OutputColumn>>,
+    runs: Runs<'a>,
+    past: Past,
+    /// What the rows of the tick before are known by, and what they are called.
+    before: Option<(Vec<Key>, Vec<String>)>,
+    notes: Vec<String>,
+    start: Instant,
+    pub count: u64,
+}
+
+/// What a tick gave.
+pub struct Tick {
+    /// When it was.
+    pub time: SystemTime,
+    /// Its rows.
+    pub rows: Vec<Vec<Value>>,
+    /// What each of them was in the tick before; unknown in the first one, and where a row may have been outside the
+    /// answer.
+    pub before: Vec<Before>,
+    /// The rows of the tick before that are there no more.
+    pub left: Vec<usize>,
+    /// What its answer says beside them.
+    pub notes: Vec<String>,
+    /// Those of its notes that the tick before did not have.
+    pub news: Vec<String>,
+    /// What rows that were not there in the tick before are called, and those that are there no more; in order.
+    pub came: Vec<String>,
+    pub gone: Vec<String>,
+    /// What scan and answer took.
+    pub took: Duration,
+}
+
+impl<'a> Ticks<'a> {
+    pub fn new(
+        engine: &'a mut Engine,
+        plan: &'a Plan,
+        identity: Option<usize>,
+    ) -> Result<Self, Failure> {
+        let mut columns = exec::columns(plan, engine.source().capabilities());
+        let identity = identity.map(|count| columns.split_off(columns.len() - count));
+        Ok(Self {
+            plan,
+            columns,
+            identity,
+            runs: engine.prepare(plan)?,
+            past: Past::default(),
+            before: None,
+            notes: Vec::new(),
+            start: Instant::now(),
+            count: 0,
+        })
+    }
+
+    /// Which columns are changes.
+    pub fn changes(&self) -> Vec<bool> {
+        (0..self.columns.len()).map(|item| self.plan.is_change(item)).collect()
+    }
+
+    /// Which columns tell rows apart.
+    pub fn identifies(&self) -> Vec<bool> {
+        let mut found = self.plan.identifies();
+        found.truncate(self.columns.len());
+        found
+    }
+
+    /// The time since the start.
+    pub fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// Takes a tick.
+    pub fn tick(&mut self) -> Result<Tick, Failure> {
+        let (time, begun) = (SystemTime::now(), Instant::now());
+        self.past.begin(begun - self.start);
+        let scanned = self.runs.run()?;
+        let host = self.runs.source();
+        let mut execution = Execution::new(self.plan, host).after(&mut self.past);
+        let mut rows = execution.push(scanned.rows);
+        let rest = execution.finish(scanned.report.warnings);
+        rows.extend(rest.rows);
+        let mut notes = rest.notes;
+        notes.extend(scanned.report.notes);
+        let took = begun.elapsed();
+        self.count += 1;
+        let (mut keys, mut labels) = (Vec::new(), Vec::new());
+        for row in &mut rows {
+            let hidden = row.split_off(self.columns.len());
+            keys.push(identity::key(if self.identity.is_some() { &hidden } else { &*row }));
+            labels.push(self.label(row, &hidden));
+        }
+        let first = || (vec![Before::Unknown; keys.len()], Vec::new());
+        let (mut before, mut left) = self.before.as_ref().map_or_else(first, |(known, _)| {
+            let Matched { before, gone } = identity::matched(known, &keys);
+            (before, gone)
+        });
+        // Rows that are chosen come and go by what they hold.
+        if self.plan.chooses() {
+            let new = before.iter_mut().filter(|row| **row == Before::New);
+            new.for_each(|row| *row = Before::Unknown);
+            left.clear();
+        }
+        let new = labels.iter().zip(&before).filter(|(_, row)| **row == Before::New);
+        let came = new.map(|(label, _)| label.clone()).collect();
+        let names = self.before.replace((keys, labels)).unwrap_or_default().1;
+        let mut gone: Vec<String> = left.iter().map(|row| names[*row].clone()).collect();
+        gone.sort_unstable();
+        let told = std::mem::replace(&mut self.notes, notes.clone());
+        let news = notes.iter().filter(|note| !told.contains(note)).cloned().collect();
+        Ok(Tick { time, rows, before, left, notes, news, came, gone, took })
+    }
+
+    /// What a row is called: by what tells it apart, without addresses where there is anything else.
+    fn label(&self, row: &[Value], hidden: &[Value]) -> String {
+        let (values, columns) = match &self.identity {
+            Some(columns) if !columns.is_empty() => (hidden, columns),
+            _ => (row, &self.columns),
+        };
+        let named = columns.iter().any(|column| column.unit != Unit::Hex);
+        let null = || Options::default().null;
+        let words =
+            values.iter().zip(columns).filter(|(_, column)| !named || column.unit != Unit::Hex);
+        let words: Vec<String> =
+            words.map(|(value, column)| shown(value, column, false).unwrap_or_else(null)).collect();
+        words.join(" ")
+    }
+}

@@ -1,0 +1,127 @@
+//! The commands that say what there is to ask: tables, columns, functions, and why a column is NULL.
+
+use std::io::Write;
+
+use query::availability::unavailable;
+use query::catalog::{self, Column, Source, Table};
+use query::suggest;
+use query::{aggregate, function};
+
+use super::{Next, write};
+use crate::features::members;
+use crate::report::error::Failure;
+use crate::report::escape::printable;
+use crate::shell::session::Session;
+
+/// `.tables`.
+pub fn tables(_: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let lines: String =
+        catalog::TABLES.iter().map(|table| format!("{:10} {}\n", table.name, table.doc)).collect();
+    write(out, &lines)
+}
+
+/// `.schema [TABLE|s->…]`.
+pub fn schema(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    // Where no source answers, the best one is described.
+    let _ = session.engine.settle();
+    if members::is_path(name) {
+        return write(out, &members::describe(session.engine.source().capabilities(), name)?);
+    }
+    let table = if name.is_empty() { Some(catalog::TABLES[0]) } else { catalog::table(name) };
+    let Some(table) = table else {
+        return Err(unknown_table(name));
+    };
+    let mut text = format!("{}: {}\n", table.name, table.doc);
+    for column in table.shown() {
+        text.push_str(&describe(session, table, column));
+    }
+    write(out, &text)
+}
+
+/// `\d [TABLE]`.
+pub fn described(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    if name.is_empty() { tables(session, "", out) } else { schema(session, name, out) }
+}
+
+fn unknown_table(name: &str) -> Failure {
+    let help = suggest::help(name, catalog::TABLES.iter().map(|table| table.name));
+    let message = format!("unknown table `{name}`");
+    Failure::command(message, help.as_deref())
+}
+
+/// The lines of `.schema` for a column.
+fn describe(session: &Session, table: &'static Table, column: &'static Column) -> String {
+    let Column { name, ty, unit, doc, .. } = column;
+    let mut text = format!("  {name:18} {:6} {:6} {doc}\n", ty.name(), unit.name());
+    if let Source::Derived(definition) = column.source {
+        let definition = definition.split_whitespace().collect::<Vec<_>>().join(" ");
+        text.push_str(&format!("  {:32} = {definition}\n", ""));
+    }
+    if let Some(reason) = unavailable(table, column, session.engine.source().capabilities()) {
+        text.push_str(&format!("  {:32} NULL here: {}\n", "", printable(reason.as_bytes())));
+    }
+    text
+}
+
+/// `.why [COLUMN]`.
+pub fn why(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let _ = session.engine.settle();
+    let name = name.to_lowercase();
+    let (table, column) = name.rsplit_once('.').unwrap_or(("", &name));
+    if !table.is_empty() && catalog::table(table).is_none() {
+        return Err(unknown_table(table));
+    }
+    let tables = catalog::TABLES.iter().filter(|found| table.is_empty() || found.name == table);
+    let all = tables.flat_map(|table| table.columns.iter().map(move |column| (*table, column)));
+    let found: Vec<_> = all.clone().filter(|(_, found)| found.name == column).collect();
+    if !name.is_empty() && found.is_empty() {
+        let near = suggest::help(column, all.map(|(_, column)| column.name));
+        let help = near.unwrap_or_else(|| "`select * from columns` lists the columns".to_owned());
+        let message = format!("unknown column `{name}`");
+        return Err(Failure::command(message, Some(&help)));
+    }
+    if name.is_empty() {
+        return write(out, &all_missing(session));
+    }
+    let mut text = String::new();
+    for (table, column) in found {
+        let says = match unavailable(table, column, session.engine.source().capabilities()) {
+            Some(reason) => format!("is NULL: {}", printable(reason.as_bytes())),
+            None => format!("is there: {}", column.doc),
+        };
+        text.push_str(&format!("{}.{} {says}\n", table.name, column.name));
+    }
+    write(out, &text)
+}
+
+/// A line for each column that is NULL here; one for a table of which all are for one reason.
+fn all_missing(session: &Session) -> String {
+    let mut text = String::new();
+    for table in catalog::TABLES {
+        let reason = |column| unavailable(table, column, session.engine.source().capabilities());
+        let reasons: Vec<Option<String>> = table.columns.iter().map(reason).collect();
+        if let [Some(first), rest @ ..] = reasons.as_slice()
+            && rest.iter().all(|reason| reason.as_ref() == Some(first))
+        {
+            text.push_str(&format!("{}.* is NULL: {}\n", table.name, printable(first.as_bytes())));
+            continue;
+        }
+        for (column, reason) in table.columns.iter().zip(reasons) {
+            if let Some(reason) = reason {
+                let reason = printable(reason.as_bytes());
+                text.push_str(&format!("{}.{} is NULL: {reason}\n", table.name, column.name));
+            }
+        }
+    }
+    if text.is_empty() { "every column is there\n".to_owned() } else { text }
+}
+
+/// `.functions`.
+pub fn functions(_: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let functions = function::FUNCTIONS.iter().map(|row| (row.call, row.doc));
+    let aggregates = aggregate::AGGREGATES.iter().map(|row| (row.call, row.doc));
+    let lines = functions.chain([("", "")]).chain(aggregates);
+    let lines: String =
+        lines.map(|(call, doc)| format!("{call:30} {doc}").trim_end().to_owned() + "\n").collect();
+    write(out, &lines)
+}

@@ -1,0 +1,98 @@
+//! The commands that stand for features.
+
+use std::io::{self, IsTerminal, Write};
+
+use super::{Next, path};
+use crate::features::doctor::Finding;
+use crate::features::{diff, doctor, snapshot, verify};
+use crate::file::path::words as words_of;
+use crate::report::error::Failure;
+use crate::report::message;
+use crate::shell::session::Session;
+use crate::shell::settings::Settings;
+
+/// The most wrong figures that are told one by one.
+const TOLD: usize = 10;
+
+/// `.verify`: shows the table, and fails if a figure is wrong.
+pub fn verify(session: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let (output, wrong) = verify::verify(&mut session.engine)?;
+    session.answer(&output, out)?;
+    if wrong.is_empty() {
+        return Ok(Next::Prompt);
+    }
+    for text in wrong.iter().take(TOLD) {
+        message::note(text);
+    }
+    let plural = if wrong.len() == 1 { "figure is" } else { "figures are" };
+    let message = format!("{} {plural} not what the kernel says", wrong.len());
+    Err(Failure::command(message, None))
+}
+
+/// `.doctor`: a text, unless a format was chosen.
+pub fn doctor(session: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    show_doctor(&doctor::examine(), &session.settings, out)
+}
+
+/// Shows what the doctor found.
+pub fn show_doctor(
+    findings: &[Finding],
+    settings: &Settings,
+    out: &mut dyn Write,
+) -> Result<Next, Failure> {
+    if settings.format.is_some() {
+        settings.answer(&doctor::output(findings), out)?;
+    } else {
+        let text = doctor::report(findings, &settings.options());
+        out.write_all(text.as_bytes()).map_err(Failure::Write)?;
+    }
+    Ok(Next::Prompt)
+}
+
+/// `.snapshot save NAME`, `.snapshot list`, `.snapshot drop NAME`.
+pub fn snapshot(
+    session: &mut Session,
+    argument: &str,
+    out: &mut dyn Write,
+) -> Result<Next, Failure> {
+    let (action, word) = argument.split_once(char::is_whitespace).unwrap_or((argument, ""));
+    let word = path(word)?.to_string_lossy().into_owned();
+    match (action, word.as_str()) {
+        ("save", word) if !word.is_empty() => snapshot::save(&mut session.engine, word, out)?,
+        ("drop", word) if !word.is_empty() => snapshot::remove(word)?,
+        ("list" | "", "") => {
+            let output = snapshot::list()?;
+            if output.rows.is_empty() && io::stdout().is_terminal() {
+                message::line("none; `.snapshot save NAME` makes one");
+            }
+            session.answer(&output, out)?;
+        }
+        _ => {
+            let help = "`.snapshot save before`, `.snapshot drop before`, `.snapshot list`";
+            return Err(Failure::command("`.snapshot` saves, drops or lists", Some(help)));
+        }
+    }
+    Ok(Next::Prompt)
+}
+
+/// `.diff A [B]`.
+pub fn diff(session: &mut Session, words: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let words = words_of(words).map_err(|message| Failure::command(message, None))?;
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    show_diff(session, &words, out)
+}
+
+/// Shows what differs between two moments, and what all of it comes to.
+pub fn show_diff(
+    session: &mut Session,
+    words: &[&str],
+    out: &mut dyn Write,
+) -> Result<Next, Failure> {
+    let (output, total) = diff::diff(&mut session.engine, words, session.settings.exact)?;
+    for note in &output.warnings {
+        message::note(note);
+    }
+    session.answer(&output, out)?;
+    message::line(&total);
+    Ok(Next::Prompt)
+}

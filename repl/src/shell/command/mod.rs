@@ -1,0 +1,286 @@
+//! Dot commands: one table, from which `.help`, completion and the book's page are made.
+
+mod catalog;
+pub mod features;
+mod help;
+pub mod library;
+mod log;
+mod queries;
+mod settings;
+mod sink;
+mod watch;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use query::catalog::TABLES;
+use query::suggest;
+
+use crate::features::library::REPORTS;
+use crate::file;
+use crate::render::Format;
+use crate::report::error::Failure;
+use crate::report::terminal;
+use crate::shell::editor::external;
+use crate::shell::session::Session;
+use crate::shell::setting::SETTINGS;
+use crate::shell::{parameters, script};
+
+/// A command.
+pub struct Command {
+    /// What is typed, with its dot; a row of its own has a backslash where psql's word means something else than
+    /// ours.
+    pub name: &'static str,
+    /// What else is understood: psql's words, and bare words that begin no query.
+    pub aliases: &'static [&'static str],
+    /// Its arguments, as `.help` shows them; none if empty.
+    pub arguments: &'static str,
+    /// What its first argument is.
+    pub takes: Takes,
+    /// A sentence.
+    pub doc: &'static str,
+    run: Run,
+}
+
+impl Command {
+    /// Its name and its arguments.
+    #[must_use]
+    pub fn call(&self) -> String {
+        format!("{} {}", self.name, self.arguments).trim_end().to_owned()
+    }
+}
+
+/// What an argument is, for whoever completes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Nothing, or nothing that can be completed.
+    Nothing,
+    /// The path of a file.
+    File,
+    /// A table, or a member's path.
+    Table,
+    /// A column, or `TABLE.COLUMN`.
+    Column,
+    /// A format, or `auto`.
+    Format,
+    /// `on` or `off`.
+    Switch,
+    /// A command.
+    Command,
+    /// A setting.
+    Setting,
+    /// A parameter of queries that has a value.
+    Parameter,
+    /// A report.
+    Report,
+    /// A saved query, or a report.
+    Query,
+    /// What is done with a snapshot, and which one.
+    Snapshot,
+    /// Moments: snapshots by name, the running kernel, or the paths of recordings.
+    Moments,
+    /// A query.
+    Statement,
+    /// One of these.
+    Words(&'static [&'static str]),
+}
+
+impl Takes {
+    /// The words that can be typed, where they are always the same.
+    #[must_use]
+    pub fn words(self) -> Option<Vec<&'static str>> {
+        match self {
+            Self::Table => Some(TABLES.iter().map(|table| table.name).collect()),
+            Self::Format => Some([AUTO].into_iter().chain(Format::ALL.map(Format::name)).collect()),
+            Self::Setting => Some(SETTINGS.iter().map(|setting| setting.name).collect()),
+            Self::Switch => Some(vec!["on", "off"]),
+            Self::Report => Some(REPORTS.iter().map(|(name, _)| *name).collect()),
+            Self::Command => Some(COMMANDS.iter().map(|command| command.name).collect()),
+            Self::Words(words) => Some(words.to_vec()),
+            Self::Snapshot => Some(vec!["save", "drop", "list"]),
+            Self::Nothing
+            | Self::File
+            | Self::Moments
+            | Self::Column
+            | Self::Parameter
+            | Self::Query
+            | Self::Statement => None,
+        }
+    }
+}
+
+/// The format that is chosen by where the answer goes.
+pub const AUTO: &str = "auto";
+
+/// Runs a command with its argument.
+type Run = fn(&mut Session, &str, &mut dyn Write) -> Result<Next, Failure>;
+
+/// What the prompt does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Asks for more.
+    Prompt,
+    /// Ends.
+    Quit,
+}
+
+/// The commands, in the order of `.help`.
+#[rustfmt::skip]
+pub const COMMANDS: &[Command] = &[
+    Command { name: ".help", aliases: &["help", "\\?"], arguments: "[COMMAND]", takes: Takes::Command, doc: "Lists the commands, or tells of one.", run: help::help },
+    Command { name: ".tables", aliases: &["\\dt"], arguments: "", takes: Takes::Nothing, doc: "Lists the tables.", run: catalog::tables },
+    Command { name: ".schema", aliases: &[], arguments: "[TABLE|s->…]", takes: Takes::Table, doc: "Lists the columns of a table, or the members of a struct of the kernel.", run: catalog::schema },
+    Command { name: ".functions", aliases: &["\\df"], arguments: "", takes: Takes::Nothing, doc: "Lists functions and aggregates.", run: catalog::functions },
+    Command { name: ".why", aliases: &[], arguments: "[COLUMN]", takes: Takes::Column, doc: "Says why a column is NULL here, or what it is; alone: all that are NULL.", run: catalog::why },
+    Command { name: ".verify", aliases: &["verify"], arguments: "", takes: Takes::Nothing, doc: "Holds the figures against /proc/slabinfo and /sys/kernel/slab.", run: features::verify },
+    Command { name: ".doctor", aliases: &["doctor"], arguments: "", takes: Takes::Nothing, doc: "Says what this machine gives slabql, what it lacks, and what would help.", run: features::doctor },
+    Command { name: ".set", aliases: &["\\set"], arguments: "[NAME [VALUE]]", takes: Takes::Parameter, doc: "Gives the parameter $NAME a value, or shows those that are given.", run: parameters::set },
+    Command { name: ".unset", aliases: &["\\unset"], arguments: "NAME", takes: Takes::Parameter, doc: "Takes the value of a parameter back.", run: parameters::unset },
+    Command { name: ".params", aliases: &[], arguments: "[NAME]", takes: Takes::Query, doc: "Lists the parameters of the last query, or of a saved one or a report.", run: queries::params },
+    Command { name: ".watch", aliases: &["\\watch"], arguments: "[INTERVAL] [QUERY]", takes: Takes::Statement, doc: "Asks a query, or the last one, again and again.", run: watch::run },
+    Command { name: ".read", aliases: &["\\i", "\\ir"], arguments: "FILE", takes: Takes::File, doc: "Runs a query file; in a file, relative to it.", run: script::read },
+    Command { name: ".queries", aliases: &[], arguments: "", takes: Takes::Nothing, doc: "Lists the saved queries and the reports.", run: library::queries },
+    Command { name: ".save", aliases: &[], arguments: "NAME", takes: Takes::Query, doc: "Saves the last query.", run: library::save },
+    Command { name: ".edit", aliases: &["\\e"], arguments: "", takes: Takes::Nothing, doc: "Opens the last query in $VISUAL or $EDITOR; what is left there stands at the prompt.", run: external::edit },
+    Command { name: ".run", aliases: &[], arguments: "NAME [X=VALUE…]", takes: Takes::Query, doc: "Runs a saved query or a report.", run: library::run },
+    Command { name: ".report", aliases: &["report"], arguments: "[NAME] [--sql] [X=VALUE…]", takes: Takes::Report, doc: "Runs a report, or shows its text; alone: lists them.", run: library::report },
+    Command { name: ".snapshot", aliases: &[], arguments: "[save NAME|drop NAME|list]", takes: Takes::Snapshot, doc: "Keeps what the kernel has now, to compare with later.", run: features::snapshot },
+    Command { name: ".diff", aliases: &[], arguments: "A [B]", takes: Takes::Moments, doc: "Shows what grew between two snapshots; alone: since one.", run: features::diff },
+    Command { name: ".explain", aliases: &[], arguments: "[analyze] [QUERY]", takes: Takes::Statement, doc: "Shows how a query is run, or the last one.", run: queries::explain },
+    Command { name: ".source", aliases: &["\\conninfo"], arguments: "[SOURCE]", takes: Takes::Words(&["live", "walk", "proc", "demo"]), doc: "Says what answers, and why no better source does; or takes another one.", run: queries::source },
+    Command { name: ".mode", aliases: &[], arguments: "[FORMAT]", takes: Takes::Format, doc: "Sets how answers are shown, or says how.", run: settings::mode },
+    Command { name: ".output", aliases: &["\\o"], arguments: "[FILE]", takes: Takes::File, doc: "Writes the answers that follow to a file; alone: to standard output again.", run: sink::output },
+    Command { name: ".once", aliases: &[], arguments: "FILE", takes: Takes::File, doc: "Writes the next answer to a file.", run: sink::once },
+    Command { name: ".pipe", aliases: &[], arguments: "COMMAND", takes: Takes::Nothing, doc: "Hands the next answer to a command of the shell.", run: sink::pipe },
+    Command { name: ".timer", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Tells the rows and the time of every answer.", run: settings::timer },
+    Command { name: ".log", aliases: &[], arguments: "[FILE|on|off]", takes: Takes::File, doc: "Adds all that is typed, answered and told to a file.", run: log::command },
+    Command { name: ".config", aliases: &["\\pset"], arguments: "[NAME [VALUE]]", takes: Takes::Setting, doc: "Shows all settings and where each comes from, or shows or sets one.", run: settings::config },
+    Command { name: ".width", aliases: &[], arguments: "[N|auto]", takes: Takes::Words(&[AUTO]), doc: "Sets the columns of a table: 0 for as many as it takes, `auto` for the terminal's.", run: settings::width },
+    Command { name: ".null", aliases: &[".nullvalue"], arguments: "[TEXT]", takes: Takes::Nothing, doc: "Sets what stands for NULL in formats for people.", run: settings::null },
+    Command { name: ".units", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Shows `4.0 KiB`, or with off plain integers; the reverse of `exact`.", run: settings::units },
+    Command { name: ".pager", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Shows answers longer than the screen in `$PAGER`, or no longer.", run: settings::pager },
+    Command { name: ".quit", aliases: &["quit", "exit", "\\q", ".exit", ".q"], arguments: "", takes: Takes::Nothing, doc: "Ends slabql; so does Ctrl-D.", run: quit },
+    Command { name: "\\d", aliases: &["\\d+"], arguments: "[TABLE]", takes: Takes::Table, doc: "Lists the tables, or the columns of one.", run: catalog::described },
+    Command { name: "\\x", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Shows a field a line, or no longer.", run: settings::expanded },
+    Command { name: "\\timing", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Turns `.timer` on or off.", run: settings::timing },
+];
+
+/// The commands that run statements, whose answers find their own way.
+const STATEMENTS: [&str; 6] = [".explain", ".edit", ".read", ".report", ".run", ".watch"];
+
+/// The command of a name or an alias.
+#[must_use]
+pub fn find(call: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|command| command.name == call || command.aliases.contains(&call))
+}
+
+/// Whether a line is a command. No query begins like one.
+#[must_use]
+pub fn is_command(line: &str) -> bool {
+    let line = line.trim();
+    let word = || line.split_whitespace().next().unwrap_or_default().trim_end_matches(';');
+    line.starts_with(['.', '\\']) || find(word()).is_some()
+}
+
+/// Runs the command of a line.
+pub(crate) fn run(session: &mut Session, line: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let line = line.trim().trim_end_matches(';');
+    let (call, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let command = find(call).ok_or_else(|| unknown(call))?;
+    let argument = argument.trim();
+    if command.arguments.is_empty() && !argument.is_empty() {
+        let message = format!("`{call}` takes no argument");
+        return Err(Failure::command(message, None));
+    }
+    let next = if STATEMENTS.contains(&command.name) {
+        (command.run)(session, argument, out)?
+    } else {
+        said(session, out, |session, out| (command.run)(session, argument, out))?
+    };
+    out.flush().map_err(Failure::Write)?;
+    Ok(next)
+}
+
+/// Runs a command that says something, which goes where answers go.
+pub(crate) fn said(
+    session: &mut Session,
+    out: &mut dyn Write,
+    run: impl FnOnce(&mut Session, &mut dyn Write) -> Result<Next, Failure>,
+) -> Result<Next, Failure> {
+    let mut text = Vec::new();
+    session.sink.expect();
+    let result = run(session, &mut text);
+    let pager = !session.settings.no_pager;
+    // What it said before it failed counts.
+    session.sink.give(&text, out, pager)?;
+    result
+}
+
+/// The path that is a command's argument.
+pub(crate) fn path(argument: &str) -> Result<PathBuf, Failure> {
+    file::path::argument(argument).map_err(|message| Failure::command(message, None))
+}
+
+/// Says that there is no such command, and which is near.
+fn unknown(call: &str) -> Failure {
+    // psql's words are short: nearly all are near to some of them.
+    let dotted = |name: &&str| name.starts_with('.');
+    let names = COMMANDS.iter().map(|command| command.name).filter(dotted);
+    let name = call.strip_prefix(['.', '\\']).unwrap_or(call);
+    let near = suggest::nearest(name, names.map(|name| &name[1..]));
+    let help = near.map(|near| suggest::question(format_args!(".{near}")));
+    let help = help.unwrap_or_else(|| "`.help` lists the commands".to_owned());
+    Failure::command(format!("unknown command `{call}`"), Some(&help))
+}
+
+/// Writes what a command has to say.
+pub(crate) fn write(out: &mut dyn Write, text: &str) -> Result<Next, Failure> {
+    terminal::draw(out, text)?;
+    Ok(Next::Prompt)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "commands have one signature")]
+fn quit(_: &mut Session, _: &str, _: &mut dyn Write) -> Result<Next, Failure> {
+    Ok(Next::Quit)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::iter;
+
+    use super::*;
+
+    #[test]
+    fn commands_are_told_from_queries() {
+        for line in [
+            ".tables",
+            "  .x",
+            "\\q",
+            "\\?",
+            "quit",
+            " exit; ",
+            "quit now",
+            "help",
+            "report",
+            "report waste",
+        ] {
+            assert!(is_command(line), "{line}");
+        }
+        for line in ["select 1", "helpful", "reports", "", ";", "-- .tables", "'.'"] {
+            assert!(!is_command(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn rows_are_well_formed() {
+        let mut names = HashSet::new();
+        for command in COMMANDS {
+            assert!(command.name.starts_with(['.', '\\']), "{}", command.name);
+            assert!(command.doc.ends_with('.'), "{}", command.name);
+            for name in iter::once(&command.name).chain(command.aliases) {
+                assert!(names.insert(name), "{name} is there twice");
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Completes at the cursor: statements by [`query::complete`], commands by their table and by what each one takes.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use query::complete::{Candidate, Completion, Known, complete};
+use query::value::Value;
+use rustyline::completion::{Completer, Pair};
+use rustyline::{Context, Result};
+
+use super::{Helper, argument};
+use crate::report::escape::printable;
+use crate::report::terminal;
+use crate::shell::command::COMMANDS;
+use crate::shell::script::{self, Piece};
+use crate::shell::session::Session;
+
+/// What stands between a candidate and what it is.
+pub(super) const DOC: &str = "   ";
+
+/// The most candidates that are shown with what they are, a line each.
+const TOLD: usize = 12;
+
+impl Completer for Helper<'_> {
+    type Candidate = Pair;
+
+    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> Result<(usize, Vec<Pair>)> {
+        let Completion { start, candidates } = self.completed(line, pos);
+        Ok((start, listed(candidates)))
+    }
+}
+
+impl Helper<'_> {
+    /// What could stand at `cursor`.
+    pub(super) fn completed(&self, line: &str, cursor: usize) -> Completion {
+        // Whatever runs has the session, and then nobody types.
+        let Ok(mut session) = self.session.try_borrow_mut() else { return Completion::default() };
+        let piece = script::pieces(line).into_iter().rev().find(|piece| piece.start() <= cursor);
+        let (start, command) = match piece {
+            Some(Piece::Command(at)) if !line[at.start..cursor].contains('\n') => (at.start, true),
+            Some(Piece::Command(at)) => (at.end, false),
+            Some(Piece::Statements(at)) => (at.start, false),
+            None => (0, false),
+        };
+        let (text, cursor) = (&line[start..], cursor - start);
+        let mut completion = if command {
+            self.command(&mut session, &text[..cursor])
+        } else {
+            self.statement(&mut session, text, cursor)
+        };
+        completion.start += start;
+        completion
+    }
+
+    /// What could stand at the byte `cursor` of statements.
+    pub(super) fn statement(&self, session: &mut Session, text: &str, cursor: usize) -> Completion {
+        loop {
+            let unknown = Cell::new(None);
+            let names = |which| {
+                self.known(which).unwrap_or_else(|| {
+                    unknown.set(Some(which));
+                    Rc::default()
+                })
+            };
+            let parameters = session.parameters.keys().cloned().collect();
+            let capabilities = session.engine.source().capabilities();
+            let completion =
+                complete(text, cursor, &Known { capabilities, names: &names, parameters });
+            match unknown.get() {
+                Some(which) => self.learn(session, which),
+                None => return completion,
+            }
+        }
+    }
+
+    /// What could stand at the end of the command `text`.
+    fn command(&self, session: &mut Session, text: &str) -> Completion {
+        if text.contains(char::is_whitespace) {
+            return argument::complete(self, session, text);
+        }
+        let begun = COMMANDS.iter().filter(|command| command.name.starts_with(text));
+        let candidate = |command: &crate::shell::command::Command| Candidate {
+            label: command.call(),
+            ..Candidate::new(command.name, command.doc)
+        };
+        Completion { start: 0, candidates: begun.map(candidate).collect() }
+    }
+}
+
+/// Candidates as a list shows them: a few with what they are, many as words.
+fn listed(candidates: Vec<Candidate>) -> Vec<Pair> {
+    let told = candidates.len() <= TOLD;
+    let widest = candidates.iter().map(|c| c.label.chars().count()).max().unwrap_or(0);
+    let columns = terminal::columns();
+    let pair = |Candidate { text, label, doc }: Candidate| {
+        let mut display = printable(label.as_bytes());
+        if told && !doc.is_empty() {
+            let line = format!("{display:widest$}{DOC}{doc}");
+            display = cut(&line, columns.saturating_sub(1));
+        }
+        Pair { display, replacement: text }
+    };
+    candidates.into_iter().map(pair).collect()
+}
+
+/// The start of a text that fits `columns`, with a mark where something is missing.
+pub(super) fn cut(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(columns.saturating_sub(1)).collect();
+    start + "…"
+}
+
+/// The names that a query of slabql's own gives.
+pub(super) fn names(session: &mut Session, query: &str) -> Rc<[String]> {
+    let Ok(output) = session.engine.ask(query) else { return Rc::default() };
+    let name = |row: &Vec<Value>| match row.first() {
+        Some(Value::Text(name)) => str::from_utf8(name).ok().map(str::to_owned),
+        _ => None,
+    };
+    let printable = |name: &String| !name.contains(char::is_control);
+    output.rows.iter().filter_map(name).filter(printable).collect()
+}

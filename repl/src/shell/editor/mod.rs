@@ -1,0 +1,216 @@
+//! The line editor of the prompt: rustyline with what it is to know of the language.
+//!
+//! Where a statement goes on and what a name is, [`query`] says; here that becomes keys, colours and lists.
+//!
+//! # Several lines
+//!
+//! A statement that is not complete goes on in the next line of the same text, so that all its lines can still be
+//! edited. In that text a line begins with a tab, which is eight columns wide like the prompt and is shown as
+//! [`MORE`]; [`meant`] takes it out again. So a tab at the start of a pasted line is lost.
+//!
+//! On a terminal that cannot edit, lines are read as they come, with nothing shown but the two prompts.
+
+mod argument;
+mod complete;
+pub(crate) mod external;
+mod highlight;
+mod hint;
+mod history;
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IsTerminal};
+use std::rc::Rc;
+
+use query::complete::Names;
+use rustyline::config::{Behavior, BellStyle};
+use rustyline::history::MemHistory;
+use rustyline::validate::Validator;
+use rustyline::{
+    Cmd, ColorMode, CompletionType, ConditionalEventHandler, Config, Editor, Event, EventContext,
+    EventHandler, KeyCode, KeyEvent, Modifiers, RepeatCount,
+};
+
+use crate::kernel::interrupt;
+use crate::report::message;
+use crate::shell::script;
+use crate::shell::session::Session;
+use crate::source::recording::named;
+use history::History;
+
+/// What stands before a statement.
+const FIRST: &str = "slabql> ";
+/// What stands before its further lines; as wide as a tab.
+const MORE: &str = "   ...> ";
+
+/// The terminals that rustyline does not edit on.
+const PLAIN: [&str; 3] = ["dumb", "cons25", "emacs"];
+
+/// More candidates than these are shown after a question only.
+const MANY: usize = 200;
+
+/// Reads statements from a terminal.
+pub struct LineEditor<'s> {
+    editor: Editor<Helper<'s>, MemHistory>,
+    history: History,
+    plain: bool,
+}
+
+/// Names, once they were asked for.
+type Cached = RefCell<Option<Rc<[String]>>>;
+
+/// What rustyline asks while a line is edited.
+pub(super) struct Helper<'s> {
+    /// Answers what there is; borrowed only while rustyline asks.
+    session: &'s RefCell<&'s mut Session>,
+    color: bool,
+    /// The names of caches, once asked for at this prompt.
+    names: [Cached; 2],
+    /// Whether the line is shown for the last time.
+    done: Cell<bool>,
+}
+
+impl rustyline::Helper for Helper<'_> {}
+// Enter decides by itself, see `Enter`.
+impl Validator for Helper<'_> {}
+
+impl<'s> LineEditor<'s> {
+    /// An editor over the terminal. `color` says whether it shows colours.
+    pub fn new(session: &'s RefCell<&'s mut Session>, color: bool) -> rustyline::Result<Self> {
+        let terminal = io::stdout().is_terminal();
+        let config = Config::builder()
+            .auto_add_history(false)
+            .behavior(if terminal { Behavior::Stdio } else { Behavior::PreferTerm })
+            .bell_style(BellStyle::None)
+            // Without colours the highlighter still shows the prompts of further lines.
+            .color_mode(ColorMode::Forced)
+            .completion_prompt_limit(MANY)
+            .completion_show_all_if_ambiguous(true)
+            .completion_type(CompletionType::List)
+            .max_history_size(history::MOST)?
+            .tab_stop(8)
+            .build();
+        let entries = MemHistory::with_config(&config);
+        let mut editor = Editor::with_history(config, entries)?;
+        editor.set_helper(Some(Helper {
+            session,
+            color,
+            names: [RefCell::default(), RefCell::default()],
+            done: Cell::new(false),
+        }));
+        for key in [KeyEvent(KeyCode::Enter, Modifiers::NONE), KeyEvent::ctrl('J')] {
+            editor.bind_sequence(key, EventHandler::Conditional(Box::new(Enter)));
+        }
+        let another = EventHandler::Simple(Cmd::Insert(1, "\n\t".to_owned()));
+        editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), another);
+        let history = History::open(&mut editor);
+        let term = std::env::var_os("TERM");
+        let plain = term.is_some_and(|term| PLAIN.iter().any(|plain| term == *plain));
+        Ok(Self { editor, history, plain })
+    }
+
+    /// Reads a statement, or a command, or several; `text` is what there is of it already.
+    pub fn read(&mut self, text: &str) -> rustyline::Result<String> {
+        if let Some(helper) = self.editor.helper_mut() {
+            helper.names = [RefCell::default(), RefCell::default()];
+        }
+        if self.plain {
+            if text.is_empty() {
+                return self.read_plain();
+            }
+            // What there is cannot be edited there, so it runs.
+            text.lines().for_each(message::line);
+            return Ok(text.to_owned());
+        }
+        let line = self.editor.readline_with_initial(FIRST, (&shown(text), ""))?;
+        Ok(meant(&line))
+    }
+
+    /// Reads line by line. There rustyline writes the prompt to standard output, whatever that is.
+    fn read_plain(&mut self) -> rustyline::Result<String> {
+        let mut text = String::new();
+        loop {
+            let prompt = if text.is_empty() { FIRST } else { MORE };
+            let line = if io::stdout().is_terminal() {
+                self.editor.readline(prompt)?
+            } else {
+                message::prompt(prompt);
+                self.editor.readline("")?
+            };
+            if interrupt::happened() {
+                // The terminal has dropped the line, and the lines before it go with it.
+                interrupt::forget();
+                text.clear();
+            }
+            text.push_str(&line);
+            if script::is_complete(&text) {
+                return Ok(text);
+            }
+            text.push('\n');
+        }
+    }
+
+    /// Keeps what was entered.
+    pub fn keep(&mut self, text: &str) {
+        self.history.add(&mut self.editor, text.trim());
+    }
+}
+
+impl Helper<'_> {
+    /// Where the names of caches are kept, and what asks for them; none of names that are not kept.
+    fn asked(&self, which: Names) -> Option<(&Cached, &'static str)> {
+        match which {
+            Names::Own => Some((&self.names[0], "select name")),
+            Names::Aliases => Some((&self.names[1], "select alias from aliases")),
+            Names::Moments => None,
+        }
+    }
+
+    /// The names that are known; none if they are to be asked for.
+    fn known(&self, which: Names) -> Option<Rc<[String]>> {
+        match self.asked(which) {
+            Some((place, _)) => place.borrow().clone(),
+            // They are few, and come and go at the prompt.
+            None => Some(named::moments().into()),
+        }
+    }
+
+    /// Asks for names; there are none where the source cannot tell.
+    fn learn(&self, session: &mut Session, which: Names) {
+        if let Some((place, query)) = self.asked(which) {
+            place.replace(Some(complete::names(session, query)));
+        }
+    }
+}
+
+/// A text as it is edited.
+fn shown(text: &str) -> String {
+    text.replace('\n', "\n\t")
+}
+
+/// What was meant by a text that was edited.
+fn meant(text: &str) -> String {
+    text.replace("\n\t", "\n")
+}
+
+/// Enter: runs what is complete, and goes on in another line where it is not.
+struct Enter;
+
+impl ConditionalEventHandler for Enter {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
+        let complete = script::is_complete(&meant(context.line()));
+        (!complete).then(|| Cmd::Insert(1, "\n\t".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_back_as_they_were() {
+        for text in ["select 1;", "select\n  name\n\nlimit 1;", "'a\n'", ""] {
+            assert_eq!(meant(&shown(text)), text);
+        }
+        assert_eq!(MORE.len(), FIRST.len());
+    }
+}

@@ -1,0 +1,13 @@
+//! A session with its user: statements and commands in, answers and messages out.
+
+pub mod alert;
+pub mod command;
+pub mod config;
+mod editor;
+pub mod parameters;
+pub mod prompt;
+pub mod script;
+pub mod session;
+pub mod setting;
+pub mod settings;
+mod stream;

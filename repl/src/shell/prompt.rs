@@ -1,0 +1,83 @@
+//! The prompt: reads statements and dot commands from a terminal, until Ctrl-D.
+//!
+//! A statement may take several lines and ends with `;`. An error of whatever kind is told and the prompt goes on.
+//! Ctrl-C drops what was typed; while something runs it ends that, and the prompt goes on.
+//!
+//! Standard output has rows only: where it is no terminal, the prompt is shown on the terminal that is there.
+
+use std::cell::RefCell;
+use std::io::{self, BufWriter};
+use std::mem;
+
+use rustyline::error::ReadlineError;
+
+use crate::kernel::interrupt::{self, Interrupts, Stdout};
+use crate::report::error::Failure;
+use crate::report::message;
+use crate::shell::command::Next;
+use crate::shell::config;
+use crate::shell::editor::LineEditor;
+use crate::shell::script;
+use crate::shell::session::Session;
+
+/// Runs the prompt until it is left; first, if asked to, what its owner wants it to begin with.
+pub fn run(session: &mut Session, start: bool) -> Result<(), Failure> {
+    let color = session.settings.color.on(true);
+    session.at_prompt = true;
+    // The editor asks the session for names while it edits, and only then.
+    let session = RefCell::new(session);
+    let mut editor = LineEditor::new(&session, color).map_err(|error| terminal(&error))?;
+    greet(&mut session.borrow_mut());
+    // While a line is edited Ctrl-C is a key like any other.
+    let _catching = Interrupts::catch().map_err(Failure::Write)?;
+    let mut edited = String::new();
+    if start && config::start(&mut session.borrow_mut(), &mut io::stdout().lock()) == Next::Quit {
+        return Ok(());
+    }
+    session.borrow_mut().sink.interactive = true;
+    loop {
+        interrupt::forget();
+        let text = match editor.read(&mem::take(&mut edited)) {
+            Ok(text) => text,
+            Err(ReadlineError::Interrupted) => continue,
+            Err(ReadlineError::Eof) => return Ok(()),
+            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                message::failure(&Failure::command("what was typed is not UTF-8", None));
+                continue;
+            }
+            Err(error) => return Err(terminal(&error)),
+        };
+        if script::is_empty(&text) {
+            continue;
+        }
+        editor.keep(&text);
+        let mut session = session.borrow_mut();
+        let mut out = BufWriter::new(Stdout::new().map_err(Failure::Write)?);
+        session.edited = Some(String::new());
+        let result = script::run(&mut session, &text, None, &mut out);
+        // What is written goes before what is told.
+        drop(out);
+        edited = session.edited.take().unwrap_or_default();
+        // Whatever failed then did so because of it.
+        let result = result.or_else(|failure| interrupt::check().and(Err(failure)));
+        match result {
+            Ok(Next::Prompt) => {}
+            Ok(Next::Quit) => return Ok(()),
+            Err(failure) if failure.is_closed_pipe() => return Ok(()),
+            Err(failure) => message::failure(&failure),
+        }
+    }
+}
+
+/// Says what the prompt is over.
+fn greet(session: &mut Session) {
+    session.engine.announce();
+    let release = session.engine.source().release();
+    let version = env!("CARGO_PKG_VERSION");
+    message::line(&format!("slabql {version}, Linux {release}. `.help` for help."));
+    session.engine.source().keep();
+}
+
+fn terminal(error: &ReadlineError) -> Failure {
+    Failure::environment(format!("the terminal cannot be used: {error}"), None)
+}

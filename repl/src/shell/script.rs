@@ -1,0 +1,332 @@
+//! Runs a text of queries and dot commands: what was typed, the query of the command line, a query file.
+//!
+//! ```text
+//! #!/usr/bin/env -S slabql -f
+//! -- The largest caches                        the title: the first comment
+//! -- param min: size = 1MiB  The least memory.
+//! .mode csv                                    a command, where a statement could begin
+//! select name, memory where memory > $min;
+//! .read others.slabql                          relative to this file
+//! ```
+//!
+//! The text falls into pieces, which run in their order: commands, each a line of its own, and the statements between
+//! them. A piece is parsed when its turn comes, because a command before it may have given a parameter its value.
+//!
+//! # Invariants
+//!
+//! What stands before a piece is blank when it is parsed, comments aside: so errors name the right line, and `-- param`
+//! lines hold for all that follows them.
+
+use std::io::Write;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use query::diagnostic::{Diagnostic, Span};
+use query::syntax::{self, Lexer, Symbol, TokenKind, lex};
+
+use crate::features::input::{self, Text};
+use crate::file::path::is_standard;
+use crate::kernel::interrupt;
+use crate::report::error::Failure;
+use crate::report::escape::printable;
+use crate::report::log::{self, Logged};
+use crate::shell::command::{self, Next};
+use crate::shell::session::Session;
+
+/// How deep files may read files.
+const MAX_DEPTH: usize = 16;
+
+/// A part of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// A command's line.
+    Command(Range<usize>),
+    /// Statements, with the comments before them.
+    Statements(Range<usize>),
+}
+
+impl Piece {
+    /// Where it begins.
+    pub fn start(&self) -> usize {
+        match self {
+            Self::Command(at) | Self::Statements(at) => at.start,
+        }
+    }
+}
+
+/// Whether nothing more is to be typed: the text ends with a command or with `;`, or there is nothing in it to run.
+#[must_use]
+pub fn is_complete(text: &str) -> bool {
+    match pieces(text).pop() {
+        Some(Piece::Statements(at)) => {
+            syntax::is_complete(&text[at.clone()]) || is_empty(&text[at])
+        }
+        Some(Piece::Command(_)) | None => true,
+    }
+}
+
+/// Whether a text has nothing but blanks, comments and `;`.
+#[must_use]
+pub fn is_empty(text: &str) -> bool {
+    let semicolon = TokenKind::Symbol(Symbol::Semicolon);
+    lex(text).is_ok_and(|tokens| tokens.iter().all(|token| token.kind == semicolon))
+}
+
+/// Runs a text, which came from `file` if it came from one.
+pub fn run(
+    session: &mut Session,
+    text: &str,
+    file: Option<&str>,
+    out: &mut dyn Write,
+) -> Result<Next, Failure> {
+    session.note_parameters(text);
+    // What a text runs in turn is a part of it in the log.
+    if std::mem::replace(&mut session.running, true) {
+        return run_pieces(session, text, file, false, out);
+    }
+    let result = run_pieces(session, text, file, true, &mut Logged(out));
+    session.running = false;
+    result
+}
+
+fn run_pieces(
+    session: &mut Session,
+    text: &str,
+    file: Option<&str>,
+    logged: bool,
+    out: &mut dyn Write,
+) -> Result<Next, Failure> {
+    for piece in pieces(text) {
+        interrupt::check()?;
+        let (Piece::Command(at) | Piece::Statements(at)) = &piece;
+        if logged {
+            log::typed(&text[at.clone()]);
+        }
+        match piece {
+            Piece::Command(at) => {
+                let line = &text[at.clone()];
+                let next = command::run(session, line, out)
+                    .map_err(|failure| in_file(failure, text, &at, file))?;
+                if next == Next::Quit {
+                    return Ok(Next::Quit);
+                }
+            }
+            Piece::Statements(at) => {
+                let queries = blank(&text[..at.start]) + &text[at.clone()];
+                session.run(&queries, file, out).map_err(misplaced)?;
+                text[at].trim().clone_into(&mut session.last);
+            }
+        }
+    }
+    Ok(Next::Prompt)
+}
+
+/// Runs a text that was read from a file, so that what it reads is found beside it.
+pub fn run_file(session: &mut Session, text: &Text, out: &mut dyn Write) -> Result<Next, Failure> {
+    session.reading.extend(text.path.clone());
+    let result = run(session, &text.text, text.file.as_deref(), out);
+    if text.path.is_some() {
+        session.reading.pop();
+    }
+    result
+}
+
+/// Runs the file that a `.read` names.
+pub fn read(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    if name.is_empty() {
+        return Err(Failure::command("`.read` takes a file", Some("`.read largest.slabql`")));
+    }
+    let folder = session.reading.last().and_then(|file| file.parent()).map(Path::to_owned);
+    let name = command::path(name)?;
+    let standard = is_standard(&name);
+    let path = if standard { name } else { folder.unwrap_or_default().join(name) };
+    let reads_itself = session.reading.iter().any(|file| same(file, &path));
+    if reads_itself || session.reading.len() >= MAX_DEPTH {
+        let shown = printable(path.as_os_str().as_encoded_bytes());
+        let message = if reads_itself {
+            format!("{shown} reads itself")
+        } else {
+            format!("{shown} is read by files that are read by files, {MAX_DEPTH} deep")
+        };
+        return Err(Failure::command(message, None));
+    }
+    let text = input::file(&path)?;
+    run_file(session, &text, out)
+}
+
+/// Whether two paths lead to one file.
+fn same(left: &Path, right: &Path) -> bool {
+    let real = |path: &Path| -> Option<PathBuf> { path.canonicalize().ok() };
+    real(left).is_some_and(|left| Some(left) == real(right))
+}
+
+/// The pieces of a text. A text of nothing but comments is a piece too, which has no query.
+pub(crate) fn pieces(text: &str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    // Where the statements that are collected begin, and where the next statement or command does.
+    let (mut start, mut at) = (0, 0);
+    loop {
+        let first = match Lexer::new(&text[at..]).next() {
+            Some(Ok(token)) => at + token.span.start,
+            Some(Err(error)) => at + error.span.start,
+            None => break,
+        };
+        let line_start = text[..first].rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end = text[first..].find('\n').map_or(text.len(), |length| first + length + 1);
+        let alone = line_start >= at && text[line_start..first].trim_matches(is_blank).is_empty();
+        if alone && command::is_command(&text[first..line_end]) {
+            if has_tokens(&text[start..line_start]) {
+                pieces.push(Piece::Statements(start..line_start));
+            }
+            pieces.push(Piece::Command(first..line_end));
+            (start, at) = (line_end, line_end);
+            continue;
+        }
+        // A mistake ends it: what stands behind is for the parser to tell.
+        let end = Lexer::new(&text[at..]).find_map(|item| match item {
+            Ok(token) if token.kind == TokenKind::Symbol(Symbol::Semicolon) => Some(token.span.end),
+            Ok(_) => None,
+            Err(_) => Some(text.len() - at),
+        });
+        match end {
+            Some(length) if at + length < text.len() => at += length,
+            _ => break,
+        }
+    }
+    if pieces.is_empty() || has_tokens(&text[start..]) {
+        pieces.push(Piece::Statements(start..text.len()));
+    }
+    pieces
+}
+
+/// White space, and the byte order mark that a file may begin with.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || c == '\u{feff}'
+}
+
+fn has_tokens(text: &str) -> bool {
+    Lexer::new(text).next().is_some()
+}
+
+/// As many lines as `text` has, only comments on them.
+fn blank(text: &str) -> String {
+    let line = |line: &str| -> String {
+        if line.starts_with("--") {
+            return line.to_owned();
+        }
+        line.chars().map(|c| if c == '\n' { c } else { ' ' }).collect()
+    };
+    text.split_inclusive('\n').map(line).collect()
+}
+
+/// A wrong command of a file, with its line marked; where the machine fails, the line is named.
+fn in_file(failure: Failure, text: &str, at: &Range<usize>, file: Option<&str>) -> Failure {
+    match (failure, file) {
+        (Failure::Command(wrong), Some(_)) => {
+            let end = at.start + text[at.clone()].trim_end().len();
+            let mut diagnostic = Diagnostic::new(Span { start: at.start, end }, wrong.message);
+            diagnostic.help = wrong.help;
+            Failure::query(diagnostic, text, file)
+        }
+        (Failure::Environment(mut failed), Some(file)) => {
+            let line = text[..at.start].matches('\n').count() + 1;
+            failed.help.get_or_insert_with(|| format!("line {line} of {file} asks for it"));
+            Failure::Environment(failed)
+        }
+        (failure, _) => failure,
+    }
+}
+
+/// Says of a command that stands where none can where it would be one.
+fn misplaced(mut failure: Failure) -> Failure {
+    if let Failure::Query(wrong) = &mut failure {
+        let Span { start, end } = wrong.diagnostic.span;
+        let (before, found) = wrong.text.split_at(start);
+        // A dot behind a name is taken for a part of it, on the next line too.
+        let marked = wrong.text.get(start..end).unwrap_or_default();
+        let next_line = marked.split('\n').skip(1).any(|line| line.trim_start().starts_with('.'));
+        let own_line = before.rsplit('\n').next().is_some_and(|line| line.trim().is_empty());
+        let dot = found.starts_with('.');
+        let help = if dot && before.trim_end().ends_with(';') {
+            "a command such as `.tables` stands on a line of its own"
+        } else if next_line || (dot && own_line) {
+            "the query before a command ends with `;`"
+        } else {
+            return failure;
+        };
+        wrong.diagnostic.help = Some(help.to_owned());
+    }
+    failure
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> Vec<String> {
+        let of = |piece| match piece {
+            Piece::Command(at) => format!("> {}", text[at].trim()),
+            Piece::Statements(at) => text[at].trim().to_owned(),
+        };
+        pieces(text).into_iter().map(of).collect()
+    }
+
+    #[test]
+    fn commands_stand_where_a_statement_could_begin() {
+        assert_eq!(shown("select 1; select 2"), ["select 1; select 2"]);
+        assert_eq!(shown("\u{feff}.tables\n"), ["> .tables"]);
+        assert_eq!(
+            shown("#!/x\n.mode csv\nselect 1;\n-- c\nselect 2;\n  .read it's\nhelp\nselect 3"),
+            ["> .mode csv", "select 1;\n-- c\nselect 2;", "> .read it's", "> help", "select 3"]
+        );
+        // Within a statement, a text or a comment there are none.
+        for text in [
+            "select name\n.tables",
+            "select '\n.tables\n';",
+            "/*\n.tables\n*/ select 1",
+            "select 1; .tables",
+            "select 'a\n.tables",
+            "",
+            "-- nothing",
+        ] {
+            assert_eq!(shown(text), [text.trim()], "{text}");
+        }
+        assert_eq!(shown("select 1;\n-- end\n"), ["select 1;\n-- end"]);
+        assert_eq!(shown(".tables\n-- end\n"), ["> .tables"]);
+    }
+
+    #[test]
+    fn a_text_is_complete_where_it_could_run() {
+        for text in [
+            "",
+            "  ",
+            ";",
+            "-- x",
+            "/* x */",
+            "select 1;",
+            "select 1; -- x",
+            ".tables",
+            ".mode csv\nselect 1;",
+            "select 1;\n.tables",
+            "help",
+        ] {
+            assert!(is_complete(text), "{text}");
+        }
+        for text in [
+            "select",
+            "/* x",
+            "'",
+            "select ';",
+            "select 1;\nselect 2",
+            "select name\n.tables",
+            ".tables\nselect 1",
+        ] {
+            assert!(!is_complete(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_blank_keeps_its_lines_and_comments() {
+        assert_eq!(blank("-- param x: int\nselect\n'é';"), "-- param x: int\n      \n    ");
+    }
+}

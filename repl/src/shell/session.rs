@@ -1,0 +1,343 @@
+//! Runs statements: from text to an answer on a writer.
+//!
+//! The prompt, a query on the command line and a query file all come here, by way of [`script`](crate::shell::script). All
+//! statements of a piece are parsed before the first one runs.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use query::bound::Key;
+use query::catalog;
+use query::diagnostic::Diagnostic;
+use query::lint;
+use query::output::Output;
+use query::plan::Plan;
+use query::suggest;
+use query::syntax::ast::{Query, Statement};
+use query::syntax::{ParameterValues, parameter, parse_given};
+
+use super::settings::{self, Settings};
+use super::stream::Stream;
+use crate::engine::{Asked, Engine, FallbackChain, analyze};
+use crate::features::watch::{self, View};
+use crate::features::{merged, whatis};
+use crate::kernel::interrupt;
+use crate::render::{Format, Options, duration};
+use crate::report::error::Failure;
+use crate::report::message;
+use crate::report::terminal;
+use crate::shell::alert::Alert;
+use crate::sink::{Medium, Sink};
+use crate::source::Source;
+use crate::source::stats::Stages;
+
+/// An engine, and what its answers are made by.
+pub struct Session {
+    /// What answers.
+    pub engine: Engine,
+    /// How answers are shown.
+    pub settings: Settings,
+    /// Where answers go.
+    pub sink: Sink,
+    /// Whether answers are what is not to be.
+    pub alert: Alert,
+    /// The values of parameters.
+    pub parameters: ParameterValues,
+    /// The statements that ran last, as they were written.
+    pub last: String,
+    /// Whether a text is run, which may run others.
+    pub running: bool,
+    /// What `.edit` left for the prompt; none where there is no prompt.
+    pub edited: Option<String>,
+    /// How queries are watched, where the command line asks for it.
+    pub watch: Option<watch::Options>,
+    /// Whether a prompt asks for more when a statement ends.
+    pub at_prompt: bool,
+    /// The files that are read, each by the one before it.
+    pub reading: Vec<PathBuf>,
+    /// The parameters that texts used or declared so far.
+    seen: BTreeSet<String>,
+}
+
+/// A text, and the file that it came from if it came from one.
+#[derive(Clone, Copy)]
+struct Text<'a> {
+    text: &'a str,
+    file: Option<&'a str>,
+}
+
+impl Text<'_> {
+    /// A wrong query in it, with these values of parameters.
+    fn wrong(self, diagnostic: Diagnostic, given: &ParameterValues) -> Failure {
+        let Self { text, file } = self;
+        Failure::query(parameter::explained(diagnostic, text, given), text, file)
+    }
+}
+
+impl Session {
+    /// A session before its first statement.
+    #[must_use]
+    pub fn new(engine: Engine, settings: Settings) -> Self {
+        Self {
+            engine: engine.announced(announce),
+            settings,
+            sink: Sink::default(),
+            alert: Alert::default(),
+            parameters: ParameterValues::new(),
+            last: String::new(),
+            running: false,
+            edited: None,
+            watch: None,
+            at_prompt: false,
+            reading: Vec::new(),
+            seen: BTreeSet::new(),
+        }
+    }
+
+    /// Notes which parameters a text has.
+    pub fn note_parameters(&mut self, text: &str) {
+        // Without values none can be left over.
+        if !self.parameters.is_empty() {
+            self.seen.extend(parameter::names(text));
+        }
+    }
+
+    /// What to say of the values in `given` that no text had a use for.
+    pub fn unused<'a>(&self, given: impl Iterator<Item = &'a str>) -> Vec<String> {
+        let note = |name: &str| {
+            let near = suggest::nearest(name, self.seen.iter().map(String::as_str));
+            let meant = near.map_or(String::new(), |near| {
+                format!("; {}", suggest::question(format_args!("${near}")))
+            });
+            format!("no query has a parameter `${name}`{meant}")
+        };
+        given.filter(|name| !self.seen.contains(*name)).map(note).collect()
+    }
+
+    /// Runs every statement of `text`, which came from `file` if it came from one. Answers go to `out`, everything
+    /// else to standard error.
+    pub fn run(
+        &mut self,
+        text: &str,
+        file: Option<&str>,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        let mut parsing = Stages::default();
+        let of = Text { text, file };
+        let statements = parse_given(text, &self.parameters)
+            .map_err(|diagnostic| of.wrong(diagnostic, &self.parameters))?;
+        parsing.lap("parse");
+        if self.watch.is_some() && statements.len() > 1 {
+            let help = "a watch has no end of its own, so the second would never be asked";
+            return Err(Failure::command("`--watch` takes one query", Some(help)));
+        }
+        for (statement, _) in statements {
+            interrupt::check()?;
+            if self.must_settle(&statement) {
+                // If no source answers, it is the best one that is told of.
+                let _ = self.engine.settle();
+            }
+            let from = self.engine.source().kind();
+            // A pager would wait for the end of a watch.
+            let watched = matches!(statement, Statement::Watch(_)) || self.watch.is_some();
+            let mut answer = |session: &mut Self| {
+                let mut target = session.sink.open(out, !session.settings.no_pager && !watched)?;
+                let answered =
+                    session.statement(&statement, of, parsing.begin_again(), &mut target);
+                session.sink.close(target, answered)
+            };
+            match answer(self) {
+                Err(failure) if self.engine.leaves(&failure, from)? => answer(self)?,
+                result => result?,
+            }
+        }
+        out.flush().map_err(Failure::Write)
+    }
+
+    /// Whether a statement asks what the source can do rather than for its rows, or where it goes is asked only once.
+    fn must_settle(&self, statement: &Statement) -> bool {
+        let of_columns = |query: &Query| {
+            query.from.as_ref().is_some_and(|table| table.name == catalog::host::COLUMNS.name)
+        };
+        self.sink.has_once()
+            || match statement {
+                // A watch that has begun goes on with one source.
+                Statement::Query(query) => self.watch.is_some() || of_columns(query),
+                Statement::Explain(_) | Statement::Watch(_) => true,
+                Statement::Whatis(_) | Statement::Analyze(_) => false,
+            }
+    }
+
+    /// Runs a statement of a text.
+    fn statement(
+        &mut self,
+        statement: &Statement,
+        of: Text<'_>,
+        mut stages: Stages,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        let start = Instant::now();
+        match statement {
+            Statement::Watch(watch) => {
+                self.watched(&watch.query, watch::Options::of(watch, self.watch), of, out)
+            }
+            Statement::Query(query) if let Some(options) = self.watch => {
+                self.watched(query, options, of, out)
+            }
+            Statement::Query(query) => {
+                let plan = self.once(query, of, &mut stages)?;
+                self.lint(query);
+                self.show(&plan, of.text, start, out)
+            }
+            Statement::Explain(query) => {
+                let wrong = |diagnostic| of.wrong(diagnostic, &self.parameters);
+                let asked = Asked { query, text: of.text, wrong: &wrong };
+                let plan = self.engine.plan(asked, &mut stages)?;
+                self.engine.open(&plan.arguments).map_err(wrong)?;
+                let program = self.engine.listing(&plan)?;
+                terminal::draw(out, &format!("{plan}{program}"))
+            }
+            Statement::Whatis(addresses) => {
+                let addresses: Vec<u64> = addresses.iter().map(|address| address.value).collect();
+                let output = whatis::whatis(&mut self.engine, &addresses)?;
+                self.answer(&output, out)
+            }
+            Statement::Analyze(query) => {
+                let plan = self.once(query, of, &mut stages)?;
+                let plan = Plan { analyze: true, ..plan };
+                let (text, notes) = analyze::analyze(&mut self.engine, &plan, stages)?;
+                for note in &notes {
+                    message::note(note);
+                }
+                terminal::draw(out, &text)
+            }
+        }
+    }
+
+    /// Plans a query that is asked once, and reads the recordings that it names.
+    fn once(&mut self, query: &Query, of: Text<'_>, stages: &mut Stages) -> Result<Plan, Failure> {
+        let wrong = |diagnostic| of.wrong(diagnostic, &self.parameters);
+        let plan = self.engine.plan_once(Asked { query, text: of.text, wrong: &wrong }, stages)?;
+        self.engine.open(&plan.arguments).map_err(wrong)?;
+        if !plan.arguments.is_empty() {
+            stages.lap("open");
+        }
+        Ok(plan)
+    }
+
+    /// Tells what a query may not mean as it is written.
+    fn lint(&self, query: &Query) {
+        for note in lint::notes(query, self.engine.source().capabilities()) {
+            message::note(&note);
+        }
+    }
+
+    /// Watches a query of a text.
+    fn watched(
+        &mut self,
+        query: &Query,
+        options: watch::Options,
+        of: Text<'_>,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        let wrong = |diagnostic| of.wrong(diagnostic, &self.parameters);
+        let (plan, identity) =
+            self.engine.plan_watched(Asked { query, text: of.text, wrong: &wrong })?;
+        self.engine.open(&plan.arguments).map_err(wrong)?;
+        self.lint(query);
+        let (medium, elsewhere) = (self.medium(), self.sink.medium());
+        let format = self.format();
+        let for_people = matches!(self.settings.format, None | Some(Format::Table));
+        let Self { engine, settings, alert, .. } = self;
+        let view = View {
+            format,
+            options: &|| settings.options_on(elsewhere),
+            medium,
+            for_people,
+            standard: elsewhere.is_none(),
+            at_prompt: self.at_prompt,
+            see: &mut |rows| alert.see_answer(rows),
+            out,
+        };
+        let query = of.text.get(query.span.start..query.span.end).unwrap_or_default();
+        watch::run(engine, (&plan, identity), query, options, view)
+    }
+
+    /// Writes an answer that took no time worth telling.
+    pub fn answer(&mut self, output: &Output, out: &mut dyn Write) -> Result<(), Failure> {
+        self.alert.see_answer(output.rows.len());
+        settings::answer(self.format(), self.options(), output, out)
+    }
+
+    /// Runs a plan; writes its answer, its notes, and if asked what it took since `start`.
+    fn show(
+        &mut self,
+        plan: &Plan,
+        text: &str,
+        start: Instant,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        let columns = query::exec::columns(plan, self.engine.source().capabilities());
+        let format = self.format();
+        let options = Options { sorted: sorted_by(plan, text), ..self.options() };
+        let mut answer = Stream::new(format, columns, options, out);
+        let Self { engine, alert, .. } = self;
+        let mut notes = engine
+            .run(plan, &mut |rows: Vec<_>| {
+                if !rows.is_empty() {
+                    alert.see_rows();
+                }
+                answer.rows(rows)
+            })?
+            .notes;
+        if answer.count() == 0 {
+            notes.extend(merged::notes(&mut self.engine, plan));
+        }
+        let took = start.elapsed();
+        self.alert.see_answer(answer.count());
+        let rows = answer.finish(&notes)?;
+        if self.settings.timer {
+            let plural = if rows == 1 { "" } else { "s" };
+            message::line(&format!("({rows} row{plural} in {})", duration(took)));
+        }
+        Ok(())
+    }
+
+    /// What the answer that is written now goes to.
+    fn medium(&self) -> Medium {
+        self.sink.medium().unwrap_or(self.settings.standard)
+    }
+
+    /// The format of the answer that is written now.
+    fn format(&self) -> Format {
+        self.settings.format_on(self.sink.medium())
+    }
+
+    /// What its renderer is told.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        self.settings.options_on(self.sink.medium())
+    }
+}
+
+/// Tells what the source is, unless it is the one that is expected.
+fn announce(source: &dyn Source, chain: &FallbackChain) {
+    if chain.fell(source) {
+        message::failure(&chain.failure());
+    }
+    if let Some(label) = chain.label(source) {
+        message::line(&label);
+    }
+}
+
+/// The items of a plan that its rows are sorted by, as the query's text names them: by heading or by number.
+fn sorted_by(plan: &Plan, text: &str) -> Vec<usize> {
+    let item = |key: &Key| {
+        let word = text.get(key.expr.span.start..key.expr.span.end)?;
+        let number = word.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        number.or_else(|| plan.items().iter().position(|item| item.name.eq_ignore_ascii_case(word)))
+    };
+    plan.order_by().iter().filter_map(item).collect()
+}

@@ -1,0 +1,84 @@
+//! How answers are made and shown.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use query::output::Output;
+
+use crate::render::{Color, Format, Options, Renderer};
+use crate::report::error::Failure;
+use crate::report::terminal;
+use crate::shell::setting::Origin;
+use crate::sink::Medium;
+
+/// How answers are made and shown.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Where answers go that are not sent elsewhere.
+    pub standard: Medium,
+    /// The format; none is a table on a terminal and CSV elsewhere.
+    pub format: Option<Format>,
+    /// Plain integers.
+    pub exact: bool,
+    /// When there are colours.
+    pub color: Color,
+    /// Whether rows and time are told after an answer.
+    pub timer: bool,
+    /// Columns of a table; none is the terminal's, 0 as many as it takes.
+    pub width: Option<u16>,
+    /// What stands for NULL, if not `NULL`.
+    pub null: Option<String>,
+    /// Whether long answers go to the screen without a pager.
+    pub no_pager: bool,
+    /// Where the settings come from that are not as they are by themselves.
+    pub origins: BTreeMap<&'static str, Origin>,
+}
+
+impl Settings {
+    /// Writes an answer where the command line wants it.
+    pub fn answer(&self, output: &Output, out: &mut dyn Write) -> Result<(), Failure> {
+        answer(self.format_on(None), self.options(), output, out)
+    }
+
+    /// The format of an answer that goes somewhere else than the command line says, or not.
+    pub(super) fn format_on(&self, elsewhere: Option<Medium>) -> Format {
+        self.format.unwrap_or_else(|| elsewhere.unwrap_or(self.standard).format())
+    }
+
+    /// What renderers are told.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        self.options_on(None)
+    }
+
+    /// What they are told of an answer that goes elsewhere, or not.
+    pub(super) fn options_on(&self, elsewhere: Option<Medium>) -> Options {
+        let terminal = elsewhere.unwrap_or(self.standard) == Medium::Terminal;
+        let (width, height) = if terminal { terminal::size() } else { (0, 0) };
+        Options {
+            exact: self.exact,
+            width: self
+                .width
+                .map_or(terminal.then_some(width), |width| (width > 0).then_some(width)),
+            null: self.null.clone().unwrap_or(Options::default().null),
+            color: elsewhere.is_none() && self.color.on(terminal),
+            fields: (terminal && self.format.is_none()).then_some(height),
+            ascii: terminal && terminal::is_plain(),
+            ..Options::default()
+        }
+    }
+}
+
+/// Writes an answer.
+pub(super) fn answer(
+    format: Format,
+    options: Options,
+    output: &Output,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let columns = output.columns.clone();
+    let mut renderer = Renderer::new(format, columns, options, out).map_err(Failure::Write)?;
+    renderer.rows(&output.rows).map_err(Failure::Write)?;
+    // What is told of it belongs behind the rows.
+    super::stream::finish(renderer)
+}

@@ -1,0 +1,348 @@
+//! Says where answers go: standard output, a file, a command.
+//!
+//! ```text
+//!   .output FILE ─► all answers that follow ┐
+//!   .once FILE   ─► the answer that follows ┼─► Target ─► close: the file takes its place, the command is waited for
+//!   .pipe COMMAND ► the answer that follows ┘
+//! ```
+//!
+//! An answer is what one statement writes, or what a command such as `.tables` says. A command that says nothing leaves
+//! the place of the next answer to what follows.
+//!
+//! # Invariants
+//!
+//! A file takes its place when the answer is whole ([`whole`](crate::file::whole)); one that
+//! failed leaves what was there. slabql starts no other program where its file gives it rights that whoever runs it has not.
+
+mod child;
+mod pager;
+
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::path::{Path, PathBuf};
+
+use crate::file::whole::{Readers, WholeFile};
+use crate::kernel::sys;
+use crate::render::Format;
+use crate::report::error::Failure;
+use child::Child;
+pub use child::refused;
+use pager::Paged;
+
+/// Where answers go.
+#[derive(Debug, Default)]
+pub struct Sink {
+    /// The file of `.output`, and whether it has an answer by now.
+    all: Option<(PathBuf, bool)>,
+    /// The place of the next answer.
+    once: Option<Place>,
+    /// What the answer that is written now goes to.
+    now: Option<Place>,
+    /// Whether somebody sits at the terminal, who may be shown a pager.
+    pub interactive: bool,
+}
+
+/// Where an answer goes that does not go where the others do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A file.
+    File(PathBuf),
+    /// A command of the shell.
+    Command(String),
+    /// Standard output.
+    Standard,
+}
+
+impl Sink {
+    /// Lets all answers that follow go to a file, or to standard output again.
+    pub fn set_all(&mut self, path: Option<PathBuf>) {
+        self.once = None;
+        self.all = path.map(|path| (path, false));
+    }
+
+    /// Whether the next answer has a place of its own.
+    #[must_use]
+    pub fn has_once(&self) -> bool {
+        self.once.is_some()
+    }
+
+    /// Lets the answer that follows go to a place.
+    pub fn set_once(&mut self, place: Place) {
+        self.once = Some(place);
+    }
+
+    /// Where the next answer is to go.
+    fn place(&self) -> Option<Place> {
+        self.once.clone().or_else(|| self.all.as_ref().map(|(path, _)| Place::File(path.clone())))
+    }
+
+    /// Begins what a command says, which may be nothing.
+    pub fn expect(&mut self) {
+        self.now = self.place();
+    }
+
+    /// Ends what a command said.
+    pub fn give(&mut self, text: &[u8], given: &mut dyn Write, pager: bool) -> Result<(), Failure> {
+        self.now = None;
+        if text.is_empty() {
+            return Ok(());
+        }
+        let mut target = self.open(given, pager)?;
+        let written = target.write_all(text).map_err(Failure::Write);
+        self.close(target, written)
+    }
+
+    /// Opens the place of an answer; `given` is standard output. A `pager` is asked for where it is of use.
+    pub fn open<'a>(
+        &mut self,
+        given: &'a mut dyn Write,
+        pager: bool,
+    ) -> Result<Target<'a>, Failure> {
+        // An answer that fails before it is written is asked for again elsewhere, so the place is kept until there is one.
+        let place = self.place();
+        let append = !self.has_once() && self.all.as_ref().is_some_and(|(_, begun)| *begun);
+        let to = match &place {
+            None if pager
+                && self.interactive
+                && io::stdout().is_terminal()
+                && pager::is_there() =>
+            {
+                To::Paged(Paged::new(given))
+            }
+            None | Some(Place::Standard) => To::Given(given),
+            Some(Place::File(path)) => To::File(self.opened(AnswerFile::open(path, append))?),
+            Some(Place::Command(command)) => To::Command(self.opened(Child::shell(command))?),
+        };
+        self.now = place;
+        Ok(Target(to))
+    }
+
+    /// A place that was opened; one that cannot be is not tried again.
+    fn opened<T>(&mut self, opened: Result<T, Failure>) -> Result<T, Failure> {
+        opened.inspect_err(|_| self.once = None)
+    }
+
+    /// Ends the answer, which was written or not.
+    pub fn close(
+        &mut self,
+        target: Target<'_>,
+        answered: Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.now = None;
+        if matches!(answered, Ok(()) | Err(Failure::Write(_))) {
+            self.once = None;
+        }
+        match target.0 {
+            To::Given(_) => answered,
+            To::Paged(out) => out.close(answered),
+            To::File(file) => {
+                let path = file.path.clone();
+                file.close(answered)?;
+                if let Some((all, begun)) = &mut self.all
+                    && *all == path
+                {
+                    *begun = true;
+                }
+                Ok(())
+            }
+            To::Command(child) => {
+                let ended = child.end();
+                match answered {
+                    // It has read enough.
+                    Err(failure) if failure.is_closed_pipe() => ended,
+                    answered => answered.and(ended),
+                }
+            }
+        }
+    }
+
+    /// What the answer that is written now goes to, if not to where the command line says.
+    #[must_use]
+    pub fn medium(&self) -> Option<Medium> {
+        self.now.as_ref().and_then(|place| match place {
+            Place::File(path) => Some(Medium::file(path)),
+            Place::Command(_) => Some(Medium::Pipe),
+            Place::Standard => None,
+        })
+    }
+}
+
+/// What an answer is written on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// A terminal.
+    Terminal,
+    /// A file, with the format that its name asks for.
+    File(Option<Format>),
+    /// Whatever else there is.
+    Pipe,
+}
+
+impl Default for Medium {
+    /// Standard output.
+    fn default() -> Self {
+        if io::stdout().is_terminal() { Self::Terminal } else { Self::Pipe }
+    }
+}
+
+impl Medium {
+    /// The file of a path.
+    #[must_use]
+    pub fn file(path: &Path) -> Self {
+        Self::File(of_name(path))
+    }
+
+    /// The format of an answer for which none is asked.
+    #[must_use]
+    pub fn format(self) -> Format {
+        match self {
+            Self::Terminal => Format::Table,
+            Self::File(named) => named.unwrap_or(Format::Csv),
+            Self::Pipe => Format::Csv,
+        }
+    }
+}
+
+/// The format that a file's name asks for.
+fn of_name(path: &Path) -> Option<Format> {
+    match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+        "jsonl" => Some(Format::Ndjson),
+        "md" => Some(Format::Markdown),
+        "txt" => Some(Format::Table),
+        name => Format::ALL.into_iter().find(|format| format.name() == name),
+    }
+}
+
+/// The place of one answer, open.
+pub struct Target<'a>(To<'a>);
+
+enum To<'a> {
+    Given(&'a mut dyn Write),
+    Paged(Paged<'a>),
+    File(AnswerFile),
+    Command(Child),
+}
+
+/// A file that is to have an answer.
+struct AnswerFile {
+    path: PathBuf,
+    file: BufWriter<WholeFile>,
+}
+
+impl AnswerFile {
+    fn open(path: &Path, append: bool) -> Result<Self, Failure> {
+        let file =
+            if append { WholeFile::append(path) } else { WholeFile::create(path, Readers::Usual) };
+        let file = file.map_err(|error| Failure::file("write", path, &error))?;
+        Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
+    }
+
+    /// Puts the file in its place if there is an answer.
+    fn close<T>(self, answered: Result<T, Failure>) -> Result<T, Failure> {
+        let failed = |error: io::Error| Failure::file("write", &self.path, &error);
+        let answer = answered.map_err(|failure| match failure {
+            Failure::Write(error) if error.kind() != io::ErrorKind::BrokenPipe => failed(error),
+            other => other,
+        })?;
+        let file = self.file.into_inner().map_err(|error| failed(error.into_error()))?;
+        file.commit().map_err(failed)?;
+        Ok(answer)
+    }
+}
+
+impl Write for Target<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            To::Given(out) => out.write(bytes),
+            To::Paged(out) => out.write(bytes),
+            To::File(to) => to.file.write(bytes),
+            To::Command(child) => child.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            To::Given(out) => out.flush(),
+            To::Paged(out) => out.flush(),
+            To::File(to) => to.file.flush(),
+            To::Command(child) => child.flush(),
+        }
+    }
+}
+
+/// What the answers of a command line go to.
+pub struct Answers(Option<AnswersTo>);
+
+enum AnswersTo {
+    Standard(BufWriter<StdoutLock<'static>>),
+    File(AnswerFile),
+}
+
+impl Answers {
+    /// To a file, which all of them make together, or to standard output, or if they are not wanted to nothing.
+    pub fn open(file: Option<&Path>, quiet: bool) -> Result<Self, Failure> {
+        Ok(Self(match file {
+            Some(path) => Some(AnswersTo::File(AnswerFile::open(path, false)?)),
+            None if quiet => None,
+            None => Some(AnswersTo::Standard(BufWriter::new(io::stdout().lock()))),
+        }))
+    }
+
+    /// Ends them. The file takes its place if nothing failed.
+    pub fn close<T>(self, answered: Result<T, Failure>) -> Result<T, Failure> {
+        match self.0 {
+            Some(AnswersTo::File(file)) => file.close(answered),
+            Some(AnswersTo::Standard(mut out)) => {
+                let answer = answered?;
+                out.flush().map_err(Failure::Write)?;
+                Ok(answer)
+            }
+            None => answered,
+        }
+    }
+}
+
+/// What the kernel says of a descriptor that is not there.
+fn closed() -> io::Error {
+    rustix::io::Errno::BADF.into()
+}
+
+impl Write for Answers {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Some(AnswersTo::Standard(_)) if sys::is_stdout_closed() => Err(closed()),
+            Some(AnswersTo::Standard(out)) => out.write(bytes),
+            Some(AnswersTo::File(to)) => to.file.write(bytes),
+            None => Ok(bytes.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            Some(AnswersTo::Standard(out)) => out.flush(),
+            Some(AnswersTo::File(to)) => to.file.flush(),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_asks_for_a_format() {
+        for (name, format) in [
+            ("a.csv", Some(Format::Csv)),
+            ("a.json", Some(Format::Json)),
+            ("A.JSON", Some(Format::Json)),
+            ("a.b.jsonl", Some(Format::Ndjson)),
+            ("a.md", Some(Format::Markdown)),
+            ("a.txt", Some(Format::Table)),
+            ("a", None),
+            (".csv", None),
+            ("a.gz", None),
+        ] {
+            assert_eq!(of_name(Path::new(name)), format, "{name}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The kinds of source: their names, and what can be asked of each.
+
+use query::catalog::Rows;
+
+use crate::report::error::Failure;
+
+/// A kind of source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The running kernel, by its iterator.
+    Live,
+    /// The running kernel, by following its list of caches.
+    Walk,
+    /// The running kernel, by what its files tell.
+    Proc,
+    /// The recording that slabql carries.
+    Demo,
+    /// A recording.
+    Recording,
+}
+
+impl Kind {
+    /// The kinds that the command line can name, the best one first.
+    pub const NAMED: [Self; 4] = [Self::Live, Self::Walk, Self::Proc, Self::Demo];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Walk => "walk",
+            Self::Proc => "proc",
+            Self::Demo => "demo",
+            Self::Recording => "recording",
+        }
+    }
+
+    /// The kind that the command line calls so.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Self::NAMED.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// One phrase for `--help`.
+    #[must_use]
+    pub fn help(self) -> &'static str {
+        match self {
+            Self::Live => "the kernel's iterator over caches (Linux 6.13)",
+            Self::Walk => "the kernel's list of caches, followed",
+            Self::Proc => "/proc/slabinfo and /sys/kernel/slab",
+            Self::Demo => "a recording that slabql carries",
+            Self::Recording => "a recording",
+        }
+    }
+
+    /// Whether its rows are read of the running kernel's memory, so that every table and address can be asked of it.
+    #[must_use]
+    pub fn reads_memory(self) -> bool {
+        matches!(self, Self::Live | Self::Walk)
+    }
+
+    /// Whether its rows are of this machine.
+    #[must_use]
+    pub fn is_here(self) -> bool {
+        matches!(self, Self::Live | Self::Walk | Self::Proc)
+    }
+
+    /// Whether it has the table of this kind of rows, of those that are read of the kernel's structures.
+    #[must_use]
+    pub fn has(self, rows: Rows) -> bool {
+        match self {
+            Self::Live | Self::Walk => true,
+            Self::Proc => matches!(rows, Rows::Caches | Rows::Nodes),
+            Self::Demo | Self::Recording => rows == Rows::Caches,
+        }
+    }
+
+    /// That a table is not among those that it has.
+    #[must_use]
+    pub fn lacks(self, table: &str) -> Failure {
+        match self {
+            Self::Live | Self::Walk | Self::Proc => Failure::environment(
+                format!("the source `{}` has no table `{table}`", self.name()),
+                Some("the source `live` has; `.source` says why it is not used"),
+            ),
+            Self::Demo | Self::Recording => Failure::environment(
+                format!("a recording has no table `{table}`"),
+                Some("recordings hold `caches`"),
+            ),
+        }
+    }
+}
