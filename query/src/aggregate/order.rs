@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::sum::mean_of_numbers;
 use super::{Accumulator, Aggregate, Typed};
-use crate::bind::typing::{described, shape};
+use crate::bind::typing::{described, shape, unfit};
 use crate::bound::Expr;
 use crate::diagnostic::Diagnostic;
 use crate::eval::Warnings;
@@ -67,8 +67,7 @@ fn ordered(name: &str, argument: &Expr, _: Option<&Expr>) -> Result<Typed, Diagn
         _ => return Ok((Value::Null, shape(argument))),
     };
     let message = format!("`{name}` has no meaning for {}", described(argument.ty));
-    let label = format!("this is {}", described(argument.ty));
-    Err(Diagnostic::new(argument.span, message).label(label).help(help))
+    Err(unfit(argument, message).help(help))
 }
 
 /// The second argument of `percentile`.

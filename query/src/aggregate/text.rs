@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Accumulator, Aggregate};
-use crate::bind::typing::{arith, of_type};
+use crate::bind::typing::{arith, of_type, unfit};
 use crate::bound::Expr;
 use crate::diagnostic::Diagnostic;
 use crate::eval::text::{MAX_TEXT, grown};
@@ -19,8 +19,7 @@ pub(super) static ROWS: &[Aggregate] = &[
         doc: "The values as one text, in the order of the rows, with a comma between them or what is given.",
         ty: |name, argument, parameter| {
             if argument.ty == Type::List {
-                return Err(Diagnostic::new(argument.span, format!("`{name}` needs a text"))
-                    .label("this is a list")
+                return Err(unfit(argument, format!("`{name}` needs a text"))
                     .help("`length(…)` of a list is a number"));
             }
             Ok((separator(parameter)?, of_type(Type::Text)))

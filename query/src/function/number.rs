@@ -1,7 +1,7 @@
 //! Functions of numbers.
 
 use super::{Evaluation, Function, Kernel, Meaning, Nulls};
-use crate::bind::typing::{arith, of_type, shape, written_out};
+use crate::bind::typing::{arith, of_type, shape, unfit, written_out};
 use crate::bound::{Expr, Range};
 use crate::diagnostic::Diagnostic;
 use crate::eval::{integer, number as of_numbers};
@@ -86,8 +86,7 @@ pub(super) static ROWS: &[Function] = &[
         meaning: Meaning::Values(Evaluation {
             ty: |name, arguments| {
                 if arguments[0].ty == Type::Float {
-                    return Err(Diagnostic::new(arguments[0].span, "`hex` needs an integer")
-                        .label("this is a float")
+                    return Err(unfit(&arguments[0], "`hex` needs an integer")
                         .help("`cast(… as int)` cuts the fraction off"));
                 }
                 shown_as(name, &arguments[0], Unit::Hex)

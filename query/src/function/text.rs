@@ -2,7 +2,7 @@
 
 use super::{Evaluation, Function, Kernel, MANY, Meaning, Nulls};
 use crate::bind::typing::{
-    arith, cast, described, first_line, node, of_type, text, texts, written_out,
+    arith, cast, first_line, node, of_type, text, texts, unfit, written_out,
 };
 use crate::bound::{Expr, ExprKind, Range};
 use crate::diagnostic::{Diagnostic, Span};
@@ -168,8 +168,7 @@ fn write_out(argument: &mut Expr) -> Result<(), Diagnostic> {
 
 fn counted(name: &str, argument: &Expr) -> Result<Expr, Diagnostic> {
     if !matches!(argument.ty, Type::List | Type::Text | Type::Null) {
-        let error = Diagnostic::new(argument.span, format!("`{name}` needs a text or a list"))
-            .label(format!("this is {}", described(argument.ty)));
+        let error = unfit(argument, format!("`{name}` needs a text or a list"));
         return Err(if argument.ty.is_number() {
             error.help("`cast(… as text)` makes a text of a number")
         } else {

@@ -1,6 +1,6 @@
 //! The types and ranges of arithmetic.
 
-use super::{described, node, shape};
+use super::{described, node, shape, unfit};
 use crate::bound::{Arith, Expr, ExprKind, Range};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::syntax::ast::UnaryOp;
@@ -11,8 +11,7 @@ pub(crate) fn number(expr: &Expr, what: &str) -> Result<(), Diagnostic> {
     if expr.ty.is_number() || expr.ty == Type::Null {
         return Ok(());
     }
-    let error = Diagnostic::new(expr.span, format!("`{what}` needs a number"))
-        .label(format!("this is {}", described(expr.ty)));
+    let error = unfit(expr, format!("`{what}` needs a number"));
     Err(match expr.ty {
         Type::SlabFlags | Type::GfpFlags => error.help("`cast(flags as int)` is the number"),
         Type::Bool => error.help("`iif(…, 1, 0)` makes a number of a condition"),
@@ -54,8 +53,7 @@ pub(crate) fn integer(expr: &Expr, what: &str) -> Result<(), Diagnostic> {
         return Ok(());
     }
     if expr.ty == Type::Float {
-        return Err(Diagnostic::new(expr.span, format!("`{what}` needs integers"))
-            .label("this is a float")
+        return Err(unfit(expr, format!("`{what}` needs integers"))
             .help("`cast(… as int)` cuts the fraction off"));
     }
     number(expr, what)
@@ -204,8 +202,7 @@ pub(super) fn cast(inner: Expr, ty: Type, span: Span) -> Result<Expr, Diagnostic
         };
     if !possible {
         let what = format!("cannot make {} of {}", described(ty), described(inner.ty));
-        let error =
-            Diagnostic::new(inner.span, what).label(format!("this is {}", described(inner.ty)));
+        let error = unfit(&inner, what);
         return Err(match inner.ty {
             Type::List => error.help("`length(…)` of it is a number"),
             _ => error,

@@ -1,6 +1,6 @@
 //! Types calls of functions, and what gives one of several results.
 
-use super::{arith, described, fold, null, shape};
+use super::{arith, described, fold, null, shape, unfit};
 use crate::bound::{Expr, ExprKind, Range};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::function::{Function, Meaning};
@@ -80,9 +80,7 @@ pub(crate) fn common(results: &[&Expr]) -> Result<Expr, Diagnostic> {
                 } else {
                     "all results are of one type: `cast(… as text)` makes a text of a number"
                 };
-                return Err(Diagnostic::new(result.span, what)
-                    .label(format!("this is {}", described(b)))
-                    .help(help));
+                return Err(unfit(result, what).help(help));
             }
         };
         common = Expr { ty, range, ..common };

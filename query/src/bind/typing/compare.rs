@@ -1,6 +1,6 @@
 //! Types comparisons: what can be compared with what.
 
-use super::{described, fold, node};
+use super::{described, fold, node, unfit};
 use crate::bound::{Compare, Expr, ExprKind};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::value::{Type, Unit};
@@ -27,11 +27,8 @@ pub(crate) fn check_comparable(left: &Expr, right: &Expr) -> Result<(), Diagnost
     if comparable {
         return Ok(());
     }
-    let error = Diagnostic::new(
-        right.span,
-        format!("cannot compare {} with {}", described(left.ty), described(right.ty)),
-    )
-    .label(format!("this is {}", described(right.ty)));
+    let message = format!("cannot compare {} with {}", described(left.ty), described(right.ty));
+    let error = unfit(right, message);
     let literal = |expr: &Expr, ty: Type| expr.constant().is_some() && expr.ty == ty;
     Err(match (left.ty, right.ty) {
         (Type::Text, ty) | (ty, Type::Text) if ty.is_flags() => {

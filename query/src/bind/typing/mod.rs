@@ -90,11 +90,8 @@ pub(super) fn has(
     span: Span,
 ) -> Result<Expr, Diagnostic> {
     if !set.ty.is_flags() {
-        let error = Diagnostic::new(set.span, "`has` asks a set of flags")
-            .label(format!("this is {}", described(set.ty)));
-        return Err(
-            error.help("`flags has ACCOUNT`; bits of a number are tested with `x & 0x10 != 0`")
-        );
+        return Err(unfit(&set, "`has` asks a set of flags")
+            .help("`flags has ACCOUNT`; bits of a number are tested with `x & 0x10 != 0`"));
     }
     let kind = match quantifier {
         // A flag that the kernel does not define is never set.
@@ -192,8 +189,7 @@ pub(crate) fn boolean(mut typed: Box<Expr>) -> Result<Box<Expr>, Diagnostic> {
         typed.ty = Type::Bool;
         return Ok(typed);
     }
-    let error = Diagnostic::new(typed.span, "a condition is needed here")
-        .label(format!("this is {}", described(ty)));
+    let error = unfit(&typed, "a condition is needed here");
     Err(match ty {
         Type::Int | Type::UInt | Type::Float => error.help("compare it: `… != 0`"),
         Type::SlabFlags => error.help("ask for a flag: `flags has ACCOUNT`"),
@@ -211,8 +207,7 @@ pub(crate) fn text(typed: &mut Expr, what: &str) -> Result<(), Diagnostic> {
         typed.ty = Type::Text;
         return Ok(());
     }
-    let error = Diagnostic::new(typed.span, format!("`{what}` needs a text"))
-        .label(format!("this is {}", described(ty)));
+    let error = unfit(typed, format!("`{what}` needs a text"));
     Err(match ty {
         Type::SlabFlags | Type::GfpFlags => {
             error.help("ask for a flag by name: `flags has ACCOUNT`")
@@ -285,8 +280,7 @@ pub(super) fn contains(
     span: Span,
 ) -> Result<Expr, Diagnostic> {
     if list.ty != Type::List && list.ty != Type::Null {
-        let error = Diagnostic::new(list.span, "`in` needs a list")
-            .label(format!("this is {}", described(list.ty)));
+        let error = unfit(&list, "`in` needs a list");
         return Err(if list.ty.is_flags() {
             error.help("ask for a flag: `flags has ACCOUNT`")
         } else {
@@ -308,6 +302,11 @@ pub(super) fn case(
         arms.iter().map(|(_, then)| then).chain(otherwise.as_deref()).collect();
     let common = common(&results)?;
     Ok(fold(Expr { kind: ExprKind::Case(arms, otherwise), span, ..common }))
+}
+
+/// The error for an operand or argument of the wrong type.
+pub(crate) fn unfit(expr: &Expr, message: impl Into<String>) -> Diagnostic {
+    Diagnostic::new(expr.span, message).label(format!("this is {}", described(expr.ty)))
 }
 
 /// A type in a sentence: "a number", "text".
