@@ -198,9 +198,6 @@ fn named(place: &mut Place, mode: Mode) -> io::Result<OwnedFd> {
 
 impl Place {
     fn new(path: &Path, replaces: bool) -> io::Result<Self> {
-        if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,

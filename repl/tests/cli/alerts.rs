@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use crate::common::program::{Folder, Ran, SLABQL, command, demo, error};
+use crate::common::start::{End, Start};
 
 const SOME: &str = "select name where name = 'dentry'";
 const NONE: &str = "select name where name = 'no such cache'";
@@ -82,9 +83,9 @@ fn a_reader_that_goes_away_has_seen_rows() {
     let mut child = command(SLABQL);
     let query = "select *;".repeat(100);
     child.args(["--demo", "--fail-if-rows", &query]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = child.spawn().unwrap();
+    let mut child = child.start();
     let mut line = String::new();
     BufReader::with_capacity(1, child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let ran: Ran = child.wait_with_output().unwrap().into();
+    let ran: Ran = child.finish().into();
     assert_eq!((ran.code, error(&ran)), (Some(4), ""));
 }

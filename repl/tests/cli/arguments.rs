@@ -3,12 +3,15 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common;
+use crate::common::lacks;
 use crate::common::program::{Folder, Ran, SLABQL, command, demo, demo_reads, error};
+use crate::common::start::{self, End, Start};
+use rustix::process::Signal;
 
 const QUERY: &str = "select name, size where name = 'dentry'";
 
@@ -35,6 +38,9 @@ fn every_format_writes_rows_to_standard_output_only() {
 
 #[test]
 fn texts_come_from_files_and_standard_input() {
+    if lacks(&["mkfifo"]) {
+        return;
+    }
     let folder = Folder::new();
     let first = folder.file("first", "\u{feff}# first\r\nselect name limit 1;\r\n");
     let [first, fifo] = [first, folder.path("fifo")].map(|path| path.display().to_string());
@@ -43,7 +49,7 @@ fn texts_come_from_files_and_standard_input() {
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), rows), "{}", ran.err);
     assert_eq!(demo_reads([], QUERY.as_bytes()).out, "name,size\ndentry,192\n");
 
-    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    assert!(start::command("mkfifo").arg(&fifo).start().ended().success());
     let path = fifo.clone();
     let writer = thread::spawn(move || fs::write(path, QUERY).unwrap());
     let ran = demo(["-f", &first, "-f", &fifo]);
@@ -126,8 +132,7 @@ fn files_that_cannot_be_read_are_the_machines() {
         (folder.0.display().to_string(), "Is a directory"),
     ] {
         for option in ["-f", "--from"] {
-            let ran: Ran =
-                command(SLABQL).args([option, &file, "-f", "-"]).output().unwrap().into();
+            let ran: Ran = command(SLABQL).args([option, &file, "-f", "-"]).ran().into();
             assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{option} {file}");
             assert_eq!(ran.err, format!("error: cannot read {file}: {reason}\n"));
         }
@@ -148,7 +153,7 @@ fn files_that_are_no_recordings_are_refused() {
     ];
     for (bytes, reason) in cases {
         let path = folder.file("x.slab", bytes);
-        let ran: Ran = command(SLABQL).arg("--from").arg(&path).arg(QUERY).output().unwrap().into();
+        let ran: Ran = command(SLABQL).arg("--from").arg(&path).arg(QUERY).ran().into();
         assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{reason}");
         let expected = format!("error: {} is no recording: {reason}", path.display());
         assert!(ran.err.starts_with(&expected), "{}", ran.err);
@@ -164,7 +169,7 @@ fn wrong_options_are_wrong_questions() {
         &["-f", "x", QUERY],
         &["--from"],
     ] {
-        let ran: Ran = command(SLABQL).args(args).output().unwrap().into();
+        let ran: Ran = command(SLABQL).args(args).ran().into();
         assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{args:?}");
         assert!(ran.err.starts_with("error: "), "{}", ran.err);
     }
@@ -219,7 +224,7 @@ fn settings_come_from_a_file() {
     fs::create_dir(&home).unwrap();
     let run = |args: &[&str]| -> Ran {
         let mut command = command(SLABQL);
-        command.env("XDG_CONFIG_HOME", &folder.0).arg("--demo").args(args).output().unwrap().into()
+        command.env("XDG_CONFIG_HOME", &folder.0).arg("--demo").args(args).ran().into()
     };
     let query = "select name, size limit 1";
     assert_eq!(run(&[query]).out, "name,size\nbtrfs_delayed_node,312\n");
@@ -312,9 +317,7 @@ fn why_a_recording_lacks_a_column() {
     let folder = Folder::new();
     let header = r#"{"format":"slabql recording","version":1,"kernel":"7.1.0","time":"2026-01-01T00:00:00Z","page_size":4096,"slab_flags":{},"gfp_flags":{},"table":"caches","columns":["name","oo"],"missing":{"cpu_partial":"they were removed"},"rows":1}"#;
     let file = folder.file("x.slab", format!("{header}\n[\"a\",65540]\n")).display().to_string();
-    let run = |text: &str| -> Ran {
-        command(SLABQL).args(["--from", &file, text]).output().unwrap().into()
-    };
+    let run = |text: &str| -> Ran { command(SLABQL).args(["--from", &file, text]).ran().into() };
     assert_eq!(run(".why cpu_partial").out, "caches.cpu_partial is NULL: they were removed\n");
     let lacks = "the recording has no column `slabs`";
     assert_eq!(run(".why memory").out, format!("caches.memory is NULL: {lacks}\n"));
@@ -387,11 +390,11 @@ fn a_closed_pipe_ends_it_quietly() {
     let mut child = command(SLABQL);
     let query = "select *;".repeat(100);
     child.args(["--demo", &query]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = child.spawn().unwrap();
+    let mut child = child.start();
     let mut line = String::new();
     BufReader::with_capacity(1, child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert!(line.starts_with("name,"), "{line}");
-    let ran: Ran = child.wait_with_output().unwrap().into();
+    let ran: Ran = child.finish().into();
     assert_eq!((ran.code, error(&ran)), (Some(0), ""));
 }
 
@@ -399,28 +402,38 @@ fn a_closed_pipe_ends_it_quietly() {
 fn full_disks_are_told() {
     let full = || File::options().write(true).open("/dev/full").unwrap();
     let mut rows = command(SLABQL);
-    let ran: Ran = rows.args(["--demo", QUERY]).stdout(full()).output().unwrap().into();
+    let ran: Ran =
+        rows.args(["--demo", QUERY]).stdout(full()).stderr(Stdio::piped()).start().finish().into();
     assert_eq!(ran.code, Some(2));
     assert_eq!(error(&ran), "error: cannot write the answer: No space left on device\n");
     // A message that cannot be written changes nothing.
     for (query, code) in [(QUERY, 0), ("select nam", 1), ("", 1)] {
         let mut command = command(SLABQL);
-        let ran: Ran = command.args(["--demo", query]).stderr(full()).output().unwrap().into();
+        let ran: Ran = command
+            .args(["--demo", query])
+            .stdout(Stdio::piped())
+            .stderr(full())
+            .start()
+            .finish()
+            .into();
         assert_eq!(ran.code, Some(code));
         assert_eq!(ran.out.is_empty(), code == 1);
     }
-    let status = command(SLABQL).arg("--nosuch").stderr(full()).status().unwrap();
+    let status = command(SLABQL).arg("--nosuch").stderr(full()).start().ended();
     assert_eq!(status.code(), Some(1));
-    let status = command(SLABQL).arg("--help").stdout(full()).status().unwrap();
+    let status = command(SLABQL).arg("--help").stdout(full()).start().ended();
     assert_eq!(status.code(), Some(2));
 }
 
 #[test]
 fn closed_streams_do_no_harm() {
+    if lacks(&["sh"]) {
+        return;
+    }
     let run = |script: &str| -> Ran {
         let script = format!("\"$0\" --demo \"$1\" {script}");
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &script, SLABQL, QUERY]).output().unwrap().into()
+        let mut shell = start::command("sh");
+        shell.args(["-c", &script, SLABQL, QUERY]).ran().into()
     };
     let ran = run("2>&-");
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), "name,size\ndentry,192\n"));
@@ -438,14 +451,12 @@ fn an_interrupt_ends_it_at_once() {
         .args(["--demo", "--format", "json", &query])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+        .start();
     // It runs once it has written something, and it cannot end: nobody reads the rest.
     let mut out = child.stdout.take().unwrap();
     out.read_exact(&mut [0]).unwrap();
-    let pid = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
-    assert_eq!(child.wait().unwrap().signal(), Some(2));
+    child.signal(Signal::INT);
+    assert_eq!(child.ended().signal(), Some(2));
     drop(out);
 }
 
@@ -460,7 +471,7 @@ fn without_rights_a_pipe_gets_nothing() {
         if root {
             command.uid(65534).gid(65534);
         }
-        let ran: Ran = command.args(args).output().unwrap().into();
+        let ran: Ran = command.args(args).ran().into();
         assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{}", ran.err);
         assert!(ran.err.starts_with("error: "), "{}", ran.err);
         assert!(!root || ran.err.contains("CAP_BPF and CAP_PERFMON\n  = help: "), "{}", ran.err);
@@ -472,7 +483,7 @@ fn a_recording_answers_as_the_kernel_did() {
     let Some(_turn) = common::live() else { return };
     let folder = Folder::new();
     let path = folder.path("now.slab");
-    let run = |args: &[&str]| -> Ran { command(SLABQL).args(args).output().unwrap().into() };
+    let run = |args: &[&str]| -> Ran { command(SLABQL).args(args).ran().into() };
     let file = path.display().to_string();
     let taken = run(&["--record", &file, QUERY]);
     assert_eq!((taken.code, taken.out.lines().next()), (Some(0), Some("name,size")));
@@ -499,7 +510,7 @@ fn the_kernel_takes_conditions_that_are_decided() {
         ("(name = 'x' and (false or size > 3)) or true", true),
     ] {
         let query = format!("select name where {condition} limit 1");
-        let ran: Ran = command(SLABQL).arg(&query).output().unwrap().into();
+        let ran: Ran = command(SLABQL).arg(&query).ran().into();
         assert_eq!(ran.code, Some(0), "{condition}: {}", ran.err);
         assert_eq!(ran.out.lines().count(), 1 + usize::from(any), "{condition}");
     }
@@ -514,20 +525,23 @@ fn failure(ran: &Ran) -> &str {
 
 #[test]
 fn a_recording_is_written_whole_or_not_at_all() {
+    if lacks(&["sh"]) {
+        return;
+    }
     let Some(_turn) = common::live() else { return };
     let folder = Folder::new();
     let old = "{\"format\": \"slabql recording\"}\n";
     let path = folder.file("old.slab", old);
-    let mut shell = Command::new("sh");
+    let mut shell = start::command("sh");
     // A limit on the size of files is a small disk.
     let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" --record \"$1\"";
-    let ran: Ran = shell.args(["-c", script, SLABQL]).arg(&path).output().unwrap().into();
+    let ran: Ran = shell.args(["-c", script, SLABQL]).arg(&path).ran().into();
     assert_eq!(ran.code, Some(2));
     assert_eq!(failure(&ran), format!("error: cannot write {}: File too large", path.display()));
     assert_eq!(fs::read_to_string(&path).unwrap(), old);
     assert_eq!(folder.names(), ["old.slab"]);
     for place in ["/dev/full", "/nonexistent/x", "/tmp"] {
-        let ran: Ran = command(SLABQL).args(["--record", place]).output().unwrap().into();
+        let ran: Ran = command(SLABQL).args(["--record", place]).ran().into();
         assert_eq!(ran.code, Some(2));
         assert!(
             failure(&ran).starts_with(&format!("error: cannot write {place}: ")),
@@ -543,7 +557,7 @@ fn only_a_recording_is_replaced_by_one() {
     let folder = Folder::new();
     let write = |path: &str, record: bool| -> Ran {
         let args = if record { ["--record", path] } else { ["snapshot", path] };
-        command(SLABQL).args(args).output().unwrap().into()
+        command(SLABQL).args(args).ran().into()
     };
     let notes = folder.file("notes.txt", "dear diary\n");
     let json = folder.file("rows.json", "{\"format\": \"json\"}\n");

@@ -1,9 +1,9 @@
 //! The sources: which one answers, what is told of it, and what is not.
 
-use std::process::Command;
-
+use crate::common::lacks;
 use crate::common::live;
 use crate::common::program::{Folder, Ran, SLABQL, command};
+use crate::common::start::{self, Start};
 
 /// What takes the rights to load programs away, and leaves those to read files.
 const NO_BPF: [&str; 2] = ["--bounding-set", "-bpf,-perfmon,-sys_admin"];
@@ -14,16 +14,19 @@ const REFUSED: &str = "loading BPF programs needs CAP_BPF and CAP_PERFMON";
 const LABEL: &str = "source proc: figures of /proc/slabinfo and /sys/kernel/slab";
 
 fn slabql(args: &[&str]) -> Ran {
-    command(SLABQL).args(args).output().unwrap().into()
+    command(SLABQL).args(args).ran().into()
 }
 
 /// Runs the program after `setpriv` has taken rights away.
 fn without(rights: &[&str], program: &str, args: &[&str]) -> Ran {
-    Command::new("setpriv").args(rights).arg(program).args(args).output().unwrap().into()
+    start::command("setpriv").args(rights).arg(program).args(args).ran().into()
 }
 
 #[test]
 fn files_answer_where_programs_may_not() {
+    if lacks(&["setpriv"]) {
+        return;
+    }
     let Some(_turn) = live() else { return };
     let label = format!("{LABEL}; not live or walk: {REFUSED}\n");
     let query = "select name, size, objects_per_slab, min_partial order by name, size";
@@ -50,6 +53,9 @@ fn files_answer_where_programs_may_not() {
 
 #[test]
 fn what_is_required_is_there_or_an_error() {
+    if lacks(&["setpriv"]) {
+        return;
+    }
     let Some(_turn) = live() else { return };
     let error = format!(
         "error: {REFUSED}\n  = help: run slabql as root, or as a member of its own group after `sudo sh -c 'groupadd -f slabql; chown root:slabql $0; chmod 750 $0; setcap cap_bpf,cap_perfmon+ep $0' $(command -v slabql)`\n"
@@ -119,6 +125,9 @@ fn rows_say_their_source() {
 
 #[test]
 fn a_source_can_be_named_and_left() {
+    if lacks(&["setpriv"]) {
+        return;
+    }
     let Some(_turn) = live() else { return };
     let text = ".source proc\nselect count(active) as known, count(active_slabinfo) > 0 as counted;\n.source\n\
                 .source live\nselect count(active) > 0 as known;\n.source";

@@ -13,3 +13,4 @@ mod packaging;
 mod parameters;
 mod query_files;
 mod snapshots;
+mod starts;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use crate::common::program::{Folder, SLABQL, command};
+use crate::common::start::{End, Start};
 use serde_json::{Value as Json, json};
 
 /// Names that a module might pick, each once.
@@ -90,10 +91,9 @@ fn asked(file: &str, format: &str, queries: &str) -> Vec<u8> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .start();
     child.stdin.take().unwrap().write_all(queries.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = child.finish();
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{queries:?}: {error}");
     let (label, notes) = error.split_once('\n').unwrap();
@@ -284,7 +284,7 @@ fn messages_steer_no_terminal() {
             format!(".why {}", text.replace('\n', "")),
             format!("select {text}"),
         ] {
-            let output = command(SLABQL).args(["--from", &file, &query]).output().unwrap();
+            let output = command(SLABQL).args(["--from", &file, &query]).ran();
             let error = String::from_utf8(output.stderr).unwrap();
             let steering = error.chars().find(|character| steers(*character));
             assert_eq!(steering, None, "{query:?}: {error:?}");

@@ -4,17 +4,20 @@ use std::fs::{self, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
-use std::thread;
+
+use std::process::Stdio;
+use std::time::Duration;
 
 use crate::common::program::{Folder, Ran, SLABQL, command, demo, demo_reads, error};
+use crate::common::start::{self, End, Start};
+use crate::common::wait;
 use slabql::features::library::{REPORTS, title};
 
 /// Runs the program with a home of its own.
 fn at_home(home: &Folder, args: &[&str]) -> Ran {
     let mut command = command(SLABQL);
     command.env("HOME", &home.0).env("XDG_DATA_HOME", home.path("data"));
-    command.arg("--demo").args(args).output().unwrap().into()
+    command.arg("--demo").args(args).ran().into()
 }
 
 #[test]
@@ -26,13 +29,15 @@ fn a_file_is_a_program() {
     let program = Path::new(SLABQL).parent().unwrap();
     let search = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
     let run = |args: &[&str]| -> Ran {
-        loop {
-            // Another test may start a process while the file is written, which then holds it open for a moment.
-            match Command::new(&path).args(args).env("PATH", &search).output() {
-                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => thread::yield_now(),
-                output => return output.unwrap().into(),
+        // Another test may start a process while the file is written, which then holds it open for a moment.
+        wait("a file that is held open no more", Duration::from_mins(1), || {
+            let mut command = start::command(&path);
+            command.args(args).env("PATH", &search).stdout(Stdio::piped()).stderr(Stdio::piped());
+            match command.try_start() {
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => None,
+                child => Some(child.unwrap().finish().into()),
             }
-        }
+        })
     };
     let ran = run(&[]);
     assert_eq!(

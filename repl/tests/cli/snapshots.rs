@@ -8,6 +8,8 @@ use std::process::{Command, Output, Stdio};
 use crate::common;
 use crate::common::ask::{self, Answer};
 use crate::common::child::TempFile;
+use crate::common::lacks;
+use crate::common::start::{self, End, Start};
 use serde_json::{Map, Value as Json};
 use slabql::source::recording::Recording;
 use slabql::source::recording::file;
@@ -31,7 +33,7 @@ fn small() -> [Vec<u8>; 2] {
     let text = text(8, |_| ());
     let large = file::pack(text.repeat(40));
     assert!(large.starts_with(&[0x1f, 0x8b]));
-    let mut gzip = Command::new("gzip");
+    let mut gzip = start::command("gzip");
     let gzip = gzip.arg("-n").stdin(Stdio::piped()).stdout(Stdio::piped());
     [text.clone().into_bytes(), piped(gzip, text.as_bytes()).stdout]
 }
@@ -39,9 +41,9 @@ fn small() -> [Vec<u8>; 2] {
 /// Runs a program to its end, with something to read.
 fn piped(command: &mut Command, input: &[u8]) -> Output {
     use std::io::Write as _;
-    let mut child = command.spawn().unwrap();
+    let mut child = command.start();
     child.stdin.take().unwrap().write_all(input).unwrap();
-    child.wait_with_output().unwrap()
+    child.finish()
 }
 
 /// All that a recording says.
@@ -53,6 +55,9 @@ fn all(recording: Recording) -> (Answer, [String; 2], Option<String>) {
 
 #[test]
 fn what_was_cut_anywhere_is_refused() {
+    if lacks(&["gzip"]) {
+        return;
+    }
     for bytes in small() {
         assert_eq!(Recording::read(&bytes).unwrap().len(), 8);
         for cut in 0..bytes.len() {
@@ -65,6 +70,9 @@ fn what_was_cut_anywhere_is_refused() {
 /// One bit of each byte, each in its turn. What stays readable says what it said before.
 #[test]
 fn what_was_changed_anywhere_is_refused_or_says_the_same() {
+    if lacks(&["gzip"]) {
+        return;
+    }
     let mut harmless = 0;
     for bytes in small() {
         let whole = all(Recording::read(&bytes).unwrap());
@@ -119,6 +127,9 @@ fn older_files_are_read() {
 
 #[test]
 fn large_ones_are_compressed_and_read_back() {
+    if lacks(&["gunzip"]) {
+        return;
+    }
     let demo = Recording::demo().unwrap().text();
     let (header, lines) = demo.split_once('\n').unwrap();
     let mut header: Map<String, Json> = serde_json::from_str(header).unwrap();
@@ -132,7 +143,7 @@ fn large_ones_are_compressed_and_read_back() {
     assert!(bytes.starts_with(&[0x1f, 0x8b]) && bytes.len() * 4 < text.len(), "{}", bytes.len());
     assert_eq!(all(Recording::open(&file.0).unwrap()), all(recording));
     // Another program can unpack it.
-    let mut gunzip = Command::new("gunzip");
+    let mut gunzip = start::command("gunzip");
     let unpacked = piped(gunzip.stdin(Stdio::piped()).stdout(Stdio::piped()), &bytes);
     assert_eq!(String::from_utf8(unpacked.stdout).unwrap(), text);
 }
@@ -168,7 +179,7 @@ impl Drop for TempFolder {
 
 /// Runs slabql with a data folder of its own, and something to read.
 fn slabql(home: &Path, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_slabql"));
+    let mut command = start::command(env!("CARGO_BIN_EXE_slabql"));
     command.args(arguments).env("XDG_DATA_HOME", home).current_dir(home);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let output = piped(&mut command, input.as_bytes());
@@ -229,6 +240,9 @@ fn snapshots_are_saved_listed_and_dropped() {
 /// On a file system of its own, that nobody else sees and that goes with the process.
 #[test]
 fn a_full_disk_leaves_the_old_file_whole() {
+    if lacks(&["unshare", "sh", "mount", "cmp"]) {
+        return;
+    }
     let Some(_turn) = common::live() else { return };
     let folder = TempFolder::new("disk");
     let script = r#"set -eu
@@ -244,9 +258,9 @@ fn a_full_disk_leaves_the_old_file_whole() {
         ls
         exit "$code"
     "#;
-    let mut command = Command::new("unshare");
+    let mut command = start::command("unshare");
     command.args(["-m", "sh", "-c", script, "sh"]).arg(&folder.0);
-    let output = command.arg(env!("CARGO_BIN_EXE_slabql")).output().unwrap();
+    let output = command.arg(env!("CARGO_BIN_EXE_slabql")).ran();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{error}");
     assert!(error.contains("cannot write a.slab: No space left on device"), "{error}");

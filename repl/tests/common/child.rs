@@ -7,16 +7,16 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::start::{self, End, Start};
+use super::wait;
+use rustix::process::{Pid, Signal};
+
 /// How long a process may take for anything here.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Runs slabql to its end.
 pub fn slabql(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_slabql"))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+    start::command(env!("CARGO_BIN_EXE_slabql")).args(arguments).stdin(Stdio::null()).ran()
 }
 
 /// What stands on standard output of a run that succeeded.
@@ -96,18 +96,16 @@ pub struct Running(Child);
 impl Running {
     /// Starts it, its answers going to `out` and what it says of them to `notes`.
     pub fn start(arguments: &[&str], out: Stdio, notes: Stdio) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_slabql"));
+        let mut command = start::command(env!("CARGO_BIN_EXE_slabql"));
         command.args(arguments).stdin(Stdio::null()).stdout(out).stderr(notes);
-        Self(command.spawn().unwrap())
+        Self(command.start())
     }
 
-    /// Sends a signal by its name, unless it has ended.
-    pub fn signal(&mut self, name: &str) {
-        if self.0.try_wait().unwrap().is_some() {
-            return;
+    /// Sends a signal, unless it has ended.
+    pub fn signal(&mut self, signal: Signal) {
+        if self.0.try_wait().unwrap().is_none() {
+            self.0.signal(signal);
         }
-        let status = Command::new("kill").args(["-s", name, &self.0.id().to_string()]).status();
-        assert!(status.unwrap().success(), "kill -s {name}");
     }
 
     /// Stops it at a moment at which `wanted` finds something in the process with this number, and says what. None
@@ -116,7 +114,7 @@ impl Running {
         let start = Instant::now();
         let mut pause = 0;
         while start.elapsed() < PATIENCE {
-            self.signal("STOP");
+            self.signal(Signal::STOP);
             if !self.is_stopped() {
                 return None;
             }
@@ -124,38 +122,41 @@ impl Running {
             if found.is_some() {
                 return found;
             }
-            self.signal("CONT");
+            self.signal(Signal::CONT);
             // Not in step with its queries.
             pause = (pause + 377) % 3001;
             thread::sleep(Duration::from_micros(pause));
         }
-        panic!("it never was at that place");
+        panic!("waited {PATIENCE:?} for a moment to stop slabql at");
     }
 
     /// Waits until the signal has arrived: it is stopped, or it had ended.
     fn is_stopped(&mut self) -> bool {
-        while self.0.try_wait().unwrap().is_none() {
+        wait("a process to stop", PATIENCE, || {
+            if self.0.try_wait().unwrap().is_some() {
+                return Some(false);
+            }
             let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
             // The state stands behind the name, which is in parentheses.
-            if stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T')) {
-                return true;
-            }
-            thread::yield_now();
-        }
-        false
+            let state = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start());
+            state.is_some_and(|state| state.starts_with('T')).then_some(true)
+        })
     }
 
     /// Waits for its end.
     pub fn end(&mut self) -> ExitStatus {
-        let start = Instant::now();
-        while start.elapsed() < PATIENCE {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                return status;
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-        panic!("it never ended");
+        wait("the end of slabql", PATIENCE, || self.0.try_wait().unwrap())
     }
+}
+
+/// The processes that were started by exactly these words.
+pub fn processes(words: &[&str]) -> Vec<Pid> {
+    let line: Vec<u8> = words.iter().flat_map(|word| [word.as_bytes(), &[0]].concat()).collect();
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    entries
+        .filter(|entry| fs::read(entry.path().join("cmdline")).is_ok_and(|found| found == line))
+        .filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
+        .collect()
 }
 
 impl Drop for Running {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::start::{self, End, Start};
+
 /// The program.
 pub const SLABQL: &str = env!("CARGO_BIN_EXE_slabql");
 
@@ -73,7 +75,7 @@ pub fn give_capabilities(program: &Path) {
 
 /// The program, apart from what the environment says about colours.
 pub fn command(program: impl AsRef<Path>) -> Command {
-    let mut command = Command::new(program.as_ref());
+    let mut command = start::command(program.as_ref());
     command.env_remove("NO_COLOR").env("TERM", "xterm-256color").stdin(Stdio::null());
     // Nobody's habits.
     command.env("XDG_CONFIG_HOME", "/nonexistent");
@@ -97,19 +99,19 @@ impl From<Output> for Ran {
 
 /// Runs the program on the demo.
 pub fn demo<'a>(args: impl IntoIterator<Item = &'a str>) -> Ran {
-    command(SLABQL).arg("--demo").args(args).output().unwrap().into()
+    command(SLABQL).arg("--demo").args(args).ran().into()
 }
 
 /// Runs the program on the demo, with `input` as standard input.
 pub fn demo_reads<'a>(args: impl IntoIterator<Item = &'a str>, input: &[u8]) -> Ran {
     let mut command = command(SLABQL);
     command.arg("--demo").args(args).stdin(Stdio::piped());
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).start();
     let mut stdin = child.stdin.take().unwrap();
     // It need not read all of it.
     let _ = stdin.write_all(input);
     drop(stdin);
-    child.wait_with_output().unwrap().into()
+    child.finish().into()
 }
 
 /// The error of a run, without the label of the demo.

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::start::{self, End, Start};
+
 /// How long a screen may take to show anything here.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -43,7 +45,7 @@ impl Tmux {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("tmux");
+        let mut command = start::command("tmux");
         command.args(["-u", "-S"]).arg(&self.server).args(arguments);
         command
     }
@@ -97,15 +99,16 @@ impl Tmux {
     }
 
     fn poll(what: &str, look: impl Fn() -> String, shown: impl Fn(&str) -> bool) -> String {
+        let mut screen = String::new();
         let start = Instant::now();
-        loop {
-            let screen = look();
+        while start.elapsed() < PATIENCE {
+            screen = look();
             if shown(&screen) {
                 return screen;
             }
-            assert!(start.elapsed() < PATIENCE, "no {what} on the screen:\n{screen}");
             thread::sleep(Duration::from_millis(20));
         }
+        panic!("waited {PATIENCE:?} for {what} on the screen:\n{screen}");
     }
 
     /// Waits until the screen has a text.
@@ -122,12 +125,12 @@ impl Tmux {
 impl Drop for Tmux {
     fn drop(&mut self) {
         // Everything in it ends with it.
-        let _ = self.command(&["kill-server"]).output();
+        let _ = self.command(&["kill-server"]).try_start().map(End::finish);
     }
 }
 
 fn run(command: &mut Command) -> Output {
-    let output = command.output().unwrap_or_else(|error| panic!("tmux cannot be run: {error}"));
+    let output = command.ran();
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {error}");
     output

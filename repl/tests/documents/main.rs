@@ -25,9 +25,10 @@ mod sessions;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::common::start::{self, Start};
 use blocks::Kind;
 use query::catalog::{self, HostTable, Rows};
 use query::syntax::parse_text;
@@ -78,10 +79,10 @@ fn hold(file: &Path, expected: &str) {
 
 /// Runs the program in the top folder.
 fn slabql(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_slabql"));
+    let mut command = start::command(env!("CARGO_BIN_EXE_slabql"));
     command.args(arguments).current_dir(top()).env("COLUMNS", "80").env_remove("NO_COLOR");
     command.env("XDG_CONFIG_HOME", "/home/me/.config");
-    command.output().unwrap()
+    command.ran()
 }
 
 /// Runs the program, which must give an answer.

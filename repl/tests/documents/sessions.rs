@@ -14,11 +14,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::Stdio;
 
+use crate::common::lacks;
+use crate::common::start;
+use crate::common::wait;
+use rexpect::process::WaitStatus;
 use rexpect::reader::{Options, Regex};
 use rexpect::session::{PtySession, spawn_with_options};
 use slabql::shell::command::COMMANDS;
+use std::time::Duration;
 
 const FIRST: &str = "slabql> ";
 const MORE: &str = "   ...> ";
@@ -65,7 +70,10 @@ fn play(session: &str) -> String {
         terminal.flush().unwrap();
         terminal.exp_eof().unwrap();
     }
-    terminal.process().wait().unwrap();
+    let process = terminal.process();
+    wait("the end of the prompt", Duration::from_millis(TIMEOUT_MS), || {
+        process.status().filter(|status| *status != WaitStatus::StillAlive)
+    });
     times(&text.replace("\r\n", "\n").replace(home.0.to_str().unwrap(), "~"))
 }
 
@@ -76,7 +84,9 @@ fn decoded(written: &str) -> String {
 }
 
 fn start(home: &Path) -> PtySession {
-    let mut shell = Command::new("sh");
+    let mut shell = start::command("sh");
+    // The terminal, which takes the place of what it has from here.
+    shell.stdin(Stdio::inherit());
     let script = "stty rows 50 cols 120; exec \"$0\" --demo";
     shell.args(["-c", script, env!("CARGO_BIN_EXE_slabql")]).current_dir(home);
     // A terminal that cannot be drawn on shows what is written, and nothing else.
@@ -123,6 +133,9 @@ fn every_command_has_a_session() {
 
 #[test]
 fn sessions_of_commands_are_real() {
+    if lacks(&["sh", "stty", "sed"]) {
+        return;
+    }
     let _turn = super::turn();
     for file in super::files("repl/tests/commands", ".session") {
         let expected = fs::read_to_string(&file).unwrap();

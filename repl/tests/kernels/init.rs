@@ -9,7 +9,6 @@
 //! count
 //! 203
 //! ##end caches 0.4 0        seconds, and the status or why there is none
-//! ##again truth             it failed, and is run once more
 //! ##done                    without it the machine died
 //! ```
 //!
@@ -58,13 +57,7 @@ fn main() {
     writeln!(out, "##boot {}", release.trim()).unwrap();
     for line in fs::read_to_string("/steps").unwrap().lines() {
         let (name, command) = line.split_once(' ').unwrap();
-        let passed = step(name, command, &mut out);
-        // Figures move while they are held against others, and an emulated processor is slow: a test that they did not
-        // rest for gets a second chance, and the table says so.
-        if !passed && command.starts_with("/tests/") {
-            writeln!(out, "##again {name}").unwrap();
-            step(name, command, &mut out);
-        }
+        step(name, command, &mut out);
     }
     writeln!(out, "##done").unwrap();
     tcdrain(&out).unwrap();
@@ -72,9 +65,8 @@ fn main() {
     reboot(RebootCommand::Restart).unwrap();
 }
 
-/// Runs a command whose words are separated by single spaces, or by `|` where a word has spaces. Returns whether it
-/// passed.
-fn step(name: &str, command: &str, out: &mut File) -> bool {
+/// Runs a command whose words are separated by single spaces, or by `|` where a word has spaces.
+fn step(name: &str, command: &str, out: &mut File) {
     let separator = if command.contains('|') { '|' } else { ' ' };
     let mut words = command.split(separator);
     writeln!(out, "##begin {name}").unwrap();
@@ -97,7 +89,6 @@ fn step(name: &str, command: &str, out: &mut File) -> bool {
     };
     let seconds = start.elapsed().as_secs_f32();
     writeln!(out, "\n##end {name} {seconds:.1} {status}").unwrap();
-    status == "0"
 }
 
 /// How many random queries are asked, as `run` says.

@@ -16,7 +16,7 @@ function finish() {
     else if (expected_source != "proc" && !(figures && workloads)) fail("a step told nothing")
     else if (FILENAME ~ /^[0-9.]+$/ && programs < 500) fail("fewer than 500 programs were taken")
     sub(/-cloud-amd64$/, "", kernel)
-    line(FILENAME, kernel, source, caches, columns, figures, workloads, programs, tests, seconds, failed ? "failed" : retried ? "ok at the second try" : "ok")
+    line(FILENAME, kernel, source, caches, columns, figures, workloads, programs, tests, seconds, failed ? "failed" : boots > 1 ? "ok at the second boot" : "ok")
     if (boots > 1) noted = noted "\n" FILENAME ": died at its first boot; " FILENAME ".died has what it printed"
 }
 
@@ -27,7 +27,7 @@ BEGIN {
 FNR == 1 {
     kernel = source = caches = columns = figures = workloads = programs = step = dead = text = ""
     pending = ""
-    tests = done = failed = retried = 0
+    tests = done = failed = 0
 }
 
 /^##boot / { kernel = $2 }
@@ -36,18 +36,9 @@ FNR == 1 {
     pending = text = ""
     step = $2
 }
-# A step that failed is run once more, and counts from the beginning.
-/^##again / {
-    noted = noted "\n" FILENAME ": once " pending
-    pending = ""
-    retried = 1
-    if ($2 == "figures") figures = ""
-    if ($2 == "workloads") workloads = ""
-    if ($2 == "programs") programs = ""
-}
 /^##dead / { dead = substr($0, 8) "\n" text; next }
 /^##done$/ { done = 1 }
-/^##machine / { expected_source = $3; seconds = $4; boots = $5; if (boots > 1) retried = 1; finish() }
+/^##machine / { expected_source = $3; seconds = $4; boots = $5; finish() }
 /^(console|qemu): / { dead = dead "    " $0 "\n" }
 
 /^##end / {

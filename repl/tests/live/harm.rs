@@ -20,6 +20,7 @@ use crate::common::kmsg::Log;
 use query::codegen;
 use query::layout::Layout;
 use query::plan::Template;
+use rustix::process::Signal;
 use slabql::kernel::load::Loaded;
 use slabql::kernel::schema::KernelSchema;
 use slabql::shell::session::Session;
@@ -88,7 +89,7 @@ struct Ending {
     name: &'static str,
     /// What it runs behind its many queries.
     last: &'static str,
-    signal: Option<&'static str>,
+    signal: Option<Signal>,
     is: fn(ExitStatus) -> bool,
 }
 
@@ -108,13 +109,13 @@ const ENDINGS: [Ending; 4] = [
     Ending {
         name: "Ctrl-C",
         last: "",
-        signal: Some("INT"),
+        signal: Some(Signal::INT),
         is: |status| status.signal() == Some(libc::SIGINT),
     },
     Ending {
         name: "kill -9",
         last: "",
-        signal: Some("KILL"),
+        signal: Some(Signal::KILL),
         is: |status| status.signal() == Some(libc::SIGKILL),
     },
 ];
@@ -154,8 +155,8 @@ fn nothing_stays_behind_a_process() {
             if let Some(signal) = ending.signal {
                 child.signal(signal);
             }
-            if ending.signal != Some("KILL") {
-                child.signal("CONT");
+            if ending.signal != Some(Signal::KILL) {
+                child.signal(Signal::CONT);
             }
             let status = child.end();
             assert!((ending.is)(status), "{}: {status}", ending.name);

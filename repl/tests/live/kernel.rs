@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
 
 use crate::common;
+use crate::common::start::{self, Start};
 use crate::probe::{Columns, FIXED, FLAGGED, MARK, Row, decode, drivers, program};
 use aya_obj::btf::BtfKind;
 use ebpf_templates::template::driver::{Driver, Room};
@@ -239,9 +239,9 @@ fn missing_rights_are_named() {
         return;
     }
     let Some(_turn) = common::live() else { return };
-    let mut child = Command::new("/proc/self/exe");
+    let mut child = start::command("/proc/self/exe");
     child.args(["kernel::missing_rights_are_named", "--exact"]).env(CHILD, "1").current_dir("/");
-    let output = child.uid(65534).gid(65534).output().unwrap();
+    let output = child.uid(65534).gid(65534).ran();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
 }

@@ -5,10 +5,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use crate::common;
+use crate::common::lacks;
 use crate::common::program::{Folder, Ran, SLABQL};
+use crate::common::start::{self, Start};
 
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 
@@ -20,11 +21,11 @@ fn asks(query: &str) -> [&str; 5] {
 /// Runs slabql in a mount namespace in which `script` ran before.
 fn in_place(script: &str, arguments: &[&str]) -> Ran {
     let script = format!("set -e; {script}; exec \"$0\" \"$@\"");
-    let output = Command::new("unshare")
+    let output = start::command("unshare")
         .args(["--mount", "sh", "-c", &script, SLABQL])
         .args(arguments)
-        .output();
-    output.unwrap().into()
+        .ran();
+    output.into()
 }
 
 /// Checks that there is no answer but an error that begins with `words`.
@@ -38,6 +39,9 @@ fn refuses(script: &str, words: &str) -> String {
 
 #[test]
 fn without_sysfs_there_are_no_types() {
+    if lacks(&["unshare", "sh", "mount", "setpriv"]) {
+        return;
+    }
     let Some(_turn) = common::live() else { return };
     let err = refuses("mount -t tmpfs none /sys", &format!("the live source needs {BTF}\n"));
     assert!(
@@ -55,6 +59,9 @@ fn without_sysfs_there_are_no_types() {
 
 #[test]
 fn without_proc_figures_are_the_same() {
+    if lacks(&["unshare", "sh", "mount", "setpriv"]) {
+        return;
+    }
     let Some(_turn) = common::live() else { return };
     let query = "select name, size, active > 0, aliases where name = 'kmem_cache'";
     let arguments = asks(query);
@@ -70,11 +77,11 @@ fn without_proc_figures_are_the_same() {
     let script =
         "mount -t tmpfs none /proc; set -- --bounding-set=-bpf,-perfmon,-sys_admin \"$0\" \"$@\"";
     let script = format!("set -e; {script}; exec setpriv \"$@\"");
-    let output = Command::new("unshare")
+    let output = start::command("unshare")
         .args(["--mount", "sh", "-c", &script, SLABQL])
         .args(asks("select name"))
-        .output();
-    let Ran { err, code, .. } = output.unwrap().into();
+        .ran();
+    let Ran { err, code, .. } = output.into();
     assert!(
         err.starts_with("error: loading BPF programs needs CAP_BPF and CAP_PERFMON\n"),
         "{err}"
@@ -84,28 +91,34 @@ fn without_proc_figures_are_the_same() {
 
 #[test]
 fn hidden_processes_hide_nothing_of_slabs() {
+    if lacks(&["unshare", "sh", "mount", "setpriv"]) {
+        return;
+    }
     let Some(_turn) = common::live() else { return };
     let hidden = "mount -t proc -o hidepid=2 proc /proc; exec setpriv --reuid 65534 --regid 65534 \
                   --clear-groups --inh-caps=-all,+bpf,+perfmon --ambient-caps=-all,+bpf,+perfmon \"$0\" \"$@\"";
     let folder = Folder::new();
     let program = folder.program();
-    let output = Command::new("unshare")
+    let output = start::command("unshare")
         .args(["--mount", "sh", "-c", hidden])
         .arg(program)
         .args(asks("select name, active > 0 where name = 'kmem_cache'"))
-        .output();
+        .ran();
     let out = "name,active > 0\nkmem_cache,true\n".to_owned();
-    assert_eq!(Ran::from(output.unwrap()), Ran { code: Some(0), out, err: String::new() });
+    assert_eq!(Ran::from(output), Ran { code: Some(0), out, err: String::new() });
 }
 
 #[test]
 fn the_root_of_a_container_is_told_what_it_lacks() {
+    if lacks(&["unshare"]) {
+        return;
+    }
     let Some(_turn) = common::live() else { return };
-    let output = Command::new("unshare")
+    let output = start::command("unshare")
         .args(["--user", "--map-root-user", SLABQL])
         .args(asks("select name"))
-        .output();
-    let Ran { out, err, code } = output.unwrap().into();
+        .ran();
+    let Ran { out, err, code } = output.into();
     assert_eq!((out.as_str(), code), ("", Some(2)));
     assert!(err.starts_with("error: bpf(2) takes no capabilities of a user namespace\n"), "{err}");
     assert!(err.contains("= help: run slabql outside of the container"), "{err}");
@@ -113,6 +126,9 @@ fn the_root_of_a_container_is_told_what_it_lacks() {
 
 #[test]
 fn types_that_were_cut_or_are_none_are_refused() {
+    if lacks(&["unshare", "sh", "mount", "setpriv"]) {
+        return;
+    }
     let Some(_turn) = common::live() else { return };
     let folder = Folder::new();
     let all = fs::read(BTF).unwrap();
@@ -132,6 +148,9 @@ fn types_that_were_cut_or_are_none_are_refused() {
 
 #[test]
 fn hidden_symbols_are_no_names() {
+    if lacks(&["unshare", "sh", "mount", "setpriv"]) {
+        return;
+    }
     let Some(_turn) = common::live() else { return };
     let folder = Folder::new();
     let symbols = fs::read_to_string("/proc/kallsyms").unwrap();
@@ -156,8 +175,8 @@ fn types_of_another_kernel_run_nothing() {
     let folder = Folder::new();
     let mut types = fs::read(BTF).unwrap();
     let run = |file: &Path, query: &str| -> Ran {
-        let mut command = Command::new(SLABQL);
-        command.arg("--btf").arg(file).args(["--format", "csv", query]).output().unwrap().into()
+        let mut command = start::command(SLABQL);
+        command.arg("--btf").arg(file).args(["--format", "csv", query]).ran().into()
     };
     let query = "select name, active > 0 where name = 'kmem_cache'";
     let own = run(&folder.file("own", &types), query);

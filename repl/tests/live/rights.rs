@@ -6,12 +6,14 @@ use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common;
+use crate::common::lacks;
 use crate::common::program::{Folder, Ran, SLABQL, give_capabilities};
+use crate::common::start::{self, End, Start};
 
 /// How long a process is given to come to where it waits.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -40,18 +42,21 @@ impl Program {
                 capabilities.iter().map(|capability| format!(",+{capability}")).collect();
             format!("--{name}-caps=-all{plus}")
         };
-        let output = Command::new("setpriv")
+        let output = start::command("setpriv")
             .args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"])
             .args([set("inh"), set("ambient")])
             .arg(&self.path)
             .args(arguments)
-            .output();
-        output.unwrap().into()
+            .ran();
+        output.into()
     }
 }
 
 #[test]
 fn two_capabilities_suffice() {
+    if lacks(&["setpriv"]) {
+        return;
+    }
     let Some(_turn) = common::live() else { return };
     let program = Program::new();
     let two = &["bpf", "perfmon"];
@@ -77,6 +82,9 @@ fn two_capabilities_suffice() {
 
 #[test]
 fn what_is_lacking_is_named() {
+    if lacks(&["setpriv"]) {
+        return;
+    }
     let Some(_turn) = common::live() else { return };
     let program = Program::new();
     for (capabilities, names) in [
@@ -97,6 +105,9 @@ fn what_is_lacking_is_named() {
 
 #[test]
 fn the_doctor_knows_what_is_lacking() {
+    if lacks(&["setpriv"]) {
+        return;
+    }
     let Some(_turn) = common::live() else { return };
     let program = Program::new();
     let check = |capabilities: &[&str], name: &str| {
@@ -130,12 +141,11 @@ fn rights_beyond_need_are_given_up() {
         Some([set("CapEff:")?, set("CapPrm:")?, set("CapInh:")?])
     };
     // It waits for its query, whose writer is this test.
-    let mut running = Command::new(SLABQL)
+    let mut running = start::command(SLABQL)
         .args(["--file", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .start();
     let ours = sets(std::process::id()).unwrap();
     let left = Some([ours[0] & USED, ours[1] & USED, 0]);
     let start = Instant::now();
@@ -144,7 +154,7 @@ fn rights_beyond_need_are_given_up() {
     }
     let found = sets(running.id());
     running.stdin.take().unwrap().write_all(b"select name where name = 'dentry'").unwrap();
-    let output = running.wait_with_output().unwrap();
+    let output = running.finish();
     assert_eq!(found, left);
     assert!(ours[0] & !USED != 0, "root has more");
     let out = "name\ndentry\n".to_owned();
@@ -153,6 +163,9 @@ fn rights_beyond_need_are_given_up() {
 
 #[test]
 fn capabilities_of_the_file_suffice_and_stay_with_it() {
+    if lacks(&["setpriv"]) {
+        return;
+    }
     let Some(_turn) = common::live() else { return };
     let program = Program::new();
     give_capabilities(&program.path);
@@ -168,6 +181,9 @@ fn capabilities_of_the_file_suffice_and_stay_with_it() {
 
 #[test]
 fn what_is_started_has_no_capabilities() {
+    if lacks(&["setpriv"]) {
+        return;
+    }
     let Some(_turn) = common::live() else { return };
     let program = Program::new();
     let text =
@@ -182,6 +198,9 @@ fn what_is_started_has_no_capabilities() {
 
 #[test]
 fn a_set_user_id_bit_is_refused() {
+    if lacks(&["setpriv"]) {
+        return;
+    }
     let Some(_turn) = common::live() else { return };
     let program = Program::new();
     fs::set_permissions(&program.path, Permissions::from_mode(0o4755)).unwrap();

@@ -19,6 +19,7 @@ use query::codegen;
 use query::layout::{Layout, ValuePlace};
 use query::plan::{Plan, SUM, Template, cost};
 use query::value::Type;
+use rustix::process::Signal;
 use slabql::engine::Engine;
 use slabql::kernel::load::Loaded;
 use slabql::kernel::read::Output;
@@ -364,12 +365,12 @@ fn a_list_that_changes_between_two_reads_is_read_again() {
     while child.stop_when(in_between_reads).is_some() {
         changes += 1;
         device.with_cache(|| {
-            child.signal("CONT");
+            child.signal(Signal::CONT);
             if child.stop_when(in_between_reads).is_some() {
                 changes += 1;
             }
         });
-        child.signal("CONT");
+        child.signal(Signal::CONT);
     }
     assert!(child.end().success());
     let text = fs::read_to_string(&out.0).unwrap();

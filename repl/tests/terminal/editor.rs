@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::common;
+use crate::common::lacks;
 use crate::common::program::{Folder, SLABQL};
 use crate::common::tmux::Tmux;
 
@@ -37,6 +38,9 @@ fn completed(screen: &Tmux, text: &str, shown: &str) -> String {
 
 #[test]
 fn tab_lists_what_can_stand_at_the_cursor() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     home.file("one.slabql", "select 1");
     home.file("two words.slabql", "select 2");
@@ -77,6 +81,9 @@ fn tab_lists_what_can_stand_at_the_cursor() {
 
 #[test]
 fn many_candidates_are_columns_of_words() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     for size in [SMALL, LARGE] {
         let menu = completed(&prompt(size, &home), "select ", "kmalloc_type");
@@ -87,6 +94,9 @@ fn many_candidates_are_columns_of_words() {
 
 #[test]
 fn snapshots_are_completed_where_they_are_compared() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let folder = home.path("data/slabql/snapshots");
     fs::create_dir_all(&folder).unwrap();
@@ -111,6 +121,9 @@ fn snapshots_are_completed_where_they_are_compared() {
 
 #[test]
 fn members_of_structs_are_those_of_the_kernel() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let Some(_turn) = common::live() else { return };
     let home = Folder::new();
     let screen = script(LARGE, "\"$0\"", &home);
@@ -121,6 +134,9 @@ fn members_of_structs_are_those_of_the_kernel() {
 
 #[test]
 fn what_is_typed_has_colours_and_mistakes_are_marked() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let screen = prompt(SMALL, &home);
     screen.text("select nam, round(1 where name = 'a' ");
@@ -151,6 +167,9 @@ fn what_is_typed_has_colours_and_mistakes_are_marked() {
 
 #[test]
 fn a_hint_is_taken_by_the_right_arrow() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let screen = prompt(SMALL, &home);
     screen.text("select name, fragm");
@@ -173,6 +192,9 @@ fn a_hint_is_taken_by_the_right_arrow() {
 
 #[test]
 fn all_lines_of_a_statement_can_be_edited() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let screen = prompt(SMALL, &home);
     for line in ["select nam,", "size"] {
@@ -205,6 +227,9 @@ fn all_lines_of_a_statement_can_be_edited() {
 
 #[test]
 fn a_paste_of_many_statements_runs_them_all() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let screen = prompt(LARGE, &home);
     let pasted = "select name limit 1;\n.mode csv\nselect name,\n\tsize limit 2;\n-- and\nselect size limit 3;\n";
@@ -220,6 +245,9 @@ fn a_paste_of_many_statements_runs_them_all() {
 
 #[test]
 fn the_history_is_searched_and_has_each_entry_once() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let screen = prompt(SMALL, &home);
     for statement in ["select name limit 1;", "select size limit 1;", "select name limit 1;"] {
@@ -256,6 +284,9 @@ fn the_history_is_searched_and_has_each_entry_once() {
 #[test]
 fn prompts_at_once_lose_nothing_of_the_history() {
     const EACH: usize = 8;
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let screens: Vec<Tmux> = (0..3).map(|_| prompt(SMALL, &home)).collect();
     for number in 0..EACH {
@@ -282,6 +313,9 @@ fn prompts_at_once_lose_nothing_of_the_history() {
 
 #[test]
 fn edit_puts_what_the_editor_leaves_at_the_prompt() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     // An editor whose path has a blank, and that is run without a shell.
     let editor = home.file(
@@ -321,6 +355,9 @@ fn edit_puts_what_the_editor_leaves_at_the_prompt() {
 
 #[test]
 fn a_screen_that_is_made_narrow_still_works() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let screen = prompt(LARGE, &home);
     screen.text("select name, object_size, objects");

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use crate::common;
+use crate::common::lacks;
 use crate::common::program;
 use crate::common::program::{Folder, SLABQL, demo};
+use crate::common::start::{self, Start};
 use crate::common::tmux::Tmux;
 
 const WIDE: &str = "select name, size, object_size, objects, active, cached, slabs, memory, used, waste, flags \
@@ -57,7 +58,7 @@ impl Screen {
         self.tmux.resize(columns, lines);
         let tty = fs::read_to_string(self.home.path("tty")).unwrap();
         self.tmux.wait_for("other size", |_| {
-            let size = Command::new("stty").args(["-F", tty.trim(), "size"]).output().unwrap();
+            let size = start::command("stty").args(["-F", tty.trim(), "size"]).ran();
             String::from_utf8(size.stdout).unwrap().trim() == format!("{lines} {columns}")
         });
     }
@@ -65,6 +66,9 @@ impl Screen {
 
 #[test]
 fn a_screen_of_80_columns_shows_all_of_caches() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let screen = Screen::new("");
     let text = screen.ask("select * from caches limit 5;", "(5 rows in ");
     let header = "name                  size  objects  active  cached  slabs   memory  utilization";
@@ -74,6 +78,9 @@ fn a_screen_of_80_columns_shows_all_of_caches() {
 
 #[test]
 fn columns_that_do_not_fit_are_hidden_and_told_until_they_fit() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let screen = Screen::new("");
     let hidden = "note: 3 columns hidden: memory, used, flags; `.width 0` or `--format";
     let text = screen.ask(WIDE, "(5 rows in ");
@@ -100,6 +107,9 @@ fn columns_that_do_not_fit_are_hidden_and_told_until_they_fit() {
 
 #[test]
 fn few_rows_of_many_columns_are_a_field_a_line() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let screen = Screen::new("");
     let one = "select *, flags, aliases from caches where name = 'filp';";
     let text = screen.ask(one, "(1 row in ");
@@ -113,6 +123,9 @@ fn few_rows_of_many_columns_are_a_field_a_line() {
 
 #[test]
 fn a_long_answer_is_shown_in_a_pager() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let screen = Screen::new("");
     // What is told of the answer waits until the pager has ended.
     let text = screen.ask("select name, size from caches;", "\n:");
@@ -154,6 +167,9 @@ fn a_long_answer_is_shown_in_a_pager() {
 
 #[test]
 fn the_pager_is_the_one_that_is_asked_for() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let long = "select name from caches limit 40;";
     for (pager, shown) in [
         // One that is not there, none, one that reads a part, one of the shell.
@@ -174,6 +190,9 @@ fn the_pager_is_the_one_that_is_asked_for() {
 
 #[test]
 fn a_single_answer_and_a_pipe_have_no_pager() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let script = "\"$0\" --demo 'select name from caches'";
     let tmux = Tmux::new((80, 24), script, Path::new(SLABQL), &home.0);
@@ -189,6 +208,9 @@ fn a_single_answer_and_a_pipe_have_no_pager() {
 /// A copy of the program with the capabilities that `setcap` gives, run by nobody.
 #[test]
 fn with_rights_of_its_file_there_is_no_pager() {
+    if lacks(&["tmux", "sh", "stty", "setpriv"]) {
+        return;
+    }
     let Some(_turn) = common::live() else { return };
     let home = Folder::new();
     let program = home.program();
@@ -204,6 +226,9 @@ fn with_rights_of_its_file_there_is_no_pager() {
 
 #[test]
 fn a_plain_terminal_gets_ascii() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     for before in ["export TERM=dumb;", "export LANG=C;", "export LC_ALL=en_US.ISO-8859-1;"] {
         let screen = Screen::new(before);
         screen.enter(
@@ -225,6 +250,9 @@ fn a_plain_terminal_gets_ascii() {
 
 #[test]
 fn a_terminal_without_a_size_is_one_of_80_columns() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let screen = Screen::new("stty cols 0 rows 0;");
     screen.enter(WIDE);
     let text = screen.tmux.wait("(5 rows in ");
@@ -247,6 +275,6 @@ fn settings_of_the_layout_hold_in_pipes_too() {
         let ran = demo([text]);
         assert!(ran.code == Some(1) && ran.err.contains("\nerror: "), "{text}: {}", ran.err);
     }
-    let ran = Command::new(SLABQL).args(["--demo", "--width", "wide", query]).output().unwrap();
+    let ran = start::command(SLABQL).args(["--demo", "--width", "wide", query]).ran();
     assert_eq!(ran.status.code(), Some(1));
 }

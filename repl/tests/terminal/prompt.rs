@@ -4,12 +4,18 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::process::Stdio;
 
 use crate::common;
+use crate::common::lacks;
 use crate::common::program::{Folder, SLABQL, demo};
+use crate::common::start;
+use crate::common::start::{End, Start};
+use crate::common::wait;
 use rexpect::process::WaitStatus;
 use rexpect::reader::Options;
 use rexpect::session::{PtySession, spawn_with_options};
+use std::time::Duration;
 
 const PROMPT: &str = "slabql> ";
 /// A prompt on a new line; with every key the one before it is drawn again.
@@ -62,7 +68,11 @@ impl Terminal {
 
     fn end(&mut self) -> (String, WaitStatus) {
         let rest = self.session.exp_eof().unwrap();
-        (rest, self.session.process().wait().unwrap())
+        let process = self.session.process();
+        let ended = wait("the end of the prompt", Duration::from_millis(TIMEOUT_MS), || {
+            process.status().filter(|status| *status != WaitStatus::StillAlive)
+        });
+        (rest, ended)
     }
 
     /// Ends the prompt by Ctrl-D.
@@ -73,7 +83,9 @@ impl Terminal {
 }
 
 fn shell(script: &str, program: &Path, home: &Folder) -> Command {
-    let mut shell = Command::new("sh");
+    let mut shell = start::command("sh");
+    // The terminal, which takes the place of what it has from here.
+    shell.stdin(Stdio::inherit());
     shell.env_remove("NO_COLOR").env("TERM", "xterm-256color");
     shell.args(["-c", script]).arg(program);
     shell.env("HOME", &home.0).env("XDG_STATE_HOME", home.path("state"));
@@ -83,6 +95,9 @@ fn shell(script: &str, program: &Path, home: &Folder) -> Command {
 
 #[test]
 fn a_prompt_begins_with_what_its_owner_wants() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let config = home.path("config/slabql");
     fs::create_dir_all(&config).unwrap();
@@ -113,6 +128,9 @@ fn a_prompt_begins_with_what_its_owner_wants() {
 
 #[test]
 fn statements_take_lines_and_errors_do_not_end_it() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     let mut terminal = Terminal::prompt(&Folder::new());
     terminal.session.send_line("select name,").unwrap();
     terminal.wait("...> ");
@@ -133,6 +151,9 @@ fn statements_take_lines_and_errors_do_not_end_it() {
 
 #[test]
 fn what_is_typed_ahead_is_not_lost() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     let mut terminal = Terminal::prompt(&Folder::new());
     let ahead =
         "select name,\nsize\nlimit 2;\n.mode\nselect name\n limit 3;\nselect size limit 4;\n";
@@ -150,6 +171,9 @@ fn what_is_typed_ahead_is_not_lost() {
 
 #[test]
 fn commands() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     let mut terminal = Terminal::prompt(&Folder::new());
     terminal.ask(".pager off", "");
     terminal.ask(".help", ".quit");
@@ -171,6 +195,9 @@ fn commands() {
 
 #[test]
 fn parameters_and_queries_by_name() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     // Gone behind the prompt, which saves a query in it.
     let home = Folder::new();
     let mut terminal = Terminal::prompt(&home);
@@ -195,6 +222,9 @@ fn parameters_and_queries_by_name() {
 
 #[test]
 fn control_c_drops_what_was_typed() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     let mut terminal = Terminal::prompt(&Folder::new());
     terminal.session.send_line("select bogus,").unwrap();
     terminal.wait("...> ");
@@ -209,6 +239,9 @@ fn control_c_drops_what_was_typed() {
 
 #[test]
 fn what_is_no_text_is_an_error() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     let mut terminal = Terminal::prompt(&Folder::new());
     let mut keys = terminal.session.process().get_file_handle().unwrap();
     std::io::Write::write_all(&mut keys, b"select \xff\xfe\n").unwrap();
@@ -222,6 +255,9 @@ fn what_is_no_text_is_an_error() {
 
 #[test]
 fn the_history_is_private_and_goes_on() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let mut terminal = Terminal::prompt(&home);
     terminal.session.send_line("select name,").unwrap();
@@ -242,6 +278,9 @@ fn the_history_is_private_and_goes_on() {
 
 #[test]
 fn prompts_at_once_keep_each_others_history() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let (mut first, mut second) = (Terminal::prompt(&home), Terminal::prompt(&home));
     first.ask("select name limit 1;", "(1 row in ");
@@ -257,6 +296,9 @@ fn prompts_at_once_keep_each_others_history() {
 
 #[test]
 fn without_a_folder_for_it_there_is_no_history() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     home.file("state", "a file, where a folder should be");
     let script = "exec \"$0\" --demo";
@@ -271,6 +313,9 @@ fn without_a_folder_for_it_there_is_no_history() {
 
 #[test]
 fn a_table_fits_the_terminal_as_it_is_now() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let mut terminal = Terminal::prompt(&home);
     let query = "select name, object_size, size, objects, slabs where name = 'ext4_inode_cache';";
@@ -279,9 +324,9 @@ fn a_table_fits_the_terminal_as_it_is_now() {
 
     // What a window manager does, from outside.
     let tty = fs::read_to_string(home.path("tty")).unwrap();
-    let mut resize = Command::new("stty");
+    let mut resize = start::command("stty");
     resize.args(["-F", tty.trim(), "rows", "24", "cols", "40"]);
-    assert!(resize.status().unwrap().success());
+    assert!(resize.start().ended().success());
     let answer = terminal.ask(query, "(1 row in ");
     assert!(answer.contains("\r\nname         ext4_inode_cache\r\n"), "{answer}");
     terminal.leave();
@@ -289,6 +334,9 @@ fn a_table_fits_the_terminal_as_it_is_now() {
 
 #[test]
 fn many_columns_are_a_field_a_line() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let query = "select name, addr, object_size, size, objects, slabs, memory, flags limit 2";
     let script = format!("stty rows 24 cols 60; exec \"$0\" --demo \"{query}\"");
@@ -302,6 +350,9 @@ fn many_columns_are_a_field_a_line() {
 
 #[test]
 fn a_terminal_without_a_width_has_80_columns() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let script = "stty rows 0 cols 0; exec \"$0\" --demo \"select name, size limit 1\"";
     let (text, _) = Terminal::script(script, Path::new(SLABQL), &home).end();
@@ -310,6 +361,9 @@ fn a_terminal_without_a_width_has_80_columns() {
 
 #[test]
 fn colours_are_used_where_they_are_wanted() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let text = |environment: &str, options: &str| {
         let script =
@@ -328,6 +382,9 @@ fn colours_are_used_where_they_are_wanted() {
 
 #[test]
 fn a_dumb_terminal_gets_plain_lines() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let script = "TERM=dumb exec \"$0\" --demo";
     let mut terminal = Terminal::run(shell(script, Path::new(SLABQL), &home), false);
@@ -340,6 +397,9 @@ fn a_dumb_terminal_gets_plain_lines() {
 
 #[test]
 fn redirected_rows_have_no_prompt_among_them() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     for term in ["xterm", "dumb"] {
         let home = Folder::new();
         let script = format!("TERM={term} exec \"$0\" --demo > \"$HOME/rows\"");
@@ -354,6 +414,9 @@ fn redirected_rows_have_no_prompt_among_them() {
 
 #[test]
 fn an_interrupt_ends_the_query_and_not_the_prompt() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     // A pipe that nobody reads holds the query up. The shell outlives the interrupt and looks.
     let script = "mkfifo \"$HOME/fifo\"; exec 3<>\"$HOME/fifo\"; stty echo; before=$(stty -g)
@@ -381,6 +444,9 @@ fn an_interrupt_ends_the_query_and_not_the_prompt() {
 
 #[test]
 fn an_interrupt_ends_a_single_query_with_130() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let query = "select *;".repeat(50);
     let script = format!(
@@ -395,6 +461,9 @@ fn an_interrupt_ends_a_single_query_with_130() {
 
 #[test]
 fn without_rights_a_person_is_shown_the_demo() {
+    if lacks(&["sh", "stty", "setpriv"]) {
+        return;
+    }
     let home = Folder::new();
     let program = home.program();
     let turn = common::live();
@@ -418,6 +487,9 @@ fn without_rights_a_person_is_shown_the_demo() {
 
 #[test]
 fn with_rights_a_person_sees_the_kernel() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     let Some(_turn) = common::live() else { return };
     let home = Folder::new();
     let script = "exec \"$0\" \"select name where name = 'dentry'\"";

@@ -2,12 +2,14 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use crate::common;
 use crate::common::child::held;
 use crate::common::program::{SLABQL, demo, demo_reads, error};
+use crate::common::start::{self, End, Start};
+use crate::common::wait;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
 use serde_json::Value;
@@ -133,25 +135,14 @@ fn what_cannot_be_watched_is_refused() {
 
 /// Begins a run whose output is read here.
 fn start(args: &[&str], stdin: Stdio) -> Child {
-    let mut command = Command::new(SLABQL);
+    let mut command = start::command(SLABQL);
     command.args(args).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::null());
-    command.spawn().unwrap()
+    command.start()
 }
 
 /// How a run ended; it must do so soon.
 fn ended(child: &mut Child) -> std::process::ExitStatus {
-    let start = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status;
-        }
-        if start.elapsed() > 30 * SECOND {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            panic!("it does not end");
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait("the end of a watch", 30 * SECOND, || child.try_wait().unwrap())
 }
 
 /// Who reads no more ends the watch, in the middle of a wait without an end too.
@@ -239,5 +230,5 @@ fn what_is_made_is_the_change() {
     // By then others may have made and undone some of their own.
     assert!(ticks.by_ref().take(600).any(|tick| add(tick).abs() <= 16));
     child.kill().unwrap();
-    child.wait().unwrap();
+    child.ended();
 }

@@ -1,14 +1,17 @@
 //! `watch` on a screen: what is drawn, what keys do, and that the terminal is given back.
 
 use std::path::Path;
-use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+
+use std::time::Duration;
 
 use crate::common;
+use crate::common::child::processes;
+use crate::common::lacks;
 use crate::common::program::{Folder, SLABQL};
 use crate::common::tmux::Tmux;
+use crate::common::wait;
 use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::process::{Signal, kill_process};
 
 fn screen(size: (u16, u16), script: &str, home: &Folder) -> Tmux {
     Tmux::new(size, script, Path::new(SLABQL), &home.0)
@@ -23,6 +26,9 @@ fn row(screen: &str, number: usize) -> &str {
 
 #[test]
 fn keys_do_what_the_last_line_says() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let tmux = screen((80, 24), &format!("\"$0\" --demo --watch 100ms \"{QUERY}\""), &home);
     let shown = tmux.wait("tick 3");
@@ -75,6 +81,9 @@ fn keys_do_what_the_last_line_says() {
 
 #[test]
 fn a_watch_that_ends_leaves_its_answer() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let script = "\"$0\" --demo --watch 50ms --count 3 \"select name, size limit 2\"";
     let shown = screen((80, 24), script, &home).wait("code 0");
@@ -86,8 +95,13 @@ fn a_watch_that_ends_leaves_its_answer() {
 /// However it ends the terminal is as it was: echo, the cursor, the screen.
 #[test]
 fn signals_find_the_terminal_in_order() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     // No other test has this interval, so the process is told by it.
-    for (end, code) in [("C-c", "code 130"), ("TERM", "code 143"), ("INT", "code 130")] {
+    for (end, code) in
+        [(None, "code 130"), (Some(Signal::TERM), "code 143"), (Some(Signal::INT), "code 130")]
+    {
         let home = Folder::new();
         let script = format!(
             "stty -a > before; \"$0\" --demo --watch 123ms \"{QUERY}\"; echo \"code $?\"; stty -a > after; cmp before after && echo same"
@@ -95,40 +109,43 @@ fn signals_find_the_terminal_in_order() {
         let script = format!("cd '{}'; {script}", home.0.display());
         let tmux = screen((80, 24), &script, &home);
         tmux.wait("tick 2");
-        if end == "C-c" {
-            tmux.key(end);
+        if let Some(end) = end {
+            let watch = [SLABQL, "--demo", "--watch", "123ms", QUERY];
+            for pid in processes(&watch) {
+                kill_process(pid, end).unwrap();
+            }
         } else {
-            let script = format!("kill -{end} $(pgrep -f -- '^{SLABQL} --demo --watch 123ms')");
-            assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+            tmux.key("C-c");
         }
         let after = tmux.wait("same");
-        assert!(after.contains(code) && !after.contains("tick"), "{end}: {after}");
+        assert!(after.contains(code) && !after.contains("tick"), "{end:?}: {after}");
     }
 }
 
 /// A terminal that is closed ends the watch, where SIGHUP does not too.
 #[test]
 fn nothing_runs_on_without_its_terminal() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     for trap in ["", "trap '' HUP; "] {
         let home = Folder::new();
         let script = format!("{trap}\"$0\" --demo --watch 321ms \"{QUERY}\"");
         let tmux = screen((80, 24), &script, &home);
         tmux.wait("tick 2");
         drop(tmux);
-        let start = Instant::now();
-        let runs = || {
-            let pattern = format!("^{SLABQL} --demo --watch 321ms");
-            Command::new("pgrep").args(["-f", "--", &pattern]).output().unwrap().status.success()
-        };
-        while runs() {
-            assert!(start.elapsed() < Duration::from_secs(20), "{trap:?}: it runs on");
-            thread::sleep(Duration::from_millis(20));
-        }
+        let watch = [SLABQL, "--demo", "--watch", "321ms", QUERY];
+        wait("the end of a watch without a terminal", Duration::from_secs(20), || {
+            processes(&watch).is_empty().then_some(())
+        });
     }
 }
 
 #[test]
 fn at_the_prompt_the_watch_alone_ends() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let tmux = screen((80, 24), "\"$0\" --demo", &home);
     tmux.wait("slabql>");
@@ -155,6 +172,9 @@ fn at_the_prompt_the_watch_alone_ends() {
 
 #[test]
 fn a_dumb_terminal_gets_blocks() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let script = "TERM=dumb \"$0\" --demo --watch 10ms --count 2 \"select name limit 1\"";
     let shown = screen((80, 24), script, &home).wait("code 0");
@@ -166,6 +186,9 @@ fn a_dumb_terminal_gets_blocks() {
 /// A cache that grows is marked, with what it grew by.
 #[test]
 fn what_is_made_is_seen() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let Some(_turn) = common::live() else { return };
     let home = Folder::new();
     let query = "select name, active, delta(active) where alias_of('eventpoll_epi')";
