@@ -11,6 +11,7 @@
 
 mod text;
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use crate::bind::TYPES;
@@ -124,15 +125,10 @@ pub fn complete(text: &str, cursor: usize, known: &Known<'_>) -> Completion {
 
 /// Those that begin with `word`, in letters of either case, each once.
 fn matching(all: impl Iterator<Item = Candidate>, word: &str) -> Vec<Candidate> {
-    let mut found: Vec<Candidate> = Vec::new();
-    for candidate in all {
-        let begins =
-            candidate.text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
-        if begins && !found.iter().any(|other| other.text == candidate.text) {
-            found.push(candidate);
-        }
-    }
-    found
+    let mut seen = HashSet::new();
+    let begins =
+        |text: &str| text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+    all.filter(|found| begins(&found.text) && seen.insert(found.text.clone())).collect()
 }
 
 /// Whether the end of `before` stands in a comment behind `last` that goes on to the end of the line.

@@ -91,7 +91,11 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
             let tested = of(tested);
             let mut unknown = false;
             for item in list {
-                match tested.compare(&of(item)) {
+                let order = match item.constant() {
+                    Some(item) => tested.compare(item),
+                    None => tested.compare(&of(item)),
+                };
+                match order {
                     Some(Ordering::Equal) => return Value::Bool(true),
                     Some(_) => {}
                     None => unknown = true,

@@ -4,6 +4,8 @@
 //! The text need not parse. A name is called unknown only where it can be nothing but a column, a function, a table or
 //! the first word of a statement, and at the cursor only if no such name begins like it.
 
+use std::collections::HashSet;
+
 use crate::complete::STARTS;
 use crate::diagnostic::Span;
 use crate::scope::{self, Scope};
@@ -150,9 +152,14 @@ fn brackets(tokens: &[Token], cursor: Option<usize>, marks: &mut Vec<Mark>) {
 /// Marks functions, and the names of a statement that there are not.
 fn names(tokens: &[Token], cursor: Option<usize>, marks: &mut Vec<Mark>) {
     let scope = Scope::new(tokens);
+    let aliases: HashSet<&str> = scope.aliases.iter().copied().collect();
+    let select = tokens.iter().position(|token| token.kind.keyword() == Some(Keyword::Select));
+    let mut flags = false;
     for (index, token) in tokens.iter().enumerate() {
+        flags = stands_for_flags(tokens, index, flags);
         let TokenKind::Ident { name, .. } = &token.kind else { continue };
-        let kind = match role(tokens, index) {
+        let selected = select.is_some_and(|select| index > select) && !flags;
+        let kind = match role(tokens, index, selected) {
             Role::Other => continue,
             Role::Function => {
                 if function::find(name).is_some() || aggregate::find(name).is_some() {
@@ -170,7 +177,7 @@ fn names(tokens: &[Token], cursor: Option<usize>, marks: &mut Vec<Mark>) {
                 let columns = table.columns.iter().map(|column| column.name);
                 let mut begun = columns.chain(calls).chain(words);
                 table.column(name).is_some()
-                    || scope.aliases.contains(&name.as_str())
+                    || aliases.contains(name.as_str())
                     || (typing && begun.any(|known| known.starts_with(name.as_str())))
             }
             Role::Table => is_known(name, catalog::TABLES.iter().map(|t| t.name), token, cursor),
@@ -209,8 +216,8 @@ enum Role {
     Other,
 }
 
-/// What the name at `index` of a statement must be.
-fn role(tokens: &[Token], index: usize) -> Role {
+/// What the name at `index` of a statement must be; `selected` is whether it is behind `select` and no flag.
+fn role(tokens: &[Token], index: usize, selected: bool) -> Role {
     let kind = |at: Option<usize>| at.and_then(|at| tokens.get(at)).map(|token| &token.kind);
     let symbol = |at| kind(at).and_then(TokenKind::symbol);
     let (before, behind) = (index.checked_sub(1), Some(index + 1));
@@ -221,8 +228,7 @@ fn role(tokens: &[Token], index: usize) -> Role {
     {
         return Role::Other;
     }
-    let select = tokens.iter().position(|token| token.kind.keyword() == Some(Keyword::Select));
-    if select.is_none_or(|select| index < select) || is_flag(tokens, index) {
+    if !selected {
         return Role::Other;
     }
     match (before_kind, symbol(behind)) {
@@ -256,22 +262,15 @@ fn is_operator(tokens: &[Token], index: usize) -> bool {
     })
 }
 
-/// Whether the name at `index` is a flag behind `has`.
-fn is_flag(tokens: &[Token], index: usize) -> bool {
-    let word = |at: usize, word| tokens[at].kind.keyword() == Some(word);
-    let mut at = index;
-    while let Some(before) = at.checked_sub(1) {
-        at = before;
-        match &tokens[at].kind {
-            TokenKind::Keyword(Keyword::Has) => return true,
-            TokenKind::Ident { .. } | TokenKind::Symbol(Symbol::Comma) => {}
-            TokenKind::Symbol(Symbol::ParenOpen) => {
-                return at >= 2
-                    && (word(at - 1, Keyword::Any) || word(at - 1, Keyword::All))
-                    && word(at - 2, Keyword::Has);
-            }
-            _ => return false,
+/// Whether a name at `index`, or behind it, is a flag behind `has`, where one before it is one or not.
+fn stands_for_flags(tokens: &[Token], index: usize, before: bool) -> bool {
+    let word = |back: usize| index.checked_sub(back).and_then(|at| tokens[at].kind.keyword());
+    match &tokens[index].kind {
+        TokenKind::Keyword(Keyword::Has) => true,
+        TokenKind::Ident { .. } | TokenKind::Symbol(Symbol::Comma) => before,
+        TokenKind::Symbol(Symbol::ParenOpen) => {
+            matches!(word(1), Some(Keyword::Any | Keyword::All)) && word(2) == Some(Keyword::Has)
         }
+        _ => false,
     }
-    false
 }

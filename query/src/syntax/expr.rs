@@ -17,7 +17,7 @@ use super::input::Input;
 use super::number::size_text;
 use super::path;
 use super::predicate::test;
-use super::rule::{ident, keyword, list, symbol};
+use super::rule::{ident, keyword, list, symbol, values};
 use super::token::{Keyword, Symbol, TokenKind};
 use crate::diagnostic::Diagnostic;
 
@@ -160,8 +160,15 @@ fn chained(input: Input<'_>) -> Diagnostic {
         .help("join two comparisons with `and`: `a < b and b < c`")
 }
 
-/// Parses `a, b, …)`.
+/// Parses `a, b, …)`, of any number.
 pub(super) fn operands(input: Input<'_>) -> Parsed<'_, Vec<Expr>> {
+    let (input, list) = commit(values(operand)(input))?;
+    let (input, _) = commit(symbol(Symbol::ParenClose)(input))?;
+    Ok((input, list))
+}
+
+/// Parses the arguments of a call, and the `)` behind them.
+fn called_with(input: Input<'_>) -> Parsed<'_, Vec<Expr>> {
     let (input, list) = commit(list(operand)(input))?;
     let (input, _) = commit(symbol(Symbol::ParenClose)(input))?;
     Ok((input, list))
@@ -279,13 +286,13 @@ fn call(input: Input<'_>, name: Ident) -> Parsed<'_, Box<Expr>> {
             (input.skip(1), ExprKind::Call(name, Vec::new()))
         }
         Some(TokenKind::Keyword(Keyword::Distinct)) => {
-            let (input, arguments) = operands(input.skip(1))?;
+            let (input, arguments) = called_with(input.skip(1))?;
             (input, ExprKind::CallDistinct(name, arguments))
         }
         _ => {
             // An empty list was possible too, and a message says so.
             let _ = symbol(Symbol::ParenClose)(input);
-            let (input, arguments) = operands(input)?;
+            let (input, arguments) = called_with(input)?;
             (input, ExprKind::Call(name, arguments))
         }
     };

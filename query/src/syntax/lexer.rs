@@ -39,12 +39,19 @@ const FOREIGN: [(&str, &str); 5] = [
 
 /// The tokens of `text`, or its first mistake.
 pub fn lex(text: &str) -> Result<Vec<Token>, Diagnostic> {
+    lex_from(text, 0)
+}
+
+/// The tokens of `text` from the byte `start` on, where a statement begins.
+pub(super) fn lex_from(text: &str, start: usize) -> Result<Vec<Token>, Diagnostic> {
     if text.len() > MAX_TEXT {
         return Err(Diagnostic::new(Span::default(), "the text is too long")
             .label(format!("{} bytes", text.len()))
             .help(format!("a text has at most {MAX_TEXT} bytes")));
     }
-    Lexer::new(text).collect()
+    let mut lexer = Lexer::new(text);
+    lexer.position = lexer.position.max(start);
+    lexer.collect()
 }
 
 /// Whether `text` ends with a `;` that stands neither in a string nor in a comment. White space and comments may

@@ -34,8 +34,8 @@ mod select;
 pub mod token;
 
 pub use lexer::{Lexer, is_complete, lex};
-pub use parameter::ParameterValues;
-pub use parser::{expected, parse, parse_given, parse_text};
+pub use parameter::{Declarations, ParameterValues};
+pub use parser::{expected, parse, parse_from, parse_given, parse_text};
 pub use token::{Keyword, Symbol, Token, TokenKind};
 
 /// The most bytes that a text may have: far more than anybody writes, little enough to read at once.
@@ -47,6 +47,9 @@ pub const MAX_NESTING: usize = 64;
 
 /// The most operators between operands that one expression may have, those of its parts included.
 pub const MAX_OPERATORS: usize = 256;
+
+/// The most expressions of a select list, of `group by`, and of a call.
+pub const MAX_LIST: usize = 4096;
 
 /// The most steps of a path, members and indices.
 pub const MAX_STEPS: usize = 32;

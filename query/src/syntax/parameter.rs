@@ -18,9 +18,9 @@
 //!
 //! A declaration is a comment on a line of its own, so a text means the same to the parser with and without it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::lexer::{Lexer, lex};
+use super::lexer::{Lexer, lex_from};
 use super::token::{Keyword, Symbol, Token, TokenKind};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::suggest;
@@ -99,33 +99,54 @@ pub fn names(text: &str) -> BTreeSet<String> {
     used.chain(declared.into_iter().map(|declaration| declaration.name)).collect()
 }
 
+/// The `-- param` lines of a text, as far as it was read.
+#[derive(Debug, Default)]
+pub struct Declarations {
+    found: Vec<Declaration>,
+    /// The number of each, by its name.
+    by_name: HashMap<String, usize>,
+    /// The bytes that were read.
+    read: usize,
+}
+
+impl Declarations {
+    /// Reads `text` to its end, from where an earlier call for its beginning came to.
+    fn read(&mut self, text: &str) -> Result<(), Diagnostic> {
+        for line in text.get(self.read..).unwrap_or_default().split_inclusive('\n') {
+            let at = self.read;
+            let body = line.trim_end();
+            let rest =
+                body.strip_prefix("--").and_then(|rest| rest.trim_start().strip_prefix("param"));
+            if let Some(rest) = rest.filter(|rest| rest.starts_with([' ', '\t'])) {
+                let rest = rest.trim_start();
+                // Where a piece of the line stands in the text.
+                let span = |piece: &str| {
+                    let start = at + (piece.as_ptr() as usize - line.as_ptr() as usize);
+                    Span { start, end: start + piece.len() }
+                };
+                let declaration = declaration(rest, &span)?;
+                let number = self.found.len();
+                if self.by_name.insert(declaration.name.clone(), number).is_some() {
+                    let message = format!("there are two parameters `${}`", declaration.name);
+                    return Err(Diagnostic::new(span(rest), message));
+                }
+                self.found.push(declaration);
+            }
+            self.read += line.len();
+        }
+        Ok(())
+    }
+
+    fn get(&self, name: &str) -> Option<&Declaration> {
+        self.by_name.get(name).map(|number| &self.found[*number])
+    }
+}
+
 /// The `-- param` lines of `text`.
 pub fn declarations(text: &str) -> Result<Vec<Declaration>, Diagnostic> {
-    let mut found: Vec<Declaration> = Vec::new();
-    let mut start = 0;
-    for line in text.split_inclusive('\n') {
-        let at = start;
-        start += line.len();
-        let body = line.trim_end();
-        let Some(rest) = body.strip_prefix("--").map(str::trim_start) else { continue };
-        let Some(rest) = rest.strip_prefix("param").filter(|rest| rest.starts_with([' ', '\t']))
-        else {
-            continue;
-        };
-        let rest = rest.trim_start();
-        // Where a piece of the line stands in the text.
-        let span = |piece: &str| {
-            let start = at + (piece.as_ptr() as usize - line.as_ptr() as usize);
-            Span { start, end: start + piece.len() }
-        };
-        let declaration = declaration(rest, &span)?;
-        if found.iter().any(|earlier| earlier.name == declaration.name) {
-            let message = format!("there are two parameters `${}`", declaration.name);
-            return Err(Diagnostic::new(span(rest), message));
-        }
-        found.push(declaration);
-    }
-    Ok(found)
+    let mut declarations = Declarations::default();
+    declarations.read(text)?;
+    Ok(declarations.found)
 }
 
 /// Reads `min: int = 1000  What it is.`
@@ -184,23 +205,29 @@ pub fn value_length(text: &str) -> usize {
     }
 }
 
-/// The tokens of `text`, parameters replaced by their values: those in `given`, else the defaults of `text`.
-pub fn bound(text: &str, given: &ParameterValues) -> Result<Vec<Token>, Diagnostic> {
-    let tokens = lex(text)?;
+/// The tokens of `text` from the byte `start` on, parameters replaced by their values: those in `given`, else the
+/// defaults of `text`, which are read into `declared`.
+pub(super) fn bound(
+    text: &str,
+    start: usize,
+    declared: &mut Declarations,
+    given: &ParameterValues,
+) -> Result<Vec<Token>, Diagnostic> {
+    let tokens = lex_from(text, start)?;
     if !tokens.iter().any(|token| matches!(token.kind, TokenKind::Parameter(_))) {
         return Ok(tokens);
     }
-    let declared = declarations(text)?;
+    declared.read(text)?;
     let mut bound = Vec::with_capacity(tokens.len());
     for token in tokens {
         let TokenKind::Parameter(name) = &token.kind else {
             bound.push(token);
             continue;
         };
-        let declaration = declared.iter().find(|declaration| declaration.name == *name);
+        let declaration = declared.get(name);
         let default = declaration.and_then(|declaration| declaration.default.as_deref());
         let Some(value) = given.get(name).map(String::as_str).or(default) else {
-            let others = declared.iter().map(|d| d.name.as_str());
+            let others = declared.found.iter().map(|d| d.name.as_str());
             let others = others.chain(given.keys().map(String::as_str));
             return Err(without_value(token.span, name, declaration, others));
         };

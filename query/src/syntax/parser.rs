@@ -18,7 +18,7 @@ use nom::combinator::{cut, map, opt};
 use super::ast::{Address, Statement, Watch};
 use super::failure::{Parsed, commit, refuse};
 use super::input::{Input, State};
-use super::parameter::{self, ParameterValues};
+use super::parameter::{self, Declarations, ParameterValues};
 use super::rule::keyword;
 use super::select::query;
 use super::token::{Keyword, Symbol, Token, TokenKind};
@@ -56,7 +56,18 @@ pub fn parse_given(
     text: &str,
     given: &ParameterValues,
 ) -> Result<Vec<(Statement, Span)>, Diagnostic> {
-    parse(text, &parameter::bound(text, given)?)
+    parse_from(text, 0, &mut Declarations::default(), given)
+}
+
+/// The same for the statements that begin at the byte `start`. `declared` is what was declared before them, as far as
+/// that was asked for.
+pub fn parse_from(
+    text: &str,
+    start: usize,
+    declared: &mut Declarations,
+    given: &ParameterValues,
+) -> Result<Vec<(Statement, Span)>, Diagnostic> {
+    parse(text, &parameter::bound(text, start, declared, given)?)
 }
 
 /// The statements of `tokens`, and where each stands. There is at least one. `text` is what the tokens were made

@@ -1,10 +1,11 @@
 //! The rules that all others are made of: a keyword, a symbol, a name, a list.
 
+use super::MAX_LIST;
 use super::ast::Ident;
-use super::failure::{Parsed, commit};
+use super::failure::{Parsed, commit, refuse};
 use super::input::Input;
 use super::token::{Keyword, Symbol, TokenKind};
-use crate::diagnostic::Span;
+use crate::diagnostic::{Diagnostic, Span};
 
 /// A rule that takes `word`.
 pub(super) fn keyword<'a>(word: Keyword) -> impl Fn(Input<'a>) -> Parsed<'a, Span> {
@@ -33,15 +34,35 @@ pub(super) fn ident<'a>(input: Input<'a>, what: &'static str) -> Parsed<'a, Iden
     Ok((input.skip(1), Ident { name, quoted, span }))
 }
 
-/// A rule that takes one or more of `rule`, separated by commas. Behind a comma there is no way back.
+/// A rule that takes one or more of `rule`, separated by commas, [`MAX_LIST`] at most. Behind a comma there is no way back.
 pub(super) fn list<'a, T>(
     rule: impl Fn(Input<'a>) -> Parsed<'a, T>,
+) -> impl Fn(Input<'a>) -> Parsed<'a, Vec<T>> {
+    bounded(rule, MAX_LIST)
+}
+
+/// The same of any number.
+pub(super) fn values<'a, T>(
+    rule: impl Fn(Input<'a>) -> Parsed<'a, T>,
+) -> impl Fn(Input<'a>) -> Parsed<'a, Vec<T>> {
+    bounded(rule, usize::MAX)
+}
+
+fn bounded<'a, T>(
+    rule: impl Fn(Input<'a>) -> Parsed<'a, T>,
+    most: usize,
 ) -> impl Fn(Input<'a>) -> Parsed<'a, Vec<T>> {
     move |input| {
         let (mut input, first) = rule(input)?;
         let mut all = vec![first];
         while let Ok((rest, _)) = symbol(Symbol::Comma)(input) {
             let (rest, next) = commit(rule(rest))?;
+            if all.len() == most {
+                let error = Diagnostic::new(input.span(), "the list is too long");
+                return refuse(error.help(format!(
+                    "a list has at most {most} entries; `in (…)` takes any number"
+                )));
+            }
             all.push(next);
             input = rest;
         }

@@ -85,15 +85,16 @@ fn the_highest_tree_fits_the_stack() {
 }
 
 #[test]
-fn what_is_wide_is_no_matter() {
+fn what_is_wide_is_no_matter_or_refused() {
     let wide = |start: &str, item: &str, end: &str| {
         let count = (MAX_TEXT / 8 - start.len() - end.len()) / item.len();
         format!("{start}{}{end}", item.repeat(count))
     };
     let started = Instant::now();
-    assert_eq!(outcome(wide("select 1", ",1", "")), None);
+    let too_long = Some("the list is too long".to_owned());
+    assert_eq!(outcome(wide("select 1", ",1", "")), too_long);
     assert_eq!(outcome(wide("select a where a in (1", ",1", ")")), None);
-    assert_eq!(outcome(wide("select f(1", ",1", ")")), None);
+    assert_eq!(outcome(wide("select f(1", ",1", ")")), too_long);
     assert_eq!(outcome(wide("select case", " when 1 then 1", " end")), None);
     assert_eq!(outcome(wide("", "select 1;", "")), None);
     assert_eq!(outcome(wide("select 1", " ", "")), None);
@@ -107,7 +108,7 @@ fn what_is_wide_is_no_matter() {
     for item in ["a ", "1 ", ". ", "select ", "+", "''", "0.1", "))", ",", "@", "é"] {
         assert!(outcome(wide("", item, "")).is_some(), "{item}");
     }
-    let full = format!("select 1{}", ",1".repeat(MAX_TEXT / 2 - 4));
+    let full = format!("select 1 in ( 1{})", ",1".repeat(MAX_TEXT / 2 - 8));
     assert_eq!((full.len(), outcome(full)), (MAX_TEXT, None));
     // A quadratic rule would take far longer.
     assert!(started.elapsed() < Duration::from_mins(2), "{:?}", started.elapsed());
@@ -160,7 +161,7 @@ fn what_names_stand_for_has_a_limit() {
     assert_eq!(planned(text).unwrap_err(), "the query is too large");
     let text = format!("select name where tail in ({})", long("tail", 40_000));
     assert_eq!(planned(text).unwrap_err(), "the query is too large");
-    let plan = planned(format!("select size as a order by {}", long("a", 50_000))).unwrap();
+    let plan = planned(format!("select size as a order by {}", long("a", 4000))).unwrap();
     assert_eq!(plan.order_by().len(), 1);
 }
 

@@ -1,6 +1,7 @@
 //! The language: what is parsed, completed, printed, and what is too long or too deep.
 #![allow(missing_docs, clippy::unwrap_used)] // tests
 
+mod bounded;
 #[path = "../common/mod.rs"]
 mod common;
 mod completion;

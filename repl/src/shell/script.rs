@@ -14,15 +14,16 @@
 //!
 //! # Invariants
 //!
-//! What stands before a piece is blank when it is parsed, comments aside: so errors name the right line, and `-- param`
-//! lines hold for all that follows them.
+//! - A piece is parsed where it stands in the text: so errors name the right line, and `-- param` lines hold for all that
+//!   follows them.
+//! - Each line is looked at a fixed number of times, however many pieces there are.
 
 use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use query::diagnostic::{Diagnostic, Span};
-use query::syntax::{self, Lexer, Symbol, TokenKind, lex};
+use query::syntax::{self, Declarations, Lexer, Symbol, TokenKind, lex};
 
 use crate::features::input::{self, Text};
 use crate::file::path::is_standard;
@@ -96,6 +97,7 @@ fn run_pieces(
     logged: bool,
     out: &mut dyn Write,
 ) -> Result<Next, Failure> {
+    let mut declared = Declarations::default();
     for piece in pieces(text) {
         interrupt::check()?;
         let (Piece::Command(at) | Piece::Statements(at)) = &piece;
@@ -112,8 +114,10 @@ fn run_pieces(
                 }
             }
             Piece::Statements(at) => {
-                let queries = blank(&text[..at.start]) + &text[at.clone()];
-                session.run(&queries, file, out).map_err(misplaced)?;
+                let before = (at.start, &mut declared);
+                session
+                    .run_from(&text[..at.end], before, file, out)
+                    .map_err(|failure| misplaced(failure, at.start))?;
                 text[at].trim().clone_into(&mut session.last);
             }
         }
@@ -171,10 +175,17 @@ pub(crate) fn pieces(text: &str) -> Vec<Piece> {
             Some(Err(error)) => at + error.span.start,
             None => break,
         };
-        let line_start = text[..first].rfind('\n').map_or(0, |newline| newline + 1);
-        let line_end = text[first..].find('\n').map_or(text.len(), |length| first + length + 1);
-        let alone = line_start >= at && text[line_start..first].trim_matches(is_blank).is_empty();
-        if alone && command::is_command(&text[first..line_end]) {
+        // What stands before a statement on its line is no line of its own.
+        let line_start = match text[at..first].rfind('\n') {
+            Some(newline) => Some(at + newline + 1),
+            None => (at == 0 || text[..at].ends_with('\n')).then_some(at),
+        };
+        let line_start = line_start.filter(|at| text[*at..first].trim_matches(is_blank).is_empty());
+        let line_end = |at: usize| text[at..].find('\n').map_or(text.len(), |end| at + end + 1);
+        if let Some(line_start) = line_start
+            && let line_end = line_end(first)
+            && command::is_command(&text[first..line_end])
+        {
             if has_tokens(&text[start..line_start]) {
                 pieces.push(Piece::Statements(start..line_start));
             }
@@ -208,17 +219,6 @@ fn has_tokens(text: &str) -> bool {
     Lexer::new(text).next().is_some()
 }
 
-/// As many lines as `text` has, only comments on them.
-fn blank(text: &str) -> String {
-    let line = |line: &str| -> String {
-        if line.starts_with("--") {
-            return line.to_owned();
-        }
-        line.chars().map(|c| if c == '\n' { c } else { ' ' }).collect()
-    };
-    text.split_inclusive('\n').map(line).collect()
-}
-
 /// A wrong command of a file, with its line marked; where the machine fails, the line is named.
 fn in_file(failure: Failure, text: &str, at: &Range<usize>, file: Option<&str>) -> Failure {
     match (failure, file) {
@@ -238,10 +238,11 @@ fn in_file(failure: Failure, text: &str, at: &Range<usize>, file: Option<&str>) 
 }
 
 /// Says of a command that stands where none can where it would be one.
-fn misplaced(mut failure: Failure) -> Failure {
+fn misplaced(mut failure: Failure, piece: usize) -> Failure {
     if let Failure::Query(wrong) = &mut failure {
         let Span { start, end } = wrong.diagnostic.span;
-        let (before, found) = wrong.text.split_at(start);
+        let before = wrong.text.get(piece..start).unwrap_or_default();
+        let found = wrong.text.get(start..).unwrap_or_default();
         // A dot behind a name is taken for a part of it, on the next line too.
         let marked = wrong.text.get(start..end).unwrap_or_default();
         let next_line = marked.split('\n').skip(1).any(|line| line.trim_start().starts_with('.'));
@@ -323,10 +324,5 @@ mod tests {
         ] {
             assert!(!is_complete(text), "{text}");
         }
-    }
-
-    #[test]
-    fn what_is_blank_keeps_its_lines_and_comments() {
-        assert_eq!(blank("-- param x: int\nselect\n'é';"), "-- param x: int\n      \n    ");
     }
 }

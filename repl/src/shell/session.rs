@@ -16,7 +16,7 @@ use query::output::Output;
 use query::plan::Plan;
 use query::suggest;
 use query::syntax::ast::{Query, Statement};
-use query::syntax::{ParameterValues, parameter, parse_given};
+use query::syntax::{Declarations, ParameterValues, parameter, parse_from};
 
 use super::settings::{self, Settings};
 use super::stream::Stream;
@@ -124,9 +124,20 @@ impl Session {
         file: Option<&str>,
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
+        self.run_from(text, (0, &mut Declarations::default()), file, out)
+    }
+
+    /// The same for the statements from the byte `start` on, before which the text has `declared` parameters.
+    pub fn run_from(
+        &mut self,
+        text: &str,
+        (start, declared): (usize, &mut Declarations),
+        file: Option<&str>,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
         let mut parsing = Stages::default();
         let of = Text { text, file };
-        let statements = parse_given(text, &self.parameters)
+        let statements = parse_from(text, start, declared, &self.parameters)
             .map_err(|diagnostic| of.wrong(diagnostic, &self.parameters))?;
         parsing.lap("parse");
         if self.watch.is_some() && statements.len() > 1 {

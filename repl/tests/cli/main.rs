@@ -3,6 +3,7 @@
 
 mod alerts;
 mod arguments;
+mod bounded;
 #[path = "../common/mod.rs"]
 mod common;
 mod files;
