@@ -28,6 +28,8 @@ pub struct Warnings {
     pub range: u64,
     /// How often a text grew too long.
     pub long: u64,
+    /// How often a text was too long for its pattern.
+    pub steps: u64,
 }
 
 impl Warnings {
@@ -35,6 +37,12 @@ impl Warnings {
     #[must_use]
     pub fn is_empty(self) -> bool {
         self == Self::default()
+    }
+
+    /// A NULL for a text that is too long for its pattern, and a word about it.
+    fn bounded(&mut self) -> Value {
+        self.steps += 1;
+        Value::Null
     }
 
     /// A NULL for what left its range, and a word about it.
@@ -108,13 +116,18 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
             _ => Value::Null,
         },
         ExprKind::Extract(text, extract) => match of(text) {
-            Value::Text(text) => extract.of(&text).map_or(Value::Null, Value::text),
+            Value::Text(text) => match extract.of(&text) {
+                Some(found) => found.map_or(Value::Null, Value::text),
+                None => warnings.bounded(),
+            },
             _ => Value::Null,
         },
         // An input by now.
         ExprKind::Change(..) => Value::Null,
         ExprKind::Match(tested, pattern) => match of(tested) {
-            Value::Text(text) => Value::Bool(pattern.matches(&text)),
+            Value::Text(text) => {
+                pattern.matches(&text).map_or_else(|| warnings.bounded(), Value::Bool)
+            }
             _ => Value::Null,
         },
         ExprKind::IsNull(inner) => Value::Bool(of(inner) == Value::Null),

@@ -76,6 +76,15 @@ fn note(expr: &Expr, capabilities: &dyn Capabilities) -> Option<String> {
         ExprKind::In { list, negated: true, .. } if list.iter().any(is_null) => {
             Some("nothing is known to be `not in` a list with NULL".to_owned())
         }
+        ExprKind::Call(function, arguments) if function.name == "percentile" => {
+            let ExprKind::Literal(Literal::Float(part)) = arguments.get(1)?.kind else {
+                return None;
+            };
+            (part > 0.0 && part < 1.0).then(|| {
+                let percent = part * 100.0;
+                format!("`percentile` takes percents: {part} is less than 1 of them; `percentile(…, {percent})` may be meant")
+            })
+        }
         ExprKind::Has { flags, .. } => {
             let defined = |name: &str| {
                 let both = capabilities.slab_flags().iter().chain(capabilities.gfp_flags());

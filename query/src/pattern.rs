@@ -1,20 +1,20 @@
 //! Patterns of `like`, `ilike`, `glob` and `~`: all of them become one regular expression. And what `regexp_extract`
 //! takes out of a text by one.
 
-use regex_lite::Regex;
+use regex_lite::{Regex, RegexBuilder};
 
 use crate::syntax::ast::MatchOp;
 
 /// A pattern, ready to be matched.
 #[derive(Clone, Debug)]
 pub struct Pattern {
-    regex: Regex,
+    regex: Bounded,
     shape: Shape,
 }
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        self.regex.as_str() == other.regex.as_str()
+        self.regex.regex.as_str() == other.regex.regex.as_str()
     }
 }
 
@@ -42,22 +42,22 @@ impl Pattern {
             MatchOp::Ilike => (format!("(?i){}", like(text)), Shape::Other),
             MatchOp::Glob => (glob(text)?, shape(text, '*', "*?[\\")),
         };
-        let regex = Regex::new(&regex).map_err(|error| error.to_string())?;
-        Ok(Self { regex, shape })
+        Ok(Self { regex: Bounded::new(&regex)?, shape })
     }
 
-    /// Whether a text matches. Bytes that are no UTF-8 match as the replacement character.
+    /// Whether a text matches; none where it is too long for the pattern. Bytes that are no UTF-8 match as the replacement
+    /// character.
     #[must_use]
-    pub fn matches(&self, text: &[u8]) -> bool {
-        match &self.shape {
+    pub fn matches(&self, text: &[u8]) -> Option<bool> {
+        Some(match &self.shape {
             Shape::Exactly(wanted) => text == wanted.as_bytes(),
             Shape::Prefix(wanted) => text.starts_with(wanted.as_bytes()),
             Shape::Suffix(wanted) => text.ends_with(wanted.as_bytes()),
             Shape::Contains(wanted) => {
                 text.windows(wanted.len()).any(|part| part == wanted.as_bytes())
             }
-            Shape::Other => self.regex.is_match(&String::from_utf8_lossy(text)),
-        }
+            Shape::Other => self.regex.bound(text, 1)?.is_match(&String::from_utf8_lossy(text)),
+        })
     }
 
     /// What the pattern comes to.
@@ -70,21 +70,20 @@ impl Pattern {
 /// A group of a regular expression.
 #[derive(Clone, Debug)]
 pub struct Extract {
-    regex: Regex,
+    regex: Bounded,
     group: usize,
 }
 
 impl PartialEq for Extract {
     fn eq(&self, other: &Self) -> bool {
-        self.group == other.group && self.regex.as_str() == other.regex.as_str()
+        self.group == other.group && self.regex.regex.as_str() == other.regex.regex.as_str()
     }
 }
 
 impl Extract {
     /// Reads a regular expression. The error says what is wrong with it.
     pub fn new(regex: &str) -> Result<Self, String> {
-        let regex = Regex::new(regex).map_err(|error| error.to_string())?;
-        Ok(Self { regex, group: 0 })
+        Ok(Self { regex: Bounded::new(regex)?, group: 0 })
     }
 
     /// The same expression with another group than the whole match; none if it has no such group.
@@ -96,14 +95,60 @@ impl Extract {
     /// How many groups there are, the whole match not counted.
     #[must_use]
     pub fn groups(&self) -> usize {
-        self.regex.captures_len() - 1
+        self.regex.regex.captures_len() - 1
     }
 
-    /// What the group matches; none where nothing does. Bytes that are no UTF-8 match as the replacement character.
+    /// What the group matches, if anything does; none where the text is too long for the pattern. Bytes that are no UTF-8
+    /// match as the replacement character.
     #[must_use]
-    pub fn of(&self, text: &[u8]) -> Option<String> {
+    pub fn of(&self, text: &[u8]) -> Option<Option<String>> {
+        let regex = self.regex.bound(text, 1 + self.groups())?;
         let text = String::from_utf8_lossy(text);
-        Some(self.regex.captures(&text)?.get(self.group)?.as_str().to_owned())
+        let found = regex.captures(&text).and_then(|found| found.get(self.group));
+        Some(found.map(|group| group.as_str().to_owned()))
+    }
+}
+
+/// A regular expression whose work is bounded. For each byte of a text it looks at all states of its automaton at most,
+/// so what is bounded is bytes of the automaton by bytes of the text.
+#[derive(Clone, Debug)]
+struct Bounded {
+    regex: Regex,
+    /// The bytes of the automaton, up to twice as many.
+    size: usize,
+}
+
+/// The most bytes of an automaton: one of all kernel names takes less.
+const MAX_SIZE: usize = 1 << 17;
+
+/// The most steps of a text: about a second.
+const MAX_STEPS: usize = 1 << 30;
+
+impl Bounded {
+    fn new(regex: &str) -> Result<Self, String> {
+        let mut size = 1 << 8;
+        loop {
+            match RegexBuilder::new(regex).size_limit(size).build() {
+                Ok(regex) => return Ok(Self { regex, size }),
+                // Whether it is too large or no expression at all, the last try says.
+                Err(_) if size < MAX_SIZE => size *= 2,
+                Err(error) => {
+                    let error = error.to_string();
+                    let large = error.contains("size limit");
+                    return Err(if large {
+                        format!("it takes more than {} KiB", MAX_SIZE >> 10)
+                    } else {
+                        error
+                    });
+                }
+            }
+        }
+    }
+
+    /// The expression, if it takes `text` in so many steps, each of which keeps where so many groups are.
+    fn bound(&self, text: &[u8], groups: usize) -> Option<&Regex> {
+        let steps = self.size.saturating_mul(text.len()).saturating_mul(groups);
+        (steps <= MAX_STEPS).then_some(&self.regex)
     }
 }
 
@@ -176,9 +221,13 @@ fn glob(text: &str) -> Result<String, String> {
                 let mut first = true;
                 loop {
                     match chars.next() {
-                        None => return Err("the class behind `[` is not closed by `]`".to_owned()),
+                        None => return Err(OPEN_CLASS.to_owned()),
                         Some(']') if !first => break,
                         Some('-') => regex.push('-'),
+                        Some('\\') => match chars.next() {
+                            None => return Err(OPEN_CLASS.to_owned()),
+                            Some(c) => literal(&mut regex, c),
+                        },
                         Some(c) => literal(&mut regex, c),
                     }
                     first = false;
@@ -192,6 +241,8 @@ fn glob(text: &str) -> Result<String, String> {
     Ok(regex)
 }
 
+const OPEN_CLASS: &str = "the class behind `[` is not closed by `]`";
+
 /// Appends a character that stands for itself.
 fn literal(regex: &mut String, c: char) {
     regex.push_str(&regex_lite::escape(c.encode_utf8(&mut [0; 4])));
@@ -202,7 +253,7 @@ mod tests {
     use super::*;
 
     fn matches(op: MatchOp, pattern: &str, text: &str) -> bool {
-        Pattern::new(op, pattern).unwrap().matches(text.as_bytes())
+        Pattern::new(op, pattern).unwrap().matches(text.as_bytes()).unwrap()
     }
 
     #[test]
@@ -224,6 +275,12 @@ mod tests {
         assert!(!matches(MatchOp::Glob, "kmalloc-[!0-9]*", "kmalloc-64"));
         assert!(matches(MatchOp::Glob, "[]]", "]"));
         assert!(matches(MatchOp::Glob, "a?c", "abc"));
+        // A backslash takes the meaning of what follows in a class too, as in fnmatch(3).
+        assert!(matches(MatchOp::Glob, r"[\]]", "]"));
+        assert!(!matches(MatchOp::Glob, r"[\]]", "\\"));
+        assert!(matches(MatchOp::Glob, r"[a\-z]", "-") && !matches(MatchOp::Glob, r"[a\-z]", "b"));
+        assert!(matches(MatchOp::Glob, r"[\\]", "\\"));
+        assert!(Pattern::new(MatchOp::Glob, r"[\]").is_err());
         assert!(Pattern::new(MatchOp::Glob, "[a").is_err());
         assert!(Pattern::new(MatchOp::Glob, "[z-a]").is_err());
     }
@@ -262,8 +319,12 @@ mod tests {
             {
                 let pattern = Pattern::new(op, &pattern.replace('%', any)).unwrap();
                 for text in texts {
-                    let expected = pattern.regex.is_match(text);
-                    assert_eq!(pattern.matches(text.as_bytes()), expected, "{pattern:?} {text:?}");
+                    let expected = pattern.regex.regex.is_match(text);
+                    assert_eq!(
+                        pattern.matches(text.as_bytes()),
+                        Some(expected),
+                        "{pattern:?} {text:?}"
+                    );
                 }
             }
         }

@@ -7,7 +7,7 @@ use super::{Accumulator, Aggregate, Typed};
 use crate::bind::typing::{described, shape, unfit};
 use crate::bound::Expr;
 use crate::diagnostic::Diagnostic;
-use crate::eval::Warnings;
+use crate::eval::{Warnings, number};
 use crate::plan::group::Sum;
 use crate::value::{Type, Value};
 
@@ -85,7 +85,7 @@ fn percent(argument: &Expr, parameter: Option<&Expr>) -> Result<Value, Diagnosti
 struct Extreme(Ordering, Value);
 
 /// All values, and how many percent of them the result is not below.
-struct Percentile(f64, Vec<f64>);
+struct Percentile(f64, Vec<Value>);
 
 impl Accumulator for Extreme {
     fn add(&mut self, value: &Value, _: &mut Warnings) {
@@ -108,7 +108,7 @@ impl Accumulator for Extreme {
 
 impl Accumulator for Percentile {
     fn add(&mut self, value: &Value, _: &mut Warnings) {
-        self.1.extend(value.float());
+        self.1.push(value.clone());
     }
 
     fn merge(&mut self, _: &[Value]) {}
@@ -120,18 +120,21 @@ impl Accumulator for Percentile {
 
 /// The value that so many percent of `values` are not above; between two values in proportion.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn percentile(percent: f64, mut values: Vec<f64>) -> Value {
-    let Some(last) = values.len().checked_sub(1) else { return Value::Null };
-    let place = percent / 100.0 * last as f64;
-    let (below, part) = ((place.floor() as usize).min(last), place.fract());
-    let (_, low, above) = values.select_nth_unstable_by(below, f64::total_cmp);
-    let low = *low;
-    let next = above.iter().copied().reduce(f64::min);
-    Value::Float(match next {
+fn percentile(percent: f64, mut values: Vec<Value>) -> Value {
+    let Some(steps) = values.len().checked_sub(1) else { return Value::Null };
+    let order = |a: &Value, b: &Value| a.compare(b).unwrap_or(Ordering::Equal);
+    let place = percent * steps as f64 / 100.0;
+    let (below, part) = ((place.floor() as usize).min(steps), place.fract());
+    let (_, low, above) = values.select_nth_unstable_by(below, order);
+    let next = above.iter().min_by(|a, b| order(a, b)).filter(|_| part > 0.0).unwrap_or(low);
+    let (Some(least), Some(most)) = (low.float(), next.float()) else { return Value::Null };
+    let between = match (low.integer(), next.integer()) {
+        (Some(low), Some(next)) if (part - 0.5).abs() == 0.0 => number::ratio(low + next, 2),
+        (Some(low), Some(next)) => low as f64 + (next - low) as f64 * part,
         // Of one sign: a difference of two large numbers of both signs is none.
-        Some(next) if part > 0.0 => low * (1.0 - part) + next * part,
-        _ => low,
-    })
+        _ => least * (1.0 - part) + most * part,
+    };
+    Value::real(between.clamp(least, most))
 }
 
 #[cfg(test)]
@@ -140,12 +143,28 @@ mod tests {
 
     #[test]
     fn percentiles_lie_between_values() {
-        let of = |percent| percentile(percent, vec![40.0, 10.0, 20.0, 30.0]);
+        let of = |percent| percentile(percent, [40.0, 10.0, 20.0, 30.0].map(Value::Float).into());
         assert_eq!(of(0.0), Value::Float(10.0));
         assert_eq!(of(50.0), Value::Float(25.0));
         assert_eq!(of(100.0), Value::Float(40.0));
-        assert_eq!(percentile(95.0, vec![7.0]), Value::Float(7.0));
+        assert_eq!(percentile(95.0, vec![Value::Float(7.0)]), Value::Float(7.0));
         assert_eq!(percentile(95.0, vec![]), Value::Null);
-        assert_eq!(percentile(50.0, vec![f64::MAX, -f64::MAX]), Value::Float(0.0));
+        assert_eq!(
+            percentile(50.0, [f64::MAX, -f64::MAX].map(Value::Float).into()),
+            Value::Float(0.0)
+        );
+    }
+
+    #[test]
+    fn percentiles_are_never_outside_the_values() {
+        for count in 1..40 {
+            for percent in 0..=100 {
+                let of = |value: Value| percentile(percent.into(), vec![value; count]);
+                assert_eq!(of(Value::UInt(104)), Value::Float(104.0));
+                assert_eq!(of(Value::Float(0.1)), Value::Float(0.1));
+            }
+        }
+        let middle = percentile(50.0, vec![Value::UInt(u64::MAX), Value::Int(-1)]);
+        assert_eq!(middle, Value::Float(9_223_372_036_854_775_807.0));
     }
 }

@@ -1,13 +1,14 @@
 //! Aggregates that count and add.
 //!
-//! Integers are added in 128 bits, which no number of rows fills; only the sum itself must fit the 64 bits of a value.
+//! Integers are added in 128 bits, which no number of rows fills; only the sum itself must fit the 64 bits of a value, and
+//! a mean is rounded once.
 //! Floats are added with what rounding lost of each (Neumaier), so that the order of rows does not show.
 
 use super::{Accumulator, Aggregate, Typed};
 use crate::bind::typing::{arith, of_type, shape};
 use crate::bound::{Expr, Range};
 use crate::diagnostic::Diagnostic;
-use crate::eval::{Warnings, float, integer};
+use crate::eval::{Warnings, float, integer, number};
 use crate::plan::group::Sum;
 use crate::value::{Type, Unit, Value};
 
@@ -91,12 +92,16 @@ struct Total {
     lost: f64,
 }
 
+/// A sum, and the least and greatest float: rounding must not lead a mean out of them.
 #[derive(Default)]
-struct Mean(Total);
+struct Mean(Total, Option<(f64, f64)>);
 
-/// The distance of values from their mean, by Welford's method.
+/// The distance of values from their mean.
 #[derive(Default)]
 struct Deviation {
+    /// Integers, which are summed exactly.
+    integers: Vec<i128>,
+    /// Floats, by Welford's method: their count, mean, and sum of squares.
     count: f64,
     mean: f64,
     squares: f64,
@@ -162,6 +167,10 @@ impl Total {
 impl Accumulator for Mean {
     fn add(&mut self, value: &Value, warnings: &mut Warnings) {
         self.0.add(value, warnings);
+        if let Value::Float(value) = *value {
+            let (least, most) = self.1.unwrap_or((value, value));
+            self.1 = Some((least.min(value), most.max(value)));
+        }
     }
 
     fn merge(&mut self, words: &[Value]) {
@@ -170,31 +179,62 @@ impl Accumulator for Mean {
 
     #[allow(clippy::cast_precision_loss)] // a mean is a double
     fn finish(self: Box<Self>, _: Type, warnings: &mut Warnings) -> Value {
-        let total = self.0;
-        if total.count == 0 {
-            return Value::Null;
+        let Self(total, range) = *self;
+        match range {
+            _ if total.count == 0 => Value::Null,
+            None => Value::real(number::ratio(total.integers, total.count)),
+            Some((least, most)) => {
+                let mean = total.floats() / total.count as f64;
+                // A sum that is infinite has no mean.
+                float(if mean.is_finite() { mean.clamp(least, most) } else { mean }, warnings)
+            }
         }
-        float((total.integers as f64 + total.floats()) / total.count as f64, warnings)
     }
 }
 
 impl Accumulator for Deviation {
     fn add(&mut self, value: &Value, _: &mut Warnings) {
-        let value = value.float().unwrap_or_default();
-        self.count += 1.0;
-        let before = value - self.mean;
-        self.mean += before / self.count;
-        self.squares += before * (value - self.mean);
+        if let Some(exact) = value.integer() {
+            self.integers.push(exact);
+        } else if let Some(value) = value.float() {
+            self.count += 1.0;
+            let before = value - self.mean;
+            self.mean += before / self.count;
+            self.squares += before * (value - self.mean);
+        }
     }
 
     fn merge(&mut self, _: &[Value]) {}
 
     fn finish(self: Box<Self>, _: Type, warnings: &mut Warnings) -> Value {
-        if self.count < 2.0 {
+        let (count, squares) = match self.integers.len() {
+            0 => (self.count, self.squares),
+            _ => squares(&self.integers),
+        };
+        if count < 2.0 {
             return Value::Null;
         }
-        float((self.squares / (self.count - 1.0)).sqrt(), warnings)
+        float((squares / (count - 1.0)).sqrt(), warnings)
     }
+}
+
+/// How many integers there are, and the sum of the squares of their distances from their mean. The distances from the
+/// whole number nearest to the mean are exact.
+#[allow(clippy::cast_precision_loss)] // the sum is a double
+fn squares(integers: &[i128]) -> (f64, f64) {
+    let count = integers.len() as f64;
+    let sum: i128 = integers.iter().sum();
+    let middle = sum / integers.len() as i128;
+    let mut exact = Some(0_u128);
+    let mut rounded = Total::default();
+    for integer in integers {
+        let distance = (integer - middle).unsigned_abs();
+        exact = exact.zip(distance.checked_pow(2)).and_then(|(sum, more)| sum.checked_add(more));
+        rounded.add(&Value::Float((distance as f64).powi(2)), &mut Warnings::default());
+    }
+    let squares = exact.map_or_else(|| rounded.floats(), |exact| exact as f64);
+    let rest = (sum - middle * integers.len() as i128) as f64;
+    (count, squares - rest * rest / count)
 }
 
 #[cfg(test)]
@@ -209,5 +249,33 @@ mod tests {
             total.add(&Value::Float(value), &mut warnings);
         }
         assert_eq!(total.finish(Type::Float, &mut warnings), Value::Float(1.0));
+    }
+
+    fn of<T: Accumulator + Default>(values: impl IntoIterator<Item = Value>) -> Value {
+        let mut made = Box::<T>::default();
+        let mut warnings = Warnings::default();
+        values.into_iter().for_each(|value| made.add(&value, &mut warnings));
+        made.finish(Type::Float, &mut warnings)
+    }
+
+    #[test]
+    fn means_lie_between_the_values() {
+        assert_eq!(of::<Mean>([0.1; 3].map(Value::Float)), Value::Float(0.1));
+        assert_eq!(of::<Mean>([u64::MAX; 3].map(Value::UInt)), Value::Float(2_f64.powi(64)));
+        assert_eq!(of::<Mean>([i64::MIN, i64::MAX].map(Value::Int)), Value::Float(-0.5));
+        assert_eq!(of::<Mean>([1e308; 2].map(Value::Float)), Value::Null);
+    }
+
+    #[test]
+    fn deviations_do_not_depend_on_where_the_values_lie() {
+        let near = of::<Deviation>([8, 64, 192, 4096].map(Value::UInt));
+        for far in [1_000_000_000_000_000, 1 << 62] {
+            assert_eq!(of::<Deviation>([8, 64, 192, 4096].map(|x| Value::UInt(x + far))), near);
+        }
+        assert_eq!(of::<Deviation>([u64::MAX; 3].map(Value::UInt)), Value::Float(0.0));
+        let all = of::<Deviation>([Value::Int(i64::MIN), Value::UInt(u64::MAX)]);
+        let range = 3.0 * 2_f64.powi(63);
+        assert_eq!(all, Value::Float((range * range / 2.0).sqrt()));
+        assert_eq!(of::<Deviation>([Value::UInt(7)]), Value::Null);
     }
 }

@@ -64,6 +64,9 @@ struct Concat {
     ty: Type,
 }
 
+/// The bucket that is open.
+const OPEN: i8 = 65;
+
 /// How many values each bucket has.
 #[derive(Default)]
 struct Histogram(BTreeMap<i8, u64>);
@@ -111,7 +114,8 @@ impl Accumulator for Histogram {
     }
 }
 
-/// The number of the bucket of a value: 0 of 0, `n` from 2^(n-1) on, and -1 below 0.
+/// The number of the bucket of a value: 0 of 0, `n` from 2^(n-1) on, and -1 below 0. From 2^64 on, where only floats are,
+/// there is one.
 #[allow(clippy::cast_possible_truncation)] // a fraction belongs to the whole number below it
 fn bucket(value: &Value) -> i8 {
     let whole = match value {
@@ -120,7 +124,7 @@ fn bucket(value: &Value) -> i8 {
     };
     match u128::try_from(whole) {
         Err(_) => -1,
-        Ok(whole) => i8::try_from(u128::BITS - whole.leading_zeros()).unwrap_or(i8::MAX),
+        Ok(whole) => i8::try_from(u128::BITS - whole.leading_zeros()).map_or(OPEN, |n| n.min(OPEN)),
     }
 }
 
@@ -130,6 +134,7 @@ fn bounds(bucket: i8) -> String {
         ..0 => "(…, 0)".to_owned(),
         0 => "[0]".to_owned(),
         1 => "[1]".to_owned(),
+        OPEN.. => format!("[{}, …)", power(64)),
         bucket => {
             let bucket = u32::from(bucket.unsigned_abs());
             format!("[{}, {})", power(bucket - 1), power(bucket))
@@ -161,8 +166,8 @@ mod tests {
         assert_eq!(of(Value::UInt(1023)), "[512, 1K)");
         assert_eq!(of(Value::UInt(4096)), "[4K, 8K)");
         assert_eq!(of(Value::UInt(u64::MAX)), "[8E, 16E)");
-        // All floats that no integer holds share one.
-        assert_eq!(bucket(&Value::Float(1e40)), bucket(&Value::Float(f64::MAX)));
+        assert_eq!(of(Value::Float(1e20)), "[16E, …)");
+        assert_eq!(of(Value::Float(f64::MAX)), "[16E, …)");
     }
 
     #[test]

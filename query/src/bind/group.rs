@@ -193,7 +193,8 @@ fn of_group(expr: &mut Expr, keys: &[Item], inputs: &[Input]) -> Result<(), Diag
 
 /// A column's name as a query has it.
 fn quoted(name: &str) -> String {
-    Ident { name: name.to_owned(), quoted: false, span: Span::default() }.to_string()
+    let (name, written) = (name.to_owned(), name.to_owned());
+    Ident { name, written, quoted: false, span: Span::default() }.to_string()
 }
 
 /// The error for a value of rows where one of groups is asked for.

@@ -170,7 +170,7 @@ impl Binder<'_> {
                 }
                 ast::Item::Expr { expr, alias } => {
                     let name = match alias {
-                        Some(alias) => alias.name.clone(),
+                        Some(alias) => alias.written.clone(),
                         None => match &expr.kind {
                             ast::ExprKind::Column(name) => name.name.clone(),
                             _ => expr.to_string(),

@@ -153,9 +153,12 @@ pub static CACHES: Table = Table {
                   when flags has RECLAIM_ACCOUNT then 'reclaim' \
                   when flags has ACCOUNT then 'cgroup' \
                   when name like 'kmalloc-rnd-%' then 'random' \
+                  when name like 'kmalloc-part-%' then 'partition' \
                   when flags has NO_OBJ_EXT then 'no_objext' \
-                  else 'normal' end end"),
-            "Which kind of kmalloc the cache serves; NULL if none."),
+                  else 'normal' end \
+              when not flags has KMALLOC then case \
+                  when name like 'msg\\_msg-%' or name like 'memdup\\_user-%' then 'bucket' end end"),
+            "Which kind of kmalloc the cache serves, or `bucket` of one set apart for what users control; NULL if none."),
         Column::new("size_class", U32, Bytes, Derived("case when flags has KMALLOC then object_size end"),
             "The largest kmalloc that the cache serves; NULL if it serves none."),
         // Until 6.19, when there are CPU partial lists, sheaves prevent merging; from 7.0 on NO_MERGE alone tells.

@@ -21,20 +21,36 @@ pub(crate) fn part(part: &Value, whole: &Value, scale: f64) -> Value {
     if whole != 0.0 && ratio.is_finite() { Value::real(ratio) } else { Value::Null }
 }
 
-/// The nearest number of `digits` decimals; of two the one further from 0. It is the exact value of the double that
-/// is rounded, not the digits that it is written with.
+/// The double nearest to the number of `digits` decimals that is nearest to `value`, of two the one further from 0. It is
+/// the exact value of the double that is rounded, not the digits that it is written with.
 pub(crate) fn round(value: f64, digits: u32) -> f64 {
-    if digits == 0 {
-        return value.round();
-    }
     let places = digits as usize;
     let size = value.abs();
-    // A double lies half way between two numbers of so many decimals if it has one binary digit more at most.
+    let nearest = format!("{size:.places$}");
+    // A double lies half way between two numbers of so many decimals only if it has at most one binary digit more; then
+    // it has at most one decimal more, so that these are all of its digits.
     let halves = (size * f64::from(2_u32.pow(digits + 1))).fract() == 0.0;
-    let half = halves && format!("{size:.*}", places + 1).ends_with('5');
-    let size = if half { size.next_up() } else { size };
-    let rounded: f64 = format!("{size:.places$}").parse().unwrap_or(size);
+    let exact = format!("{size:.*}", places + 1);
+    let upper = exact.strip_suffix('5').filter(|_| halves).and_then(|below| {
+        let digits: u128 = below.replace('.', "").parse().ok()?;
+        let digits = format!("{:0>1$}", digits + 1, places + 1);
+        let (whole, part) = digits.split_at(digits.len() - places);
+        Some(format!("{whole}.{part}"))
+    });
+    let rounded: f64 = upper.unwrap_or(nearest).parse().unwrap_or(size);
     rounded.copysign(value)
+}
+
+/// The double nearest to `numerator / denominator`; the denominator is not 0.
+#[allow(clippy::cast_precision_loss)] // it is rounded once
+pub(crate) fn ratio(numerator: i128, denominator: u64) -> f64 {
+    let (size, denominator) = (numerator.unsigned_abs(), u128::from(denominator));
+    // A quotient of 64 bits or more, whose last bit stands for all that are cut off.
+    let shift = size.leading_zeros();
+    let shifted = size.checked_shl(shift).unwrap_or(0);
+    let quotient = (shifted / denominator) | u128::from(shifted % denominator != 0);
+    let ratio = quotient as f64 * 0.5_f64.powi(shift.cast_signed());
+    if numerator < 0 { -ratio } else { ratio }
 }
 
 #[cfg(test)]
@@ -52,6 +68,21 @@ mod tests {
         assert_eq!(round(1.05, 1), 1.1);
         assert_eq!(round(0.1 + 0.2, 15), 0.3);
         assert_eq!(round(1e300, 2), 1e300);
+        assert_eq!(round(30_210_303_042_648.1, 6), 30_210_303_042_648.1);
+        assert_eq!(round(8_589_934_592.0 + 1.0 / 128.0, 6), 8_589_934_592.007_812);
+        assert_eq!(round(9.5, 0), 10.0);
+        assert_eq!(round(0.096_875, 5), 0.09688);
+    }
+
+    #[test]
+    #[allow(clippy::float_cmp)]
+    fn ratios_are_rounded_once() {
+        assert_eq!(ratio(0, 3), 0.0);
+        assert_eq!(ratio(1, 3), 1.0 / 3.0);
+        assert_eq!(ratio(-7, 2), -3.5);
+        assert_eq!(ratio(i128::MAX, u64::MAX), 9_223_372_036_854_775_808.0);
+        // 2^53 + 1 lies half way between two doubles, and a third more is above it.
+        assert_eq!(ratio(3 * ((1 << 53) + 1) + 1, 3), 9_007_199_254_740_994.0);
     }
 
     #[test]

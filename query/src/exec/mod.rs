@@ -179,6 +179,10 @@ impl<'a> Execution<'a> {
             let note = "a text grew longer than 1 MiB; the result is NULL there";
             notes.push(note.to_owned());
         }
+        if own.steps > 0 {
+            let note = "a text was too long for its pattern; the result is NULL there";
+            notes.push(note.to_owned());
+        }
         Rest { rows, notes, flow: self.steps.into_iter().map(|(_, flow)| flow).collect() }
     }
 

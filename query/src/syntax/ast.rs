@@ -6,15 +6,23 @@ use std::time::Duration;
 
 use crate::diagnostic::Span;
 
-/// A name as it was written.
-#[derive(Clone, Debug, PartialEq)]
+/// A name as it was written. Two are equal in whatever case they were.
+#[derive(Clone, Debug)]
 pub struct Ident {
     /// The name: in lower case, or to the letter if it stood in double quotes.
     pub name: String,
+    /// The name with the case in which it was written.
+    pub written: String,
     /// Whether it stood in double quotes.
     pub quoted: bool,
     /// Where it stands.
     pub span: Span,
+}
+
+impl PartialEq for Ident {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, self.quoted, self.span) == (&other.name, other.quoted, other.span)
+    }
 }
 
 /// A statement.

@@ -84,6 +84,9 @@ impl Display for Item {
             Self::Star(_) => f.write_str("*"),
             Self::All(_) => f.write_str("all"),
             Self::Expr { expr, alias: None } => expr.fmt(f),
+            Self::Expr { expr, alias: Some(alias) } if !alias.quoted && is_plain(&alias.name) => {
+                write!(f, "{expr} as {}", alias.written)
+            }
             Self::Expr { expr, alias: Some(alias) } => write!(f, "{expr} as {alias}"),
         }
     }

@@ -31,7 +31,9 @@ pub(super) fn ident<'a>(input: Input<'a>, what: &'static str) -> Parsed<'a, Iden
         Some(TokenKind::Keyword(word)) if !word.is_reserved() => (word.text().to_owned(), false),
         _ => return input.expected(what),
     };
-    Ok((input.skip(1), Ident { name, quoted, span }))
+    let text = input.state().text.get(span.start..span.end).filter(|_| !quoted);
+    let written = text.unwrap_or(&name).to_owned();
+    Ok((input.skip(1), Ident { name, written, quoted, span }))
 }
 
 /// A rule that takes one or more of `rule`, separated by commas, [`MAX_LIST`] at most. Behind a comma there is no way back.

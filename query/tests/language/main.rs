@@ -10,3 +10,4 @@ mod limits;
 mod paths;
 mod properties;
 mod round_trip;
+mod units;

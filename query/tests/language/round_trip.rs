@@ -49,7 +49,10 @@ fn ident() -> impl Strategy<Value = Ident> {
         .prop_filter("a keyword is a name in quotes only", |(name, quoted)| {
             *quoted || Keyword::find(name).is_none_or(|keyword| !keyword.is_reserved())
         })
-        .prop_map(|(name, quoted)| Ident { name, quoted, span: Span::default() })
+        .prop_map(|(name, quoted)| {
+            let written = name.clone();
+            Ident { name, written, quoted, span: Span::default() }
+        })
 }
 
 fn literal() -> impl Strategy<Value = Literal> {
@@ -80,7 +83,8 @@ fn path() -> impl Strategy<Value = Path> {
     (prop::sample::select(vec!["s", "n", "slab", "x"]), name, vec(step, 0..4)).prop_map(
         |(base, first, rest)| {
             let first = Step { kind: StepKind::Arrow(first), span: Span::default() };
-            let base = Ident { name: base.to_owned(), quoted: false, span: Span::default() };
+            let (name, written) = (base.to_owned(), base.to_owned());
+            let base = Ident { name, written, quoted: false, span: Span::default() };
             Path { base, steps: [vec![first], rest].concat() }
         },
     )

@@ -22,7 +22,7 @@ use query::codegen;
 use query::diagnostic::Diagnostic;
 use query::eval::Warnings;
 use query::exec::{self, Host};
-use query::layout::Layout;
+use query::layout::{Layout, Row};
 use query::plan::{self, Plan, Target, Template};
 use query::schema::{Member, MemberKind, Schema, Shape, TypeId};
 use query::syntax::parse_text;
@@ -367,4 +367,53 @@ fn reads_what_was_written(series: &str, schema: &Fixture, template: Template) {
         caches.iter().map(|(_, wanted)| wanted.values().cloned().collect()).collect();
     assert_eq!(answer.rows, wanted, "{series}: {names:?}");
     assert!(names.len() > 10, "{series}: {names:?}");
+}
+
+/// The types of kmalloc, by the flags of each kernel that says what its flags mean.
+#[test]
+fn kinds_of_kmalloc_are_named() {
+    let text = "select name, flags, kmalloc_type";
+    let caches: &[(&str, &[&str], Option<&str>)] = &[
+        ("kmalloc-64", &["KMALLOC"], Some("normal")),
+        ("kmalloc-rnd-03-64", &["KMALLOC"], Some("random")),
+        ("kmalloc-part-03-64", &["KMALLOC"], Some("partition")),
+        ("kmalloc-part-15-8k", &["KMALLOC", "NO_MERGE"], Some("partition")),
+        ("kmalloc-rcl-64", &["KMALLOC", "RECLAIM_ACCOUNT"], Some("reclaim")),
+        ("kmalloc-cg-64", &["KMALLOC", "ACCOUNT"], Some("cgroup")),
+        ("dma-kmalloc-64", &["KMALLOC", "CACHE_DMA"], Some("dma")),
+        ("msg_msg-64", &["ACCOUNT", "NO_MERGE"], Some("bucket")),
+        ("memdup_user-8k", &["NO_MERGE"], Some("bucket")),
+        ("kmalloc-part", &[], None),
+        ("msg_msg", &["ACCOUNT"], None),
+        ("dentry", &["RECLAIM_ACCOUNT"], None),
+    ];
+    let mut held = Vec::new();
+    for (series, schema) in fixtures() {
+        let table = TABLES[0];
+        if unavailable(table, table.column("kmalloc_type").unwrap(), &schema).is_some() {
+            continue;
+        }
+        let (plan, ..) = compile(text, Template::List, &schema);
+        let bit = |name: &&str| {
+            let known = schema.slab_flags().iter().find(|(flag, _)| flag == name);
+            1 << known.unwrap_or_else(|| panic!("{series}: no flag {name}")).1
+        };
+        let rows = caches.iter().map(|(name, flags, _)| {
+            let flags = flags.iter().map(bit).fold(0, |all, bit: u64| all | bit);
+            let value = |input: &query::input::Input| match input.name() {
+                "name" => Value::text(name),
+                "flags" => Value::UInt(flags),
+                other => panic!("{other} is not read"),
+            };
+            Row { addr: 0, values: plan.inputs.iter().map(value).collect() }
+        });
+        let answer = exec::run(&plan, rows.collect(), &NoHost, &schema, Warnings::default());
+        for (row, (name, _, kind)) in answer.rows.iter().zip(caches) {
+            assert_eq!(row[2], kind.map_or(Value::Null, Value::text), "{series}: {name}");
+        }
+        held.push(series);
+    }
+    for series in ["7.2", "7.3"] {
+        assert!(held.iter().any(|held| held == series), "{series}: {held:?}");
+    }
 }

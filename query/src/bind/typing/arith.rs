@@ -88,7 +88,8 @@ fn text(op: Arith) -> &'static str {
     }
 }
 
-/// Bytes and bytes are bytes, bytes by a number too; bytes by bytes are a number.
+/// The unit of a result, as the table in the book has it. Bytes divided by a number that is written out, or shifted to the
+/// right, are converted, to KiB perhaps: a bare number. Divided by what is counted they stay bytes.
 fn unit(op: Arith, left: &Expr, right: &Expr) -> Unit {
     let plain = |unit| matches!(unit, Unit::None | Unit::Count);
     match op {
@@ -106,11 +107,12 @@ fn unit(op: Arith, left: &Expr, right: &Expr) -> Unit {
             _ => Unit::None,
         },
         Arith::Div => match (left.unit, right.unit) {
-            (Unit::Bytes, b) if plain(b) => Unit::Bytes,
+            (Unit::Bytes, b) if plain(b) && right.constant().is_none() => Unit::Bytes,
             (Unit::Count, Unit::None) => Unit::Count,
             _ => Unit::None,
         },
         Arith::Rem if right.unit == left.unit => left.unit,
+        Arith::Shr if left.unit == Unit::Bytes => Unit::None,
         Arith::Rem | Arith::Shl | Arith::Shr if right.unit == Unit::None => left.unit,
         Arith::BitAnd | Arith::BitOr | Arith::BitXor
             if left.ty.is_flags() || left.unit == Unit::Hex || right.unit == Unit::Hex =>
