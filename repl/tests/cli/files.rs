@@ -18,7 +18,9 @@ use rexpect::session::spawn_command;
 use slabql::cli::verb::VERBS;
 
 use crate::common;
+use crate::common::lacks;
 use crate::common::program::{Folder, Ran, SLABQL, command, demo, error};
+use crate::common::start::{self, End, Start};
 
 const QUERY: &str = "select name, size where name = 'dentry'";
 const ANSWER: &str = "name,size\ndentry,192\n";
@@ -45,7 +47,7 @@ fn at_home(folder: &Folder) -> Command {
 
 /// Runs a text on the demo.
 fn run(folder: &Folder, text: &str) -> Ran {
-    at_home(folder).args(["--demo", text]).output().unwrap().into()
+    at_home(folder).args(["--demo", text]).ran().into()
 }
 
 fn mode(path: &Path) -> u32 {
@@ -53,15 +55,18 @@ fn mode(path: &Path) -> u32 {
 }
 
 fn fifo(path: &Path) {
-    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
 }
 
 /// The prompt at home in `folder`.
 fn at_a_terminal(folder: &Folder) -> Command {
-    let mut command = Command::new(SLABQL);
+    let mut command = start::command(SLABQL);
     let home = at_home(folder);
     command.envs(home.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.args(["--demo", "--color", "never"]).env("TERM", "dumb").current_dir(&folder.0);
+    // The terminal, which takes the place of what it has from here.
+    command.stdin(Stdio::inherit());
     command
 }
 
@@ -229,7 +234,7 @@ fn links_that_the_kernel_does_not_follow_are_refused() {
             vec!["--demo", &format!(".once {link}\n{QUERY};")],
             vec!["--demo", &format!(".log {link}\n{QUERY};")],
         ] {
-            let ran = Ran::from(at_home(&home).args(&args).output().unwrap());
+            let ran = Ran::from(at_home(&home).args(&args).ran());
             assert!(ran.err.contains("Permission denied"), "{name}: {args:?}: {}", ran.err);
             assert_ne!(ran.code, Some(0), "{args:?}");
             assert_eq!(fs::read_to_string(home.path("target")).unwrap(), "old", "{args:?}");
@@ -275,12 +280,12 @@ fn recordings_are_for_their_owners_eyes() {
         vec![".snapshot save ./c.slab"],
         vec![".snapshot save d"],
     ] {
-        let ran = Ran::from(at_home(&folder).args(&args).output().unwrap());
+        let ran = Ran::from(at_home(&folder).args(&args).ran());
         assert_eq!(ran.code, Some(0), "{args:?}: {}", ran.err);
     }
     fs::copy(folder.path("a.slab"), &old).unwrap();
     fs::set_permissions(&old, Permissions::from_mode(0o644)).unwrap();
-    assert!(at_home(&folder).args(["snapshot", "old.slab"]).status().unwrap().success());
+    assert!(at_home(&folder).args(["snapshot", "old.slab"]).start().ended().success());
     for name in ["a.slab", "b.slab", "c.slab", "data/slabql/snapshots/d.slab", "old.slab"] {
         assert_eq!(mode(&folder.path(name)), 0o600, "{name}");
     }
@@ -288,6 +293,9 @@ fn recordings_are_for_their_owners_eyes() {
 
 #[test]
 fn a_file_stays_its_owners_or_is_not_replaced() {
+    if lacks(&["setpriv"]) {
+        return;
+    }
     if !is_root() {
         return;
     }
@@ -305,10 +313,10 @@ fn a_file_stays_its_owners_or_is_not_replaced() {
     let path = folder.file("g", "old");
     fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
     let program = folder.program();
-    let mut nobody = Command::new("setpriv");
+    let mut nobody = start::command("setpriv");
     nobody.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
     nobody.arg(&program).args(["--demo", "--no-config", "-o"]).arg(&path).arg(QUERY);
-    let ran = Ran::from(nobody.env("HOME", "/nonexistent").output().unwrap());
+    let ran = Ran::from(nobody.env("HOME", "/nonexistent").ran());
     let told = format!(
         "error: cannot write {}: it belongs to another user, and would not after this\n",
         path.display()
@@ -335,13 +343,16 @@ fn bomb(rows: usize, others: &str) -> Vec<u8> {
 
 #[test]
 fn what_a_recording_takes_is_bounded() {
+    if lacks(&["sh"]) {
+        return;
+    }
     let folder = Folder::new();
     // In 400 MB of addresses, the program's own among them.
     let ask = |bytes: &[u8]| -> Ran {
         folder.file("bomb.slab", bytes);
         let script = "ulimit -v 400000; exec \"$0\" --from bomb.slab 'select count(*) as n'";
-        let mut shell = Command::new("sh");
-        shell.args(["-c", script, SLABQL]).current_dir(&folder.0).output().unwrap().into()
+        let mut shell = start::command("sh");
+        shell.args(["-c", script, SLABQL]).current_dir(&folder.0).ran().into()
     };
     let bytes = bomb(60, &",\"x\"".repeat(260_000));
     assert!(bytes.len() < 124_000, "{}", bytes.len());
@@ -360,6 +371,9 @@ fn what_a_recording_takes_is_bounded() {
 
 #[test]
 fn a_saved_query_survives_a_full_disk_twice() {
+    if lacks(&["unshare", "sh", "mount"]) {
+        return;
+    }
     if !is_root() {
         return;
     }
@@ -369,17 +383,17 @@ fn a_saved_query_survives_a_full_disk_twice() {
         echo 'select 0' > slabql/queries/q.slabql~ && dd if=/dev/zero of=fill bs=4096 count=100 2>/dev/null; \
         for i in 1 2; do printf \"$2;\\n.save q\\n\" | \"$0\" --demo --no-config >/dev/null; echo $?; done; \
         cd slabql/queries; cat q.slabql q.slabql~; ls -A";
-    let mut shell = Command::new("unshare");
+    let mut shell = start::command("unshare");
     let query = "select name where name in ('".to_owned() + &"x".repeat(9000) + "')";
     shell.args(["-m", "sh", "-c", script, SLABQL]).arg(&folder.0).arg(query);
-    let ran = Ran::from(shell.output().unwrap());
+    let ran = Ran::from(shell.ran());
     assert_eq!(ran.out, "2\n2\nselect 1\nselect 0\nq.slabql\nq.slabql~\n", "{}", ran.err);
     assert_eq!(ran.err.matches("No space left on device").count(), 2, "{}", ran.err);
 }
 
 /// Runs a command and kills it at its system call of this number; whether there were so many.
 fn killed_at(command: &mut Command, number: usize) -> bool {
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).start();
     let pid = Pid::from_raw(child.id().try_into().unwrap());
     let stopped = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
     assert_eq!(stopped, WaitStatus::Stopped(pid, Signal::SIGSTOP));
@@ -412,7 +426,7 @@ fn killed_at(command: &mut Command, number: usize) -> bool {
 /// A shell that stops itself, and is slabql when it goes on.
 fn stopped(folder: &Folder, args: &[&str]) -> Command {
     let mut command = at_home(folder);
-    let mut shell = Command::new("sh");
+    let mut shell = start::command("sh");
     shell.args(["-c", "kill -STOP $$; exec \"$0\" \"$@\"", SLABQL]).args(args);
     shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     shell.current_dir(&folder.0).stdin(Stdio::null());
@@ -423,6 +437,9 @@ fn stopped(folder: &Folder, args: &[&str]) -> Command {
 /// Wherever it is killed, a file is the old one or the new one, and after the next start there is nothing else.
 #[test]
 fn an_end_between_any_two_system_calls_leaves_nothing() {
+    if lacks(&["sh"]) {
+        return;
+    }
     let whole = "all of it";
     for (what, args) in [
         ("a new file", vec!["--demo", "--no-config", "-o", "f", QUERY]),
@@ -487,6 +504,9 @@ fn an_end_between_any_two_system_calls_leaves_nothing() {
 
 #[test]
 fn an_edited_file_is_taken_away_at_the_next_start() {
+    if lacks(&["sh"]) {
+        return;
+    }
     let folder = Folder::new();
     fs::create_dir(folder.path("run")).unwrap();
     let editor = folder.file("editor", "#!/bin/sh\nkill -KILL $PPID\n");
@@ -519,14 +539,17 @@ fn a_note_never_takes_another_file_away() {
 /// Runs the shell's `script`, in which `$0` is the program.
 fn shell(folder: &Folder, script: &str) -> Ran {
     let home = at_home(folder);
-    let mut shell = Command::new("sh");
+    let mut shell = start::command("sh");
     shell.args(["-c", script, SLABQL]).current_dir(&folder.0);
     shell.envs(home.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell.output().unwrap().into()
+    shell.ran().into()
 }
 
 #[test]
 fn a_dash_is_a_standard_stream_everywhere() {
+    if lacks(&["sh"]) {
+        return;
+    }
     let folder = Folder::new();
     folder.file("q.sql", QUERY);
     for script in [
@@ -562,6 +585,9 @@ fn a_dash_is_a_standard_stream_everywhere() {
 
 #[test]
 fn paths_are_read_by_one_reader() {
+    if lacks(&["sh"]) {
+        return;
+    }
     let folder = Folder::new();
     folder.file("q.sql", QUERY);
     folder.file("a b.sql", QUERY);
@@ -599,7 +625,7 @@ fn paths_are_read_by_one_reader() {
 }
 
 fn run_live(folder: &Folder, text: &str) -> Ran {
-    at_home(folder).arg(text).output().unwrap().into()
+    at_home(folder).arg(text).ran().into()
 }
 
 #[test]
@@ -608,11 +634,11 @@ fn a_link_that_leads_nowhere_is_followed_by_a_whole_answer_alone() {
     fs::create_dir(folder.path("d")).unwrap();
     symlink("d/target", folder.path("link")).unwrap();
     assert_eq!(run(&folder, ".once link\nselect nothing_here;").code, Some(1));
-    let ran = at_home(&folder).args(["--demo", "-o", "link", "select nothing_here"]).output();
-    assert_eq!(Ran::from(ran.unwrap()).code, Some(1));
+    let ran = at_home(&folder).args(["--demo", "-o", "link", "select nothing_here"]).ran();
+    assert_eq!(Ran::from(ran).code, Some(1));
     assert!(!folder.path("d/target").exists());
-    let ran = at_home(&folder).args(["--demo", "-o", "link", QUERY]).output();
-    assert_eq!(Ran::from(ran.unwrap()).code, Some(0));
+    let ran = at_home(&folder).args(["--demo", "-o", "link", QUERY]).ran();
+    assert_eq!(Ran::from(ran).code, Some(0));
     assert_eq!(fs::read_to_string(folder.path("d/target")).unwrap(), ANSWER);
     assert!(folder.path("link").is_symlink());
 }
@@ -624,12 +650,15 @@ fn an_ending_says_the_format_in_any_case() {
         assert_eq!(run(&folder, &format!(".once {name}\n{QUERY};")).code, Some(0));
         assert!(fs::read_to_string(folder.path(name)).unwrap().starts_with("[\n"), "{name}");
     }
-    assert!(at_home(&folder).args(["--demo", "-o", "Y.MD", QUERY]).status().unwrap().success());
+    assert!(at_home(&folder).args(["--demo", "-o", "Y.MD", QUERY]).start().ended().success());
     assert!(fs::read_to_string(folder.path("Y.MD")).unwrap().starts_with("| name"));
 }
 
 #[test]
 fn an_answer_that_is_lost_is_told() {
+    if lacks(&["sh"]) {
+        return;
+    }
     let turn = common::live();
     let live = turn.is_some();
     let folder = Folder::new();

@@ -16,6 +16,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("mkfifo", "coreutils"),
     ("setpriv", "util-linux"),
     ("sh", "dash"),
+    ("sleep", "coreutils"),
     ("stty", "coreutils"),
     ("tr", "coreutils"),
     ("unshare", "util-linux"),

@@ -1,10 +1,10 @@
 //! Two lines of one name in `/proc/slabinfo`: what a watch tells of them. The file is made up and lies over the kernel's
 //! in a namespace of its own.
 
-use std::process::Command;
-
 use crate::common;
+use crate::common::lacks;
 use crate::common::program::{Folder, Ran, SLABQL};
+use crate::common::start::{self, Start};
 
 /// The file, with two caches `mlx5` and one that only its name tells.
 const LINES: &str = "slabinfo - version: 2.1
@@ -22,12 +22,12 @@ fn watched(change: &str, arguments: &[&str]) -> (Vec<String>, String) {
         "set -e; mount --bind {0} /proc/slabinfo; (sleep 0.3; sed '{change}' {0} >{0}.new; cat {0}.new >{0}) & exec \"$0\" \"$@\"",
         file.display()
     );
-    let ran = Command::new("unshare")
+    let ran = start::command("unshare")
         .args(["--mount", "sh", "-c", &script, SLABQL])
         .args(["--format", "csv", "--watch", "1s", "--count", "2"])
         .args(arguments)
-        .output();
-    let Ran { out, err, code } = ran.unwrap().into();
+        .ran();
+    let Ran { out, err, code } = ran.into();
     assert_eq!(code, Some(0), "{err}");
     let rows: Vec<(&str, &str)> = out.lines().filter_map(|line| line.split_once(',')).collect();
     let last = rows.last().unwrap().0;
@@ -39,6 +39,9 @@ const NOTE: &str = "note: what changed is NULL of rows that nothing unique tells
 
 #[test]
 fn what_changed_of_rows_of_one_name_is_not_made_up() {
+    if lacks(&["unshare", "sh", "mount", "sed", "sleep"]) {
+        return;
+    }
     let Some(_turn) = common::live() else { return };
     let slabinfo = ["select name, active_objs, delta(active_objs) d from slabinfo"];
     let proc = ["--source", "proc", "select name, objects, delta(objects) d"];
