@@ -18,7 +18,6 @@
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -35,7 +34,7 @@ use query::syntax::parse_text;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use slabql::kernel::load::{Loaded, patched};
 use slabql::kernel::schema::KernelSchema;
-use slabql::kernel::sys::{self, MapValue};
+use slabql::kernel::sys::{self, Link, Map, MapValue, Prog};
 
 /// In the map's value: contended list locks, nanoseconds of waiting for them, all contended locks.
 const LISTS: i16 = 0;
@@ -126,11 +125,11 @@ fn tracepoint(btf: &Btf, name: &str) -> Result<Kind, Box<dyn Error>> {
 }
 
 /// Loads a program and attaches it to its tracepoint, until both are dropped.
-fn attach(program: &Program, map: &OwnedFd) -> Result<[OwnedFd; 2], Box<dyn Error>> {
+fn attach(program: &Program, map: &Map) -> Result<(Prog, Link), Box<dyn Error>> {
     let insns = patched(program, &[map]);
     let loaded = sys::prog_load(&insns, program.kind, None, None)?;
     let link = sys::link_create_tracepoint(&loaded)?;
-    Ok([loaded, link])
+    Ok((loaded, link))
 }
 
 /// Keeps this thread on a CPU.
@@ -193,8 +192,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rows = layout.decode(&nodes.run()?.bytes).map_err(|_| "the rows cannot be read")?;
     let nodes = rows.first().ok_or("there is no cache kmem_cache_node")?.addr;
     let (_, walks) = load(&schema, "select name, active, active_slabinfo, complete")?;
-    let map = sys::map_create(MAP_BYTES)?;
-    let value = MapValue::map(&map, MAP_BYTES)?;
+    let map = Map::new(MAP_BYTES)?;
+    let value = MapValue::map(&map)?;
     let btf = Btf::from_sys_fs()?;
     let [begins, ends] = ["contention_begin", "contention_end"].map(|name| tracepoint(&btf, name));
     let _begin = attach(&begin(&schema, begins?, nodes), &map)?;

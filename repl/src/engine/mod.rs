@@ -36,7 +36,7 @@ pub use ask::{Ask, RowSink};
 pub use chain::{Announce, FallbackChain};
 pub use planning::Asked;
 
-use crate::kernel::interrupt;
+use crate::kernel::signals;
 use crate::report::error::Failure;
 use crate::source::{Choice, Prepared, ScanReport, Scanned, Source};
 use snapshot::Snapshot;
@@ -116,7 +116,7 @@ impl Engine {
         let (source, chain) = (&*self.source, &mut self.chain);
         let mut execution = Execution::new(plan, source);
         let mut push = |rows| {
-            interrupt::check()?;
+            signals::check()?;
             sink.rows(execution.push(rows))?;
             Ok(if execution.is_done() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         };

@@ -11,7 +11,7 @@ use query::schema::Schema;
 
 use super::load::{self, LoadError};
 use super::rights::GRANT_ADDRESSES;
-use super::sys::{self, MapValue};
+use super::sys::{self, Map, MapValue};
 use crate::report::error::Environment;
 
 /// The address of the list's head; or why it is not known, and what helps.
@@ -64,9 +64,9 @@ fn refused(error: LoadError) -> Diagnostic {
 
 /// What the program found, and what the search for the symbol returned.
 fn run(program: &Program) -> Result<(u64, i64), LoadError> {
-    let map = sys::map_create(program.map_bytes).map_err(|error| load::no_memory(&error))?;
+    let map = Map::new(program.map_bytes).map_err(|error| load::no_memory(&error))?;
     let loaded = load::with_map(program, &map)?;
-    let value = MapValue::map(&map, rows::HEADER).map_err(|error| load::no_memory(&error))?;
+    let value = MapValue::map(&map).map_err(|error| load::no_memory(&error))?;
     let failed = |error: io::Error| {
         LoadError::Environment(Environment::failed("the program could not be run", &error))
     };

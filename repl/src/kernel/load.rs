@@ -6,14 +6,14 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 
 use ebpf_templates::insn::{PSEUDO_MAP, PSEUDO_MAP_VALUE};
 use ebpf_templates::template::rows;
 use ebpf_templates::{Kind, Program};
 
 use super::functions;
-use super::sys::{self, Functions, MapValue};
+use super::sys::{self, Functions, Map, MapValue, Prog};
 use crate::report::error::{Environment, Failure, errno};
 
 /// How often a load that a signal interrupted is tried.
@@ -74,37 +74,34 @@ impl From<LoadError> for Failure {
 
 /// How rows leave the kernel.
 pub(super) enum Rows {
-    /// Through the file of an iterator. The map's value, of `bytes` bytes, holds one row, and ends in
+    /// Through the file of an iterator. The map's value holds one row, and ends in
     /// the CPU table and the values of parameters. Rows that are `groups` stay in it.
-    File { map: OwnedFd, bytes: u32, tail: Vec<u8>, groups: bool },
+    File { map: Map, tail: Vec<u8>, groups: bool },
     /// In the value of the map, behind so many bytes.
     Value(MapValue, u32),
 }
 
 /// A program in the kernel, unloaded on drop.
 pub struct Loaded {
-    pub(super) program: OwnedFd,
+    pub(super) program: Prog,
     pub(super) rows: Rows,
 }
 
 impl Loaded {
     /// Loads `program`.
     pub fn load(program: &Program) -> Result<Self, LoadError> {
-        let map = sys::map_create(program.map_bytes).map_err(|error| no_memory(&error))?;
+        let map = Map::new(program.map_bytes).map_err(|error| no_memory(&error))?;
         let tail = program.tail();
         if !tail.is_empty() {
-            sys::map_fill(&map, program.map_bytes, &tail).map_err(|error| no_memory(&error))?;
+            map.fill(&tail).map_err(|error| no_memory(&error))?;
         }
         let loaded = with_map(program, &map)?;
         let rows = match program.kind {
-            Kind::Iter { .. } => {
-                Rows::File { map, bytes: program.map_bytes, tail, groups: program.groups }
-            }
+            Kind::Iter { .. } => Rows::File { map, tail, groups: program.groups },
             // The mapping keeps the map.
-            Kind::Syscall | Kind::Tracepoint { .. } => Rows::Value(
-                MapValue::map(&map, program.map_bytes).map_err(|error| no_memory(&error))?,
-                program.front,
-            ),
+            Kind::Syscall | Kind::Tracepoint { .. } => {
+                Rows::Value(MapValue::map(&map).map_err(|error| no_memory(&error))?, program.front)
+            }
         };
         Ok(Self { program: loaded, rows })
     }
@@ -139,7 +136,7 @@ pub(super) fn no_memory(error: &io::Error) -> LoadError {
 }
 
 /// Loads `program`, whose map is there already.
-pub(super) fn with_map(program: &Program, map: &OwnedFd) -> Result<OwnedFd, LoadError> {
+pub(super) fn with_map(program: &Program, map: &Map) -> Result<Prog, LoadError> {
     let insns = patched(program, &[map]);
     let functions = functions::of(program).map_err(|error| no_memory(&error))?;
     retried(|| sys::prog_load(&insns, program.kind, functions.as_ref(), None))
@@ -148,11 +145,11 @@ pub(super) fn with_map(program: &Program, map: &OwnedFd) -> Result<OwnedFd, Load
 
 /// The instructions as the kernel reads them, the numbers of maps replaced by their descriptors.
 #[must_use]
-pub fn patched(program: &Program, maps: &[&OwnedFd]) -> Vec<u8> {
+pub fn patched(program: &Program, maps: &[&Map]) -> Vec<u8> {
     let patch = |insn: &ebpf_templates::Insn| {
         let mut insn = *insn;
         if insn.is_wide() && matches!(insn.src, PSEUDO_MAP | PSEUDO_MAP_VALUE) {
-            insn.imm = maps[insn.imm.unsigned_abs() as usize].as_raw_fd();
+            insn.imm = maps[insn.imm.unsigned_abs() as usize].as_fd().as_raw_fd();
         }
         insn.to_bytes()
     };
@@ -160,7 +157,7 @@ pub fn patched(program: &Program, maps: &[&OwnedFd]) -> Vec<u8> {
 }
 
 /// Repeats a load that ended for a signal: the verifier gives up on one, and the kernel says EAGAIN.
-pub(super) fn retried(mut load: impl FnMut() -> io::Result<OwnedFd>) -> io::Result<OwnedFd> {
+pub(super) fn retried(mut load: impl FnMut() -> io::Result<Prog>) -> io::Result<Prog> {
     let mut result = load();
     for _ in 1..TRIES {
         match &result {

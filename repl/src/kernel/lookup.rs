@@ -3,8 +3,6 @@
 //! The programs are loaded once and run as often as wanted, for some hundred addresses each time; see
 //! [`ebpf_templates::template::lookup`].
 
-use std::os::fd::OwnedFd;
-
 use ebpf_templates::Program;
 use ebpf_templates::insn::Size;
 use ebpf_templates::template::lookup::{Owner, Owners, Words};
@@ -13,7 +11,7 @@ use query::schema::Schema;
 
 use super::load::{self, LoadError};
 use super::read::ReadError;
-use super::sys::{self, MapValue};
+use super::sys::{self, Map, MapValue, Prog};
 use crate::report::error::Environment;
 
 /// How many addresses a run is for.
@@ -21,8 +19,8 @@ const COUNT: u32 = 256;
 
 /// A program over a list of addresses, unloaded on drop.
 struct Probe {
-    map: OwnedFd,
-    program: OwnedFd,
+    map: Map,
+    program: Prog,
     value: MapValue,
     bytes: u32,
 }
@@ -30,9 +28,9 @@ struct Probe {
 impl Probe {
     fn load(program: &Program) -> Result<Self, LoadError> {
         let bytes = program.map_bytes;
-        let map = sys::map_create(bytes).map_err(|error| load::no_memory(&error))?;
+        let map = Map::new(bytes).map_err(|error| load::no_memory(&error))?;
         let loaded = load::with_map(program, &map)?;
-        let value = MapValue::map(&map, bytes).map_err(|error| load::no_memory(&error))?;
+        let value = MapValue::map(&map).map_err(|error| load::no_memory(&error))?;
         Ok(Self { map, program: loaded, value, bytes })
     }
 
@@ -41,7 +39,8 @@ impl Probe {
         let mut table: Vec<u8> =
             addresses.iter().flat_map(|address| address.to_le_bytes()).collect();
         table.resize(8 * COUNT as usize, 0);
-        sys::map_fill(&self.map, self.bytes, &table)
+        self.map
+            .fill(&table)
             .map_err(|error| ReadError::Failed("the map could not be filled", error))?;
         sys::test_run(&self.program)
             .map_err(|error| ReadError::Failed("the program could not be run", error))?;

@@ -17,7 +17,6 @@
 pub mod btf;
 pub mod drop_privileges;
 mod functions;
-pub mod interrupt;
 pub mod kept;
 pub mod list;
 pub mod load;
@@ -27,5 +26,6 @@ pub mod probe;
 pub mod read;
 pub mod rights;
 pub mod schema;
+pub mod signals;
 pub mod sys;
 pub mod sysfs;

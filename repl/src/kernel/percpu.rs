@@ -8,7 +8,7 @@ use query::schema::Schema;
 
 use super::functions;
 use super::load::patched;
-use super::sys::{self, MapValue};
+use super::sys::{self, Map, MapValue};
 use super::sysfs;
 use crate::report::error::Environment;
 
@@ -46,12 +46,12 @@ pub fn offsets(schema: &dyn Schema) -> Result<Vec<u64>, String> {
 }
 
 fn run(program: &Program, cpus: u32) -> std::io::Result<Vec<u64>> {
-    let map = sys::map_create(program.map_bytes)?;
-    let percpu = sys::percpu_map_create()?;
+    let map = Map::new(program.map_bytes)?;
+    let percpu = Map::percpu()?;
     let insns = patched(program, &[&map, &percpu]);
     let functions = functions::of(program)?;
     let loaded = sys::prog_load(&insns, program.kind, functions.as_ref(), None)?;
-    let value = MapValue::map(&map, program.map_bytes)?;
+    let value = MapValue::map(&map)?;
     sys::test_run(&loaded)?;
     let bytes = value.copy(program.front as usize..program.map_bytes as usize).unwrap_or_default();
     let words: Vec<u64> =

@@ -85,9 +85,9 @@ impl Loaded {
                     .map_err(|error| ReadError::Failed("the program could not be run", error))?;
                 kept(value, *front)
             }
-            Rows::File { map, bytes, tail, groups } => {
+            Rows::File { map, tail, groups } => {
                 // Flags stay in the map from run to run, and a run that was given up never said them.
-                sys::map_fill(map, *bytes, tail)
+                map.fill(tail)
                     .map_err(|error| ReadError::Failed("the map could not be cleared", error))?;
                 let link = sys::link_create_iter(&self.program).map_err(|error| {
                     ReadError::Failed("the iterator could not be attached", error)
@@ -100,7 +100,7 @@ impl Loaded {
                     return Ok(output);
                 }
                 // Only the trailer came by the file: the program emits nothing until it has seen all elements.
-                let value = sys::MapValue::map(map, *bytes)
+                let value = sys::MapValue::map(map)
                     .map_err(|error| ReadError::Failed("the map could not be read", error))?;
                 kept(&value, 0)
             }
@@ -118,7 +118,7 @@ impl Loaded {
         let range = end - 8 * usize::from(program.counters)..end;
         let bytes = match &self.rows {
             Rows::Value(value, _) => value.copy(range),
-            Rows::File { map, bytes, .. } => sys::MapValue::map(map, *bytes)?.copy(range),
+            Rows::File { map, .. } => sys::MapValue::map(map)?.copy(range),
         };
         let (words, _) = bytes.as_deref().unwrap_or_default().as_chunks();
         Ok(words.iter().map(|word| u64::from_le_bytes(*word)).collect())

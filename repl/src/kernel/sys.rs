@@ -1,19 +1,22 @@
-//! Makes the system calls that Rust's library has none for: bpf(2), mmap(2), sigaction(2), sysconf(3).
+//! Makes the system calls that need `unsafe`: bpf(2), mmap(2), sigaction(2), getauxval(3).
 //!
-//! The only module with `unsafe` code. Its functions are safe to call with any arguments: the kernel checks what
-//! it is given, descriptors are owned, and memory is passed with its length.
+//! The only module with `unsafe` code. Each of its public functions is sound for any argument: descriptors are owned
+//! or borrowed, a map knows the size of its value, memory is passed with its length and outlives the call, and the
+//! kernel keeps no pointer once a call is over.
 //!
 //! # Invariants
 //!
 //! Every descriptor is close-on-exec: bpf(2) makes no others. Errors keep the kernel's `errno`.
 #![allow(unsafe_code)]
 
+mod memory;
+mod signal;
+
 use std::ffi::c_long;
 use std::fs::File;
 use std::io;
-use std::ops::Range;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
-use std::ptr::{self, NonNull};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aya_obj::generated::{
@@ -21,6 +24,9 @@ use aya_obj::generated::{
     bpf_prog_info, bpf_prog_type,
 };
 use ebpf_templates::Kind;
+
+pub use memory::{MapValue, VmlinuxBtf};
+pub use signal::{Handler, suffer};
 
 /// What programs and maps are called in the kernel.
 const NAME: &[u8] = b"slabql";
@@ -53,10 +59,19 @@ pub fn is_stdout_closed() -> bool {
     STDOUT_CLOSED.load(Ordering::Relaxed)
 }
 
+/// The numbers of helpers by which a program changes the process that runs it: `probe_write_user`, `sys_bpf` and
+/// `sys_close`. Helpers keep their numbers for ever.
+const MEDDLING: [i32; 3] = [36, 166, 168];
+
 /// Calls bpf(2).
-fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<c_long> {
-    // SAFETY: `attr` is readable and writable for the length given. The pointers in it are set by the functions
-    // below, each to memory that outlives the call with its length beside it.
+///
+/// # Safety
+///
+/// Each pointer in `attr` that `command` uses points to memory that is valid, to write where the kernel writes, for
+/// the length that stands beside it. A pointer of length 0 is not used.
+unsafe fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<c_long> {
+    // SAFETY: `attr` is readable and writable for the length given; of what its pointers lead to the caller says so.
+    // The kernel has copied all of it when the call returns.
     let result = unsafe {
         libc::syscall(libc::SYS_bpf, command as c_long, ptr::from_mut(attr), size_of::<bpf_attr>())
     };
@@ -64,15 +79,20 @@ fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<c_long> {
 }
 
 /// Calls bpf(2) for a descriptor.
-fn bpf_fd(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
-    let fd = i32::try_from(bpf(command, attr)?).map_err(io::Error::other)?;
-    // SAFETY: the kernel made this descriptor for us right now, and nobody else knows its number.
+///
+/// # Safety
+///
+/// As [`bpf`]; and `command` is one that returns a new descriptor.
+unsafe fn bpf_fd(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
+    // SAFETY: the caller promises what `bpf` asks.
+    let fd = i32::try_from(unsafe { bpf(command, attr) }?).map_err(io::Error::other)?;
+    // SAFETY: the caller's command made this descriptor just now, so nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// A `bpf_attr` of zeros, which the kernel wants wherever nothing is said.
 fn zeroed() -> bpf_attr {
-    // SAFETY: `bpf_attr` is a union of structs of integers, for which zeros are a value.
+    // SAFETY: `bpf_attr` is a union of structs of integers, for which zeros are a valid value.
     unsafe { std::mem::zeroed() }
 }
 
@@ -87,49 +107,75 @@ fn set_name(to: &mut [std::ffi::c_char]) {
     }
 }
 
-/// Creates an array of one value of `value_bytes` bytes that can be mapped.
-pub fn map_create(value_bytes: u32) -> io::Result<OwnedFd> {
-    let mut attr = zeroed();
-    // SAFETY: all members of the union are integers: any bytes are a value of each.
-    let map = unsafe { &mut attr.__bindgen_anon_1 };
-    map.map_type = bpf_map_type::BPF_MAP_TYPE_ARRAY as u32;
-    map.key_size = 4;
-    map.value_size = value_bytes;
-    map.max_entries = 1;
-    map.map_flags = BPF_F_MMAPABLE;
-    set_name(&mut map.map_name);
-    bpf_fd(bpf_cmd::BPF_MAP_CREATE, &mut attr)
+/// A map of one value, which is freed once nothing uses it.
+pub struct Map {
+    fd: OwnedFd,
+    /// What the kernel made it with.
+    value_bytes: u32,
+    /// Whether each CPU has a value of its own.
+    is_percpu: bool,
 }
 
-/// Creates a per-CPU array of one value of eight bytes.
-pub fn percpu_map_create() -> io::Result<OwnedFd> {
-    let mut attr = zeroed();
-    // SAFETY: all members of the union are integers: any bytes are a value of each.
-    let map = unsafe { &mut attr.__bindgen_anon_1 };
-    map.map_type = bpf_map_type::BPF_MAP_TYPE_PERCPU_ARRAY as u32;
-    map.key_size = 4;
-    map.value_size = 8;
-    map.max_entries = 1;
-    set_name(&mut map.map_name);
-    bpf_fd(bpf_cmd::BPF_MAP_CREATE, &mut attr)
+impl AsFd for Map {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
 }
 
-/// Fills the value of a map of [`map_create`] with zeros, and its end with `tail`. `value_bytes` is what it was
-/// created with.
-pub fn map_fill(map: &OwnedFd, value_bytes: u32, tail: &[u8]) -> io::Result<()> {
-    let bytes = value_bytes as usize;
-    // The kernel reads the size rounded up to a multiple of 8 for some maps; eight bytes more are always enough.
-    let mut value = vec![0_u8; bytes + 8];
-    let start = bytes.checked_sub(tail.len()).ok_or(io::ErrorKind::InvalidInput)?;
-    value[start..bytes].copy_from_slice(tail);
-    let key = 0_u32;
-    let mut attr = zeroed();
-    // SAFETY: all members of the union are integers: any bytes are a value of each.
-    let element = unsafe { &mut attr.__bindgen_anon_2 };
-    element.map_fd = number(map);
-    element.key = ptr::from_ref(&key).expose_provenance() as u64;
-    element.__bindgen_anon_1.value = value.as_ptr().expose_provenance() as u64;
-    bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr).map(drop)
+impl Map {
+    /// Creates an array of one value of `value_bytes` bytes that can be mapped.
+    pub fn new(value_bytes: u32) -> io::Result<Self> {
+        Self::create(bpf_map_type::BPF_MAP_TYPE_ARRAY, value_bytes, BPF_F_MMAPABLE)
+    }
+
+    /// Creates a per-CPU array of one value of eight bytes.
+    pub fn percpu() -> io::Result<Self> {
+        Self::create(bpf_map_type::BPF_MAP_TYPE_PERCPU_ARRAY, 8, 0)
+    }
+
+    fn create(kind: bpf_map_type, value_bytes: u32, flags: u32) -> io::Result<Self> {
+        let mut attr = zeroed();
+        // SAFETY: all members of the union are integers: any bytes are a value of each.
+        let map = unsafe { &mut attr.__bindgen_anon_1 };
+        map.map_type = kind as u32;
+        map.key_size = 4;
+        map.value_size = value_bytes;
+        map.max_entries = 1;
+        map.map_flags = flags;
+        set_name(&mut map.map_name);
+        // SAFETY: the command uses no pointer, and returns a new descriptor.
+        let fd = unsafe { bpf_fd(bpf_cmd::BPF_MAP_CREATE, &mut attr) }?;
+        let is_percpu = kind == bpf_map_type::BPF_MAP_TYPE_PERCPU_ARRAY;
+        Ok(Self { fd, value_bytes, is_percpu })
+    }
+
+    /// The bytes of its value.
+    fn value_bytes(&self) -> usize {
+        self.value_bytes as usize
+    }
+
+    /// Fills the value with zeros, and its end with `tail`. Fails if `tail` is longer than the value, or the map has a
+    /// value for each CPU.
+    pub fn fill(&self, tail: &[u8]) -> io::Result<()> {
+        // The kernel reads the size rounded up to a multiple of 8 for some kinds of maps.
+        let bytes = self.value_bytes();
+        if self.is_percpu {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let mut value = vec![0_u8; bytes.checked_next_multiple_of(8).unwrap_or(bytes)];
+        let start = bytes.checked_sub(tail.len()).ok_or(io::ErrorKind::InvalidInput)?;
+        value[start..bytes].copy_from_slice(tail);
+        let key = 0_u32;
+        let mut attr = zeroed();
+        // SAFETY: all members of the union are integers: any bytes are a value of each.
+        let element = unsafe { &mut attr.__bindgen_anon_2 };
+        element.map_fd = number(self);
+        element.key = ptr::from_ref(&key).expose_provenance() as u64;
+        element.__bindgen_anon_1.value = value.as_ptr().expose_provenance() as u64;
+        // SAFETY: the kernel reads 4 bytes of the key and at most `value`: `create` gave it both sizes, there
+        // is one value, and nobody else can make a `Map`. Both outlive the call.
+        unsafe { bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr) }.map(drop)
+    }
 }
 
 /// The types of functions, and which function begins where: what the kernel asks of a program with a callback.
@@ -147,17 +193,28 @@ pub fn btf_load(bytes: &[u8]) -> io::Result<OwnedFd> {
     let btf = unsafe { &mut attr.__bindgen_anon_7 };
     btf.btf = bytes.as_ptr().expose_provenance() as u64;
     btf.btf_size = u32::try_from(bytes.len()).map_err(io::Error::other)?;
-    bpf_fd(bpf_cmd::BPF_BTF_LOAD, &mut attr)
+    // SAFETY: the kernel reads `bytes`, whose length stands beside it; it returns a new descriptor.
+    unsafe { bpf_fd(bpf_cmd::BPF_BTF_LOAD, &mut attr) }
 }
 
+/// A program in the kernel, which [`prog_load`] has looked at.
+pub struct Prog(OwnedFd);
+
+/// A program of [`Prog`] where it is attached, until this is dropped.
+pub struct Link(OwnedFd);
+
 /// Loads the program that `insns` are the bytes of. With a `log` the verifier writes to it, up to its length, and
-/// ends with a NUL; where it is too short the error is ENOSPC.
+/// ends with a NUL; where it is too short the error is ENOSPC. Refuses with EINVAL a program that calls a helper that
+/// changes the process.
 pub fn prog_load(
     insns: &[u8],
     kind: Kind,
     functions: Option<&Functions>,
     log: Option<&mut Vec<u8>>,
-) -> io::Result<OwnedFd> {
+) -> io::Result<Prog> {
+    if insns.as_chunks().0.iter().any(|insn| meddles(*insn)) {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
     let mut attr = zeroed();
     // SAFETY: all members of the union are integers: any bytes are a value of each.
     let program = unsafe { &mut attr.__bindgen_anon_3 };
@@ -192,7 +249,16 @@ pub fn prog_load(
         program.log_size = u32::try_from(log.len()).map_err(io::Error::other)?;
         program.log_buf = log.as_mut_ptr().expose_provenance() as u64;
     }
-    bpf_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr)
+    // SAFETY: the kernel reads instructions, functions and the licence, which ends with a NUL, and writes to the
+    // log, each with its length or count beside it and borrowed longer than the call. It returns a new descriptor. What
+    // runs later cannot write to this process but by the helpers that were refused: the verifier keeps it to its maps.
+    unsafe { bpf_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr) }.map(Prog)
+}
+
+/// Whether an instruction calls one of [`MEDDLING`]. The second half of a wide one has no code, so is none.
+fn meddles(insn: [u8; 8]) -> bool {
+    let [code, registers, _, _, number @ ..] = insn;
+    code == 0x85 && registers >> 4 == 0 && MEDDLING.contains(&i32::from_ne_bytes(number))
 }
 
 /// What the kernel tells of a program.
@@ -207,14 +273,17 @@ pub struct ProgramInfo {
 }
 
 /// Asks what the kernel made of a program.
-pub fn prog_info(program: &OwnedFd) -> io::Result<ProgramInfo> {
-    // SAFETY: `bpf_prog_info` is a struct of integers, for which zeros are a value.
+pub fn prog_info(program: &Prog) -> io::Result<ProgramInfo> {
+    // SAFETY: `bpf_prog_info` is a struct of integers, for which zeros are a valid value. So are all bytes, whatever
+    // the kernel writes.
     let mut info: bpf_prog_info = unsafe { std::mem::zeroed() };
     let mut attr = zeroed();
-    attr.info.bpf_fd = number(program);
+    attr.info.bpf_fd = number(&program.0);
     attr.info.info_len = u32::try_from(size_of::<bpf_prog_info>()).map_err(io::Error::other)?;
     attr.info.info = ptr::from_mut(&mut info).expose_provenance() as u64;
-    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
+    // SAFETY: the kernel writes to `info` up to the length given. The pointers that it reads there are NULL with
+    // length 0.
+    unsafe { bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr) }?;
     Ok(ProgramInfo {
         verified: info.verified_insns,
         translated: info.xlated_prog_len,
@@ -223,34 +292,38 @@ pub fn prog_info(program: &OwnedFd) -> io::Result<ProgramInfo> {
 }
 
 /// Attaches an iterator program to nothing but a link.
-pub fn link_create_iter(program: &OwnedFd) -> io::Result<OwnedFd> {
+pub fn link_create_iter(program: &Prog) -> io::Result<Link> {
     link_create(program, bpf_attach_type::BPF_TRACE_ITER)
 }
 
 /// Attaches a program of a tracepoint to it, until the link is dropped.
-pub fn link_create_tracepoint(program: &OwnedFd) -> io::Result<OwnedFd> {
+pub fn link_create_tracepoint(program: &Prog) -> io::Result<Link> {
     link_create(program, bpf_attach_type::BPF_TRACE_RAW_TP)
 }
 
-fn link_create(program: &OwnedFd, attach: bpf_attach_type) -> io::Result<OwnedFd> {
+fn link_create(program: &Prog, attach: bpf_attach_type) -> io::Result<Link> {
     let mut attr = zeroed();
-    attr.link_create.__bindgen_anon_1.prog_fd = number(program);
+    attr.link_create.__bindgen_anon_1.prog_fd = number(&program.0);
     attr.link_create.attach_type = attach as u32;
-    bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
+    // SAFETY: the command uses no pointer here, and returns a new descriptor.
+    unsafe { bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr) }.map(Link)
 }
 
 /// Opens the file of an iterator. Reading it runs the program.
-pub fn iter_create(link: &OwnedFd) -> io::Result<File> {
+pub fn iter_create(link: &Link) -> io::Result<File> {
     let mut attr = zeroed();
-    attr.iter_create.link_fd = number(link);
-    bpf_fd(bpf_cmd::BPF_ITER_CREATE, &mut attr).map(File::from)
+    attr.iter_create.link_fd = number(&link.0);
+    // SAFETY: the command uses no pointer, and returns a new descriptor.
+    unsafe { bpf_fd(bpf_cmd::BPF_ITER_CREATE, &mut attr) }.map(File::from)
 }
 
 /// Runs a `syscall` program once. Returns what it returned.
-pub fn test_run(program: &OwnedFd) -> io::Result<u32> {
+pub fn test_run(program: &Prog) -> io::Result<u32> {
     let mut attr = zeroed();
-    attr.test.prog_fd = number(program);
-    bpf(bpf_cmd::BPF_PROG_TEST_RUN, &mut attr)?;
+    attr.test.prog_fd = number(&program.0);
+    // SAFETY: the command gets no context and no data: all its pointers are NULL. `prog_load` refused programs that
+    // change the process.
+    unsafe { bpf(bpf_cmd::BPF_PROG_TEST_RUN, &mut attr) }?;
     // SAFETY: all members of the union are integers, and the kernel wrote this one.
     Ok(unsafe { attr.test.retval })
 }
@@ -258,193 +331,12 @@ pub fn test_run(program: &OwnedFd) -> io::Result<u32> {
 /// Bytes of a page.
 #[must_use]
 pub fn page_size() -> u64 {
-    // SAFETY: sysconf(3) takes a number and returns one.
-    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    u64::try_from(size).unwrap_or(4096)
+    rustix::param::page_size() as u64
 }
 
 /// Whether the process has rights that come from its file, and that whoever started it may not have.
 #[must_use]
 pub fn is_secure() -> bool {
-    // SAFETY: getauxval(3) takes a number and returns one.
+    // SAFETY: getauxval(3) takes a number and returns one; it reads what the kernel gave the process at its start.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
-}
-
-/// Whether SIGINT came.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-extern "C" fn interrupted(_: libc::c_int) {
-    INTERRUPTED.store(true, Ordering::Relaxed);
-}
-
-/// Whether SIGINT came since it was forgotten last.
-#[must_use]
-pub fn is_interrupted() -> bool {
-    INTERRUPTED.load(Ordering::Relaxed)
-}
-
-/// Forgets that SIGINT came.
-pub fn forget_interrupt() {
-    INTERRUPTED.store(false, Ordering::Relaxed);
-}
-
-/// SIGINT is caught while it lives, and ends nothing. A system call that waits then comes back.
-pub struct Interrupts {
-    before: libc::sigaction,
-}
-
-impl Interrupts {
-    /// Catches SIGINT from now on.
-    pub fn catch() -> io::Result<Self> {
-        // SAFETY: a `sigaction` is integers and a mask of bits, for which zeros are values: no flags, so no restart.
-        let (mut action, mut before): (libc::sigaction, libc::sigaction) =
-            unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
-        let handler: extern "C" fn(libc::c_int) = interrupted;
-        action.sa_sigaction = handler as libc::sighandler_t;
-        // SAFETY: both are valid, and the handler only stores a number, which a handler may do.
-        if unsafe { libc::sigaction(libc::SIGINT, &raw const action, &raw mut before) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(Self { before })
-    }
-}
-
-impl Drop for Interrupts {
-    fn drop(&mut self) {
-        forget_interrupt();
-        // SAFETY: `before` is what the kernel gave.
-        unsafe { libc::sigaction(libc::SIGINT, &raw const self.before, ptr::null_mut()) };
-    }
-}
-
-/// As long as this is there, an interrupt from the terminal does nothing to this process.
-pub struct IgnoredInterrupts(libc::sigaction);
-
-impl IgnoredInterrupts {
-    /// Ignores interrupts.
-    pub fn new() -> io::Result<Self> {
-        // SAFETY: `sigaction` is a struct of integers and of pointers that may be NULL, for which zeros are a value.
-        let (mut ignore, mut before): (libc::sigaction, libc::sigaction) =
-            unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
-        ignore.sa_sigaction = libc::SIG_IGN;
-        // SAFETY: both are of the type that sigaction(2) reads and writes; no handler is set.
-        if unsafe { libc::sigaction(libc::SIGINT, &raw const ignore, &raw mut before) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(Self(before))
-    }
-}
-
-impl Drop for IgnoredInterrupts {
-    fn drop(&mut self) {
-        // SAFETY: this is what sigaction(2) said was in force before.
-        unsafe { libc::sigaction(libc::SIGINT, &raw const self.0, ptr::null_mut()) };
-    }
-}
-
-/// Memory that is mapped; unmapped on drop.
-struct Mapping {
-    start: NonNull<u8>,
-    bytes: usize,
-}
-
-impl Mapping {
-    fn new(fd: &impl AsFd, bytes: usize, protection: i32, flags: i32) -> io::Result<Self> {
-        let fd = fd.as_fd().as_raw_fd();
-        // SAFETY: the kernel chooses a place that is free.
-        let start = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, fd, 0) };
-        if start == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let start = NonNull::new(start.cast()).ok_or_else(|| io::Error::other("mapped at 0"))?;
-        Ok(Self { start, bytes })
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: `Mapping::new` mapped these bytes; borrows of them ended before this value.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
-    }
-}
-
-/// The kernel's BTF, mapped.
-pub struct VmlinuxBtf(Mapping);
-
-impl VmlinuxBtf {
-    /// Maps [`VMLINUX_BTF`]. Linux 6.12 and earlier cannot, and fails with ENODEV. EINVAL if the file is not
-    /// sysfs's: another one could be changed or cut off while it is mapped.
-    pub fn map() -> io::Result<Self> {
-        let file = File::open(VMLINUX_BTF)?;
-        // SAFETY: `statfs` is a struct of integers, for which zeros are a value.
-        let mut system: libc::statfs = unsafe { std::mem::zeroed() };
-        // SAFETY: `system` is writable and of the type that fstatfs(2) fills.
-        if unsafe { libc::fstatfs(file.as_raw_fd(), &raw mut system) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // Both are signed with one libc and unsigned with another.
-        #[allow(clippy::cast_sign_loss, clippy::unnecessary_cast)]
-        if system.f_type as u64 != libc::SYSFS_MAGIC as u64 {
-            return Err(io::Error::from_raw_os_error(libc::EINVAL));
-        }
-        let bytes = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
-        Mapping::new(&file, bytes, libc::PROT_READ, libc::MAP_PRIVATE).map(Self)
-    }
-}
-
-impl AsRef<[u8]> for VmlinuxBtf {
-    fn as_ref(&self) -> &[u8] {
-        // SAFETY: these bytes are mapped for reading as long as `self` lives. They are read-only data of the
-        // kernel's image, which nobody changes.
-        unsafe { std::slice::from_raw_parts(self.0.start.as_ptr(), self.0.bytes) }
-    }
-}
-
-/// The value of a map of [`map_create`].
-pub struct MapValue(Mapping);
-
-impl MapValue {
-    /// Maps the value of `map`, of `value_bytes` bytes.
-    pub fn map(map: &OwnedFd, value_bytes: u32) -> io::Result<Self> {
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        Mapping::new(map, value_bytes as usize, protection, libc::MAP_SHARED).map(Self)
-    }
-
-    /// Overwrites the end of the value. More than the whole value is left alone.
-    pub fn set_end(&mut self, bytes: &[u8]) {
-        if let Some(at) = self.0.bytes.checked_sub(bytes.len()) {
-            self.set(at, bytes);
-        }
-    }
-
-    /// Overwrites a part of the value. A part that it does not have is left alone.
-    pub fn set(&mut self, at: usize, bytes: &[u8]) {
-        if at.checked_add(bytes.len()).is_none_or(|end| end > self.0.bytes) {
-            return;
-        }
-        // SAFETY: the range lies in the mapping, which is writable, stays as long as `self` and is borrowed by nobody
-        // else: `copy` gives copies, and `bytes` is memory of Rust's.
-        unsafe {
-            let to = self.0.start.as_ptr().add(at);
-            ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
-        }
-    }
-
-    /// Copies a part of the value; none where it has no such part. A copy, because the kernel may write the value
-    /// whenever a program runs.
-    #[must_use]
-    pub fn copy(&self, range: Range<usize>) -> Option<Vec<u8>> {
-        if range.start > range.end || range.end > self.0.bytes {
-            return None;
-        }
-        let mut copy = Vec::with_capacity(range.len());
-        // SAFETY: the range lies in the mapping, which stays as long as `self`; the copy has room for it, and its
-        // length is set to what was written.
-        unsafe {
-            let from = self.0.start.as_ptr().add(range.start);
-            ptr::copy_nonoverlapping(from, copy.as_mut_ptr(), range.len());
-            copy.set_len(range.len());
-        }
-        Some(copy)
-    }
 }

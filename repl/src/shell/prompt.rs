@@ -11,7 +11,7 @@ use std::mem;
 
 use rustyline::error::ReadlineError;
 
-use crate::kernel::interrupt::{self, Interrupts, Stdout};
+use crate::kernel::signals::{self, Interrupts, Stdout};
 use crate::report::error::Failure;
 use crate::report::message;
 use crate::shell::command::Next;
@@ -29,17 +29,22 @@ pub fn run(session: &mut Session, start: bool) -> Result<(), Failure> {
     let mut editor = LineEditor::new(&session, color).map_err(|error| terminal(&error))?;
     greet(&mut session.borrow_mut());
     // While a line is edited Ctrl-C is a key like any other.
-    let _catching = Interrupts::catch().map_err(Failure::Write)?;
+    let _catching = Interrupts::note().map_err(Failure::Write)?;
     let mut edited = String::new();
     if start && config::start(&mut session.borrow_mut(), &mut io::stdout().lock()) == Next::Quit {
         return Ok(());
     }
     session.borrow_mut().sink.interactive = true;
     loop {
-        interrupt::forget();
+        signals::forget();
         let text = match editor.read(&mem::take(&mut edited)) {
             Ok(text) => text,
-            Err(ReadlineError::Interrupted) => continue,
+            Err(ReadlineError::Interrupted) => {
+                if signals::resumed() {
+                    edited = editor.edited();
+                }
+                continue;
+            }
             Err(ReadlineError::Eof) => return Ok(()),
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
                 message::failure(&Failure::command("what was typed is not UTF-8", None));
@@ -59,7 +64,7 @@ pub fn run(session: &mut Session, start: bool) -> Result<(), Failure> {
         drop(out);
         edited = session.edited.take().unwrap_or_default();
         // Whatever failed then did so because of it.
-        let result = result.or_else(|failure| interrupt::check().and(Err(failure)));
+        let result = result.or_else(|failure| signals::check().and(Err(failure)));
         match result {
             Ok(Next::Prompt) => {}
             Ok(Next::Quit) => return Ok(()),

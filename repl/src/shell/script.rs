@@ -27,7 +27,7 @@ use query::syntax::{self, Declarations, Lexer, Symbol, TokenKind, lex};
 
 use crate::features::input::{self, Text};
 use crate::file::path::is_standard;
-use crate::kernel::interrupt;
+use crate::kernel::signals;
 use crate::report::error::Failure;
 use crate::report::escape::printable;
 use crate::report::log::{self, Logged};
@@ -99,7 +99,7 @@ fn run_pieces(
 ) -> Result<Next, Failure> {
     let mut declared = Declarations::default();
     for piece in pieces(text) {
-        interrupt::check()?;
+        signals::check()?;
         let (Piece::Command(at) | Piece::Statements(at)) = &piece;
         if logged {
             log::typed(&text[at.clone()]);

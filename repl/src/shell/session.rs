@@ -23,7 +23,7 @@ use super::stream::Stream;
 use crate::engine::{Asked, Engine, FallbackChain, analyze};
 use crate::features::watch::{self, View};
 use crate::features::{merged, whatis};
-use crate::kernel::interrupt;
+use crate::kernel::signals;
 use crate::render::{Format, Options, duration};
 use crate::report::error::Failure;
 use crate::report::message;
@@ -145,7 +145,7 @@ impl Session {
             return Err(Failure::command("`--watch` takes one query", Some(help)));
         }
         for (statement, _) in statements {
-            interrupt::check()?;
+            signals::check()?;
             if self.must_settle(&statement) {
                 // If no source answers, it is the best one that is told of.
                 let _ = self.engine.settle();

@@ -3,7 +3,8 @@
 use std::io::{self, BufWriter, Write};
 use std::process::{self, ChildStdin, Command, ExitStatus, Stdio};
 
-use crate::kernel::{rights, sys};
+use crate::kernel::rights;
+use crate::kernel::signals::{Held, Holder};
 use crate::report::error::Failure;
 use crate::report::message;
 
@@ -13,8 +14,8 @@ pub struct Child {
     /// None when nothing more comes.
     stdin: Option<BufWriter<ChildStdin>>,
     name: String,
-    /// Ctrl-C is the command's.
-    _interrupts: Option<sys::IgnoredInterrupts>,
+    /// Ctrl-C is the command's, and what ends slabql ends it too.
+    _held: Held,
 }
 
 impl Child {
@@ -42,6 +43,7 @@ impl Child {
     fn start(mut command: Command, name: &str) -> Result<Self, Failure> {
         refused()?;
         let name = name.to_owned();
+        let held = Held::begin(Holder::Nobody, None).map_err(Failure::Write)?;
         let started = command.stdin(Stdio::piped()).spawn();
         let mut process = started.map_err(|error| {
             Failure::environment(
@@ -52,9 +54,8 @@ impl Child {
         let stdin = process.stdin.take().map(BufWriter::new);
         // What is told of an answer belongs behind what the command makes of it.
         message::hold();
-        // Behind the start: what is ignored before is ignored by the command too.
-        let interrupts = sys::IgnoredInterrupts::new().ok();
-        Ok(Self { process, stdin, name, _interrupts: interrupts })
+        held.hand_to(Holder::of(&process));
+        Ok(Self { process, stdin, name, _held: held })
     }
 
     /// Waits for its end. That it read less than there was is no failure.

@@ -22,6 +22,7 @@ mod same_rows;
 mod scan;
 mod slabs;
 mod sources;
+mod sys;
 mod tables;
 mod truth;
 mod walk;

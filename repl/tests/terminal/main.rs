@@ -7,5 +7,6 @@ mod editor;
 mod fit;
 mod hostile;
 mod prompt;
+mod signals;
 mod watch;
 mod watch_screen;

@@ -169,6 +169,29 @@ fn what_is_typed_ahead_is_not_lost() {
     terminal.leave();
 }
 
+/// A terminal that does not mark what is pasted sends it as if it were typed.
+#[test]
+fn a_tab_in_a_paste_is_text() {
+    for pasted in ["select\tname,\tsize", "select\tname,\n\t\tsize", "select name,\tsize\t"] {
+        let mut terminal = Terminal::prompt(&Folder::new());
+        terminal.key(".mode csv\n");
+        terminal.wait(FRESH);
+        terminal.key(pasted);
+        terminal.key(" limit 1;\n");
+        let text = terminal.wait("btrfs_delayed_node,312\r\n");
+        assert!(!text.contains("possibilities") && !text.contains("object_size"), "{text}");
+        terminal.wait(PROMPT);
+        // One with nothing behind it completes, however fast it came.
+        terminal.key("explai\t");
+        terminal.wait("explain ");
+        terminal.key(" select name limit 1;\n");
+        let plan = terminal.wait("limit 1\r\n");
+        assert!(!plan.contains("error"), "{plan}");
+        terminal.wait(PROMPT);
+        terminal.leave();
+    }
+}
+
 #[test]
 fn commands() {
     if lacks(&["sh", "stty"]) {

@@ -159,15 +159,30 @@ fn at_the_prompt_the_watch_alone_ends() {
     tmux.text(".watch 200ms");
     tmux.key("Enter");
     tmux.wait("every 200ms");
-    tmux.key("q");
-    // What is typed ahead of the end is the watch's.
-    tmux.wait_for("the prompt", |shown| !shown.contains("tick"));
-    tmux.text("watch 1s select nme;");
+    // What is typed behind the end is the prompt's.
+    tmux.text("qwatch 1s select nme;");
     tmux.key("Enter");
     tmux.wait("unknown column `nme`");
     tmux.text(".quit");
     tmux.key("Enter");
     tmux.wait("code 0");
+}
+
+/// What is typed behind `q` is for whoever reads next, here the shell.
+#[test]
+fn nothing_behind_the_end_is_lost() {
+    if lacks(&["tmux"]) {
+        return;
+    }
+    let home = Folder::new();
+    let script = format!("\"$0\" --demo --watch 100ms \"{QUERY}\"; read line; echo \"<$line>\"");
+    let tmux = screen((80, 24), &script, &home);
+    tmux.wait("tick 2");
+    tmux.text("dqthe rest");
+    // While the watch has the terminal, Enter is no end of a line.
+    tmux.wait_for("the shell's screen", |shown| !shown.contains("tick"));
+    tmux.key("Enter");
+    tmux.wait("<the rest>");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::schedule::Schedule;
 use super::ticks::{Tick, Ticks};
 use super::{Options, View};
-use crate::kernel::interrupt;
+use crate::kernel::signals;
 use crate::render::{self, Format, Renderer};
 use crate::report::error::Failure;
 use crate::report::message;
@@ -140,7 +140,7 @@ fn wait(ticks: &Ticks<'_>, due: Duration, standard: bool) -> Result<bool, Failur
     let mut reader = [PollFd::new(&stdout, PollFlags::empty())];
     let fds = if standard { &mut reader[..] } else { &mut [] };
     loop {
-        interrupt::check()?;
+        signals::check()?;
         let left = due.saturating_sub(ticks.now());
         if left.is_zero() {
             return Ok(true);

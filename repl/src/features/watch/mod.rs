@@ -16,10 +16,10 @@
 
 mod blocks;
 pub mod interval;
+mod keys;
 mod lines;
 mod schedule;
 mod screen;
-mod signals;
 mod state;
 mod ticks;
 

@@ -7,35 +7,29 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
-use std::panic;
-use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crossterm::cursor::{Hide, MoveTo, Show};
-use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::Command;
+use crossterm::cursor::MoveTo;
 use crossterm::style::{Attribute, SetAttribute};
-use crossterm::terminal::{
-    BeginSynchronizedUpdate, Clear, ClearType, DisableLineWrap, EnableLineWrap,
-    EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
-    enable_raw_mode, size,
-};
-use crossterm::{Command, execute};
+use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, size};
 use query::output::Output;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Signal, kill_current_process_group};
 
+use super::keys::{self, Input};
 use super::lines::{Style, lines};
 use super::schedule::Schedule;
-use super::signals::{HANG_UP, Held, INTERRUPT, give_in};
-use super::state::{Action, Key, State};
+use super::state::{Action, State};
 use super::ticks::Ticks;
 use super::{Options, View};
+use crate::kernel::signals::{self, Held, Holder};
+use crate::kernel::sys;
 use crate::render::{self, Format};
 use crate::report::error::Failure;
 use crate::report::message;
 use crate::sink::Medium;
 
-/// How often signals are looked for.
+/// How often signals and the terminal's size are looked for.
 const NAP: Duration = Duration::from_millis(100);
 
 /// Whether answers go to a terminal that can be drawn on.
@@ -62,18 +56,17 @@ pub fn run(
     let size = size().unwrap_or((80, 24));
     let mut state = State::new(columns, rendering().exact, query, options.interval, size);
     (state.changes, state.identifies) = (ticks.changes(), ticks.identifies());
-    let held = Held::begin().map_err(|error| terminal(&error))?;
-    let screen = Screen::enter().map_err(|error| terminal(&error))?;
-    let ended = watch(ticks, schedule, options, &mut state, &held, see);
-    drop(screen);
-    let ended = ended?;
-    let signal = held.caught().map_or(ended, End::Signal);
+    let held = Held::begin(Holder::Watch, None).map_err(|error| terminal(&error))?;
+    let ended = signals::draw()
+        .map_err(|error| terminal(&error))
+        .and_then(|()| watch(ticks, schedule, options, &mut state, see));
+    signals::give_back();
     drop(held);
-    match signal {
+    match ended? {
         // At the prompt Ctrl-C ends what runs, and nothing else.
-        End::Signal(INTERRUPT) if at_prompt => Ok(()),
+        End::Signal(Signal::INT) if at_prompt => Ok(()),
         End::Signal(signal) => {
-            give_in(signal);
+            sys::suffer(signal);
             Ok(())
         }
         End::Key => Ok(()),
@@ -92,7 +85,7 @@ enum End {
     /// Its count or its condition.
     Itself,
     Key,
-    Signal(i32),
+    Signal(Signal),
 }
 
 /// Goes on until something ends it.
@@ -101,9 +94,9 @@ fn watch(
     mut schedule: Schedule,
     options: Options,
     state: &mut State,
-    held: &Held,
     see: &mut dyn FnMut(usize),
 ) -> Result<End, Failure> {
+    let mut shown = size().unwrap_or_default();
     loop {
         let now = ticks.now();
         let wait = if state.paused { NAP } else { schedule.due().saturating_sub(now) };
@@ -119,26 +112,33 @@ fn watch(
             }
             continue;
         }
-        if let Some(signal) = held.caught() {
-            return Ok(End::Signal(signal));
+        if signals::happened() {
+            return Ok(End::Signal(Signal::INT));
         }
-        let event = match next(wait.min(NAP)).map_err(|error| terminal(&error))? {
-            Next::Event(event) => event,
-            Next::Nothing => continue,
-            Next::Gone => return Ok(End::Signal(HANG_UP)),
-        };
-        let action = match event {
-            Event::Key(key) if is_interrupt(key) => return Ok(End::Signal(INTERRUPT)),
-            Event::Key(pressed) => match key(pressed) {
-                Some(key) => state.key(key),
-                None => continue,
-            },
-            Event::Resize(width, height) => {
-                state.resize(width, height);
-                Action::Draw
+        let input = keys::next(wait.min(NAP)).map_err(|error| terminal(&error))?;
+        if signals::resumed() {
+            // What was missed meanwhile is not made up for.
+            schedule = Schedule::from(ticks.now(), state.interval, 0);
+            draw(state)?;
+        }
+        let now = size().unwrap_or(shown);
+        let resized = std::mem::replace(&mut shown, now) != now;
+        let action = match input {
+            Input::Key(key) => state.key(key),
+            Input::Interrupt => return Ok(End::Signal(Signal::INT)),
+            Input::Gone => return Ok(End::Signal(Signal::HUP)),
+            Input::Stop => {
+                // As the terminal does it where it is asked to.
+                kill_current_process_group(Signal::TSTP)
+                    .map_err(|error| terminal(&error.into()))?;
+                continue;
             }
-            _ => continue,
+            Input::Nothing if resized => Action::Draw,
+            Input::Nothing => continue,
         };
+        if resized {
+            state.resize(now.0, now.1);
+        }
         match action {
             Action::Quit => return Ok(End::Key),
             Action::Restart => schedule = Schedule::from(ticks.now(), state.interval, 1),
@@ -147,62 +147,6 @@ fn watch(
         }
         draw(state)?;
     }
-}
-
-/// What a terminal has to say.
-enum Next {
-    Event(Event),
-    Nothing,
-    /// There is no terminal any more.
-    Gone,
-}
-
-/// What comes next, if it does within `wait`. crossterm reads a terminal that is gone for ever, so that is looked at
-/// before; a signal ends the wait.
-fn next(wait: Duration) -> io::Result<Next> {
-    let stdin = io::stdin();
-    for wait in [Duration::ZERO, wait] {
-        let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
-        match poll(&mut fds, Timespec::try_from(wait).ok().as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        if fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
-            return Ok(Next::Gone);
-        }
-        if event::poll(Duration::ZERO)? {
-            return event::read().map(Next::Event);
-        }
-    }
-    Ok(Next::Nothing)
-}
-
-fn is_interrupt(key: KeyEvent) -> bool {
-    key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL)
-}
-
-/// What a key means.
-fn key(pressed: KeyEvent) -> Option<Key> {
-    if pressed.kind == KeyEventKind::Release {
-        return None;
-    }
-    Some(match pressed.code {
-        KeyCode::Char('q' | 'Q') => Key::Quit,
-        KeyCode::Char(' ') => Key::Pause,
-        KeyCode::Left => Key::Left,
-        KeyCode::Right => Key::Right,
-        KeyCode::Char('r') => Key::Reverse,
-        KeyCode::Char('+' | '=') => Key::Longer,
-        KeyCode::Char('-' | '_') => Key::Shorter,
-        KeyCode::Char('d') => Key::Deltas,
-        KeyCode::Up => Key::Rows(-1),
-        KeyCode::Down => Key::Rows(1),
-        KeyCode::PageUp => Key::Pages(-1),
-        KeyCode::PageDown => Key::Pages(1),
-        KeyCode::Home => Key::Home,
-        KeyCode::End => Key::End,
-        _ => return None,
-    })
 }
 
 /// Draws the state, in one write.
@@ -239,42 +183,4 @@ fn draw(state: &mut State) -> Result<(), Failure> {
 
 fn terminal(error: &io::Error) -> Failure {
     Failure::environment(format!("the terminal cannot be used: {error}"), None)
-}
-
-/// Whether the terminal is ours to give back.
-static ENTERED: AtomicBool = AtomicBool::new(false);
-
-/// The terminal while it is drawn on.
-struct Screen;
-
-impl Screen {
-    fn enter() -> io::Result<Self> {
-        static HOOK: Once = Once::new();
-        HOOK.call_once(|| {
-            let before = panic::take_hook();
-            panic::set_hook(Box::new(move |info| {
-                leave();
-                before(info);
-            }));
-        });
-        ENTERED.store(true, Ordering::SeqCst);
-        let screen = Self;
-        enable_raw_mode()?;
-        execute!(io::stdout(), EnterAlternateScreen, Hide, DisableLineWrap)?;
-        Ok(screen)
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        leave();
-    }
-}
-
-/// Gives the terminal back. What fails here is a terminal that is gone.
-fn leave() {
-    if ENTERED.swap(false, Ordering::SeqCst) {
-        let _ = execute!(io::stdout(), EnableLineWrap, Show, LeaveAlternateScreen);
-        let _ = disable_raw_mode();
-    }
 }

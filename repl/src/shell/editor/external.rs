@@ -14,6 +14,7 @@ use std::process::Command;
 
 use crate::features::input;
 use crate::file::part::{MARK, Part};
+use crate::kernel::signals::{Held, Holder};
 use crate::report::error::{Failure, errno};
 use crate::report::escape::printable;
 use crate::shell::command::Next;
@@ -29,11 +30,11 @@ pub fn edit(session: &mut Session, _: &str, _: &mut dyn Write) -> Result<Next, F
         return Err(Failure::command("`.edit` is for the prompt", Some("start `slabql` alone")));
     };
     refused()?;
-    let file = temporary(&session.last)?;
+    let (file, held) = temporary(&session.last)?;
     let value = ["VISUAL", "EDITOR"]
         .into_iter()
         .find_map(|name| env::var_os(name).filter(|v| !v.is_empty()));
-    run(&words(value.unwrap_or_else(|| USUAL.into())), file.path())?;
+    run(&words(value.unwrap_or_else(|| USUAL.into())), file.path(), &held)?;
     input::own(file.path())?.text.trim_end().clone_into(edited);
     Ok(Next::Prompt)
 }
@@ -49,7 +50,7 @@ fn words(value: OsString) -> Vec<OsString> {
 }
 
 /// Runs an editor on a file, and waits for its end.
-fn run(words: &[OsString], file: &Path) -> Result<(), Failure> {
+fn run(words: &[OsString], file: &Path, signals: &Held) -> Result<(), Failure> {
     let Some((program, options)) = words.split_first() else {
         return Err(Failure::environment("`$EDITOR` names no program", None));
     };
@@ -64,15 +65,17 @@ fn run(words: &[OsString], file: &Path) -> Result<(), Failure> {
         // Rows go elsewhere; the editor is for the terminal.
         command.stdout(OpenOptions::new().write(true).open("/dev/tty").map_err(failed)?);
     }
-    let status = command.status().map_err(failed)?;
+    let mut editor = command.spawn().map_err(failed)?;
+    signals.hand_to(Holder::of(&editor));
+    let status = editor.wait().map_err(failed)?;
     if status.success() {
         return Ok(());
     }
     Err(Failure::environment(format!("`{name}` ended with {status}: the query is as it was"), None))
 }
 
-/// Makes a file for an editor.
-fn temporary(text: &str) -> Result<Part, Failure> {
+/// Makes a file for an editor, which signals remove too.
+fn temporary(text: &str) -> Result<(Part, Held), Failure> {
     let folder = env::var_os("XDG_RUNTIME_DIR").map_or_else(env::temp_dir, PathBuf::from);
     let mut number = 0;
     loop {
@@ -83,11 +86,12 @@ fn temporary(text: &str) -> Result<Part, Failure> {
             continue;
         }
         let part = Part::new(path.clone());
+        let held = Held::begin(Holder::Nobody, Some(&path)).map_err(Failure::Write)?;
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
             Ok(mut file) => {
                 let written = file.write_all(format!("{text}\n").as_bytes());
                 written.map_err(|error| Failure::file("write", &path, &error))?;
-                return Ok(part);
+                return Ok((part, held));
             }
             Err(error) => {
                 part.keep();
@@ -108,7 +112,7 @@ mod tests {
     fn an_editor_is_a_path_or_a_program_with_options() {
         assert_eq!(words("code --wait".into()), ["code", "--wait"]);
         assert_eq!(words("vi; rm -rf $HOME".into()), ["vi;", "rm", "-rf", "$HOME"]);
-        let file = temporary("").unwrap();
+        let (file, _) = temporary("").unwrap();
         let spaced = file.path().with_file_name(format!("slabql {} editor", std::process::id()));
         fs::rename(file.path(), &spaced).unwrap();
         assert_eq!(words(spaced.clone().into()), [spaced.clone().into_os_string()]);
@@ -117,7 +121,7 @@ mod tests {
 
     #[test]
     fn the_file_is_its_owners_and_goes_away() {
-        let file = temporary("select 1").unwrap();
+        let (file, _) = temporary("select 1").unwrap();
         let path = file.path().to_owned();
         assert_eq!(fs::read_to_string(&path).unwrap(), "select 1\n");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);

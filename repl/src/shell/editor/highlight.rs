@@ -94,8 +94,11 @@ fn push(out: &mut String, part: &str, style: &str, color: bool) {
 
 impl Highlighter for Helper<'_> {
     fn highlight<'l>(&self, line: &'l str, pos: usize) -> Cow<'l, str> {
+        line.clone_into(&mut self.line.borrow_mut());
         let cursor = (!self.done.get()).then_some(pos);
-        painted(line, cursor, self.color).into()
+        let painted = painted(line, cursor, self.color);
+        self.ahead.read();
+        painted.into()
     }
 
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {

@@ -16,26 +16,26 @@ pub(crate) mod external;
 mod highlight;
 mod hint;
 mod history;
+mod keys;
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IsTerminal};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use query::complete::Names;
 use rustyline::config::{Behavior, BellStyle};
 use rustyline::history::MemHistory;
 use rustyline::validate::Validator;
-use rustyline::{
-    Cmd, ColorMode, CompletionType, ConditionalEventHandler, Config, Editor, Event, EventContext,
-    EventHandler, KeyCode, KeyEvent, Modifiers, RepeatCount,
-};
+use rustyline::{ColorMode, CompletionType, Config, Editor, Event, EventHandler};
 
-use crate::kernel::interrupt;
+use crate::kernel::signals::{self, Held, Holder};
 use crate::report::message;
 use crate::shell::script;
 use crate::shell::session::Session;
 use crate::source::recording::named;
 use history::History;
+use keys::{Ahead, Keys};
 
 /// What stands before a statement.
 const FIRST: &str = "slabql> ";
@@ -67,6 +67,9 @@ pub(super) struct Helper<'s> {
     names: [Cached; 2],
     /// Whether the line is shown for the last time.
     done: Cell<bool>,
+    /// The line as it was shown last.
+    line: RefCell<String>,
+    ahead: Arc<Ahead>,
 }
 
 impl rustyline::Helper for Helper<'_> {}
@@ -91,17 +94,17 @@ impl<'s> LineEditor<'s> {
             .build();
         let entries = MemHistory::with_config(&config);
         let mut editor = Editor::with_history(config, entries)?;
+        let ahead = Arc::default();
         editor.set_helper(Some(Helper {
             session,
             color,
             names: [RefCell::default(), RefCell::default()],
             done: Cell::new(false),
+            line: RefCell::default(),
+            ahead: Arc::clone(&ahead),
         }));
-        for key in [KeyEvent(KeyCode::Enter, Modifiers::NONE), KeyEvent::ctrl('J')] {
-            editor.bind_sequence(key, EventHandler::Conditional(Box::new(Enter)));
-        }
-        let another = EventHandler::Simple(Cmd::Insert(1, "\n\t".to_owned()));
-        editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), another);
+        let keys = EventHandler::Conditional(Box::new(Keys(Arc::clone(&ahead))));
+        editor.bind_sequence(Event::Any, keys);
         let history = History::open(&mut editor);
         let term = std::env::var_os("TERM");
         let plain = term.is_some_and(|term| PLAIN.iter().any(|plain| term == *plain));
@@ -112,6 +115,7 @@ impl<'s> LineEditor<'s> {
     pub fn read(&mut self, text: &str) -> rustyline::Result<String> {
         if let Some(helper) = self.editor.helper_mut() {
             helper.names = [RefCell::default(), RefCell::default()];
+            helper.line.take();
         }
         if self.plain {
             if text.is_empty() {
@@ -121,8 +125,19 @@ impl<'s> LineEditor<'s> {
             text.lines().for_each(message::line);
             return Ok(text.to_owned());
         }
-        let line = self.editor.readline_with_initial(FIRST, (&shown(text), ""))?;
-        Ok(meant(&line))
+        let _held = Held::begin(Holder::Editor, None)?;
+        let line = self.editor.readline_with_initial(FIRST, (&shown(text), ""));
+        if line.is_err()
+            && let Some(helper) = self.editor.helper()
+        {
+            helper.ahead.forget();
+        }
+        Ok(meant(&line?))
+    }
+
+    /// What was typed when the process was stopped.
+    pub fn edited(&self) -> String {
+        self.editor.helper().map(|helper| meant(&helper.line.borrow())).unwrap_or_default()
     }
 
     /// Reads line by line. There rustyline writes the prompt to standard output, whatever that is.
@@ -136,9 +151,9 @@ impl<'s> LineEditor<'s> {
                 message::prompt(prompt);
                 self.editor.readline("")?
             };
-            if interrupt::happened() {
+            if signals::happened() {
                 // The terminal has dropped the line, and the lines before it go with it.
-                interrupt::forget();
+                signals::forget();
                 text.clear();
             }
             text.push_str(&line);
@@ -190,16 +205,6 @@ fn shown(text: &str) -> String {
 /// What was meant by a text that was edited.
 fn meant(text: &str) -> String {
     text.replace("\n\t", "\n")
-}
-
-/// Enter: runs what is complete, and goes on in another line where it is not.
-struct Enter;
-
-impl ConditionalEventHandler for Enter {
-    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
-        let complete = script::is_complete(&meant(context.line()));
-        (!complete).then(|| Cmd::Insert(1, "\n\t".to_owned()))
-    }
 }
 
 #[cfg(test)]

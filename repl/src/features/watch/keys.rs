@@ -1,0 +1,123 @@
+//! Reads the keys of a watch, a byte at a time: what is typed behind the key that ends it is the next reader's.
+//!
+//! crossterm reads ahead, and what it has read nobody else gets.
+
+use std::io;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, read};
+
+use super::state::Key;
+
+/// How long the rest of a sequence may take that a key sends.
+const REST: Duration = Duration::from_millis(50);
+
+/// What a terminal has to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    Key(Key),
+    /// Ctrl-C.
+    Interrupt,
+    /// Ctrl-Z.
+    Stop,
+    /// A key without a meaning, or none within the time.
+    Nothing,
+    /// There is no terminal any more.
+    Gone,
+}
+
+/// What comes next, if it does within `wait`; a signal ends the wait.
+pub fn next(wait: Duration) -> io::Result<Input> {
+    let Some(first) = byte(wait)? else { return Ok(Input::Nothing) };
+    let mut sequence = Vec::new();
+    if first == Ok(0x1b) {
+        // ESC [ or ESC O, parameters, and a letter or `~` at the end.
+        while let Some(Ok(next)) = byte(REST)? {
+            sequence.push(next);
+            let intro = sequence.len() == 1 && matches!(next, b'[' | b'O');
+            if !intro && (sequence.len() == 1 || !matches!(next, b'0'..=b'?')) {
+                break;
+            }
+        }
+    }
+    Ok(first.map_or(Input::Gone, |first| meaning(first, &sequence)))
+}
+
+/// A byte, if one comes within `wait`; an error in it is the end of the terminal.
+fn byte(wait: Duration) -> io::Result<Option<Result<u8, ()>>> {
+    let stdin = io::stdin();
+    let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
+    match poll(&mut fds, Timespec::try_from(wait).ok().as_ref()) {
+        Ok(0) | Err(Errno::INTR) => return Ok(None),
+        Ok(_) => {}
+        Err(error) => return Err(error.into()),
+    }
+    if fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+        return Ok(Some(Err(())));
+    }
+    let mut byte = [0];
+    match read(&stdin, &mut byte) {
+        Ok(1..) => Ok(Some(Ok(byte[0]))),
+        Ok(0) | Err(Errno::IO) => Ok(Some(Err(()))),
+        Err(Errno::INTR | Errno::AGAIN) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What a byte means, with what came behind it if it is ESC.
+fn meaning(first: u8, sequence: &[u8]) -> Input {
+    let key = match (first, sequence) {
+        (0x03, _) => return Input::Interrupt,
+        (0x1a, _) => return Input::Stop,
+        (b'q' | b'Q', _) => Key::Quit,
+        (b' ', _) => Key::Pause,
+        (b'r', _) => Key::Reverse,
+        (b'+' | b'=', _) => Key::Longer,
+        (b'-' | b'_', _) => Key::Shorter,
+        (b'd', _) => Key::Deltas,
+        (0x1b, [b'[', number, b'~'] | [b'[', number, b';', .., b'~']) => match number {
+            b'1' | b'7' => Key::Home,
+            b'4' | b'8' => Key::End,
+            b'5' => Key::Pages(-1),
+            b'6' => Key::Pages(1),
+            _ => return Input::Nothing,
+        },
+        (0x1b, [b'[' | b'O', .., letter]) => match letter {
+            b'A' => Key::Rows(-1),
+            b'B' => Key::Rows(1),
+            b'C' => Key::Right,
+            b'D' => Key::Left,
+            b'H' => Key::Home,
+            b'F' => Key::End,
+            _ => return Input::Nothing,
+        },
+        _ => return Input::Nothing,
+    };
+    Input::Key(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_what_terminals_send() {
+        let meant = |text: &str| meaning(text.as_bytes()[0], &text.as_bytes()[1..]);
+        for (key, texts) in [
+            (Key::Rows(-1), ["\x1b[A", "\x1bOA", "\x1b[1;5A"]),
+            (Key::Left, ["\x1b[D", "\x1bOD", "\x1b[1;2D"]),
+            (Key::Home, ["\x1b[H", "\x1b[1~", "\x1bOH"]),
+            (Key::End, ["\x1b[F", "\x1b[4~", "\x1b[8~"]),
+            (Key::Pages(1), ["\x1b[6~", "\x1b[6;5~", "\x1b[6;2~"]),
+        ] {
+            for text in texts {
+                assert_eq!(meant(text), Input::Key(key), "{text:?}");
+            }
+        }
+        for text in ["\x1b", "\x1b[", "\x1b[200~", "\x1b[15~", "\x1b[Z", "x", "\u{e9}"] {
+            assert_eq!(meant(text), Input::Nothing, "{text:?}");
+        }
+        assert_eq!((meant("\x03"), meant("\x1a")), (Input::Interrupt, Input::Stop));
+    }
+}

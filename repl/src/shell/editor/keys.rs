@@ -1,0 +1,90 @@
+//! What the keys do that the line editor's own table does not say: Enter, and Tab in a paste.
+//!
+//! Tab completes, but is text where more input waits behind it, as in a paste that the terminal does not mark. Part of that
+//! input rustyline has read already, and tells nobody how much. But the kernel counts what the process reads, so what
+//! was read between the time that a line was shown and a key came from the terminal.
+
+use std::fs;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustyline::{
+    Cmd, ConditionalEventHandler, Event, EventContext, KeyCode, KeyEvent, Modifiers, RepeatCount,
+};
+
+use super::meant;
+use crate::shell::script;
+
+/// What rustyline has read ahead.
+#[derive(Default)]
+pub(super) struct Ahead {
+    /// The bytes that the process had read when it was looked last.
+    seen: AtomicUsize,
+    /// The bytes that no key was made of yet.
+    rest: AtomicUsize,
+}
+
+impl Ahead {
+    /// How many bytes the process has read since this was called last; 0 where the kernel does not tell.
+    pub(super) fn read(&self) -> usize {
+        let text = fs::read_to_string("/proc/self/io").unwrap_or_default();
+        let mut lines = text.lines();
+        let count = lines.find_map(|line| line.strip_prefix("rchar: ")?.parse::<usize>().ok());
+        let Some(count) = count else { return 0 };
+        // This reading is counted with the next one.
+        let seen = self.seen.swap(count + text.len(), Ordering::Relaxed);
+        count.saturating_sub(seen)
+    }
+
+    /// Counts a key. Gives whether more is there.
+    fn key(&self, key: KeyEvent) -> bool {
+        let bytes = match key {
+            KeyEvent(KeyCode::Char(c), Modifiers::NONE) => c.len_utf8(),
+            KeyEvent(KeyCode::Char(_), Modifiers::CTRL)
+            | KeyEvent(KeyCode::Tab | KeyCode::Enter | KeyCode::Backspace, Modifiers::NONE) => 1,
+            // Nobody pastes those.
+            _ => usize::MAX,
+        };
+        // rustyline reads when nothing is left.
+        let before = match self.read() {
+            0 => self.rest.load(Ordering::Relaxed),
+            more => more,
+        };
+        let rest = before.saturating_sub(bytes);
+        self.rest.store(rest, Ordering::Relaxed);
+        let stdin = io::stdin();
+        let mut waiting = [PollFd::new(&stdin, PollFlags::IN)];
+        rest > 0 || poll(&mut waiting, Some(&Timespec::default())).is_ok_and(|count| count > 0)
+    }
+
+    /// What was read ahead is gone.
+    pub(super) fn forget(&self) {
+        self.rest.store(0, Ordering::Relaxed);
+    }
+}
+
+/// What each key does, where it is not what rustyline says.
+pub(super) struct Keys(pub Arc<Ahead>);
+
+impl ConditionalEventHandler for Keys {
+    fn handle(&self, key: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
+        let key = *key.get(0)?;
+        let more = self.0.key(key);
+        let another = || Cmd::Insert(1, "\n\t".to_owned());
+        match key {
+            // Runs what is complete, and goes on in another line where it is not.
+            KeyEvent(KeyCode::Enter, Modifiers::NONE)
+            | KeyEvent(KeyCode::Char('J' | 'M'), Modifiers::CTRL) => {
+                (!script::is_complete(&meant(context.line()))).then(another)
+            }
+            KeyEvent(KeyCode::Enter, Modifiers::ALT) => Some(another()),
+            KeyEvent(KeyCode::Tab, Modifiers::NONE)
+            | KeyEvent(KeyCode::Char('I'), Modifiers::CTRL) => {
+                more.then(|| Cmd::Insert(1, "\t".to_owned()))
+            }
+            _ => None,
+        }
+    }
+}
