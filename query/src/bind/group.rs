@@ -8,7 +8,7 @@
 
 use super::call::wrong_arguments;
 use super::order::item_at;
-use super::{Binder, typing};
+use super::{Binder, split, typing};
 use crate::aggregate;
 use crate::bound::{Aggregate, Expr, ExprKind, Group, Item, Key};
 use crate::diagnostic::{Diagnostic, Span};
@@ -133,7 +133,7 @@ impl Binder<'_> {
         &mut self,
         query: &ast::Query,
         keys: Vec<Item>,
-        mut having: Vec<Expr>,
+        mut having: Option<Box<Expr>>,
         items: &mut [Item],
         order_by: &mut [Key],
     ) -> Result<Option<Group>, Diagnostic> {
@@ -148,10 +148,14 @@ impl Binder<'_> {
         }
         let shown = items.iter_mut().map(|item| &mut item.expr);
         let sorted = order_by.iter_mut().map(|key| &mut key.expr);
-        for expr in shown.chain(&mut having).chain(sorted) {
+        for expr in shown.chain(having.as_deref_mut()).chain(sorted) {
             of_group(expr, &keys, &self.inputs)?;
         }
-        Ok(Some(Group { keys, aggregates, having }))
+        let mut conditions = Vec::new();
+        if let Some(having) = having {
+            split(*having, &mut conditions);
+        }
+        Ok(Some(Group { keys, aggregates, having: conditions }))
     }
 }
 

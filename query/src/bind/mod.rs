@@ -80,7 +80,8 @@ pub fn bind(query: &ast::Query, capabilities: &dyn Capabilities) -> Result<Query
     binder.clause = Clause::Where;
     let filter = binder.conditions(query.filter.as_ref())?;
     let keys = binder.group_keys(query, &items)?;
-    let having = binder.conditions(query.having.as_ref())?;
+    // It is split when its keys are found, of which one may be an `and`.
+    let having = query.having.as_ref().map(|having| binder.condition(having)).transpose()?;
     let mut order_by = binder.order_by(query, &items)?;
     let group = binder.grouped(query, keys, having, &mut items, &mut order_by)?;
     // What is missing is worth a word where something is NULL for it, and not where the query does without.
