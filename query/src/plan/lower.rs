@@ -17,7 +17,7 @@ use crate::function::{Evaluation, Kernel};
 use crate::input::Input;
 use crate::path::{Names, Path};
 use crate::pattern::Shape;
-use crate::value::{Type, Unit, Value};
+use crate::value::{Type, Value};
 
 /// Why a condition runs in user space.
 pub type Reason = &'static str;
@@ -294,11 +294,6 @@ impl Lowerer<'_> {
             ExprKind::BitNot(inner) => Scalar::BitNot(self.scalar(inner)?.into()),
             ExprKind::Arith(op, left, right) => {
                 let operation = operation(*op, left.range.register(), right.range.register())?;
-                let addresses =
-                    |expr: &Expr| expr.unit == Unit::Hex && !expr.range.within(Range::INT);
-                if operation.checked && (addresses(left) || addresses(right)) {
-                    return Err(MIXED);
-                }
                 if operation.checked && !self.repeatable {
                     return Err(WIDE);
                 }
