@@ -12,7 +12,7 @@
 //! | `_slabql` | `/usr/share/zsh/site-functions` |
 //! | `slabql.fish` | `/usr/share/fish/vendor_completions.d` |
 //!
-//! All of it comes from the tables that the program itself goes by: options, verbs, dot commands, settings.
+//! All of it comes from the tables that the program itself goes by: options, subcommands, dot commands, settings.
 
 use std::ffi::OsString;
 use std::fs;
@@ -26,7 +26,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 use slabql::cli::args::{Args, EXAMPLES};
-use slabql::cli::verb::VERBS;
+use slabql::features::library::REPORTS;
 use slabql::shell::command::COMMANDS;
 use slabql::shell::setting::SETTINGS;
 
@@ -62,12 +62,14 @@ pub fn write(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The command line with its verbs, which a shell completes where a query would stand.
+/// The command line, whose shell completes the names of reports too.
 fn completed() -> Command {
-    let verbs = PossibleValuesParser::new(VERBS.iter().map(|verb| verb.name));
-    // A changed argument goes to the end, so places are said.
-    let command = Args::command().mut_arg("query", |query| query.index(1).value_parser(verbs));
-    command.mut_arg("arguments", |arguments| arguments.index(2))
+    let reports = PossibleValuesParser::new(REPORTS.iter().map(|(name, _)| *name));
+    Args::command().mut_subcommand("report", |report| {
+        report
+            .mut_arg("name", |name| name.index(1).value_parser(reports))
+            .mut_arg("values", |values| values.index(2))
+    })
 }
 
 /// The man page.
@@ -82,8 +84,10 @@ fn man() -> io::Result<Vec<u8>> {
     man.render_description_section(&mut page)?;
     man.render_options_section(&mut page)?;
     let mut more = Roff::new();
-    let verbs = VERBS.iter().map(|verb| (format!("{} {}", verb.name, verb.arguments), verb.doc));
-    list(&mut more, "VERBS", "They stand where a query would.", verbs);
+    let command = Args::command();
+    let verbs: Vec<_> = command.get_subcommands().map(called).collect();
+    let verbs = verbs.iter().map(|(call, doc)| (call.as_str(), doc.as_str()));
+    list(&mut more, "SUBCOMMANDS", "They stand where a query would.", verbs);
     let commands = COMMANDS.iter().map(|command| (command.call(), command.doc));
     let told = "Each is a line of its own, where a statement could begin.";
     list(&mut more, "COMMANDS OF THE PROMPT AND OF QUERY FILES", told, commands);
@@ -100,6 +104,18 @@ fn man() -> io::Result<Vec<u8>> {
     more.control("fi", []);
     more.to_writer(&mut page)?;
     Ok(page)
+}
+
+/// How a subcommand is called, and what it is.
+fn called(command: &Command) -> (String, String) {
+    let named = |argument: &clap::Arg| match (argument.get_long(), argument.get_value_names()) {
+        (Some(long), _) => format!(" [--{long}]"),
+        (None, Some([name])) if argument.is_required_set() => format!(" {name}"),
+        (None, names) => format!(" [{}]", names.map_or("", |names| &names[0])),
+    };
+    let own = command.get_arguments().filter(|argument| !argument.is_global_set());
+    let call = command.get_name().to_owned() + &own.map(named).collect::<String>();
+    (call, command.get_about().map(ToString::to_string).unwrap_or_default())
 }
 
 const FILES: [(&str, &str); 4] = [

@@ -1,6 +1,6 @@
 //! The tables whose rows are made in user space: names, flags, the witness, and the catalog itself.
 
-use super::{Column, HostTable, Rows, Source, Table};
+use super::{Column, HostTable, Made, Needs, Rows, Source, Table};
 use crate::value::{Type, Unit};
 
 const TEXT: (Type, u8) = (Type::Text, 64);
@@ -16,7 +16,7 @@ use Unit::{Bytes, Count, Hex, None};
 pub static ALIASES: Table = Table {
     name: "aliases",
     doc: "A row for each name that a cache goes by: its own, and those of caches merged into it.",
-    rows: Rows::Host(HostTable::Aliases),
+    rows: Rows::Host(Made { table: HostTable::Aliases, takes: &[], needs: Needs::Caches }),
     star: &["alias", "name", "addr"],
     identity: &[],
     columns: &[
@@ -32,7 +32,7 @@ pub static ALIASES: Table = Table {
 pub static FLAGS: Table = Table {
     name: "flags",
     doc: "A row for each SLAB_* flag that the kernel defines.",
-    rows: Rows::Host(HostTable::Flags),
+    rows: Rows::Host(Made { table: HostTable::Flags, takes: &[], needs: Needs::SlabFlags }),
     star: &["flag", "bit", "caches", "meaning"],
     identity: &[],
     columns: &[
@@ -48,7 +48,7 @@ pub static FLAGS: Table = Table {
 pub static SLABINFO: Table = Table {
     name: "slabinfo",
     doc: "A row for each line of /proc/slabinfo, its columns by their own names.",
-    rows: Rows::Host(HostTable::Slabinfo),
+    rows: Rows::Host(Made { table: HostTable::Slabinfo, takes: &[], needs: Needs::RunningKernel }),
     star: &["name", "active_objs", "num_objs", "objsize", "objperslab", "pagesperslab", "active_slabs", "num_slabs"],
     identity: &["name"],
     columns: &[
@@ -72,7 +72,7 @@ pub static SLABINFO: Table = Table {
 pub static COLUMNS: Table = Table {
     name: "columns",
     doc: "A row for each column of each table, and whether it can be given here.",
-    rows: Rows::Host(HostTable::Columns),
+    rows: Rows::Host(Made { table: HostTable::Columns, takes: &[], needs: Needs::Caches }),
     star: &["table", "column", "type", "unit", "available", "reason", "meaning"],
     identity: &[],
     columns: &[
@@ -91,7 +91,7 @@ pub static COLUMNS: Table = Table {
 pub static DIFF: Table = Table {
     name: "diff",
     doc: "A row for each cache of two moments: `from diff('before.slab', 'live')`; snapshots, or the running kernel.",
-    rows: Rows::Host(HostTable::Diff),
+    rows: Rows::Host(Made { table: HostTable::Diff, takes: &["before.slab", "live"], needs: Needs::Caches }),
     star: &["name", "state", "delta_memory", "delta_active", "delta_objects", "memory_before", "memory_after",
         "active_before", "active_after", "objects_before", "objects_after"],
     identity: &["addr", "name"],

@@ -44,7 +44,29 @@ pub enum Rows {
     /// Each slab of each cache that can be reached.
     Slabs,
     /// What user space puts together.
-    Host(HostTable),
+    Host(Made),
+}
+
+/// How user space puts the rows of a table together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Which table it is.
+    pub table: HostTable,
+    /// What is handed to it behind `from`, an example of each.
+    pub takes: &'static [&'static str],
+    /// What a source must have for it.
+    pub needs: Needs,
+}
+
+/// What a source must have for a table that user space puts together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing but the table `caches`.
+    Caches,
+    /// The names of the kernel's slab flags.
+    SlabFlags,
+    /// The running kernel, whose files are read.
+    RunningKernel,
 }
 
 /// A table whose rows user space puts together.
@@ -249,7 +271,7 @@ impl Table {
     #[must_use]
     pub fn takes(&self) -> &'static [&'static str] {
         match self.rows {
-            Rows::Host(HostTable::Diff) => &["before.slab", "live"],
+            Rows::Host(made) => made.takes,
             _ => &[],
         }
     }

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValue;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, ColorChoice, Parser, ValueEnum};
 use query::plan::Template;
 
-use crate::cli::verb;
+use crate::cli::verb::Verb;
 use crate::features::watch::{self, Until};
 use crate::file::path::{at_home, is_standard};
 use crate::render::{Color, Format};
@@ -16,10 +17,8 @@ use crate::shell::alert::Condition;
 use crate::shell::config::Options;
 use crate::source::kind::Kind;
 
-/// What stands below the options.
-fn after_help() -> String {
-    format!("Instead of a query:\n{}\n{EXAMPLES}", verb::help())
-}
+/// How the program is called.
+const USAGE: &str = "slabql [OPTIONS] [QUERY]\n       slabql [OPTIONS] COMMAND [ARGUMENT…]";
 
 /// What can be asked, for `--help` and the man page.
 pub const EXAMPLES: &str = "\
@@ -42,7 +41,7 @@ Exit codes: 0 answered, 1 the query is wrong, 2 the machine cannot answer, 3 a b
 /// Answers questions about the Linux slab allocator, asked in SQL.
 #[derive(Parser, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "switches of a command line are no state")]
-#[command(name = "slabql", bin_name = "slabql", version, after_help = after_help(), color = ColorChoice::Auto, disable_help_flag = true)]
+#[command(name = "slabql", bin_name = "slabql", version, override_usage = USAGE, after_help = EXAMPLES, color = ColorChoice::Auto, disable_help_flag = true, disable_help_subcommand = true)]
 pub struct Args {
     /// The query; several are separated by `;`. None on a terminal: the prompt.
     pub query: Option<String>,
@@ -51,120 +50,116 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE", conflicts_with = "query")]
     pub file: Vec<PathBuf>,
 
-    /// What follows a verb such as `report`.
-    #[arg(hide = true)]
-    pub arguments: Vec<String>,
+    /// What is asked instead of a query.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
 
     /// Gives the parameter `$NAME` of the queries a value. May be given several times.
-    #[arg(long, value_name = "NAME=VALUE")]
+    #[arg(global = true, long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
 
-    /// Behind `report NAME`: shows the query instead of running it.
-    #[arg(long, requires = "query")]
-    pub sql: bool,
-
     /// How the answer is written. Without it: a table on a terminal, what a file's name says, else CSV.
-    #[arg(long, value_enum, value_name = "FORMAT")]
+    #[arg(global = true, long, value_enum, value_name = "FORMAT")]
     pub format: Option<Format>,
 
     /// Writes all answers to FILE, which is there as a whole or not at all.
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(global = true, short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
     /// Shows plain integers instead of `4.0 KiB`.
-    #[arg(long, value_name = "on|off", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    #[arg(global = true, long, value_name = "on|off", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
     pub exact: Option<Switch>,
 
     /// When to use colours; `NO_COLOR` is honoured.
-    #[arg(long, value_name = "WHEN")]
+    #[arg(global = true, long, value_name = "WHEN")]
     pub color: Option<Color>,
 
     /// Tells the rows and the time of every answer, as the prompt does.
-    #[arg(long, value_name = "on|off", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    #[arg(global = true, long, value_name = "on|off", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
     pub timer: Option<Switch>,
 
     /// Columns of a table: a number, 0 for as many as it takes, or `auto` for the terminal's.
-    #[arg(long, value_name = "N")]
+    #[arg(global = true, long, value_name = "N")]
     pub width: Option<String>,
 
     /// What stands for NULL in formats for people.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(global = true, long, value_name = "TEXT")]
     pub null: Option<String>,
 
     /// Shows long answers of the prompt in `$PAGER`; `--no-pager` is `--pager=off`.
-    #[arg(long, value_name = "on|off", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    #[arg(global = true, long, value_name = "on|off", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
     pub pager: Option<Switch>,
 
     /// The short form of `--pager=off`.
-    #[arg(long, hide = true, conflicts_with = "pager")]
+    #[arg(global = true, long, hide = true, conflicts_with = "pager")]
     pub no_pager: bool,
 
     /// Leaves the files of settings and of statements for the prompt alone.
-    #[arg(long)]
+    #[arg(global = true, long)]
     pub no_config: bool,
 
     /// Where rows come from; without it the best source that this machine allows.
-    #[arg(long, value_enum, value_name = "SOURCE", conflicts_with_all = ["from", "demo"])]
+    #[arg(global = true, long, value_enum, value_name = "SOURCE", conflicts_with_all = ["from", "demo"])]
     pub source: Option<SourceName>,
 
     /// Fails where neither SOURCE nor a better one can answer.
-    #[arg(long, value_enum, value_name = "SOURCE")]
+    #[arg(global = true, long, value_enum, value_name = "SOURCE")]
     pub require: Option<SourceName>,
 
     /// Asks the query again and again, a tick each INTERVAL: `500ms`, `2s`, `5m`.
-    #[arg(long, value_name = "INTERVAL", value_parser = interval)]
+    #[arg(global = true, long, value_name = "INTERVAL", value_parser = interval)]
     pub watch: Option<Duration>,
 
     /// Ends a watch after N ticks.
-    #[arg(long, value_name = "N", requires = "watch", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(global = true, long, value_name = "N", requires = "watch", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
 
     /// Ends a watch with the first answer that has rows.
-    #[arg(long, requires = "watch")]
+    #[arg(global = true, long, requires = "watch")]
     pub until_rows: bool,
 
     /// Ends a watch with the first answer that has none.
-    #[arg(long, requires = "watch", conflicts_with = "until_rows")]
+    #[arg(global = true, long, requires = "watch", conflicts_with = "until_rows")]
     pub until_empty: bool,
 
     /// Queries a recording instead of this machine.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["demo", "record"])]
+    #[arg(global = true, long, value_name = "FILE", conflicts_with_all = ["demo", "record"])]
     pub from: Option<PathBuf>,
 
     /// Queries a recording of a Linux 6.18 that slabql carries.
-    #[arg(long, conflicts_with = "record")]
+    #[arg(global = true, long, conflicts_with = "record")]
     pub demo: bool,
 
     /// Takes the kernel's types from FILE. If they are another kernel's, `explain` shows what would run there.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "demo", "record", "source"])]
+    #[arg(global = true, long, value_name = "FILE", conflicts_with_all = ["from", "demo", "record", "source"])]
     pub btf: Option<PathBuf>,
 
     /// Writes what is read of this machine to FILE, and answers from that.
-    #[arg(long, value_name = "FILE")]
+    #[arg(global = true, long, value_name = "FILE")]
     pub record: Option<PathBuf>,
 
     /// How the kernel's iterator is driven; slabql picks the quicker one.
-    #[arg(long, value_enum, value_name = "TEMPLATE")]
+    #[arg(global = true, long, value_enum, value_name = "TEMPLATE")]
     pub template: Option<TemplateName>,
 
     /// Keeps conditions out of the kernel. The answer is the same.
-    #[arg(long)]
+    #[arg(global = true, long)]
     pub no_pushdown: bool,
 
     /// Exits with 4 if an answer has a row.
-    #[arg(long, conflicts_with = "fail_if_empty")]
+    #[arg(global = true, long, conflicts_with = "fail_if_empty")]
     pub fail_if_rows: bool,
 
     /// Exits with 4 if an answer has no row.
-    #[arg(long)]
+    #[arg(global = true, long)]
     pub fail_if_empty: bool,
 
     /// Writes nothing but errors.
-    #[arg(short, long)]
+    #[arg(global = true, short, long)]
     pub quiet: bool,
 
     /// Shows this.
-    #[arg(short, long, action = ArgAction::HelpShort)]
+    #[arg(global = true, short, long, action = ArgAction::HelpShort)]
     help: Option<bool>,
 }
 
@@ -204,17 +199,36 @@ impl Args {
 
     /// Parses a command line, of which the first word is the program.
     pub fn of(mut words: Vec<OsString>) -> Result<Self, clap::Error> {
-        // Building the table of options takes longer than a scan of all caches, so a query alone goes without.
-        let query = match words.as_slice() {
-            [_, word] if !word.as_encoded_bytes().starts_with(b"-") => words.pop(),
-            _ => None,
-        };
-        match query.map(OsString::into_string) {
-            Some(Ok(query)) => Ok(Self { query: Some(query), ..Self::default() }),
-            // Not UTF-8: clap has the words for it.
-            Some(Err(word)) => Self::try_parse_from(words.into_iter().chain([word])),
-            None => Self::try_parse_from(words).map(Self::with_paths),
+        // Building the table of options takes longer than a scan of all caches, so a query alone goes without. What has
+        // no blank may be a subcommand.
+        if let [_, word] = words.as_slice()
+            && let Some(text) = word.to_str()
+            && (begins_with_comment(text) || !text.starts_with('-'))
+            && text.contains(char::is_whitespace)
+        {
+            return Ok(Self { query: Some(text.to_owned()), ..Self::default() });
         }
+        // With a blank before it, a comment is no option.
+        let before = words.iter_mut().skip(1).take_while(|word| *word != "--");
+        let found = before.into_iter().find(|word| word.to_str().is_some_and(begins_with_comment));
+        let commented =
+            found.map(|word| *word = [" ".as_ref(), word.as_os_str()].into_iter().collect());
+        let parsed = Self::try_parse_from(words).map(Self::with_paths).map(|mut args| {
+            if let (Some(()), Some(query)) = (commented, &mut args.query) {
+                *query = query.strip_prefix(' ').unwrap_or(query).to_owned();
+            }
+            args
+        });
+        parsed.map_err(|mut error| {
+            let word = error.get(ContextKind::InvalidArg).map(ToString::to_string);
+            if word.is_some_and(|word| {
+                error.kind() == ErrorKind::UnknownArgument && !word.starts_with('-')
+            }) {
+                let help = "a query is one argument: put it in quotes".to_owned().into();
+                error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![help]));
+            }
+            error
+        })
     }
 
     /// The paths of options as they are meant: `~` may be left of `--output=~/x`, and `-` is a standard stream.
@@ -234,6 +248,11 @@ impl Args {
             [(self.fail_if_rows, Condition::Rows), (self.fail_if_empty, Condition::Empty)];
         conditions.into_iter().find_map(|(asked, condition)| asked.then_some(condition))
     }
+}
+
+/// Whether a word is a query that begins with a comment, and no option.
+fn begins_with_comment(word: &str) -> bool {
+    word.strip_prefix("--").is_some_and(|rest| rest.starts_with(char::is_whitespace))
 }
 
 /// Whether something is on.
@@ -321,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_query_alone_is_parsed_as_clap_does() {
-        for query in ["select name", "", "a b", "Größe", "help"] {
+        for query in ["select name", "", "a b", "Größe", "help", "doctor ", "\n-- a\nselect"] {
             let words = ["slabql", query];
             let own = Args::of(words.map(OsString::from).to_vec()).unwrap();
             let clap = Args::try_parse_from(words).unwrap();
@@ -341,6 +360,34 @@ mod tests {
         let of = |words: &[&str]| Args::of(words.iter().map(OsString::from).collect()).unwrap();
         let args = of(&["slabql", "--exact", "--timer=off", "select name"]);
         assert_eq!((args.exact, args.timer), (Some(Switch::On), Some(Switch::Off)));
+    }
+
+    #[test]
+    fn a_query_may_begin_with_a_comment() {
+        let of = |words: &[&str]| Args::of(words.iter().map(OsString::from).collect());
+        let query = "-- the largest\nselect name limit 1";
+        assert_eq!(of(&["slabql", query]).unwrap().query.as_deref(), Some(query));
+        let args = of(&["slabql", "--demo", query]).unwrap();
+        assert_eq!(args.query.as_deref(), Some(query));
+        assert_eq!(of(&["slabql", "--demo", "--", query]).unwrap().query.as_deref(), Some(query));
+        assert!(of(&["slabql", "--no such option"]).is_err());
+    }
+
+    #[test]
+    fn subcommands_take_options_on_both_sides() {
+        let of = |words: &[&str]| Args::of(words.iter().map(OsString::from).collect());
+        let args =
+            of(&["slabql", "--demo", "report", "waste", "--format", "csv", "--sql"]).unwrap();
+        assert!(args.demo && args.format == Some(Format::Csv) && args.query.is_none());
+        assert!(matches!(args.verb, Some(Verb::Report { sql: true, .. })));
+        for command in Args::command().get_subcommands() {
+            let name = command.get_name();
+            let help = of(&["slabql", name, "--help"]).unwrap_err();
+            assert_eq!(help.kind(), ErrorKind::DisplayHelp, "{name}");
+            assert!(help.to_string().contains(&format!("Usage: slabql {name}")), "{name}");
+        }
+        // A query of one word is one.
+        assert_eq!(of(&["slabql", "quit"]).unwrap().query.as_deref(), Some("quit"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use clap::error::{ContextKind, ContextValue};
 use query::syntax::ParameterValues;
 
 use self::args::Args;
-use self::verb::Run;
+use self::verb::Verb;
 use crate::features::input::Text;
 use crate::features::snapshot;
 use crate::file::part;
@@ -86,15 +86,13 @@ fn usage(mut error: clap::Error) -> u8 {
 
 /// Does what the command line says. Gives the exit code.
 fn run(args: &Args) -> Result<u8, Failure> {
-    let verb = verb::find(args)?.map(|verb| verb.run);
-    if let Some(Run::Alone(run)) = verb {
+    if args.verb == Some(Verb::Doctor) {
         let mut out = Answers::open(args.output.as_deref(), args.quiet)?;
-        let answered = run(args, &mut out);
+        let answered = verb::examine(&args.settings(), &mut out);
         return out.close(answered);
     }
-    let asks = matches!(verb, Some(Run::Asks(_)));
-    let texts = if asks { Some(Vec::new()) } else { open::texts(args)? };
-    let answers = texts.as_ref().is_none_or(|texts| !texts.is_empty() || asks);
+    let texts = open::texts(args)?;
+    let answers = texts.as_ref().is_none_or(|texts| !texts.is_empty() || args.verb.is_some());
     if args.record.as_deref().is_some_and(is_standard) && answers && args.output.is_none() {
         let help = "leave the query out, or `--output FILE` for its answer";
         let message = "a recording and an answer cannot both go to standard output";
@@ -138,12 +136,10 @@ fn run(args: &Args) -> Result<u8, Failure> {
         session.engine.make_ready()?;
         return prompt::run(&mut session, !args.no_config).map(|()| 0);
     };
-    let mut code = 0;
     let mut out = Answers::open(args.output.as_deref(), args.quiet)?;
-    let answered = answer(&mut session, args, verb, &texts, &mut out);
+    let answered = answer(&mut session, args, &texts, &mut out);
     match out.close(answered) {
-        Ok(of_verb) => {
-            code = of_verb;
+        Ok(()) => {
             for note in session.unused(set.keys().map(String::as_str)) {
                 message::note(&note);
             }
@@ -152,28 +148,23 @@ fn run(args: &Args) -> Result<u8, Failure> {
         Err(failure) if failure.is_closed_pipe() => {}
         Err(failure) => return Err(failure),
     }
-    if session.engine.fell() {
-        code = code.max(2);
-    }
-    Ok(if code == 0 { session.alert.exit_code() } else { code })
+    Ok(if session.engine.fell() { 2 } else { session.alert.exit_code() })
 }
 
-/// Runs what the command line asks for. Gives the exit code of its verb.
+/// Runs what the command line asks for.
 fn answer(
     session: &mut Session,
     args: &Args,
-    verb: Option<Run>,
     texts: &[Text],
     out: &mut dyn Write,
-) -> Result<u8, Failure> {
-    let code = match verb {
-        Some(Run::Asks(run)) => run(session, args, out)?,
-        _ => 0,
-    };
+) -> Result<(), Failure> {
+    if let Some(verb) = &args.verb {
+        verb.run(session, out)?;
+    }
     for text in texts {
         if script::run_file(session, text, out)? == Next::Quit {
             break;
         }
     }
-    Ok(code)
+    Ok(())
 }

@@ -56,15 +56,12 @@ pub fn open(args: &Args, person: bool) -> Result<Engine, Failure> {
 /// The texts to run; none for the prompt.
 pub fn texts(args: &Args) -> Result<Option<Vec<Text>>, Failure> {
     if let Some(query) = &args.query {
-        // The addresses behind `whatis` may be words of the command line.
-        let words = [query].into_iter().chain(&args.arguments);
-        let text = words.map(String::as_str).collect::<Vec<_>>().join(" ");
-        return Ok(Some(vec![Text { text, file: None, path: None }]));
+        return Ok(Some(vec![Text { text: query.clone(), file: None, path: None }]));
     }
     if !args.file.is_empty() {
         return args.file.iter().map(|path| input::file(path)).collect::<Result<_, _>>().map(Some);
     }
-    if args.record.is_some() {
+    if args.record.is_some() || args.verb.is_some() {
         return Ok(Some(Vec::new()));
     }
     if io::stdin().is_terminal() {

@@ -110,7 +110,7 @@ impl Engine {
     pub fn run(&mut self, plan: &Plan, sink: &mut dyn RowSink) -> Result<ScanReport, Failure> {
         sink.begin(exec::columns(plan, self.source.capabilities()))?;
         let made = match plan.table.rows {
-            Rows::Host(table) => Some(self.put_together(plan, table)?),
+            Rows::Host(made) => Some(self.put_together(plan, made.table)?),
             Rows::Caches | Rows::Nodes | Rows::Cpus | Rows::Slabs => None,
         };
         let (source, chain) = (&*self.source, &mut self.chain);
@@ -149,7 +149,7 @@ impl Engine {
         // A program that needs more room than the first one is another one, and stays too.
         self.source.keep();
         Ok(match plan.table.rows {
-            Rows::Host(table) => Runs::Made(self, plan, table),
+            Rows::Host(made) => Runs::Made(self, plan, made.table),
             _ => Runs::Scanned(&*self.source, self.source.prepare(plan)?),
         })
     }

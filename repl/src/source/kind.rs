@@ -1,6 +1,6 @@
 //! The kinds of source: their names, and what can be asked of each.
 
-use query::catalog::Rows;
+use query::catalog::{Made, Needs, Rows};
 
 use crate::report::error::Failure;
 
@@ -65,13 +65,18 @@ impl Kind {
         matches!(self, Self::Live | Self::Walk | Self::Proc)
     }
 
-    /// Whether it has the table of this kind of rows, of those that are read of the kernel's structures.
+    /// Whether it has a table whose rows are made so.
     #[must_use]
     pub fn has(self, rows: Rows) -> bool {
-        match self {
-            Self::Live | Self::Walk => true,
-            Self::Proc => matches!(rows, Rows::Caches | Rows::Nodes),
-            Self::Demo | Self::Recording => rows == Rows::Caches,
+        match rows {
+            Rows::Caches => true,
+            Rows::Nodes => self.is_here(),
+            Rows::Cpus | Rows::Slabs => self.reads_memory(),
+            Rows::Host(Made { needs, .. }) => match needs {
+                Needs::Caches => true,
+                Needs::SlabFlags => self != Self::Proc,
+                Needs::RunningKernel => self.is_here(),
+            },
         }
     }
 

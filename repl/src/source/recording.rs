@@ -33,7 +33,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use query::capabilities::Capabilities;
-use query::catalog::{self, Column, HostTable, Lookup, Rows, Source as From, Table};
+use query::catalog::{self, Column, Lookup, Source as From, Table};
 use query::exec::Host;
 use query::layout::Row;
 use query::plan::{Plan, Target};
@@ -373,19 +373,10 @@ fn from_json(value: Json, column: &Column) -> Option<Value> {
     fits.then_some(value)
 }
 
-/// Whether a recording can answer from a table: from the one that it holds, and from those that are made of it.
-fn is_table_of_recordings(table: &Table) -> bool {
-    match table.rows {
-        Rows::Caches => true,
-        Rows::Nodes | Rows::Cpus | Rows::Slabs => false,
-        Rows::Host(table) => table != HostTable::Slabinfo,
-    }
-}
-
 impl Capabilities for Recording {
     fn missing(&self, table: &Table, column: &Column) -> Option<String> {
         let derived = matches!(column.source, From::Derived(_));
-        if !derived && !is_table_of_recordings(table) {
+        if !derived && !self.kind.has(table.rows) {
             return Some(format!("a recording has no table `{}`", table.name));
         }
         if derived

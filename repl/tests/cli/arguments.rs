@@ -174,7 +174,18 @@ fn wrong_options_are_wrong_questions() {
         assert!(ran.err.starts_with("error: "), "{}", ran.err);
     }
     let ran = demo(["select", "name"]);
-    assert!(ran.err.contains("help: a query is one argument: put it in quotes\n"), "{}", ran.err);
+    assert!(ran.err.contains("tip: a query is one argument: put it in quotes\n"), "{}", ran.err);
+}
+
+#[test]
+fn a_query_may_begin_with_a_comment() {
+    let query = "-- param n: int = 1  How many.\nselect name limit $n";
+    for args in
+        [&["--demo", query][..], &["--demo", "--", query], &["--demo", "--set", "n=1", query]]
+    {
+        let ran: Ran = command(SLABQL).args(args).output().unwrap().into();
+        assert_eq!((ran.code, ran.out.lines().count()), (Some(0), 2), "{args:?}: {}", ran.err);
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use clap::CommandFactory;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use nix::sys::ptrace;
@@ -15,7 +16,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use rexpect::session::spawn_command;
-use slabql::cli::verb::VERBS;
+use slabql::cli::args::Args;
 
 use crate::common;
 use crate::common::lacks;
@@ -671,14 +672,14 @@ fn an_answer_that_is_lost_is_told() {
     ]
     .map(str::to_owned)
     .to_vec();
-    for verb in VERBS {
-        let arguments = match verb.name {
+    for verb in Args::command().get_subcommands() {
+        let arguments = match verb.get_name() {
             "whatis" => "0",
             "snapshot" => "-",
             "diff" => "a.slab a.slab",
             _ => "",
         };
-        calls.push(format!("{} {arguments}", verb.name));
+        calls.push(format!("{} {arguments}", verb.get_name()));
     }
     if live {
         assert_eq!(shell(&folder, "\"$0\" snapshot a.slab").code, Some(0));

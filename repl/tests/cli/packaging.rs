@@ -9,7 +9,6 @@ use crate::common::program::Folder;
 use crate::common::start::{self, Start};
 use clap::CommandFactory;
 use slabql::cli::args::Args;
-use slabql::cli::verb::VERBS;
 use slabql::shell::command::COMMANDS;
 use slabql::shell::setting::SETTINGS;
 
@@ -39,8 +38,10 @@ fn the_man_page_is_rendered_and_has_every_row() {
         }
     }
     let commands = COMMANDS.iter().map(|command| command.doc);
-    let verbs = VERBS.iter().map(|verb| verb.doc);
-    for doc in commands.chain(verbs).chain(SETTINGS.iter().map(|setting| setting.doc)) {
+    for verb in Args::command().get_subcommands() {
+        shown(&verb.get_about().unwrap().to_string());
+    }
+    for doc in commands.chain(SETTINGS.iter().map(|setting| setting.doc)) {
         shown(doc);
     }
     shown("slabql --fail-if-rows --quiet 'select name where memory > 1GiB'");
@@ -60,13 +61,18 @@ fn shells_take_their_completions() {
         return;
     }
     let file = folder.path("slabql.bash");
-    let complete = |word: &str| {
+    let complete = |words: &str| {
+        let word = words.rsplit(' ').next().unwrap();
         let script = format!(
-            "source {}; COMP_WORDS=(slabql {word}); COMP_CWORD=1; _slabql slabql '{word}' slabql; echo ${{COMPREPLY[@]}}",
-            file.display()
+            "source {}; COMP_WORDS=(slabql {words}); COMP_CWORD={}; _slabql slabql '{word}' slabql; echo ${{COMPREPLY[@]}}",
+            file.display(),
+            words.split(' ').count(),
         );
         tool("bash", &["-c", &script])
     };
     assert_eq!(complete("--form"), "--format\n");
     assert!(complete("rep").contains("report"), "{}", complete("rep"));
+    assert_eq!(complete("report --sq"), "--sql\n");
+    assert_eq!(complete("report was"), "waste\n");
+    assert_eq!(complete("diff --form"), "--format\n");
 }

@@ -211,7 +211,6 @@ fn reports_are_listed_shown_and_run() {
             "did you mean `rows`?",
         ),
         (&["report", "largest", "1"], "`1` gives no parameter a value", "write `name=value`"),
-        (&["select 1", "--sql"], "`--sql` shows the query of a report", "`report NAME --sql`"),
     ] {
         let ran = demo(args.iter().copied());
         let expected = format!("error: {message}\n  = help: {help}\n");

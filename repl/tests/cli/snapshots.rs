@@ -221,8 +221,8 @@ fn snapshots_are_saved_listed_and_dropped() {
     assert!(Recording::read(out.as_bytes()).unwrap().len() > 50);
 
     for (arguments, input, says) in [
-        (&["snapshot"][..], "", "`snapshot` takes a file"),
-        (&["snapshot", "a", "b"], "", "`snapshot` takes a file"),
+        (&["snapshot"][..], "", "required arguments were not provided:\n  <FILE>"),
+        (&["snapshot", "a", "b"], "", "unexpected argument 'b' found"),
         (&["snapshot", "live"], "", "`live` is the running kernel"),
         (&["--demo", "snapshot", "a.slab"], "", "a snapshot is of the running kernel"),
         (&[], ".snapshot save", "`.snapshot` saves, drops or lists"),

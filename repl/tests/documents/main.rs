@@ -30,8 +30,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::common::start::{self, Start};
 use blocks::Kind;
-use query::catalog::{self, HostTable, Rows};
+use query::catalog;
 use query::syntax::parse_text;
+use slabql::source::kind::Kind as Source;
 
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -112,9 +113,7 @@ fn not_recorded(text: &str) -> Option<NotRecorded> {
     let tables = statements
         .iter()
         .filter_map(|(statement, _)| catalog::table(&statement.query()?.from.as_ref()?.name));
-    let only_here = |rows| {
-        matches!(rows, Rows::Nodes | Rows::Cpus | Rows::Slabs | Rows::Host(HostTable::Slabinfo))
-    };
+    let only_here = |rows| !Source::Demo.has(rows);
     let table = tables.filter(|table| only_here(table.rows)).map(|table| table.name).next()?;
     Some(NotRecorded { what: format!("table `{table}`"), code: 2, says: "a recording has no" })
 }

@@ -258,7 +258,7 @@ command line. psql's words for many of them are understood too. `.help` lists th
     }
     text.push_str(
         "
-Settings such as `.mode` are told of in [Configuration](configuration.md), and the verbs of the command line by `slabql
+Settings such as `.mode` are told of in [Configuration](configuration.md), and the subcommands of the command line by `slabql
 --help`. What follows are sessions over the demo, at a terminal that is not drawn on; `⋮` stands for lines that differ
 from machine to machine.
 ",

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use query::capabilities::Capabilities;
-use query::catalog::{Column, HostTable, Lookup, Rows, Source as Of, Table};
+use query::catalog::{Column, Lookup, Rows, Source as Of, Table};
 use query::exec::Host;
 use query::input::Input;
 use query::layout::Row;
@@ -128,7 +128,10 @@ impl Proc {
             Rows::Nodes => parts::nodes(&self.root)?,
             _ => BTreeSet::from([0]),
         };
-        let place = |input: &Input| (columns::of(table, input.name()), input.column());
+        let place = |input: &Input| {
+            let column = input.column();
+            (column.map_or(Place::Definition, |column| columns::of(table, column)), column)
+        };
         let inputs: Vec<(Place, Option<&Column>)> = plan.inputs.iter().map(place).collect();
         let in_sysfs = |(from, _): &(Place, _)| {
             matches!(from, Place::Files(..) | Place::OfNode(..) | Place::Folder | Place::Links)
@@ -226,14 +229,13 @@ fn read(path: &Path, text: &mut String) -> io::Result<()> {
 
 impl Capabilities for Proc {
     fn missing(&self, table: &Table, column: &Column) -> Option<String> {
-        match table.rows {
-            Rows::Caches | Rows::Nodes => {}
-            Rows::Host(HostTable::Flags) | Rows::Cpus | Rows::Slabs => {
-                return Some(format!("the source `proc` has no table `{}`", table.name));
-            }
-            Rows::Host(_) => return None,
+        if !Kind::Proc.has(table.rows) {
+            return Some(format!("the source `proc` has no table `{}`", table.name));
         }
-        match columns::of(table.rows, column.name) {
+        if let Rows::Host(_) = table.rows {
+            return None;
+        }
+        match columns::of(table.rows, column) {
             Place::Field(_) | Place::Node | Place::Definition => None,
             Place::Folder | Place::Links => Folders::read(&self.folders).err(),
             Place::Files(files, _) => {
@@ -246,7 +248,7 @@ impl Capabilities for Proc {
 
     fn given(&self, table: &Table, column: &Column) -> bool {
         let here = table.rows == Rows::Caches && matches!(column.source, Of::Derived(_));
-        here && !matches!(columns::of(table.rows, column.name), Place::Definition)
+        here && !matches!(columns::of(table.rows, column), Place::Definition)
     }
 
     fn source(&self) -> &'static str {

@@ -1,13 +1,17 @@
 //! Over files that are made up.
 
+use std::cell::Cell;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 use crate::engine::Engine;
 use query::availability::unavailable;
+use query::bind::bind;
 use query::catalog;
 use query::output::Output;
+use query::syntax::parse_text;
+use query::value::{Type, Unit};
 
 /// A made-up `/proc` and `/sys`; gone with it.
 struct Root(PathBuf);
@@ -310,4 +314,62 @@ fn flags_that_are_not_known_are_null() {
         };
         assert!(failure.text().contains(&format!("the source `proc` has no table `{table}`")));
     }
+}
+
+/// The files, with every derived column left to its definition; and whether a stored one that was asked for is missing.
+struct Derives(Proc, Cell<bool>);
+
+impl Capabilities for Derives {
+    fn missing(&self, table: &Table, column: &Column) -> Option<String> {
+        if matches!(column.source, Of::Derived(_)) {
+            return None;
+        }
+        self.0.missing(table, column).inspect(|_| self.1.set(true))
+    }
+    fn source(&self) -> &'static str {
+        Capabilities::source(&self.0)
+    }
+    fn page_size(&self) -> u64 {
+        self.0.page_size()
+    }
+    fn slab_flags(&self) -> &[(String, u32)] {
+        self.0.slab_flags()
+    }
+    fn gfp_flags(&self) -> &[(String, u32)] {
+        self.0.gfp_flags()
+    }
+}
+
+#[test]
+fn a_derived_column_is_null_only_where_an_input_is_missing() {
+    let root = Root::new(&[("dentry", [1, 2, 192, 21, 1, 1])]);
+    let derives = Derives(Proc::open_in(&root.0).unwrap(), Cell::default());
+    for table in ["caches", "nodes"].map(|name| catalog::table(name).unwrap()) {
+        for column in table.columns.iter().filter(|column| matches!(column.source, Of::Derived(_)))
+        {
+            let Place::Nowhere(reason) = columns::of(table.rows, column) else { continue };
+            let text = format!("select {} from {}", column.name, table.name);
+            let statements = parse_text(&text).unwrap();
+            derives.1.set(false);
+            bind(statements[0].0.query().unwrap(), &derives).unwrap();
+            assert!(derives.1.get(), "{} is listed as missing: {reason}", column.name);
+        }
+    }
+}
+
+#[test]
+fn a_derived_column_that_is_not_listed_is_derived() {
+    let column = |source| Column {
+        name: "made_up",
+        ty: Type::UInt,
+        bits: 64,
+        unit: Unit::Bytes,
+        source,
+        absent: "",
+        doc: "Made up.",
+        hidden: false,
+    };
+    let of = |source| columns::of(Rows::Caches, &column(source));
+    assert!(matches!(of(Of::Derived("slabs * size")), Place::Definition));
+    assert!(matches!(of(Of::Member("made_up")), Place::Nowhere(_)));
 }
