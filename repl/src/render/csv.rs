@@ -16,7 +16,23 @@ use std::io::{self, Write};
 
 use query::value::Value;
 
-use super::{Frame, plain};
+use super::{About, Frame, plain};
+
+/// What `csv` is.
+pub const CSV: About = About {
+    name: "csv",
+    endings: &["csv"],
+    help: "comma-separated values (RFC 4180)",
+    for_people: false,
+};
+
+/// What `tsv` is.
+pub const TSV: About = About {
+    name: "tsv",
+    endings: &["tsv"],
+    help: "tab-separated values, with backslash escapes and \\N for NULL",
+    for_people: false,
+};
 
 /// Comma-separated values.
 pub struct Csv<W: Write> {

@@ -30,7 +30,19 @@ use query::escape;
 use query::output::OutputColumn;
 use query::value::{Unit, Value};
 
-use super::{Frame, unit};
+use super::{About, Frame, unit};
+
+/// What `json` is.
+pub const ARRAY: About =
+    About { name: "json", endings: &["json"], help: "one array of objects", for_people: false };
+
+/// What `ndjson` is.
+pub const LINES: About = About {
+    name: "ndjson",
+    endings: &["ndjson", "jsonl"],
+    help: "an object a line",
+    for_people: false,
+};
 
 /// Objects, in an array or on lines.
 pub struct Json<W: Write> {

@@ -8,7 +8,15 @@ use std::io::{self, Write};
 
 use query::value::Value;
 
-use super::Frame;
+use super::{About, Frame};
+
+/// What `markdown` is.
+pub const ABOUT: About = About {
+    name: "markdown",
+    endings: &["markdown", "md"],
+    help: "a table of GitHub's Markdown",
+    for_people: true,
+};
 
 /// A Markdown table.
 pub struct Markdown<W: Write> {

@@ -75,33 +75,55 @@ impl Format {
         Self::Vertical,
     ];
 
+    /// What it is, as its own file says.
+    fn about(self) -> &'static About {
+        match self {
+            Self::Table => &table::ABOUT,
+            Self::Csv => &csv::CSV,
+            Self::Tsv => &csv::TSV,
+            Self::Json => &json::ARRAY,
+            Self::Ndjson => &json::LINES,
+            Self::Markdown => &markdown::ABOUT,
+            Self::Vertical => &vertical::ABOUT,
+        }
+    }
+
     /// Its name on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Table => "table",
-            Self::Csv => "csv",
-            Self::Tsv => "tsv",
-            Self::Json => "json",
-            Self::Ndjson => "ndjson",
-            Self::Markdown => "markdown",
-            Self::Vertical => "vertical",
-        }
+        self.about().name
     }
 
     /// What it is, for help texts.
     #[must_use]
     pub fn help(self) -> &'static str {
-        match self {
-            Self::Table => "aligned columns, for a terminal",
-            Self::Csv => "comma-separated values (RFC 4180)",
-            Self::Tsv => "tab-separated values, with backslash escapes and \\N for NULL",
-            Self::Json => "one array of objects",
-            Self::Ndjson => "an object a line",
-            Self::Markdown => "a table of GitHub's Markdown",
-            Self::Vertical => "a field a line",
-        }
+        self.about().help
     }
+
+    /// Whether it is for people, not for programs.
+    #[must_use]
+    pub fn is_for_people(self) -> bool {
+        self.about().for_people
+    }
+
+    /// The format of a file whose name ends so, whatever the case.
+    #[must_use]
+    pub fn of_ending(ending: &str) -> Option<Self> {
+        let ending = ending.to_ascii_lowercase();
+        Self::ALL.into_iter().find(|format| format.about().endings.contains(&ending.as_str()))
+    }
+}
+
+/// A format, as its file registers it.
+pub struct About {
+    /// Its name on the command line.
+    name: &'static str,
+    /// How the names of files end that ask for it.
+    endings: &'static [&'static str],
+    /// What it is, for help texts.
+    help: &'static str,
+    /// Whether it is for people, not for programs.
+    for_people: bool,
 }
 
 impl fmt::Display for Format {

@@ -29,9 +29,17 @@ use comfy_table::{Attribute, Cell, CellAlignment, LineStyle, Row};
 use query::output::OutputColumn;
 use query::value::{Type, Value};
 
-use super::Frame;
 use super::grid::{self, set_column, styled_table, value_cell};
 use super::vertical::Fields;
+use super::{About, Frame};
+
+/// What `table` is.
+pub const ABOUT: About = About {
+    name: "table",
+    endings: &["table", "txt"],
+    help: "aligned columns, for a terminal",
+    for_people: true,
+};
 
 /// Columns between two columns.
 const GAP: usize = 2;

@@ -14,8 +14,12 @@ use std::io::{self, Write};
 use comfy_table::Cell;
 use query::value::Value;
 
-use super::Frame;
 use super::grid::{self, set_column, styled_table, value_cell};
+use super::{About, Frame};
+
+/// What `vertical` is.
+pub const ABOUT: About =
+    About { name: "vertical", endings: &["vertical"], help: "a field a line", for_people: true };
 
 /// Columns of the line above a row, where the terminal has as many.
 const RULE: usize = 40;

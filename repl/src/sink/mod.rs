@@ -204,12 +204,7 @@ impl Medium {
 
 /// The format that a file's name asks for.
 fn of_name(path: &Path) -> Option<Format> {
-    match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
-        "jsonl" => Some(Format::Ndjson),
-        "md" => Some(Format::Markdown),
-        "txt" => Some(Format::Table),
-        name => Format::ALL.into_iter().find(|format| format.name() == name),
-    }
+    Format::of_ending(path.extension()?.to_str()?)
 }
 
 /// The place of one answer, open.

@@ -30,16 +30,13 @@ pub fn run(
     view: View<'_>,
 ) -> Result<(), Failure> {
     let View { format, options: rendering, standard, see, out, .. } = view;
-    let mut stream = match format {
-        Format::Table | Format::Markdown | Format::Vertical => {
-            Stream::Blocks(format, rendering, out)
-        }
-        Format::Csv | Format::Tsv | Format::Json | Format::Ndjson => {
-            let time = OutputColumn::new("time", Type::Text, Unit::None);
-            let columns = [time].into_iter().chain(ticks.columns.iter().cloned()).collect();
-            let renderer = Renderer::new(format, columns, rendering(), out);
-            Stream::Long(renderer.map_err(Failure::Write)?)
-        }
+    let mut stream = if format.is_for_people() {
+        Stream::Blocks(format, rendering, out)
+    } else {
+        let time = OutputColumn::new("time", Type::Text, Unit::None);
+        let columns = [time].into_iter().chain(ticks.columns.iter().cloned()).collect();
+        let renderer = Renderer::new(format, columns, rendering(), out);
+        Stream::Long(renderer.map_err(Failure::Write)?)
     };
     loop {
         let tick = ticks.tick()?;
