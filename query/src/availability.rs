@@ -2,7 +2,8 @@
 
 use crate::bind::bind;
 use crate::capabilities::Capabilities;
-use crate::catalog::{Column, Table};
+use crate::catalog::{self, Column, HostTable, Made, Rows, Table};
+use crate::schema::Schema;
 use crate::syntax::ast::Statement;
 use crate::syntax::parse_text;
 
@@ -15,20 +16,60 @@ pub fn unavailable(
     column: &'static Column,
     capabilities: &dyn Capabilities,
 ) -> Option<String> {
+    // A row of `aliases` is made of one of `caches`, and holds what that one does.
+    let caches = catalog::TABLES[0];
+    if matches!(table.rows, Rows::Host(Made { table: HostTable::Aliases, .. }))
+        && let Some(column) = caches.column(column.name)
+    {
+        return unavailable(caches, column, capabilities);
+    }
     let text = format!("select \"{}\" from \"{}\"", column.name, table.name);
     let statements = parse_text(&text).ok()?;
     let Some((Statement::Query(query), _)) = statements.first() else { return None };
-    let bound = bind(query, capabilities).ok()?;
+    let bound = bind(query, &Permitted(capabilities)).ok()?;
     if !bound.items.first()?.expr.is_null() {
         return None;
     }
     bound.missing.into_iter().next().map(|missing| missing.reason)
 }
 
+/// What a source can give to this process.
+struct Permitted<'a>(&'a dyn Capabilities);
+
+impl Capabilities for Permitted<'_> {
+    fn missing(&self, table: &Table, column: &Column) -> Option<String> {
+        self.0.missing(table, column).or_else(|| self.0.refused(table, column))
+    }
+
+    fn given(&self, table: &Table, column: &Column) -> bool {
+        self.0.given(table, column)
+    }
+
+    fn source(&self) -> &'static str {
+        self.0.source()
+    }
+
+    fn page_size(&self) -> u64 {
+        self.0.page_size()
+    }
+
+    fn slab_flags(&self) -> &[(String, u32)] {
+        self.0.slab_flags()
+    }
+
+    fn gfp_flags(&self) -> &[(String, u32)] {
+        self.0.gfp_flags()
+    }
+
+    fn schema(&self) -> Option<&dyn Schema> {
+        self.0.schema()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{self, Source};
+    use crate::catalog::Source;
 
     /// A kernel without some columns.
     struct Without(&'static [&'static str]);

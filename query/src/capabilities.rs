@@ -15,6 +15,12 @@ pub trait Capabilities {
         false
     }
 
+    /// Why this process may not read the file that `column` of `table` is read from, though the source could give it; see
+    /// [`Schema::refused`].
+    fn refused(&self, _: &Table, _: &Column) -> Option<String> {
+        None
+    }
+
     /// What the source is called.
     fn source(&self) -> &'static str;
 
@@ -83,6 +89,10 @@ impl<S: Schema> Capabilities for S {
             return Some(format!("{owner}.{path} is of another type in {}", self.release()));
         }
         None
+    }
+
+    fn refused(&self, table: &Table, column: &Column) -> Option<String> {
+        Schema::refused(self, table, column)
     }
 
     fn source(&self) -> &'static str {

@@ -3,6 +3,7 @@
 //! The answers come from the running kernel's BTF, or in tests from a made-up kernel. A member, function or flag
 //! that a kernel does not have is `None`: what depends on it is NULL with a reason, or another template serves.
 
+use crate::catalog::{Column, Table};
 use crate::diagnostic::{Diagnostic, Span};
 
 /// A member of a kernel type, found by its path.
@@ -127,6 +128,12 @@ pub trait Schema {
 
     /// Bytes of a page.
     fn page_size(&self) -> u64;
+
+    /// Why this process may not read the file that `column` of `table` is read from; none if it may, or if there is no
+    /// such file. It opens the file, so only who asks about columns asks this: a query says itself what it cannot read.
+    fn refused(&self, _table: &Table, _column: &Column) -> Option<String> {
+        None
+    }
 
     /// What the way to the kernel's caches is called.
     fn source(&self) -> &'static str {

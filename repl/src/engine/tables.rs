@@ -13,8 +13,9 @@ use query::value::Value;
 
 use super::Ask;
 use super::snapshot::{Snapshot, compare};
+use crate::kernel::sysfs::SLABINFO;
 use crate::report::error::Failure;
-use crate::source::proc::slabinfo::{self, Line, SLABINFO};
+use crate::source::proc::slabinfo::{self, Line};
 
 /// Makes the rows of a table, a value for each of its columns in their order: by queries of its own, and of the
 /// snapshots that are its arguments. What there is to say of the rows goes to the notes.

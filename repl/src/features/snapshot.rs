@@ -18,7 +18,7 @@ use crate::report::message;
 use crate::source::Source as _;
 use crate::source::kind::Kind;
 use crate::source::recording::named::{LIVE, Place, folder, names, open, place, unknown};
-use crate::source::recording::{Recording, stored};
+use crate::source::recording::{Recording, missing, stored};
 
 /// Reads all that a recording stores.
 pub fn record(ask: &mut dyn Ask) -> Result<Recording, Failure> {
@@ -29,15 +29,16 @@ pub fn record(ask: &mut dyn Ask) -> Result<Recording, Failure> {
         return Err(Failure::environment(message, Some(help)));
     }
     let table = catalog::TABLES[0];
-    let capabilities = ask.source().capabilities();
-    let there = stored(table).filter(|column| capabilities.missing(table, column).is_none());
-    let names: Vec<&str> = there.map(|column| column.name).collect();
+    let missing = missing(table, ask.source().capabilities());
+    let names = stored(table).map(|column| column.name);
+    let names: Vec<&str> = names.filter(|name| !missing.contains_key(*name)).collect();
     let output = ask.ask(&format!("select {}", names.join(", ")))?;
     for warning in &output.warnings {
         message::note(warning);
     }
     let source = ask.source();
-    Ok(Recording::new(table, source.capabilities(), source.release(), source.boot(), output.rows))
+    let capabilities = source.capabilities();
+    Ok(Recording::new(table, missing, capabilities, source.release(), source.boot(), output.rows))
 }
 
 /// Reads the running kernel.

@@ -20,8 +20,8 @@ use query::value::{Type, Unit, Value};
 
 use crate::engine::Engine;
 use crate::engine::tables::read_slabinfo;
+use crate::kernel::sysfs::SLABINFO;
 use crate::report::error::Failure;
-use crate::source::proc::slabinfo::SLABINFO;
 
 /// How often what looks wrong is looked at.
 const ROUNDS: u32 = 6;

@@ -9,12 +9,13 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use query::catalog::{Column, HostTable, Lookup, Made, Rows, Source, Table};
 use query::diagnostic::Diagnostic;
 use query::schema::{Member, Schema, Shape};
 
 use super::btf::{Btf, Kind, TypeId};
 use super::sys::{self, VmlinuxBtf};
-use super::{list, percpu, probe};
+use super::{list, percpu, probe, sysfs};
 use crate::file::own::{self, Whose};
 use crate::file::path::shown;
 use crate::report::error::Environment;
@@ -265,6 +266,19 @@ impl Schema for KernelSchema {
 
     fn page_size(&self) -> u64 {
         self.page_size
+    }
+
+    fn refused(&self, table: &Table, column: &Column) -> Option<String> {
+        if self.foreign.is_some() {
+            return None;
+        }
+        match (table.rows, column.source) {
+            (Rows::Host(Made { table: HostTable::Slabinfo, .. }), _) => sysfs::slabinfo().err(),
+            (_, Source::Host(Lookup::Aliases, _)) => sysfs::aliases().err(),
+            (_, Source::Host(Lookup::Symbol, _)) => sysfs::visible_symbols().err(),
+            (_, Source::Host(Lookup::Online, _)) => sysfs::cpus("online").err(),
+            _ => None,
+        }
     }
 
     fn source(&self) -> &'static str {

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use crate::report::error::errno;
@@ -14,7 +14,9 @@ const SLAB: &str = "/sys/kernel/slab";
 /// Where the kernel lists its CPUs.
 const CPUS: &str = "/sys/devices/system/cpu";
 /// Where the kernel lists its symbols.
-const SYMBOLS: &str = "/proc/kallsyms";
+pub const SYMBOLS: &str = "/proc/kallsyms";
+/// Where the kernel prints figures of its own.
+pub const SLABINFO: &str = "/proc/slabinfo";
 /// The most that is read of the symbols, in bytes. A large kernel has some 10 MiB.
 const SYMBOLS_MAX: u64 = 256 << 20;
 
@@ -88,6 +90,39 @@ pub fn numbers(text: &str) -> Option<BTreeSet<u64>> {
     Some(found)
 }
 
+/// Opens `/proc/slabinfo`. The error says why it cannot be.
+pub fn slabinfo() -> Result<File, String> {
+    File::open(SLABINFO).map_err(|error| format!("{SLABINFO}: {}", errno(&error)))
+}
+
+/// Whether a list of symbols hides their addresses.
+pub fn hides_addresses(symbols: &Path) -> io::Result<bool> {
+    /// More than a kernel has per-CPU symbols, which come first and whose addresses may be 0.
+    const LINES: usize = 4096;
+    let lines = BufReader::new(File::open(symbols)?).split(b'\n').take(LINES);
+    for line in lines {
+        let line = line?;
+        let address = line.split(|byte| *byte == b' ').next().unwrap_or_default();
+        if address.iter().any(|digit| *digit != b'0') {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Says why the kernel's symbols cannot be found by their addresses.
+pub fn visible_symbols() -> Result<(), String> {
+    match hides_addresses(Path::new(SYMBOLS)) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(without_addresses()),
+        Err(error) => Err(format!("{SYMBOLS}: {}", errno(&error))),
+    }
+}
+
+fn without_addresses() -> String {
+    format!("{SYMBOLS} hides addresses (kernel.kptr_restrict)")
+}
+
 /// Finds the symbols that begin exactly at `addresses`; an address without one is left out. The error says why
 /// there are none at all.
 pub fn symbols(addresses: &[u64]) -> Result<BTreeMap<u64, String>, String> {
@@ -125,7 +160,7 @@ fn symbols_of(mut lines: impl BufRead, addresses: &[u64]) -> Result<BTreeMap<u64
         }
     }
     if hidden && !wanted.is_empty() {
-        return Err(format!("{SYMBOLS} hides addresses (kernel.kptr_restrict)"));
+        return Err(without_addresses());
     }
     Ok(found)
 }

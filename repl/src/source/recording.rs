@@ -32,6 +32,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::SystemTime;
 
+use query::availability::unavailable;
 use query::capabilities::Capabilities;
 use query::catalog::{self, Column, Lookup, Source as From, Table};
 use query::exec::Host;
@@ -78,6 +79,14 @@ pub struct Recording {
 /// The columns that a recording stores.
 pub fn stored(table: &'static Table) -> impl Iterator<Item = &'static Column> {
     table.columns.iter().filter(|column| !matches!(column.source, From::Derived(_)))
+}
+
+/// The columns that a recording would store if the source had them and this process might read them, with the reason.
+pub fn missing(table: &'static Table, capabilities: &dyn Capabilities) -> BTreeMap<String, String> {
+    let reason = |column: &'static Column| {
+        Some((column.name.to_owned(), unavailable(table, column, capabilities)?))
+    };
+    stored(table).filter_map(reason).collect()
 }
 
 impl Recording {
@@ -180,25 +189,19 @@ impl Recording {
         })
     }
 
-    /// Makes a recording of rows that hold the columns of [`stored`] that the source has, in that order. `boot` is the
+    /// Makes a recording of rows that hold the columns of [`stored`] that are not `missing`, in that order. `boot` is the
     /// id of the kernel's boot.
     #[must_use]
     pub fn new(
         table: &'static Table,
+        missing: BTreeMap<String, String>,
         capabilities: &dyn Capabilities,
         release: &str,
         boot: Option<String>,
         rows: Vec<Vec<Value>>,
     ) -> Self {
-        let (mut columns, mut missing) = (Vec::new(), BTreeMap::new());
-        for column in stored(table) {
-            match capabilities.missing(table, column) {
-                None => columns.push(column.name.to_owned()),
-                Some(reason) => {
-                    missing.insert(column.name.to_owned(), reason);
-                }
-            }
-        }
+        let columns = stored(table).map(|column| column.name.to_owned());
+        let columns = columns.filter(|name| !missing.contains_key(name)).collect();
         Self {
             kernel: release.to_owned(),
             boot,

@@ -209,3 +209,72 @@ fn a_set_user_id_bit_is_refused() {
     assert!(err.starts_with("error: slabql does not run with a set-user-ID"), "{err}");
     assert!(err.contains("setcap"), "{err}");
 }
+
+#[test]
+fn columns_are_there_for_whom_they_are_said_to_be() {
+    let Some(_turn) = common::live() else { return };
+    let program = Program::new();
+    let recorded = Program::run(&program, &["bpf", "perfmon"], &["--color=never", "snapshot", "-"]);
+    let recorded = program.folder.file("few.slab", recorded.out);
+    let from = format!("--from={}", recorded.display());
+    let few = Some(&["bpf", "perfmon"][..]);
+    for (who, capabilities, option) in [
+        ("root", None, "--source=live"),
+        ("two capabilities", few, "--source=live"),
+        ("walk", None, "--source=walk"),
+        ("proc", None, "--source=proc"),
+        ("a snapshot by two capabilities", None, &from),
+    ] {
+        let ask = |query: &str| -> Ran {
+            let arguments = ["--format", "csv", option, query];
+            match capabilities {
+                Some(capabilities) => program.run(capabilities, &arguments),
+                None => common::program::command(SLABQL).args(arguments).output().unwrap().into(),
+            }
+        };
+        let columns = ask(
+            "select \"table\", \"column\", available from columns where \"table\" not in ('columns', 'diff')",
+        );
+        assert_eq!(columns.code, Some(0), "{who}: {}", columns.err);
+        let mut tables: Vec<(&str, Vec<(&str, bool)>)> = Vec::new();
+        for line in columns.out.lines().skip(1) {
+            let [table, column, available] = line.split(',').collect::<Vec<_>>()[..] else {
+                panic!("{who}: {line}")
+            };
+            if tables.last().is_none_or(|(last, _)| *last != table) {
+                tables.push((table, Vec::new()));
+            }
+            tables.last_mut().unwrap().1.push((column, available == "true"));
+        }
+        assert!(tables.len() > 6, "{who}: {tables:?}");
+        for (table, columns) in tables {
+            let counts: Vec<_> =
+                columns.iter().map(|(column, _)| format!("count(\"{column}\")")).collect();
+            let Ran { code, out, err } = ask(&format!("select {} from {table}", counts.join(", ")));
+            if columns.iter().all(|(_, available)| !available) {
+                // A table of which nothing is there says so itself.
+                let empty =
+                    out.lines().nth(1).is_some_and(|line| line.split(',').all(|n| n == "0"));
+                assert!(code == Some(2) || empty, "{who}: {table}: {code:?} {out}");
+                continue;
+            }
+            assert_eq!(code, Some(0), "{who}: {table}: {err}");
+            let line = out.lines().nth(1).unwrap();
+            for ((column, available), count) in columns.iter().zip(line.split(',')) {
+                assert_eq!(
+                    *available,
+                    count != "0",
+                    "{who}: {table}.{column}: {count} values; {err}"
+                );
+            }
+        }
+    }
+    // The doctor counts the same columns, and `.why` has the same words.
+    let why = program.folder.file("why.slabql", ".why ctor\n.why slabinfo.name\n");
+    let Ran { out, err, .. } = program.run(&["bpf", "perfmon"], &["-f", why.to_str().unwrap()]);
+    assert!(out.contains("caches.ctor is NULL: /proc/kallsyms hides addresses"), "{out}{err}");
+    assert!(out.contains("slabinfo.name is NULL: /proc/slabinfo: Permission denied"), "{out}{err}");
+    let Ran { out, .. } = program.run(&["bpf", "perfmon"], &["--format", "csv", "doctor"]);
+    assert!(out.contains("\ncaches,ctor,lacking,/proc/kallsyms hides addresses"), "{out}");
+    assert!(out.contains("\nslabinfo,0 of 12 columns,lacking,"), "{out}");
+}

@@ -19,7 +19,7 @@ use rusqlite::Connection;
 use slabql::engine::Engine;
 use slabql::render::Format;
 use slabql::source::Choice;
-use slabql::source::recording::{Recording, stored};
+use slabql::source::recording::{Recording, missing, stored};
 
 /// A cache of a made-up moment.
 #[derive(Clone, Debug)]
@@ -43,8 +43,9 @@ fn moment(name: &str, boot: Option<&str>, caches: &[Cache]) -> TempFile {
     let mut demo = over(Recording::demo().unwrap());
     let capabilities: &dyn Capabilities = demo.source().capabilities();
     let table = TABLES[0];
-    let there = stored(table).filter(|column| capabilities.missing(table, column).is_none());
-    let names: Vec<&str> = there.map(|column| column.name).collect();
+    let missing = missing(table, capabilities);
+    let names = stored(table).map(|column| column.name);
+    let names: Vec<&str> = names.filter(|name| !missing.contains_key(*name)).collect();
     let blank =
         ask::ask(&mut demo, &format!("select {} limit 1", names.join(", "))).0.rows.remove(0);
     let row = |cache: &Cache| {
@@ -65,7 +66,7 @@ fn moment(name: &str, boot: Option<&str>, caches: &[Cache]) -> TempFile {
     let rows = caches.iter().map(row).collect();
     let file = TempFile::new(name);
     let boot = boot.map(str::to_owned);
-    Recording::new(table, demo.source().capabilities(), "6.18.0", boot, rows)
+    Recording::new(table, missing, demo.source().capabilities(), "6.18.0", boot, rows)
         .save(&file.0)
         .unwrap();
     file

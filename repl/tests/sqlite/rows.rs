@@ -5,6 +5,7 @@
 //! there, which sorts and compares as the number does.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -126,8 +127,14 @@ impl Sides {
             stored(table).map(|column| value(column).unwrap_or(Value::Null)).collect()
         });
         let demo = session(Recording::demo().unwrap());
-        let recording =
-            Recording::new(table, demo.source().capabilities(), "made up", None, all.collect());
+        let recording = Recording::new(
+            table,
+            BTreeMap::new(),
+            demo.source().capabilities(),
+            "made up",
+            None,
+            all.collect(),
+        );
         let file = TempFile::new("sqlite.slab");
         recording.save(&file.0).unwrap();
         let slabql = session(Recording::open(&file.0).unwrap());

@@ -2,10 +2,8 @@
 
 use super::{Finding, Root, State};
 use crate::kernel::rights::{COMPILE, GRANT, Machine, OUTSIDE, UNLOCK};
+use crate::kernel::sysfs::{self, SLABINFO, SYMBOLS};
 use crate::report::error::errno;
-
-/// Where the kernel lists its symbols.
-const SYMBOLS: &str = "/proc/kallsyms";
 
 /// Looks at the files of a machine.
 pub(super) fn examine(root: &Root, machine: &Machine) -> Vec<Finding> {
@@ -114,43 +112,30 @@ fn unprivileged(root: &Root) -> Finding {
 /// Files that some columns, the witnesses and the other sources are read from.
 fn files(root: &Root) -> Vec<Finding> {
     let uses = [
-        ("/proc/slabinfo", "`slabinfo`, `.verify`", "run slabql as root"),
+        (SLABINFO, "`slabinfo`, `.verify`", "run slabql as root"),
         ("/sys/kernel/slab", "`aliases`, `.verify`", "mount sysfs on /sys"),
         (SYMBOLS, "`ctor`", "run slabql as root"),
     ];
     let readable = |(path, uses, remedy): (&'static str, &str, &str)| {
         let read = match path {
-            "/sys/kernel/slab" => std::fs::read_dir(root.path(path)).map(|_| ()),
-            SYMBOLS => std::fs::File::open(root.path(path)).map(|_| ()),
-            path => root.bytes(path).map(|_| ()),
+            "/sys/kernel/slab" => std::fs::read_dir(root.path(path)).map(|_| false),
+            SYMBOLS => sysfs::hides_addresses(&root.path(path)),
+            path => root.bytes(path).map(|_| false),
         };
         match read {
             Err(error) => {
                 let found = format!("{}; for {uses}", errno(&error));
                 Finding::new("files", path, State::Lacking, found).remedy(remedy)
             }
-            Ok(()) if path == SYMBOLS && hides(root) => {
+            Ok(true) => {
                 let found = format!("addresses are hidden; for {uses}");
                 Finding::new("files", path, State::Lacking, found)
                     .remedy("run slabql with CAP_SYSLOG and `kernel.kptr_restrict` below 2")
             }
-            Ok(()) => Finding::new("files", path, State::Ok, "readable"),
+            Ok(false) => Finding::new("files", path, State::Ok, "readable"),
         }
     };
     uses.map(readable).to_vec()
-}
-
-/// Whether the kernel lists its symbols without their addresses. The first lines may be per-CPU symbols at 0.
-fn hides(root: &Root) -> bool {
-    use std::io::{BufRead, BufReader};
-    /// More than a kernel has symbols at address 0.
-    const LINES: usize = 4096;
-    let Ok(file) = std::fs::File::open(root.path(SYMBOLS)) else { return true };
-    let lines = BufReader::new(file).split(b'\n').map_while(Result::ok).take(LINES);
-    !lines.into_iter().any(|line| {
-        let address = line.split(|byte| *byte == b' ').next().unwrap_or_default();
-        address.iter().any(|digit| *digit != b'0')
-    })
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-/// Where the kernel lists its symbols.
-const SYMBOLS: &str = "/proc/kallsyms";
+use crate::kernel::sysfs::SYMBOLS;
+
 /// Where the kernel lists memory that is mapped page by page.
 const VMALLOC: &str = "/proc/vmallocinfo";
 /// Who asks for the stacks of threads.

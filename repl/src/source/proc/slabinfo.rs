@@ -17,9 +17,6 @@ use query::value::Value;
 use crate::report::error::Failure;
 use crate::report::escape::printable;
 
-/// Where the kernel prints its own figures.
-pub const SLABINFO: &str = "/proc/slabinfo";
-
 /// How the file of the only version that there is begins.
 const HEADING: &[u8] = b"slabinfo - version: 2.1";
 
