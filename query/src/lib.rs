@@ -10,6 +10,7 @@ pub mod aggregate;
 pub mod capabilities;
 pub mod catalog;
 pub mod change;
+pub mod foreign;
 pub mod function;
 pub mod input;
 pub mod path;

@@ -5,38 +5,43 @@ use std::fmt::Display;
 /// The most letters that may differ between what was typed and what is suggested.
 const MAX_DISTANCE: usize = 3;
 
-/// Functions of other languages, and what there is here.
-#[rustfmt::skip]
-const HABITS: [(&str, &str); 24] = [
-    ("cardinality", "write `length(list)`"), ("ceiling", "write `ceil(x)`"), ("char_length", "write `length(text)`, in bytes"),
-    ("character_length", "write `length(text)`, in bytes"), ("convert", "write `cast(x as text)`"),
-    ("decode", "write `case when … then … end`"), ("if", "write `iif(when, then, else)`"),
-    ("ifnull", "write `coalesce(x, y)`"), ("instr", "write `x like '%part%'`"),
-    ("isnull", "write `x is null`, or `coalesce(x, y)`"), ("lcase", "write `lower(text)`"), ("len", "write `length(text)`"),
-    ("locate", "write `x like '%part%'`"), ("mid", "write `substr(text, start, count)`"), ("mod", "write `x % y`"),
-    ("nvl", "write `coalesce(x, y)`"), ("position", "write `x like '%part%'`"), ("pow", "write `x * x`, or `1 << x`"),
-    ("power", "write `x * x`, or `1 << x`"), ("strlen", "write `length(text)`"), ("strpos", "write `x like '%part%'`"),
-    ("substring", "write `substr(text, start, count)`"), ("to_char", "write `cast(x as text)`"),
-    ("ucase", "write `upper(text)`"),
-];
+/// The fewest letters that are taken for the beginning of a name.
+const LEAST: usize = 3;
 
-/// What a function of another language is here.
+/// How many letters of a word may be wrong: a third of them, one of two, and never more than [`MAX_DISTANCE`].
 #[must_use]
-pub fn habit(function: &str) -> Option<String> {
-    let found = HABITS.iter().find(|(name, _)| *name == function);
-    found.map(|(_, help)| (*help).to_owned())
+pub fn most(word: &str) -> usize {
+    let letters = word.chars().count();
+    if letters < 2 { 0 } else { (letters / 3).clamp(1, MAX_DISTANCE) }
 }
 
-/// The name nearest to `typed`, if one is near: at most `MAX_DISTANCE` letters away, and fewer than it has.
+/// The name that was meant by `typed`, if one is near. One slip of the hand is nearer than a name that `typed`
+/// begins, part by part (`obj_size`), and that is nearer than several slips. Of two that are equally near, the one
+/// with the same first letter is meant.
 #[must_use]
 pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase();
-    names
-        .into_iter()
-        .map(|name| (strsim::osa_distance(&typed, &name.to_lowercase()), name))
-        .filter(|(distance, _)| *distance <= MAX_DISTANCE && *distance < typed.chars().count())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
+    let most = most(&typed);
+    let near = |name: &'a str| {
+        let lower = name.to_lowercase();
+        let distance = strsim::osa_distance(&typed, &lower);
+        let elsewhere = typed.chars().next() != lower.chars().next();
+        let far = match distance {
+            0 | 1 if distance <= most => (distance, elsewhere, 0),
+            _ if begins(&typed, &lower) => (2, false, name.len()),
+            _ if distance <= most => (distance + 1, elsewhere, 0),
+            _ => return None,
+        };
+        Some((far, name))
+    };
+    names.into_iter().filter_map(near).min_by_key(|(far, _)| *far).map(|(_, name)| name)
+}
+
+/// Whether the parts of `typed`, between `_`, begin those of `name`.
+fn begins(typed: &str, name: &str) -> bool {
+    let (mut parts, mut of_name) = (typed.split('_'), name.split('_'));
+    typed.chars().count() >= LEAST
+        && parts.all(|part| of_name.next().is_some_and(|of_name| of_name.starts_with(part)))
 }
 
 /// Asks whether a name was meant.
@@ -70,18 +75,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn habits_are_sorted_and_no_functions() {
-        assert!(HABITS.is_sorted_by_key(|(name, _)| name));
-        for (name, _) in HABITS {
-            assert!(crate::function::find(name).is_none(), "{name}");
-        }
-    }
-
-    #[test]
     fn suggests_only_what_is_near() {
         assert_eq!(nearest("objcts", ["objects", "size"]), Some("objects"));
         assert_eq!(nearest("SIZ", ["objects", "size"]), Some("size"));
         assert_eq!(nearest("zebra", ["objects", "size"]), None);
         assert_eq!(nearest("x", ["id"]), None);
+        let names = ["size", "rcu", "save", "log", "set", "type", "help", "why"];
+        for nonsense in ["sleep", "slep", "rows", "bail", "foo", "select", "top", "ls", "", "copy"]
+        {
+            assert_eq!(nearest(nonsense, names), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn a_slip_is_nearer_than_a_beginning() {
+        let names = ["objects_per_slab", "object_size", "objects", "size", "name", "used"];
+        for (typed, name) in [
+            ("nmae", "name"),
+            ("siez", "size"),
+            ("sze", "size"),
+            ("object", "objects"),
+            ("obj", "objects"),
+            ("obj_size", "object_size"),
+            ("objects_per", "objects_per_slab"),
+            ("objcts_per_slba", "objects_per_slab"),
+        ] {
+            assert_eq!(nearest(typed, names), Some(name), "{typed}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use crate::aggregate;
 use crate::bound::Expr;
 use crate::catalog;
 use crate::diagnostic::{Diagnostic, Span};
+use crate::foreign;
 use crate::function::{self, Meaning};
 use crate::suggest;
 use crate::syntax::ast::{self, Ident};
@@ -24,7 +25,8 @@ impl Binder<'_> {
             let mut error = Diagnostic::new(name.span, format!("unknown function `{}`", name.name));
             let functions = function::FUNCTIONS.iter().map(|function| function.name);
             let aggregates = aggregate::AGGREGATES.iter().map(|function| function.name);
-            let help = suggest::habit(&name.name)
+            let help = foreign::instead(foreign::FUNCTIONS, &name.name)
+                .map(str::to_owned)
                 .or_else(|| suggest::help(&name.name, functions.chain(aggregates)));
             error.help = Some(help.unwrap_or_else(|| "`.functions` lists them".to_owned()));
             return Err(error);

@@ -39,6 +39,7 @@ use crate::bound::{Aggregate, Expr, ExprKind, Item, Missing, Query};
 use crate::capabilities::Capabilities;
 use crate::catalog::{self, Column, Table};
 use crate::diagnostic::{Diagnostic, Span};
+use crate::foreign;
 use crate::input::Input;
 use crate::suggest;
 use crate::syntax::ast::{self, BinaryOp};
@@ -51,7 +52,13 @@ pub fn bind(query: &ast::Query, capabilities: &dyn Capabilities) -> Result<Query
         Some(name) => catalog::table(&name.name).ok_or_else(|| {
             let tables = catalog::TABLES.iter().map(|table| table.name);
             let mut error = Diagnostic::new(name.span, format!("unknown table `{}`", name.name));
-            error.help = suggest::help(&name.name, tables);
+            error.help = foreign::instead(foreign::TABLES, &name.name)
+                .map(str::to_owned)
+                .or_else(|| suggest::meant(&name.name, tables.clone()))
+                .or_else(|| {
+                    let list = suggest::help("", tables)?;
+                    Some(format!("{list}; for one cache: `where name = '{}'`", name.name))
+                });
             error
         })?,
     };

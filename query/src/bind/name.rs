@@ -4,8 +4,9 @@ use super::definition;
 use super::flags::{KNOWN_FLAGS, flag_name};
 use super::{Binder, typing};
 use crate::bound::{Expr, Missing};
-use crate::catalog::{Column, Source};
+use crate::catalog::{self, Column, Source};
 use crate::diagnostic::{Diagnostic, Span};
+use crate::foreign;
 use crate::input::Input;
 use crate::path::{self, Base};
 use crate::suggest;
@@ -45,7 +46,10 @@ impl Binder<'_> {
         let aliases = self.aliases.keys().map(String::as_str);
         let names = self.table.shown().map(|column| column.name).chain(aliases);
         let flag = flag_name(&name.name);
+        let of_caches = self.table == catalog::TABLES[0];
+        let foreign = foreign::instead(foreign::COLUMNS, &name.name).filter(|_| of_caches);
         error.help = Some(match suggest::meant(&name.name, names) {
+            _ if let Some(help) = foreign => help.to_owned(),
             _ if KNOWN_FLAGS.contains(&flag.as_str()) => {
                 format!("whether a flag is set: `flags has {flag}`")
             }

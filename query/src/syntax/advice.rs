@@ -5,6 +5,7 @@
 use super::failure::Furthest;
 use super::input::State;
 use super::token::{Keyword, Symbol, TokenKind};
+use crate::{catalog, foreign};
 
 /// What rules expect that take a name.
 const NAMES: [&str; 4] = ["a name", "a table", "a type", "a flag"];
@@ -13,25 +14,8 @@ const NAMES: [&str; 4] = ["a name", "a table", "a type", "a flag"];
 const UNITS: [&str; 14] =
     ["k", "kib", "kb", "m", "mib", "mb", "g", "gib", "gb", "t", "tib", "tb", "b", "bytes"];
 
-/// Words of other languages where something else was expected.
-const WORDS: [(&str, &str); 3] = [
-    (
-        "contains",
-        "a part of a text: `name like '%part%'`; a flag: `flags has PANIC`; an entry of a list: `'x' in aliases`",
-    ),
-    ("descending", "write `desc`"),
-    ("ascending", "write `asc`"),
-];
-
-/// Words of other languages that went through as a name, and what follows did not.
-const WORDS_BEFORE: [(&str, &str); 6] = [
-    ("top", "write `limit` and the number at the end"),
-    ("fetch", "write `limit` and the number"),
-    ("sort", "write `order by`"),
-    ("mod", "the remainder is written `%`"),
-    ("div", "a division is written `/`"),
-    ("into", "rows go to standard output: `slabql … > file`"),
-];
+/// For those who look for a table of a cache's name.
+const A_CACHE: &str = "a cache is a row of `caches`: `select * where name = 'kmalloc-64'`";
 
 /// A query, for those who look for the beginning of one.
 const EXAMPLE: &str = "a query is `select name, size where objects > 1000`";
@@ -77,6 +61,17 @@ impl<'a> Around<'a> {
         )
     }
 
+    /// The word that is all of the statement, which may be a cache's name: `dentry`, `kmalloc-64`.
+    fn lone_word(self) -> Option<&'a str> {
+        let text = self.state.text;
+        let start = self.state.span_at(self.position).start;
+        let statement = text[start..].split(';').next()?.trim_end();
+        let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let begins = text[..start].trim_end().chars().last().is_none_or(|c| c == ';');
+        (begins && statement.starts_with(char::is_alphabetic) && statement.chars().all(word))
+            .then_some(statement)
+    }
+
     /// The text of the token there.
     fn text(self, from_here: isize) -> &'a str {
         let position = self.position.checked_add_signed(from_here);
@@ -99,6 +94,13 @@ pub(super) fn advice(state: &State<'_>, furthest: &Furthest, position: usize) ->
 /// Advice about names and their quotes.
 fn of_names(around: Around<'_>, wants: &dyn Fn(&str) -> bool) -> Option<String> {
     let name = NAMES.into_iter().any(wants);
+    if around.keyword(-2) == Some(Keyword::From) {
+        match around.symbol(0) {
+            Some(Symbol::Minus) => return Some(A_CACHE.to_owned()),
+            Some(Symbol::Dot) => return Some("`.tables` lists the tables".to_owned()),
+            _ => {}
+        }
+    }
     match around.kind(0)? {
         _ if name && around.text(0).starts_with('$') => {
             Some("a parameter stands for a value, not for a name".to_owned())
@@ -148,18 +150,22 @@ fn of_numbers(around: Around<'_>) -> Option<String> {
 
 /// Advice about words that other languages have.
 fn of_words(around: Around<'_>) -> Option<String> {
-    let found = |words: &[(&str, &'static str)], name: Option<&str>| {
-        let name = name?;
-        words.iter().find(|(word, _)| *word == name).map(|(_, help)| (*help).to_owned())
-    };
-    found(&WORDS, around.name(0)).or_else(|| found(&WORDS_BEFORE, around.name(-1)))
+    let found = |rows, name: Option<&str>| foreign::instead(rows, name?).map(str::to_owned);
+    found(foreign::WORDS, around.name(0)).or_else(|| found(foreign::WORDS_BEFORE, around.name(-1)))
 }
 
 /// Advice about how a query begins.
 fn of_the_start(around: Around<'_>, wants: &dyn Fn(&str) -> bool) -> Option<String> {
     if wants("`select`") {
         let explained = around.keyword(-1) == Some(Keyword::Explain);
-        return Some(if explained { "write `explain select …`" } else { EXAMPLE }.to_owned());
+        return Some(match around.lone_word() {
+            _ if explained => "write `explain select …`".to_owned(),
+            Some(table) if catalog::table(table).is_some() => {
+                format!("write `select * from {table}`")
+            }
+            Some(name) => format!("{EXAMPLE}; for one cache: `select * where name = '{name}'`"),
+            None => EXAMPLE.to_owned(),
+        });
     }
     if !matches!(around.keyword(-1), Some(Keyword::Select | Keyword::Distinct)) {
         return None;

@@ -18,6 +18,7 @@ use super::number::size_text;
 use super::path;
 use super::predicate::test;
 use super::rule::{ident, keyword, list, symbol, values};
+use super::select::{no_subqueries, wanted};
 use super::token::{Keyword, Symbol, TokenKind};
 use crate::diagnostic::Diagnostic;
 
@@ -215,11 +216,7 @@ fn literal(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
         Some(TokenKind::Keyword(Keyword::False)) => Literal::Bool(false),
         Some(TokenKind::Duration(_)) => return refuse(duration(input)),
         Some(TokenKind::Keyword(Keyword::Select)) => {
-            return refuse(
-                Diagnostic::new(span, "there are no subqueries")
-                    .label("a query inside a query")
-                    .help("a query reads one table"),
-            );
+            return refuse(no_subqueries(input));
         }
         _ => return input.expected("an expression"),
     };
@@ -253,7 +250,7 @@ pub(super) fn name(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
     match rest.peek_symbol() {
         Some(Symbol::ParenOpen) => rest.nested(|rest| call(rest, ident)),
         _ if path::follows(rest, &ident) => path::path(rest, ident),
-        Some(Symbol::Dot) => refuse(qualified(rest, &ident)),
+        Some(Symbol::Dot) => refuse(wanted(rest).unwrap_or_else(|| qualified(rest, &ident))),
         _ => {
             let span = ident.span;
             Ok((rest, Box::new(Expr { kind: ExprKind::Column(ident), span })))
@@ -281,6 +278,10 @@ fn call(input: Input<'_>, name: Ident) -> Parsed<'_, Box<Expr>> {
         Some(TokenKind::Symbol(Symbol::Star)) => {
             let (input, _) = commit(symbol(Symbol::ParenClose)(input.skip(1)))?;
             (input, ExprKind::CallStar(name))
+        }
+        // As DuckDB has it.
+        Some(TokenKind::Symbol(Symbol::ParenClose)) if name.name == "count" => {
+            (input.skip(1), ExprKind::CallStar(name))
         }
         Some(TokenKind::Symbol(Symbol::ParenClose)) => {
             (input.skip(1), ExprKind::Call(name, Vec::new()))

@@ -130,7 +130,7 @@ impl Furthest {
     fn keyword(&self, word: &str) -> Option<&'static str> {
         let words = self.expected.iter().filter_map(|what| what.strip_prefix('`'));
         let words = words.filter_map(|what| what.split(['`', ' ']).next());
-        let words = words.map(|keyword| (keyword, MAX_TYPOS));
+        let words = words.map(|keyword| (keyword, MAX_TYPOS.min(crate::suggest::most(word))));
         // Operators are one expectation, and so short that one letter is all that may differ.
         let operators: &[&str] = if self.expects("an operator") { &OPERATORS } else { &[] };
         words

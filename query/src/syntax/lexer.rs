@@ -14,6 +14,7 @@ use super::token::{Keyword, Symbol, Token, TokenKind};
 use super::{MAX_TEXT, number, parameter};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::escape::is_hazard;
+use crate::foreign;
 
 /// Operators of two bytes, in every spelling. They are tried before those of one byte.
 const PAIRS: [(&str, Symbol); 9] = [
@@ -26,15 +27,6 @@ const PAIRS: [(&str, Symbol); 9] = [
     ("<<", Symbol::Shl),
     (">>", Symbol::Shr),
     ("->", Symbol::Arrow),
-];
-
-/// Operators of other languages, and what to write for them.
-const FOREIGN: [(&str, &str); 5] = [
-    ("||", "texts are joined by `concat(…, …)`, conditions by `or`"),
-    ("&&", "write `and`"),
-    ("=<", "write `<=`"),
-    ("=>", "write `>=`"),
-    ("::", "write `cast(… as …)`"),
 ];
 
 /// The tokens of `text`, or its first mistake.
@@ -250,7 +242,7 @@ impl<'a> Lexer<'a> {
     /// Reads an operator or another mark.
     fn symbol(&mut self, first: char) -> Result<Token, Diagnostic> {
         let rest = self.rest();
-        let foreign = FOREIGN.iter().find(|(text, _)| rest.starts_with(text));
+        let foreign = foreign::OPERATORS.iter().find(|(text, _)| rest.starts_with(text));
         if let Some((text, help)) = foreign {
             let span = self.advance(text.len());
             return Err(Diagnostic::new(span, format!("there is no operator `{text}`")).help(*help));

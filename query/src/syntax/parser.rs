@@ -18,33 +18,13 @@ use nom::combinator::{cut, map, opt};
 use super::ast::{Address, Statement, Watch};
 use super::failure::{Parsed, commit, refuse};
 use super::input::{Input, State};
+use super::lexer::Lexer;
 use super::parameter::{self, Declarations, ParameterValues};
 use super::rule::keyword;
 use super::select::query;
 use super::token::{Keyword, Symbol, Token, TokenKind};
 use crate::diagnostic::{Diagnostic, Span};
-
-/// The first words of statements that would change something.
-const WRITES: [&str; 9] =
-    ["insert", "update", "delete", "create", "drop", "alter", "truncate", "replace", "merge"];
-
-/// The first words of other statements of SQL and its shells, and what slabql has for them.
-const OTHERS: [(&str, &str); 14] = [
-    ("show", "`.tables` lists the tables, `.schema caches` the columns of one"),
-    ("describe", "`.schema caches` lists the columns of a table"),
-    ("use", "there is one database; `from` says which table is read"),
-    ("pragma", "`.help` lists the commands of the prompt"),
-    ("set", "`.help` lists the commands of the prompt"),
-    ("begin", "slabql only reads: there are no transactions"),
-    ("start", "slabql only reads: there are no transactions"),
-    ("commit", "slabql only reads: there are no transactions"),
-    ("rollback", "slabql only reads: there are no transactions"),
-    ("grant", "slabql only reads: who may ask is the kernel's business"),
-    ("revoke", "slabql only reads: who may ask is the kernel's business"),
-    ("values", "a query starts with `select`"),
-    ("table", "write `select * from` and its name"),
-    ("copy", "`--format csv` writes an answer for other programs"),
-];
+use crate::foreign;
 
 /// The statements of `text`, which are separated by `;`, and where each stands. There is at least one.
 pub fn parse_text(text: &str) -> Result<Vec<(Statement, Span)>, Diagnostic> {
@@ -67,7 +47,9 @@ pub fn parse_from(
     declared: &mut Declarations,
     given: &ParameterValues,
 ) -> Result<Vec<(Statement, Span)>, Diagnostic> {
-    parse(text, &parameter::bound(text, start, declared, given)?)
+    let tokens = parameter::bound(text, start, declared, given)
+        .map_err(|mistake| first_mistake(text, start, mistake))?;
+    parse(text, &tokens)
 }
 
 /// The statements of `tokens`, and where each stands. There is at least one. `text` is what the tokens were made
@@ -119,8 +101,9 @@ fn statements(mut input: Input<'_>) -> Parsed<'_, Vec<(Statement, Span)>> {
 
 /// Parses a statement.
 fn statement(input: Input<'_>) -> Parsed<'_, Statement> {
-    let refused =
-        |message: &str, help: &str| refuse(Diagnostic::new(input.span(), message).help(help));
+    if let Some(foreign) = foreign_statement(input.state().text_at(input.span()), input.span()) {
+        return refuse(foreign);
+    }
     match input.peek() {
         Some(TokenKind::Keyword(Keyword::Watch)) => {
             map(watch, Statement::Watch).parse(input.skip(1))
@@ -128,23 +111,25 @@ fn statement(input: Input<'_>) -> Parsed<'_, Statement> {
         Some(TokenKind::Keyword(Keyword::Whatis)) => {
             map(whatis, Statement::Whatis).parse(input.skip(1))
         }
-        Some(TokenKind::Ident { name, quoted: false }) if WRITES.contains(&name.as_str()) => {
-            refused("slabql only reads", "a query starts with `select`")
-        }
-        Some(TokenKind::Ident { name, quoted: false }) if name == "with" => refused(
-            "`with` is not supported",
-            "a query reads one table; an alias of the select list names an expression",
-        ),
-        Some(TokenKind::Ident { name, quoted: false })
-            if let Some((word, help)) = OTHERS.iter().find(|(word, _)| word == name) =>
-        {
-            refused(&format!("there is no statement `{word}`"), help)
-        }
-        Some(TokenKind::Keyword(Keyword::Desc)) => {
-            refused("there is no statement `desc`", "`.schema caches` lists the columns of a table")
-        }
         _ => alt((map(query, Statement::Query), explain)).parse(input),
     }
+}
+
+/// The error for a statement that begins with a word of another language.
+fn foreign_statement(word: &str, span: Span) -> Option<Diagnostic> {
+    let word = word.to_lowercase();
+    let help = foreign::instead(foreign::STATEMENTS, &word)?;
+    Some(Diagnostic::new(span, format!("there is no statement `{word}`")).help(help))
+}
+
+/// The mistake that matters of a text whose tokens have one: a first word of another language, if there is one.
+fn first_mistake(text: &str, start: usize, mistake: Diagnostic) -> Diagnostic {
+    let foreign = || {
+        let first = Lexer::new(&text[start..]).next()?.ok()?.span;
+        let span = Span { start: start + first.start, end: start + first.end };
+        foreign_statement(&text[span.start..span.end], span)
+    };
+    foreign().unwrap_or(mistake)
 }
 
 /// Parses what stands behind `watch`: `1s [count 5] select …`.

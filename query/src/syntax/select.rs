@@ -14,6 +14,8 @@ use super::input::Input;
 use super::rule::{ident, keyword, list, symbol};
 use super::token::{Keyword, Symbol, TokenKind};
 use crate::diagnostic::{Diagnostic, Span};
+use crate::foreign;
+use crate::path::Base;
 
 /// The clauses behind the select list, in their order.
 const CLAUSES: [Keyword; 7] = [
@@ -46,6 +48,13 @@ pub(super) fn query(input: Input<'_>) -> Parsed<'_, Query> {
     let (input, order_by) = opt(preceded(order_by, cut(list(key)))).parse(input)?;
     let (input, limit) = clause(Keyword::Limit, |input| count(input, "limit")).parse(input)?;
     let (input, offset) = clause(Keyword::Offset, |input| count(input, "offset")).parse(input)?;
+    // In either order, as other dialects have them.
+    let (input, limit) = match limit {
+        None if offset.is_some() => {
+            clause(Keyword::Limit, |input| count(input, "limit")).parse(input)?
+        }
+        limit => (input, limit),
+    };
 
     let seen = [
         (Keyword::From, from.is_some()),
@@ -118,20 +127,8 @@ fn misplaced(input: Input<'_>, seen: &[Option<Keyword>]) -> Option<Diagnostic> {
 
 /// What is said of a clause that SQL or a dialect of it has.
 fn foreign_clause(name: &str) -> Option<(&'static str, &'static str)> {
-    Some(match name {
-        "fetch" => ("there is no `fetch`", "write `limit 10`"),
-        "window" | "qualify" => (
-            "there are no window functions",
-            "an answer is sorted and cut by `order by` and `limit`",
-        ),
-        "for" => ("there is no `for update`", "slabql only reads, and takes no lock"),
-        "tablesample" => ("there is no `tablesample`", "`limit` cuts an answer"),
-        "similar" | "regexp" | "rlike" => {
-            ("there is no such test", "a regular expression is written `name ~ '^kmalloc'`")
-        }
-        "returning" => ("there is no `returning`", "slabql only reads"),
-        _ => return None,
-    })
+    let found = foreign::CLAUSES.iter().find(|(words, ..)| words.contains(&name));
+    found.map(|(_, message, help)| (*message, *help))
 }
 
 /// What a clause is called.
@@ -176,11 +173,7 @@ fn alias(input: Input<'_>) -> Parsed<'_, Option<Ident>> {
 /// Parses the table behind `from`, and what is handed to it.
 fn table(input: Input<'_>) -> Parsed<'_, (Ident, Vec<Argument>)> {
     if input.peek_symbol() == Some(Symbol::ParenOpen) {
-        return refuse(
-            Diagnostic::new(input.span(), "there are no subqueries")
-                .label("expected a table")
-                .help("a query reads one table"),
-        );
+        return refuse(no_subqueries(input.skip(1)).label("expected a table"));
     }
     let (rest, table) = ident(input, "a table")?;
     let (rest, arguments) = match rest.peek_symbol() {
@@ -192,20 +185,17 @@ fn table(input: Input<'_>) -> Parsed<'_, (Ident, Vec<Argument>)> {
         _ => (rest, Vec::new()),
     };
     match rest.peek() {
-        Some(TokenKind::Symbol(Symbol::Comma)) => refuse(no_joins(rest.span())),
-        Some(TokenKind::Ident { name, quoted: false }) if JOINS.contains(&name.as_str()) => {
-            refuse(no_joins(rest.span()))
-        }
-        Some(TokenKind::Keyword(Keyword::As)) => refuse(another_name(rest.span())),
+        Some(kind) if joins(kind) => refuse(no_joins(rest.span())),
+        Some(TokenKind::Keyword(Keyword::As)) => refuse(another_name(rest)),
         // A word that nothing but a clause follows is a name, and not a clause that is written wrongly.
         Some(TokenKind::Ident { name, .. })
             if foreign_clause(name).is_none()
                 && rest.peek_at(1).is_none_or(|kind| match kind {
                     TokenKind::Keyword(word) => CLAUSES.contains(word) || *word == Keyword::Join,
-                    kind => kind.symbol() == Some(Symbol::Semicolon),
+                    kind => joins(kind) || kind.symbol() == Some(Symbol::Semicolon),
                 }) =>
         {
-            refuse(another_name(rest.span()))
+            refuse(another_name(rest))
         }
         _ => Ok((rest, (table, arguments))),
     }
@@ -228,15 +218,80 @@ fn argument(input: Input<'_>) -> Parsed<'_, Argument> {
     }
 }
 
-/// The error for a name behind a table.
-fn another_name(span: Span) -> Diagnostic {
-    Diagnostic::new(span, "a table is given no other name")
-        .help("columns are named without their table")
+/// The error for a name behind a table, which is there for the sake of a join or a subquery if one follows.
+fn another_name(input: Input<'_>) -> Diagnostic {
+    let comma =
+        |ahead: &usize| input.peek_at(*ahead).and_then(TokenKind::symbol) == Some(Symbol::Comma);
+    if let Some(comma) = [1, 2].into_iter().find(comma) {
+        return no_joins(input.skip(comma).span());
+    }
+    wanted(input).unwrap_or_else(|| {
+        Diagnostic::new(input.span(), "a table is given no other name")
+            .help("columns are named without their table")
+    })
+}
+
+/// The error for the join or the subquery that stands further on in the statement, if one does.
+pub(super) fn wanted(input: Input<'_>) -> Option<Diagnostic> {
+    let end = |kind: &TokenKind| kind.symbol() == Some(Symbol::Semicolon);
+    let rest = (0..).map_while(|ahead| Some((ahead, input.peek_at(ahead)?)));
+    rest.take_while(|(_, kind)| !end(kind)).find_map(|(ahead, kind)| match kind.keyword()? {
+        Keyword::Join => Some(no_joins(input.skip(ahead).span())),
+        Keyword::Select => Some(no_subqueries(input.skip(ahead))),
+        _ => None,
+    })
+}
+
+/// Whether a token behind a table begins a join.
+fn joins(kind: &TokenKind) -> bool {
+    match kind {
+        TokenKind::Symbol(Symbol::Comma) => true,
+        TokenKind::Ident { name, quoted: false } => JOINS.contains(&name.as_str()),
+        _ => false,
+    }
 }
 
 /// The error for a second table.
 fn no_joins(span: Span) -> Diagnostic {
-    Diagnostic::new(span, "there are no joins").help("a query reads one table")
+    Diagnostic::new(span, "there are no joins: a query reads one table").help(
+        "`caches` sums up `nodes`, `cpus` and `slabs`; DuckDB joins files of `--output a.csv`",
+    )
+}
+
+/// The error for the query that begins at the next token, inside of another one.
+pub(super) fn no_subqueries(input: Input<'_>) -> Diagnostic {
+    let rest = (0..).map_while(|ahead| Some((ahead, input.peek_at(ahead)?)));
+    let mut open = 1;
+    let inside = rest.take_while(|(_, kind)| {
+        match kind.symbol() {
+            Some(Symbol::ParenOpen) => open += 1,
+            Some(Symbol::ParenClose) => open -= 1,
+            _ => {}
+        }
+        open > 0
+    });
+    // A column that is named with its table is one of the query around it.
+    let correlated = inside.into_iter().any(|(ahead, kind)| {
+        let TokenKind::Ident { name, .. } = kind else { return false };
+        Base::ALL.iter().all(|base| base.name() != name)
+            && input.peek_at(ahead + 1).and_then(TokenKind::symbol) == Some(Symbol::Dot)
+            && !matches!(
+                ahead.checked_sub(1).and_then(|before| input.peek_at(before)?.symbol()),
+                Some(Symbol::Dot | Symbol::Arrow)
+            )
+    });
+    let (message, help) = if correlated {
+        (
+            "there are no correlated subqueries",
+            "a row knows its own columns; `group by` and `having` compare groups of rows",
+        )
+    } else {
+        (
+            "there are no subqueries",
+            "ask the inner query first: `.set x 4k`, then `where size > $x`",
+        )
+    };
+    Diagnostic::new(input.span(), message).label("a query inside a query").help(help)
 }
 
 /// A rule that takes `word` and `by`; together they are `what`.

@@ -1,0 +1,175 @@
+//! Words of other languages and their shells, and what slabql has instead.
+//!
+//! A table for each place where such a word can stand; a row is the words of one answer, and what would work. Messages
+//! are made where a word is met, so that they mark it; the help is here.
+
+/// The words of one answer, and what would work.
+pub type Row = (&'static [&'static str], &'static str);
+
+/// First words of statements.
+#[rustfmt::skip]
+pub const STATEMENTS: &[Row] = &[
+    (&["insert", "update", "delete", "create", "drop", "alter", "truncate", "replace", "merge", "import", "vacuum", "reindex", "lock", "unlock", "kill"], "slabql only reads: a query starts with `select`"),
+    (&["begin", "start", "commit", "rollback", "savepoint"], "slabql only reads: there are no transactions"),
+    (&["grant", "revoke"], "slabql only reads: who may ask is the kernel's business"),
+    (&["with"], "a query reads one table; an alias of the select list names an expression"),
+    (&["from"], "`select` comes first: `select * from caches`"),
+    (&["table"], "write `select * from` and its name"),
+    (&["values"], "a query starts with `select`"),
+    (&["analyze"], "write `explain analyze select …`"),
+    (&["show"], "`show tables` lists the tables, `describe caches` the columns of one; there is one database"),
+    (&["describe", "desc"], "`describe caches` on a line of its own lists the columns of a table"),
+    (&["summarize", "summarise"], "`describe caches` lists the columns; `select min(size), avg(size), max(size)` sums one up"),
+    (&["pivot", "unpivot"], "`group by` sums up: `select kmalloc_type, sum(memory) group by 1`"),
+    (&["use", "attach", "detach", "connect", "database"], "there is one database; `from` says which table is read, `.source` what answers"),
+    (&["set", "reset", "pragma"], "`.config` shows and sets settings, `.set NAME VALUE` a parameter; `describe caches` lists columns"),
+    (&["copy", "export"], "`.once caches.csv` or `--output caches.csv` writes an answer to a file"),
+    (&["prepare", "execute", "deallocate", "declare", "let"], "a query takes parameters: `where size > $min`, given by `.set min 1k` or `--set min=1k`"),
+    (&["install", "load", "call", "do"], "there are no extensions and procedures; `.functions` lists the functions"),
+    (&["source", "include"], "`.read FILE` runs a query file"),
+    (&["status", "version", "info"], "`.source` says what answers, `.doctor` what this machine gives; `slabql --version`"),
+    (&["delimiter", "go", "ego"], "a query ends with `;`"),
+    (&["tee", "notee"], "`.log FILE` keeps what is typed and answered"),
+    (&["nopager"], "`.pager off`"),
+    (&["history"], "the arrow keys and Ctrl-R find what was typed"),
+    (&["ls", "list"], "`.tables` lists the tables, `select *` the caches"),
+    (&["system", "shell"], "`.pipe COMMAND` hands an answer to a command of the shell"),
+    (&["print", "printf", "echo"], "a query answers: `select name, size`"),
+    (&["man"], "`.help` lists the commands, `.functions` the functions"),
+    (&["top", "slabtop"], "`watch 2s select name, objects, active, memory order by memory desc limit 20`"),
+    (&["kmem"], "`select *` lists the caches; `whatis ADDRESS` says what lies at an address"),
+    (&["kprobe", "kretprobe", "fentry", "fexit", "kfunc", "kretfunc", "tracepoint", "rawtracepoint", "uprobe", "uretprobe", "usdt", "iter", "interval", "profile"], "slabql takes no scripts: `select name, active` tells what is, `watch 1s select name, delta(active)` what changes"),
+];
+
+/// Words where a clause could stand: the message, and what would work.
+#[rustfmt::skip]
+pub const CLAUSES: &[(&[&str], &str, &str)] = &[
+    (&["fetch"], "there is no `fetch`", "write `limit 10`"),
+    (&["window", "qualify"], "there are no window functions", "an answer is sorted and cut by `order by` and `limit`"),
+    (&["for"], "there is no `for update`", "slabql only reads, and takes no lock"),
+    (&["tablesample"], "there is no `tablesample`", "`limit` cuts an answer"),
+    (&["similar", "regexp", "rlike"], "there is no such test", "a regular expression is written `name ~ '^kmalloc'`"),
+    (&["returning"], "there is no `returning`", "slabql only reads"),
+    (&["exclude"], "there is no `exclude`", "name the columns that are shown: `select name, size`"),
+];
+
+/// Words where something else was expected.
+#[rustfmt::skip]
+pub const WORDS: &[Row] = &[
+    (&["contains"], "a part of a text: `name like '%part%'`; a flag: `flags has PANIC`; an entry of a list: `'x' in aliases`"),
+    (&["descending"], "write `desc`"),
+    (&["ascending"], "write `asc`"),
+];
+
+/// Words that went through as a name, and what follows did not.
+#[rustfmt::skip]
+pub const WORDS_BEFORE: &[Row] = &[
+    (&["top"], "write `limit` and the number at the end"),
+    (&["fetch"], "write `limit` and the number"),
+    (&["sort"], "write `order by`"),
+    (&["mod"], "the remainder is written `%`"),
+    (&["div"], "a division is written `/`"),
+    (&["into"], "rows go to standard output: `slabql … > file`"),
+    (&["exclude"], "name the columns that are shown: `select name, size`"),
+];
+
+/// Operators.
+pub const OPERATORS: &[(&str, &str)] = &[
+    ("||", "texts are joined by `concat(…, …)`, conditions by `or`"),
+    ("&&", "write `and`"),
+    ("=<", "write `<=`"),
+    ("=>", "write `>=`"),
+    ("::", "write `cast(… as …)`"),
+];
+
+/// Functions.
+#[rustfmt::skip]
+pub const FUNCTIONS: &[Row] = &[
+    (&["cardinality"], "write `length(list)`"),
+    (&["char_length", "character_length"], "write `length(text)`, in bytes"),
+    (&["len", "strlen"], "write `length(text)`"),
+    (&["ceiling"], "write `ceil(x)`"),
+    (&["convert", "to_char"], "write `cast(x as text)`"),
+    (&["decode"], "write `case when … then … end`"),
+    (&["if"], "write `iif(when, then, else)`"),
+    (&["ifnull", "nvl"], "write `coalesce(x, y)`"),
+    (&["isnull"], "write `x is null`, or `coalesce(x, y)`"),
+    (&["instr", "locate", "position", "strpos"], "write `x like '%part%'`"),
+    (&["lcase"], "write `lower(text)`"),
+    (&["ucase"], "write `upper(text)`"),
+    (&["mid", "substring"], "write `substr(text, start, count)`"),
+    (&["mod"], "write `x % y`"),
+    (&["pow", "power"], "write `x * x`, or `1 << x`"),
+    (&["now", "current_timestamp", "date", "time"], "an answer is of the moment in which it is asked; `date` is the shell's"),
+    (&["sleep", "pg_sleep"], "`watch 1s select …` asks again and again"),
+    (&["version"], "`.source` says which kernel answers"),
+    (&["hist"], "write `histogram(x)`"),
+];
+
+/// Columns, of slabtop and /proc/slabinfo above all.
+#[rustfmt::skip]
+pub const COLUMNS: &[Row] = &[
+    (&["objs", "num_objs", "total_objects", "total", "nr_objects"], "write `objects`, or `active` for those in use"),
+    (&["active_objs", "active_objects", "used_objects", "inuse", "allocated"], "write `active`"),
+    (&["objsize"], "write `size`, or `object_size` without what the allocator adds"),
+    (&["objperslab", "objs_per_slab"], "write `objects_per_slab`"),
+    (&["pagesperslab"], "write `pages_per_slab`"),
+    (&["num_slabs", "active_slabs", "nr_slabs"], "write `slabs`"),
+    (&["use", "usage"], "write `utilization` for a percentage, `used` for bytes"),
+    (&["cache_size", "bytes", "total_size"], "write `memory`"),
+    (&["free", "free_objects"], "write `objects - active`"),
+    (&["cache", "cache_name"], "write `name`"),
+    (&["rowid"], "write `addr`"),
+];
+
+/// Tables of other catalogs.
+#[rustfmt::skip]
+pub const TABLES: &[Row] = &[
+    (&["tables", "information_schema", "sqlite_master", "sqlite_schema", "pg_catalog", "pg_class", "pg_tables", "duckdb_tables"], "`.tables` lists the tables, `select * from columns` their columns"),
+    (&["pg_attribute", "duckdb_columns"], "write `columns`"),
+    (&["cache", "slab", "kmem_cache", "kmem_caches", "slabtop"], "write `caches`"),
+    (&["dual"], "leave `from` out"),
+];
+
+/// What would work instead of a word.
+#[must_use]
+pub fn instead(rows: &'static [Row], word: &str) -> Option<&'static str> {
+    rows.iter().find(|(words, _)| words.contains(&word)).map(|(_, help)| *help)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::catalog;
+
+    #[test]
+    fn rows_are_well_formed() {
+        let clauses: Vec<Row> = CLAUSES.iter().map(|(words, _, help)| (*words, *help)).collect();
+        for rows in [STATEMENTS, &clauses, WORDS, WORDS_BEFORE, FUNCTIONS, COLUMNS, TABLES] {
+            let mut all = HashSet::new();
+            for (words, help) in rows {
+                assert!(!help.ends_with('.') && help.matches('`').count() % 2 == 0, "{help}");
+                for word in *words {
+                    assert!(all.insert(word), "{word} is there twice");
+                    assert_eq!(*word, word.to_lowercase());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_of_slabqls_own_is_foreign() {
+        for (words, _) in FUNCTIONS {
+            assert!(words.iter().all(|word| crate::function::find(word).is_none()), "{words:?}");
+        }
+        for (words, _) in TABLES {
+            assert!(words.iter().all(|word| catalog::table(word).is_none()), "{words:?}");
+        }
+        for (words, _) in COLUMNS {
+            let caches = catalog::TABLES[0];
+            assert!(words.iter().all(|word| caches.column(word).is_none()), "{words:?}");
+        }
+    }
+}
