@@ -82,15 +82,20 @@ pub fn failure(failure: &Failure) {
     if COLOR.load(Ordering::Relaxed) { write(&colored(&text)) } else { write(&text) }
 }
 
-/// Writes a text in one call, so that those of several processes do not mix.
+/// Writes a text in one call, so that those of several processes do not mix; on a terminal it fits its columns.
 fn write(text: &str) {
     if let Some(held) = &mut *held() {
         held.push_str(text);
         return;
     }
-    let plain = !text.is_ascii() && io::stderr().is_terminal() && terminal::is_plain();
-    let text = if plain { Cow::Owned(ascii(text)) } else { Cow::Borrowed(text) };
-    let _ = io::stderr().write_all(text.as_bytes());
+    let mut stderr = io::stderr();
+    let _ = if stderr.is_terminal() {
+        let plain = !text.is_ascii() && terminal::is_plain();
+        let drawn = if plain { ascii(text).into() } else { Cow::Borrowed(text) };
+        stderr.write_all(terminal::wrapped(&drawn, terminal::columns()).as_bytes())
+    } else {
+        stderr.write_all(text.as_bytes())
+    };
     log::write(text.as_bytes());
 }
 

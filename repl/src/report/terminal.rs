@@ -1,8 +1,13 @@
-//! What the terminal can show: its size and its characters.
+//! What the terminal can show: its size, its characters, and how a text is made to fit it.
 
+use std::borrow::Cow;
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
+
+use textwrap::core::display_width;
+use textwrap::{WordSplitter, wrap};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::error::Failure;
 use super::escape::printable_lines;
@@ -62,6 +67,60 @@ pub fn ascii(text: &str) -> String {
     plain
 }
 
+/// Breaks the lines of a text between words, so that none is longer than `columns`. What goes on in another line begins
+/// below the last column of the text, if it has columns, or a little to the right of where its line begins.
+#[must_use]
+pub fn wrapped(text: &str, columns: usize) -> String {
+    let mut lines = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
+        if display_width(line) <= columns {
+            lines.push_str(line);
+        } else {
+            let indent = " ".repeat(indent(line, columns));
+            let options = textwrap::Options::new(columns)
+                .word_splitter(WordSplitter::NoHyphenation)
+                .subsequent_indent(&indent);
+            lines.push_str(&wrap(line, options).join("\n"));
+        }
+        lines.push_str(end);
+    }
+    lines
+}
+
+/// Where a line that is too long goes on. Columns end in two spaces; a help or a definition begins behind its sign.
+fn indent(line: &str, columns: usize) -> usize {
+    let start = line.len() - line.trim_start().len();
+    let behind = |sign: &str| line[start..].find(sign).map(|at| start + at + sign.len());
+    let column = line.rfind("  ").map_or(0, |at| at + 2);
+    let label = if line[start..].starts_with("= ") {
+        behind("help: ").or_else(|| behind("note: "))
+    } else {
+        None
+    };
+    let indent = label.unwrap_or(if column > start { column } else { start + 2 });
+    let indent = line.get(..indent).map_or(start, str::width);
+    let fits = |indent: &usize| *indent <= columns / 2;
+    [indent, start + 2].into_iter().find(fits).unwrap_or(0)
+}
+
+/// The start of a printable text that fits into `columns`, with a mark where something is missing.
+#[must_use]
+pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
+    if text.width() <= columns {
+        return text.into();
+    }
+    let mut room = columns.saturating_sub(1);
+    let fits = |c: &char| {
+        let wide = c.width().unwrap_or(0);
+        let fits = wide <= room;
+        room = room.saturating_sub(if fits { wide } else { room });
+        fits
+    };
+    let start: String = text.chars().take_while(fits).collect();
+    if columns == 0 { start.into() } else { (start + "…").into() }
+}
+
 /// Writes a text of several lines for people to where answers go.
 pub fn draw(out: &mut dyn Write, text: &str) -> Result<(), Failure> {
     let text = printable_lines(text);
@@ -73,6 +132,54 @@ pub fn draw(out: &mut dyn Write, text: &str) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_broken_between_words() {
+        let text = "note: one two three\n\n  name  text  one two three\n  = help: `a b` or `c d`\n";
+        assert_eq!(wrapped(text, 80), text);
+        let expected = "\
+note: one two
+  three
+
+  name  text
+    one two
+    three
+  = help: `a
+    b` or `c
+    d`
+";
+        assert_eq!(wrapped(text, 13), expected);
+        assert_eq!(wrapped("  name  text  one two three", 27), "  name  text  one two three");
+        assert_eq!(
+            wrapped("  name  text  one two three four", 28),
+            "  name  text  one two three\n              four"
+        );
+        assert_eq!(wrapped("  = help: one two three", 20), "  = help: one two\n          three");
+        assert_eq!(wrapped(&"x".repeat(25), 10), "xxxxxxxx\n  xxxxxxxx\n  xxxxxxxx\n  x");
+        // Neither a name nor an option has a place to be broken at.
+        assert_eq!(wrapped("see kmalloc-64 or --null", 16), "see kmalloc-64\n  or --null");
+        assert_eq!(wrapped("\x1b[1mone\x1b[0m two", 7), "\x1b[1mone\x1b[0m two");
+        for columns in 1..40 {
+            let lines = wrapped("  日本 語  e\u{301}cran of some länge, and more", columns);
+            assert!(
+                lines.lines().all(|line| line.width() <= columns.max(4)),
+                "{columns}:\n{lines}"
+            );
+        }
+    }
+
+    #[test]
+    fn texts_are_cut_to_columns() {
+        assert_eq!(
+            (cut("abc", 3), cut("abc", 2), cut("abc", 0)),
+            ("abc".into(), "a…".into(), "".into())
+        );
+        assert_eq!(
+            (cut("日本語", 6), cut("日本語", 5), cut("日本語", 4)),
+            ("日本語".into(), "日本…".into(), "日…".into())
+        );
+        assert_eq!(cut("e\u{301}e\u{301}e\u{301}", 2), "e\u{301}…");
+    }
 
     #[test]
     fn the_first_locale_that_is_set_counts() {

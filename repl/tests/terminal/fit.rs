@@ -122,6 +122,42 @@ fn few_rows_of_many_columns_are_a_field_a_line() {
 }
 
 #[test]
+fn what_is_told_is_broken_between_words() {
+    let screen = Screen::new("");
+    screen.set(".pager off");
+    let text = screen.ask(".schema flags", "\nslabql>");
+    assert!(
+        text.contains("\n                                   ") && !text.contains("NU\nLL"),
+        "{text}"
+    );
+    let text = screen.ask(".help", "As in psql: ");
+    assert!(
+        text.contains(" Shows all settings and where each comes from, or\n                              shows or sets one.\n"),
+        "{text}"
+    );
+    let wrong = format!("select name{} from caches;", ", nme".repeat(30));
+    let text = screen.ask(&wrong, "\n  = help: ");
+    assert!(
+        text.lines().all(|line| !line.starts_with(' ') || line.chars().count() <= 80),
+        "{text}"
+    );
+    let long = ".why nosuchcolumn_with_a_name_that_has_quite_a_number_of_letters_and_is_longer_than_the_line;";
+    let text = screen.ask(long, "error: unknown column\n  `nosuchcolumn_with_a_name_that");
+    assert!(text.contains("\n  = help: "), "{text}");
+
+    screen.resize(200, 50);
+    let text = screen.ask(".help", "As in psql: ");
+    assert!(
+        text.contains(" Shows all settings and where each comes from, or shows or sets one.\n"),
+        "{text}"
+    );
+    // What goes elsewhere has whole lines, whatever the screen.
+    screen.resize(80, 24);
+    screen.set(".pipe grep -c 'each comes from, or shows or sets one.'");
+    screen.ask(".help", "\n1\nslabql>");
+}
+
+#[test]
 fn a_long_answer_is_shown_in_a_pager() {
     if lacks(&["tmux", "sh", "stty"]) {
         return;

@@ -7,7 +7,7 @@ use query::catalog::{self, Column, Source, Table};
 use query::suggest;
 use query::{aggregate, function};
 
-use super::{Next, write};
+use super::{Next, listed, write};
 use crate::features::members;
 use crate::report::error::Failure;
 use crate::report::escape::printable;
@@ -121,7 +121,7 @@ pub fn functions(_: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, 
     let functions = function::FUNCTIONS.iter().map(|row| (row.call, row.doc));
     let aggregates = aggregate::AGGREGATES.iter().map(|row| (row.call, row.doc));
     let lines = functions.chain([("", "")]).chain(aggregates);
-    let lines: String =
-        lines.map(|(call, doc)| format!("{call:30} {doc}").trim_end().to_owned() + "\n").collect();
+    let line = |(call, doc)| listed(call, 30, 0, doc).trim_end().to_owned() + "\n";
+    let lines: String = lines.map(line).collect();
     write(out, &lines)
 }

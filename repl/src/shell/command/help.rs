@@ -2,9 +2,12 @@
 
 use std::io::Write;
 
-use super::{COMMANDS, Command, Next, find, unknown, write};
+use super::{COMMANDS, Command, Next, find, listed, unknown, write};
 use crate::report::error::Failure;
 use crate::shell::session::Session;
+
+/// The columns of a command's call.
+const CALL: usize = 26;
 
 /// `.help [COMMAND]`.
 pub fn help(_: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
@@ -23,7 +26,7 @@ pub fn help(_: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Fa
 fn all() -> String {
     let mut text = String::from("A query ends with `;`. Commands are a line each:\n");
     for command in COMMANDS.iter().filter(|command| command.name.starts_with('.')) {
-        text.push_str(&format!("  {:34} {}\n", command.call(), command.doc));
+        text.push_str(&format!("  {}\n", listed(&command.call(), CALL, 2, command.doc)));
     }
     let of_psql = COMMANDS
         .iter()

@@ -18,13 +18,14 @@ use query::suggest;
 
 use crate::features::library::REPORTS;
 use crate::file;
-use crate::render::Format;
+use crate::render::{Format, width};
 use crate::report::error::Failure;
 use crate::report::terminal;
 use crate::shell::editor::external;
 use crate::shell::session::Session;
 use crate::shell::setting::SETTINGS;
 use crate::shell::{parameters, script};
+use crate::sink::Medium;
 
 /// A command.
 pub struct Command {
@@ -212,6 +213,10 @@ pub(crate) fn said(
     let result = run(session, &mut text);
     let pager = !session.settings.no_pager;
     // What it said before it failed counts.
+    if session.sink.medium().unwrap_or(session.settings.standard) == Medium::Terminal {
+        let lines = terminal::wrapped(&String::from_utf8_lossy(&text), terminal::columns());
+        text = lines.into_bytes();
+    }
     session.sink.give(&text, out, pager)?;
     result
 }
@@ -231,6 +236,15 @@ fn unknown(call: &str) -> Failure {
     let help = near.map(|near| suggest::question(format_args!(".{near}")));
     let help = help.unwrap_or_else(|| "`.help` lists the commands".to_owned());
     Failure::command(format!("unknown command `{call}`"), Some(&help))
+}
+
+/// A name and what it is, which begins behind `columns`; a longer name has a line of its own, as in `--help`.
+fn listed(name: &str, columns: usize, indent: usize, doc: &str) -> String {
+    let wide = width(name);
+    let start = columns + indent + 2;
+    let gap =
+        if wide > columns { format!("\n{:start$}", "") } else { " ".repeat(columns + 2 - wide) };
+    format!("{name}{gap}{doc}")
 }
 
 /// Writes what a command has to say.

@@ -1,6 +1,7 @@
 //! Completes at the cursor: statements by [`query::complete`], commands by their table and by what each one takes.
 
 use std::cell::Cell;
+use std::iter;
 use std::rc::Rc;
 
 use query::complete::{Candidate, Completion, Known, complete};
@@ -9,8 +10,9 @@ use rustyline::completion::{Completer, Pair};
 use rustyline::{Context, Result};
 
 use super::{Helper, argument};
+use crate::render::width;
 use crate::report::escape::printable;
-use crate::report::terminal;
+use crate::report::terminal::{self, cut};
 use crate::shell::command::COMMANDS;
 use crate::shell::script::{self, Piece};
 use crate::shell::session::Session;
@@ -90,26 +92,18 @@ impl Helper<'_> {
 /// Candidates as a list shows them: a few with what they are, many as words.
 fn listed(candidates: Vec<Candidate>) -> Vec<Pair> {
     let told = candidates.len() <= TOLD;
-    let widest = candidates.iter().map(|c| c.label.chars().count()).max().unwrap_or(0);
+    let labels = candidates.iter().map(|c| width(&printable(c.label.as_bytes())));
+    let widest = labels.max().unwrap_or(0);
     let columns = terminal::columns();
     let pair = |Candidate { text, label, doc }: Candidate| {
         let mut display = printable(label.as_bytes());
         if told && !doc.is_empty() {
-            let line = format!("{display:widest$}{DOC}{doc}");
-            display = cut(&line, columns.saturating_sub(1));
+            display.extend(iter::repeat_n(' ', widest - width(&display)));
+            display = cut(&(display + DOC + &doc), columns.saturating_sub(1)).into_owned();
         }
         Pair { display, replacement: text }
     };
     candidates.into_iter().map(pair).collect()
-}
-
-/// The start of a text that fits `columns`, with a mark where something is missing.
-pub(super) fn cut(text: &str, columns: usize) -> String {
-    if text.chars().count() <= columns {
-        return text.to_owned();
-    }
-    let start: String = text.chars().take(columns.saturating_sub(1)).collect();
-    start + "…"
 }
 
 /// The names that a query of slabql's own gives.

@@ -7,10 +7,10 @@ use rustyline::Context;
 use rustyline::hint::{Hint, Hinter};
 use rustyline::history::SearchDirection;
 
-use super::complete::cut;
 use super::{FIRST, Helper, meant};
+use crate::render::width;
 use crate::report::escape::printable;
-use crate::report::terminal;
+use crate::report::terminal::{self, cut};
 
 /// The fewest letters of a word that is hinted at.
 const LETTERS: usize = 2;
@@ -45,8 +45,8 @@ impl Hinter for Helper<'_> {
             return None;
         }
         let columns = terminal::columns();
-        let typed = FIRST.len()
-            + line.rsplit('\n').next().unwrap_or(line).trim_start_matches('\t').chars().count();
+        let last = line.rsplit('\n').next().unwrap_or(line).trim_start_matches('\t');
+        let typed = FIRST.len() + width(last);
         // A hint that went on in the next row would move what is below it with every letter.
         let room = columns.saturating_sub(typed % columns.max(1) + 1);
         if room < LEAST {
@@ -55,7 +55,7 @@ impl Hinter for Helper<'_> {
         let hint = before(line, context)
             .or_else(|| arguments(line))
             .or_else(|| word(&self.completed(line, pos), line))?;
-        Some(Ahead { shown: cut(&printable(hint.shown.as_bytes()), room), ..hint })
+        Some(Ahead { shown: cut(&printable(hint.shown.as_bytes()), room).into_owned(), ..hint })
     }
 }
 
