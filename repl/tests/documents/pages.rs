@@ -19,28 +19,30 @@ pub fn tables() -> String {
         "{MADE}
 # Tables
 
-What a query can name. `from` says the table; without it `{}` is meant. A column is either *stored*, which is a
-figure of the kernel's own, or *derived*, which is an expression over other columns in the query language. Both are
-given below, so what a figure means can be looked up to the last operator.
+These are the tables and columns that a query can name. `from` selects the table; the default is `{}`. A column is
+either *stored*, a figure of the kernel's own, or *derived*, an expression over other columns in the query language.
+Both are defined below, so the meaning of a figure can be looked up to the last operator.
 
-In the sources, `s` is the `struct kmem_cache` of the row and `n` one of its `struct kmem_cache_node`, one for each
-NUMA node. A column that is NULL on some kernels is NULL in every row there, and `.schema` says so. `*` is short for
-the columns named under the title, `all` for every column.
+In the definitions, `s` is the `struct kmem_cache` of the row and `n` one of its `struct kmem_cache_node`, one for each
+NUMA node. A column that is NULL on some kernels is NULL in every row there, and `.schema` says so. `*` stands for the
+columns listed under each title, `all` for every column.
 ",
         catalog::TABLES[0].name
     );
     for table in catalog::TABLES {
         let star: Vec<String> = table.star.iter().map(|name| format!("`{name}`")).collect();
         text.push_str(&format!("\n## {}\n\n{}\n", table.name, table.doc));
-        text.push_str(&format!("`select *` gives {}.\n\n", star.join(", ")));
-        text.push_str("| column | type | unit | meaning | is |\n|---|---|---|---|---|\n");
+        text.push_str(&format!("`select *` shows {}.\n\n", star.join(", ")));
+        text.push_str("| column | type | unit | meaning | definition |\n|---|---|---|---|---|\n");
         for column in table.shown() {
             text.push_str(&row(column));
         }
         let hidden: Vec<&Column> = table.columns.iter().filter(|column| column.hidden).collect();
         if !hidden.is_empty() {
-            text.push_str("\nThese serve the definitions of others. They can be named, but `all` leaves them out.\n\n");
-            text.push_str("| column | type | unit | meaning | is |\n|---|---|---|---|---|\n");
+            text.push_str("\nThese columns are used in the definitions of others. They can be named, but `all` omits them.\n\n");
+            text.push_str(
+                "| column | type | unit | meaning | definition |\n|---|---|---|---|---|\n",
+            );
             for column in hidden {
                 text.push_str(&row(column));
             }
@@ -58,20 +60,20 @@ fn row(column: &Column) -> String {
         }
         Source::Host(_, by) => {
             let by: Vec<String> = by.iter().map(|name| format!("`{name}`")).collect();
-            format!("looked up in user space by {}", by.join(" and "))
+            format!("looked up in user space from {}", by.join(" and "))
         }
         Source::Address => "the pointer `s`".to_owned(),
         Source::Member(path) | Source::Text(path) => format!("`s->{path}`"),
         Source::Refcount => "`s->refcount`".to_owned(),
         Source::NodeSum(path) => format!("the sum of `n->{path}`"),
         Source::Walk(walk) => match walk {
-            Walk::FreePartial => "walk of `n->partial`: objects less inuse of each slab",
+            Walk::FreePartial => "walk of `n->partial`: objects − inuse of each slab",
             Walk::FreeSlabinfo => "the same, as `count_partial_free_approx()` does",
             Walk::CachedCpu => "walk of the freelist and the partial list of each `s->cpu_slab`",
             Walk::CachedSheaves => "`main->size` and `spare->size` of each `s->cpu_sheaves`",
             Walk::RcuPending => "`rcu_free->size` of each `s->cpu_sheaves`",
             Walk::CachedBarns => "walk of `sheaves_full` of each barn",
-            Walk::Complete => "what the walks of the query report",
+            Walk::Complete => "reported by the walks of the query",
         }
         .to_owned(),
         Source::Index => "the number of the row's node or CPU".to_owned(),
@@ -79,25 +81,27 @@ fn row(column: &Column) -> String {
         Source::Barn(path) => format!("`barn->{path}`"),
         Source::Cpu(figure) => match figure {
             CpuFigure::Slab => "`c->slab`",
-            CpuFigure::Free => "walk of `c->freelist`, and objects less inuse of `c->slab`",
-            CpuFigure::PartialSlabs => "walk of `c->partial`: its slabs",
-            CpuFigure::PartialFree => "walk of `c->partial`: objects less inuse of each slab",
+            CpuFigure::Free => "walk of `c->freelist`, and objects − inuse of `c->slab`",
+            CpuFigure::PartialSlabs => "walk of `c->partial`: number of slabs",
+            CpuFigure::PartialFree => "walk of `c->partial`: objects − inuse of each slab",
             CpuFigure::Main => "`main->size` of the CPU's sheaves",
             CpuFigure::Spare => "`spare->size` of the CPU's sheaves",
             CpuFigure::RcuFree => "`rcu_free->size` of the CPU's sheaves",
         }
         .to_owned(),
         Source::Slab(figure) => match figure {
-            SlabFigure::List | SlabFigure::Place => "where the program is",
-            SlabFigure::Address => "what `n->partial`, `c->slab` and `c->partial` lead to",
+            SlabFigure::List | SlabFigure::Place => "the position of the program",
+            SlabFigure::Address => {
+                "the slabs that `n->partial`, `c->slab` and `c->partial` lead to"
+            }
             SlabFigure::Objects => "`slab->objects`",
             SlabFigure::Free => {
-                "objects less inuse of the slab; of `c->slab` with a walk of `c->freelist`"
+                "objects − inuse of the slab; for `c->slab` also a walk of `c->freelist`"
             }
             SlabFigure::Frozen => "`slab->frozen`",
         }
         .to_owned(),
-        Source::Given => "made in user space".to_owned(),
+        Source::Given => "computed in user space".to_owned(),
     };
     let absent =
         if absent.is_empty() { String::new() } else { format!(" NULL on some kernels: {absent}.") };
@@ -112,9 +116,9 @@ pub fn functions() -> String {
         "{MADE}
 # Functions
 
-A function of NULL is NULL, unless its row says otherwise.
+A function with a NULL argument is NULL, unless stated otherwise.
 
-| call | gives |
+| call | result |
 |---|---|
 "
     );
@@ -125,10 +129,10 @@ A function of NULL is NULL, unless its row says otherwise.
         "
 ## Aggregates
 
-An aggregate makes one value of the rows of a group, and passes over those where its argument is NULL. Of nothing a count
-is 0, everything else NULL. `distinct` before the argument takes equal values once.
+An aggregate computes one value from the rows of a group, skipping those where its argument is NULL. If no rows are
+left, a count is 0 and everything else NULL. `distinct` before the argument counts equal values once.
 
-| call | gives |
+| call | result |
 |---|---|
 ",
     );
@@ -183,9 +187,8 @@ pub fn recipes(files: &[PathBuf]) -> String {
         "{MADE}
 # Recipes
 
-Each recipe is a file of the folder `examples`, and a report that slabql carries: `slabql report waste`. The answers are
-those of the demo; leave `--demo` out to ask the running kernel. [Query files](query-files.md) says how parameters are
-given.
+Each recipe is a file in the folder `examples` and a built-in report: `slabql report waste`. The answers are those of
+the demo; leave out `--demo` to query the running kernel. [Query files](query-files.md) explains how to set parameters.
 "
     );
     for Example { path, title, paragraphs, query } in files.iter().map(Example::read) {
@@ -193,7 +196,7 @@ given.
         text.push_str(&format!("```sql\n{query}\n```\n\n"));
         let answer = if let Some(missed) = super::not_recorded(&query) {
             format!(
-                "It asks the running kernel: `slabql -f {path}`. Recordings have no {}.",
+                "It needs the running kernel: `slabql -f {path}`. Recordings have no {}.",
                 missed.what
             )
         } else {
@@ -212,15 +215,15 @@ pub fn examples(files: &[PathBuf]) -> String {
         "{MADE}
 # Examples
 
-Query files to keep beside a runbook; slabql carries them as reports. Run one with `slabql report largest`,
-`slabql -f examples/largest.slabql` or, where `slabql` is installed, `examples/largest.slabql`; on any machine with
-`slabql --demo report largest`. Those over `nodes`, `cpus` and `slabs` need the running kernel. The answers are in
-[the book](../book/src/recipes.md).
+These query files are worth keeping next to a runbook; slabql has them built in as reports. Run one with
+`slabql report largest`, `slabql -f examples/largest.slabql` or, where `slabql` is installed, `examples/largest.slabql`;
+on any machine with `slabql --demo report largest`. Those over `nodes`, `cpus` and `slabs` need the running kernel.
+The answers are in [the book](../book/src/recipes.md).
 
-The first comment of a file is its title. The question that it answers follows, then how to read the answer, then its
-parameters, then the query.
+The first comment of a file is its title, followed by the question that it answers, advice on reading the answer, its
+parameters, and the query.
 
-| file | asks | parameters |
+| file | question | parameters |
 |---|---|---|
 "
     );
@@ -244,9 +247,10 @@ pub fn commands() -> String {
 # Commands
 
 A command is a line that begins with a dot, where a statement could begin: at the prompt, in a query file, on the
-command line. psql's words for many of them are understood too. `.help` lists them, and an unknown one is answered with the nearest.
+command line. The psql names of many of them work too. `.help` lists them, and an unknown command is answered with the
+nearest known one.
 
-| command | does | also |
+| command | effect | also |
 |---|---|---|
 "
     );
@@ -258,9 +262,8 @@ command line. psql's words for many of them are understood too. `.help` lists th
     }
     text.push_str(
         "
-Settings such as `.mode` are told of in [Configuration](configuration.md), and the subcommands of the command line by `slabql
---help`. What follows are sessions over the demo, at a terminal that is not drawn on; `⋮` stands for lines that differ
-from machine to machine.
+[Configuration](configuration.md) describes settings such as `.mode`, and `slabql --help` the subcommands. The sessions
+below use the demo, on a terminal without line editing; `⋮` stands for lines that differ from machine to machine.
 ",
     );
     let mut files = Vec::new();
@@ -269,7 +272,7 @@ from machine to machine.
         if files.contains(&file) {
             continue;
         }
-        let title = if command.name.starts_with('.') { command.name } else { "psql's words" };
+        let title = if command.name.starts_with('.') { command.name } else { "psql's names" };
         let session = fs::read_to_string(&file).unwrap();
         text.push_str(&format!("\n## {title}\n\n```text\n{session}```\n"));
         files.push(file);
