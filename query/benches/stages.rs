@@ -115,7 +115,7 @@ fn execute(criterion: &mut Criterion) {
         criterion.bench_function(name, |bencher| {
             bencher.iter_batched(
                 || rows.clone(),
-                |rows| exec::run(&plan, rows, &NoHost, &fixture, Warnings::default()),
+                |rows| exec::run(&plan, rows, &NoHost, &fixture, Warnings::default()).unwrap(),
                 BatchSize::LargeInput,
             );
         });

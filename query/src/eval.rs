@@ -17,26 +17,63 @@ pub(crate) mod number;
 pub(crate) mod text;
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use crate::bound::{Arith, Expr, ExprKind};
+use crate::exec::{Host, Interrupted};
 use crate::value::{Type, Value};
 
-/// What a run has to say besides its answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Warnings {
+/// After so many steps the host is asked whether the run is to end: a millisecond or two.
+const STEPS: usize = 1 << 16;
+
+/// What a run has to say besides its answer, and whether it is to end.
+#[derive(Clone, Copy, Default)]
+pub struct Warnings<'a> {
     /// How often arithmetic left its range.
     pub range: u64,
     /// How often a text grew too long.
     pub long: u64,
     /// How often a text was too long for its pattern.
     pub steps: u64,
+    /// The steps since the host was asked, and whether it said that the run is to end.
+    taken: usize,
+    interrupted: bool,
+    host: Option<&'a dyn Host>,
 }
 
-impl Warnings {
+impl fmt::Debug for Warnings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { range, long, steps, .. } = self;
+        write!(f, "{range} out of range, {long} too long, {steps} too long for a pattern")
+    }
+}
+
+impl<'a> Warnings<'a> {
+    /// Nothing yet of a run that `host` may end.
+    pub(crate) fn of(host: &'a dyn Host) -> Self {
+        Self { host: Some(host), ..Self::default() }
+    }
+
     /// Whether there is nothing to say.
     #[must_use]
     pub fn is_empty(self) -> bool {
-        self == Self::default()
+        self.range + self.long + self.steps == 0
+    }
+
+    /// Counts steps: nodes of an expression, bytes of a text, states of a pattern. Gives whether the run is to end; then
+    /// nobody looks at its values any more.
+    pub(crate) fn step(&mut self, steps: usize) -> bool {
+        self.taken = self.taken.saturating_add(steps);
+        if self.taken >= STEPS {
+            self.taken = 0;
+            self.interrupted = self.interrupted || self.host.is_some_and(Host::interrupted);
+        }
+        self.interrupted
+    }
+
+    /// Fails if the run is to end.
+    pub(crate) fn check(&self) -> Result<(), Interrupted> {
+        if self.interrupted { Err(Interrupted) } else { Ok(()) }
     }
 
     /// A NULL for a text that is too long for its pattern, and a word about it.
@@ -54,6 +91,9 @@ impl Warnings {
 
 /// The value of `expr` for the inputs `row`.
 pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
+    if warnings.step(1) {
+        return Value::Null;
+    }
     let mut of = |inner: &Expr| eval(inner, row, warnings);
     match &expr.kind {
         ExprKind::Const(value) => value.clone(),
@@ -116,6 +156,7 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
             _ => Value::Null,
         },
         ExprKind::Extract(text, extract) => match of(text) {
+            Value::Text(text) if warnings.step(extract.steps(&text)) => Value::Null,
             Value::Text(text) => match extract.of(&text) {
                 Some(found) => found.map_or(Value::Null, Value::text),
                 None => warnings.bounded(),
@@ -125,6 +166,7 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
         // An input by now.
         ExprKind::Change(..) => Value::Null,
         ExprKind::Match(tested, pattern) => match of(tested) {
+            Value::Text(text) if warnings.step(pattern.steps(&text)) => Value::Null,
             Value::Text(text) => {
                 pattern.matches(&text).map_or_else(|| warnings.bounded(), Value::Bool)
             }

@@ -1,6 +1,7 @@
 //! Patterns of `like`, `ilike`, `glob` and `~`: all of them become one regular expression. And what `regexp_extract`
 //! takes out of a text by one.
 
+use memchr::memmem;
 use regex_lite::{Regex, RegexBuilder};
 
 use crate::syntax::ast::MatchOp;
@@ -53,11 +54,17 @@ impl Pattern {
             Shape::Exactly(wanted) => text == wanted.as_bytes(),
             Shape::Prefix(wanted) => text.starts_with(wanted.as_bytes()),
             Shape::Suffix(wanted) => text.ends_with(wanted.as_bytes()),
-            Shape::Contains(wanted) => {
-                text.windows(wanted.len()).any(|part| part == wanted.as_bytes())
-            }
+            Shape::Contains(wanted) => memmem::find(text, wanted.as_bytes()).is_some(),
             Shape::Other => self.regex.bound(text, 1)?.is_match(&String::from_utf8_lossy(text)),
         })
+    }
+
+    /// How many steps a text takes at most.
+    pub(crate) fn steps(&self, text: &[u8]) -> usize {
+        match self.shape {
+            Shape::Other => self.regex.steps(text, 1),
+            _ => text.len(),
+        }
     }
 
     /// What the pattern comes to.
@@ -92,6 +99,11 @@ impl Extract {
         (group <= self.groups()).then_some(Self { group, ..self })
     }
 
+    /// How many steps a text takes at most.
+    pub(crate) fn steps(&self, text: &[u8]) -> usize {
+        self.regex.steps(text, 1 + self.groups())
+    }
+
     /// How many groups there are, the whole match not counted.
     #[must_use]
     pub fn groups(&self) -> usize {
@@ -121,8 +133,8 @@ struct Bounded {
 /// The most bytes of an automaton: one of all kernel names takes less.
 const MAX_SIZE: usize = 1 << 17;
 
-/// The most steps of a text: about a second.
-const MAX_STEPS: usize = 1 << 30;
+/// The most steps of a text: less than a tenth of a second, as nothing can end a match.
+const MAX_STEPS: usize = 1 << 26;
 
 impl Bounded {
     fn new(regex: &str) -> Result<Self, String> {
@@ -147,8 +159,11 @@ impl Bounded {
 
     /// The expression, if it takes `text` in so many steps, each of which keeps where so many groups are.
     fn bound(&self, text: &[u8], groups: usize) -> Option<&Regex> {
-        let steps = self.size.saturating_mul(text.len()).saturating_mul(groups);
-        (steps <= MAX_STEPS).then_some(&self.regex)
+        (self.steps(text, groups) <= MAX_STEPS).then_some(&self.regex)
+    }
+
+    fn steps(&self, text: &[u8], groups: usize) -> usize {
+        self.size.saturating_mul(text.len()).saturating_mul(groups)
     }
 }
 

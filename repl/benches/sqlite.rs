@@ -143,7 +143,8 @@ fn main() {
         let mut times = [Vec::new(), Vec::new()];
         for run in 0..RUNS {
             let rows = rows.clone();
-            let answer = || exec::run(&plan, rows, &demo, demo.capabilities(), Warnings::default());
+            let answer =
+                || exec::run(&plan, rows, &demo, demo.capabilities(), Warnings::default()).unwrap();
             let (ours, output) = timed(answer);
             let (theirs, fetched) = timed(|| fetched(&mut statement));
             if run == 0 {

@@ -1,6 +1,8 @@
 //! The functions of texts. A text is bytes, as the kernel promises no more: `length`, `substr` and `replace` count
 //! and compare them.
 
+use memchr::memmem;
+
 use super::Warnings;
 use crate::value::Value;
 
@@ -32,19 +34,16 @@ pub(crate) fn replace(text: &[u8], from: &[u8], to: &[u8], warnings: &mut Warnin
     if from.is_empty() {
         return Value::text(text);
     }
-    let (mut replaced, mut rest) = (Vec::new(), text);
-    while let Some((&first, behind)) = rest.split_first() {
-        if let Some(behind) = rest.strip_prefix(from) {
-            replaced.extend_from_slice(to);
-            rest = behind;
-        } else {
-            replaced.push(first);
-            rest = behind;
-        }
+    let (mut replaced, mut behind) = (Vec::new(), 0);
+    for at in memmem::find_iter(text, from) {
+        replaced.extend_from_slice(&text[behind..at]);
+        replaced.extend_from_slice(to);
+        behind = at + from.len();
         if replaced.len() > MAX_TEXT {
             break;
         }
     }
+    replaced.extend_from_slice(&text[behind..]);
     grown(replaced, warnings)
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::identity::encode;
+use crate::eval::Warnings;
 use crate::value::Value;
 
 /// The rows that were shown.
@@ -20,8 +21,11 @@ impl Distinct {
     }
 
     /// Keeps the first of equal rows.
-    pub(super) fn retain(&mut self, rows: &mut Vec<Vec<Value>>) {
+    pub(super) fn retain(&mut self, rows: &mut Vec<Vec<Value>>, warnings: &mut Warnings) {
         rows.retain(|row| {
+            if warnings.step(self.shown) {
+                return false;
+            }
             self.bytes.clear();
             for value in row.iter().take(self.shown) {
                 encode(value, &mut self.bytes);

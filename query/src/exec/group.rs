@@ -47,6 +47,9 @@ impl<'a> Groups<'a> {
 
     /// Adds a row to its group.
     pub(super) fn add(&mut self, row: &[Value], warnings: &mut Warnings) {
+        if warnings.step(self.group.aggregates.len() + 1) {
+            return;
+        }
         match &self.group.kernel {
             Ok(kernel) => self.merge(row, kernel),
             Err(_) => self.add_inputs(row, warnings),

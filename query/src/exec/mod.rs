@@ -41,7 +41,14 @@ use sort::Sort;
 pub trait Host {
     /// The results of `lookup` for each list of arguments, in their order; or why there are none.
     fn look_up(&self, lookup: Lookup, arguments: &[Vec<Value>]) -> Result<Vec<Value>, String>;
+
+    /// Whether a run is to end before its answer is whole; asked every millisecond or so.
+    fn interrupted(&self) -> bool;
 }
+
+/// A run that its host has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interrupted;
 
 /// A plan that runs.
 pub struct Execution<'a> {
@@ -55,7 +62,7 @@ pub struct Execution<'a> {
 struct Machine<'a> {
     host: &'a dyn Host,
     past: Option<&'a mut Past>,
-    warnings: Warnings,
+    warnings: Warnings<'a>,
     notes: Vec<String>,
 }
 
@@ -119,7 +126,7 @@ impl<'a> Execution<'a> {
         let note =
             |missing: &Missing| format!("`{}` is NULL: {}", missing.column.name, missing.reason);
         let notes = plan.missing.iter().map(note).collect();
-        let machine = Machine { host, past: None, warnings: Warnings::default(), notes };
+        let machine = Machine { host, past: None, warnings: Warnings::of(host), notes };
         Self { plan, steps, machine }
     }
 
@@ -132,7 +139,7 @@ impl<'a> Execution<'a> {
 
     /// Takes rows, which the kernel has filtered already as far as the plan says. Gives those of the answer that
     /// nothing behind them can change.
-    pub fn push(&mut self, rows: Vec<Row>) -> Vec<Vec<Value>> {
+    pub fn push(&mut self, rows: Vec<Row>) -> Result<Vec<Vec<Value>>, Interrupted> {
         self.run(0, rows.into_iter().map(|row| row.values).collect())
     }
 
@@ -148,14 +155,13 @@ impl<'a> Execution<'a> {
     }
 
     /// Ends. `warnings` is what the scan itself had to say.
-    #[must_use]
-    pub fn finish(mut self, warnings: Warnings) -> Rest {
+    pub fn finish(mut self, warnings: Warnings) -> Result<Rest, Interrupted> {
         let mut rows = Vec::new();
         for at in 0..self.steps.len() {
             let (step, flow) = &mut self.steps[at];
             let kept = match std::mem::replace(step, Step::Done) {
                 Step::Group(groups) => groups.finish(&mut self.machine.warnings),
-                Step::Sort(sort) => sort.finish(),
+                Step::Sort(sort) => sort.finish(&mut self.machine.warnings),
                 Step::Compare(compare, number, rows) => self.machine.compare(number, compare, rows),
                 other => {
                     *step = other;
@@ -163,7 +169,7 @@ impl<'a> Execution<'a> {
                 }
             };
             flow.out += kept.len() as u64;
-            rows = self.run(at + 1, kept);
+            rows = self.run(at + 1, kept)?;
         }
         let Machine { past, warnings: own, mut notes, .. } = self.machine;
         let first = past.as_ref().is_none_or(|past| past.is_first());
@@ -183,17 +189,22 @@ impl<'a> Execution<'a> {
             let note = "a text was too long for its pattern; the result is NULL there";
             notes.push(note.to_owned());
         }
-        Rest { rows, notes, flow: self.steps.into_iter().map(|(_, flow)| flow).collect() }
+        Ok(Rest { rows, notes, flow: self.steps.into_iter().map(|(_, flow)| flow).collect() })
     }
 
     /// What rows come to that go into operator number `first`.
-    fn run(&mut self, first: usize, mut rows: Vec<Vec<Value>>) -> Vec<Vec<Value>> {
+    fn run(
+        &mut self,
+        first: usize,
+        mut rows: Vec<Vec<Value>>,
+    ) -> Result<Vec<Vec<Value>>, Interrupted> {
         for (step, flow) in &mut self.steps[first..] {
             flow.into += rows.len() as u64;
             rows = step.run(rows, &mut self.machine, self.plan);
             flow.out += rows.len() as u64;
+            self.machine.warnings.check()?;
         }
-        rows
+        Ok(rows)
     }
 }
 
@@ -248,8 +259,8 @@ impl Step<'_> {
                     *row = of_row().map(|expr| eval::eval(expr, row, warnings)).collect();
                 }
             }
-            Self::Distinct(distinct) => distinct.retain(&mut rows),
-            Self::Sort(sort) => sort.add(std::mem::take(&mut rows)),
+            Self::Distinct(distinct) => distinct.retain(&mut rows, warnings),
+            Self::Sort(sort) => sort.add(std::mem::take(&mut rows), warnings),
             Self::Limit(limit) => rows = limit.take(rows),
         }
         rows
@@ -257,19 +268,18 @@ impl Step<'_> {
 }
 
 /// Runs `plan` over all its rows at once. `warnings` is what the scan itself had to say.
-#[must_use]
 pub fn run(
     plan: &Plan,
     rows: Vec<Row>,
     host: &dyn Host,
     capabilities: &dyn Capabilities,
     warnings: Warnings,
-) -> Output {
+) -> Result<Output, Interrupted> {
     let mut execution = Execution::new(plan, host);
-    let mut rows = execution.push(rows);
-    let mut rest = execution.finish(warnings);
+    let mut rows = execution.push(rows)?;
+    let mut rest = execution.finish(warnings)?;
     rows.append(&mut rest.rows);
-    Output { columns: columns(plan, capabilities), rows, warnings: rest.notes }
+    Ok(Output { columns: columns(plan, capabilities), rows, warnings: rest.notes })
 }
 
 /// The columns of the answer.

@@ -5,10 +5,14 @@
 use std::cmp::Ordering;
 
 use crate::bound::Key;
+use crate::eval::Warnings;
 use crate::value::Value;
 
 /// Fewer rows than these are not worth sorting just to be rid of some.
 const FEW: usize = 64;
+
+/// So many rows are sorted at once; more are sorted in parts and merged, and between parts the sort may end.
+const PART: usize = 1 << 14;
 
 /// The rows that may be in the answer.
 pub(super) struct Sort<'a> {
@@ -28,7 +32,7 @@ impl<'a> Sort<'a> {
         Self { keys, shown, wanted, rows: Vec::new(), full: false }
     }
 
-    pub(super) fn add(&mut self, rows: Vec<Vec<Value>>) {
+    pub(super) fn add(&mut self, rows: Vec<Vec<Value>>, warnings: &mut Warnings) {
         if self.wanted == 0 {
             return;
         }
@@ -39,21 +43,35 @@ impl<'a> Sort<'a> {
             }
             self.rows.push(row);
             if self.rows.len() >= self.wanted.saturating_mul(2).max(FEW) {
-                self.cut();
+                self.cut(warnings);
             }
         }
     }
 
     /// All rows that are wanted, in their order, without what they were sorted by.
-    pub(super) fn finish(mut self) -> Vec<Vec<Value>> {
-        self.cut();
+    pub(super) fn finish(mut self, warnings: &mut Warnings) -> Vec<Vec<Value>> {
+        self.cut(warnings);
         self.rows.iter_mut().for_each(|row| row.truncate(self.shown));
         self.rows
     }
 
-    fn cut(&mut self) {
+    fn cut(&mut self, warnings: &mut Warnings) {
         let mut rows = std::mem::take(&mut self.rows);
-        rows.sort_by(|left, right| self.order(left, right));
+        self.full = false;
+        let mut part = PART;
+        loop {
+            for rows in rows.chunks_mut(part) {
+                if warnings.step(rows.len()) {
+                    return;
+                }
+                // It takes what is in order already as it is: two sorted halves are merged.
+                rows.sort_by(|left, right| self.order(left, right));
+            }
+            if part >= rows.len() {
+                break;
+            }
+            part *= 2;
+        }
         rows.truncate(self.wanted);
         self.full = rows.len() == self.wanted;
         self.rows = rows;

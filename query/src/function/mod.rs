@@ -160,6 +160,10 @@ impl Evaluation {
         if self.nulls.holds(arguments.iter().map(|value| *value == Value::Null)) {
             return Value::Null;
         }
+        let bytes = |value: &Value| if let Value::Text(text) = value { text.len() } else { 0 };
+        if warnings.step(arguments.iter().map(bytes).sum()) {
+            return Value::Null;
+        }
         (self.eval)(arguments, ty, warnings)
     }
 }

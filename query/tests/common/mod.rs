@@ -173,6 +173,10 @@ impl Host for NoHost {
     fn look_up(&self, _: Lookup, _: &[Vec<Value>]) -> Result<Vec<Value>, String> {
         Err("the made-up kernel has no user space".to_owned())
     }
+
+    fn interrupted(&self) -> bool {
+        false
+    }
 }
 
 /// A made-up cache: integers by the path of their member, and one node or two. Members of `kset->` make a set that the

@@ -122,6 +122,6 @@ impl<'a> Runs<'a> {
     /// The answer that the rows come to.
     pub fn answer(&self) -> Vec<Vec<Value>> {
         let warnings = Warnings::default();
-        exec::run(&self.plan, self.rows.clone(), &NoHost, self.types, warnings).rows
+        exec::run(&self.plan, self.rows.clone(), &NoHost, self.types, warnings).unwrap().rows
     }
 }

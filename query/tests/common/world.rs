@@ -335,7 +335,7 @@ impl World {
         let (plan, layout, program) = compiled;
         let (bytes, flags) = self.raw(program, 0xaa);
         let rows = layout.decode(&bytes).unwrap();
-        let output = exec::run(plan, rows, &NoHost, &self.types, Warnings::default());
+        let output = exec::run(plan, rows, &NoHost, &self.types, Warnings::default()).unwrap();
         Answer { rows: output.rows, notes: output.warnings, flags }
     }
 

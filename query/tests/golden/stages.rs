@@ -354,6 +354,10 @@ impl Host for Machine {
         };
         Ok(arguments.iter().map(answer).collect())
     }
+
+    fn interrupted(&self) -> bool {
+        false
+    }
 }
 
 /// A line a note.
@@ -367,7 +371,7 @@ pub fn rows(text: &str) -> Result<String, Diagnostic> {
     let answer = |template, pushdown| -> Result<Output, Diagnostic> {
         let plan = plan(text, kernel(template, pushdown))?;
         let rows = run(&plan, &caches());
-        Ok(exec::run(&plan, rows, &Machine, &Fixture::new(), Warnings::default()))
+        Ok(exec::run(&plan, rows, &Machine, &Fixture::new(), Warnings::default()).unwrap())
     };
     let output = answer(Template::OpenCoded, false)?;
     for template in [Template::OpenCoded, Template::Iter] {

@@ -49,7 +49,7 @@ fn ask(text: &str) {
     let Ok(plan) = plan(text, kernel(Template::OpenCoded, false)) else { return };
     let rows =
         run(&plan, &[common::Cache { name: Some(b"x".to_vec()), members: vec![], nodes: vec![] }]);
-    let _ = exec::run(&plan, rows, &NoHost, &Fixture::new(), Warnings::default());
+    exec::run(&plan, rows, &NoHost, &Fixture::new(), Warnings::default()).unwrap();
 }
 
 /// Completes at the end of a text.

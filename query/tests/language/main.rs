@@ -6,6 +6,7 @@ mod bounded;
 mod common;
 mod completion;
 mod grammar;
+mod interrupted;
 mod limits;
 mod paths;
 mod properties;

@@ -62,16 +62,16 @@ proptest! {
         let plan = planned(&text);
         let rows = rows(&plan, &numbers);
         let whole =
-            exec::run(&plan, rows.clone(), &NoHost, &Fixture::new(), Warnings::default());
+            exec::run(&plan, rows.clone(), &NoHost, &Fixture::new(), Warnings::default()).unwrap();
         let mut execution = Execution::new(&plan, &NoHost);
         let mut answer = Vec::new();
         for batch in rows.chunks(size) {
-            answer.append(&mut execution.push(batch.to_vec()));
+            answer.append(&mut execution.push(batch.to_vec()).unwrap());
             if execution.is_done() {
                 break;
             }
         }
-        answer.append(&mut execution.finish(Warnings::default()).rows);
+        answer.append(&mut execution.finish(Warnings::default()).unwrap().rows);
         prop_assert_eq!(&answer, &whole.rows);
     }
 }
@@ -90,7 +90,7 @@ fn a_limit_ends_an_answer_and_an_order_keeps_it_open() {
         let plan = planned(text);
         let rows = rows(&plan, &[(1, 0), (2, 0), (2, 0), (3, 0)]);
         let mut execution = Execution::new(&plan, &NoHost);
-        execution.push(rows);
+        execution.push(rows).unwrap();
         assert_eq!(execution.is_done(), done, "{text}");
     }
 }
@@ -101,9 +101,9 @@ fn a_note_is_told_once() {
     let mut execution = Execution::new(&plan, &NoHost);
     for _ in 0..3 {
         let values = vec![Value::Null; plan.inputs.len()];
-        execution.push(vec![Row { addr: 0, values }]);
+        execution.push(vec![Row { addr: 0, values }]).unwrap();
     }
-    let notes = execution.finish(Warnings::default()).notes;
+    let notes = execution.finish(Warnings::default()).unwrap().notes;
     assert_eq!(notes.len(), 1, "{notes:?}");
     assert!(notes[0].starts_with("`aliases` is NULL"), "{notes:?}");
 }

@@ -20,7 +20,7 @@ fn addresses(
         plan(text, kernel(template, pushdown)).unwrap_or_else(|e| panic!("{}", e.render(text)));
     let rows = run(&plan, caches);
     let fixture = common::Fixture::new();
-    let output = exec::run(&plan, rows, &NoHost, &fixture, Warnings::default());
+    let output = exec::run(&plan, rows, &NoHost, &fixture, Warnings::default()).unwrap();
     let addresses = output.rows.iter().map(|row| match row[0] {
         Value::UInt(addr) => addr,
         ref other => panic!("an address is {other:?}"),

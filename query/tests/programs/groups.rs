@@ -21,7 +21,7 @@ fn planned(text: &str, template: Template, pushdown: bool) -> Plan {
 }
 
 fn answer(plan: &Plan, caches: &[Cache]) -> Output {
-    exec::run(plan, run(plan, caches), &NoHost, &Fixture::new(), Warnings::default())
+    exec::run(plan, run(plan, caches), &NoHost, &Fixture::new(), Warnings::default()).unwrap()
 }
 
 /// The text of a key; most have few values, so that groups have several rows.

@@ -181,7 +181,7 @@ fn answer(text: &str, template: Template, pushdown: bool, caches: &[Cache]) -> V
     let plan =
         plan(text, kernel(template, pushdown)).unwrap_or_else(|e| panic!("{}", e.render(text)));
     let rows = run(&plan, caches);
-    exec::run(&plan, rows, &NoHost, &common::Fixture::new(), Warnings::default()).rows
+    exec::run(&plan, rows, &NoHost, &common::Fixture::new(), Warnings::default()).unwrap().rows
 }
 
 fn columns(row: &[Value]) -> Vec<i128> {

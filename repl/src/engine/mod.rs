@@ -117,7 +117,7 @@ impl Engine {
         let mut execution = Execution::new(plan, source);
         let mut push = |rows| {
             signals::check()?;
-            sink.rows(execution.push(rows))?;
+            sink.rows(execution.push(rows)?)?;
             Ok(if execution.is_done() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         };
         let mut report = match made {
@@ -127,7 +127,7 @@ impl Engine {
                 push(rows)
             })?,
         };
-        let rest = execution.finish(std::mem::take(&mut report.warnings));
+        let rest = execution.finish(std::mem::take(&mut report.warnings))?;
         sink.rows(rest.rows)?;
         report.notes.splice(0..0, rest.notes);
         report.stats.flow = rest.flow;
@@ -135,13 +135,12 @@ impl Engine {
     }
 
     /// The answer that the rows of a plan come to.
-    #[must_use]
-    pub fn finish(&self, plan: &Plan, scanned: Scanned) -> Output {
+    pub fn finish(&self, plan: &Plan, scanned: Scanned) -> Result<Output, Failure> {
         let Scanned { rows, mut report } = scanned;
         let source = &*self.source;
-        let mut output = exec::run(plan, rows, source, source.capabilities(), report.warnings);
+        let mut output = exec::run(plan, rows, source, source.capabilities(), report.warnings)?;
         output.warnings.append(&mut report.notes);
-        output
+        Ok(output)
     }
 
     /// Takes all that running a plan takes of the kernel, and keeps it, so that it can run again and again.

@@ -167,7 +167,7 @@ fn round(engine: &mut Engine, pause: Duration) -> Result<Verdicts, Failure> {
     let before = read()?;
     let scanned = holding(&[&in_slabinfo, &in_sysfs], &scan)?;
     let after = read()?;
-    let answer = engine.finish(&plan, scanned);
+    let answer = engine.finish(&plan, scanned)?;
     let mut verdicts = Verdicts::new();
     let mut seen = BTreeMap::new();
     for row in &answer.rows {

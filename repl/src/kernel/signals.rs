@@ -317,6 +317,11 @@ pub fn check() -> Result<(), Failure> {
     if happened() { Err(Failure::Interrupted) } else { Ok(()) }
 }
 
+/// The same for what reads or writes: whoever began it asks [`check`] when it has failed.
+pub fn check_io() -> io::Result<()> {
+    check().map_err(|_| io::Error::other("interrupted"))
+}
+
 /// Standard output, whose writes end when what runs does. Rust's own goes on with a write that a signal has ended.
 pub struct Stdout(File);
 
@@ -332,9 +337,7 @@ impl Stdout {
 
 impl Write for Stdout {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if happened() {
-            return Err(io::Error::other("interrupted"));
-        }
+        check_io()?;
         self.0.write(bytes)
     }
 

@@ -35,6 +35,7 @@ use std::str::FromStr;
 use query::output::{Output, OutputColumn};
 use query::value::{Unit, Value};
 
+use crate::kernel::signals;
 use crate::report::escape::printable;
 use crate::report::terminal::ascii;
 
@@ -243,6 +244,9 @@ impl Frame {
     }
 }
 
+/// Rows that are written at once: between them writing may end.
+const BATCH: usize = 1024;
+
 /// Writes an answer, batch by batch.
 pub struct Renderer<W: Write> {
     frame: Frame,
@@ -282,17 +286,18 @@ impl<W: Write> Renderer<W> {
     /// Adds rows, each with a value for every column.
     pub fn rows(&mut self, rows: &[Vec<Value>]) -> io::Result<()> {
         let frame = &self.frame;
-        match &mut self.format {
-            Writer::Table(table) => {
-                table.rows(frame, rows);
-                Ok(())
+        for rows in rows.chunks(BATCH) {
+            signals::check_io()?;
+            match &mut self.format {
+                Writer::Table(table) => table.rows(frame, rows),
+                Writer::Csv(csv) => csv.rows(frame, rows)?,
+                Writer::Tsv(tsv) => tsv.rows(frame, rows)?,
+                Writer::Json(json) => json.rows(frame, rows)?,
+                Writer::Markdown(markdown) => markdown.rows(frame, rows)?,
+                Writer::Vertical(vertical) => vertical.rows(frame, rows)?,
             }
-            Writer::Csv(csv) => csv.rows(frame, rows),
-            Writer::Tsv(tsv) => tsv.rows(frame, rows),
-            Writer::Json(json) => json.rows(frame, rows),
-            Writer::Markdown(markdown) => markdown.rows(frame, rows),
-            Writer::Vertical(vertical) => vertical.rows(frame, rows),
         }
+        Ok(())
     }
 
     /// The names of the columns that are hidden, by all rows that there are so far.

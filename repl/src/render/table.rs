@@ -31,7 +31,8 @@ use query::value::{Type, Value};
 
 use super::grid::{self, set_column, styled_table, value_cell};
 use super::vertical::Fields;
-use super::{About, Frame};
+use super::{About, BATCH, Frame};
+use crate::kernel::signals;
 
 /// What `table` is.
 pub const ABOUT: About = About {
@@ -49,8 +50,6 @@ const MIN_TEXT: usize = 10;
 const MIN_FIRST: usize = 20;
 /// Lines of a screen that are not the answer's: what was typed, the time, the prompt.
 const AROUND: usize = 3;
-/// Rows that are laid out at once.
-const BATCH: usize = 1024;
 
 /// A table, kept until its end.
 pub struct Table<W: Write> {
@@ -97,11 +96,13 @@ impl<W: Write> Table<W> {
                 &mut self.out,
             )?;
             while rows.len() > 0 {
+                signals::check_io()?;
                 layout.write(frame, None, rows.by_ref().take(BATCH), &mut self.out)?;
             }
         } else {
             let mut fields = Fields::new(frame);
             for row in self.rows {
+                signals::check_io()?;
                 fields.write(frame, row, &mut self.out)?;
             }
         }

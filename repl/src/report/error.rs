@@ -15,6 +15,7 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use query::diagnostic::Diagnostic;
+use query::exec::Interrupted;
 
 use super::escape::{printable, printable_lines};
 use super::terminal;
@@ -229,6 +230,12 @@ fn refused(refusals: &[Refusal]) -> String {
 pub fn errno(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+impl From<Interrupted> for Failure {
+    fn from(_: Interrupted) -> Self {
+        Self::Interrupted
+    }
 }
 
 impl From<Environment> for Failure {

@@ -36,6 +36,7 @@ use crate::kernel::kept::Kept;
 use crate::kernel::load::Loaded;
 use crate::kernel::read::Output;
 use crate::kernel::schema::KernelSchema;
+use crate::kernel::signals;
 use crate::kernel::sysfs;
 use crate::report::error::Failure;
 
@@ -394,6 +395,10 @@ impl Host for Live {
                 Ok(addresses.iter().map(symbol).collect())
             }
         }
+    }
+
+    fn interrupted(&self) -> bool {
+        signals::happened()
     }
 }
 

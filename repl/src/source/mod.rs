@@ -34,7 +34,7 @@ pub struct Scanned {
 #[derive(Debug, Default)]
 pub struct ScanReport {
     /// What the conditions in the kernel had to say.
-    pub warnings: Warnings,
+    pub warnings: Warnings<'static>,
     /// What the scan itself has to say, a sentence each.
     pub notes: Vec<String>,
     /// What it took.

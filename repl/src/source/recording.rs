@@ -46,6 +46,7 @@ use super::{Choice, ScanReport, Sink, Source};
 use crate::file::own::Whose;
 use crate::file::path::shown;
 use crate::file::whole::{Readers, WholeFile};
+use crate::kernel::signals;
 use crate::render::{text_from_json, text_to_json};
 use crate::report::error::Failure;
 use crate::report::escape::printable;
@@ -416,6 +417,10 @@ impl Capabilities for Recording {
 impl Host for Recording {
     fn look_up(&self, _: Lookup, _: &[Vec<Value>]) -> Result<Vec<Value>, String> {
         Err("a recording has only what was looked up when it was taken".to_owned())
+    }
+
+    fn interrupted(&self) -> bool {
+        signals::happened()
     }
 }
 

@@ -224,6 +224,10 @@ impl Host for NoHost {
     fn look_up(&self, _: Lookup, _: &[Vec<Value>]) -> Result<Vec<Value>, String> {
         Err("not asked".to_owned())
     }
+
+    fn interrupted(&self) -> bool {
+        false
+    }
 }
 
 /// Made-up memory, and what programs may call.
@@ -362,7 +366,7 @@ fn reads_what_was_written(series: &str, schema: &Fixture, template: Template) {
     let cursor = usize::try_from(rows::CURSOR).unwrap();
     let bytes = u64::from_le_bytes(map[cursor..cursor + 8].try_into().unwrap());
     let found = layout.decode(&map[header..header + usize::try_from(bytes).unwrap()]).unwrap();
-    let answer = exec::run(&plan, found, &NoHost, schema, Warnings::default());
+    let answer = exec::run(&plan, found, &NoHost, schema, Warnings::default()).unwrap();
     let wanted: Vec<Vec<Value>> =
         caches.iter().map(|(_, wanted)| wanted.values().cloned().collect()).collect();
     assert_eq!(answer.rows, wanted, "{series}: {names:?}");
@@ -407,7 +411,8 @@ fn kinds_of_kmalloc_are_named() {
             };
             Row { addr: 0, values: plan.inputs.iter().map(value).collect() }
         });
-        let answer = exec::run(&plan, rows.collect(), &NoHost, &schema, Warnings::default());
+        let answer =
+            exec::run(&plan, rows.collect(), &NoHost, &schema, Warnings::default()).unwrap();
         for (row, (name, _, kind)) in answer.rows.iter().zip(caches) {
             assert_eq!(row[2], kind.map_or(Value::Null, Value::text), "{series}: {name}");
         }

@@ -43,6 +43,10 @@ impl Host for NoHost {
     fn look_up(&self, _: Lookup, _: &[Vec<Value>]) -> Result<Vec<Value>, String> {
         Err("not asked".to_owned())
     }
+
+    fn interrupted(&self) -> bool {
+        false
+    }
 }
 
 impl Prepared {
@@ -71,7 +75,8 @@ impl Prepared {
     pub fn rows(&self, output: &Output) -> (Vec<Vec<Value>>, u64) {
         assert!(!output.is_full());
         let rows = self.layout.decode(&output.bytes).unwrap();
-        let answer = exec::run(&self.plan, rows, &NoHost, &self.schema, Warnings::default());
+        let answer =
+            exec::run(&self.plan, rows, &NoHost, &self.schema, Warnings::default()).unwrap();
         (answer.rows, output.flags)
     }
 

@@ -95,8 +95,8 @@ impl<'a> Ticks<'a> {
         let scanned = self.runs.run()?;
         let host = self.runs.source();
         let mut execution = Execution::new(self.plan, host).after(&mut self.past);
-        let mut rows = execution.push(scanned.rows);
-        let rest = execution.finish(scanned.report.warnings);
+        let mut rows = execution.push(scanned.rows)?;
+        let rest = execution.finish(scanned.report.warnings)?;
         rows.extend(rest.rows);
         let mut notes = rest.notes;
         notes.extend(scanned.report.notes);

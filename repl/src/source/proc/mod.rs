@@ -30,7 +30,7 @@ use query::value::Value;
 
 use super::kind::Kind;
 use super::{Choice, ScanReport, Sink, Source};
-use crate::kernel::{sys, sysfs};
+use crate::kernel::{signals, sys, sysfs};
 use crate::report::error::{Failure, errno};
 use columns::Place;
 use folders::Folders;
@@ -271,6 +271,10 @@ impl Capabilities for Proc {
 impl Host for Proc {
     fn look_up(&self, _: Lookup, _: &[Vec<Value>]) -> Result<Vec<Value>, String> {
         Err("what the files tell comes with the rows".to_owned())
+    }
+
+    fn interrupted(&self) -> bool {
+        signals::happened()
     }
 }
 

@@ -1,0 +1,91 @@
+//! Work of every kind ends when its host says so, soon: the host is asked again and again as long as there are rows.
+
+use std::cell::Cell;
+
+use crate::common::{kernel, plan};
+use slabql_query::catalog::Lookup;
+use slabql_query::eval::Warnings;
+use slabql_query::exec::{Execution, Host, Interrupted};
+use slabql_query::layout::Row;
+use slabql_query::plan::Template;
+use slabql_query::value::Value;
+
+/// Counts how often it is asked, and ends a run when it was asked so often.
+struct Impatient {
+    asked: Cell<usize>,
+    patience: usize,
+}
+
+impl Host for Impatient {
+    fn look_up(&self, _: Lookup, arguments: &[Vec<Value>]) -> Result<Vec<Value>, String> {
+        Ok(vec![Value::Null; arguments.len()])
+    }
+
+    fn interrupted(&self) -> bool {
+        self.asked.set(self.asked.get() + 1);
+        self.asked.get() > self.patience
+    }
+}
+
+/// Runs a query over rows of different numbers. Gives how often its host was asked, and whether the answer is whole.
+fn ask(text: &str, rows: u64, patience: usize) -> (usize, Result<(), Interrupted>) {
+    let plan = plan(text, kernel(Template::OpenCoded, false))
+        .unwrap_or_else(|error| panic!("{text:.60}: {}", error.message));
+    let value = |row| if row % 2 == 0 { Value::UInt(row) } else { Value::UInt(rows - row) };
+    let row = |row| Row { addr: 0, values: vec![value(row); plan.inputs.len()] };
+    let host = Impatient { asked: Cell::new(0), patience };
+    let mut execution = Execution::new(&plan, &host);
+    let ended = execution
+        .push((0..rows).map(row).collect())
+        .and_then(|_| execution.finish(Warnings::default()))
+        .map(|_| ());
+    (host.asked.get(), ended)
+}
+
+/// A text of a quarter of a mebibyte.
+const LONG: &str = "replace(replace(concat('aaaaaaaa', size), 'a', 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb'), \
+    'b', 'cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc')";
+
+fn queries() -> Vec<(String, u64)> {
+    let long = |what: &str| format!("select {}", what.replace("LONG", LONG));
+    let many = vec!["size + 1"; 4000].join(", ");
+    [
+        ("select size".to_owned(), 70_000),
+        ("select size where size > 2".to_owned(), 70_000),
+        ("select size group by size".to_owned(), 70_000),
+        ("select count(*)".to_owned(), 70_000),
+        ("select distinct size".to_owned(), 70_000),
+        ("select size order by size".to_owned(), 70_000),
+        ("select size order by size limit 1000".to_owned(), 70_000),
+        (format!("select size where size in ({})", vec!["size + 1"; 80].join(", ")), 500),
+        (format!("select {many}"), 40),
+        (long("length(LONG)"), 20),
+        (long("LONG like '%a%b%'"), 20),
+        (long("regexp_extract(LONG, 'b+')"), 20),
+    ]
+    .into()
+}
+
+#[test]
+fn a_host_is_asked_as_long_as_there_are_rows() {
+    for (text, rows) in queries() {
+        let [one, two, four] = [rows, 2 * rows, 4 * rows].map(|rows| ask(&text, rows, usize::MAX));
+        let text = &text[..text.len().min(60)];
+        assert_eq!((one.1, two.1, four.1), (Ok(()), Ok(()), Ok(())), "{text}");
+        let (one, two, four) = (one.0, two.0, four.0);
+        assert!(one >= 1, "{text}: {one}");
+        assert!(2 * two >= 3 * one && 2 * four >= 3 * two, "{text}: {one} {two} {four}");
+        assert!(two <= 3 * one && four <= 3 * two, "{text}: {one} {two} {four}");
+    }
+}
+
+#[test]
+fn a_run_ends_when_its_host_says_so() {
+    for (text, rows) in queries() {
+        for patience in [0, 1] {
+            let (asked, ended) = ask(&text, 2 * rows, patience);
+            let text = &text[..text.len().min(60)];
+            assert_eq!((asked, ended), (patience + 1, Err(Interrupted)), "{text}");
+        }
+    }
+}
