@@ -15,7 +15,7 @@ fn the_table_of_units_is_true() {
         let cells: Vec<&str> =
             line.split(" | ").map(|cell| cell.trim_matches(['|', ' '])).collect();
         let [expressions, unit] = cells[..] else { panic!("{line}") };
-        let unit = if unit == "a bare number" { "" } else { unit };
+        let unit = if unit == "a plain number" { "" } else { unit };
         for expression in expressions.split(", ") {
             let text = format!("-- param n: int = 1024\nselect {}", expression.trim_matches('`'));
             let statement = parse_text(&text).unwrap_or_else(|e| panic!("{}", e.render(&text)));
