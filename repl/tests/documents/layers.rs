@@ -75,7 +75,7 @@ fn architecture_has_the_floors() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ARCHITECTURE.md");
     let text = fs::read_to_string(path).unwrap();
     let row = |line: &str| Some(line.strip_prefix("| `")?.split_once("/` | ")?.0.to_owned());
-    let table = text.split("| floor of `repl/src` |").nth(1).unwrap();
+    let table = text.split("| layer of `repl/src` |").nth(1).unwrap();
     let rows: Vec<String> =
         table.lines().take_while(|line| line.contains('|')).filter_map(row).collect();
     assert_eq!(rows, FLOORS);
