@@ -1,5 +1,8 @@
 //! A bound query: no names are left in it, and every expression has a type, a unit, and for integers a range.
 
+use std::cmp::Ordering;
+use std::sync::Arc;
+
 use crate::aggregate;
 use crate::catalog::{Column, Table};
 use crate::diagnostic::Span;
@@ -188,7 +191,7 @@ pub enum ExprKind {
     /// Whether a value is neither less than the second nor greater than the third.
     Between(Box<Expr>, Box<Expr>, Box<Expr>),
     /// Whether a value is one of several.
-    In(Box<Expr>, Vec<Expr>),
+    In(Box<Expr>, Vec<Expr>, Sorted),
     /// Whether a text is an entry of a list: the list, and the text.
     Contains(Box<Expr>, Box<Expr>),
     /// Whether a text matches a pattern.
@@ -246,7 +249,7 @@ pub enum Compare {
 impl Compare {
     /// Whether it holds of two values in this order.
     #[must_use]
-    pub fn holds(self, order: std::cmp::Ordering) -> bool {
+    pub fn holds(self, order: Ordering) -> bool {
         match self {
             Self::Eq => order.is_eq(),
             Self::Ne => order.is_ne(),
@@ -255,6 +258,50 @@ impl Compare {
             Self::Gt => order.is_gt(),
             Self::Ge => order.is_ge(),
         }
+    }
+}
+
+/// The values of a long list of constants in their order, and whether there is a NULL among them; nothing of any other list.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sorted(Option<Arc<(Vec<Value>, bool)>>);
+
+impl Sorted {
+    /// A shorter list is gone through as fast.
+    const LONG: usize = 16;
+
+    /// Those of a list whose values compare with each other.
+    pub(crate) fn of(list: &[Expr]) -> Self {
+        if list.len() < Self::LONG {
+            return Self::default();
+        }
+        let Some(mut values) =
+            list.iter().map(|item| item.constant().cloned()).collect::<Option<Vec<_>>>()
+        else {
+            return Self::default();
+        };
+        values.retain(|value| *value != Value::Null);
+        let null = values.len() < list.len();
+        let first = values.first().cloned().unwrap_or(Value::Null);
+        if !values.iter().all(|value| value.compare(&first).is_some()) || first == Value::Null {
+            return Self::default();
+        }
+        values.sort_by(|left, right| left.compare(right).unwrap_or(Ordering::Equal));
+        Self(Some(Arc::new((values, null))))
+    }
+
+    /// Whether a value is one of them, or NULL where that is not known; none where there are none.
+    pub(crate) fn holds(&self, tested: &Value) -> Option<Value> {
+        let (values, null) = &**self.0.as_ref()?;
+        // It compares with all of them or with none.
+        if tested.compare(&values[0]).is_none() {
+            return Some(Value::Null);
+        }
+        let order = |value: &Value| value.compare(tested).unwrap_or(Ordering::Less);
+        Some(match values.binary_search_by(order) {
+            Ok(_) => Value::Bool(true),
+            Err(_) if *null => Value::Null,
+            Err(_) => Value::Bool(false),
+        })
     }
 }
 
@@ -297,7 +344,7 @@ macro_rules! visit_children {
                 $visit(low);
                 $visit(high);
             }
-            ExprKind::In(expr, list) => {
+            ExprKind::In(expr, list, _) => {
                 $visit(expr);
                 list.$iter().for_each($visit);
             }
@@ -345,7 +392,7 @@ impl Expr {
             ExprKind::Const(value) => *value == Value::Null,
             ExprKind::Input(_) | ExprKind::IsNull(_) => false,
             ExprKind::And(..) | ExprKind::Or(..) => parts.all(null),
-            ExprKind::Between(first, ..) | ExprKind::In(first, _) => first.is_null(),
+            ExprKind::Between(first, ..) | ExprKind::In(first, ..) => first.is_null(),
             ExprKind::Case(arms, otherwise) => {
                 // What is NULL is not taken.
                 arms.iter().all(|(when, then)| null(when) || null(then))

@@ -135,13 +135,17 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
             let most = tested.compare(&of(high)).map(Ordering::is_le);
             and(least, most)
         }
-        ExprKind::In(tested, list) => {
+        ExprKind::In(tested, list, sorted) => {
             let tested = of(tested);
+            if let Some(held) = sorted.holds(&tested) {
+                return held;
+            }
+            warnings.step(list.len());
             let mut unknown = false;
             for item in list {
                 let order = match item.constant() {
                     Some(item) => tested.compare(item),
-                    None => tested.compare(&of(item)),
+                    None => tested.compare(&eval(item, row, warnings)),
                 };
                 match order {
                     Some(Ordering::Equal) => return Value::Bool(true),

@@ -2,6 +2,8 @@
 //!
 //! Such a query has an answer, often an empty one; a note says why. Only what is written out is looked at.
 
+use std::collections::HashSet;
+
 use crate::bind::flag_name;
 use crate::capabilities::Capabilities;
 use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Item, Literal, Query};
@@ -9,7 +11,7 @@ use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Item, Literal, Query};
 /// A sentence for each of them, in the order of the text.
 #[must_use]
 pub fn notes(query: &Query, capabilities: &dyn Capabilities) -> Vec<String> {
-    let mut notes = Vec::new();
+    let (mut notes, mut told) = (Vec::new(), HashSet::new());
     let items = query.items.iter().filter_map(|item| match item {
         Item::Expr { expr, .. } => Some(expr),
         Item::Star(_) | Item::All(_) => None,
@@ -20,7 +22,7 @@ pub fn notes(query: &Query, capabilities: &dyn Capabilities) -> Vec<String> {
     rest.reverse();
     while let Some(expr) = rest.pop() {
         if let Some(note) = note(expr, capabilities)
-            && !notes.contains(&note)
+            && told.insert(note.clone())
         {
             notes.push(note);
         }

@@ -71,18 +71,12 @@ impl Binder<'_> {
         let (parameter, result) = (function.ty)(function.name, &shape, second.as_ref())?;
         let name = call.to_string();
         let aggregate = Aggregate { name, function, parameter, distinct, argument, result };
-        let number = match self.aggregates.iter().position(|known| *known == aggregate) {
-            Some(number) => number,
-            None if self.aggregates.len() == MAX_AGGREGATES => {
-                let message = format!("a query has at most {MAX_AGGREGATES} aggregates");
-                return Err(Diagnostic::new(span, message));
-            }
-            None => {
-                self.aggregates.push(aggregate);
-                self.aggregates.len() - 1
-            }
-        };
-        let Expr { ty, unit, range, .. } = self.aggregates[number].result;
+        let number = self.aggregates.number(&call.to_string(), aggregate);
+        if number == MAX_AGGREGATES {
+            let message = format!("a query has at most {MAX_AGGREGATES} aggregates");
+            return Err(Diagnostic::new(span, message));
+        }
+        let Expr { ty, unit, range, .. } = self.aggregates.all[number].result;
         let kind = ExprKind::Input(AGGREGATES + number);
         Ok(Expr { kind, ty, unit, range, span, column: None })
     }
@@ -137,7 +131,7 @@ impl Binder<'_> {
         items: &mut [Item],
         order_by: &mut [Key],
     ) -> Result<Option<Group>, Diagnostic> {
-        let aggregates = std::mem::take(&mut self.aggregates);
+        let aggregates = std::mem::take(&mut self.aggregates.all);
         if keys.is_empty() && aggregates.is_empty() {
             return match &query.having {
                 None => Ok(None),
@@ -149,7 +143,7 @@ impl Binder<'_> {
         let shown = items.iter_mut().map(|item| &mut item.expr);
         let sorted = order_by.iter_mut().map(|key| &mut key.expr);
         for expr in shown.chain(having.as_deref_mut()).chain(sorted) {
-            of_group(expr, &keys, &self.inputs)?;
+            of_group(expr, &keys, &self.inputs.all)?;
         }
         let mut conditions = Vec::new();
         if let Some(having) = having {

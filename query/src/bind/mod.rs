@@ -29,7 +29,7 @@ mod name;
 mod order;
 pub mod typing;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub use call::TYPES;
 pub use flags::{KNOWN_FLAGS, flag_name};
@@ -66,7 +66,7 @@ pub fn bind(query: &ast::Query, capabilities: &dyn Capabilities) -> Result<Query
     let mut binder = Binder {
         table,
         capabilities,
-        inputs: Vec::new(),
+        inputs: Once::default(),
         missing: Vec::new(),
         aliases: BTreeMap::new(),
         hidden: alias_names(query),
@@ -74,7 +74,7 @@ pub fn bind(query: &ast::Query, capabilities: &dyn Capabilities) -> Result<Query
         depth: 0,
         written_out: 0,
         clause: Clause::Answer,
-        aggregates: Vec::new(),
+        aggregates: Once::default(),
     };
     let mut items = binder.items(&query.items)?;
     binder.hidden = HashSet::new();
@@ -106,7 +106,7 @@ pub fn bind(query: &ast::Query, capabilities: &dyn Capabilities) -> Result<Query
         order_by,
         limit: query.limit.map(|count| count.rows),
         offset: query.offset.map_or(0, |count| count.rows),
-        inputs: binder.inputs,
+        inputs: binder.inputs.all,
         missing: if told { binder.missing } else { Vec::new() },
     })
 }
@@ -132,7 +132,7 @@ fn check_arguments(query: &ast::Query, table: &Table) -> Result<(), Diagnostic> 
 struct Binder<'a> {
     table: &'static Table,
     capabilities: &'a dyn Capabilities,
-    inputs: Vec<Input>,
+    inputs: Once<Input>,
     missing: Vec<Missing>,
     /// What the aliases that can be named stand for.
     aliases: BTreeMap<String, ast::Expr>,
@@ -147,7 +147,32 @@ struct Binder<'a> {
     /// Where binding is.
     clause: Clause,
     /// The aggregates so far, each once.
-    aggregates: Vec<Aggregate>,
+    aggregates: Once<Aggregate>,
+}
+
+/// Things that a query names, each once. Those of one name are told apart by what they are.
+struct Once<T> {
+    all: Vec<T>,
+    named: HashMap<String, Vec<usize>>,
+}
+
+impl<T> Default for Once<T> {
+    fn default() -> Self {
+        Self { all: Vec::new(), named: HashMap::new() }
+    }
+}
+
+impl<T: PartialEq> Once<T> {
+    /// The number of a thing of this name, which comes behind all others if it is new.
+    fn number(&mut self, name: &str, thing: T) -> usize {
+        let known = self.named.entry(name.to_owned()).or_default();
+        if let Some(number) = known.iter().find(|number| self.all[**number] == thing) {
+            return *number;
+        }
+        known.push(self.all.len());
+        self.all.push(thing);
+        self.all.len() - 1
+    }
 }
 
 /// The names that the select list gives.

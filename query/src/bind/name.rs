@@ -123,11 +123,7 @@ impl Binder<'_> {
                 }
             }
         }
-        if let Some(at) = self.inputs.iter().position(|known| known == input) {
-            return at;
-        }
-        self.inputs.push(input.clone());
-        self.inputs.len() - 1
+        self.inputs.number(input.name(), input.clone())
     }
 }
 

@@ -99,8 +99,10 @@ impl Lowerer<'_> {
                 self.compare(Compare::Ge, tested, low)?.into(),
                 self.compare(Compare::Le, tested, high)?.into(),
             ),
-            ExprKind::In(tested, list) if tested.ty == Type::Text => self.text_in(tested, list)?,
-            ExprKind::In(tested, list) => self.number_in(tested, list)?,
+            ExprKind::In(tested, list, _) if tested.ty == Type::Text => {
+                self.text_in(tested, list)?
+            }
+            ExprKind::In(tested, list, _) => self.number_in(tested, list)?,
             ExprKind::Match(tested, pattern) => match pattern.shape() {
                 Shape::Exactly(text) => self.text(tested, text.as_bytes(), TextTest::Equals)?,
                 Shape::Prefix(text) => self.text(tested, text.as_bytes(), TextTest::StartsWith)?,

@@ -416,7 +416,7 @@ impl Plan {
             let literals: Vec<&Expr> = match &expr.kind {
                 ExprKind::Compare(bound::Compare::Eq, left, right) if is_name(left) => vec![right],
                 ExprKind::Compare(bound::Compare::Eq, left, right) if is_name(right) => vec![left],
-                ExprKind::In(tested, list) if is_name(tested) => list.iter().collect(),
+                ExprKind::In(tested, list, _) if is_name(tested) => list.iter().collect(),
                 _ => Vec::new(),
             };
             names.extend(literals.into_iter().filter_map(|literal| match literal.constant() {

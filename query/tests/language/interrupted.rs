@@ -89,3 +89,41 @@ fn a_run_ends_when_its_host_says_so() {
         }
     }
 }
+
+/// A long list of constants is no more work than a short one, and means the same as one that is gone through.
+#[test]
+fn a_list_of_constants_is_not_gone_through() {
+    let list = |count: u64| (0..count).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+    let asked = [20, 2000, 20_000].map(|count| {
+        let text = format!("select size where -size in ({})", list(count));
+        ask(&text, 70_000, usize::MAX).0
+    });
+    assert_eq!(asked[1..], [asked[0]; 2], "{asked:?}");
+
+    let found = |text: &str, size: u64| {
+        let text = format!("select {text}");
+        let plan = plan(&text, kernel(Template::OpenCoded, false)).unwrap();
+        let host = Impatient { asked: Cell::new(0), patience: usize::MAX };
+        let mut execution = Execution::new(&plan, &host);
+        let rows = vec![Row { addr: 0, values: vec![Value::UInt(size); plan.inputs.len()] }];
+        execution.push(rows).unwrap().remove(0).remove(0)
+    };
+    let (long, big) = (list(40), u64::MAX);
+    for (text, size, expected) in [
+        (format!("size in ({long})"), 39, Value::Bool(true)),
+        (format!("size in ({long})"), 40, Value::Bool(false)),
+        (format!("size not in ({long})"), 40, Value::Bool(true)),
+        (format!("size in ({long}, null)"), 0, Value::Bool(true)),
+        (format!("size in (null, {long})"), 40, Value::Null),
+        (format!("nullif(size, 1) in ({long})"), 1, Value::Null),
+        (format!("size / 2.0 in ({long})"), 10, Value::Bool(true)),
+        (format!("size / 2.0 in ({long})"), 11, Value::Bool(false)),
+        (format!("size in ({long}, 18446744073709551615)"), big, Value::Bool(true)),
+        (format!("size in ({long}, -1)"), big, Value::Bool(false)),
+        (format!("size in ({long}, 9007199254740992.0)"), (1 << 53) + 1, Value::Bool(false)),
+        (format!("size in ({long}, 9007199254740992.0)"), 1 << 53, Value::Bool(true)),
+        (format!("null in ({long}, null)"), 1, Value::Null),
+    ] {
+        assert_eq!(found(&text, size), expected, "{text}");
+    }
+}

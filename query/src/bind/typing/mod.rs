@@ -22,7 +22,7 @@ pub(crate) use call::{common, written_out};
 pub(crate) use compare::check_comparable;
 use compare::compare;
 
-use crate::bound::{Arith, Compare, Expr, ExprKind, Range};
+use crate::bound::{Arith, Compare, Expr, ExprKind, Range, Sorted};
 use crate::catalog::Column;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::eval::{self, Warnings};
@@ -269,7 +269,8 @@ pub(super) fn in_list(
     span: Span,
 ) -> Result<Expr, Diagnostic> {
     list.iter().try_for_each(|item| check_comparable(&tested, item))?;
-    Ok(negate(node(ExprKind::In(tested, list), Type::Bool, Unit::None, span), negated))
+    let sorted = Sorted::of(&list);
+    Ok(negate(node(ExprKind::In(tested, list, sorted), Type::Bool, Unit::None, span), negated))
 }
 
 /// Types `x in column`, of which the column is a list.

@@ -25,8 +25,8 @@ pub(super) fn taken_apart(condition: &Expr, inputs: &[Input]) -> Option<Expr> {
         ExprKind::Between(case, low, high) if is_case(case) => {
             (case, &|value| ExprKind::Between(value.into(), low.clone(), high.clone()))
         }
-        ExprKind::In(case, list) if is_case(case) => {
-            (case, &|value| ExprKind::In(value.into(), list.clone()))
+        ExprKind::In(case, list, sorted) if is_case(case) => {
+            (case, &|value| ExprKind::In(value.into(), list.clone(), sorted.clone()))
         }
         ExprKind::Match(case, pattern) if is_case(case) => {
             (case, &|value| ExprKind::Match(value.into(), pattern.clone()))
