@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use slabql_query::aggregate::AGGREGATES;
 use slabql_query::function::FUNCTIONS;
@@ -14,11 +14,14 @@ use slabql_query::syntax::{Keyword, Lexer, Symbol, TokenKind};
 /// Marks that are no operators.
 const PUNCTUATION: &str = "()[],.;->$";
 
-/// What stands in the queries of the scripts of `folder`: words and marks, each as it is written.
-fn named(folder: &str) -> BTreeSet<String> {
+/// The most lines of a script, unless it is a single case.
+const MAX_LINES: usize = 60;
+
+/// The texts of the scripts of `folder`, and their paths.
+fn scripts(folder: &str) -> Vec<(PathBuf, String)> {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts").join(folder);
     let mut folders = vec![scripts];
-    let mut found = BTreeSet::new();
+    let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -26,19 +29,29 @@ fn named(folder: &str) -> BTreeSet<String> {
                 folders.push(path);
                 continue;
             }
-            for line in fs::read_to_string(&path).unwrap().lines() {
-                let query = line.split_once("> ").filter(|(tags, _)| {
-                    tags.is_empty() || (tags.starts_with('[') && tags.ends_with(']'))
+            let text = fs::read_to_string(&path).unwrap();
+            found.push((path, text));
+        }
+    }
+    found
+}
+
+/// What stands in the queries of the scripts of `folder`: words and marks, each as it is written.
+fn named(folder: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (_, text) in scripts(folder) {
+        for line in text.lines() {
+            let query = line.split_once("> ").filter(|(tags, _)| {
+                tags.is_empty() || (tags.starts_with('[') && tags.ends_with(']'))
+            });
+            let Some((_, query)) = query else { continue };
+            for token in Lexer::new(query).flatten() {
+                found.extend(match token.kind {
+                    TokenKind::Keyword(word) => Some(word.text().to_owned()),
+                    TokenKind::Symbol(mark) => Some(mark.text().to_owned()),
+                    TokenKind::Ident { name, quoted: false } => Some(name),
+                    _ => None,
                 });
-                let Some((_, query)) = query else { continue };
-                for token in Lexer::new(query).flatten() {
-                    found.extend(match token.kind {
-                        TokenKind::Keyword(word) => Some(word.text().to_owned()),
-                        TokenKind::Symbol(mark) => Some(mark.text().to_owned()),
-                        TokenKind::Ident { name, quoted: false } => Some(name),
-                        _ => None,
-                    });
-                }
             }
         }
     }
@@ -86,4 +99,12 @@ fn clauses_have_answers_and_errors() {
     for folder in ["exec", "errors"] {
         assert_eq!(lacking(clauses.into_iter(), &named(folder)), [""; 0], "{folder}");
     }
+}
+
+#[test]
+fn scripts_ask_one_question_each() {
+    let long = scripts("").into_iter().filter(|(_, text)| {
+        text.lines().count() > MAX_LINES && text.lines().filter(|line| *line == "---").count() > 1
+    });
+    assert_eq!(long.map(|(path, _)| path).collect::<Vec<_>>(), [PathBuf::new(); 0]);
 }
