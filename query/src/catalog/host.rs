@@ -1,6 +1,6 @@
 //! The tables whose rows are made in user space: names, flags, the witness, and the catalog itself.
 
-use super::{Column, HostTable, Made, Needs, Rows, Source, Table};
+use super::{Column, Made, Needs, Rows, Source, Table};
 use crate::value::{Type, Unit};
 
 const TEXT: (Type, u8) = (Type::Text, 64);
@@ -10,6 +10,20 @@ const BOOL: (Type, u8) = (Type::Bool, 1);
 
 use Source::Given;
 use Unit::{Bytes, Count, Hex, None};
+
+/// A table whose rows user space puts together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // the tables of the same names say what they are
+pub enum HostTable {
+    Aliases,
+    Flags,
+    Slabinfo,
+    Columns,
+    Diff,
+}
+
+/// All of them, in the order of `.tables`.
+pub static TABLES: &[&Table] = &[&ALIASES, &FLAGS, &SLABINFO, &COLUMNS, &DIFF];
 
 /// Names of caches.
 #[rustfmt::skip]

@@ -13,7 +13,11 @@ pub mod host;
 pub mod parts;
 pub mod slabs;
 
+use std::sync::LazyLock;
+
 use crate::value::{Type, Unit};
+
+pub use host::HostTable;
 
 /// A table.
 #[derive(Debug)]
@@ -67,17 +71,6 @@ pub enum Needs {
     SlabFlags,
     /// The running kernel, whose files are read.
     RunningKernel,
-}
-
-/// A table whose rows user space puts together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // the tables of the same names say what they are
-pub enum HostTable {
-    Aliases,
-    Flags,
-    Slabinfo,
-    Columns,
-    Diff,
 }
 
 /// A column.
@@ -248,17 +241,10 @@ impl Column {
 }
 
 /// All tables; the first is meant where `from` is left out.
-pub static TABLES: &[&Table] = &[
-    &caches::CACHES,
-    &parts::NODES,
-    &parts::CPUS,
-    &slabs::SLABS,
-    &host::ALIASES,
-    &host::FLAGS,
-    &host::SLABINFO,
-    &host::COLUMNS,
-    &host::DIFF,
-];
+pub static TABLES: LazyLock<Vec<&'static Table>> = LazyLock::new(|| {
+    let walked = [&caches::CACHES, &parts::NODES, &parts::CPUS, &slabs::SLABS];
+    walked.into_iter().chain(host::TABLES.iter().copied()).collect()
+});
 
 /// The table of this name.
 #[must_use]
@@ -306,7 +292,7 @@ mod tests {
 
     #[test]
     fn rows_are_well_formed() {
-        for table in TABLES {
+        for table in TABLES.iter() {
             for name in table.star {
                 assert!(table.column(name).is_some_and(|column| !column.hidden), "{name}");
             }

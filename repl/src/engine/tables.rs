@@ -101,7 +101,7 @@ pub fn read_slabinfo() -> Result<Vec<Vec<Value>>, Failure> {
 
 fn columns(ask: &dyn Ask) -> Vec<Vec<Value>> {
     let mut rows = Vec::new();
-    for table in catalog::TABLES {
+    for table in catalog::TABLES.iter() {
         for column in table.shown() {
             let reason = unavailable(table, column, ask.source().capabilities());
             rows.push(vec![

@@ -29,7 +29,7 @@ columns listed under each title, `all` for every column.
 ",
         catalog::TABLES[0].name
     );
-    for table in catalog::TABLES {
+    for table in catalog::TABLES.iter() {
         let star: Vec<String> = table.star.iter().map(|name| format!("`{name}`")).collect();
         text.push_str(&format!("\n## {}\n\n{}\n", table.name, table.doc));
         text.push_str(&format!("`select *` shows {}.\n\n", star.join(", ")));

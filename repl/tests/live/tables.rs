@@ -439,7 +439,7 @@ fn columns_are_the_catalog() {
     let shown: usize = TABLES.iter().map(|table| table.shown().count()).sum();
     assert_eq!(rows.len(), shown);
     // What is said to be there is never NULL for a reason, and the other way round.
-    for table in TABLES {
+    for table in TABLES.iter() {
         for column in table.shown() {
             let text = format!(
                 "select available, reason from columns where \"table\" = '{}' and \"column\" = '{}'",

@@ -97,7 +97,7 @@ pub fn why(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Nex
 /// A line for each column that is NULL here; one for a table of which all are for one reason.
 fn all_missing(session: &Session) -> String {
     let mut text = String::new();
-    for table in catalog::TABLES {
+    for table in catalog::TABLES.iter() {
         let reason = |column| unavailable(table, column, session.engine.source().capabilities());
         let reasons: Vec<Option<String>> = table.columns.iter().map(reason).collect();
         if let [Some(first), rest @ ..] = reasons.as_slice()
