@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::PossibleValue;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgAction, ColorChoice, Parser, ValueEnum};
+use clap::{Arg, ArgAction, ArgMatches, ColorChoice, Command, FromArgMatches, Parser, ValueEnum};
 use query::plan::Template;
 
 use crate::cli::verb::Verb;
@@ -14,7 +14,9 @@ use crate::features::watch::{self, Until};
 use crate::file::path::{at_home, is_standard};
 use crate::render::{Color, Format};
 use crate::shell::alert::Condition;
+use crate::shell::command::Takes;
 use crate::shell::config::Options;
+use crate::shell::setting::{SETTINGS, Setting};
 use crate::source::kind::Kind;
 
 /// How the program is called.
@@ -58,37 +60,13 @@ pub struct Args {
     #[arg(global = true, long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
 
-    /// How the answer is written. Without it: a table on a terminal, what a file's name says, else CSV.
-    #[arg(global = true, long, value_enum, value_name = "FORMAT")]
-    pub format: Option<Format>,
-
     /// Writes all answers to FILE, which is there as a whole or not at all.
     #[arg(global = true, short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// Shows plain integers instead of `4.0 KiB`.
-    #[arg(global = true, long, value_name = "on|off", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
-    pub exact: Option<Switch>,
-
-    /// When to use colours; `NO_COLOR` is honoured.
-    #[arg(global = true, long, value_name = "WHEN")]
-    pub color: Option<Color>,
-
-    /// Tells the rows and the time of every answer, as the prompt does.
-    #[arg(global = true, long, value_name = "on|off", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
-    pub timer: Option<Switch>,
-
-    /// Columns of a table: a number, 0 for as many as it takes, or `auto` for the terminal's.
-    #[arg(global = true, long, value_name = "N")]
-    pub width: Option<String>,
-
-    /// What stands for NULL in formats for people.
-    #[arg(global = true, long, value_name = "TEXT")]
-    pub null: Option<String>,
-
-    /// Shows long answers of the prompt in `$PAGER`; `--no-pager` is `--pager=off`.
-    #[arg(global = true, long, value_name = "on|off", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
-    pub pager: Option<Switch>,
+    /// The settings.
+    #[command(flatten)]
+    pub given: Given,
 
     /// The short form of `--pager=off`.
     #[arg(global = true, long, hide = true, conflicts_with = "pager")]
@@ -164,25 +142,13 @@ pub struct Args {
 }
 
 impl Args {
-    /// The settings that are options here, each with its value if it is given.
-    fn given(&self) -> [(&'static str, Option<String>); 7] {
-        let text = |name: Option<&str>| name.map(str::to_owned);
-        [
-            ("format", text(self.format.map(Format::name))),
-            ("exact", text(self.exact.map(Switch::name))),
-            ("color", text(self.color.map(Color::name))),
-            ("timer", text(self.timer.map(Switch::name))),
-            ("width", self.width.clone()),
-            ("null", self.null.clone()),
-            ("pager", text(self.pager.or(self.no_pager.then_some(Switch::Off)).map(Switch::name))),
-        ]
-    }
-
     /// What is said of settings.
     #[must_use]
     pub fn settings(&self) -> Options<'_> {
-        let given = self.given().into_iter();
-        let values = given.filter_map(|(name, value)| Some((name, value?))).collect();
+        let mut values = self.given.0.clone();
+        if self.no_pager {
+            values.push(("pager", "off".to_owned()));
+        }
         Options { values, output: self.output.as_deref(), no_config: self.no_config }
     }
 
@@ -255,21 +221,62 @@ fn begins_with_comment(word: &str) -> bool {
     word.strip_prefix("--").is_some_and(|rest| rest.starts_with(char::is_whitespace))
 }
 
-/// Whether something is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Switch {
-    /// It is.
-    On,
-    /// It is not.
-    Off,
+/// The settings that are given, each with its value. Each row of [`SETTINGS`] is an option.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Given(Vec<(&'static str, String)>);
+
+impl Given {
+    /// When there are colours.
+    #[must_use]
+    pub fn color(&self) -> Color {
+        let color = self.0.iter().find(|(name, _)| *name == "color");
+        color.and_then(|(_, value)| Color::of_name(value)).unwrap_or_default()
+    }
 }
 
-impl Switch {
-    fn name(self) -> &'static str {
-        match self {
-            Self::On => "on",
-            Self::Off => "off",
-        }
+/// The option that gives a setting its value.
+fn option(setting: &Setting) -> Arg {
+    let arg = Arg::new(setting.name).long(setting.name).help(setting.doc.trim_end_matches('.'));
+    let arg = arg.value_name(setting.value).global(true);
+    match setting.takes {
+        Takes::Switch => arg
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("on")
+            .value_parser(["on", "off"])
+            .hide_possible_values(true),
+        Takes::Format => arg.value_parser(words::<Format>()),
+        Takes::Color => arg.value_parser(words::<Color>()),
+        _ => arg,
+    }
+}
+
+/// The names of the values of a type.
+fn words<T: ValueEnum>() -> PossibleValuesParser {
+    T::value_variants().iter().filter_map(ValueEnum::to_possible_value).into()
+}
+
+impl clap::Args for Given {
+    fn augment_args(command: Command) -> Command {
+        command.args(SETTINGS.iter().map(option))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Given {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let value = |name| matches.get_one::<String>(name).cloned();
+        let given =
+            SETTINGS.iter().filter_map(|setting| Some((setting.name, value(setting.name)?)));
+        Ok(Self(given.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
     }
 }
 
@@ -336,7 +343,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::shell::setting::SETTINGS;
+    use crate::shell::settings::Settings;
 
     #[test]
     fn a_query_alone_is_parsed_as_clap_does() {
@@ -350,16 +357,25 @@ mod tests {
 
     #[test]
     fn every_setting_is_an_option() {
-        let settings: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
-        let options: Vec<_> = Args::default().given().iter().map(|(name, _)| *name).collect();
-        assert_eq!(settings, options);
-        let command = Args::command();
-        for name in settings {
-            assert!(command.get_arguments().any(|arg| arg.get_long() == Some(name)), "{name}");
-        }
         let of = |words: &[&str]| Args::of(words.iter().map(OsString::from).collect()).unwrap();
+        let shown = Settings::default();
+        for setting in SETTINGS {
+            let option = format!("--{}={}", setting.name, (setting.shown)(&shown));
+            // Without the option a format is `auto`.
+            if setting.name != "format" {
+                let args = of(&["slabql", &option, "select name"]);
+                assert_eq!(args.given.0, [(setting.name, (setting.shown)(&shown))]);
+            }
+            let switch = format!("--{}", setting.name);
+            if setting.takes == Takes::Switch {
+                let args = of(&["slabql", &switch, "select name"]);
+                assert_eq!(args.given.0, [(setting.name, "on".to_owned())]);
+            }
+        }
         let args = of(&["slabql", "--exact", "--timer=off", "select name"]);
-        assert_eq!((args.exact, args.timer), (Some(Switch::On), Some(Switch::Off)));
+        let values = [("exact", "on".to_owned()), ("timer", "off".to_owned())];
+        assert_eq!(args.settings().values, values);
+        assert_eq!(of(&["slabql", "--no-pager"]).settings().values, [("pager", "off".to_owned())]);
     }
 
     #[test]
@@ -378,7 +394,8 @@ mod tests {
         let of = |words: &[&str]| Args::of(words.iter().map(OsString::from).collect());
         let args =
             of(&["slabql", "--demo", "report", "waste", "--format", "csv", "--sql"]).unwrap();
-        assert!(args.demo && args.format == Some(Format::Csv) && args.query.is_none());
+        assert!(args.demo && args.query.is_none());
+        assert_eq!(args.given.0, [("format", "csv".to_owned())]);
         assert!(matches!(args.verb, Some(Verb::Report { sql: true, .. })));
         for command in Args::command().get_subcommands() {
             let name = command.get_name();
@@ -397,7 +414,7 @@ mod tests {
         assert!(of(&[]).unwrap().query.is_none());
         assert!(of(&["slabql", "--demo"]).unwrap().demo);
         assert!(of(&["slabql", "--nonsense"]).is_err());
-        assert!(of(&["slabql", "select name", "--exact"]).unwrap().exact.is_some());
+        assert!(of(&["slabql", "select name", "--exact"]).unwrap().given != Given::default());
         let not_utf8 = std::os::unix::ffi::OsStringExt::from_vec(vec![b'a', 0xff]);
         assert!(Args::of(vec!["slabql".into(), not_utf8]).is_err());
     }

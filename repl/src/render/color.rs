@@ -26,6 +26,12 @@ impl Color {
         }
     }
 
+    /// The one of this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|color| color.name() == name)
+    }
+
     /// One phrase for `--help`.
     #[must_use]
     pub fn help(self) -> &'static str {

@@ -19,6 +19,8 @@ pub struct Setting {
     pub name: &'static str,
     /// What it can be.
     pub takes: Takes,
+    /// What its value is called in `--help`.
+    pub value: &'static str,
     /// A sentence.
     pub doc: &'static str,
     /// Its value, as it is written.
@@ -44,28 +46,28 @@ pub enum Origin {
 /// The settings, in the order of `.config`.
 #[rustfmt::skip]
 pub const SETTINGS: &[Setting] = &[
-    Setting { name: "format", takes: Takes::Format, doc: "How answers are written; `auto` is a table on a terminal and CSV elsewhere.", shown: |settings| settings.format.map_or(AUTO, Format::name).to_owned(), set: |settings, value| {
+    Setting { name: "format", takes: Takes::Format, value: "FORMAT", doc: "How answers are written; `auto` is a table on a terminal and CSV elsewhere.", shown: |settings| settings.format.map_or(AUTO, Format::name).to_owned(), set: |settings, value| {
         let format = value.parse().ok();
         settings.format = format;
         format.is_some() || value == AUTO
     } },
-    Setting { name: "exact", takes: Takes::Switch, doc: "Plain integers instead of `4.0 KiB`.", shown: |settings| switch_shown(settings.exact), set: |settings, value| switch(&mut settings.exact, value) },
-    Setting { name: "color", takes: Takes::Words(&["auto", "always", "never"]), doc: "When there are colours; `NO_COLOR` is honoured.", shown: |settings| settings.color.name().to_owned(), set: |settings, value| {
-        let color = Color::ALL.into_iter().find(|color| color.name() == value);
+    Setting { name: "exact", takes: Takes::Switch, value: "on|off", doc: "Plain integers instead of `4.0 KiB`.", shown: |settings| switch_shown(settings.exact), set: |settings, value| switch(&mut settings.exact, value) },
+    Setting { name: "color", takes: Takes::Color, value: "WHEN", doc: "When there are colours; `NO_COLOR` is honoured.", shown: |settings| settings.color.name().to_owned(), set: |settings, value| {
+        let color = Color::of_name(value);
         settings.color = color.unwrap_or_default();
         color.is_some()
     } },
-    Setting { name: "timer", takes: Takes::Switch, doc: "Rows and time below every answer; on at the prompt.", shown: |settings| switch_shown(settings.timer), set: |settings, value| switch(&mut settings.timer, value) },
-    Setting { name: "width", takes: Takes::Nothing, doc: "Columns of a table: a number, 0 for as many as it takes, `auto` for the terminal's.", shown: |settings| settings.width.map_or(AUTO.to_owned(), |width| width.to_string()), set: |settings, value| {
+    Setting { name: "timer", takes: Takes::Switch, value: "on|off", doc: "Rows and time below every answer; on at the prompt.", shown: |settings| switch_shown(settings.timer), set: |settings, value| switch(&mut settings.timer, value) },
+    Setting { name: "width", takes: Takes::Nothing, value: "N", doc: "Columns of a table: a number, 0 for as many as it takes, `auto` for the terminal's.", shown: |settings| settings.width.map_or(AUTO.to_owned(), |width| width.to_string()), set: |settings, value| {
         let width = value.parse().ok();
         settings.width = width;
         width.is_some() || value == AUTO
     } },
-    Setting { name: "null", takes: Takes::Nothing, doc: "What stands for NULL in formats for people.", shown: |settings| settings.null.clone().unwrap_or_else(|| Options::default().null), set: |settings, value| {
+    Setting { name: "null", takes: Takes::Nothing, value: "TEXT", doc: "What stands for NULL in formats for people.", shown: |settings| settings.null.clone().unwrap_or_else(|| Options::default().null), set: |settings, value| {
         settings.null = Some(printable(value.as_bytes()));
         true
     } },
-    Setting { name: "pager", takes: Takes::Switch, doc: "Long answers of the prompt are shown in `$PAGER`, or `less -FRSX`.", shown: |settings| switch_shown(!settings.no_pager), set: |settings, value| {
+    Setting { name: "pager", takes: Takes::Switch, value: "on|off", doc: "Long answers of the prompt are shown in `$PAGER`, or `less -FRSX`.", shown: |settings| switch_shown(!settings.no_pager), set: |settings, value| {
         let mut pager = !settings.no_pager;
         let known = switch(&mut pager, value);
         settings.no_pager = !pager;

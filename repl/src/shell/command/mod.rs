@@ -18,7 +18,7 @@ use query::suggest;
 
 use crate::features::library::REPORTS;
 use crate::file;
-use crate::render::{Format, width};
+use crate::render::{Color, Format, width};
 use crate::report::error::Failure;
 use crate::report::terminal;
 use crate::shell::editor::external;
@@ -64,6 +64,8 @@ pub enum Takes {
     Column,
     /// A format, or `auto`.
     Format,
+    /// When there are colours.
+    Color,
     /// `on` or `off`.
     Switch,
     /// A command.
@@ -93,6 +95,7 @@ impl Takes {
         match self {
             Self::Table => Some(TABLES.iter().map(|table| table.name).collect()),
             Self::Format => Some([AUTO].into_iter().chain(Format::ALL.map(Format::name)).collect()),
+            Self::Color => Some(Color::ALL.map(Color::name).to_vec()),
             Self::Setting => Some(SETTINGS.iter().map(|setting| setting.name).collect()),
             Self::Switch => Some(vec!["on", "off"]),
             Self::Report => Some(REPORTS.iter().map(|(name, _)| *name).collect()),
