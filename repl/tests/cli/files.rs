@@ -62,12 +62,10 @@ fn fifo(path: &Path) {
 
 /// The prompt at home in `folder`.
 fn at_a_terminal(folder: &Folder) -> Command {
-    let mut command = start::command(SLABQL);
+    let mut command = start::at_terminal(SLABQL);
     let home = at_home(folder);
     command.envs(home.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.args(["--demo", "--color", "never"]).env("TERM", "dumb").current_dir(&folder.0);
-    // The terminal, which takes the place of what it has from here.
-    command.stdin(Stdio::inherit());
     command
 }
 
