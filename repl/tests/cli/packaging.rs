@@ -24,7 +24,7 @@ fn tool(name: &str, args: &[&str]) -> String {
 
 #[test]
 fn the_man_page_is_rendered_and_has_every_row() {
-    if lacks(&["man", "cat"]) {
+    if lacks(&["man", "cat", "col", "nroff", "tbl"]) {
         return;
     }
     let folder = Folder::new();
@@ -52,7 +52,7 @@ fn shells_take_their_completions() {
     let folder = Folder::new();
     made::write(&folder.0).unwrap();
     for (shell, file) in [("bash", "slabql.bash"), ("zsh", "_slabql"), ("fish", "slabql.fish")] {
-        if lacks(&[shell]) {
+        if lacks(&[]) {
             continue;
         }
         tool(shell, &["-n", folder.path(file).to_str().unwrap()]);

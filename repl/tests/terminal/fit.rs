@@ -66,7 +66,7 @@ impl Screen {
 
 #[test]
 fn a_screen_of_80_columns_shows_all_of_caches() {
-    if lacks(&["tmux", "sh", "stty"]) {
+    if lacks(&["tmux", "sh", "stty", "tty"]) {
         return;
     }
     let screen = Screen::new("");
@@ -78,7 +78,7 @@ fn a_screen_of_80_columns_shows_all_of_caches() {
 
 #[test]
 fn columns_that_do_not_fit_are_hidden_and_told_until_they_fit() {
-    if lacks(&["tmux", "sh", "stty"]) {
+    if lacks(&["tmux", "sh", "stty", "tty"]) {
         return;
     }
     let screen = Screen::new("");
@@ -107,7 +107,7 @@ fn columns_that_do_not_fit_are_hidden_and_told_until_they_fit() {
 
 #[test]
 fn few_rows_of_many_columns_are_a_field_a_line() {
-    if lacks(&["tmux", "sh", "stty"]) {
+    if lacks(&["tmux", "sh", "stty", "tty"]) {
         return;
     }
     let screen = Screen::new("");
@@ -123,6 +123,9 @@ fn few_rows_of_many_columns_are_a_field_a_line() {
 
 #[test]
 fn what_is_told_is_broken_between_words() {
+    if lacks(&["tmux", "sh", "stty", "tty", "grep"]) {
+        return;
+    }
     let screen = Screen::new("");
     screen.set(".pager off");
     let text = screen.ask(".schema flags", "\nslabql>");
@@ -159,7 +162,7 @@ fn what_is_told_is_broken_between_words() {
 
 #[test]
 fn a_long_answer_is_shown_in_a_pager() {
-    if lacks(&["tmux", "sh", "stty"]) {
+    if lacks(&["tmux", "sh", "stty", "less", "wc", "tty"]) {
         return;
     }
     let screen = Screen::new("");
@@ -203,7 +206,7 @@ fn a_long_answer_is_shown_in_a_pager() {
 
 #[test]
 fn the_pager_is_the_one_that_is_asked_for() {
-    if lacks(&["tmux", "sh", "stty"]) {
+    if lacks(&["tmux", "sh", "stty", "head", "tail", "tr", "tty"]) {
         return;
     }
     let long = "select name from caches limit 40;";
@@ -226,7 +229,7 @@ fn the_pager_is_the_one_that_is_asked_for() {
 
 #[test]
 fn a_single_answer_and_a_pipe_have_no_pager() {
-    if lacks(&["tmux", "sh", "stty"]) {
+    if lacks(&["tmux", "sh", "stty", "cat", "tty"]) {
         return;
     }
     let home = Folder::new();
@@ -244,7 +247,7 @@ fn a_single_answer_and_a_pipe_have_no_pager() {
 /// A copy of the program with the capabilities that `setcap` gives, run by nobody.
 #[test]
 fn with_rights_of_its_file_there_is_no_pager() {
-    if lacks(&["tmux", "sh", "stty", "setpriv"]) {
+    if lacks(&["tmux", "sh", "stty", "setpriv", "tty"]) {
         return;
     }
     let Some(_turn) = common::live() else { return };
@@ -262,7 +265,7 @@ fn with_rights_of_its_file_there_is_no_pager() {
 
 #[test]
 fn a_plain_terminal_gets_ascii() {
-    if lacks(&["tmux", "sh", "stty"]) {
+    if lacks(&["tmux", "sh", "stty", "od", "tty"]) {
         return;
     }
     for before in ["export TERM=dumb;", "export LANG=C;", "export LC_ALL=en_US.ISO-8859-1;"] {
@@ -286,7 +289,7 @@ fn a_plain_terminal_gets_ascii() {
 
 #[test]
 fn a_terminal_without_a_size_is_one_of_80_columns() {
-    if lacks(&["tmux", "sh", "stty"]) {
+    if lacks(&["tmux", "sh", "stty", "tty"]) {
         return;
     }
     let screen = Screen::new("stty cols 0 rows 0;");

@@ -336,7 +336,7 @@ fn without_a_folder_for_it_there_is_no_history() {
 
 #[test]
 fn a_table_fits_the_terminal_as_it_is_now() {
-    if lacks(&["sh", "stty"]) {
+    if lacks(&["sh", "stty", "tty"]) {
         return;
     }
     let home = Folder::new();
@@ -437,7 +437,7 @@ fn redirected_rows_have_no_prompt_among_them() {
 
 #[test]
 fn an_interrupt_ends_the_query_and_not_the_prompt() {
-    if lacks(&["sh", "stty"]) {
+    if lacks(&["sh", "stty", "mkfifo"]) {
         return;
     }
     let home = Folder::new();
@@ -468,7 +468,7 @@ fn an_interrupt_ends_the_query_and_not_the_prompt() {
 
 #[test]
 fn an_interrupt_ends_a_single_query_with_130() {
-    if lacks(&["sh", "stty"]) {
+    if lacks(&["sh", "stty", "mkfifo"]) {
         return;
     }
     let home = Folder::new();
