@@ -80,7 +80,8 @@ fn prompt(folder: &Folder, typed: &[&str]) -> String {
     seen += &session.exp_string("slabql> ").unwrap();
     session.send_line(".quit").unwrap();
     seen += &session.exp_eof().unwrap();
-    seen
+    // Messages are broken where the terminal's width and the length of a path make it.
+    seen.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A folder with a file of slabql's state, which may be anything.

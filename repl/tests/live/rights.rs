@@ -212,6 +212,9 @@ fn a_set_user_id_bit_is_refused() {
 
 #[test]
 fn columns_are_there_for_whom_they_are_said_to_be() {
+    if lacks(&["setpriv"]) {
+        return;
+    }
     let Some(_turn) = common::live() else { return };
     let program = Program::new();
     let recorded = Program::run(&program, &["bpf", "perfmon"], &["--color=never", "snapshot", "-"]);
