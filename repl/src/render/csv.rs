@@ -3,8 +3,8 @@
 //! # Layout
 //!
 //! CSV follows RFC 4180 with one exception: lines end in `\n` alone, as the tools around a pipe expect, and not in
-//! `\r\n`. Fields with commas, quotes or line ends stand in quotes. NULL and the empty text are both an empty
-//! field; TSV tells them apart.
+//! `\r\n`. Fields with commas, quotes or line ends stand in quotes, and so does the empty text: NULL is an empty field
+//! without quotes, also where it is the only one of its line. The csv crate cannot tell these two apart.
 //!
 //! TSV has no quotes. It follows the text format of Postgres' `COPY`: `\t`, `\n`, `\r`, `\b`, `\f` and `\v` for
 //! these characters, `\\` for a backslash, `\N` for NULL.
@@ -34,63 +34,30 @@ pub const TSV: About = About {
     for_people: false,
 };
 
-/// Comma-separated values.
-pub struct Csv<W: Write> {
-    writer: ::csv::Writer<W>,
-}
-
-impl<W: Write> Csv<W> {
-    pub fn new(frame: &Frame, out: W) -> io::Result<Self> {
-        let mut writer = ::csv::Writer::from_writer(out);
-        if !frame.columns.is_empty() {
-            writer
-                .write_record(frame.columns.iter().map(|column| &column.name))
-                .map_err(io_error)?;
-        }
-        Ok(Self { writer })
-    }
-
-    pub fn rows(&mut self, frame: &Frame, rows: &[Vec<Value>]) -> io::Result<()> {
-        if frame.columns.is_empty() {
-            return Ok(());
-        }
-        for row in rows {
-            let fields = row.iter().zip(&frame.columns);
-            let fields = fields.map(|(value, column)| plain(value, column).unwrap_or_default());
-            self.writer.write_record(fields).map_err(io_error)?;
-        }
-        Ok(())
-    }
-
-    pub fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
-    }
-
-    pub fn finish(self) -> io::Result<W> {
-        self.writer.into_inner().map_err(::csv::IntoInnerError::into_error)
-    }
-}
-
-/// The I/O error inside of an error of the csv crate, whose own conversion loses its kind: callers need to know a
-/// closed pipe.
-fn io_error(error: ::csv::Error) -> io::Error {
-    match error.into_kind() {
-        ::csv::ErrorKind::Io(error) => error,
-        other => io::Error::other(format!("{other:?}")),
-    }
-}
-
-/// Tab-separated values.
-pub struct Tsv<W: Write> {
+/// Values with a character between them.
+pub struct Separated<W: Write> {
     out: W,
     line: Vec<u8>,
+    separator: u8,
+    null: &'static [u8],
+    push: fn(&mut Vec<u8>, &[u8]),
 }
 
-impl<W: Write> Tsv<W> {
-    pub fn new(frame: &Frame, out: W) -> io::Result<Self> {
-        let mut tsv = Self { out, line: Vec::new() };
-        tsv.write_line(frame.columns.iter().map(|column| Some(column.name.as_bytes())))?;
-        Ok(tsv)
+impl<W: Write> Separated<W> {
+    /// CSV.
+    pub fn commas(frame: &Frame, out: W) -> io::Result<Self> {
+        Self { out, line: Vec::new(), separator: b',', null: b"", push: push_quoted }.headed(frame)
+    }
+
+    /// TSV.
+    pub fn tabs(frame: &Frame, out: W) -> io::Result<Self> {
+        let null = b"\\N";
+        Self { out, line: Vec::new(), separator: b'\t', null, push: push_escaped }.headed(frame)
+    }
+
+    fn headed(mut self, frame: &Frame) -> io::Result<Self> {
+        self.write_line(frame.columns.iter().map(|column| Some(column.name.as_bytes())))?;
+        Ok(self)
     }
 
     pub fn rows(&mut self, frame: &Frame, rows: &[Vec<Value>]) -> io::Result<()> {
@@ -120,16 +87,31 @@ impl<W: Write> Tsv<W> {
         self.line.clear();
         for (index, field) in fields.enumerate() {
             if index > 0 {
-                self.line.push(b'\t');
+                self.line.push(self.separator);
             }
             match field {
-                Some(field) => push_escaped(&mut self.line, field.as_ref()),
-                None => self.line.extend(b"\\N"),
+                Some(field) => (self.push)(&mut self.line, field.as_ref()),
+                None => self.line.extend(self.null),
             }
         }
         self.line.push(b'\n');
         self.out.write_all(&self.line)
     }
+}
+
+fn push_quoted(line: &mut Vec<u8>, field: &[u8]) {
+    if !field.is_empty() && !field.iter().any(|byte| b",\"\r\n".contains(byte)) {
+        line.extend(field);
+        return;
+    }
+    line.push(b'"');
+    for &byte in field {
+        if byte == b'"' {
+            line.push(b'"');
+        }
+        line.push(byte);
+    }
+    line.push(b'"');
 }
 
 fn push_escaped(line: &mut Vec<u8>, field: &[u8]) {
@@ -165,8 +147,33 @@ mod tests {
         String::from_utf8(rendered(format, output)).unwrap()
     }
 
-    /// The records of a CSV, header first.
-    fn parse_csv(bytes: &[u8]) -> Vec<Vec<Vec<u8>>> {
+    /// The records of a CSV, header first; None is NULL.
+    fn parse_csv(bytes: &[u8]) -> Vec<Vec<Option<Vec<u8>>>> {
+        let (mut records, mut record, mut field, mut quoted) = (vec![], vec![], None, false);
+        for &byte in bytes {
+            match byte {
+                // A quote in quotes is two, of which the first ends them and the second begins them again.
+                b'"' if quoted => quoted = false,
+                b'"' => {
+                    quoted = true;
+                    match &mut field {
+                        Some(text) => Vec::push(text, b'"'),
+                        none => *none = Some(Vec::new()),
+                    }
+                }
+                b',' if !quoted => record.push(field.take()),
+                b'\n' if !quoted => {
+                    record.push(field.take());
+                    records.push(std::mem::take(&mut record));
+                }
+                byte => field.get_or_insert_default().push(byte),
+            }
+        }
+        records
+    }
+
+    /// The records of a CSV of several columns as another reader sees them.
+    fn parse_by_crate(bytes: &[u8]) -> Vec<Vec<Vec<u8>>> {
         let mut reader = ::csv::ReaderBuilder::new().has_headers(false).from_reader(bytes);
         let records = reader.byte_records().map(Result::unwrap);
         records.map(|record| record.iter().map(<[u8]>::to_vec).collect()).collect()
@@ -236,21 +243,14 @@ mod tests {
     }
 
     #[test]
-    fn a_single_null_is_no_blank_line() {
-        let output =
-            answer(vec![("a", Type::Text, Unit::None, vec![Value::Null, Value::text("x")])]);
-        assert_eq!(
-            parse_csv(&rendered(Format::Csv, &output)),
-            [[b"a".to_vec()], [vec![]], [b"x".to_vec()]]
-        );
-    }
-
-    #[test]
-    fn tsv_tells_null_from_text() {
+    fn null_is_told_from_text() {
         let values =
             vec![Value::Null, Value::text(""), Value::text("\\N"), Value::text("a\tb\nc\\")];
-        let output = answer(vec![("x", Type::Text, Unit::None, values)]);
+        let output = answer(vec![("x", Type::Text, Unit::None, values.clone())]);
         assert_eq!(text(Format::Tsv, &output), "x\n\\N\n\n\\\\N\na\\tb\\nc\\\\\n");
+        assert_eq!(text(Format::Csv, &output), "x\n\n\"\"\n\\N\n\"a\tb\nc\\\"\n");
+        let columns = ["x", "y"].map(|name| (name, Type::Text, Unit::None, values[..2].to_vec()));
+        assert_eq!(text(Format::Csv, &answer(columns.into())), "x,y\n,\n\"\",\"\"\n");
     }
 
     #[test]
@@ -263,7 +263,7 @@ mod tests {
         let tsv = parse_tsv(&rendered(Format::Tsv, &output));
         for (index, name) in nasty_texts().into_iter().enumerate() {
             let Value::Text(name) = name else { panic!("not a text") };
-            assert_eq!(csv[index + 1], [name.to_vec(), name.to_vec()]);
+            assert_eq!(csv[index + 1], [Some(name.to_vec()), Some(name.to_vec())]);
             assert_eq!(tsv[index + 1], [Some(name.to_vec()), Some(name.to_vec())]);
         }
     }
@@ -282,16 +282,22 @@ mod tests {
         fn rows_parse_back(output in random_answer()) {
             let csv = parse_csv(&rendered(Format::Csv, &output));
             let tsv = parse_tsv(&rendered(Format::Tsv, &output));
+            if output.columns.len() > 1 {
+                let texts = |record: &Vec<Option<Vec<u8>>>| -> Vec<Vec<u8>> {
+                    record.iter().map(|field| field.clone().unwrap_or_default()).collect()
+                };
+                let same: Vec<_> = csv.iter().map(texts).collect();
+                prop_assert_eq!(parse_by_crate(&rendered(Format::Csv, &output)), same);
+            }
             prop_assert_eq!(csv.len(), output.rows.len() + 1);
             prop_assert_eq!(tsv.len(), output.rows.len() + 1);
             for (index, row) in output.rows.iter().enumerate() {
                 for (place, (value, column)) in row.iter().zip(&output.columns).enumerate() {
-                    let field = &csv[index + 1][place];
-                    prop_assert!(same(field, value, column), "{:?} {:?}", field, value);
-                    let field = &tsv[index + 1][place];
-                    prop_assert_eq!(field.is_none(), *value == Value::Null);
-                    if let Some(field) = field {
-                        prop_assert!(same(field, value, column), "{:?} {:?}", field, value);
+                    for field in [&csv[index + 1][place], &tsv[index + 1][place]] {
+                        prop_assert_eq!(field.is_none(), *value == Value::Null);
+                        if let Some(field) = field {
+                            prop_assert!(same(field, value, column), "{:?} {:?}", field, value);
+                        }
                     }
                 }
             }

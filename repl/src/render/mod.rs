@@ -255,8 +255,7 @@ pub struct Renderer<W: Write> {
 
 enum Writer<W: Write> {
     Table(table::Table<W>),
-    Csv(Box<csv::Csv<W>>),
-    Tsv(csv::Tsv<W>),
+    Separated(csv::Separated<W>),
     Json(json::Json<W>),
     Markdown(markdown::Markdown<W>),
     Vertical(vertical::Vertical<W>),
@@ -273,8 +272,8 @@ impl<W: Write> Renderer<W> {
         let frame = Frame { columns, options };
         let format = match format {
             Format::Table => Writer::Table(table::Table::new(&frame, out)),
-            Format::Csv => Writer::Csv(Box::new(csv::Csv::new(&frame, out)?)),
-            Format::Tsv => Writer::Tsv(csv::Tsv::new(&frame, out)?),
+            Format::Csv => Writer::Separated(csv::Separated::commas(&frame, out)?),
+            Format::Tsv => Writer::Separated(csv::Separated::tabs(&frame, out)?),
             Format::Json => Writer::Json(json::Json::array(&frame, out)?),
             Format::Ndjson => Writer::Json(json::Json::lines(&frame, out)?),
             Format::Markdown => Writer::Markdown(markdown::Markdown::new(&frame, out)?),
@@ -290,8 +289,7 @@ impl<W: Write> Renderer<W> {
             signals::check_io()?;
             match &mut self.format {
                 Writer::Table(table) => table.rows(frame, rows),
-                Writer::Csv(csv) => csv.rows(frame, rows)?,
-                Writer::Tsv(tsv) => tsv.rows(frame, rows)?,
+                Writer::Separated(separated) => separated.rows(frame, rows)?,
                 Writer::Json(json) => json.rows(frame, rows)?,
                 Writer::Markdown(markdown) => markdown.rows(frame, rows)?,
                 Writer::Vertical(vertical) => vertical.rows(frame, rows)?,
@@ -311,8 +309,7 @@ impl<W: Write> Renderer<W> {
     /// Hands on what is written so far, in formats that write row by row for programs.
     pub fn flush(&mut self) -> io::Result<()> {
         match &mut self.format {
-            Writer::Csv(csv) => csv.flush(),
-            Writer::Tsv(tsv) => tsv.flush(),
+            Writer::Separated(separated) => separated.flush(),
             Writer::Json(json) => json.flush(),
             Writer::Table(_) | Writer::Markdown(_) | Writer::Vertical(_) => Ok(()),
         }
@@ -322,8 +319,7 @@ impl<W: Write> Renderer<W> {
     pub fn finish(self) -> io::Result<W> {
         let mut out = match self.format {
             Writer::Table(table) => table.finish(&self.frame)?,
-            Writer::Csv(csv) => csv.finish()?,
-            Writer::Tsv(tsv) => tsv.finish(),
+            Writer::Separated(separated) => separated.finish(),
             Writer::Json(json) => json.finish()?,
             Writer::Markdown(markdown) => markdown.finish(),
             Writer::Vertical(vertical) => vertical.finish(),
