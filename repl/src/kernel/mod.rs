@@ -18,6 +18,7 @@ pub mod btf;
 pub mod drop_privileges;
 mod functions;
 pub mod kept;
+pub mod keys;
 pub mod list;
 pub mod load;
 pub mod lookup;

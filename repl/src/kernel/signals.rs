@@ -41,7 +41,7 @@ use crate::report::error::Failure;
 /// The signals that end or stop a process, and that the terminal or a person sends.
 const ENDING: [Signal; 4] = [Signal::HUP, Signal::QUIT, Signal::TERM, Signal::TSTP];
 
-/// What a watch draws on: another screen, without a cursor and without wrapping.
+/// What a watch and the pager draw on: another screen, without a cursor and without wrapping.
 const DRAW: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?7l";
 /// Takes [`DRAW`] back.
 const DRAWN: &[u8] = b"\x1b[?7h\x1b[?25h\x1b[?1049l";
@@ -70,8 +70,8 @@ pub enum Holder {
     Nobody,
     /// The line editor.
     Editor,
-    /// A watch.
-    Watch,
+    /// A watch, or the pager that is a part of slabql.
+    Screen,
     /// A program that slabql started and waits for.
     Program(Pid),
 }
@@ -146,7 +146,7 @@ fn terminal() -> Option<(File, Termios)> {
     Some((file, mode))
 }
 
-/// Lets a watch draw on the terminal.
+/// Lets a watch or the pager draw on the terminal.
 pub fn draw() -> io::Result<()> {
     let held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(Situation { terminal: Some((file, found)), .. }) = &*held else {
@@ -172,7 +172,7 @@ impl Situation {
         self.restore(match self.holder {
             Holder::Nobody => return,
             Holder::Editor => EDITED,
-            Holder::Watch => DRAWN,
+            Holder::Screen => DRAWN,
             Holder::Program(_) => KILLED,
         });
     }
@@ -226,7 +226,7 @@ impl Situation {
                 return;
             }
             RESUMED.store(true, Ordering::Relaxed);
-            if self.holder == Holder::Watch {
+            if self.holder == Holder::Screen {
                 let _ = (&*file).write_all(DRAW);
             } else {
                 let _ = (&*file).write_all(EDIT);

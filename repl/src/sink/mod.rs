@@ -14,6 +14,7 @@
 //! A file takes its place when the answer is whole ([`whole`](crate::file::whole)); one that
 //! failed leaves what was there. slabql starts no other program where its file gives it rights that whoever runs it has not.
 
+mod browser;
 mod child;
 mod pager;
 

@@ -7,7 +7,8 @@ use std::env;
 use std::io::{self, Write};
 use std::mem;
 
-use super::child::{Child, refused};
+use super::browser::Browser;
+use super::child::Child;
 use crate::report::error::Failure;
 use crate::report::log;
 use crate::report::terminal;
@@ -34,6 +35,8 @@ enum State {
     Held(Vec<u8>),
     /// It does not.
     Pager(Box<Child>),
+    /// It does not, and no program can show it.
+    Browser(Box<Browser>),
     /// There is no pager.
     Straight,
 }
@@ -42,7 +45,15 @@ enum State {
 pub fn is_there() -> bool {
     let dumb = env::var_os("TERM").is_none_or(|term| PLAIN.iter().any(|plain| term == *plain));
     let unwanted = env::var_os("PAGER").is_some_and(|pager| pager.is_empty());
-    !dumb && !unwanted && refused().is_ok()
+    !dumb && !unwanted
+}
+
+/// A pager that is left early has shown enough.
+fn left(answered: Result<(), Failure>) -> Result<(), Failure> {
+    match answered {
+        Err(failure) if failure.is_closed_pipe() => Ok(()),
+        answered => answered,
+    }
 }
 
 impl<'a> Paged<'a> {
@@ -65,10 +76,11 @@ impl<'a> Paged<'a> {
             State::Pager(child) => {
                 // Whatever a pager ends with, it was there to look at what it showed.
                 let _ = child.end();
-                match answered {
-                    Err(failure) if failure.is_closed_pipe() => Ok(()),
-                    answered => answered,
-                }
+                left(answered)
+            }
+            State::Browser(browser) => {
+                browser.end(self.out).map_err(Failure::Write)?;
+                left(answered)
             }
         }
     }
@@ -78,14 +90,14 @@ impl<'a> Paged<'a> {
         let pager = env::var("PAGER").ok().filter(|pager| !pager.trim().is_empty());
         // What was written before is above it.
         self.out.flush()?;
-        let Ok(mut child) = Child::pager(&pager.unwrap_or_else(|| LESS.to_owned())) else {
-            self.state = State::Straight;
-            return self.out.write_all(held);
+        self.state = match Child::pager(&pager.unwrap_or_else(|| LESS.to_owned())) {
+            Ok(child) => State::Pager(Box::new(child)),
+            Err(_) => match Browser::new() {
+                Ok(browser) => State::Browser(Box::new(browser)),
+                Err(_) => State::Straight,
+            },
         };
-        log::write(held);
-        let written = child.write_all(held);
-        self.state = State::Pager(Box::new(child));
-        written
+        self.write_all(held)
     }
 }
 
@@ -94,6 +106,11 @@ impl Write for Paged<'_> {
         match &mut self.state {
             State::Pager(child) => {
                 let count = child.write(bytes)?;
+                log::write(&bytes[..count]);
+                Ok(count)
+            }
+            State::Browser(browser) => {
+                let count = browser.write(bytes)?;
                 log::write(&bytes[..count]);
                 Ok(count)
             }
@@ -113,6 +130,7 @@ impl Write for Paged<'_> {
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.state {
             State::Pager(child) => child.flush(),
+            State::Browser(browser) => browser.flush(),
             State::Straight => self.out.flush(),
             // An answer is flushed at its end: it fits, and what is told next belongs behind it.
             State::Held(held) => {

@@ -1,17 +1,10 @@
-//! Reads the keys of a watch, a byte at a time: what is typed behind the key that ends it is the next reader's.
-//!
-//! crossterm reads ahead, and what it has read nobody else gets.
+//! What the keys of a watch mean.
 
 use std::io;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{Errno, read};
-
 use super::state::Key;
-
-/// How long the rest of a sequence may take that a key sends.
-const REST: Duration = Duration::from_millis(50);
+use crate::kernel::keys::{self, Typed};
 
 /// What a terminal has to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,40 +22,11 @@ pub enum Input {
 
 /// What comes next, if it does within `wait`; a signal ends the wait.
 pub fn next(wait: Duration) -> io::Result<Input> {
-    let Some(first) = byte(wait)? else { return Ok(Input::Nothing) };
-    let mut sequence = Vec::new();
-    if first == Ok(0x1b) {
-        // ESC [ or ESC O, parameters, and a letter or `~` at the end.
-        while let Some(Ok(next)) = byte(REST)? {
-            sequence.push(next);
-            let intro = sequence.len() == 1 && matches!(next, b'[' | b'O');
-            if !intro && (sequence.len() == 1 || !matches!(next, b'0'..=b'?')) {
-                break;
-            }
-        }
-    }
-    Ok(first.map_or(Input::Gone, |first| meaning(first, &sequence)))
-}
-
-/// A byte, if one comes within `wait`; an error in it is the end of the terminal.
-fn byte(wait: Duration) -> io::Result<Option<Result<u8, ()>>> {
-    let stdin = io::stdin();
-    let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
-    match poll(&mut fds, Timespec::try_from(wait).ok().as_ref()) {
-        Ok(0) | Err(Errno::INTR) => return Ok(None),
-        Ok(_) => {}
-        Err(error) => return Err(error.into()),
-    }
-    if fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
-        return Ok(Some(Err(())));
-    }
-    let mut byte = [0];
-    match read(&stdin, &mut byte) {
-        Ok(1..) => Ok(Some(Ok(byte[0]))),
-        Ok(0) | Err(Errno::IO) => Ok(Some(Err(()))),
-        Err(Errno::INTR | Errno::AGAIN) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    Ok(match keys::next(wait)? {
+        Typed::Bytes(first, sequence) => meaning(first, &sequence),
+        Typed::Nothing => Input::Nothing,
+        Typed::Gone => Input::Gone,
+    })
 }
 
 /// What a byte means, with what came behind it if it is ESC.

@@ -56,7 +56,7 @@ pub fn run(
     let size = size().unwrap_or((80, 24));
     let mut state = State::new(columns, rendering().exact, query, options.interval, size);
     (state.changes, state.identifies) = (ticks.changes(), ticks.identifies());
-    let held = Held::begin(Holder::Watch, None).map_err(|error| terminal(&error))?;
+    let held = Held::begin(Holder::Screen, None).map_err(|error| terminal(&error))?;
     let ended = signals::draw()
         .map_err(|error| terminal(&error))
         .and_then(|()| watch(ticks, schedule, options, &mut state, see));
