@@ -309,7 +309,7 @@ fn why_a_column_is_null() {
     for (text, message, help) in [
         (".why nonsense", "unknown column `nonsense`", list),
         (".why cpu_partal", "unknown column `cpu_partal`", "did you mean `cpu_partial`?"),
-        (".why nodes.size", "unknown column `nodes.size`", "did you mean `name`?"),
+        (".why nodes.size", "unknown column `nodes.size`", list),
         (".why node.slabs", "unknown table `node`", "did you mean `nodes`?"),
         (".why processes.slabs", "unknown table `processes`", tables),
         (".why a b", "unknown column `a b`", list),
