@@ -103,8 +103,9 @@ fn clauses_have_answers_and_errors() {
 
 #[test]
 fn scripts_ask_one_question_each() {
-    let long = scripts("").into_iter().filter(|(_, text)| {
-        text.lines().count() > MAX_LINES && text.lines().filter(|line| *line == "---").count() > 1
-    });
-    assert_eq!(long.map(|(path, _)| path).collect::<Vec<_>>(), [PathBuf::new(); 0]);
+    for (path, text) in scripts("") {
+        let (lines, cases) =
+            (text.lines().count(), text.lines().filter(|line| *line == "---").count());
+        assert!(lines <= MAX_LINES || cases == 1, "{} has {lines} lines", path.display());
+    }
 }
