@@ -4,6 +4,7 @@
 mod alerts;
 mod arguments;
 mod bounded;
+mod cases;
 #[path = "../common/mod.rs"]
 mod common;
 mod files;
