@@ -38,7 +38,7 @@ pub fn record(ask: &mut dyn Ask) -> Result<Recording, Failure> {
     }
     let source = ask.source();
     let capabilities = source.capabilities();
-    Ok(Recording::new(table, missing, capabilities, source.release(), source.boot(), output.rows))
+    Ok(Recording::new(table, missing, capabilities, source.release(), source.boot(), &output.rows))
 }
 
 /// Reads the running kernel.

@@ -26,7 +26,8 @@
 pub mod file;
 pub mod named;
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -39,6 +40,7 @@ use query::exec::Host;
 use query::layout::Row;
 use query::plan::{Plan, Target};
 use query::value::{Type, Value};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json, json};
 
 use super::kind::Kind;
@@ -55,13 +57,17 @@ use crate::report::escape::printable;
 const FORMAT: &str = "slabql recording";
 
 /// The most caches of a recording, and the most bytes of a line.
-const MAX_ROWS: u64 = 1 << 17;
+const MAX_ROWS: u64 = 1 << 20;
 const MAX_LINE: usize = 1 << 20;
+
+/// The rows that are handed on at once.
+const BATCH: usize = 1 << 16;
 
 /// The recording that the program carries, of a real kernel.
 const DEMO: &str = include_str!("demo.slab");
 
-/// A recording in memory.
+/// A recording in memory. It is kept as the text that it is, of which each query reads the columns that it uses: as
+/// values, a line of short numbers would take many times its bytes.
 pub struct Recording {
     kernel: String,
     boot: Option<String>,
@@ -71,7 +77,10 @@ pub struct Recording {
     gfp_flags: Vec<(String, u32)>,
     columns: Vec<String>,
     missing: BTreeMap<String, String>,
-    rows: Vec<Vec<Value>>,
+    /// The header and the rows, or the rows alone; where they begin, and how many there are.
+    text: Cow<'static, str>,
+    start: usize,
+    count: usize,
     /// What a label calls it.
     title: String,
     kind: Kind,
@@ -93,7 +102,7 @@ pub fn missing(table: &'static Table, capabilities: &dyn Capabilities) -> BTreeM
 impl Recording {
     /// The recording that the program carries.
     pub fn demo() -> Result<Self, Failure> {
-        let mut demo = Self::parse(DEMO)
+        let mut demo = Self::parse(DEMO.into())
             .map_err(|reason| Failure::bug(format!("the demo cannot be read: {reason}"), ""))?;
         "the demo".clone_into(&mut demo.title);
         demo.kind = Kind::Demo;
@@ -108,17 +117,30 @@ impl Recording {
     /// Reads a file.
     pub fn open_of(path: &Path, whose: Whose) -> Result<Self, Failure> {
         let bytes = file::read(path, whose)?;
-        let mut recording = Self::read(&bytes).map_err(|reason| not_one(path, &reason))?;
+        let mut recording = Self::of(bytes).map_err(|reason| not_one(path, &reason))?;
         recording.title = shown(path);
         Ok(recording)
     }
 
     /// Reads the bytes of a file. The error says why they are none.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
-        Self::parse(&file::unpack(bytes)?)
+        Self::of(bytes.to_vec())
     }
 
-    fn parse(whole: &str) -> Result<Self, String> {
+    fn of(bytes: Vec<u8>) -> Result<Self, String> {
+        let recording = Self::parse(file::unpack(bytes)?.into())?;
+        let columns = recording.columns.iter().enumerate();
+        let all: Vec<_> =
+            columns.map(|(at, name)| Some((at, catalog::TABLES[0].column(name)?))).collect();
+        for (number, line) in recording.lines().lines().enumerate() {
+            signals::check().map_err(|_| "it was not read to its end")?;
+            row(line, &all, all.len()).ok_or_else(|| format!("line {} is no row", number + 2))?;
+        }
+        Ok(recording)
+    }
+
+    /// Reads a text up to its rows.
+    fn parse(whole: Cow<'static, str>) -> Result<Self, String> {
         let mut lines = whole.lines();
         let header: Map<String, Json> = lines
             .next()
@@ -147,7 +169,7 @@ impl Recording {
             return Err(format!("it has {found} of its {count} rows"));
         }
         match header.get("crc32") {
-            Some(Json::String(stated)) => file::check(whole, stated)?,
+            Some(Json::String(stated)) => file::check(&whole, stated)?,
             Some(_) => return Err("its checksum is no text".to_owned()),
             None => {}
         }
@@ -162,13 +184,8 @@ impl Recording {
             .and_then(|names| names.iter().map(|name| name.as_str().map(str::to_owned)).collect())
             .ok_or("`columns` is no list of names")?;
         let places: Vec<_> = columns.iter().map(|name| catalog::TABLES[0].column(name)).collect();
-        let columns = names(places.iter().flatten())?;
+        once(places.iter().flatten())?;
         let missing = field("missing")?.as_object().ok_or("`missing` is no object")?;
-        let mut rows = Vec::new();
-        for (number, line) in lines.enumerate() {
-            let row = row(line, &places).ok_or_else(|| format!("line {} is no row", number + 2))?;
-            rows.push(row);
-        }
         Ok(Self {
             kernel: text("kernel")?,
             boot: header.contains_key("boot").then(|| text("boot")).transpose()?,
@@ -184,7 +201,9 @@ impl Recording {
                 .iter()
                 .filter_map(|(name, reason)| Some((name.clone(), reason.as_str()?.to_owned())))
                 .collect(),
-            rows,
+            start: whole.find('\n').map_or(whole.len(), |end| end + 1),
+            text: whole,
+            count: usize::try_from(count).map_err(|_| "it is too long")?,
             title: String::new(),
             kind: Kind::Recording,
         })
@@ -199,10 +218,15 @@ impl Recording {
         capabilities: &dyn Capabilities,
         release: &str,
         boot: Option<String>,
-        rows: Vec<Vec<Value>>,
+        rows: &[Vec<Value>],
     ) -> Self {
         let columns = stored(table).map(|column| column.name.to_owned());
         let columns = columns.filter(|name| !missing.contains_key(name)).collect();
+        let mut text = String::new();
+        for row in rows {
+            let row: Vec<Json> = row.iter().map(to_json).collect();
+            text.push_str(&format!("{}\n", Json::Array(row)));
+        }
         Self {
             kernel: release.to_owned(),
             boot,
@@ -212,7 +236,9 @@ impl Recording {
             gfp_flags: capabilities.gfp_flags().to_vec(),
             columns,
             missing,
-            rows,
+            text: text.into(),
+            start: 0,
+            count: rows.len(),
             title: "the recording".to_owned(),
             kind: Kind::Recording,
         }
@@ -221,13 +247,13 @@ impl Recording {
     /// How many rows it has.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.count
     }
 
     /// Whether it has none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.count == 0
     }
 
     /// When it was taken, RFC 3339 in UTC.
@@ -271,17 +297,17 @@ impl Recording {
             "table": catalog::TABLES[0].name,
             "columns": self.columns,
             "missing": self.missing,
-            "rows": self.rows.len(),
+            "rows": self.count,
         });
         if let Some(boot) = &self.boot {
             header["boot"] = json!(boot);
         }
-        let mut lines = String::new();
-        for row in &self.rows {
-            let row: Vec<Json> = row.iter().map(to_json).collect();
-            lines.push_str(&format!("{}\n", Json::Array(row)));
-        }
-        file::sealed(&header.to_string(), &lines)
+        file::sealed(&header.to_string(), self.lines())
+    }
+
+    /// The rows, a line each.
+    fn lines(&self) -> &str {
+        &self.text[self.start..]
     }
 }
 
@@ -322,33 +348,32 @@ fn to_json(value: &Value) -> Json {
     }
 }
 
-/// The names of columns, none of which may be there twice.
-fn names<'a>(columns: impl Iterator<Item = &'a &'static Column>) -> Result<Vec<String>, String> {
-    let mut names: Vec<String> = Vec::new();
+/// Fails if one of the columns is there twice.
+fn once<'a>(columns: impl Iterator<Item = &'a &'static Column>) -> Result<(), String> {
+    let mut names = BTreeSet::new();
     for column in columns {
-        if names.iter().any(|name| name == column.name) {
+        if !names.insert(column.name) {
             return Err(format!("it has the column `{}` twice", column.name));
         }
-        names.push(column.name.to_owned());
     }
-    Ok(names)
+    Ok(())
 }
 
-/// A line as a row of the columns that are known. A value that its column cannot have makes it none.
-fn row(line: &str, columns: &[Option<&'static Column>]) -> Option<Vec<Value>> {
-    if line.len() > MAX_LINE {
+/// A line as a row of `width` values, with the columns that are wanted in their places. A value that its column cannot
+/// have makes it none.
+fn row(
+    line: &str,
+    wanted: &[Option<(usize, &'static Column)>],
+    width: usize,
+) -> Option<Vec<Value>> {
+    let cells: Vec<&RawValue> = serde_json::from_str(line).ok()?;
+    if line.len() > MAX_LINE || cells.len() != wanted.len() {
         return None;
     }
-    let values: Vec<Json> = serde_json::from_str(line).ok()?;
-    if values.len() != columns.len() {
-        return None;
-    }
-    let known = columns.iter().flatten().count();
-    // Of its own size: to collect the values would keep the room of those that are dropped.
-    let mut row = Vec::with_capacity(known);
-    for (value, column) in values.into_iter().zip(columns) {
-        if let Some(column) = column {
-            row.push(from_json(value, column)?);
+    let mut row = vec![Value::Null; width];
+    for (cell, wanted) in cells.into_iter().zip(wanted) {
+        if let Some((at, column)) = wanted {
+            row[*at] = from_json(serde_json::from_str(cell.get()).ok()?, column)?;
         }
     }
     Some(row)
@@ -440,19 +465,25 @@ impl Source for Recording {
     }
 
     fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<ScanReport, Failure> {
-        let at: Vec<Option<usize>> = plan
-            .inputs
-            .iter()
-            .map(|input| self.columns.iter().position(|name| name == input.name()))
-            .collect();
-        let value =
-            |row: &Vec<Value>, at: &Option<usize>| at.map_or(Value::Null, |at| row[at].clone());
-        let rows = self
-            .rows
-            .iter()
-            .map(|row| Row { addr: 0, values: at.iter().map(|at| value(row, at)).collect() })
-            .collect();
-        sink(rows).map(|_| ScanReport::default())
+        let wanted = |name: &String| {
+            let at = plan.inputs.iter().position(|input| input.name() == name)?;
+            Some((at, plan.inputs[at].column()?))
+        };
+        let wanted: Vec<_> = self.columns.iter().map(wanted).collect();
+        let mut lines = self.lines().lines();
+        loop {
+            let mut rows = Vec::new();
+            for line in lines.by_ref().take(BATCH) {
+                signals::check()?;
+                let values = row(line, &wanted, plan.inputs.len())
+                    .ok_or_else(|| Failure::bug("a row of the recording is none any more", ""))?;
+                rows.push(Row { addr: 0, values });
+            }
+            let is_last = rows.len() < BATCH;
+            if sink(rows)?.is_break() || is_last {
+                return Ok(ScanReport::default());
+            }
+        }
     }
 
     fn explain(&self, _: &Plan) -> Result<String, Failure> {

@@ -361,8 +361,8 @@ fn what_a_recording_takes_is_bounded() {
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), "n\n60\n"), "{}", ran.err);
 
     for (bytes, reason) in [
-        (bomb(50_000, &",\"x\"".repeat(1000)), "it is too long when it is decompressed"),
-        (bomb(200_000, ",\"x\""), "it has 200000 rows, and 131072 is the most"),
+        (bomb(70_000, &",\"x\"".repeat(1000)), "it is too long when it is decompressed"),
+        (bomb(1_100_000, ",\"x\""), "it has 1100000 rows, and 1048576 is the most"),
         (bomb(1, ",\"name\""), "it has the column `name` twice"),
     ] {
         let ran = ask(&bytes);

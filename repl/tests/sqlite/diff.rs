@@ -63,10 +63,10 @@ fn moment(name: &str, boot: Option<&str>, caches: &[Cache]) -> TempFile {
         }
         row
     };
-    let rows = caches.iter().map(row).collect();
+    let rows: Vec<_> = caches.iter().map(row).collect();
     let file = TempFile::new(name);
     let boot = boot.map(str::to_owned);
-    Recording::new(table, missing, demo.source().capabilities(), "6.18.0", boot, rows)
+    Recording::new(table, missing, demo.source().capabilities(), "6.18.0", boot, &rows)
         .save(&file.0)
         .unwrap();
     file

@@ -133,7 +133,7 @@ impl Sides {
             demo.source().capabilities(),
             "made up",
             None,
-            all.collect(),
+            &all.collect::<Vec<_>>(),
         );
         let file = TempFile::new("sqlite.slab");
         recording.save(&file.0).unwrap();

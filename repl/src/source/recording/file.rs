@@ -5,7 +5,6 @@
 //! The header's last key is `"crc32":"xxxxxxxx"`: the CRC-32 of the whole text but these eight digits. A text
 //! without it is older, or was written by hand.
 
-use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 
@@ -18,7 +17,7 @@ use crate::report::error::Failure;
 
 /// The most bytes of a recording that are read, of one that is compressed behind its decompression too. A hundred
 /// thousand caches take less.
-pub const MAX_BYTES: u64 = 32 << 20;
+pub const MAX_BYTES: u64 = 128 << 20;
 
 /// The bytes from which on a recording is compressed.
 const LARGE: usize = 64 << 10;
@@ -53,19 +52,18 @@ pub fn first_line(path: &Path, most: usize) -> io::Result<Vec<u8>> {
 }
 
 /// The text that a file holds. The error says why there is none.
-pub fn unpack(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
+pub fn unpack(bytes: Vec<u8>) -> Result<String, String> {
     unpack_within(bytes, MAX_BYTES)
 }
 
-fn unpack_within(bytes: &[u8], most: u64) -> Result<Cow<'_, str>, String> {
+fn unpack_within(bytes: Vec<u8>, most: u64) -> Result<String, String> {
     if bytes.len() as u64 > most {
         return Err("it is too long".to_owned());
     }
     if !bytes.starts_with(&GZIP) {
-        let text = str::from_utf8(bytes).map_err(|_| "it is not UTF-8")?;
-        return Ok(Cow::Borrowed(text));
+        return String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned());
     }
-    let (mut text, mut decoder) = (Vec::new(), GzDecoder::new(bytes));
+    let (mut text, mut decoder) = (Vec::new(), GzDecoder::new(&*bytes));
     // A few bytes may stand for very many.
     let read = Read::by_ref(&mut decoder).take(most + 1).read_to_end(&mut text);
     if text.len() as u64 > most {
@@ -79,10 +77,11 @@ fn unpack_within(bytes: &[u8], most: u64) -> Result<Cow<'_, str>, String> {
         Ok(_) if !decoder.into_inner().is_empty() => {
             Err("it is compressed, and something stands behind its end".to_owned())
         }
-        Ok(_) => match String::from_utf8(text) {
-            Ok(text) => Ok(Cow::Owned(text)),
-            Err(_) => Err("it is not UTF-8 when it is decompressed".to_owned()),
-        },
+        Ok(_) => {
+            text.shrink_to_fit();
+            String::from_utf8(text)
+                .map_err(|_| "it is not UTF-8 when it is decompressed".to_owned())
+        }
     }
 }
 
@@ -150,7 +149,7 @@ mod tests {
             let bytes = pack(text.clone());
             assert_eq!(bytes.starts_with(&GZIP), length >= LARGE);
             assert!(bytes.len() < LARGE);
-            assert_eq!(unpack(&bytes).unwrap(), text);
+            assert_eq!(unpack(bytes).unwrap(), text);
         }
     }
 
@@ -158,22 +157,22 @@ mod tests {
     fn a_compressed_file_is_whole() {
         let bytes = gzip(b"some text that is long enough");
         for cut in 2..bytes.len() {
-            let reason = unpack(&bytes[..cut]).unwrap_err();
+            let reason = unpack(bytes[..cut].to_vec()).unwrap_err();
             assert_eq!(reason, "it is compressed, and its end is missing", "{cut}");
         }
         let longer = [bytes.as_slice(), b"x"].concat();
-        assert!(unpack(&longer).unwrap_err().ends_with("behind its end"));
-        assert!(unpack(&gzip(b"\xff")).unwrap_err().contains("UTF-8"));
+        assert!(unpack(longer).unwrap_err().ends_with("behind its end"));
+        assert!(unpack(gzip(b"\xff")).unwrap_err().contains("UTF-8"));
     }
 
     #[test]
     fn few_bytes_that_stand_for_many_are_refused() {
         let most = 1 << 20;
         let zeros = vec![b'0'; most + 1];
-        assert_eq!(unpack_within(&gzip(&zeros[..most]), most as u64).unwrap().len(), most);
+        assert_eq!(unpack_within(gzip(&zeros[..most]), most as u64).unwrap().len(), most);
         let bytes = gzip(&zeros);
         assert!(bytes.len() < 2048);
-        let reason = unpack_within(&bytes, most as u64).unwrap_err();
+        let reason = unpack_within(bytes, most as u64).unwrap_err();
         assert_eq!(reason, "it is too long when it is decompressed");
     }
 
