@@ -17,7 +17,7 @@ use query::syntax::{ParameterValues, parse_given};
 use slabql::engine::{Asked, Engine};
 use slabql::kernel::load::Loaded;
 use slabql::kernel::schema::KernelSchema;
-use slabql::render::{Format, Options, render};
+use slabql::render::{self, Options};
 use slabql::source::Choice;
 use slabql::source::live::Live;
 use slabql::source::recording::Recording;
@@ -153,12 +153,12 @@ fn answer() -> Output {
 
 fn rendering(criterion: &mut Criterion) {
     let output = answer();
-    for format in [Format::Table, Format::Csv] {
-        criterion.bench_function(&format!("render {ROWS} rows as {format}"), |bencher| {
+    for format in [&render::TABLE, &render::CSV] {
+        criterion.bench_function(&format!("render {ROWS} rows as {}", format.name), |bencher| {
             let options = Options { width: Some(120), ..Options::default() };
             bencher.iter(|| {
                 let mut text = Vec::new();
-                render(format, black_box(&output), options.clone(), &mut text).unwrap();
+                render::render(format, black_box(&output), options.clone(), &mut text).unwrap();
                 text
             });
         });

@@ -12,11 +12,10 @@ use query::plan::Template;
 use crate::cli::verb::Verb;
 use crate::features::watch::{self, Until};
 use crate::file::path::{at_home, is_standard};
-use crate::render::{Color, Format};
+use crate::render::Color;
 use crate::shell::alert::Condition;
-use crate::shell::command::Takes;
 use crate::shell::config::Options;
-use crate::shell::setting::{SETTINGS, Setting};
+use crate::shell::setting::{SETTINGS, Setting, Value};
 use crate::source::kind::Kind;
 
 /// How the program is called.
@@ -145,11 +144,16 @@ impl Args {
     /// What is said of settings.
     #[must_use]
     pub fn settings(&self) -> Options<'_> {
-        let mut values = self.given.0.clone();
-        if self.no_pager {
-            values.push(("pager", "off".to_owned()));
-        }
+        let pager = self.no_pager.then(|| ("pager", false.shown()));
+        let values = self.given.0.iter().cloned().chain(pager).collect();
         Options { values, output: self.output.as_deref(), no_config: self.no_config }
+    }
+
+    /// When messages are coloured, before the file of settings is read.
+    #[must_use]
+    pub fn color(&self) -> Color {
+        let color = self.given.0.iter().find(|(name, _)| *name == "color");
+        color.and_then(|(_, word)| Color::read(word)).unwrap_or_default()
     }
 
     /// How the query is to be watched, if it is.
@@ -221,44 +225,37 @@ fn begins_with_comment(word: &str) -> bool {
     word.strip_prefix("--").is_some_and(|rest| rest.starts_with(char::is_whitespace))
 }
 
-/// The settings that are given, each with its value. Each row of [`SETTINGS`] is an option.
+/// The settings that are given as options, and their values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Given(Vec<(&'static str, String)>);
 
 impl Given {
-    /// When there are colours.
-    #[must_use]
-    pub fn color(&self) -> Color {
-        let color = self.0.iter().find(|(name, _)| *name == "color");
-        color.and_then(|(_, value)| Color::of_name(value)).unwrap_or_default()
+    /// The option of a setting.
+    fn option(setting: &'static Setting) -> Arg {
+        let help = setting.doc.trim_end_matches('.');
+        let option = Arg::new(setting.name).long(setting.name).value_name(setting.value).help(help);
+        let option = option.global(true).action(ArgAction::Set);
+        let option = match (setting.words)() {
+            Some(words) => {
+                let value = |(word, help): (&'static str, &'static str)| {
+                    let value = PossibleValue::new(word);
+                    if help.is_empty() { value } else { value.help(help) }
+                };
+                option.value_parser(PossibleValuesParser::new(words.into_iter().map(value)))
+            }
+            None => option,
+        };
+        if setting.switch {
+            let option = option.hide_possible_values(true).require_equals(true);
+            return option.num_args(0..=1).default_missing_value("on");
+        }
+        option
     }
-}
-
-/// The option that gives a setting its value.
-fn option(setting: &Setting) -> Arg {
-    let arg = Arg::new(setting.name).long(setting.name).help(setting.doc.trim_end_matches('.'));
-    let arg = arg.value_name(setting.value).global(true);
-    match setting.takes {
-        Takes::Switch => arg
-            .num_args(0..=1)
-            .require_equals(true)
-            .default_missing_value("on")
-            .value_parser(["on", "off"])
-            .hide_possible_values(true),
-        Takes::Format => arg.value_parser(words::<Format>()),
-        Takes::Color => arg.value_parser(words::<Color>()),
-        _ => arg,
-    }
-}
-
-/// The names of the values of a type.
-fn words<T: ValueEnum>() -> PossibleValuesParser {
-    T::value_variants().iter().filter_map(ValueEnum::to_possible_value).into()
 }
 
 impl clap::Args for Given {
     fn augment_args(command: Command) -> Command {
-        command.args(SETTINGS.iter().map(option))
+        command.args(SETTINGS.iter().map(Self::option))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -268,10 +265,9 @@ impl clap::Args for Given {
 
 impl FromArgMatches for Given {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let value = |name| matches.get_one::<String>(name).cloned();
-        let given =
-            SETTINGS.iter().filter_map(|setting| Some((setting.name, value(setting.name)?)));
-        Ok(Self(given.collect()))
+        let value =
+            |setting: &Setting| Some((setting.name, matches.get_one(setting.name).cloned()?));
+        Ok(Self(SETTINGS.iter().filter_map(value).collect()))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -318,32 +314,11 @@ impl ValueEnum for SourceName {
     }
 }
 
-impl ValueEnum for Format {
-    fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(self.name()).help(self.help()))
-    }
-}
-
-impl ValueEnum for Color {
-    fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(self.name()).help(self.help()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::shell::settings::Settings;
 
     #[test]
     fn a_query_alone_is_parsed_as_clap_does() {
@@ -356,26 +331,39 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_is_an_option() {
+    fn settings_are_options() {
         let of = |words: &[&str]| Args::of(words.iter().map(OsString::from).collect()).unwrap();
-        let shown = Settings::default();
-        for setting in SETTINGS {
-            let option = format!("--{}={}", setting.name, (setting.shown)(&shown));
-            // Without the option a format is `auto`.
-            if setting.name != "format" {
-                let args = of(&["slabql", &option, "select name"]);
-                assert_eq!(args.given.0, [(setting.name, (setting.shown)(&shown))]);
-            }
-            let switch = format!("--{}", setting.name);
-            if setting.takes == Takes::Switch {
-                let args = of(&["slabql", &switch, "select name"]);
-                assert_eq!(args.given.0, [(setting.name, "on".to_owned())]);
-            }
-        }
-        let args = of(&["slabql", "--exact", "--timer=off", "select name"]);
-        let values = [("exact", "on".to_owned()), ("timer", "off".to_owned())];
-        assert_eq!(args.settings().values, values);
-        assert_eq!(of(&["slabql", "--no-pager"]).settings().values, [("pager", "off".to_owned())]);
+        let args = of(&["slabql", "--exact", "--timer=off", "--color", "never", "select name"]);
+        let given = |name, word: &str| (name, word.to_owned());
+        let expected = vec![given("exact", "on"), given("color", "never"), given("timer", "off")];
+        assert_eq!(args.settings().values, expected);
+        assert_eq!(args.color(), Color::Never);
+        let args = of(&["slabql", "--no-pager", "verify", "--width", "auto"]);
+        assert_eq!(args.settings().values, [given("width", "auto"), given("pager", "off")]);
+    }
+
+    /// A setting is its row: what it is as an option needs nothing else.
+    #[test]
+    fn a_row_is_an_option() {
+        static MADE_UP: Setting = Setting {
+            name: "made-up",
+            value: "on|off",
+            doc: "Is made up.",
+            words: bool::words,
+            switch: true,
+            shown: |_| String::new(),
+            set: |_, _| true,
+        };
+        let command = || Command::new("x").arg(Given::option(&MADE_UP));
+        let value = |words: &[&str]| {
+            let matches = command().try_get_matches_from(words)?;
+            Ok::<_, clap::Error>(matches.get_one::<String>("made-up").cloned())
+        };
+        assert_eq!(value(&["x", "--made-up"]).unwrap().as_deref(), Some("on"));
+        assert_eq!(value(&["x", "--made-up=off"]).unwrap().as_deref(), Some("off"));
+        assert_eq!(value(&["x"]).unwrap(), None);
+        assert!(value(&["x", "--made-up=perhaps"]).is_err());
+        assert!(command().render_help().to_string().contains("--made-up[=<on|off>]  Is made up\n"));
     }
 
     #[test]
@@ -395,7 +383,7 @@ mod tests {
         let args =
             of(&["slabql", "--demo", "report", "waste", "--format", "csv", "--sql"]).unwrap();
         assert!(args.demo && args.query.is_none());
-        assert_eq!(args.given.0, [("format", "csv".to_owned())]);
+        assert_eq!(args.settings().values, [("format", "csv".to_owned())]);
         assert!(matches!(args.verb, Some(Verb::Report { sql: true, .. })));
         for command in Args::command().get_subcommands() {
             let name = command.get_name();

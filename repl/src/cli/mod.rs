@@ -36,7 +36,7 @@ pub fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return ExitCode::from(usage(error)),
     };
-    message::use_color(args.given.color().on(io::stderr().is_terminal()));
+    message::use_color(args.color().on(io::stderr().is_terminal()));
     message::be_quiet(args.quiet);
     part::sweep();
     match drop_privileges().map_err(Failure::from).and_then(|()| run(&args)) {

@@ -16,70 +16,60 @@ use std::io::{self, Write};
 
 use query::value::Value;
 
-use super::{About, Frame, plain};
+use super::{FormatRow, Frame, Rows, plain};
 
 /// What `csv` is.
-pub const CSV: About = About {
+pub static CSV: FormatRow = FormatRow {
     name: "csv",
     endings: &["csv"],
     help: "comma-separated values (RFC 4180)",
     for_people: false,
+    begin: |frame, out| Separated::begin(frame, out, b',', b"", push_quoted),
 };
 
 /// What `tsv` is.
-pub const TSV: About = About {
+pub static TSV: FormatRow = FormatRow {
     name: "tsv",
     endings: &["tsv"],
     help: "tab-separated values, with backslash escapes and \\N for NULL",
     for_people: false,
+    begin: |frame, out| Separated::begin(frame, out, b'\t', b"\\N", push_escaped),
 };
 
 /// Values with a character between them.
-pub struct Separated<W: Write> {
-    out: W,
+struct Separated {
     line: Vec<u8>,
     separator: u8,
     null: &'static [u8],
     push: fn(&mut Vec<u8>, &[u8]),
 }
 
-impl<W: Write> Separated<W> {
-    /// CSV.
-    pub fn commas(frame: &Frame, out: W) -> io::Result<Self> {
-        Self { out, line: Vec::new(), separator: b',', null: b"", push: push_quoted }.headed(frame)
+impl Rows for Separated {
+    fn add(&mut self, frame: &Frame, rows: &[Vec<Value>], out: &mut dyn Write) -> io::Result<()> {
+        rows.iter().try_for_each(|row| {
+            let fields = row.iter().zip(&frame.columns);
+            self.write_line(fields.map(|(value, column)| plain(value, column)), out)
+        })
     }
+}
 
-    /// TSV.
-    pub fn tabs(frame: &Frame, out: W) -> io::Result<Self> {
-        let null = b"\\N";
-        Self { out, line: Vec::new(), separator: b'\t', null, push: push_escaped }.headed(frame)
-    }
-
-    fn headed(mut self, frame: &Frame) -> io::Result<Self> {
-        self.write_line(frame.columns.iter().map(|column| Some(column.name.as_bytes())))?;
-        Ok(self)
-    }
-
-    pub fn rows(&mut self, frame: &Frame, rows: &[Vec<Value>]) -> io::Result<()> {
-        for row in rows {
-            self.write_line(
-                row.iter().zip(&frame.columns).map(|(value, column)| plain(value, column)),
-            )?;
-        }
-        Ok(())
-    }
-
-    pub fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-
-    pub fn finish(self) -> W {
-        self.out
+impl Separated {
+    fn begin(
+        frame: &Frame,
+        out: &mut dyn Write,
+        separator: u8,
+        null: &'static [u8],
+        push: fn(&mut Vec<u8>, &[u8]),
+    ) -> io::Result<Box<dyn Rows>> {
+        let mut rows = Self { line: Vec::new(), separator, null, push };
+        rows.write_line(frame.columns.iter().map(|column| Some(column.name.as_bytes())), out)?;
+        Ok(Box::new(rows))
     }
 
     fn write_line(
         &mut self,
         fields: impl ExactSizeIterator<Item = Option<impl AsRef<[u8]>>>,
+        out: &mut dyn Write,
     ) -> io::Result<()> {
         if fields.len() == 0 {
             return Ok(());
@@ -95,7 +85,7 @@ impl<W: Write> Separated<W> {
             }
         }
         self.line.push(b'\n');
-        self.out.write_all(&self.line)
+        out.write_all(&self.line)
     }
 }
 
@@ -239,7 +229,7 @@ mod tests {
             ("address", Type::UInt, Unit::Hex, vec![Value::UInt(255), Value::UInt(0)]),
         ]);
         let expected = "\"na,me\",size,address\n\"a \"\"b\"\", c\nd\",4096,0xff\nx,,0x0\n";
-        assert_eq!(text(Format::Csv, &output), expected);
+        assert_eq!(text(&CSV, &output), expected);
     }
 
     #[test]
@@ -247,10 +237,10 @@ mod tests {
         let values =
             vec![Value::Null, Value::text(""), Value::text("\\N"), Value::text("a\tb\nc\\")];
         let output = answer(vec![("x", Type::Text, Unit::None, values.clone())]);
-        assert_eq!(text(Format::Tsv, &output), "x\n\\N\n\n\\\\N\na\\tb\\nc\\\\\n");
-        assert_eq!(text(Format::Csv, &output), "x\n\n\"\"\n\\N\n\"a\tb\nc\\\"\n");
+        assert_eq!(text(&TSV, &output), "x\n\\N\n\n\\\\N\na\\tb\\nc\\\\\n");
+        assert_eq!(text(&CSV, &output), "x\n\n\"\"\n\\N\n\"a\tb\nc\\\"\n");
         let columns = ["x", "y"].map(|name| (name, Type::Text, Unit::None, values[..2].to_vec()));
-        assert_eq!(text(Format::Csv, &answer(columns.into())), "x,y\n,\n\"\",\"\"\n");
+        assert_eq!(text(&CSV, &answer(columns.into())), "x,y\n,\n\"\",\"\"\n");
     }
 
     #[test]
@@ -259,8 +249,8 @@ mod tests {
             ("name", Type::Text, Unit::None, nasty_texts()),
             ("again", Type::Text, Unit::None, nasty_texts()),
         ]);
-        let csv = parse_csv(&rendered(Format::Csv, &output));
-        let tsv = parse_tsv(&rendered(Format::Tsv, &output));
+        let csv = parse_csv(&rendered(&CSV, &output));
+        let tsv = parse_tsv(&rendered(&TSV, &output));
         for (index, name) in nasty_texts().into_iter().enumerate() {
             let Value::Text(name) = name else { panic!("not a text") };
             assert_eq!(csv[index + 1], [Some(name.to_vec()), Some(name.to_vec())]);
@@ -273,21 +263,21 @@ mod tests {
         let output = answer(vec![("n", Type::Int, Unit::Bytes, extremes())]);
         let expected = "n\n18446744073709551615\n9007199254740993\n0\n-9223372036854775808\n-1\n\
                         9223372036854775807\n";
-        assert_eq!(text(Format::Csv, &output), expected);
-        assert_eq!(text(Format::Tsv, &output), expected);
+        assert_eq!(text(&CSV, &output), expected);
+        assert_eq!(text(&TSV, &output), expected);
     }
 
     proptest! {
         #[test]
         fn rows_parse_back(output in random_answer()) {
-            let csv = parse_csv(&rendered(Format::Csv, &output));
-            let tsv = parse_tsv(&rendered(Format::Tsv, &output));
+            let csv = parse_csv(&rendered(&CSV, &output));
+            let tsv = parse_tsv(&rendered(&TSV, &output));
             if output.columns.len() > 1 {
                 let texts = |record: &Vec<Option<Vec<u8>>>| -> Vec<Vec<u8>> {
                     record.iter().map(|field| field.clone().unwrap_or_default()).collect()
                 };
                 let same: Vec<_> = csv.iter().map(texts).collect();
-                prop_assert_eq!(parse_by_crate(&rendered(Format::Csv, &output)), same);
+                prop_assert_eq!(parse_by_crate(&rendered(&CSV, &output)), same);
             }
             prop_assert_eq!(csv.len(), output.rows.len() + 1);
             prop_assert_eq!(tsv.len(), output.rows.len() + 1);

@@ -24,7 +24,14 @@ pub fn answer(columns: Vec<(&str, Type, Unit, Vec<Value>)>) -> Output {
 
 /// The answer in a format, with the default options.
 pub fn rendered(format: Format, output: &Output) -> Vec<u8> {
-    render(format, output, Options::default(), Vec::new()).unwrap()
+    rendered_with(format, output, Options::default())
+}
+
+/// The answer in a format, with these options.
+pub fn rendered_with(format: Format, output: &Output, options: Options) -> Vec<u8> {
+    let mut out = Vec::new();
+    render(format, output, options, &mut out).unwrap();
+    out
 }
 
 /// Texts that break careless renderers.

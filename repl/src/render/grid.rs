@@ -39,7 +39,7 @@ pub fn set_column(table: &mut Table, index: usize, width: usize, gap: usize) {
 }
 
 /// Writes the lines of a table, without the spaces at their ends.
-pub fn write(table: &Table, out: &mut impl Write) -> io::Result<()> {
+pub fn write(table: &Table, out: &mut dyn Write) -> io::Result<()> {
     for line in table.lines() {
         writeln!(out, "{}", line.trim_end())?;
     }

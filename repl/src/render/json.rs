@@ -30,23 +30,31 @@ use query::escape;
 use query::output::OutputColumn;
 use query::value::{Unit, Value};
 
-use super::{About, Frame, unit};
+use super::{FormatRow, Frame, Rows, unit};
 
 /// What `json` is.
-pub const ARRAY: About =
-    About { name: "json", endings: &["json"], help: "one array of objects", for_people: false };
+pub static JSON: FormatRow = FormatRow {
+    name: "json",
+    endings: &["json"],
+    help: "one array of objects",
+    for_people: false,
+    begin: |frame, out| {
+        out.write_all(b"[")?;
+        Ok(Box::new(Json::new(frame, true)?))
+    },
+};
 
 /// What `ndjson` is.
-pub const LINES: About = About {
+pub static NDJSON: FormatRow = FormatRow {
     name: "ndjson",
     endings: &["ndjson", "jsonl"],
     help: "an object a line",
     for_people: false,
+    begin: |frame, _| Ok(Box::new(Json::new(frame, false)?)),
 };
 
 /// Objects, in an array or on lines.
-pub struct Json<W: Write> {
-    out: W,
+struct Json {
     /// The key of each column with its quotes and colon.
     keys: Vec<String>,
     array: bool,
@@ -54,19 +62,8 @@ pub struct Json<W: Write> {
     row: String,
 }
 
-impl<W: Write> Json<W> {
-    /// One array of objects.
-    pub fn array(frame: &Frame, mut out: W) -> io::Result<Self> {
-        out.write_all(b"[")?;
-        Self::new(frame, out, true)
-    }
-
-    /// An object a line.
-    pub fn lines(frame: &Frame, out: W) -> io::Result<Self> {
-        Self::new(frame, out, false)
-    }
-
-    fn new(frame: &Frame, out: W, array: bool) -> io::Result<Self> {
+impl Json {
+    fn new(frame: &Frame, array: bool) -> io::Result<Self> {
         let mut keys = Vec::new();
         for name in unique_names(&frame.columns) {
             let mut key = String::new();
@@ -74,10 +71,12 @@ impl<W: Write> Json<W> {
             key.push(':');
             keys.push(key);
         }
-        Ok(Self { out, keys, array, empty: true, row: String::new() })
+        Ok(Self { keys, array, empty: true, row: String::new() })
     }
+}
 
-    pub fn rows(&mut self, frame: &Frame, rows: &[Vec<Value>]) -> io::Result<()> {
+impl Rows for Json {
+    fn add(&mut self, frame: &Frame, rows: &[Vec<Value>], out: &mut dyn Write) -> io::Result<()> {
         for row in rows {
             self.row.clear();
             if self.array {
@@ -98,20 +97,17 @@ impl<W: Write> Json<W> {
                 (false, true) => "}",
                 (false, false) => "}\n",
             });
-            self.out.write_all(self.row.as_bytes())?;
+            out.write_all(self.row.as_bytes())?;
         }
         Ok(())
     }
 
-    pub fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-
-    pub fn finish(mut self) -> io::Result<W> {
-        if self.array {
-            self.out.write_all(if self.empty { b"]\n" } else { b"\n]\n" })?;
+    fn finish(self: Box<Self>, _: &Frame, out: &mut dyn Write) -> io::Result<()> {
+        match (self.array, self.empty) {
+            (true, true) => out.write_all(b"]\n"),
+            (true, false) => out.write_all(b"\n]\n"),
+            (false, _) => Ok(()),
         }
-        Ok(self.out)
     }
 }
 
@@ -243,13 +239,12 @@ mod tests {
     use query::value::Type;
     use serde_json::Value as Parsed;
 
-    use super::super::Format;
     use super::super::fixture::{answer, column, extremes, nasty_texts, random_answer, rendered};
     use super::*;
 
     fn parse(output: &Output) -> Vec<Parsed> {
-        let array: Vec<Parsed> = serde_json::from_slice(&rendered(Format::Json, output)).unwrap();
-        let lines = String::from_utf8(rendered(Format::Ndjson, output)).unwrap();
+        let array: Vec<Parsed> = serde_json::from_slice(&rendered(&JSON, output)).unwrap();
+        let lines = String::from_utf8(rendered(&NDJSON, output)).unwrap();
         assert_eq!(lines.lines().count(), output.rows.len());
         let lines: Vec<Parsed> =
             lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -304,9 +299,9 @@ mod tests {
         ]);
         let array =
             "[\n{\"name\":\"a\\\"b\",\"at\":\"0xff\"},\n{\"name\":null,\"at\":\"0x0\"}\n]\n";
-        assert_eq!(String::from_utf8(rendered(Format::Json, &output)).unwrap(), array);
+        assert_eq!(String::from_utf8(rendered(&JSON, &output)).unwrap(), array);
         let lines = "{\"name\":\"a\\\"b\",\"at\":\"0xff\"}\n{\"name\":null,\"at\":\"0x0\"}\n";
-        assert_eq!(String::from_utf8(rendered(Format::Ndjson, &output)).unwrap(), lines);
+        assert_eq!(String::from_utf8(rendered(&NDJSON, &output)).unwrap(), lines);
     }
 
     #[test]

@@ -8,60 +8,53 @@ use std::io::{self, Write};
 
 use query::value::Value;
 
-use super::{About, Frame};
+use super::{FormatRow, Frame, Rows};
 
 /// What `markdown` is.
-pub const ABOUT: About = About {
+pub static MARKDOWN: FormatRow = FormatRow {
     name: "markdown",
     endings: &["markdown", "md"],
     help: "a table of GitHub's Markdown",
     for_people: true,
+    begin: |frame, out| {
+        if !frame.columns.is_empty() {
+            write_line(frame.names().iter().map(|name| escape(name)), out)?;
+            let rules = frame.columns.iter();
+            let rules = rules.map(|column| if frame.is_right(column) { "---:" } else { ":---" });
+            write_line(rules.map(str::to_owned), out)?;
+        }
+        Ok(Box::new(Markdown))
+    },
 };
 
 /// A Markdown table.
-pub struct Markdown<W: Write> {
-    out: W,
-}
+struct Markdown;
 
-impl<W: Write> Markdown<W> {
-    pub fn new(frame: &Frame, out: W) -> io::Result<Self> {
-        let mut markdown = Self { out };
-        if !frame.columns.is_empty() {
-            markdown.write_line(frame.names().iter().map(|name| escape(name)))?;
-            let rules = frame.columns.iter();
-            let rules = rules.map(|column| if frame.is_right(column) { "---:" } else { ":---" });
-            markdown.write_line(rules.map(str::to_owned))?;
-        }
-        Ok(markdown)
-    }
-
-    pub fn rows(&mut self, frame: &Frame, rows: &[Vec<Value>]) -> io::Result<()> {
+impl Rows for Markdown {
+    fn add(&mut self, frame: &Frame, rows: &[Vec<Value>], out: &mut dyn Write) -> io::Result<()> {
         if frame.columns.is_empty() {
             return Ok(());
         }
         for row in rows {
             let cells = frame.cells(row).into_iter();
-            self.write_line(
+            write_line(
                 cells.map(|cell| escape(cell.as_ref().unwrap_or(&frame.options.null))),
+                out,
             )?;
         }
         Ok(())
     }
+}
 
-    pub fn finish(self) -> W {
-        self.out
+fn write_line(cells: impl Iterator<Item = String>, out: &mut dyn Write) -> io::Result<()> {
+    let mut line = String::from("|");
+    for cell in cells {
+        line.push(' ');
+        line.push_str(&cell);
+        line.push_str(" |");
     }
-
-    fn write_line(&mut self, cells: impl Iterator<Item = String>) -> io::Result<()> {
-        let mut line = String::from("|");
-        for cell in cells {
-            line.push(' ');
-            line.push_str(&cell);
-            line.push_str(" |");
-        }
-        line.push('\n');
-        self.out.write_all(line.as_bytes())
-    }
+    line.push('\n');
+    out.write_all(line.as_bytes())
 }
 
 /// A printable text with its markup disarmed.
@@ -89,7 +82,6 @@ fn escape(text: &str) -> String {
 mod tests {
     use query::value::{Type, Unit};
 
-    use super::super::Format;
     use super::super::fixture::{answer, extremes, nasty_texts, rendered};
     use super::*;
 
@@ -99,7 +91,7 @@ mod tests {
             ("name", Type::Text, Unit::None, vec![Value::text("task_struct"), Value::Null]),
             ("size", Type::UInt, Unit::Bytes, vec![Value::UInt(4096), Value::UInt(u64::MAX)]),
         ]);
-        let text = String::from_utf8(rendered(Format::Markdown, &output)).unwrap();
+        let text = String::from_utf8(rendered(&MARKDOWN, &output)).unwrap();
         let expected =
             "| name | size |\n| :--- | ---: |\n| task_struct | 4.0 KiB |\n| NULL | 16.0 EiB |\n";
         assert_eq!(text, expected);
@@ -120,7 +112,7 @@ mod tests {
             ("a|b", Type::Text, Unit::None, nasty_texts()),
             ("again", Type::Text, Unit::None, nasty_texts()),
         ]);
-        let text = String::from_utf8(rendered(Format::Markdown, &output)).unwrap();
+        let text = String::from_utf8(rendered(&MARKDOWN, &output)).unwrap();
         assert_eq!(text.lines().count(), 2 + nasty_texts().len());
         for line in text.lines() {
             // Bars that are not escaped end cells.
@@ -132,7 +124,7 @@ mod tests {
     #[test]
     fn integers_at_the_ends() {
         let output = answer(vec![("n", Type::Int, Unit::Count, extremes())]);
-        let text = String::from_utf8(rendered(Format::Markdown, &output)).unwrap();
+        let text = String::from_utf8(rendered(&MARKDOWN, &output)).unwrap();
         assert!(text.contains("| 18446744073709551615 |"), "{text}");
         assert!(text.contains("| -9223372036854775808 |"), "{text}");
     }

@@ -30,7 +30,6 @@ mod vertical;
 
 use std::fmt;
 use std::io::{self, Write};
-use std::str::FromStr;
 
 use query::output::{Output, OutputColumn};
 use query::value::{Unit, Value};
@@ -39,121 +38,75 @@ use crate::kernel::signals;
 use crate::report::escape::printable;
 use crate::report::terminal::ascii;
 
+pub use self::csv::CSV;
 pub use color::Color;
 pub(crate) use grid::width;
 pub use json::{text_from_json, text_to_json};
+pub use table::TABLE;
 pub use unit::{duration, plain, shown};
+pub use vertical::VERTICAL;
+
+/// The formats, in the order of help texts. One that is missing here is dead code.
+pub static FORMATS: &[Format] =
+    &[&TABLE, &CSV, &csv::TSV, &json::JSON, &json::NDJSON, &markdown::MARKDOWN, &VERTICAL];
 
 /// How an answer is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Format {
-    /// Aligned columns under a header, for a terminal.
-    #[default]
-    Table,
-    /// Comma-separated values after RFC 4180.
-    Csv,
-    /// Tab-separated values with backslash escapes.
-    Tsv,
-    /// One array of objects.
-    Json,
-    /// An object a line.
-    Ndjson,
-    /// A table of GitHub's Markdown.
-    Markdown,
-    /// A field a line.
-    Vertical,
-}
+pub type Format = &'static FormatRow;
 
-impl Format {
-    /// All formats, in the order of help texts.
-    pub const ALL: [Self; 7] = [
-        Self::Table,
-        Self::Csv,
-        Self::Tsv,
-        Self::Json,
-        Self::Ndjson,
-        Self::Markdown,
-        Self::Vertical,
-    ];
-
-    /// What it is, as its own file says.
-    fn about(self) -> &'static About {
-        match self {
-            Self::Table => &table::ABOUT,
-            Self::Csv => &csv::CSV,
-            Self::Tsv => &csv::TSV,
-            Self::Json => &json::ARRAY,
-            Self::Ndjson => &json::LINES,
-            Self::Markdown => &markdown::ABOUT,
-            Self::Vertical => &vertical::ABOUT,
-        }
-    }
-
+/// A format, as its own file registers it.
+pub struct FormatRow {
     /// Its name on the command line.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.about().name
-    }
-
-    /// What it is, for help texts.
-    #[must_use]
-    pub fn help(self) -> &'static str {
-        self.about().help
-    }
-
-    /// Whether it is for people, not for programs.
-    #[must_use]
-    pub fn is_for_people(self) -> bool {
-        self.about().for_people
-    }
-
-    /// The format of a file whose name ends so, whatever the case.
-    #[must_use]
-    pub fn of_ending(ending: &str) -> Option<Self> {
-        let ending = ending.to_ascii_lowercase();
-        Self::ALL.into_iter().find(|format| format.about().endings.contains(&ending.as_str()))
-    }
-}
-
-/// A format, as its file registers it.
-pub struct About {
-    /// Its name on the command line.
-    name: &'static str,
+    pub name: &'static str,
     /// How the names of files end that ask for it.
     endings: &'static [&'static str],
     /// What it is, for help texts.
-    help: &'static str,
+    pub help: &'static str,
     /// Whether it is for people, not for programs.
-    for_people: bool,
+    pub for_people: bool,
+    /// Starts an answer: writes the header, where the format can have one before it has seen rows.
+    begin: fn(&Frame, &mut dyn Write) -> io::Result<Box<dyn Rows>>,
 }
 
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+/// The rows of an answer in one format. It is called once for a batch.
+trait Rows {
+    /// Adds rows, each with a value for every column.
+    fn add(&mut self, frame: &Frame, rows: &[Vec<Value>], out: &mut dyn Write) -> io::Result<()>;
+
+    /// The names of the columns that are hidden, by all rows that there are so far.
+    fn hidden(&self, _: &Frame) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Writes what is left.
+    fn finish(self: Box<Self>, _: &Frame, _: &mut dyn Write) -> io::Result<()> {
+        Ok(())
     }
 }
 
-/// The error for a name that is no format.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownFormat(String);
+/// The format of a file whose name ends so, whatever the case.
+#[must_use]
+pub fn of_ending(ending: &str) -> Option<Format> {
+    let ending = ending.to_ascii_lowercase();
+    FORMATS.iter().copied().find(|format| format.endings.contains(&ending.as_str()))
+}
 
-impl fmt::Display for UnknownFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = Format::ALL.map(Format::name);
-        let (last, others) = names.split_last().expect("there are formats");
-        let name = printable(self.0.as_bytes());
-        write!(f, "unknown format `{name}`, expected {} or {last}", others.join(", "))
+/// The format of a name.
+#[must_use]
+pub fn of_name(name: &str) -> Option<Format> {
+    FORMATS.iter().copied().find(|format| format.name == name)
+}
+
+impl PartialEq for FormatRow {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
     }
 }
 
-impl std::error::Error for UnknownFormat {}
+impl Eq for FormatRow {}
 
-impl FromStr for Format {
-    type Err = UnknownFormat;
-
-    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
-        let found = Self::ALL.into_iter().find(|format| format.name() == name);
-        found.ok_or_else(|| UnknownFormat(name.to_owned()))
+impl fmt::Debug for FormatRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
     }
 }
 
@@ -248,94 +201,59 @@ impl Frame {
 const BATCH: usize = 1024;
 
 /// Writes an answer, batch by batch.
-pub struct Renderer<W: Write> {
+pub struct Renderer<'a> {
     frame: Frame,
-    format: Writer<W>,
+    rows: Box<dyn Rows>,
+    out: &'a mut dyn Write,
 }
 
-enum Writer<W: Write> {
-    Table(table::Table<W>),
-    Separated(csv::Separated<W>),
-    Json(json::Json<W>),
-    Markdown(markdown::Markdown<W>),
-    Vertical(vertical::Vertical<W>),
-}
-
-impl<W: Write> Renderer<W> {
+impl<'a> Renderer<'a> {
     /// Starts an answer: writes the header, where the format can have one before it has seen rows.
     pub fn new(
         format: Format,
         columns: Vec<OutputColumn>,
         options: Options,
-        out: W,
+        out: &'a mut dyn Write,
     ) -> io::Result<Self> {
         let frame = Frame { columns, options };
-        let format = match format {
-            Format::Table => Writer::Table(table::Table::new(&frame, out)),
-            Format::Csv => Writer::Separated(csv::Separated::commas(&frame, out)?),
-            Format::Tsv => Writer::Separated(csv::Separated::tabs(&frame, out)?),
-            Format::Json => Writer::Json(json::Json::array(&frame, out)?),
-            Format::Ndjson => Writer::Json(json::Json::lines(&frame, out)?),
-            Format::Markdown => Writer::Markdown(markdown::Markdown::new(&frame, out)?),
-            Format::Vertical => Writer::Vertical(vertical::Vertical::new(&frame, out)),
-        };
-        Ok(Self { frame, format })
+        let rows = (format.begin)(&frame, out)?;
+        Ok(Self { frame, rows, out })
     }
 
     /// Adds rows, each with a value for every column.
     pub fn rows(&mut self, rows: &[Vec<Value>]) -> io::Result<()> {
-        let frame = &self.frame;
         for rows in rows.chunks(BATCH) {
             signals::check_io()?;
-            match &mut self.format {
-                Writer::Table(table) => table.rows(frame, rows),
-                Writer::Separated(separated) => separated.rows(frame, rows)?,
-                Writer::Json(json) => json.rows(frame, rows)?,
-                Writer::Markdown(markdown) => markdown.rows(frame, rows)?,
-                Writer::Vertical(vertical) => vertical.rows(frame, rows)?,
-            }
+            self.rows.add(&self.frame, rows, self.out)?;
         }
         Ok(())
     }
 
     /// The names of the columns that are hidden, by all rows that there are so far.
+    #[must_use]
     pub fn hidden(&self) -> Vec<String> {
-        match &self.format {
-            Writer::Table(table) => table.hidden(&self.frame),
-            _ => Vec::new(),
-        }
+        self.rows.hidden(&self.frame)
     }
 
-    /// Hands on what is written so far, in formats that write row by row for programs.
+    /// Hands on what is written so far.
     pub fn flush(&mut self) -> io::Result<()> {
-        match &mut self.format {
-            Writer::Separated(separated) => separated.flush(),
-            Writer::Json(json) => json.flush(),
-            Writer::Table(_) | Writer::Markdown(_) | Writer::Vertical(_) => Ok(()),
-        }
+        self.out.flush()
     }
 
-    /// Writes what is left, flushes and returns the writer.
-    pub fn finish(self) -> io::Result<W> {
-        let mut out = match self.format {
-            Writer::Table(table) => table.finish(&self.frame)?,
-            Writer::Separated(separated) => separated.finish(),
-            Writer::Json(json) => json.finish()?,
-            Writer::Markdown(markdown) => markdown.finish(),
-            Writer::Vertical(vertical) => vertical.finish(),
-        };
-        out.flush()?;
-        Ok(out)
+    /// Writes what is left, and flushes.
+    pub fn finish(self) -> io::Result<()> {
+        self.rows.finish(&self.frame, self.out)?;
+        self.out.flush()
     }
 }
 
 /// Writes a whole answer; its warnings are the caller's.
-pub fn render<W: Write>(
+pub fn render(
     format: Format,
     output: &Output,
     options: Options,
-    out: W,
-) -> io::Result<W> {
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let mut renderer = Renderer::new(format, output.columns.clone(), options, out)?;
     renderer.rows(&output.rows)?;
     renderer.finish()
@@ -346,19 +264,49 @@ mod fixture;
 
 #[cfg(test)]
 mod tests {
+    use super::csv::TSV;
     use super::fixture::{answer, column};
+    use super::json::{JSON, NDJSON};
+    use super::markdown::MARKDOWN;
     use super::*;
     use query::value::{Type, Unit};
 
     #[test]
-    fn formats_have_names() {
-        for format in Format::ALL {
-            assert_eq!(format.name().parse(), Ok(format));
-            assert!(!format.help().is_empty());
+    fn names_and_endings_are_of_one_format() {
+        for format in FORMATS {
+            assert_eq!(of_name(format.name), Some(*format));
+            assert!(!format.help.is_empty());
+            assert!(!format.endings.is_empty());
+            for ending in format.endings {
+                assert_eq!(of_ending(&ending.to_uppercase()), Some(*format), "{ending}");
+            }
         }
-        let error = "xml\x1b".parse::<Format>().unwrap_err().to_string();
-        let names = "table, csv, tsv, json, ndjson, markdown or vertical";
-        assert_eq!(error, format!("unknown format `xml\\x1b`, expected {names}"));
+        assert_eq!((of_name("xml"), of_ending("xml")), (None, None));
+    }
+
+    /// A format is its row and what the row begins.
+    #[test]
+    fn a_format_is_one_row() {
+        struct Count(usize);
+        impl Rows for Count {
+            fn add(&mut self, _: &Frame, rows: &[Vec<Value>], _: &mut dyn Write) -> io::Result<()> {
+                self.0 += rows.len();
+                Ok(())
+            }
+            fn finish(self: Box<Self>, frame: &Frame, out: &mut dyn Write) -> io::Result<()> {
+                writeln!(out, "{} rows of {}", self.0, frame.names().join(", "))
+            }
+        }
+        static COUNT: FormatRow = FormatRow {
+            name: "count",
+            endings: &["count"],
+            help: "how many rows there are",
+            for_people: true,
+            begin: |_, _| Ok(Box::new(Count(0))),
+        };
+        let rows = vec![vec![Value::UInt(1)]; 3];
+        let output = Output { columns: vec![column("x")], rows, warnings: vec![] };
+        assert_eq!(fixture::rendered(&COUNT, &output), b"3 rows of x\n");
     }
 
     /// A reader that went away: `| head`.
@@ -375,12 +323,12 @@ mod tests {
 
     #[test]
     fn a_closed_pipe_is_told_as_one() {
-        for format in Format::ALL {
+        for &format in FORMATS {
             for rows in [1, 5000] {
                 let rows = vec![vec![Value::UInt(1)]; rows];
                 let output = Output { columns: vec![column("x")], rows, warnings: vec![] };
-                let error = render(format, &output, Options::default(), Closed).err().unwrap();
-                assert_eq!(error.kind(), io::ErrorKind::BrokenPipe, "{format}");
+                let error = render(format, &output, Options::default(), &mut Closed).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::BrokenPipe, "{format:?}");
             }
         }
     }
@@ -401,17 +349,19 @@ mod tests {
                 vec![Value::UInt(1), Value::Null, Value::UInt(u64::MAX)],
             ),
         ]);
-        for format in Format::ALL {
-            let whole = render(format, &output, Options::default(), Vec::new()).unwrap();
+        for &format in FORMATS {
+            let whole = fixture::rendered(format, &output);
+            let mut out = Vec::new();
             let mut renderer =
-                Renderer::new(format, output.columns.clone(), Options::default(), Vec::new())
+                Renderer::new(format, output.columns.clone(), Options::default(), &mut out)
                     .unwrap();
             for row in &output.rows {
                 renderer.rows(std::slice::from_ref(row)).unwrap();
                 renderer.rows(&[]).unwrap();
             }
-            assert_eq!(renderer.finish().unwrap(), whole, "{format}");
-            assert!(whole.ends_with(b"\n"), "{format}");
+            renderer.finish().unwrap();
+            assert_eq!(out, whole, "{format:?}");
+            assert!(whole.ends_with(b"\n"), "{format:?}");
         }
     }
 
@@ -419,36 +369,33 @@ mod tests {
     fn answers_without_rows_or_columns() {
         let text = |format, columns: Vec<OutputColumn>| {
             let output = Output { columns, ..Output::default() };
-            String::from_utf8(render(format, &output, Options::default(), Vec::new()).unwrap())
-                .unwrap()
+            String::from_utf8(fixture::rendered(format, &output)).unwrap()
         };
         let columns = || vec![column("a"), column("b")];
-        assert_eq!(text(Format::Table, columns()), "a  b\n────\n");
-        assert_eq!(text(Format::Csv, columns()), "a,b\n");
-        assert_eq!(text(Format::Tsv, columns()), "a\tb\n");
-        assert_eq!(text(Format::Json, columns()), "[]\n");
-        assert_eq!(text(Format::Ndjson, columns()), "");
-        assert_eq!(text(Format::Markdown, columns()), "| a | b |\n| ---: | ---: |\n");
-        assert_eq!(text(Format::Vertical, columns()), "");
-        for format in Format::ALL {
+        assert_eq!(text(&TABLE, columns()), "a  b\n────\n");
+        assert_eq!(text(&CSV, columns()), "a,b\n");
+        assert_eq!(text(&TSV, columns()), "a\tb\n");
+        assert_eq!(text(&JSON, columns()), "[]\n");
+        assert_eq!(text(&NDJSON, columns()), "");
+        assert_eq!(text(&MARKDOWN, columns()), "| a | b |\n| ---: | ---: |\n");
+        assert_eq!(text(&VERTICAL, columns()), "");
+        for &format in FORMATS {
             let empty = text(format, vec![]);
-            assert!(empty.trim_matches(['[', ']', '\n']).is_empty(), "{format}: {empty:?}");
+            assert!(empty.trim_matches(['[', ']', '\n']).is_empty(), "{format:?}: {empty:?}");
         }
     }
 
     #[test]
     fn no_format_for_people_lets_control_characters_through() {
         let output = answer(vec![("na\x1bme", Type::Text, Unit::None, fixture::nasty_texts())]);
-        for format in
-            [Format::Table, Format::Markdown, Format::Vertical, Format::Json, Format::Ndjson]
-        {
+        for format in [&TABLE, &MARKDOWN, &VERTICAL, &JSON, &NDJSON] {
             for width in [None, Some(0), Some(30), Some(200)] {
                 let options = Options { width, ..Options::default() };
-                let bytes = render(format, &output, options, Vec::new()).unwrap();
-                let text = String::from_utf8(bytes).unwrap();
+                let text =
+                    String::from_utf8(fixture::rendered_with(format, &output, options)).unwrap();
                 assert!(
                     !text.chars().any(|c| c != '\n' && query::escape::is_hazard(c)),
-                    "{format}: {text:?}"
+                    "{format:?}: {text:?}"
                 );
             }
         }

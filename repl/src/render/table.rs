@@ -31,15 +31,18 @@ use query::value::{Type, Value};
 
 use super::grid::{self, set_column, styled_table, value_cell};
 use super::vertical::Fields;
-use super::{About, BATCH, Frame};
+use super::{BATCH, FormatRow, Frame, Rows};
 use crate::kernel::signals;
 
 /// What `table` is.
-pub const ABOUT: About = About {
+pub static TABLE: FormatRow = FormatRow {
     name: "table",
     endings: &["table", "txt"],
     help: "aligned columns, for a terminal",
     for_people: true,
+    begin: |frame, _| {
+        Ok(Box::new(Table { rows: Vec::new(), widths: vec![0; frame.columns.len()] }))
+    },
 };
 
 /// Columns between two columns.
@@ -52,19 +55,14 @@ const MIN_FIRST: usize = 20;
 const AROUND: usize = 3;
 
 /// A table, kept until its end.
-pub struct Table<W: Write> {
-    out: W,
+struct Table {
     rows: Vec<Vec<Option<String>>>,
     /// Of each column the columns on screen of its widest value.
     widths: Vec<usize>,
 }
 
-impl<W: Write> Table<W> {
-    pub fn new(frame: &Frame, out: W) -> Self {
-        Self { out, rows: Vec::new(), widths: vec![0; frame.columns.len()] }
-    }
-
-    pub fn rows(&mut self, frame: &Frame, rows: &[Vec<Value>]) {
+impl Rows for Table {
+    fn add(&mut self, frame: &Frame, rows: &[Vec<Value>], _: &mut dyn Write) -> io::Result<()> {
         for row in rows {
             let cells = frame.cells(row);
             for (width, cell) in self.widths.iter_mut().zip(&cells) {
@@ -72,10 +70,10 @@ impl<W: Write> Table<W> {
             }
             self.rows.push(cells);
         }
+        Ok(())
     }
 
-    /// The names of the columns that do not fit.
-    pub fn hidden(&self, frame: &Frame) -> Vec<String> {
+    fn hidden(&self, frame: &Frame) -> Vec<String> {
         let Some(layout) = Layout::new(frame, &self.widths, self.rows.len()) else {
             return Vec::new();
         };
@@ -83,30 +81,25 @@ impl<W: Write> Table<W> {
         names.filter(|(at, _)| !layout.columns.contains(at)).map(|(_, name)| name).collect()
     }
 
-    pub fn finish(mut self, frame: &Frame) -> io::Result<W> {
+    fn finish(self: Box<Self>, frame: &Frame, out: &mut dyn Write) -> io::Result<()> {
         if frame.columns.is_empty() {
-            return Ok(self.out);
+            return Ok(());
         }
         if let Some(layout) = Layout::new(frame, &self.widths, self.rows.len()) {
             let mut rows = self.rows.into_iter();
-            layout.write(
-                frame,
-                Some(header(frame, &layout)),
-                rows.by_ref().take(BATCH),
-                &mut self.out,
-            )?;
+            layout.write(frame, Some(header(frame, &layout)), rows.by_ref().take(BATCH), out)?;
             while rows.len() > 0 {
                 signals::check_io()?;
-                layout.write(frame, None, rows.by_ref().take(BATCH), &mut self.out)?;
+                layout.write(frame, None, rows.by_ref().take(BATCH), out)?;
             }
         } else {
             let mut fields = Fields::new(frame);
             for row in self.rows {
                 signals::check_io()?;
-                fields.write(frame, row, &mut self.out)?;
+                fields.write(frame, row, out)?;
             }
         }
-        Ok(self.out)
+        Ok(())
     }
 }
 
@@ -212,7 +205,7 @@ impl Layout {
         frame: &Frame,
         header: Option<Row>,
         rows: impl Iterator<Item = Vec<Option<String>>>,
-        out: &mut impl Write,
+        out: &mut dyn Write,
     ) -> io::Result<()> {
         let mut table = styled_table(frame);
         // No space to break at: a text that is cut keeps as many characters as fit.
@@ -290,12 +283,14 @@ mod tests {
     use query::output::Output;
     use query::value::Unit;
 
-    use super::super::fixture::{answer, extremes, nasty_texts, random_answer, rendered};
-    use super::super::{Format, Options, Renderer, render};
+    use super::super::fixture::{
+        answer, extremes, nasty_texts, random_answer, rendered, rendered_with,
+    };
+    use super::super::{Options, Renderer};
     use super::*;
 
     fn with(output: &Output, options: Options) -> String {
-        String::from_utf8(render(Format::Table, output, options, Vec::new()).unwrap()).unwrap()
+        String::from_utf8(rendered_with(&TABLE, output, options)).unwrap()
     }
 
     fn at_width(output: &Output, width: u16) -> String {
@@ -363,7 +358,8 @@ a_cache_with_q…  4.0 KiB    NULL  PANIC|0x8000
     /// The names of the columns that are hidden at a width.
     fn hidden(output: &Output, options: Options) -> Vec<String> {
         let columns = output.columns.clone();
-        let mut renderer = Renderer::new(Format::Table, columns, options, Vec::new()).unwrap();
+        let mut out = Vec::new();
+        let mut renderer = Renderer::new(&TABLE, columns, options, &mut out).unwrap();
         renderer.rows(&output.rows).unwrap();
         renderer.hidden()
     }
@@ -482,7 +478,7 @@ a_cache_with_quite_a…  4.0 KiB    NULL
         let mut values = vec![Value::UInt(1); 3 * BATCH];
         values.push(Value::UInt(1_000_000));
         let output = answer(vec![("n", Type::UInt, Unit::None, values)]);
-        let text = String::from_utf8(rendered(Format::Table, &output)).unwrap();
+        let text = String::from_utf8(rendered(&TABLE, &output)).unwrap();
         assert_eq!(text.lines().count(), 3 * BATCH + 3);
         assert!(text.lines().all(|line| grid::width(line) == 7));
         assert_eq!(text.matches('n').count(), 1);

@@ -15,11 +15,16 @@ use comfy_table::Cell;
 use query::value::Value;
 
 use super::grid::{self, set_column, styled_table, value_cell};
-use super::{About, Frame};
+use super::{FormatRow, Frame, Rows};
 
 /// What `vertical` is.
-pub const ABOUT: About =
-    About { name: "vertical", endings: &["vertical"], help: "a field a line", for_people: true };
+pub static VERTICAL: FormatRow = FormatRow {
+    name: "vertical",
+    endings: &["vertical"],
+    help: "a field a line",
+    for_people: true,
+    begin: |frame, _| Ok(Box::new(Fields::new(frame))),
+};
 
 /// Columns of the line above a row, where the terminal has as many.
 const RULE: usize = 40;
@@ -28,26 +33,9 @@ const VALUE: usize = 20;
 /// Columns between a name and its value.
 const GAP: usize = 2;
 
-/// A field a line.
-pub struct Vertical<W: Write> {
-    out: W,
-    fields: Fields,
-}
-
-impl<W: Write> Vertical<W> {
-    pub fn new(frame: &Frame, out: W) -> Self {
-        Self { out, fields: Fields::new(frame) }
-    }
-
-    pub fn rows(&mut self, frame: &Frame, rows: &[Vec<Value>]) -> io::Result<()> {
-        for row in rows {
-            self.fields.write(frame, frame.cells(row), &mut self.out)?;
-        }
-        Ok(())
-    }
-
-    pub fn finish(self) -> W {
-        self.out
+impl Rows for Fields {
+    fn add(&mut self, frame: &Frame, rows: &[Vec<Value>], out: &mut dyn Write) -> io::Result<()> {
+        rows.iter().try_for_each(|row| self.write(frame, frame.cells(row), out))
     }
 }
 
@@ -70,7 +58,7 @@ impl Fields {
         &mut self,
         frame: &Frame,
         cells: Vec<Option<String>>,
-        out: &mut impl Write,
+        out: &mut dyn Write,
     ) -> io::Result<()> {
         if self.names.is_empty() {
             return Ok(());
@@ -109,13 +97,15 @@ mod tests {
     use query::output::Output;
     use query::value::{Type, Unit};
 
-    use super::super::fixture::{answer, extremes, nasty_texts, random_answer, rendered};
-    use super::super::{Format, Options, render};
+    use super::super::Options;
+    use super::super::fixture::{
+        answer, extremes, nasty_texts, random_answer, rendered, rendered_with,
+    };
     use super::*;
 
     fn at_width(output: &Output, width: u16) -> String {
         let options = Options { width: Some(width), ..Options::default() };
-        String::from_utf8(render(Format::Vertical, output, options, Vec::new()).unwrap()).unwrap()
+        String::from_utf8(rendered_with(&VERTICAL, output, options)).unwrap()
     }
 
     #[test]
@@ -132,7 +122,7 @@ object_size  64 B
 name         NULL
 object_size  4.0 KiB
 ";
-        assert_eq!(String::from_utf8(rendered(Format::Vertical, &output)).unwrap(), expected);
+        assert_eq!(String::from_utf8(rendered(&VERTICAL, &output)).unwrap(), expected);
         assert_eq!(at_width(&output, 80), expected);
     }
 
@@ -147,11 +137,11 @@ object_size  4.0 KiB
     #[test]
     fn nothing_is_cut_in_a_file() {
         let output = answer(vec![("name", Type::Text, Unit::None, nasty_texts())]);
-        let text = String::from_utf8(rendered(Format::Vertical, &output)).unwrap();
+        let text = String::from_utf8(rendered(&VERTICAL, &output)).unwrap();
         assert_eq!(text.lines().count(), 2 * nasty_texts().len());
         assert!(text.contains(&"kmalloc-".repeat(25)));
         let output = answer(vec![("n", Type::Int, Unit::Count, extremes())]);
-        let text = String::from_utf8(rendered(Format::Vertical, &output)).unwrap();
+        let text = String::from_utf8(rendered(&VERTICAL, &output)).unwrap();
         assert!(text.contains("n  18446744073709551615\n"), "{text}");
         assert!(text.contains("n  -9223372036854775808\n"), "{text}");
     }

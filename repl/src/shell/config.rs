@@ -25,8 +25,7 @@ use crate::report::message;
 use crate::shell::command::Next;
 use crate::shell::script;
 use crate::shell::session::Session;
-use crate::shell::setting::{self, Origin};
-use crate::shell::settings::Settings;
+use crate::shell::setting::{self, Origin, Settings, Value};
 use crate::sink::Medium;
 
 /// The file of settings.
@@ -106,7 +105,7 @@ fn apply(settings: &mut Settings, text: &str, path: &Path) -> Result<(), Failure
         let setting =
             setting::find(name).map_err(|found| wrong(key.span(), &found.message, found.help))?;
         let Some(word) = word(value) else {
-            let example = setting.takes.words().and_then(|words| words.first().copied());
+            let example = setting.names().and_then(|words| words.first().copied());
             let help = format!("such as `{name} = \"{}\"`", example.unwrap_or("…"));
             return Err(wrong(value.span(), &format!("`{name}` is one value"), Some(help)));
         };
@@ -121,7 +120,7 @@ fn apply(settings: &mut Settings, text: &str, path: &Path) -> Result<(), Failure
 fn word(value: &Spanned<DeValue<'_>>) -> Option<String> {
     match value.get_ref() {
         DeValue::String(text) => Some(text.to_string()),
-        DeValue::Boolean(on) => Some(setting::switch_shown(*on)),
+        DeValue::Boolean(on) => Some(on.shown()),
         DeValue::Integer(number) => Some(number.to_string()),
         _ => None,
     }
@@ -151,7 +150,7 @@ pub fn start(session: &mut Session, out: &mut dyn Write) -> Next {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::Format;
+    use crate::render;
 
     fn read(text: &str) -> Result<Settings, String> {
         let mut settings = Settings::default();
@@ -164,7 +163,7 @@ mod tests {
         let settings =
             read("# habits\nexact = true\n\nformat = 'json'\ntimer = \"off\"\n").unwrap();
         assert!(settings.exact && !settings.timer);
-        assert_eq!(settings.format, Some(Format::Json));
+        assert_eq!(settings.format, render::of_name("json"));
         assert_eq!(settings.origins["format"], Origin::File("/c.toml:4".to_owned()));
         assert!(read("").unwrap().origins.is_empty());
     }

@@ -18,13 +18,14 @@ use query::suggest;
 use query::syntax::ast::{Query, Statement};
 use query::syntax::{Declarations, ParameterValues, parameter, parse_from};
 
-use super::settings::{self, Settings};
+use super::setting::Settings;
+use super::settings;
 use super::stream::Stream;
 use crate::engine::{Asked, Engine, FallbackChain, analyze};
 use crate::features::watch::{self, View};
 use crate::features::{merged, whatis};
 use crate::kernel::signals;
-use crate::render::{Format, Options, duration};
+use crate::render::{self, Format, Options, duration};
 use crate::report::error::Failure;
 use crate::report::message;
 use crate::report::terminal;
@@ -154,7 +155,7 @@ impl Session {
             // A pager would wait for the end of a watch.
             let watched = matches!(statement, Statement::Watch(_)) || self.watch.is_some();
             let mut answer = |session: &mut Self| {
-                let mut target = session.sink.open(out, !session.settings.no_pager && !watched)?;
+                let mut target = session.sink.open(out, session.settings.pager && !watched)?;
                 let answered =
                     session.statement(&statement, of, parsing.begin_again(), &mut target);
                 session.sink.close(target, answered)
@@ -260,7 +261,7 @@ impl Session {
         self.lint(query);
         let (medium, elsewhere) = (self.medium(), self.sink.medium());
         let format = self.format();
-        let for_people = matches!(self.settings.format, None | Some(Format::Table));
+        let for_people = self.settings.format.is_none_or(|format| *format == render::TABLE);
         let Self { engine, settings, alert, .. } = self;
         let view = View {
             format,

@@ -1,32 +1,181 @@
-//! The settings: one table, from which `.config`, `config.toml` and the dot commands of single settings are made.
+//! The settings: one table, from which the fields of [`Settings`], `.config`, `config.toml`, the options of the command
+//! line and their help are made.
 //!
-//! A setting's name is the key of the file and the option of the command line: `exact = true`, `--exact`. The
-//! command line is stronger than the file, and what is typed at the prompt than both.
+//! A setting's name is the key of the file and the option of the command line: `exact = true`, `--exact`. The command
+//! line is stronger than the file, and what is typed at the prompt than both.
+
+use std::collections::BTreeMap;
 
 use query::suggest;
 
-use crate::render::Color;
-use crate::render::{Format, Options};
-use crate::report::error::Failure;
-use crate::report::error::Message;
+use crate::render::{self, Color, FORMATS, Format, Options};
+use crate::report::error::{Failure, Message};
 use crate::report::escape::printable;
-use crate::shell::command::{AUTO, Takes};
-use crate::shell::settings::Settings;
+use crate::sink::Medium;
 
 /// A setting.
 pub struct Setting {
     /// Its name.
     pub name: &'static str,
-    /// What it can be.
-    pub takes: Takes,
-    /// What its value is called in `--help`.
+    /// What `--help` calls its value.
     pub value: &'static str,
     /// A sentence.
     pub doc: &'static str,
+    /// The words that it can be, each with a phrase; none where it can be others too.
+    pub words: fn() -> Option<Words>,
+    /// Whether its option means `on` when it stands alone.
+    pub switch: bool,
     /// Its value, as it is written.
     pub shown: fn(&Settings) -> String,
     /// Takes a value; false of one that it cannot have.
     pub set: fn(&mut Settings, &str) -> bool,
+}
+
+/// Words, each with a phrase of help, or none.
+pub type Words = Vec<(&'static str, &'static str)>;
+
+/// What a setting can hold.
+pub trait Value: Sized {
+    /// Whether its option means `on` when it stands alone.
+    const SWITCH: bool = false;
+
+    /// Reads it.
+    fn read(word: &str) -> Option<Self>;
+
+    /// Its text, which [`Value::read`] reads.
+    fn shown(&self) -> String;
+
+    /// The words that there are, unless there are others too.
+    #[must_use]
+    fn words() -> Option<Words> {
+        None
+    }
+}
+
+/// Makes [`Settings`] and [`SETTINGS`] of rows: name, type, default, the value in `--help`, a sentence.
+macro_rules! settings {
+    ($($name:ident: $type:ty = $default:expr, $value:literal, $doc:literal;)*) => {
+        /// How answers are made and shown.
+        #[derive(Clone, Debug)]
+        pub struct Settings {
+            /// Where answers go that are not sent elsewhere.
+            pub standard: Medium,
+            $(#[doc = $doc] pub $name: $type,)*
+            /// Where the settings come from that are not as they are by themselves.
+            pub origins: BTreeMap<&'static str, Origin>,
+        }
+
+        impl Default for Settings {
+            fn default() -> Self {
+                let (standard, origins) = Default::default();
+                Self { standard, $($name: $default,)* origins }
+            }
+        }
+
+        /// The settings, in the order of `.config` and `--help`.
+        pub static SETTINGS: &[Setting] = &[$(Setting {
+            name: stringify!($name),
+            value: $value,
+            doc: $doc,
+            words: <$type as Value>::words,
+            switch: <$type as Value>::SWITCH,
+            shown: |settings| Value::shown(&settings.$name),
+            set: |settings, word| {
+                <$type as Value>::read(word).map(|value| settings.$name = value).is_some()
+            },
+        }),*];
+    };
+}
+
+settings! {
+    format: Option<Format> = None, "FORMAT", "How answers are written; `auto` is a table on a terminal, what a file's name says, else CSV.";
+    exact: bool = false, "on|off", "Shows plain integers instead of `4.0 KiB`.";
+    color: Color = Color::Auto, "WHEN", "When to use colours; `NO_COLOR` is honoured.";
+    timer: bool = false, "on|off", "Tells the rows and the time of every answer; on at the prompt.";
+    width: Option<u16> = None, "N", "Columns of a table: a number, 0 for as many as it takes, or `auto` for the terminal's.";
+    null: String = Options::default().null, "TEXT", "What stands for NULL in formats for people.";
+    pager: bool = true, "on|off", "Shows long answers of the prompt in `$PAGER`, or `less -FRSX`; `--no-pager` is `--pager=off`.";
+}
+
+/// The value that a setting finds out by itself.
+pub const AUTO: &str = "auto";
+
+impl Value for Option<Format> {
+    fn read(word: &str) -> Option<Self> {
+        if word == AUTO { Some(None) } else { render::of_name(word).map(Some) }
+    }
+
+    fn shown(&self) -> String {
+        self.map_or(AUTO, |format| format.name).to_owned()
+    }
+
+    fn words() -> Option<Words> {
+        let auto = (AUTO, "by where the answer goes");
+        let formats = FORMATS.iter().map(|format| (format.name, format.help));
+        Some([auto].into_iter().chain(formats).collect())
+    }
+}
+
+impl Value for bool {
+    const SWITCH: bool = true;
+
+    fn read(word: &str) -> Option<Self> {
+        match word {
+            "on" | "true" => Some(true),
+            "off" | "false" => Some(false),
+            _ => None,
+        }
+    }
+
+    fn shown(&self) -> String {
+        if *self { "on" } else { "off" }.to_owned()
+    }
+
+    fn words() -> Option<Words> {
+        Some(vec![("on", ""), ("off", "")])
+    }
+}
+
+impl Value for Color {
+    fn read(word: &str) -> Option<Self> {
+        Self::of_name(word)
+    }
+
+    fn shown(&self) -> String {
+        self.name().to_owned()
+    }
+
+    fn words() -> Option<Words> {
+        Some(Self::ALL.map(|color| (color.name(), color.help())).to_vec())
+    }
+}
+
+impl Value for Option<u16> {
+    fn read(word: &str) -> Option<Self> {
+        if word == AUTO { Some(None) } else { word.parse().ok().map(Some) }
+    }
+
+    fn shown(&self) -> String {
+        self.map_or(AUTO.to_owned(), |number| number.to_string())
+    }
+}
+
+impl Value for String {
+    fn read(word: &str) -> Option<Self> {
+        Some(printable(word.as_bytes()))
+    }
+
+    fn shown(&self) -> String {
+        self.clone()
+    }
+}
+
+impl Setting {
+    /// The words that it can be, where there are no others.
+    #[must_use]
+    pub fn names(&self) -> Option<Vec<&'static str>> {
+        Some((self.words)()?.into_iter().map(|(word, _)| word).collect())
+    }
 }
 
 /// Where a value comes from.
@@ -41,54 +190,6 @@ pub enum Origin {
     Option,
     /// A dot command.
     Command,
-}
-
-/// The settings, in the order of `.config`.
-#[rustfmt::skip]
-pub const SETTINGS: &[Setting] = &[
-    Setting { name: "format", takes: Takes::Format, value: "FORMAT", doc: "How answers are written; `auto` is a table on a terminal and CSV elsewhere.", shown: |settings| settings.format.map_or(AUTO, Format::name).to_owned(), set: |settings, value| {
-        let format = value.parse().ok();
-        settings.format = format;
-        format.is_some() || value == AUTO
-    } },
-    Setting { name: "exact", takes: Takes::Switch, value: "on|off", doc: "Plain integers instead of `4.0 KiB`.", shown: |settings| switch_shown(settings.exact), set: |settings, value| switch(&mut settings.exact, value) },
-    Setting { name: "color", takes: Takes::Color, value: "WHEN", doc: "When there are colours; `NO_COLOR` is honoured.", shown: |settings| settings.color.name().to_owned(), set: |settings, value| {
-        let color = Color::of_name(value);
-        settings.color = color.unwrap_or_default();
-        color.is_some()
-    } },
-    Setting { name: "timer", takes: Takes::Switch, value: "on|off", doc: "Rows and time below every answer; on at the prompt.", shown: |settings| switch_shown(settings.timer), set: |settings, value| switch(&mut settings.timer, value) },
-    Setting { name: "width", takes: Takes::Nothing, value: "N", doc: "Columns of a table: a number, 0 for as many as it takes, `auto` for the terminal's.", shown: |settings| settings.width.map_or(AUTO.to_owned(), |width| width.to_string()), set: |settings, value| {
-        let width = value.parse().ok();
-        settings.width = width;
-        width.is_some() || value == AUTO
-    } },
-    Setting { name: "null", takes: Takes::Nothing, value: "TEXT", doc: "What stands for NULL in formats for people.", shown: |settings| settings.null.clone().unwrap_or_else(|| Options::default().null), set: |settings, value| {
-        settings.null = Some(printable(value.as_bytes()));
-        true
-    } },
-    Setting { name: "pager", takes: Takes::Switch, value: "on|off", doc: "Long answers of the prompt are shown in `$PAGER`, or `less -FRSX`.", shown: |settings| switch_shown(!settings.no_pager), set: |settings, value| {
-        let mut pager = !settings.no_pager;
-        let known = switch(&mut pager, value);
-        settings.no_pager = !pager;
-        known
-    } },
-];
-
-/// A switch, as it is written.
-#[must_use]
-pub fn switch_shown(on: bool) -> String {
-    if on { "on" } else { "off" }.to_owned()
-}
-
-/// Turns a switch; false if `value` is not one of its words.
-pub fn switch(place: &mut bool, value: &str) -> bool {
-    match value {
-        "on" | "true" => *place = true,
-        "off" | "false" => *place = false,
-        _ => return false,
-    }
-    true
 }
 
 /// The setting of a name.
@@ -115,7 +216,7 @@ pub fn set(
     let mut changed = settings.clone();
     if !(setting.set)(&mut changed, value) {
         let message = format!("`{name}` cannot be `{value}`");
-        let help = setting.takes.words().and_then(|words| suggest::help(value, words));
+        let help = setting.names().and_then(|words| suggest::help(value, words));
         return Err(Message { message, help: help.or_else(|| Some(setting.doc.to_owned())) });
     }
     *settings = changed;
@@ -151,7 +252,7 @@ mod tests {
             let refused = !(setting.set)(&mut settings, "no such value");
             assert!(refused || setting.name == "null", "{}", setting.name);
             assert!(setting.doc.ends_with('.'), "{}", setting.name);
-            for word in setting.takes.words().unwrap_or_default() {
+            for word in setting.names().unwrap_or_default() {
                 assert!((setting.set)(&mut settings, word), "{} = {word}", setting.name);
                 assert_eq!((setting.shown)(&settings), word);
             }

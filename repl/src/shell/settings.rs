@@ -1,38 +1,14 @@
 //! How answers are made and shown.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 
 use query::output::Output;
 
-use crate::render::{Color, Format, Options, Renderer};
+use crate::render::{Format, Options, Renderer};
 use crate::report::error::Failure;
 use crate::report::terminal;
-use crate::shell::setting::Origin;
+use crate::shell::setting::Settings;
 use crate::sink::Medium;
-
-/// How answers are made and shown.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// Where answers go that are not sent elsewhere.
-    pub standard: Medium,
-    /// The format; none is a table on a terminal and CSV elsewhere.
-    pub format: Option<Format>,
-    /// Plain integers.
-    pub exact: bool,
-    /// When there are colours.
-    pub color: Color,
-    /// Whether rows and time are told after an answer.
-    pub timer: bool,
-    /// Columns of a table; none is the terminal's, 0 as many as it takes.
-    pub width: Option<u16>,
-    /// What stands for NULL, if not `NULL`.
-    pub null: Option<String>,
-    /// Whether long answers go to the screen without a pager.
-    pub no_pager: bool,
-    /// Where the settings come from that are not as they are by themselves.
-    pub origins: BTreeMap<&'static str, Origin>,
-}
 
 impl Settings {
     /// Writes an answer where the command line wants it.
@@ -60,7 +36,7 @@ impl Settings {
             width: self
                 .width
                 .map_or(terminal.then_some(width), |width| (width > 0).then_some(width)),
-            null: self.null.clone().unwrap_or(Options::default().null),
+            null: self.null.clone(),
             color: elsewhere.is_none() && self.color.on(terminal),
             fields: (terminal && self.format.is_none()).then_some(height),
             ascii: terminal && terminal::is_plain(),

@@ -25,7 +25,7 @@ enum State<'a> {
     /// Nothing is written.
     Held(Begin<'a>, Vec<Vec<Value>>),
     /// A batch is written.
-    Open(Renderer<&'a mut dyn Write>),
+    Open(Renderer<'a>),
     /// Writing failed.
     Broken,
 }
@@ -39,7 +39,7 @@ struct Begin<'a> {
 }
 
 impl<'a> Begin<'a> {
-    fn renderer(self) -> Result<Renderer<&'a mut dyn Write>, Failure> {
+    fn renderer(self) -> Result<Renderer<'a>, Failure> {
         let Self { format, columns, options, out } = self;
         Renderer::new(format, columns, options, out).map_err(Failure::Write)
     }
@@ -109,7 +109,7 @@ impl<'a> Stream<'a> {
 const TOLD: usize = 8;
 
 /// Ends what a renderer writes, and says what it could not show.
-pub fn finish(renderer: Renderer<&mut dyn Write>) -> Result<(), Failure> {
+pub fn finish(renderer: Renderer<'_>) -> Result<(), Failure> {
     let hidden = renderer.hidden();
     renderer.finish().map_err(Failure::Write)?;
     if !hidden.is_empty() {
@@ -140,6 +140,7 @@ mod tests {
     use query::value::{Type, Unit};
 
     use super::*;
+    use crate::render;
 
     /// A writer whose bytes can be seen while it is written to.
     #[derive(Clone, Default)]
@@ -174,7 +175,7 @@ mod tests {
     fn one_batch_is_held() {
         let seen = Seen::default();
         let mut out = seen.clone();
-        let mut stream = stream(Format::Tsv, &mut out);
+        let mut stream = stream(render::of_name("tsv").unwrap(), &mut out);
         stream.rows(Vec::new()).unwrap();
         stream.rows(batch(1)).unwrap();
         stream.rows(Vec::new()).unwrap();
@@ -187,7 +188,7 @@ mod tests {
     fn several_are_written_as_they_come() {
         let seen = Seen::default();
         let mut out = seen.clone();
-        let mut stream = stream(Format::Tsv, &mut out);
+        let mut stream = stream(render::of_name("tsv").unwrap(), &mut out);
         for number in 1..4 {
             stream.rows(batch(number)).unwrap();
         }
@@ -200,7 +201,7 @@ mod tests {
     fn an_answer_that_failed_is_not_taken_for_a_whole_one() {
         let seen = Seen::default();
         let mut out = seen.clone();
-        let mut failed = stream(Format::Json, &mut out);
+        let mut failed = stream(render::of_name("json").unwrap(), &mut out);
         failed.rows(batch(1)).unwrap();
         failed.rows(batch(2)).unwrap();
         drop(failed);
@@ -209,7 +210,7 @@ mod tests {
 
         let seen = Seen::default();
         let mut out = seen.clone();
-        let mut failed = stream(Format::Json, &mut out);
+        let mut failed = stream(render::of_name("json").unwrap(), &mut out);
         failed.rows(batch(1)).unwrap();
         drop(failed);
         assert_eq!(seen.text(), "");

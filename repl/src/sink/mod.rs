@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use crate::file::whole::{Readers, WholeFile};
 use crate::kernel::sys;
-use crate::render::Format;
+use crate::render::{self, Format};
 use crate::report::error::Failure;
 use child::Child;
 pub use child::refused;
@@ -196,16 +196,16 @@ impl Medium {
     #[must_use]
     pub fn format(self) -> Format {
         match self {
-            Self::Terminal => Format::Table,
-            Self::File(named) => named.unwrap_or(Format::Csv),
-            Self::Pipe => Format::Csv,
+            Self::Terminal => &render::TABLE,
+            Self::File(named) => named.unwrap_or(&render::CSV),
+            Self::Pipe => &render::CSV,
         }
     }
 }
 
 /// The format that a file's name asks for.
 fn of_name(path: &Path) -> Option<Format> {
-    Format::of_ending(path.extension()?.to_str()?)
+    render::of_ending(path.extension()?.to_str()?)
 }
 
 /// The place of one answer, open.
@@ -328,12 +328,12 @@ mod tests {
     #[test]
     fn a_name_asks_for_a_format() {
         for (name, format) in [
-            ("a.csv", Some(Format::Csv)),
-            ("a.json", Some(Format::Json)),
-            ("A.JSON", Some(Format::Json)),
-            ("a.b.jsonl", Some(Format::Ndjson)),
-            ("a.md", Some(Format::Markdown)),
-            ("a.txt", Some(Format::Table)),
+            ("a.csv", Some(&render::CSV)),
+            ("a.json", render::of_name("json")),
+            ("A.JSON", render::of_name("json")),
+            ("a.b.jsonl", render::of_name("ndjson")),
+            ("a.md", render::of_name("markdown")),
+            ("a.txt", Some(&render::TABLE)),
             ("a", None),
             (".csv", None),
             ("a.gz", None),

@@ -7,7 +7,7 @@ use std::io;
 
 use slabql::shell::script;
 use slabql::shell::session::Session;
-use slabql::shell::settings::Settings;
+use slabql::shell::setting::Settings;
 use slabql::source::Choice;
 use slabql::source::recording::Recording;
 

@@ -13,11 +13,10 @@
 
 use query::catalog;
 use slabql::engine::Engine;
-use slabql::render::Color;
-use slabql::render::Format;
+use slabql::render::{self, Color};
 use slabql::shell::script;
 use slabql::shell::session::Session;
-use slabql::shell::settings::Settings;
+use slabql::shell::setting::Settings;
 use slabql::source::recording::Recording;
 
 const COMMAND: &str = "$ ";
@@ -135,7 +134,7 @@ fn run(command: &str) -> (String, i32) {
 /// What a statement or dot command at the prompt gives.
 fn prompt(statement: &str) -> String {
     let settings =
-        Settings { format: Some(Format::Table), color: Color::Never, ..Settings::default() };
+        Settings { format: Some(&render::TABLE), color: Color::Never, ..Settings::default() };
     let mut session = Session::new(Engine::new(Box::new(Recording::demo().unwrap())), settings);
     let mut out = Vec::new();
     let result = script::run(&mut session, statement, None, &mut out).map(|_| ());

@@ -24,7 +24,7 @@ use rustix::process::Signal;
 use slabql::kernel::load::Loaded;
 use slabql::kernel::schema::KernelSchema;
 use slabql::shell::session::Session;
-use slabql::shell::settings::Settings;
+use slabql::shell::setting::Settings;
 use slabql::source::Choice;
 
 /// What the kernel calls programs and maps of slabql.

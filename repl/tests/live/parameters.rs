@@ -8,7 +8,7 @@ use crate::common::ask;
 use query::plan::Template;
 use query::syntax::ParameterValues;
 use slabql::shell::session::Session;
-use slabql::shell::settings::Settings;
+use slabql::shell::setting::Settings;
 use slabql::source::Choice;
 
 /// The programs that this process has descriptors of.

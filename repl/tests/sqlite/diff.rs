@@ -17,7 +17,7 @@ use query::catalog::TABLES;
 use query::value::Value;
 use rusqlite::Connection;
 use slabql::engine::Engine;
-use slabql::render::Format;
+use slabql::render::FORMATS;
 use slabql::source::Choice;
 use slabql::source::recording::{Recording, missing, stored};
 
@@ -263,8 +263,8 @@ fn every_format_shows_what_differs() {
     let after = [cache("a", 1, 3, 12), cache("b", 2, 1, 10), cache("d", 4, 9, 9)];
     let before = moment("formats-before.slab", Some(BOOT), &before);
     let after = moment("formats-after.slab", Some(BOOT), &after);
-    for format in Format::ALL {
-        let arguments = ["diff", before.path(), after.path(), "--format", format.name()];
+    for format in FORMATS {
+        let arguments = ["diff", before.path(), after.path(), "--format", format.name];
         let (code, out, error) = said(&arguments);
         assert_eq!(code, Some(0), "{error}");
         let at = |name: &str| out.find(name).unwrap_or_else(|| panic!("no {name}: {out}"));

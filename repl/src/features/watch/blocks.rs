@@ -30,7 +30,7 @@ pub fn run(
     view: View<'_>,
 ) -> Result<(), Failure> {
     let View { format, options: rendering, standard, see, out, .. } = view;
-    let mut stream = if format.is_for_people() {
+    let mut stream = if format.for_people {
         Stream::Blocks(format, rendering, out)
     } else {
         let time = OutputColumn::new("time", Type::Text, Unit::None);
@@ -66,7 +66,7 @@ pub fn skipped(missed: u64) -> String {
 /// Where ticks go.
 enum Stream<'a> {
     /// One answer, which grows.
-    Long(Renderer<&'a mut dyn Write>),
+    Long(Renderer<'a>),
     /// An answer each.
     Blocks(Format, &'a dyn Fn() -> render::Options, &'a mut dyn Write),
 }
@@ -90,8 +90,7 @@ impl Stream<'_> {
                 };
                 let gap = if ticks.count > 1 { "\n" } else { "" };
                 out.write_all(format!("{gap}{time}\n").as_bytes())
-                    .and_then(|()| render::render(*format, &output, options(), &mut **out))
-                    .map(|_| ())
+                    .and_then(|()| render::render(format, &output, options(), *out))
             }
         }
         .map_err(Failure::Write)
@@ -99,7 +98,7 @@ impl Stream<'_> {
 
     fn finish(self) -> Result<(), Failure> {
         match self {
-            Self::Long(renderer) => renderer.finish().map(|_| ()).map_err(Failure::Write),
+            Self::Long(renderer) => renderer.finish().map_err(Failure::Write),
             Self::Blocks(..) => Ok(()),
         }
     }

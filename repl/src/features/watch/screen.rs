@@ -24,7 +24,7 @@ use super::ticks::Ticks;
 use super::{Options, View};
 use crate::kernel::signals::{self, Held, Holder};
 use crate::kernel::sys;
-use crate::render::{self, Format};
+use crate::render;
 use crate::report::error::Failure;
 use crate::report::message;
 use crate::sink::Medium;
@@ -73,9 +73,7 @@ pub fn run(
         End::Itself => {
             let (columns, rows) = (std::mem::take(&mut state.columns), state.answer());
             let output = Output { columns, rows, warnings: Vec::new() };
-            render::render(Format::Table, &output, rendering(), out)
-                .map_err(Failure::Write)
-                .map(|_| ())
+            render::render(&render::TABLE, &output, rendering(), out).map_err(Failure::Write)
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::file::path::words as words_of;
 use crate::report::error::Failure;
 use crate::report::message;
 use crate::shell::session::Session;
-use crate::shell::settings::Settings;
+use crate::shell::setting::Settings;
 
 /// The most wrong figures that are told one by one.
 const TOLD: usize = 10;

@@ -18,12 +18,12 @@ use query::suggest;
 
 use crate::features::library::REPORTS;
 use crate::file;
-use crate::render::{Color, Format, width};
+use crate::render::width;
 use crate::report::error::Failure;
 use crate::report::terminal;
 use crate::shell::editor::external;
 use crate::shell::session::Session;
-use crate::shell::setting::SETTINGS;
+use crate::shell::setting::{self, AUTO, SETTINGS, Setting};
 use crate::shell::{parameters, script};
 use crate::sink::Medium;
 
@@ -64,8 +64,6 @@ pub enum Takes {
     Column,
     /// A format, or `auto`.
     Format,
-    /// When there are colours.
-    Color,
     /// `on` or `off`.
     Switch,
     /// A command.
@@ -94,8 +92,7 @@ impl Takes {
     pub fn words(self) -> Option<Vec<&'static str>> {
         match self {
             Self::Table => Some(TABLES.iter().map(|table| table.name).collect()),
-            Self::Format => Some([AUTO].into_iter().chain(Format::ALL.map(Format::name)).collect()),
-            Self::Color => Some(Color::ALL.map(Color::name).to_vec()),
+            Self::Format => setting::find("format").ok().and_then(Setting::names),
             Self::Setting => Some(SETTINGS.iter().map(|setting| setting.name).collect()),
             Self::Switch => Some(vec!["on", "off"]),
             Self::Report => Some(REPORTS.iter().map(|(name, _)| *name).collect()),
@@ -112,9 +109,6 @@ impl Takes {
         }
     }
 }
-
-/// The format that is chosen by where the answer goes.
-pub const AUTO: &str = "auto";
 
 /// Runs a command with its argument.
 type Run = fn(&mut Session, &str, &mut dyn Write) -> Result<Next, Failure>;
@@ -214,7 +208,7 @@ pub(crate) fn said(
     let mut text = Vec::new();
     session.sink.expect();
     let result = run(session, &mut text);
-    let pager = !session.settings.no_pager;
+    let pager = session.settings.pager;
     // What it said before it failed counts.
     if session.sink.medium().unwrap_or(session.settings.standard) == Medium::Terminal {
         let lines = terminal::wrapped(&String::from_utf8_lossy(&text), terminal::columns());

@@ -3,11 +3,11 @@
 use std::io::Write;
 
 use super::{Next, write};
-use crate::render::Format;
+use crate::render;
 use crate::report::error::Failure;
 use crate::shell::config;
 use crate::shell::session::Session;
-use crate::shell::setting::{self, Origin, SETTINGS};
+use crate::shell::setting::{self, Origin, SETTINGS, Value};
 
 /// `.mode [FORMAT]`.
 pub fn mode(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
@@ -73,15 +73,14 @@ pub fn null(session: &mut Session, text: &str, out: &mut dyn Write) -> Result<Ne
 
 /// `.units [on|off]`: the reverse of `exact`.
 pub fn units(session: &mut Session, switch: &str, out: &mut dyn Write) -> Result<Next, Failure> {
-    let mut units = !session.settings.exact;
     if switch.is_empty() {
-        return write(out, &format!("{}\n", setting::switch_shown(units)));
+        return write(out, &format!("{}\n", (!session.settings.exact).shown()));
     }
-    if !setting::switch(&mut units, switch) {
+    let Some(units) = bool::read(switch) else {
         let message = format!("`.units` is on or off, not `{switch}`");
         return Err(Failure::command(message, None));
-    }
-    one(session, "exact", &setting::switch_shown(!units), out)
+    };
+    one(session, "exact", &(!units).shown(), out)
 }
 
 /// `.pager [on|off]`.
@@ -91,7 +90,7 @@ pub fn pager(session: &mut Session, switch: &str, out: &mut dyn Write) -> Result
 
 /// `\x`: a field a line, or as before.
 pub fn expanded(session: &mut Session, switch: &str, out: &mut dyn Write) -> Result<Next, Failure> {
-    let vertical = session.settings.format == Some(Format::Vertical);
+    let vertical = session.settings.format == Some(&render::VERTICAL);
     let name = match switch {
         "" if vertical => "auto",
         "" | "on" => "vertical",
