@@ -62,12 +62,10 @@ fn fifo(path: &Path) {
 
 /// The prompt at home in `folder`.
 fn at_a_terminal(folder: &Folder) -> Command {
-    let mut command = start::command(SLABQL);
+    let mut command = start::at_terminal(SLABQL);
     let home = at_home(folder);
     command.envs(home.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.args(["--demo", "--color", "never"]).env("TERM", "dumb").current_dir(&folder.0);
-    // The terminal, which takes the place of what it has from here.
-    command.stdin(Stdio::inherit());
     command
 }
 
@@ -82,7 +80,8 @@ fn prompt(folder: &Folder, typed: &[&str]) -> String {
     seen += &session.exp_string("slabql> ").unwrap();
     session.send_line(".quit").unwrap();
     seen += &session.exp_eof().unwrap();
-    seen
+    // Messages are broken where the terminal's width and the length of a path make it.
+    seen.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A folder with a file of slabql's state, which may be anything.
@@ -372,7 +371,7 @@ fn what_a_recording_takes_is_bounded() {
 
 #[test]
 fn a_saved_query_survives_a_full_disk_twice() {
-    if lacks(&["unshare", "sh", "mount"]) {
+    if lacks(&["unshare", "sh", "mount", "mkdir", "dd", "cat", "ls"]) {
         return;
     }
     if !is_root() {
@@ -548,7 +547,7 @@ fn shell(folder: &Folder, script: &str) -> Ran {
 
 #[test]
 fn a_dash_is_a_standard_stream_everywhere() {
-    if lacks(&["sh"]) {
+    if lacks(&["sh", "cat"]) {
         return;
     }
     let folder = Folder::new();

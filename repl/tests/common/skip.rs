@@ -10,16 +10,28 @@ use std::path::PathBuf;
 const PACKAGES: &[(&str, &str)] = &[
     ("cat", "coreutils"),
     ("cmp", "diffutils"),
+    ("col", "bsdextrautils"),
+    ("dd", "coreutils"),
+    ("false", "coreutils"),
     ("gunzip", "gzip"),
+    ("head", "coreutils"),
     ("ls", "coreutils"),
     ("man", "man-db"),
+    ("mkdir", "coreutils"),
     ("mkfifo", "coreutils"),
+    ("nroff", "groff-base"),
+    ("od", "coreutils"),
     ("setpriv", "util-linux"),
     ("sh", "dash"),
     ("sleep", "coreutils"),
     ("stty", "coreutils"),
+    ("tail", "coreutils"),
+    ("tbl", "groff-base"),
+    ("touch", "coreutils"),
     ("tr", "coreutils"),
+    ("tty", "coreutils"),
     ("unshare", "util-linux"),
+    ("wc", "coreutils"),
 ];
 
 /// Whether one of these programs is not installed; says so. With `SLABQL_REQUIRE_TOOLS=1` that is a failure.

@@ -44,6 +44,14 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// A process to start at a terminal of its own, from which it reads.
+pub fn at_terminal(program: impl AsRef<OsStr>) -> Command {
+    let mut command = command(program);
+    // The terminal is what this process has there by the time that it becomes the program.
+    command.stdin(Stdio::inherit());
+    command
+}
+
 /// Gives each ignored signal a handler that does nothing. For this process that is the same, but a child, which has no
 /// handlers, gets the default.
 fn mind_ignored_signals() {

@@ -14,7 +14,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use crate::common::lacks;
 use crate::common::start;
@@ -84,9 +83,7 @@ fn decoded(written: &str) -> String {
 }
 
 fn start(home: &Path) -> PtySession {
-    let mut shell = start::command("sh");
-    // The terminal, which takes the place of what it has from here.
-    shell.stdin(Stdio::inherit());
+    let mut shell = start::at_terminal("sh");
     let script = "stty rows 50 cols 120; exec \"$0\" --demo";
     shell.args(["-c", script, env!("CARGO_BIN_EXE_slabql")]).current_dir(home);
     // A terminal that cannot be drawn on shows what is written, and nothing else.

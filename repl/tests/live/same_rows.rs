@@ -39,7 +39,7 @@ const NOTE: &str = "note: what changed is NULL of rows that nothing unique tells
 
 #[test]
 fn what_changed_of_rows_of_one_name_is_not_made_up() {
-    if lacks(&["unshare", "sh", "mount", "sed", "sleep"]) {
+    if lacks(&["unshare", "sh", "mount", "sed", "sleep", "cat"]) {
         return;
     }
     let Some(_turn) = common::live() else { return };

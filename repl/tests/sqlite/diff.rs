@@ -388,7 +388,7 @@ fn new_and_gone_caches_are_told() {
 /// Who may not ask the kernel may compare snapshots.
 #[test]
 fn two_snapshots_need_no_rights() {
-    if lacks(&["setpriv", "sh"]) {
+    if lacks(&["setpriv", "sh", "cat"]) {
         return;
     }
     let Some(_turn) = common::live() else { return };

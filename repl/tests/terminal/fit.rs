@@ -66,7 +66,7 @@ impl Screen {
 
 #[test]
 fn a_screen_of_80_columns_shows_all_of_caches() {
-    if lacks(&["tmux", "sh", "stty"]) {
+    if lacks(&["tmux", "sh", "stty", "tty"]) {
         return;
     }
     let screen = Screen::new("");
@@ -78,7 +78,7 @@ fn a_screen_of_80_columns_shows_all_of_caches() {
 
 #[test]
 fn columns_that_do_not_fit_are_hidden_and_told_until_they_fit() {
-    if lacks(&["tmux", "sh", "stty"]) {
+    if lacks(&["tmux", "sh", "stty", "tty"]) {
         return;
     }
     let screen = Screen::new("");
@@ -107,7 +107,7 @@ fn columns_that_do_not_fit_are_hidden_and_told_until_they_fit() {
 
 #[test]
 fn few_rows_of_many_columns_are_a_field_a_line() {
-    if lacks(&["tmux", "sh", "stty"]) {
+    if lacks(&["tmux", "sh", "stty", "tty"]) {
         return;
     }
     let screen = Screen::new("");
@@ -123,6 +123,9 @@ fn few_rows_of_many_columns_are_a_field_a_line() {
 
 #[test]
 fn what_is_told_is_broken_between_words() {
+    if lacks(&["tmux", "sh", "stty", "tty", "grep"]) {
+        return;
+    }
     let screen = Screen::new("");
     screen.set(".pager off");
     let text = screen.ask(".schema flags", "\nslabql>");
@@ -159,7 +162,7 @@ fn what_is_told_is_broken_between_words() {
 
 #[test]
 fn a_long_answer_is_shown_in_a_pager() {
-    if lacks(&["tmux", "sh", "stty"]) {
+    if lacks(&["tmux", "sh", "stty", "less", "wc", "tty"]) {
         return;
     }
     let screen = Screen::new("");
@@ -203,7 +206,7 @@ fn a_long_answer_is_shown_in_a_pager() {
 
 #[test]
 fn the_pager_is_the_one_that_is_asked_for() {
-    if lacks(&["tmux", "sh", "stty"]) {
+    if lacks(&["tmux", "sh", "stty", "head", "tail", "tr", "tty"]) {
         return;
     }
     let long = "select name from caches limit 40;";
@@ -225,7 +228,7 @@ fn the_pager_is_the_one_that_is_asked_for() {
 
 #[test]
 fn a_single_answer_and_a_pipe_have_no_pager() {
-    if lacks(&["tmux", "sh", "stty"]) {
+    if lacks(&["tmux", "sh", "stty", "cat", "tty"]) {
         return;
     }
     let home = Folder::new();
@@ -243,6 +246,9 @@ fn a_single_answer_and_a_pipe_have_no_pager() {
 /// A pager that is not installed, and a copy of the program with the capabilities that `setcap` gives, run by nobody.
 #[test]
 fn where_no_pager_can_run_slabql_has_its_own() {
+    if lacks(&["tmux", "sh", "stty", "setpriv", "tty"]) {
+        return;
+    }
     let screen = Screen::new("export PAGER='no-such-pager -x';");
     browse(&screen.tmux);
     // It need not have all of an answer to show its beginning, and Ctrl-C is a key of it.
@@ -251,7 +257,6 @@ fn where_no_pager_can_run_slabql_has_its_own() {
     screen.tmux.wait("\nlines 1-23");
     screen.tmux.key("C-c");
     screen.tmux.wait_line("slabql>");
-    // What ends slabql gives the terminal back, here as elsewhere: the mode is the shell's.
     let Some(_turn) = common::live() else { return };
     let home = Folder::new();
     let program = home.program();
@@ -302,7 +307,7 @@ fn browse(tmux: &Tmux) {
 
 #[test]
 fn a_plain_terminal_gets_ascii() {
-    if lacks(&["tmux", "sh", "stty"]) {
+    if lacks(&["tmux", "sh", "stty", "od", "tty"]) {
         return;
     }
     for before in ["export TERM=dumb;", "export LANG=C;", "export LC_ALL=en_US.ISO-8859-1;"] {
@@ -326,7 +331,7 @@ fn a_plain_terminal_gets_ascii() {
 
 #[test]
 fn a_terminal_without_a_size_is_one_of_80_columns() {
-    if lacks(&["tmux", "sh", "stty"]) {
+    if lacks(&["tmux", "sh", "stty", "tty"]) {
         return;
     }
     let screen = Screen::new("stty cols 0 rows 0;");

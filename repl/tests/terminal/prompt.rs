@@ -4,7 +4,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
-use std::process::Stdio;
 
 use crate::common;
 use crate::common::lacks;
@@ -83,9 +82,7 @@ impl Terminal {
 }
 
 fn shell(script: &str, program: &Path, home: &Folder) -> Command {
-    let mut shell = start::command("sh");
-    // The terminal, which takes the place of what it has from here.
-    shell.stdin(Stdio::inherit());
+    let mut shell = start::at_terminal("sh");
     shell.env_remove("NO_COLOR").env("TERM", "xterm-256color");
     shell.args(["-c", script]).arg(program);
     shell.env("HOME", &home.0).env("XDG_STATE_HOME", home.path("state"));
@@ -172,6 +169,9 @@ fn what_is_typed_ahead_is_not_lost() {
 /// A terminal that does not mark what is pasted sends it as if it were typed.
 #[test]
 fn a_tab_in_a_paste_is_text() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     for pasted in ["select\tname,\tsize", "select\tname,\n\t\tsize", "select name,\tsize\t"] {
         let mut terminal = Terminal::prompt(&Folder::new());
         terminal.key(".mode csv\n");
@@ -336,7 +336,7 @@ fn without_a_folder_for_it_there_is_no_history() {
 
 #[test]
 fn a_table_fits_the_terminal_as_it_is_now() {
-    if lacks(&["sh", "stty"]) {
+    if lacks(&["sh", "stty", "tty"]) {
         return;
     }
     let home = Folder::new();
@@ -437,7 +437,7 @@ fn redirected_rows_have_no_prompt_among_them() {
 
 #[test]
 fn an_interrupt_ends_the_query_and_not_the_prompt() {
-    if lacks(&["sh", "stty"]) {
+    if lacks(&["sh", "stty", "mkfifo"]) {
         return;
     }
     let home = Folder::new();
@@ -468,7 +468,7 @@ fn an_interrupt_ends_the_query_and_not_the_prompt() {
 
 #[test]
 fn an_interrupt_ends_a_single_query_with_130() {
-    if lacks(&["sh", "stty"]) {
+    if lacks(&["sh", "stty", "mkfifo"]) {
         return;
     }
     let home = Folder::new();

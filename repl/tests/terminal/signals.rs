@@ -68,7 +68,7 @@ impl Shell {
             while read line; do eval \"$line\"; done",
             run.replace('\'', "'\\''"),
         );
-        let mut shell = start::command("sh");
+        let mut shell = start::at_terminal("sh");
         shell.args(["-c", &script, SLABQL]).env_remove("NO_COLOR").env("TERM", "xterm-256color");
         shell.env("HOME", &home.0).env("XDG_STATE_HOME", home.path("state"));
         shell.env("XDG_DATA_HOME", home.path("data")).env("XDG_CONFIG_HOME", home.path("config"));
@@ -169,7 +169,7 @@ impl Shell {
 
 #[test]
 fn a_signal_that_ends_it_finds_the_terminal_in_order() {
-    if lacks(&["less"]) {
+    if lacks(&["sh", "stty", "less"]) {
         return;
     }
     for (signal, code) in [(Signal::TERM, "code 143."), (Signal::HUP, "code 129.")] {
@@ -185,7 +185,7 @@ fn a_signal_that_ends_it_finds_the_terminal_in_order() {
 
 #[test]
 fn an_interrupt_is_for_whoever_has_the_terminal() {
-    if lacks(&["less"]) {
+    if lacks(&["sh", "stty", "less"]) {
         return;
     }
     for place in PLACES {
@@ -209,7 +209,7 @@ fn an_interrupt_is_for_whoever_has_the_terminal() {
 
 #[test]
 fn a_stop_gives_the_terminal_back_for_a_while() {
-    if lacks(&["less"]) {
+    if lacks(&["sh", "stty", "less"]) {
         return;
     }
     for place in PLACES {
@@ -231,6 +231,9 @@ fn a_stop_gives_the_terminal_back_for_a_while() {
 /// One that was stopped, and is told to end where another has the terminal, leaves that alone.
 #[test]
 fn in_the_background_the_terminal_is_anothers() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     for place in [Place::Prompt, Place::Watch] {
         let mut shell = Shell::at(place);
         shell.send(Signal::TSTP);
@@ -253,9 +256,12 @@ fn in_the_background_the_terminal_is_anothers() {
 /// Where nobody could continue it, slabql does not stop.
 #[test]
 fn without_a_shell_it_does_not_stop() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
     let home = Folder::new();
     let script = "stty rows 10 cols 80; exec \"$0\" --demo --watch 100ms 'select name, size'";
-    let mut slabql = start::command("sh");
+    let mut slabql = start::at_terminal("sh");
     slabql.args(["-c", script, SLABQL]);
     slabql.env("TERM", "xterm-256color").env("HOME", &home.0);
     let options = Options::new().timeout_ms(Some(TIMEOUT_MS));

@@ -95,7 +95,7 @@ fn a_watch_that_ends_leaves_its_answer() {
 /// However it ends the terminal is as it was: echo, the cursor, the screen.
 #[test]
 fn signals_find_the_terminal_in_order() {
-    if lacks(&["tmux", "sh", "stty"]) {
+    if lacks(&["tmux", "sh", "stty", "cmp"]) {
         return;
     }
     // No other test has this interval, so the process is told by it.
