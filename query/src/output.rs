@@ -26,6 +26,8 @@ pub struct OutputColumn {
     pub ty: Type,
     /// What its numbers count.
     pub unit: Unit,
+    /// Whether they count it for each second: `rate(x)`.
+    pub per_second: bool,
     /// Of a flag set the names of bits and their numbers, in any order.
     pub flag_names: Option<Arc<[(String, u32)]>>,
 }
@@ -34,7 +36,7 @@ impl OutputColumn {
     /// A column whose bits, if any, have no names.
     #[must_use]
     pub fn new(name: impl Into<String>, ty: Type, unit: Unit) -> Self {
-        Self { name: name.into(), ty, unit, flag_names: None }
+        Self { name: name.into(), ty, unit, per_second: false, flag_names: None }
     }
 
     /// The same column with names for its bits.

@@ -287,14 +287,16 @@ pub fn run(
 pub fn columns(plan: &Plan, capabilities: &dyn Capabilities) -> Vec<OutputColumn> {
     plan.items()
         .iter()
-        .map(|item| {
+        .enumerate()
+        .map(|(at, item)| {
             let (name, ty, unit) = (item.name.clone(), item.expr.ty, item.expr.unit);
             let flag_names: Option<Arc<[(String, u32)]>> = match ty {
                 Type::SlabFlags => Some(capabilities.slab_flags().into()),
                 Type::GfpFlags => Some(capabilities.gfp_flags().into()),
                 _ => None,
             };
-            OutputColumn { name, ty, unit, flag_names }
+            let per_second = plan.change_of(at).is_some_and(|change| change.rate);
+            OutputColumn { name, ty, unit, per_second, flag_names }
         })
         .collect()
 }

@@ -312,17 +312,17 @@ impl Plan {
         all
     }
 
-    /// Whether an item is a change and nothing else.
+    /// The change that an item is, if it is one and nothing else.
     #[must_use]
-    pub fn is_change(&self, item: usize) -> bool {
-        let ExprKind::Input(input) = self.items()[item].expr.kind else { return false };
+    pub fn change_of(&self, item: usize) -> Option<&Change> {
+        let ExprKind::Input(input) = self.items()[item].expr.kind else { return None };
         let of_item = self.operators.iter().rev().find_map(|operator| match operator {
             Operator::Compare(compare) => Some(&*compare.changes),
             // Behind it a number is one of a group's row.
             Operator::Group(_) => Some(&[][..]),
             _ => None,
         });
-        of_item.unwrap_or_default().iter().any(|(at, _)| *at == input)
+        of_item?.iter().find(|(at, _)| *at == input).map(|(_, change)| &**change)
     }
 
     /// A change that the query asks for, of rows or of groups: then it is one for a watch.

@@ -38,12 +38,14 @@ pub fn set_column(table: &mut Table, index: usize, width: usize, gap: usize) {
     }
 }
 
-/// Writes the lines of a table, without the spaces at their ends.
+/// The lines of a table, without the spaces at their ends.
+pub fn lines(table: &Table) -> impl Iterator<Item = String> {
+    table.lines().map(|line| line.trim_end().to_owned())
+}
+
+/// Writes the lines of a table.
 pub fn write(table: &Table, out: &mut dyn Write) -> io::Result<()> {
-    for line in table.lines() {
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
+    lines(table).try_for_each(|line| writeln!(out, "{line}"))
 }
 
 /// Returns the columns on screen that a printable text takes, as the table counts them.

@@ -23,6 +23,7 @@ mod color;
 mod csv;
 mod grid;
 mod json;
+mod layout;
 mod markdown;
 mod table;
 mod unit;
@@ -40,8 +41,9 @@ use crate::report::terminal::ascii;
 
 pub use self::csv::CSV;
 pub use color::Color;
-pub(crate) use grid::width;
+pub(crate) use grid::{lines, width};
 pub use json::{text_from_json, text_to_json};
+pub(crate) use layout::{Layout, Seen};
 pub use table::TABLE;
 pub use unit::{duration, plain, shown};
 pub use vertical::VERTICAL;
@@ -72,8 +74,8 @@ trait Rows {
     /// Adds rows, each with a value for every column.
     fn add(&mut self, frame: &Frame, rows: &[Vec<Value>], out: &mut dyn Write) -> io::Result<()>;
 
-    /// The names of the columns that are hidden, by all rows that there are so far.
-    fn hidden(&self, _: &Frame) -> Vec<String> {
+    /// The columns that are hidden, by all rows that there are so far.
+    fn hidden(&self, _: &Frame) -> Vec<Hidden> {
         Vec::new()
     }
 
@@ -156,10 +158,19 @@ struct Glyphs {
 const UNICODE: Glyphs = Glyphs { rule: '─', cut: "…" };
 const ASCII: Glyphs = Glyphs { rule: '-', cut: "..." };
 
+/// A column that is not shown, for lack of room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hidden {
+    /// Its name, as it would be shown.
+    pub name: String,
+    /// What all rows say, if they say the same.
+    pub same: Option<String>,
+}
+
 /// What a format knows besides the rows.
-struct Frame {
-    columns: Vec<OutputColumn>,
-    options: Options,
+pub(crate) struct Frame {
+    pub columns: Vec<OutputColumn>,
+    pub options: Options,
 }
 
 impl Frame {
@@ -171,7 +182,7 @@ impl Frame {
     }
 
     /// A text in the characters of the terminal.
-    fn fit(&self, text: String) -> String {
+    pub fn fit(&self, text: String) -> String {
         if self.options.ascii { ascii(&text) } else { text }
     }
 
@@ -181,7 +192,7 @@ impl Frame {
     }
 
     /// The names of the columns for people.
-    fn names(&self) -> Vec<String> {
+    pub fn names(&self) -> Vec<String> {
         let names = self.columns.iter().map(|column| printable(column.name.as_bytes()));
         names.map(|name| self.fit(name)).collect()
     }
@@ -229,9 +240,9 @@ impl<'a> Renderer<'a> {
         Ok(())
     }
 
-    /// The names of the columns that are hidden, by all rows that there are so far.
+    /// The columns that are hidden, by all rows that there are so far.
     #[must_use]
-    pub fn hidden(&self) -> Vec<String> {
+    pub fn hidden(&self) -> Vec<Hidden> {
         self.rows.hidden(&self.frame)
     }
 

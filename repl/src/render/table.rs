@@ -7,31 +7,18 @@
 //! dentry            192 B    51934  PANIC|ACCO…
 //! ```
 //!
-//! Columns are as wide as what is in them. Where that is wider than the terminal, each step that follows is taken
-//! only if the one before did not do:
-//!
-//! 1. names of columns go on in further lines, broken after underscores;
-//! 2. where [`Options::fields`](super::Options) allows it and the answer is one row, or is on the screen whole that way, it
-//!    is written a field a line, as the format `vertical` does;
-//! 3. texts are cut with `…`, the widest first, to no less than ten columns;
-//! 4. columns are hidden: the last first, but none that the answer is sorted by, and never the first, which keeps 20
-//!    columns;
-//! 5. where not even the first has room, a field a line after all.
-//!
-//! Numbers are never cut. In a file, lines are as long as they need be.
-//!
-//! Rows are kept as text until the end, because the last row may be the widest. They are laid out in batches, so
+//! [`Layout`] decides which columns there is room for. Rows are kept as text until the end, because the last row may be the widest. They are laid out in batches, so
 //! that the copies of comfy-table do not add up.
 
 use std::io::{self, Write};
 
-use comfy_table::{Attribute, Cell, CellAlignment, LineStyle, Row};
-use query::output::OutputColumn;
-use query::value::{Type, Value};
+use comfy_table::{Attribute, Cell};
+use query::value::Value;
 
-use super::grid::{self, set_column, styled_table, value_cell};
+use super::grid::{self, value_cell};
+use super::layout::{self, Layout, Seen};
 use super::vertical::Fields;
-use super::{BATCH, FormatRow, Frame, Rows};
+use super::{BATCH, FormatRow, Frame, Hidden, Rows};
 use crate::kernel::signals;
 
 /// What `table` is.
@@ -41,56 +28,52 @@ pub static TABLE: FormatRow = FormatRow {
     help: "aligned columns, for a terminal",
     for_people: true,
     begin: |frame, _| {
-        Ok(Box::new(Table { rows: Vec::new(), widths: vec![0; frame.columns.len()] }))
+        Ok(Box::new(Table { rows: Vec::new(), seen: Seen::new(frame.columns.len()) }))
     },
 };
-
-/// Columns between two columns.
-const GAP: usize = 2;
-/// Columns that a text keeps when it is cut.
-const MIN_TEXT: usize = 10;
-/// Columns that the first column keeps when others are hidden.
-const MIN_FIRST: usize = 20;
-/// Lines of a screen that are not the answer's: what was typed, the time, the prompt.
-const AROUND: usize = 3;
 
 /// A table, kept until its end.
 struct Table {
     rows: Vec<Vec<Option<String>>>,
-    /// Of each column the columns on screen of its widest value.
-    widths: Vec<usize>,
+    seen: Seen,
 }
 
 impl Rows for Table {
     fn add(&mut self, frame: &Frame, rows: &[Vec<Value>], _: &mut dyn Write) -> io::Result<()> {
         for row in rows {
             let cells = frame.cells(row);
-            for (width, cell) in self.widths.iter_mut().zip(&cells) {
-                *width = grid::width(cell.as_ref().unwrap_or(&frame.options.null)).max(*width);
-            }
+            self.seen.add(cells.iter().map(|cell| cell.as_deref().unwrap_or(&frame.options.null)));
             self.rows.push(cells);
         }
         Ok(())
     }
 
-    fn hidden(&self, frame: &Frame) -> Vec<String> {
-        let Some(layout) = Layout::new(frame, &self.widths, self.rows.len()) else {
-            return Vec::new();
-        };
-        let names = frame.names().into_iter().enumerate();
-        names.filter(|(at, _)| !layout.columns.contains(at)).map(|(_, name)| name).collect()
+    fn hidden(&self, frame: &Frame) -> Vec<Hidden> {
+        let layout = Layout::new(frame, &frame.names(), &self.seen);
+        layout.map(|layout| layout.hidden(frame, &self.seen)).unwrap_or_default()
     }
 
     fn finish(self: Box<Self>, frame: &Frame, out: &mut dyn Write) -> io::Result<()> {
         if frame.columns.is_empty() {
             return Ok(());
         }
-        if let Some(layout) = Layout::new(frame, &self.widths, self.rows.len()) {
+        let names = frame.names();
+        if let Some(layout) = Layout::new(frame, &names, &self.seen) {
+            let (header, _) = layout.header(&names, |_| Attribute::Bold);
+            let mut header = Some(header);
             let mut rows = self.rows.into_iter();
-            layout.write(frame, Some(header(frame, &layout)), rows.by_ref().take(BATCH), out)?;
-            while rows.len() > 0 {
+            while header.is_some() || rows.len() > 0 {
                 signals::check_io()?;
-                layout.write(frame, None, rows.by_ref().take(BATCH), out)?;
+                let cells = rows.by_ref().take(BATCH).map(|mut cells| -> Vec<Cell> {
+                    let cell = |at: &usize| value_cell(frame, cells[*at].take());
+                    layout.columns.iter().map(cell).collect()
+                });
+                let first = header.is_some();
+                let mut table = layout.table(frame, header.take(), cells);
+                if first {
+                    layout::rule(frame, &mut table);
+                }
+                grid::write(&table, out)?;
             }
         } else {
             let mut fields = Fields::new(frame);
@@ -103,185 +86,13 @@ impl Rows for Table {
     }
 }
 
-fn header(frame: &Frame, layout: &Layout) -> Row {
-    let names = frame.names();
-    let names = layout.columns.iter().map(|at| &names[*at]).zip(&layout.widths);
-    let names: Vec<_> = names.map(|(name, width)| wrap_name(name, *width)).collect();
-    let height = names.iter().map(Vec::len).max().unwrap_or_default();
-    let cells = names.into_iter().map(|lines| {
-        // Names that take fewer lines stand on the rule.
-        let above = "\n".repeat(height - lines.len());
-        Cell::new_owned(above + &lines.join("\n")).add_attribute(Attribute::Bold)
-    });
-    Row::from(cells.collect::<Vec<_>>())
-}
-
-/// Where columns go.
-struct Layout {
-    /// The columns that are shown, in their order.
-    columns: Vec<usize>,
-    /// Columns on screen of each, without the gap.
-    widths: Vec<usize>,
-}
-
-/// What a column asks of the terminal, in columns on screen.
-struct Needs {
-    /// Name and values on a line each.
-    natural: usize,
-    /// The name in as many lines as it has pieces.
-    wrapped: usize,
-    /// The same with texts cut.
-    least: usize,
-}
-
-impl Needs {
-    fn new(name: &str, value: usize, column: &OutputColumn) -> Self {
-        let piece = name_pieces(name).map(grid::width).max().unwrap_or_default();
-        let wrapped = piece.max(value);
-        let least = if is_text(column) { wrapped.min(piece.max(MIN_TEXT)) } else { wrapped };
-        Self { natural: grid::width(name).max(value), wrapped, least }
-    }
-}
-
-/// The columns on screen of columns with these widths, gaps included.
-fn taken(widths: impl ExactSizeIterator<Item = usize>) -> usize {
-    let gaps = GAP * widths.len().saturating_sub(1);
-    widths.sum::<usize>() + gaps
-}
-
-impl Layout {
-    /// Fits columns with values of these widths into the terminal; None where a field a line is better.
-    fn new(frame: &Frame, values: &[usize], rows: usize) -> Option<Self> {
-        let names = frame.names();
-        let needs = names.iter().zip(values).zip(&frame.columns);
-        let mut needs: Vec<Needs> =
-            needs.map(|((name, value), column)| Needs::new(name, *value, column)).collect();
-        let all = |need: fn(&Needs) -> usize| taken(needs.iter().map(need));
-        let every = (0..needs.len()).collect();
-        let Some(width) = frame.width() else { return Some(Self::natural(every, &needs)) };
-        if all(|column| column.natural) <= width {
-            return Some(Self::natural(every, &needs));
-        }
-        if all(|column| column.wrapped) > width {
-            let lines = rows.saturating_mul(needs.len() + 1).saturating_add(AROUND);
-            if frame.options.fields.is_some_and(|height| rows == 1 || lines <= height.into()) {
-                return None;
-            }
-        }
-        if all(|column| column.least) <= width {
-            return Self::fit(every, &needs, width);
-        }
-        let first = needs.first_mut()?;
-        first.least = first.wrapped.min(first.least.max(MIN_FIRST));
-        let columns = kept(frame, &needs, width)?;
-        Self::fit(columns, &needs, width)
-    }
-
-    fn natural(columns: Vec<usize>, needs: &[Needs]) -> Self {
-        let widths = columns.iter().map(|at| needs[*at].natural).collect();
-        Self { columns, widths }
-    }
-
-    /// Gives columns whose least widths have room what there is.
-    fn fit(columns: Vec<usize>, needs: &[Needs], width: usize) -> Option<Self> {
-        let needs = || columns.iter().map(|at| &needs[*at]);
-        let capped =
-            |cap: usize| needs().map(move |column| column.wrapped.min(column.least.max(cap)));
-        let cap = (0..=width).rev().find(|cap| taken(capped(*cap)) <= width)?;
-        let mut widths: Vec<usize> = capped(cap).collect();
-        // Room that is left gives names their lines back.
-        let mut spare = width - taken(widths.iter().copied());
-        for (width, column) in widths.iter_mut().zip(needs()) {
-            if column.natural > *width && column.natural - *width <= spare {
-                spare -= column.natural - *width;
-                *width = column.natural;
-            }
-        }
-        Some(Self { columns, widths })
-    }
-
-    fn write(
-        &self,
-        frame: &Frame,
-        header: Option<Row>,
-        rows: impl Iterator<Item = Vec<Option<String>>>,
-        out: &mut dyn Write,
-    ) -> io::Result<()> {
-        let mut table = styled_table(frame);
-        // No space to break at: a text that is cut keeps as many characters as fit.
-        table.set_delimiter('\0').set_truncation_indicator(frame.glyphs().cut);
-        if let Some(header) = header {
-            table.style_mut().header_separator = LineStyle::none().fill(frame.glyphs().rule);
-            table.set_header(header);
-        }
-        for mut cells in rows {
-            let cells = self.columns.iter().map(|at| value_cell(frame, cells[*at].take()));
-            let mut row = Row::from(cells.collect::<Vec<_>>());
-            row.max_height(1);
-            table.add_row(row);
-        }
-        for (index, (width, column)) in self.widths.iter().zip(&self.columns).enumerate() {
-            let gap = if index + 1 < self.widths.len() { GAP } else { 0 };
-            set_column(&mut table, index, width + gap, gap);
-            if frame.is_right(&frame.columns[*column])
-                && let Some(column) = table.column_mut(index)
-            {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        grid::write(&table, out)
-    }
-}
-
-/// The columns that have room: the first, those that are sorted by, the others in their order. None without room for
-/// the first.
-fn kept(frame: &Frame, needs: &[Needs], width: usize) -> Option<Vec<usize>> {
-    let sorted = frame.options.sorted.iter().copied().filter(|at| *at < needs.len());
-    let mut kept: Vec<usize> = Vec::new();
-    for at in [0].into_iter().chain(sorted).chain(0..needs.len()) {
-        if kept.contains(&at) {
-            continue;
-        }
-        kept.push(at);
-        if taken(kept.iter().map(|at| needs[*at].least)) > width {
-            kept.pop();
-        }
-    }
-    kept.sort_unstable();
-    kept.contains(&0).then_some(kept)
-}
-
-/// Whether a column's values may be cut.
-fn is_text(column: &OutputColumn) -> bool {
-    !column.ty.is_number() && column.ty != Type::Bool
-}
-
-/// The parts of a name that stay on one line: up to an underscore or a space.
-fn name_pieces(name: &str) -> impl Iterator<Item = &str> {
-    name.split_inclusive(['_', ' '])
-}
-
-/// The lines of a name at a width that its longest piece has.
-fn wrap_name(name: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for piece in name_pieces(name) {
-        let line = lines.last_mut().expect("starts with one");
-        if line.is_empty() || grid::width(line) + grid::width(piece) <= width {
-            line.push_str(piece);
-        } else {
-            lines.push(piece.to_owned());
-        }
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use proptest::prelude::*;
     use query::output::Output;
-    use query::value::Unit;
+    use query::value::{Type, Unit};
 
     use super::super::fixture::{
         answer, extremes, nasty_texts, random_answer, rendered, rendered_with,
@@ -343,16 +154,21 @@ a_cache_with_quite_a_long_name  4.0 KiB    NULL  PANIC|0x8000
     }
 
     #[test]
-    fn texts_are_cut_before_numbers() {
-        let expected = "\x20                object_
-name                size    used  flags
-───────────────────────────────────────────────
-kmalloc-64          64 B  99.2 %  -
-dentry             192 B   7.0 %  PANIC|ACCOUNT
-a_cache_with_q…  4.0 KiB    NULL  PANIC|0x8000
+    fn texts_are_cut_the_name_last_and_numbers_never() {
+        let flags = at_width(&caches(), 60);
+        assert!(
+            flags.contains("\na_cache_with_quite_a_long_name  4.0 KiB    NULL  PANIC|0x80…\n"),
+            "{flags}"
+        );
+        // The name of a row comes last.
+        let expected = "\x20                       object_
+name                       size    used  flags
+───────────────────────────────────────────────────
+kmalloc-64                 64 B  99.2 %  -
+dentry                    192 B   7.0 %  PANIC|ACC…
+a_cache_with_quite_a_…  4.0 KiB    NULL  PANIC|0x8…
 ";
-        assert_eq!(at_width(&caches(), 47), expected);
-        assert!(at_width(&caches(), 39).contains("\na_cache_w…  4.0 KiB    NULL  PANIC|0x8…\n"));
+        assert_eq!(at_width(&caches(), 51), expected);
     }
 
     /// The names of the columns that are hidden at a width.
@@ -361,7 +177,7 @@ a_cache_with_q…  4.0 KiB    NULL  PANIC|0x8000
         let mut out = Vec::new();
         let mut renderer = Renderer::new(&TABLE, columns, options, &mut out).unwrap();
         renderer.rows(&output.rows).unwrap();
-        renderer.hidden()
+        renderer.hidden().into_iter().map(|column| column.name).collect()
     }
 
     #[test]
@@ -380,14 +196,41 @@ a_cache_with_quite_a…  4.0 KiB    NULL
             ..Options::default()
         };
         let none: [&str; 0] = [];
-        assert_eq!(hidden(&caches(), options(39, &[])), none);
-        assert_eq!(hidden(&caches(), options(38, &[])), ["flags"]);
+        assert_eq!(hidden(&caches(), options(49, &[])), none);
+        assert_eq!(hidden(&caches(), options(48, &[])), ["flags"]);
         assert_eq!(hidden(&caches(), options(30, &[])), ["used", "flags"]);
         // What the answer is sorted by stays.
         assert_eq!(hidden(&caches(), options(30, &[2])), ["object_size", "flags"]);
         assert_eq!(hidden(&caches(), options(20, &[2, 9])), ["object_size", "used", "flags"]);
         // In a file nothing is.
         assert_eq!(hidden(&caches(), Options::default()), none);
+    }
+
+    #[test]
+    fn columns_that_say_the_same_are_hidden_first() {
+        let mut output = caches();
+        for row in &mut output.rows {
+            row[2] = Value::Float(50.0);
+        }
+        let hidden = |output: &Output, width, sorted: &[usize]| {
+            let options =
+                Options { width: Some(width), sorted: sorted.to_vec(), ..Options::default() };
+            let columns = output.columns.clone();
+            let mut out = Vec::new();
+            let mut renderer = Renderer::new(&TABLE, columns, options, &mut out).unwrap();
+            renderer.rows(&output.rows).unwrap();
+            let hidden = renderer.hidden().into_iter();
+            hidden.map(|column| (column.name, column.same)).collect::<Vec<_>>()
+        };
+        let used = ("used".to_owned(), Some("50.0 %".to_owned()));
+        assert_eq!(hidden(&output, 62, &[]), []);
+        for width in [61, 54] {
+            assert_eq!(hidden(&output, width, &[]), std::slice::from_ref(&used));
+        }
+        // Not what the answer is sorted by; and what one row says is no reason.
+        assert_eq!(hidden(&output, 61, &[2]), []);
+        output.rows.truncate(1);
+        assert_eq!(hidden(&output, 44, &[]), []);
     }
 
     #[test]
@@ -459,15 +302,15 @@ a_cache_with_quite_a…  4.0 KiB    NULL
     fn nasty_names_take_a_line_each() {
         let output = answer(vec![
             ("na\nme", Type::Text, Unit::None, nasty_texts()),
-            ("n", Type::UInt, Unit::Count, vec![Value::UInt(7); nasty_texts().len()]),
+            ("n", Type::UInt, Unit::Count, (0..22).map(|row| Value::UInt(row % 10)).collect()),
         ]);
-        for width in [20, 40, 80, 300] {
+        for width in [23, 40, 80, 300] {
             let text = at_width(&output, width);
             assert_eq!(text.lines().count(), 2 + nasty_texts().len());
             let right = grid::width(text.lines().nth(1).unwrap());
             assert!(right <= width.into());
-            for line in text.lines().skip(2) {
-                assert!(line.ends_with("  7"), "{line}");
+            for (row, line) in text.lines().skip(2).enumerate() {
+                assert!(line.ends_with(&format!("  {}", row % 10)), "{line}");
                 assert_eq!(grid::width(line), right, "{line}");
             }
         }

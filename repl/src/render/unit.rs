@@ -27,7 +27,8 @@ use crate::report::escape::printable;
 /// Returns a value as a person reads it, safe for a terminal; None for NULL.
 #[must_use]
 pub fn shown(value: &Value, column: &OutputColumn, exact: bool) -> Option<String> {
-    Some(match value {
+    let per_second = if column.per_second && !exact { "/s" } else { "" };
+    let text = match value {
         Value::Null => return None,
         Value::Text(text) => printable(text),
         Value::List(items) => {
@@ -49,7 +50,8 @@ pub fn shown(value: &Value, column: &OutputColumn, exact: bool) -> Option<String
             Unit::Bytes => bytes(*number),
             Unit::Percent => format!("{number:.1} %"),
         },
-    })
+    };
+    Some(text + per_second)
 }
 
 /// Returns a value with every digit and every byte; None for NULL. Lists have a comma between their texts.
@@ -193,6 +195,15 @@ mod tests {
         assert_eq!(show(&Value::Int(i64::MIN), Unit::Bytes), "-8.0 EiB");
         assert_eq!(show(&Value::Float(85.25), Unit::Bytes), "85.2 B");
         assert_eq!(show(&Value::Float(2048.0), Unit::Bytes), "2.0 KiB");
+    }
+
+    #[test]
+    fn rates_are_per_second() {
+        let column =
+            OutputColumn { per_second: true, ..OutputColumn::new("x", Type::Float, Unit::Bytes) };
+        assert_eq!(shown(&Value::Float(2048.0), &column, false).unwrap(), "2.0 KiB/s");
+        assert_eq!(shown(&Value::Float(2048.0), &column, true).unwrap(), "2048.0");
+        assert_eq!(shown(&Value::Null, &column, false), None);
     }
 
     #[test]

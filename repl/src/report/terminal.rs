@@ -58,6 +58,9 @@ pub fn ascii(text: &str) -> String {
             'µ' => plain.push('u'),
             '×' => plain.push('x'),
             '→' => plain.push_str("->"),
+            '←' => plain.push_str("<-"),
+            '↑' | '▲' => plain.push('^'),
+            '↓' | '▼' => plain.push('v'),
             '█' | '▉' | '▊' | '▋' | '▌' => plain.push('#'),
             // Less than half of a block.
             '▍' | '▎' | '▏' => {}

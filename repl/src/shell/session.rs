@@ -262,10 +262,11 @@ impl Session {
         let (medium, elsewhere) = (self.medium(), self.sink.medium());
         let format = self.format();
         let for_people = self.settings.format.is_none_or(|format| *format == render::TABLE);
+        let sorted = sorted_by(&plan, of.text);
         let Self { engine, settings, alert, .. } = self;
         let view = View {
             format,
-            options: &|| settings.options_on(elsewhere),
+            options: &|| Options { sorted: sorted.clone(), ..settings.options_on(elsewhere) },
             medium,
             for_people,
             standard: elsewhere.is_none(),

@@ -10,7 +10,7 @@ use std::io::Write;
 use query::output::OutputColumn;
 use query::value::Value;
 
-use crate::render::{Format, Options, Renderer};
+use crate::render::{Format, Hidden, Options, Renderer, width};
 use crate::report::error::Failure;
 use crate::report::message;
 
@@ -107,6 +107,8 @@ impl<'a> Stream<'a> {
 
 /// How many names of hidden columns are told.
 const TOLD: usize = 8;
+/// The longest value that is told of a column that has only one.
+const VALUE: usize = 20;
 
 /// Ends what a renderer writes, and says what it could not show.
 pub fn finish(renderer: Renderer<'_>) -> Result<(), Failure> {
@@ -116,10 +118,15 @@ pub fn finish(renderer: Renderer<'_>) -> Result<(), Failure> {
         let plural = if hidden.len() == 1 { "" } else { "s" };
         let more = hidden.len().saturating_sub(TOLD);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let told = hidden.iter().take(TOLD).map(|Hidden { name, same }| match same {
+            Some(same) if width(same) <= VALUE => format!("{name} ({same} in all rows)"),
+            Some(_) => format!("{name} (the same in all rows)"),
+            None => name.clone(),
+        });
         message::note(&format!(
             "{} column{plural} hidden: {}{more}; `.width 0` or `--format vertical` shows all",
             hidden.len(),
-            hidden[..hidden.len().min(TOLD)].join(", ")
+            told.collect::<Vec<_>>().join(", ")
         ));
     }
     Ok(())

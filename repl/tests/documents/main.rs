@@ -167,6 +167,17 @@ fn sessions_are_real() {
 /// The example that finds nothing on the demo, which is what one hopes for.
 const GOOD_NEWS: &str = "debug";
 
+/// What a reader tries first, on a terminal of 80 columns.
+#[test]
+fn the_first_samples_fit_80_columns() {
+    for page in ["README.md", "book/src/tutorial.md"] {
+        let text = fs::read_to_string(top().join(page)).unwrap();
+        for line in blocks::blocks(&text).into_iter().flat_map(|block| block.text.lines()) {
+            assert!(line.chars().count() <= 80, "{page}: {line}");
+        }
+    }
+}
+
 #[test]
 fn examples_have_answers() {
     let _turn = turn();

@@ -70,10 +70,14 @@ fn a_screen_of_80_columns_shows_all_of_caches() {
         return;
     }
     let screen = Screen::new("");
-    let text = screen.ask("select * from caches limit 5;", "(5 rows in ");
-    let header = "name                  size  objects  active  cached  slabs   memory  utilization";
+    let text = screen.ask("select * order by cached desc limit 5;", "(5 rows in ");
+    let header = "name           size  objects  active  cached  slabs    memory  utilization";
     assert!(text.contains(header), "{text}");
     assert!(!text.contains("hidden") && !text.contains("── row"), "{text}");
+    // What all rows say is told once, before a name is cut.
+    let text = screen.ask("select * from caches limit 5;", "(5 rows in ");
+    assert!(text.contains("\nnote: 1 column hidden: cached (0 in all rows); "), "{text}");
+    assert!(text.contains("\nbtrfs_ordered_extent  416 B "), "{text}");
 }
 
 #[test]

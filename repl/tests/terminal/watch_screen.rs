@@ -35,7 +35,10 @@ fn keys_do_what_the_last_line_says() {
     assert_eq!(shown.lines().count(), 24);
     assert!(shown.starts_with("every 100ms  tick 3"), "{shown}");
     assert!(shown.contains(&format!("\n{QUERY}\n")), "{shown}");
-    assert!(shown.lines().last().unwrap().starts_with("q quit  space pause  ← → sort"), "{shown}");
+    assert!(
+        shown.lines().last().unwrap().starts_with("q quit  ? help  space pause  ← → sort"),
+        "{shown}"
+    );
     let first = row(&shown, 0).to_owned();
 
     tmux.key("r");
@@ -74,9 +77,41 @@ fn keys_do_what_the_last_line_says() {
     tmux.resize(200, 50);
     tmux.wait_for("a larger screen", |shown| shown.lines().count() == 50);
 
+    tmux.key("?");
+    let help = tmux.wait("shows what each number changed by");
+    assert!(!help.contains("key_jar"), "{help}");
+    tmux.key("?");
+    tmux.wait_for("the rows", |shown| shown.contains("\n  key_jar "));
+
+    // Its last screen is left behind, without the keys.
     tmux.key("q");
     let after = tmux.wait("code 0");
-    assert!(!after.contains("tick") && !after.contains("select"), "{after}");
+    assert!(after.contains("\nevery 50ms  tick ") && after.contains(QUERY), "{after}");
+    assert!(after.contains("\n  key_jar ") && !after.contains("q quit"), "{after}");
+}
+
+/// The same columns at two sizes: names go on in further lines, what is hidden is told.
+#[test]
+fn wide_answers_fit_the_screen() {
+    let columns = "name, size, object_size, objects, active, cached, slabs, memory, used, waste, idle, utilization, \
+                   efficiency, complete, align, flags, refcount, cpu_partial, min_partial, objects_per_slab";
+    for (size, hidden) in [((80, 24), "13 hidden\n"), ((200, 50), "3 hidden\n")] {
+        let home = Folder::new();
+        let script =
+            format!("\"$0\" --demo --watch 100ms \"select {columns} order by waste desc\"");
+        let tmux = screen(size, &script, &home);
+        let shown = tmux.wait("tick 3");
+        assert!(shown.lines().all(|line| line.chars().count() <= size.0.into()), "{shown}");
+        assert_eq!(shown.lines().count(), usize::from(size.1));
+        assert!(shown.contains(&format!("  {hidden}")), "{shown}");
+        // What the query sorts by is there, and the rows are named in full.
+        assert!(shown.contains(" waste") && shown.contains("\n  ext4_inode_cache "), "{shown}");
+        tmux.key("?");
+        let help = tmux.wait("Keys of a watch");
+        assert!(help.contains("\nhidden columns: ") && help.contains("complete"), "{help}");
+        tmux.key("q");
+        tmux.wait("code 0");
+    }
 }
 
 #[test]
@@ -154,7 +189,9 @@ fn at_the_prompt_the_watch_alone_ends() {
         tmux.key("Enter");
         tmux.wait("tick 2");
         tmux.key(end);
-        tmux.wait_for("the prompt", |shown| !shown.contains("tick") && shown.contains("slabql>"));
+        tmux.wait_for("the prompt", |shown| {
+            !shown.contains("q quit") && shown.ends_with("slabql>")
+        });
     }
     tmux.text(".watch 200ms");
     tmux.key("Enter");
@@ -180,7 +217,7 @@ fn nothing_behind_the_end_is_lost() {
     tmux.wait("tick 2");
     tmux.text("dqthe rest");
     // While the watch has the terminal, Enter is no end of a line.
-    tmux.wait_for("the shell's screen", |shown| !shown.contains("tick"));
+    tmux.wait_for("the shell's screen", |shown| !shown.contains("q quit"));
     tmux.key("Enter");
     tmux.wait("<the rest>");
 }

@@ -40,6 +40,7 @@ fn meaning(first: u8, sequence: &[u8]) -> Input {
         (b'+' | b'=', _) => Key::Longer,
         (b'-' | b'_', _) => Key::Shorter,
         (b'd', _) => Key::Deltas,
+        (b'?', _) => Key::Help,
         (0x1b, [b'[', number, b'~'] | [b'[', number, b';', .., b'~']) => match number {
             b'1' | b'7' => Key::Home,
             b'4' | b'8' => Key::End,

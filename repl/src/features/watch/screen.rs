@@ -11,13 +11,12 @@ use std::time::Duration;
 
 use crossterm::Command;
 use crossterm::cursor::MoveTo;
-use crossterm::style::{Attribute, SetAttribute};
 use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, size};
 use query::output::Output;
 use rustix::process::{Signal, kill_current_process_group};
 
 use super::keys::{self, Input};
-use super::lines::{Style, lines};
+use super::lines::{lines, rows};
 use super::schedule::Schedule;
 use super::state::{Action, State};
 use super::ticks::Ticks;
@@ -42,7 +41,8 @@ pub fn is_wanted(view: &View<'_>) -> bool {
         && !message::is_quiet()
 }
 
-/// Watches until a key, a condition or a signal ends it. One that ended by itself leaves its last answer behind.
+/// Watches until a key, a condition or a signal ends it. One that ended by itself leaves its last answer behind, and one
+/// that a key ended its last screen.
 pub fn run(
     ticks: &mut Ticks<'_>,
     schedule: Schedule,
@@ -54,7 +54,7 @@ pub fn run(
     out.flush().map_err(Failure::Write)?;
     let columns = ticks.columns.clone();
     let size = size().unwrap_or((80, 24));
-    let mut state = State::new(columns, rendering().exact, query, options.interval, size);
+    let mut state = State::new(columns, rendering(), query, options.interval, size);
     (state.changes, state.identifies) = (ticks.changes(), ticks.identifies());
     let held = Held::begin(Holder::Screen, None).map_err(|error| terminal(&error))?;
     let ended = signals::draw()
@@ -69,9 +69,14 @@ pub fn run(
             sys::suffer(signal);
             Ok(())
         }
-        End::Key => Ok(()),
+        // What was on the screen stays, but for the lines that the prompt and what is typed next need.
+        End::Key => {
+            state.size.1 = state.size.1.saturating_sub(3);
+            let text: String = rows(&mut state).iter().map(|line| format!("{line}\n")).collect();
+            out.write_all(text.as_bytes()).map_err(Failure::Write)
+        }
         End::Itself => {
-            let (columns, rows) = (std::mem::take(&mut state.columns), state.answer());
+            let (columns, rows) = (std::mem::take(&mut state.frame.columns), state.answer());
             let output = Output { columns, rows, warnings: Vec::new() };
             render::render(&render::TABLE, &output, rendering(), out).map_err(Failure::Write)
         }
@@ -157,21 +162,7 @@ fn draw(state: &mut State) -> Result<(), Failure> {
     for (line, y) in lines(state).into_iter().zip(0..) {
         add(&|text| MoveTo(0, y).write_ansi(text));
         add(&|text| Clear(ClearType::CurrentLine).write_ansi(text));
-        for span in &line {
-            let attribute = match span.style {
-                Style::Plain => None,
-                Style::Bold => Some(Attribute::Bold),
-                Style::Reverse => Some(Attribute::Reverse),
-                Style::Dim => Some(Attribute::Dim),
-            };
-            if let Some(attribute) = attribute {
-                add(&|text| SetAttribute(attribute).write_ansi(text));
-            }
-            add(&|text| text.write_str(&span.text));
-            if attribute.is_some() {
-                add(&|text| SetAttribute(Attribute::Reset).write_ansi(text));
-            }
-        }
+        add(&|text| text.write_str(&line));
     }
     add(&|text| Clear(ClearType::FromCursorDown).write_ansi(text));
     add(&|text| EndSynchronizedUpdate.write_ansi(text));

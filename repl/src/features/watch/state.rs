@@ -11,6 +11,7 @@ use query::output::OutputColumn;
 use query::value::Value;
 
 use super::ticks::Tick;
+use crate::render::{Frame, Hidden, Options, Seen};
 
 /// The intervals that `+` and `-` go through, in milliseconds.
 const INTERVALS: [u64; 12] =
@@ -34,6 +35,8 @@ pub enum Key {
     Shorter,
     /// d
     Deltas,
+    /// ?
+    Help,
     /// ↑, ↓ and their kin: so many rows down.
     Rows(i32),
     /// The same in pages.
@@ -42,6 +45,19 @@ pub enum Key {
     Home,
     End,
 }
+
+/// What is typed, and what it does.
+pub const KEYS: &[(&str, &str)] = &[
+    ("q, Ctrl-C", "ends the watch; q leaves its last screen behind"),
+    ("Ctrl-Z", "stops slabql, until the shell's `fg`"),
+    ("space", "pauses, or goes on with a tick at once"),
+    ("← →", "choose the sort column, or the query's own order"),
+    ("r", "reverses the order"),
+    ("+ -", "change the interval"),
+    ("d", "shows what each number changed by"),
+    ("↑ ↓ PgUp PgDn Home End", "scroll"),
+    ("?", "shows this"),
+];
 
 /// What a key asks of whoever drives the watch; the screen is drawn anew in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,12 +93,14 @@ pub struct Entry {
 /// What there is to show.
 #[expect(clippy::struct_excessive_bools, reason = "switches, each with a key of its own")]
 pub struct State {
-    pub columns: Vec<OutputColumn>,
+    /// The columns, and how values are shown.
+    pub frame: Frame,
     /// Which of them are changes.
     pub changes: Vec<bool>,
     /// Which of them tell rows apart.
     pub identifies: Vec<bool>,
-    pub exact: bool,
+    /// The columns that the query sorts by.
+    pub sorted: Vec<usize>,
     /// The text of the query, on one line.
     pub query: String,
     pub interval: Duration,
@@ -104,26 +122,33 @@ pub struct State {
     pub time: SystemTime,
     pub took: Duration,
     pub notes: Vec<String>,
+    /// Whether the keys are shown in the place of the rows.
+    pub help: bool,
+    /// The columns that there is no room for.
+    pub hidden: Vec<Hidden>,
+    /// How many lines the names of columns take.
+    pub head: usize,
+    /// What columns have held so far, so that they do not jump.
+    pub seen: Seen,
     /// The rows as the query orders them.
     rows: Vec<Entry>,
-    /// What columns have needed so far, so that they do not jump.
-    pub(super) widths: Vec<usize>,
 }
 
 impl State {
     pub fn new(
         columns: Vec<OutputColumn>,
-        exact: bool,
+        options: Options,
         query: &str,
         interval: Duration,
         size: (u16, u16),
     ) -> Self {
         Self {
-            widths: vec![0; columns.len()],
+            seen: Seen::new(columns.len()),
             changes: vec![false; columns.len()],
             identifies: vec![true; columns.len()],
-            columns,
-            exact,
+            sorted: options.sorted.clone(),
+            // A screen is a table however little of it there is room for, and knows all styles.
+            frame: Frame { columns, options: Options { fields: None, color: true, ..options } },
             query: query.split_whitespace().collect::<Vec<_>>().join(" "),
             interval,
             paused: false,
@@ -138,6 +163,9 @@ impl State {
             time: SystemTime::UNIX_EPOCH,
             took: Duration::ZERO,
             notes: Vec::new(),
+            help: false,
+            hidden: Vec::new(),
+            head: 1,
             rows: Vec::new(),
         }
     }
@@ -163,8 +191,12 @@ impl State {
 
     /// Takes a key.
     pub fn key(&mut self, key: Key) -> Action {
+        if std::mem::take(&mut self.help) {
+            return if key == Key::Quit { Action::Quit } else { Action::Draw };
+        }
         match key {
             Key::Quit => return Action::Quit,
+            Key::Help => self.help = true,
             Key::Pause => {
                 self.paused = !self.paused;
                 return if self.paused { Action::Pause } else { Action::Resume };
@@ -180,17 +212,17 @@ impl State {
                 return if next.is_some() { Action::Restart } else { Action::Draw };
             }
             Key::Left => {
-                let last = self.columns.len().checked_sub(1);
+                let last = self.frame.columns.len().checked_sub(1);
                 self.sort = self.sort.map_or(last, |at| at.checked_sub(1));
             }
             Key::Right => {
                 let next = self.sort.map_or(0, |at| at + 1);
-                self.sort = (next < self.columns.len()).then_some(next);
+                self.sort = (next < self.frame.columns.len()).then_some(next);
             }
             Key::Reverse => self.reversed = !self.reversed,
             Key::Deltas => {
                 self.deltas = !self.deltas;
-                self.widths.fill(0);
+                self.seen = Seen::new(self.frame.columns.len());
             }
             Key::Rows(rows) => self.scroll(rows),
             Key::Pages(pages) => {
@@ -207,13 +239,13 @@ impl State {
     /// The terminal has another size.
     pub fn resize(&mut self, width: u16, height: u16) {
         self.size = (width.into(), height.into());
-        self.widths.fill(0);
+        self.seen = Seen::new(self.frame.columns.len());
         self.arrange();
     }
 
     /// Whether a column is sorted from its greatest value on: numbers are at first, texts are not.
     pub fn is_descending(&self, column: usize) -> bool {
-        self.columns[column].ty.is_number() != self.reversed
+        self.frame.columns[column].ty.is_number() != self.reversed
     }
 
     /// How many rows were not there before, and are there no more.
@@ -230,7 +262,7 @@ impl State {
 
     /// How many rows the screen has.
     pub fn page(&self) -> usize {
-        self.size.1.saturating_sub(4 + usize::from(!self.notes.is_empty())).max(1)
+        self.size.1.saturating_sub(3 + self.head + usize::from(!self.notes.is_empty())).max(1)
     }
 
     fn scroll(&mut self, rows: i32) {
@@ -249,6 +281,11 @@ impl State {
         } else if self.reversed {
             self.entries.reverse();
         }
+        self.clamp();
+    }
+
+    /// Leaves no lines empty while there are rows above.
+    pub fn clamp(&mut self) {
         self.top = self.top.min(self.entries.len().saturating_sub(self.page()));
     }
 }
@@ -276,7 +313,8 @@ pub(super) mod tests {
             OutputColumn::new("memory", Type::UInt, Unit::Bytes),
         ];
         let query = "select  name,\n active, memory";
-        let state = State::new(columns, false, query, Duration::from_secs(1), (80, 24));
+        let state =
+            State::new(columns, Options::default(), query, Duration::from_secs(1), (80, 24));
         State { identifies: vec![true, false, false], ..state }
     }
 

@@ -73,7 +73,7 @@ impl<'a> Ticks<'a> {
 
     /// Which columns are changes.
     pub fn changes(&self) -> Vec<bool> {
-        (0..self.columns.len()).map(|item| self.plan.is_change(item)).collect()
+        (0..self.columns.len()).map(|item| self.plan.change_of(item).is_some()).collect()
     }
 
     /// Which columns tell rows apart.
