@@ -19,6 +19,9 @@ use std::fs::{self, File, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use slabql::kernel::schema::KernelSchema;
+use slabql::kernel::sys::VMLINUX_BTF;
+
 /// The running kernel, for one test alone: the others wait until this is dropped.
 ///
 /// Figures rest for a test only if no other moves them, in whatever module, program or checkout it is.
@@ -26,9 +29,19 @@ pub struct Turn {
     _lock: File,
 }
 
+/// As [`files`], for a test of programs, which take a kernel that tells of its types.
+pub fn live() -> Option<Turn> {
+    let turn = files()?;
+    if !fs::metadata(VMLINUX_BTF).is_ok_and(|file| file.len() > 0) {
+        skip(&format!("needs {VMLINUX_BTF}, of a kernel with CONFIG_DEBUG_INFO_BTF"));
+        return None;
+    }
+    Some(turn)
+}
+
 /// The running kernel, once it is this test's turn. None if it may not be used, and says so; with
 /// `SLABQL_REQUIRE_LIVE=1` that is a failure. Not to be asked for twice in one test.
-pub fn live() -> Option<Turn> {
+pub fn files() -> Option<Turn> {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     if !status.lines().any(|line| line.starts_with("Uid:\t0\t0")) {
         skip("needs root");
@@ -42,6 +55,17 @@ pub fn live() -> Option<Turn> {
         Err(TryLockError::Error(error)) => panic!("/sys/kernel cannot be locked: {error}"),
     });
     Some(Turn { _lock: lock })
+}
+
+/// As [`live`], for a test of programs that only a kernel with an iterator over its caches takes.
+pub fn iterated() -> Option<Turn> {
+    let turn = live()?;
+    let types = KernelSchema::any().unwrap_or_else(|error| panic!("{VMLINUX_BTF}: {error:?}"));
+    if !types.has_iterator() {
+        skip("needs Linux 6.13, whose iterator gives the caches");
+        return None;
+    }
+    Some(turn)
 }
 
 /// Looks until `look` gives something. Fails after `patience`, and says what it waited for.

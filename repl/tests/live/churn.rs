@@ -195,7 +195,7 @@ fn trouble(mut messages: File) -> Vec<String> {
 
 #[test]
 fn scans_hold_while_the_kernel_moves() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let required = std::env::var("SLABQL_REQUIRE_LIVE").is_ok_and(|value| value == "1");
     // Whatever else uses zram0 takes turns by this file.
     let guard = File::create("/tmp/slabql-zram.lock").unwrap();
@@ -227,14 +227,16 @@ fn scans_hold_while_the_kernel_moves() {
     thread::sleep(TIME);
     stop.store(true, Ordering::Relaxed);
     for _ in 0..expected {
-        let (what, rounds) = rounds.recv_timeout(PATIENCE).unwrap();
+        let (what, rounds) =
+            rounds.recv_timeout(PATIENCE).expect("a thread that moves caches ends in time");
         println!("{what}: {rounds} rounds");
         assert!(rounds > 0);
     }
     let mut negative = Vec::new();
     for _ in TEMPLATES {
         // A thread that failed sends nothing, and says itself why.
-        let (template, mut seen) = seen.recv_timeout(PATIENCE).unwrap();
+        let (template, mut seen) =
+            seen.recv_timeout(PATIENCE).expect("a thread that scans ends in time");
         negative.append(&mut seen.negative);
         println!(
             "{}: {} scans, {} lost, {} rows, {} incomplete, {} of zram, the slowest {:?}",

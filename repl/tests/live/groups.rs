@@ -108,7 +108,7 @@ fn nodes_and_cpus_are_grouped_in_the_kernel() {
 
 #[test]
 fn the_verifier_is_done_soon() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let schema = KernelSchema::open().unwrap();
     for template in TEMPLATES {
         let session = by(template, false);

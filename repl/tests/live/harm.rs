@@ -169,7 +169,7 @@ fn nothing_stays_behind_a_process() {
 
 #[test]
 fn nothing_stays_behind_a_session() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let mut log = Log::open();
     let before = pinned();
     let me = std::process::id();

@@ -40,7 +40,7 @@ fn slabinfo() -> Vec<(String, [u64; 4])> {
 
 #[test]
 fn both_drivers_equal_slabinfo() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let schema = KernelSchema::open().unwrap();
     let programs = drivers(&schema).map(|driver| load(&program(&schema, driver, 1 << 20, false)));
     // Other processes allocate meanwhile: one quiet moment among some is enough.
@@ -84,7 +84,7 @@ fn both_drivers_equal_slabinfo() {
 
 #[test]
 fn too_little_space_is_reported() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let schema = KernelSchema::open().unwrap();
     let [iter, open_coded] = drivers(&schema);
     let all = decode(&run(&schema, open_coded).bytes);
@@ -101,7 +101,7 @@ fn too_little_space_is_reported() {
 
 #[test]
 fn a_filter_can_want_nothing() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let schema = KernelSchema::open().unwrap();
     for driver in drivers(&schema) {
         let loaded = load(&program(&schema, driver, 4096, true));
@@ -113,7 +113,7 @@ fn a_filter_can_want_nothing() {
 
 #[test]
 fn flags_and_bytes_belong_to_one_run() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let schema = KernelSchema::open().unwrap();
     let room = Room {
         row_fixed: FIXED,
@@ -141,7 +141,7 @@ fn flags_and_bytes_belong_to_one_run() {
 
 #[test]
 fn a_loaded_program_runs_again_and_again() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let schema = KernelSchema::open().unwrap();
     for driver in drivers(&schema) {
         let loaded = load(&program(&schema, driver, 1 << 20, false));
@@ -155,7 +155,7 @@ fn a_loaded_program_runs_again_and_again() {
 
 #[test]
 fn a_rejected_program_is_a_bug_with_log_and_listing() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let schema = KernelSchema::open().unwrap();
     for driver in drivers(&schema) {
         let mut program = program(&schema, driver, 4096, false);
@@ -196,7 +196,7 @@ fn own_program() -> u32 {
 
 #[test]
 fn nothing_stays_behind() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let schema = KernelSchema::open().unwrap();
     for driver in drivers(&schema) {
         let loaded = load(&program(&schema, driver, 1 << 20, false));
@@ -238,7 +238,7 @@ fn missing_rights_are_named() {
         }
         return;
     }
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let mut child = start::command("/proc/self/exe");
     child.args(["kernel::missing_rights_are_named", "--exact"]).env(CHILD, "1").current_dir("/");
     let output = child.uid(65534).gid(65534).ran();
@@ -248,7 +248,7 @@ fn missing_rights_are_named() {
 
 #[test]
 fn the_schema_equals_what_bpftool_and_headers_say() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let schema = KernelSchema::open().unwrap();
     // The numbers of helpers are part of the kernel's interface and never change.
     for (name, number) in [
@@ -287,7 +287,7 @@ fn the_schema_equals_what_bpftool_and_headers_say() {
 
 #[test]
 fn names_outside_of_programs_are_found() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let aliases = sysfs::aliases().unwrap();
     let mut links = BTreeMap::<String, usize>::new();
     for entry in fs::read_dir("/sys/kernel/slab").unwrap().flatten() {

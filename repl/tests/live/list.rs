@@ -2,6 +2,7 @@
 //! same rows as without.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::common;
 use crate::walked;
@@ -76,13 +77,12 @@ impl<S: Schema> Asked<S> {
 
     /// The rows of a run in which the list did not change.
     fn rows(&self) -> Vec<Row> {
-        loop {
+        common::wait("a run in which the list did not change", Duration::from_mins(1), || {
             let output = self.2.run().unwrap();
-            if output.flags & u64::from(rows::LOST.unsigned_abs()) == 0 {
-                assert!(!output.is_full());
-                return self.1.decode(&output.bytes).unwrap();
-            }
-        }
+            let lost = output.flags & u64::from(rows::LOST.unsigned_abs()) != 0;
+            assert!(lost || !output.is_full());
+            (!lost).then(|| self.1.decode(&output.bytes).unwrap())
+        })
     }
 }
 

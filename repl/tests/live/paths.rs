@@ -126,7 +126,7 @@ fn every_member_is_taken_by_the_verifier() {
 
 #[test]
 fn paths_are_what_columns_say() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let pairs = [
         ("s->name", "name"),
         ("s->size", "size"),
@@ -213,7 +213,7 @@ fn paths_are_what_sysfs_says() {
 
 #[test]
 fn members_are_listed_where_they_lie() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let schema = KernelSchema::open().unwrap();
     for (path, of) in [("s", "kmem_cache"), ("s->node[0]", "kmem_cache_node"), ("slab", "slab")] {
         let listed = members::describe(&schema, path).unwrap();
@@ -236,7 +236,7 @@ fn members_are_listed_where_they_lie() {
 /// A pointer that is NULL, or an address that cannot be read, makes a NULL of what lies behind it, and of nothing else.
 #[test]
 fn null_on_the_way_is_null() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let schema = KernelSchema::open().unwrap();
     if schema.member("kmem_cache_node", "barn").is_none() {
         return common::skip("the kernel's nodes have no barns");

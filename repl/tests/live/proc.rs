@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use crate::common;
 use crate::common::ask::{self, Answer, ask};
-use crate::common::live;
 use crate::common::settle::{Round, enough, settle};
 use crate::common::witness::{self, SLAB};
 use query::availability::unavailable;
@@ -30,7 +30,7 @@ fn moved(round: &mut Round) {
 
 #[test]
 fn rows_are_the_lines_of_slabinfo() {
-    let Some(_turn) = live() else { return };
+    let Some(_turn) = common::files() else { return };
     let mut session = files();
     let text = "select name, objects, size, objects_per_slab, pages_per_slab, slabs";
     let cells = |line: &witness::Line| {
@@ -68,7 +68,7 @@ fn rows_are_the_lines_of_slabinfo() {
 
 #[test]
 fn what_files_tell_is_what_the_memory_says() {
-    let Some(_turn) = live() else { return };
+    let Some(_turn) = common::live() else { return };
     let (mut kernel, mut files) = (ask::live(Choice::default()), files());
     let table = catalog::TABLES[0];
     let given = |session: &mut Engine| {
@@ -225,7 +225,7 @@ fn caches(files: &[&'static str]) -> Option<Vec<Cache>> {
 
 #[test]
 fn every_column_is_what_its_files_say_or_null_with_a_reason() {
-    let Some(_turn) = live() else { return };
+    let Some(_turn) = common::files() else { return };
     let mut session = files();
     let table = catalog::TABLES[0];
     // Of a kernel without CPU partial lists the file says 0.
@@ -294,7 +294,7 @@ fn every_column_is_what_its_files_say_or_null_with_a_reason() {
 
 #[test]
 fn every_node_is_what_its_files_say() {
-    let Some(_turn) = live() else { return };
+    let Some(_turn) = common::files() else { return };
     let mut session = files();
     let table = catalog::table("nodes").unwrap();
     let given = |name: &str| {

@@ -75,7 +75,7 @@ fn cells(answer: &Answer) -> BTreeMap<(u64, String), String> {
 
 #[test]
 fn templates_and_pushdown_give_the_same_rows() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let mut variants: Vec<Engine> =
         TEMPLATES.iter().flat_map(|template| [by(*template, false), by(*template, true)]).collect();
     for (text, least) in [
@@ -196,7 +196,7 @@ fn word(bytes: &[u8], at: i16, size: usize) -> u64 {
 /// lie over parts of two others.
 #[test]
 fn unused_bytes_are_zero() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let Some(device) = zram() else { return };
     let schema = KernelSchema::open().unwrap();
     for template in TEMPLATES {
@@ -228,7 +228,7 @@ fn unused_bytes_are_zero() {
 
 #[test]
 fn an_answer_of_several_reads_equals_that_of_one_walk() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let schema = KernelSchema::open().unwrap();
     let mut sessions = TEMPLATES.map(|template| by(template, false));
     // Few caches fill more than one read with the walked figures only, which never rest and are not compared.
@@ -275,7 +275,7 @@ struct Churned {
 
 #[test]
 fn a_cache_that_comes_and_goes_is_shown_at_most_once() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let Some(device) = zram() else { return };
     let mut log = Log::open();
     let text = wide();
@@ -340,7 +340,7 @@ fn churned(template: Template, text: &str, lasting: &BTreeSet<u64>) -> Churned {
 /// takes to create the cache or to destroy it.
 #[test]
 fn a_list_that_changes_between_two_reads_is_read_again() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let Some(device) = zram() else { return };
     let before = ask::ask(&mut by(Template::OpenCoded, false), &lasting_query());
     let lasting: BTreeSet<u64> = before.numbers("addr").into_iter().collect();

@@ -25,7 +25,7 @@ fn whatis(session: &mut Engine, addresses: &[u64]) -> Answer {
 /// Each cache is itself an object that is in use.
 #[test]
 fn caches_are_objects_of_their_own_cache() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let mut log = Log::open();
     let mut session = ask::live(Choice::default());
     let caches = ask::ask(&mut session, "select addr, object_size where name = 'kmem_cache'");
@@ -84,7 +84,7 @@ fn partial(memory: &Memory<'_>, caches: &[u64]) -> Vec<Option<Partial>> {
 /// What is first on a freelist is free, and a slab has as many free objects as it counts.
 #[test]
 fn free_objects_are_those_of_the_freelists() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let mut session = ask::live(Choice::default());
     let schema = KernelSchema::open().unwrap();
     let memory = Memory::open(&schema, Vec::new()).unwrap();
@@ -139,7 +139,7 @@ fn free_objects_are_those_of_the_freelists() {
 /// Objects that CPUs hold in sheaves are free, though the slab counts them as in use.
 #[test]
 fn objects_in_sheaves_are_free() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let mut session = ask::live(Choice::default());
     let schema = KernelSchema::open().unwrap();
     if schema.member("kmem_cache", "cpu_sheaves").is_none() {
@@ -188,7 +188,7 @@ fn objects_in_sheaves_are_free() {
 /// What lies in no slab has a word.
 #[test]
 fn other_addresses_have_a_word() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let mut session = ask::live(Choice::default());
     let symbols = fs::read_to_string("/proc/kallsyms").unwrap();
     let line = symbols.lines().find(|line| line.ends_with(" T vfs_read")).unwrap();
