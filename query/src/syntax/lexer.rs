@@ -46,12 +46,26 @@ pub(super) fn lex_from(text: &str, start: usize) -> Result<Vec<Token>, Diagnosti
     lexer.collect()
 }
 
-/// Whether `text` ends with a `;` that stands neither in a string nor in a comment. White space and comments may
-/// follow it.
+/// The words that begin statements.
+const BEGINNINGS: [Keyword; 4] =
+    [Keyword::Select, Keyword::Explain, Keyword::Watch, Keyword::Whatis];
+
+/// Whether nothing need follow `text`: it ends with a `;` that stands neither in a string nor in a comment, white space
+/// and comments aside, or its last statement begins with what begins none, which nothing behind it would mend.
 #[must_use]
 pub fn is_complete(text: &str) -> bool {
-    let last = Lexer::new(text).last();
-    matches!(last, Some(Ok(Token { kind: TokenKind::Symbol(Symbol::Semicolon), .. })))
+    let (mut begins, mut complete) = (true, false);
+    for token in Lexer::new(text) {
+        let kind = token.as_ref().map(|token| &token.kind);
+        if kind.is_ok_and(|kind| kind.symbol() == Some(Symbol::Semicolon)) {
+            (begins, complete) = (true, true);
+        } else if std::mem::replace(&mut begins, false) {
+            let keyword = kind.map(TokenKind::keyword);
+            complete =
+                keyword.is_ok_and(|word| !word.is_some_and(|word| BEGINNINGS.contains(&word)));
+        }
+    }
+    complete
 }
 
 /// The tokens and mistakes of a text, from front to back.

@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction, ArgMatches, ColorChoice, Command, FromArgMatches, Parser, ValueEnum};
+use clap::{
+    Arg, ArgAction, ArgMatches, ColorChoice, Command, CommandFactory, FromArgMatches, Parser,
+    ValueEnum,
+};
+use query::foreign;
 use query::plan::Template;
 
 use crate::cli::verb::Verb;
@@ -15,6 +19,7 @@ use crate::file::path::{at_home, is_standard};
 use crate::render::Color;
 use crate::shell::alert::Condition;
 use crate::shell::config::Options;
+use crate::shell::foreign::OPTIONS;
 use crate::shell::setting::{SETTINGS, Setting, Value};
 use crate::source::kind::Kind;
 
@@ -50,6 +55,10 @@ pub struct Args {
     /// Reads queries from FILE; `-` is standard input. May be given several times.
     #[arg(short, long, value_name = "FILE", conflicts_with = "query")]
     pub file: Vec<PathBuf>,
+
+    /// Runs QUERY, as the query alone does. May be given several times.
+    #[arg(short, long, short_alias = 'e', alias = "execute", value_name = "QUERY", allow_hyphen_values = true, conflicts_with_all = ["query", "file"])]
+    pub command: Vec<String>,
 
     /// What is asked instead of a query.
     #[command(subcommand)]
@@ -178,6 +187,13 @@ impl Args {
         {
             return Ok(Self { query: Some(text.to_owned()), ..Self::default() });
         }
+        let options =
+            words.iter().skip(1).map_while(|word| word.to_str().filter(|word| *word != "--"));
+        for option in options {
+            if let Some(help) = foreign::instead(OPTIONS, option) {
+                return Err(unexpected(option, help));
+            }
+        }
         // With a blank before it, a comment is no option.
         let before = words.iter_mut().skip(1).take_while(|word| *word != "--");
         let found = before.into_iter().find(|word| word.to_str().is_some_and(begins_with_comment));
@@ -194,8 +210,7 @@ impl Args {
             if word.is_some_and(|word| {
                 error.kind() == ErrorKind::UnknownArgument && !word.starts_with('-')
             }) {
-                let help = "a query is one argument: put it in quotes".to_owned().into();
-                error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![help]));
+                suggest(&mut error, "a query is one argument: put it in quotes");
             }
             error
         })
@@ -218,6 +233,20 @@ impl Args {
             [(self.fail_if_rows, Condition::Rows), (self.fail_if_empty, Condition::Empty)];
         conditions.into_iter().find_map(|(asked, condition)| asked.then_some(condition))
     }
+}
+
+/// The error for an option of another program.
+fn unexpected(option: &str, help: &str) -> clap::Error {
+    let mut error = clap::Error::new(ErrorKind::UnknownArgument).with_cmd(&Args::command());
+    error.insert(ContextKind::InvalidArg, ContextValue::String(option.to_owned()));
+    suggest(&mut error, help);
+    error
+}
+
+/// Says what would work, in place of what clap says.
+fn suggest(error: &mut clap::Error, help: &str) {
+    let help = ContextValue::StyledStrs(vec![help.to_owned().into()]);
+    error.insert(ContextKind::Suggested, help);
 }
 
 /// Whether a word is a query that begins with a comment, and no option.
@@ -316,7 +345,6 @@ impl ValueEnum for SourceName {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
 
     use super::*;
 
@@ -393,6 +421,27 @@ mod tests {
         }
         // A query of one word is one.
         assert_eq!(of(&["slabql", "quit"]).unwrap().query.as_deref(), Some("quit"));
+    }
+
+    #[test]
+    fn a_query_may_be_an_option() {
+        let of = |words: &[&str]| Args::of(words.iter().map(OsString::from).collect());
+        let args = of(&["slabql", "--demo", "-c", "-- a\nselect 1", "-e", ".tables"]).unwrap();
+        assert_eq!(args.command.len(), 2);
+        assert_eq!(args.command[0].trim_start(), "-- a\nselect 1");
+        assert!(of(&["slabql", "-c", "select 1", "select 2"]).is_err());
+        assert!(of(&["slabql", "-c", "select 1", "-f", "x"]).is_err());
+    }
+
+    #[test]
+    fn options_of_others_are_answered() {
+        let of = |words: &[&str]| Args::of(words.iter().map(OsString::from).collect());
+        for (option, help) in [("-csv", "--format csv"), ("-l", ".tables"), ("--delay", "--watch")]
+        {
+            let error = of(&["slabql", option, "select 1"]).unwrap_err().to_string();
+            assert!(error.contains(option) && error.contains(help), "{error}");
+        }
+        assert!(of(&["slabql", "--", "-csv"]).is_ok());
     }
 
     #[test]

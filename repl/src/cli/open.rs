@@ -58,6 +58,10 @@ pub fn texts(args: &Args) -> Result<Option<Vec<Text>>, Failure> {
     if let Some(query) = &args.query {
         return Ok(Some(vec![Text { text: query.clone(), file: None, path: None }]));
     }
+    if !args.command.is_empty() {
+        let text = |text: &String| Text { text: text.clone(), file: None, path: None };
+        return Ok(Some(args.command.iter().map(text).collect()));
+    }
     if !args.file.is_empty() {
         return args.file.iter().map(|path| input::file(path)).collect::<Result<_, _>>().map(Some);
     }

@@ -4,6 +4,7 @@ pub mod alert;
 pub mod command;
 pub mod config;
 mod editor;
+pub mod foreign;
 pub mod parameters;
 pub mod prompt;
 pub mod script;

@@ -23,6 +23,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use query::diagnostic::{Diagnostic, Span};
+use query::foreign::{STATEMENTS, instead};
+use query::suggest;
 use query::syntax::{self, Declarations, Lexer, Symbol, TokenKind, lex};
 
 use crate::features::input::{self, Text};
@@ -31,7 +33,7 @@ use crate::kernel::signals;
 use crate::report::error::Failure;
 use crate::report::escape::printable;
 use crate::report::log::{self, Logged};
-use crate::shell::command::{self, Next};
+use crate::shell::command::{self, Next, ending};
 use crate::shell::session::Session;
 
 /// How deep files may read files.
@@ -44,13 +46,15 @@ pub(crate) enum Piece {
     Command(Range<usize>),
     /// Statements, with the comments before them.
     Statements(Range<usize>),
+    /// A statement, and from this byte on the command that stands behind it instead of `;`.
+    Ended(Range<usize>, usize),
 }
 
 impl Piece {
     /// Where it begins.
     pub fn start(&self) -> usize {
         match self {
-            Self::Command(at) | Self::Statements(at) => at.start,
+            Self::Command(at) | Self::Statements(at) | Self::Ended(at, _) => at.start,
         }
     }
 }
@@ -62,9 +66,29 @@ pub fn is_complete(text: &str) -> bool {
         Some(Piece::Statements(at)) => {
             syntax::is_complete(&text[at.clone()]) || is_empty(&text[at])
         }
-        Some(Piece::Command(_)) | None => true,
+        Some(Piece::Command(_) | Piece::Ended(..)) | None => true,
     }
 }
+
+/// Where the last line of a text begins, if it is a command in the middle of a statement, where none runs: whoever
+/// types one there looks for the way out.
+#[must_use]
+pub fn lone_command(text: &str) -> Option<usize> {
+    let at = text.rfind('\n')? + 1;
+    let (command, call, _) = command::called(&text[at..])?;
+    let goes_on = || match pieces(text).pop() {
+        Some(Piece::Ended(_, ending)) => !ending::is_ending(&text[ending..]),
+        _ => !is_complete(text),
+    };
+    // A word of the language goes on with the statement; `report` and the like may be a name in it.
+    let bare = !call.starts_with(['.', '\\']);
+    let leaves = !bare || [".help", ".quit", ".clear"].contains(&command.name);
+    (leaves && goes_on()).then_some(at)
+}
+
+/// What is said of a lone command.
+pub const UNFINISHED: &str =
+    "the statement goes on: `;` runs it, Ctrl-C drops it, and commands stand before or behind it";
 
 /// Whether a text has nothing but blanks, comments and `;`.
 #[must_use]
@@ -100,7 +124,7 @@ fn run_pieces(
     let mut declared = Declarations::default();
     for piece in pieces(text) {
         signals::check()?;
-        let (Piece::Command(at) | Piece::Statements(at)) = &piece;
+        let (Piece::Command(at) | Piece::Statements(at) | Piece::Ended(at, _)) = &piece;
         if logged {
             log::typed(&text[at.clone()]);
         }
@@ -119,6 +143,16 @@ fn run_pieces(
                     .run_from(&text[..at.end], before, file, out)
                     .map_err(|failure| misplaced(failure, at.start))?;
                 text[at].trim().clone_into(&mut session.last);
+            }
+            Piece::Ended(at, ending) => {
+                let mut query = |session: &mut Session, out: &mut dyn Write| {
+                    let before = (at.start, &mut declared);
+                    session.run_from(&text[..ending], before, file, out)
+                };
+                ending::end(session, &text[ending..at.end], &mut query, out)
+                    .map_err(|failure| in_file(failure, text, &(ending..at.end), file))
+                    .map_err(|failure| misplaced(failure, at.start))?;
+                text[at.start..ending].trim().clone_into(&mut session.last);
             }
         }
     }
@@ -197,10 +231,24 @@ pub(crate) fn pieces(text: &str) -> Vec<Piece> {
         let end = Lexer::new(&text[at..]).find_map(|item| match item {
             Ok(token) if token.kind == TokenKind::Symbol(Symbol::Semicolon) => Some(token.span.end),
             Ok(_) => None,
+            Err(error) if text[at + error.span.start..].starts_with('\\') => Some(error.span.start),
             Err(_) => Some(text.len() - at),
         });
-        match end {
-            Some(length) if at + length < text.len() => at += length,
+        match end.map(|length| at + length) {
+            Some(end) if text[end..].starts_with('\\') && !text[..end].ends_with(';') => {
+                let behind = line_end(end);
+                let statement = if end == first { end } else { at };
+                if has_tokens(&text[start..statement]) {
+                    pieces.push(Piece::Statements(start..statement));
+                }
+                pieces.push(if end == first {
+                    Piece::Command(end..behind)
+                } else {
+                    Piece::Ended(statement..behind, end)
+                });
+                (start, at) = (behind, behind);
+            }
+            Some(end) if end < text.len() => at = end,
             _ => break,
         }
     }
@@ -248,6 +296,15 @@ fn misplaced(mut failure: Failure, piece: usize) -> Failure {
         let next_line = marked.split('\n').skip(1).any(|line| line.trim_start().starts_with('.'));
         let own_line = before.rsplit('\n').next().is_some_and(|line| line.trim().is_empty());
         let dot = found.starts_with('.');
+        let end = found.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(found.len());
+        let begins = before.trim_end().is_empty() || before.trim_end().ends_with(';');
+        if begins
+            && let Some(command) = command::find(&format!(".{}", &found[..end]))
+            && instead(STATEMENTS, &found[..end]).is_none()
+        {
+            wrong.diagnostic.help = Some(suggest::question(command.name));
+            return failure;
+        }
         let help = if dot && before.trim_end().ends_with(';') {
             "a command such as `.tables` stands on a line of its own"
         } else if next_line || (dot && own_line) {
@@ -268,6 +325,9 @@ mod tests {
         let of = |piece| match piece {
             Piece::Command(at) => format!("> {}", text[at].trim()),
             Piece::Statements(at) => text[at].trim().to_owned(),
+            Piece::Ended(at, ending) => {
+                format!("{} > {}", text[at.start..ending].trim(), text[ending..at.end].trim())
+            }
         };
         pieces(text).into_iter().map(of).collect()
     }
@@ -292,6 +352,17 @@ mod tests {
         ] {
             assert_eq!(shown(text), [text.trim()], "{text}");
         }
+        assert_eq!(
+            shown("select 1; select\n '\\' \\g x\n\\G\nselect 2; \\x\nselect 3\n\\watch 1"),
+            [
+                "select 1;",
+                "select\n '\\' > \\g x",
+                "> \\G",
+                "select 2;",
+                "> \\x",
+                "select 3 > \\watch 1"
+            ]
+        );
         assert_eq!(shown("select 1;\n-- end\n"), ["select 1;\n-- end"]);
         assert_eq!(shown(".tables\n-- end\n"), ["> .tables"]);
     }
@@ -310,6 +381,11 @@ mod tests {
             ".mode csv\nselect 1;",
             "select 1;\n.tables",
             "help",
+            "select 1 \\g",
+            "select 1\n\\G",
+            "dentry",
+            "show databases",
+            "select 1; selct 2",
         ] {
             assert!(is_complete(text), "{text}");
         }
@@ -321,8 +397,26 @@ mod tests {
             "select 1;\nselect 2",
             "select name\n.tables",
             ".tables\nselect 1",
+            "select 1;\nexplain",
+            "select 1; /* x",
         ] {
             assert!(!is_complete(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_command_in_a_statement_is_found() {
+        for line in [".tables", "quit", "exit", "\\q", "?", "help", ".quit"] {
+            assert_eq!(lone_command(&format!("select name\n{line}")), Some(12), "{line}");
+        }
+        for text in [
+            "select name order by size\ndesc",
+            "select 1 +\n.5",
+            "select 1\n\\g",
+            "select 1;\nquit",
+            "quit",
+        ] {
+            assert_eq!(lone_command(text), None, "{text}");
         }
     }
 }

@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use query::suggest;
+use query::{foreign, suggest};
 
 use crate::render::{self, Color, FORMATS, Format, Options};
 use crate::report::error::{Failure, Message};
 use crate::report::escape::printable;
+use crate::shell::foreign::FORMATS as FORMATS_OF_OTHERS;
 use crate::sink::Medium;
 
 /// A setting.
@@ -216,7 +217,9 @@ pub fn set(
     let mut changed = settings.clone();
     if !(setting.set)(&mut changed, value) {
         let message = format!("`{name}` cannot be `{value}`");
-        let help = setting.names().and_then(|words| suggest::help(value, words));
+        let foreign = foreign::instead(FORMATS_OF_OTHERS, value).filter(|_| name == "format");
+        let help = || setting.names().and_then(|words| suggest::help(value, words));
+        let help = foreign.map(str::to_owned).or_else(help);
         return Err(Message { message, help: help.or_else(|| Some(setting.doc.to_owned())) });
     }
     *settings = changed;

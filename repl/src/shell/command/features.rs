@@ -29,6 +29,12 @@ pub fn verify(session: &mut Session, _: &str, out: &mut dyn Write) -> Result<Nex
     Err(Failure::command(message, None))
 }
 
+/// `.whatis ADDRESS…`.
+pub fn whatis(session: &mut Session, words: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    session.run(&format!("whatis {words}"), None, out)?;
+    Ok(Next::Prompt)
+}
+
 /// `.doctor`: a text, unless a format was chosen.
 pub fn doctor(session: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> {
     show_doctor(&doctor::examine(), &session.settings, out)

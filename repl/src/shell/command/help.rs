@@ -2,25 +2,48 @@
 
 use std::io::Write;
 
-use super::{COMMANDS, Command, Next, find, listed, unknown, write};
+use query::syntax::Keyword;
+use query::{aggregate, function};
+
+use super::{COMMANDS, Command, Next, catalog, find, listed, unknown, write};
 use crate::report::error::Failure;
 use crate::shell::session::Session;
 
 /// The columns of a command's call.
 const CALL: usize = 26;
 
-/// `.help [COMMAND]`.
-pub fn help(_: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+/// What a query is made of, for those who look a keyword up.
+const QUERY: &str = "\
+select [distinct] item, … [from table] [where condition] [group by key, …] [having condition]
+  [order by key [desc], …] [limit count] [offset count]
+";
+
+/// `.help [COMMAND]`: of a word that is no command, what it is in a query.
+pub fn help(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
     if name.is_empty() {
         return write(out, &all());
     }
     // With or without its dot.
     let dotted = format!(".{name}");
-    let command = find(name).or_else(|| find(&dotted)).ok_or_else(|| {
-        let call = if name.starts_with(['.', '\\']) { name } else { &dotted };
-        unknown(call)
-    })?;
-    write(out, &one(command))
+    if let Some(command) = find(name).or_else(|| find(&dotted)) {
+        return write(out, &one(command));
+    }
+    let word = name.to_lowercase();
+    let function = function::find(&word).map(|found| (found.call, found.doc));
+    let aggregate = || aggregate::find(&word).map(|found| (found.call, found.doc));
+    if let Some((call, doc)) = function.or_else(aggregate) {
+        return write(out, &format!("{call}\n  {doc}\n"));
+    }
+    if query::catalog::table(&word).is_some() {
+        return catalog::schema(session, &word, out);
+    }
+    if query::catalog::TABLES.iter().any(|table| table.column(&word).is_some()) {
+        return catalog::why(session, &word, out);
+    }
+    if Keyword::find(&word).is_some() {
+        return write(out, QUERY);
+    }
+    Err(unknown(if name.starts_with(['.', '\\']) { name } else { &dotted }))
 }
 
 fn all() -> String {

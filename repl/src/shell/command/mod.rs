@@ -1,6 +1,7 @@
 //! Dot commands: one table, from which `.help`, completion and the book's page are made.
 
 mod catalog;
+pub mod ending;
 pub mod features;
 mod help;
 pub mod library;
@@ -10,18 +11,21 @@ mod settings;
 mod sink;
 mod watch;
 
-use std::io::Write;
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
+use crossterm::cursor::MoveTo;
+use crossterm::terminal::{Clear, ClearType};
 use query::catalog::TABLES;
-use query::suggest;
+use query::{foreign, suggest};
 
 use crate::features::library::REPORTS;
 use crate::file;
 use crate::render::width;
 use crate::report::error::Failure;
 use crate::report::terminal;
-use crate::shell::editor::external;
+use crate::shell::editor::{external, is_plain};
+use crate::shell::foreign::COMMANDS as COMMANDS_OF_OTHERS;
 use crate::shell::session::Session;
 use crate::shell::setting::{self, AUTO, SETTINGS, Setting};
 use crate::shell::{parameters, script};
@@ -125,13 +129,14 @@ pub enum Next {
 /// The commands, in the order of `.help`.
 #[rustfmt::skip]
 pub const COMMANDS: &[Command] = &[
-    Command { name: ".help", aliases: &["help", "\\?"], arguments: "[COMMAND]", takes: Takes::Command, doc: "Lists the commands, or tells of one.", run: help::help },
-    Command { name: ".tables", aliases: &["\\dt"], arguments: "", takes: Takes::Nothing, doc: "Lists the tables.", run: catalog::tables },
-    Command { name: ".schema", aliases: &[], arguments: "[TABLE|s->…]", takes: Takes::Table, doc: "Lists the columns of a table, or the members of a struct of the kernel.", run: catalog::schema },
+    Command { name: ".help", aliases: &["help", "?", "\\?", "\\h"], arguments: "[COMMAND]", takes: Takes::Command, doc: "Lists the commands, or tells of one.", run: help::help },
+    Command { name: ".tables", aliases: &["show tables", "\\dt"], arguments: "", takes: Takes::Nothing, doc: "Lists the tables.", run: catalog::tables },
+    Command { name: ".schema", aliases: &["describe", "desc", "show columns from", "show create table"], arguments: "[TABLE|s->…]", takes: Takes::Table, doc: "Lists the columns of a table, or the members of a struct of the kernel.", run: catalog::schema },
     Command { name: ".functions", aliases: &["\\df"], arguments: "", takes: Takes::Nothing, doc: "Lists functions and aggregates.", run: catalog::functions },
     Command { name: ".why", aliases: &[], arguments: "[COLUMN]", takes: Takes::Column, doc: "Says why a column is NULL here, or what it is; alone: all that are NULL.", run: catalog::why },
     Command { name: ".verify", aliases: &["verify"], arguments: "", takes: Takes::Nothing, doc: "Holds the figures against /proc/slabinfo and /sys/kernel/slab.", run: features::verify },
     Command { name: ".doctor", aliases: &["doctor"], arguments: "", takes: Takes::Nothing, doc: "Says what this machine gives slabql, what it lacks, and what would help.", run: features::doctor },
+    Command { name: ".whatis", aliases: &[], arguments: "ADDRESS…", takes: Takes::Nothing, doc: "Says what lies at addresses, as the statement `whatis` does.", run: features::whatis },
     Command { name: ".set", aliases: &["\\set"], arguments: "[NAME [VALUE]]", takes: Takes::Parameter, doc: "Gives the parameter $NAME a value, or shows those that are given.", run: parameters::set },
     Command { name: ".unset", aliases: &["\\unset"], arguments: "NAME", takes: Takes::Parameter, doc: "Takes the value of a parameter back.", run: parameters::unset },
     Command { name: ".params", aliases: &[], arguments: "[NAME]", takes: Takes::Query, doc: "Lists the parameters of the last query, or of a saved one or a report.", run: queries::params },
@@ -157,35 +162,52 @@ pub const COMMANDS: &[Command] = &[
     Command { name: ".null", aliases: &[".nullvalue"], arguments: "[TEXT]", takes: Takes::Nothing, doc: "Sets what stands for NULL in formats for people.", run: settings::null },
     Command { name: ".units", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Shows `4.0 KiB`, or with off plain integers; the reverse of `exact`.", run: settings::units },
     Command { name: ".pager", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Shows answers longer than the screen in `$PAGER`, or no longer.", run: settings::pager },
+    Command { name: ".clear", aliases: &["clear", "cls"], arguments: "", takes: Takes::Nothing, doc: "Clears the screen; so does Ctrl-L.", run: clear },
     Command { name: ".quit", aliases: &["quit", "exit", "\\q", ".exit", ".q"], arguments: "", takes: Takes::Nothing, doc: "Ends slabql; so does Ctrl-D.", run: quit },
     Command { name: "\\d", aliases: &["\\d+"], arguments: "[TABLE]", takes: Takes::Table, doc: "Lists the tables, or the columns of one.", run: catalog::described },
+    Command { name: "\\g", aliases: &[], arguments: "[FILE|\"|\"COMMAND]", takes: Takes::File, doc: "Ends a query as `;` does, or runs the last one; its answer may go to a file or a command.", run: ending::go_again },
+    Command { name: "\\gx", aliases: &["\\G"], arguments: "[FILE|\"|\"COMMAND]", takes: Takes::File, doc: "The same, and shows a field a line.", run: ending::expand_again },
     Command { name: "\\x", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Shows a field a line, or no longer.", run: settings::expanded },
     Command { name: "\\timing", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Turns `.timer` on or off.", run: settings::timing },
 ];
 
 /// The commands that run statements, whose answers find their own way.
-const STATEMENTS: [&str; 6] = [".explain", ".edit", ".read", ".report", ".run", ".watch"];
+const STATEMENTS: [&str; 10] =
+    [".clear", ".explain", ".edit", ".read", ".report", ".run", ".watch", ".whatis", "\\g", "\\gx"];
 
 /// The command of a name or an alias.
 #[must_use]
 pub fn find(call: &str) -> Option<&'static Command> {
-    COMMANDS.iter().find(|command| command.name == call || command.aliases.contains(&call))
+    // Bare words are in either case, as SQL is; psql's letters are not.
+    let is_bare = !call.starts_with(['.', '\\']);
+    let same = |name: &&str| *name == call || (is_bare && name.eq_ignore_ascii_case(call));
+    COMMANDS.iter().find(|command| same(&command.name) || command.aliases.iter().any(same))
+}
+
+/// The command that a line calls, how it is called, and its argument.
+#[must_use]
+pub fn called(line: &str) -> Option<(&'static Command, &str, &str)> {
+    let line = line.trim().trim_end_matches(';');
+    let ends = line.char_indices().filter(|(_, c)| c.is_whitespace()).map(|(at, _)| at);
+    // No name has more words than three.
+    let ends = ends.take(3).chain([line.len()]);
+    ends.into_iter().find_map(|end| {
+        let (call, argument) = line.split_at(end);
+        Some((find(call)?, call, argument.trim()))
+    })
 }
 
 /// Whether a line is a command. No query begins like one.
 #[must_use]
 pub fn is_command(line: &str) -> bool {
     let line = line.trim();
-    let word = || line.split_whitespace().next().unwrap_or_default().trim_end_matches(';');
-    line.starts_with(['.', '\\']) || find(word()).is_some()
+    line.starts_with(['.', '\\']) || called(line).is_some()
 }
 
 /// Runs the command of a line.
 pub(crate) fn run(session: &mut Session, line: &str, out: &mut dyn Write) -> Result<Next, Failure> {
-    let line = line.trim().trim_end_matches(';');
-    let (call, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    let command = find(call).ok_or_else(|| unknown(call))?;
-    let argument = argument.trim();
+    let (command, call, argument) = called(line)
+        .ok_or_else(|| unknown(line.trim().split([' ', '\t', ';']).next().unwrap_or_default()))?;
     if command.arguments.is_empty() && !argument.is_empty() {
         let message = format!("`{call}` takes no argument");
         return Err(Failure::command(message, None));
@@ -230,8 +252,10 @@ fn unknown(call: &str) -> Failure {
     let names = COMMANDS.iter().map(|command| command.name).filter(dotted);
     let name = call.strip_prefix(['.', '\\']).unwrap_or(call);
     let near = suggest::nearest(name, names.map(|name| &name[1..]));
-    let help = near.map(|near| suggest::question(format_args!(".{near}")));
-    let help = help.unwrap_or_else(|| "`.help` lists the commands".to_owned());
+    let help = foreign::instead(COMMANDS_OF_OTHERS, call)
+        .map(str::to_owned)
+        .or_else(|| near.map(|near| suggest::question(format_args!(".{near}"))))
+        .unwrap_or_else(|| "`.help` lists the commands".to_owned());
     Failure::command(format!("unknown command `{call}`"), Some(&help))
 }
 
@@ -247,6 +271,14 @@ fn listed(name: &str, columns: usize, indent: usize, doc: &str) -> String {
 /// Writes what a command has to say.
 pub(crate) fn write(out: &mut dyn Write, text: &str) -> Result<Next, Failure> {
     terminal::draw(out, text)?;
+    Ok(Next::Prompt)
+}
+
+/// `.clear`.
+fn clear(_: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    if io::stdout().is_terminal() && !is_plain() {
+        write!(out, "{}{}", Clear(ClearType::All), MoveTo(0, 0)).map_err(Failure::Write)?;
+    }
     Ok(Next::Prompt)
 }
 
@@ -275,10 +307,16 @@ mod tests {
             "help",
             "report",
             "report waste",
+            "?",
+            "DESCRIBE caches;",
+            "show tables",
+            "Show Columns From caches",
         ] {
             assert!(is_command(line), "{line}");
         }
-        for line in ["select 1", "helpful", "reports", "", ";", "-- .tables", "'.'"] {
+        for line in
+            ["select 1", "helpful", "reports", "", ";", "show", "show columns", "-- .tables", "'.'"]
+        {
             assert!(!is_command(line), "{line}");
         }
     }

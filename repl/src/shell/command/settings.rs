@@ -58,9 +58,10 @@ pub fn width(session: &mut Session, width: &str, out: &mut dyn Write) -> Result<
     one(session, "width", width, out)
 }
 
-/// `.null [TEXT]`, which may stand in quotes, as nothing must.
+/// `.null [TEXT]`, which may stand in quotes of either kind, as the empty one must.
 pub fn null(session: &mut Session, text: &str, out: &mut dyn Write) -> Result<Next, Failure> {
-    match text.strip_prefix('\'').and_then(|text| text.strip_suffix('\'')) {
+    let within = |quote| text.strip_prefix(quote)?.strip_suffix(quote);
+    match within('\'').or_else(|| within('"')) {
         Some(quoted) => {
             let origin = Origin::Command;
             setting::set(&mut session.settings, "null", quoted, origin)

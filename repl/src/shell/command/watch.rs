@@ -6,21 +6,51 @@ use query::syntax::ast::Statement;
 use query::syntax::parse_given;
 
 use super::Next;
-use crate::features::watch::interval;
+use crate::features::watch::{Options, interval};
 use crate::report::error::Failure;
 use crate::shell::session::Session;
 
+/// How it is called, for those who call it otherwise.
+pub const CALL: &str = "`.watch 2s`, `\\watch 2`, `\\watch i=2 c=5`";
+
 /// Watches a query, or else the last one.
 pub fn run(session: &mut Session, argument: &str, out: &mut dyn Write) -> Result<Next, Failure> {
-    let (first, rest) = argument.split_once(char::is_whitespace).unwrap_or((argument, ""));
-    let (interval, query) = if first.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-        (interval::parse(first)?, rest.trim())
-    } else {
-        (interval::DEFAULT, argument)
-    };
+    let (Options { interval, count, .. }, query) = options(argument)?;
     let query = if query.is_empty() { last(session)? } else { query.to_owned() };
-    session.run(&format!("watch {}ms {query}", interval.as_millis()), None, out)?;
+    let count = count.map_or(String::new(), |count| format!("count {count} "));
+    session.run(&format!("watch {}ms {count}{query}", interval.as_millis()), None, out)?;
     Ok(Next::Prompt)
+}
+
+/// The interval and the number of ticks that an argument begins with, and what is left of it: `2s`, `0.5`, and as psql
+/// has them `i=2 c=5`.
+pub fn options(argument: &str) -> Result<(Options, &str), Failure> {
+    let mut options = Options { interval: interval::DEFAULT, count: None, until: None };
+    let mut rest = argument.trim();
+    loop {
+        let (word, behind) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        match word.split_once('=') {
+            Some(("i" | "interval", value)) => options.interval = interval::parse(value)?,
+            Some(("c" | "count", value)) => options.count = Some(ticks(value)?),
+            Some(("m" | "min_rows", _)) => {
+                let help = "`slabql --watch 1s --until-empty 'select …'` ends with an empty answer";
+                return Err(Failure::command(format!("`{word}` is not supported"), Some(help)));
+            }
+            _ if word.starts_with(|c: char| c.is_ascii_digit() || c == '.') => {
+                options.interval = interval::parse(word)?;
+            }
+            _ => return Ok((options, rest)),
+        }
+        rest = behind.trim_start();
+    }
+}
+
+/// The number of ticks that a word is.
+fn ticks(word: &str) -> Result<u64, Failure> {
+    word.parse()
+        .ok()
+        .filter(|count| *count > 0)
+        .ok_or_else(|| Failure::command(format!("`{word}` is no number of ticks"), Some(CALL)))
 }
 
 /// The query that ran last, without what stood around it.

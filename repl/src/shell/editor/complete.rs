@@ -41,7 +41,8 @@ impl Helper<'_> {
         let (start, command) = match piece {
             Some(Piece::Command(at)) if !line[at.start..cursor].contains('\n') => (at.start, true),
             Some(Piece::Command(at)) => (at.end, false),
-            Some(Piece::Statements(at)) => (at.start, false),
+            Some(Piece::Ended(_, ending)) if ending < cursor => (ending, true),
+            Some(Piece::Statements(at) | Piece::Ended(at, _)) => (at.start, false),
             None => (0, false),
         };
         let (text, cursor) = (&line[start..], cursor - start);

@@ -50,27 +50,31 @@ fn painted(line: &str, cursor: Option<usize>, color: bool) -> String {
 fn marks(line: &str, cursor: Option<usize>) -> Vec<Mark> {
     let mut all = Vec::new();
     for piece in script::pieces(line) {
-        match piece {
-            Piece::Statements(at) => {
-                let within = cursor.and_then(|cursor| cursor.checked_sub(at.start));
-                let mut marks = mark(&line[at.clone()], within);
-                for mark in &mut marks {
-                    mark.span.start += at.start;
-                    mark.span.end += at.start;
-                }
-                all.append(&mut marks);
+        let (statements, command) = match piece {
+            Piece::Statements(at) => (Some(at), None),
+            Piece::Command(at) => (None, Some(at)),
+            Piece::Ended(at, ending) => (Some(at.start..ending), Some(ending..at.end)),
+        };
+        if let Some(at) = statements {
+            let within = cursor.and_then(|cursor| cursor.checked_sub(at.start));
+            let mut marks = mark(&line[at.clone()], within);
+            for mark in &mut marks {
+                mark.span.start += at.start;
+                mark.span.end += at.start;
             }
-            Piece::Command(at) => {
-                let call = line[at.clone()].split(char::is_whitespace).next().unwrap_or_default();
-                let end = at.start + call.len();
-                let call = call.trim_end_matches(';');
-                let begun = cursor == Some(end)
-                    && command::COMMANDS.iter().any(|command| command.name.starts_with(call));
-                let known = begun || command::find(call).is_some();
-                let kind = if known { MarkKind::Keyword } else { MarkKind::Unknown };
-                let span = Span { start: at.start, end };
-                all.push(Mark { kind, span });
-            }
+            all.append(&mut marks);
+        }
+        if let Some(at) = command {
+            let called = command::called(&line[at.clone()]).map(|(_, call, _)| call);
+            let word = || line[at.clone()].split([' ', '\t', '\n', ';']).next().unwrap_or_default();
+            let call = called.unwrap_or_else(word);
+            let end = at.start + call.len();
+            let begun = cursor == Some(end)
+                && command::COMMANDS.iter().any(|command| command.name.starts_with(call));
+            let known = begun || called.is_some();
+            let kind = if known { MarkKind::Keyword } else { MarkKind::Unknown };
+            let span = Span { start: at.start, end };
+            all.push(Mark { kind, span });
         }
     }
     all

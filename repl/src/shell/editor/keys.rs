@@ -77,7 +77,8 @@ impl ConditionalEventHandler for Keys {
             // Runs what is complete, and goes on in another line where it is not.
             KeyEvent(KeyCode::Enter, Modifiers::NONE)
             | KeyEvent(KeyCode::Char('J' | 'M'), Modifiers::CTRL) => {
-                (!script::is_complete(&meant(context.line()))).then(another)
+                let text = meant(context.line());
+                (!script::is_complete(&text) && script::lone_command(&text).is_none()).then(another)
             }
             KeyEvent(KeyCode::Enter, Modifiers::ALT) => Some(another()),
             KeyEvent(KeyCode::Tab, Modifiers::NONE)

@@ -45,6 +45,11 @@ const MORE: &str = "   ...> ";
 /// The terminals that rustyline does not edit on.
 const PLAIN: [&str; 3] = ["dumb", "cons25", "emacs"];
 
+/// Whether the terminal is one that is not drawn on.
+pub(crate) fn is_plain() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| PLAIN.iter().any(|plain| term == *plain))
+}
+
 /// More candidates than these are shown after a question only.
 const MANY: usize = 200;
 
@@ -106,9 +111,7 @@ impl<'s> LineEditor<'s> {
         let keys = EventHandler::Conditional(Box::new(Keys(Arc::clone(&ahead))));
         editor.bind_sequence(Event::Any, keys);
         let history = History::open(&mut editor);
-        let term = std::env::var_os("TERM");
-        let plain = term.is_some_and(|term| PLAIN.iter().any(|plain| term == *plain));
-        Ok(Self { editor, history, plain })
+        Ok(Self { editor, history, plain: is_plain() })
     }
 
     /// Reads a statement, or a command, or several; `text` is what there is of it already.
@@ -126,13 +129,19 @@ impl<'s> LineEditor<'s> {
             return Ok(text.to_owned());
         }
         let _held = Held::begin(Holder::Editor, None)?;
-        let line = self.editor.readline_with_initial(FIRST, (&shown(text), ""));
-        if line.is_err()
-            && let Some(helper) = self.editor.helper()
-        {
-            helper.ahead.forget();
+        let mut text = text.to_owned();
+        loop {
+            let line = self.editor.readline_with_initial(FIRST, (&shown(&text), ""));
+            if line.is_err()
+                && let Some(helper) = self.editor.helper()
+            {
+                helper.ahead.forget();
+            }
+            text = meant(&line?);
+            let Some(at) = script::lone_command(&text) else { return Ok(text) };
+            message::line(script::UNFINISHED);
+            text.truncate(at);
         }
-        Ok(meant(&line?))
     }
 
     /// What was typed when the process was stopped.
@@ -157,6 +166,11 @@ impl<'s> LineEditor<'s> {
                 text.clear();
             }
             text.push_str(&line);
+            if let Some(at) = script::lone_command(&text) {
+                message::line(script::UNFINISHED);
+                text.truncate(at);
+                continue;
+            }
             if script::is_complete(&text) {
                 return Ok(text);
             }
