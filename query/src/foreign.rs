@@ -11,52 +11,52 @@ pub type Row = (&'static [&'static str], &'static str);
 pub const STATEMENTS: &[Row] = &[
     (&["insert", "update", "delete", "create", "drop", "alter", "truncate", "replace", "merge", "import", "vacuum", "reindex", "lock", "unlock", "kill"], "slabql only reads: a query starts with `select`"),
     (&["begin", "start", "commit", "rollback", "savepoint"], "slabql only reads: there are no transactions"),
-    (&["grant", "revoke"], "slabql only reads: who may ask is the kernel's business"),
-    (&["with"], "a query reads one table; an alias of the select list names an expression"),
-    (&["from"], "`select` comes first: `select * from caches`"),
-    (&["table"], "write `select * from` and its name"),
+    (&["grant", "revoke"], "slabql only reads; the kernel's capabilities decide who may run queries"),
+    (&["with"], "a query reads one table; an alias in the select list names an expression"),
+    (&["from"], "start with `select`: `select * from caches`"),
+    (&["table"], "write `select * from` and the table's name"),
     (&["values"], "a query starts with `select`"),
     (&["analyze"], "write `explain analyze select …`"),
-    (&["show"], "`show tables` lists the tables, `describe caches` the columns of one; there is one database"),
-    (&["describe", "desc"], "`describe caches` on a line of its own lists the columns of a table"),
-    (&["summarize", "summarise"], "`describe caches` lists the columns; `select min(size), avg(size), max(size)` sums one up"),
-    (&["pivot", "unpivot"], "`group by` sums up: `select kmalloc_type, sum(memory) group by 1`"),
-    (&["use", "attach", "detach", "connect", "database"], "there is one database; `from` says which table is read, `.source` what answers"),
+    (&["show"], "`show tables` lists the tables, `describe caches` the columns of a table; there is only one database"),
+    (&["describe", "desc"], "`describe caches`, on a line of its own, lists the columns of a table"),
+    (&["summarize", "summarise"], "`describe caches` lists the columns; `select min(size), avg(size), max(size)` summarizes one"),
+    (&["pivot", "unpivot"], "use `group by`: `select kmalloc_type, sum(memory) group by 1`"),
+    (&["use", "attach", "detach", "connect", "database"], "there is only one database; `from` selects the table, `.source` the source"),
     (&["set", "reset", "pragma"], "`.config` shows and sets settings, `.set NAME VALUE` a parameter; `describe caches` lists columns"),
     (&["copy", "export"], "`.once caches.csv` or `--output caches.csv` writes an answer to a file"),
-    (&["prepare", "execute", "deallocate", "declare", "let"], "a query takes parameters: `where size > $min`, given by `.set min 1k` or `--set min=1k`"),
-    (&["install", "load", "call", "do"], "there are no extensions and procedures; `.functions` lists the functions"),
+    (&["prepare", "execute", "deallocate", "declare", "let"], "queries take parameters: `where size > $min`, set with `.set min 1k` or `--set min=1k`"),
+    (&["install", "load", "call", "do"], "there are no extensions or procedures; `.functions` lists the functions"),
     (&["source", "include"], "`.read FILE` runs a query file"),
-    (&["status", "version", "info"], "`.source` says what answers, `.doctor` what this machine gives; `slabql --version`"),
-    (&["delimiter", "go", "ego"], "a query ends with `;`"),
-    (&["tee", "notee"], "`.log FILE` keeps what is typed and answered"),
-    (&["nopager"], "`.pager off`"),
-    (&["history"], "the arrow keys and Ctrl-R find what was typed"),
-    (&["ls", "list"], "`.tables` lists the tables, `select *` the caches"),
-    (&["system", "shell"], "`.pipe COMMAND` hands an answer to a command of the shell"),
-    (&["print", "printf", "echo"], "a query answers: `select name, size`"),
+    (&["status", "version", "info"], "`.source` shows the source, `.doctor` what works on this machine, `slabql --version` the version"),
+    (&["delimiter", "go", "ego"], "end a query with `;`"),
+    (&["tee", "notee"], "`.log FILE` logs input and output"),
+    (&["nopager"], "write `.pager off`"),
+    (&["history"], "the arrow keys and Ctrl-R search the history"),
+    (&["ls", "list"], "`.tables` lists the tables, `select *` the slab caches"),
+    (&["system", "shell"], "`.pipe COMMAND` sends the next answer to a shell command"),
+    (&["print", "printf", "echo"], "run a query: `select name, size`"),
     (&["man"], "`.help` lists the commands, `.functions` the functions"),
     (&["top", "slabtop"], "`watch 2s select name, objects, active, memory order by memory desc limit 20`"),
-    (&["kmem"], "`select *` lists the caches; `whatis ADDRESS` says what lies at an address"),
-    (&["kprobe", "kretprobe", "fentry", "fexit", "kfunc", "kretfunc", "tracepoint", "rawtracepoint", "uprobe", "uretprobe", "usdt", "iter", "interval", "profile"], "slabql takes no scripts: `select name, active` tells what is, `watch 1s select name, delta(active)` what changes"),
+    (&["kmem"], "`select *` lists the caches; `whatis ADDRESS` identifies an address"),
+    (&["kprobe", "kretprobe", "fentry", "fexit", "kfunc", "kretfunc", "tracepoint", "rawtracepoint", "uprobe", "uretprobe", "usdt", "iter", "interval", "profile"], "slabql runs queries, not scripts: `select name, active` shows the current state, `watch 1s select name, delta(active)` changes"),
 ];
 
 /// Words where a clause could stand: the message, and what would work.
 #[rustfmt::skip]
 pub const CLAUSES: &[(&[&str], &str, &str)] = &[
     (&["fetch"], "there is no `fetch`", "write `limit 10`"),
-    (&["window", "qualify"], "there are no window functions", "an answer is sorted and cut by `order by` and `limit`"),
-    (&["for"], "there is no `for update`", "slabql only reads, and takes no lock"),
-    (&["tablesample"], "there is no `tablesample`", "`limit` cuts an answer"),
-    (&["similar", "regexp", "rlike"], "there is no such test", "a regular expression is written `name ~ '^kmalloc'`"),
+    (&["window", "qualify"], "there are no window functions", "`order by` and `limit` sort and truncate the answer"),
+    (&["for"], "there is no `for update`", "slabql only reads and takes no locks"),
+    (&["tablesample"], "there is no `tablesample`", "`limit` truncates the answer"),
+    (&["similar", "regexp", "rlike"], "there is no such operator", "match a regular expression with `~`: `name ~ '^kmalloc'`"),
     (&["returning"], "there is no `returning`", "slabql only reads"),
-    (&["exclude"], "there is no `exclude`", "name the columns that are shown: `select name, size`"),
+    (&["exclude"], "there is no `exclude`", "list the columns to show: `select name, size`"),
 ];
 
 /// Words where something else was expected.
 #[rustfmt::skip]
 pub const WORDS: &[Row] = &[
-    (&["contains"], "a part of a text: `name like '%part%'`; a flag: `flags has PANIC`; an entry of a list: `'x' in aliases`"),
+    (&["contains"], "for part of a text, `name like '%part%'`; for a flag, `flags has PANIC`; for a list entry, `'x' in aliases`"),
     (&["descending"], "write `desc`"),
     (&["ascending"], "write `asc`"),
 ];
@@ -64,18 +64,18 @@ pub const WORDS: &[Row] = &[
 /// Words that went through as a name, and what follows did not.
 #[rustfmt::skip]
 pub const WORDS_BEFORE: &[Row] = &[
-    (&["top"], "write `limit` and the number at the end"),
+    (&["top"], "write `limit` and the number at the end of the query of the query of the query"),
     (&["fetch"], "write `limit` and the number"),
     (&["sort"], "write `order by`"),
-    (&["mod"], "the remainder is written `%`"),
-    (&["div"], "a division is written `/`"),
-    (&["into"], "rows go to standard output: `slabql … > file`"),
-    (&["exclude"], "name the columns that are shown: `select name, size`"),
+    (&["mod"], "write `%` for the remainder"),
+    (&["div"], "write `/` for division"),
+    (&["into"], "redirect standard output instead: `slabql … > file`"),
+    (&["exclude"], "list the columns to show: `select name, size`"),
 ];
 
 /// Operators.
 pub const OPERATORS: &[(&str, &str)] = &[
-    ("||", "texts are joined by `concat(…, …)`, conditions by `or`"),
+    ("||", "join texts with `concat(…, …)`, conditions with `or`"),
     ("&&", "write `and`"),
     ("=<", "write `<=`"),
     ("=>", "write `>=`"),
@@ -100,18 +100,18 @@ pub const FUNCTIONS: &[Row] = &[
     (&["mid", "substring"], "write `substr(text, start, count)`"),
     (&["mod"], "write `x % y`"),
     (&["pow", "power"], "write `x * x`, or `1 << x`"),
-    (&["now", "current_timestamp", "date", "time"], "an answer is of the moment in which it is asked; `date` is the shell's"),
-    (&["sleep", "pg_sleep"], "`watch 1s select …` asks again and again"),
-    (&["version"], "`.source` says which kernel answers"),
+    (&["now", "current_timestamp", "date", "time"], "every answer shows the present moment; for the time, use the shell's `date`"),
+    (&["sleep", "pg_sleep"], "`watch 1s select …` repeats a query"),
+    (&["version"], "`.source` shows the kernel release"),
     (&["hist"], "write `histogram(x)`"),
 ];
 
 /// Columns, of slabtop and /proc/slabinfo above all.
 #[rustfmt::skip]
 pub const COLUMNS: &[Row] = &[
-    (&["objs", "num_objs", "total_objects", "total", "nr_objects"], "write `objects`, or `active` for those in use"),
+    (&["objs", "num_objs", "total_objects", "total", "nr_objects"], "write `objects`, or `active` for objects in use"),
     (&["active_objs", "active_objects", "used_objects", "inuse", "allocated"], "write `active`"),
-    (&["objsize"], "write `size`, or `object_size` without what the allocator adds"),
+    (&["objsize"], "write `size`, or `object_size` for the size without metadata and padding"),
     (&["objperslab", "objs_per_slab"], "write `objects_per_slab`"),
     (&["pagesperslab"], "write `pages_per_slab`"),
     (&["num_slabs", "active_slabs", "nr_slabs"], "write `slabs`"),

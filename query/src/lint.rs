@@ -65,18 +65,18 @@ fn note(expr: &Expr, capabilities: &dyn Capabilities) -> Option<String> {
                 _ => return None,
             };
             let op = op.text();
-            Some(format!("nothing is `{op} null`, as NULL is not known: {test} asks for it"))
+            Some(format!("`{op} null` is never true; use {test} to test for NULL"))
         }
         ExprKind::Between { low, high, negated, .. } => {
             let (low, high) = (integer(low)?, integer(high)?);
             let what = if *negated { "outside" } else { "between" };
             let answer = if *negated { "everything" } else { "nothing" };
             (low > high).then(|| {
-                format!("{answer} is {what} {low} and {high}: the lesser bound comes first")
+                format!("{answer} is {what} {low} and {high}: write the smaller bound first")
             })
         }
         ExprKind::In { list, negated: true, .. } if list.iter().any(is_null) => {
-            Some("nothing is known to be `not in` a list with NULL".to_owned())
+            Some("`not in` a list with NULL is never true".to_owned())
         }
         ExprKind::Call(function, arguments) if function.name == "percentile" => {
             let ExprKind::Literal(Literal::Float(part)) = arguments.get(1)?.kind else {
@@ -84,7 +84,7 @@ fn note(expr: &Expr, capabilities: &dyn Capabilities) -> Option<String> {
             };
             (part > 0.0 && part < 1.0).then(|| {
                 let percent = part * 100.0;
-                format!("`percentile` takes percents: {part} is less than 1 of them; `percentile(…, {percent})` may be meant")
+                format!("`percentile` takes a percentage from 0 to 100, and {part} is less than 1 percent; did you mean `percentile(…, {percent})`?")
             })
         }
         ExprKind::Has { flags, .. } => {
@@ -94,7 +94,7 @@ fn note(expr: &Expr, capabilities: &dyn Capabilities) -> Option<String> {
             };
             let name =
                 flags.iter().map(|flag| flag_name(&flag.name)).find(|name| !defined(name))?;
-            Some(format!("this kernel has no flag `{name}`: it is never set"))
+            Some(format!("this kernel has no flag `{name}`, so it is never set"))
         }
         _ => None,
     }

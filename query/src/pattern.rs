@@ -256,7 +256,7 @@ fn glob(text: &str) -> Result<String, String> {
     Ok(regex)
 }
 
-const OPEN_CLASS: &str = "the class behind `[` is not closed by `]`";
+const OPEN_CLASS: &str = "the class after `[` has no closing `]`";
 
 /// Appends a character that stands for itself.
 fn literal(regex: &mut String, c: char) {

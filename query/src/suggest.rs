@@ -64,7 +64,7 @@ pub fn help<'a>(typed: &str, names: impl IntoIterator<Item = &'a str> + Clone) -
     }
     let all: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     match all.as_slice() {
-        [one] => Some(format!("there is {one} only")),
+        [one] => Some(format!("there is only {one}")),
         [_, _, ..] if all.len() <= 10 => Some(format!("there are {}", all.join(", "))),
         _ => None,
     }

@@ -17,7 +17,7 @@ pub(super) static ROWS: &[Aggregate] = &[
         arguments: (1, 1),
         star: false,
         call: "max(x)",
-        doc: "The greatest value; `greatest` is that of several arguments.",
+        doc: "The largest value; for the largest of several arguments use `greatest`.",
         ty: ordered,
         begin: |_| Box::new(Extreme(Ordering::Greater, Value::Null)),
         kernel: Some(Sum::Greatest),
@@ -27,7 +27,7 @@ pub(super) static ROWS: &[Aggregate] = &[
         arguments: (1, 1),
         star: false,
         call: "median(x)",
-        doc: "The value in the middle, of two the mean; a float.",
+        doc: "The median, as a float; for an even number of values the mean of the middle two.",
         ty: mean_of_numbers,
         begin: |_| Box::new(Percentile(50.0, Vec::new())),
         kernel: None,
@@ -37,7 +37,7 @@ pub(super) static ROWS: &[Aggregate] = &[
         arguments: (1, 1),
         star: false,
         call: "min(x)",
-        doc: "The least value; `least` is that of several arguments.",
+        doc: "The smallest value; for the smallest of several arguments use `least`.",
         ty: ordered,
         begin: |_| Box::new(Extreme(Ordering::Less, Value::Null)),
         kernel: Some(Sum::Least),
@@ -47,7 +47,7 @@ pub(super) static ROWS: &[Aggregate] = &[
         arguments: (2, 2),
         star: false,
         call: "percentile(x, 95)",
-        doc: "What so many percent of the values, from 0 to 100, are not above; between two values in proportion, a float.",
+        doc: "The p-th percentile, p from 0 to 100, linearly interpolated; a float.",
         ty: |name, argument, parameter| {
             let (_, result) = mean_of_numbers(name, argument, None)?;
             Ok((percent(argument, parameter)?, result))
@@ -62,11 +62,11 @@ pub(super) static ROWS: &[Aggregate] = &[
 /// Says no to what has no least and greatest worth asking for.
 fn ordered(name: &str, argument: &Expr, _: Option<&Expr>) -> Result<Typed, Diagnostic> {
     let help = match argument.ty {
-        Type::List => "`length(…)` of it is a number",
-        Type::SlabFlags | Type::GfpFlags => "`cast(flags as int)` is the number",
+        Type::List => "`length(…)` gives its length",
+        Type::SlabFlags | Type::GfpFlags => "use `cast(flags as int)` for the number",
         _ => return Ok((Value::Null, shape(argument))),
     };
-    let message = format!("`{name}` has no meaning for {}", described(argument.ty));
+    let message = format!("`{name}` does not work on {}", described(argument.ty));
     Err(unfit(argument, message).help(help))
 }
 
@@ -76,7 +76,7 @@ fn percent(argument: &Expr, parameter: Option<&Expr>) -> Result<Value, Diagnosti
     let value = parameter.and_then(Expr::constant).and_then(Value::float);
     let value = value.filter(|percent| (0.0..=100.0).contains(percent));
     value.map(Value::Float).ok_or_else(|| {
-        Diagnostic::new(span, "`percentile` needs a number from 0 to 100 that is written out")
+        Diagnostic::new(span, "`percentile` needs a literal number from 0 to 100")
             .help("the median is `percentile(x, 50)`")
     })
 }

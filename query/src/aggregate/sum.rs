@@ -18,7 +18,7 @@ pub(super) static ROWS: &[Aggregate] = &[
         arguments: (1, 1),
         star: false,
         call: "avg(x)",
-        doc: "The mean, a float.",
+        doc: "The arithmetic mean, as a float.",
         ty: mean_of_numbers,
         begin: |_| Box::<Mean>::default(),
         kernel: Some(Sum::Total),
@@ -28,7 +28,7 @@ pub(super) static ROWS: &[Aggregate] = &[
         arguments: (1, 1),
         star: true,
         call: "count(x)",
-        doc: "The rows of the group where x is not NULL; `count(*)` counts all of them.",
+        doc: "The number of rows where x is not NULL; `count(*)` counts all rows.",
         ty: |_, _, _| {
             let range = Range { low: 0, high: i64::MAX.into() };
             Ok((Value::Null, Expr { range, unit: Unit::Count, ..of_type(Type::UInt) }))
@@ -41,7 +41,7 @@ pub(super) static ROWS: &[Aggregate] = &[
         arguments: (1, 1),
         star: false,
         call: "stddev(x)",
-        doc: "The standard deviation of a sample, a float; NULL of a single value.",
+        doc: "The sample standard deviation, as a float; NULL for a single value.",
         ty: mean_of_numbers,
         begin: |_| Box::<Deviation>::default(),
         kernel: None,
@@ -51,7 +51,7 @@ pub(super) static ROWS: &[Aggregate] = &[
         arguments: (1, 1),
         star: false,
         call: "sum(x)",
-        doc: "The sum; NULL where there is nothing to add, and with a warning where 64 bits do not hold it.",
+        doc: "The sum; NULL if there is nothing to add, and NULL with a warning if it overflows 64 bits.",
         ty: |name, argument, _| {
             arith::number(argument, name)?;
             Ok((Value::Null, total(argument)))

@@ -16,11 +16,11 @@ pub(super) static ROWS: &[Aggregate] = &[
         arguments: (1, 2),
         star: false,
         call: "group_concat(x, ', ')",
-        doc: "The values as one text, in the order of the rows, with a comma between them or what is given.",
+        doc: "The values joined into one text in row order, separated by a comma or the given separator.",
         ty: |name, argument, parameter| {
             if argument.ty == Type::List {
                 return Err(unfit(argument, format!("`{name}` needs a text"))
-                    .help("`length(…)` of a list is a number"));
+                    .help("`length(…)` gives the length of a list"));
             }
             Ok((separator(parameter)?, of_type(Type::Text)))
         },
@@ -35,7 +35,7 @@ pub(super) static ROWS: &[Aggregate] = &[
         arguments: (1, 1),
         star: false,
         call: "histogram(x)",
-        doc: "How many values lie between powers of two: `[4K, 8K): 12`; a list.",
+        doc: "A histogram of the values by powers of two, as a list: `[4K, 8K): 12`.",
         ty: |name, argument, _| {
             arith::number(argument, name)?;
             Ok((Value::Null, of_type(Type::List)))
@@ -51,8 +51,8 @@ fn separator(parameter: Option<&Expr>) -> Result<Value, Diagnostic> {
     if let Some(text @ Value::Text(_)) = parameter.constant() {
         return Ok(text.clone());
     }
-    let message = "`group_concat` needs a text that is written out between the values";
-    Err(Diagnostic::new(parameter.span, message).help("as in `group_concat(x, ', ')`"))
+    let message = "`group_concat` needs a literal text as the separator";
+    Err(Diagnostic::new(parameter.span, message).help("for example `group_concat(x, ', ')`"))
 }
 
 /// The text so far.

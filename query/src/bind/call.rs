@@ -28,16 +28,17 @@ impl Binder<'_> {
             let help = foreign::instead(foreign::FUNCTIONS, &name.name)
                 .map(str::to_owned)
                 .or_else(|| suggest::help(&name.name, functions.chain(aggregates)));
-            error.help = Some(help.unwrap_or_else(|| "`.functions` lists them".to_owned()));
+            error.help =
+                Some(help.unwrap_or_else(|| "`.functions` lists the functions".to_owned()));
             return Err(error);
         };
         let ast::ExprKind::Call(_, arguments) = &call.kind else {
             let star = matches!(call.kind, ast::ExprKind::CallStar(_));
             let what = if star { "*" } else { "distinct" };
-            let message = format!("`{what}` has no meaning in a call of `{}`", name.name);
+            let message = format!("`{what}` is not allowed in a call of `{}`", name.name);
             return Err(Diagnostic::new(span, message)
                 .label("no aggregate")
-                .help(format!("it is called as `{}`", function.call)));
+                .help(format!("write it as `{}`", function.call)));
         };
         wrong_arguments(function.arguments, function.call, arguments.len(), span)?;
         let mut arguments = self.list(arguments)?;
@@ -51,8 +52,8 @@ impl Binder<'_> {
         for implied in function.implied {
             let Some(column) = self.table.column(implied) else {
                 let (name, table) = (function.name, self.table.name);
-                let message = format!("`{name}` does not go with the table `{table}`");
-                return Err(Diagnostic::new(span, message).help("it asks for a row of `caches`"));
+                let message = format!("`{name}` does not work on the table `{table}`");
+                return Err(Diagnostic::new(span, message).help("it needs rows of `caches`"));
             };
             arguments.push(self.column(column, span)?);
         }
@@ -64,12 +65,12 @@ impl Binder<'_> {
         if !self.table.identity.is_empty() {
             return Ok(());
         }
-        let message = format!("`{call}` does not go with the table `{}`", self.table.name);
+        let message = format!("`{call}` does not work on the table `{}`", self.table.name);
         let known = catalog::TABLES.iter().filter(|table| !table.identity.is_empty());
         let known: Vec<String> = known.map(|table| format!("`{}`", table.name)).collect();
         Err(Diagnostic::new(span, message)
-            .label("nothing tells its rows apart from one tick to the next")
-            .help(format!("it asks for a row of {}", known.join(", "))))
+            .label("its rows cannot be matched from one tick to the next")
+            .help(format!("it needs rows of {}", known.join(", "))))
     }
 }
 
@@ -84,9 +85,9 @@ pub(super) fn wrong_arguments(
         return Ok(());
     }
     let name = call.split('(').next().unwrap_or(call);
-    Err(Diagnostic::new(span, format!("wrong number of arguments of `{name}`"))
+    Err(Diagnostic::new(span, format!("wrong number of arguments to `{name}`"))
         .label(format!("{} given", count(given, "argument")))
-        .help(format!("it is called as `{call}`")))
+        .help(format!("write it as `{call}`")))
 }
 
 /// What `cast` makes of a value; the first five are spelled as slabql does.

@@ -53,7 +53,7 @@ impl Binder<'_> {
         self.written_out += 1;
         if self.written_out > MAX_WRITTEN_OUT {
             let error = Diagnostic::new(span, "the query is too large");
-            return Err(error.label("with what the names in it stand for written out"));
+            return Err(error.label("after names are replaced by their definitions"));
         }
         Ok(())
     }

@@ -53,10 +53,10 @@ impl Binder<'_> {
         };
         let star = matches!(call.kind, ast::ExprKind::CallStar(_));
         if star && !function.star {
-            let message = format!("`{}(*)` has no meaning", function.name);
+            let message = format!("`{}(*)` is not supported", function.name);
             return Err(Diagnostic::new(span, message)
-                .label("rows are counted only")
-                .help(format!("it is called as `{}`", function.call)));
+                .label("only `count` takes `*`")
+                .help(format!("write it as `{}`", function.call)));
         }
         if !star {
             wrong_arguments(function.arguments, function.call, arguments.len(), span)?;
@@ -103,7 +103,9 @@ impl Binder<'_> {
                 ast::ExprKind::Literal(_) => {
                     return Err(Diagnostic::new(span, "cannot group by a constant")
                         .label("the same for every row")
-                        .help("a column is named without quotes, an item also by its position"));
+                        .help(
+                            "write column names without quotes, or refer to an item by position",
+                        ));
                 }
                 ast::ExprKind::Column(name) => {
                     Item { name: name.name.clone(), expr: self.expr(key)? }
@@ -136,8 +138,8 @@ impl Binder<'_> {
             return match &query.having {
                 None => Ok(None),
                 Some(having) => Err(Diagnostic::new(having.span, "`having` needs groups")
-                    .label("there is neither `group by` nor an aggregate")
-                    .help("a condition on rows goes into `where`")),
+                    .label("the query has neither `group by` nor an aggregate")
+                    .help("put conditions on rows in `where`")),
             };
         }
         let shown = items.iter_mut().map(|item| &mut item.expr);
@@ -207,7 +209,7 @@ fn neither(name: &str, ty: Type, keys: &[Item], span: Span) -> Diagnostic {
         "add it to `group by`".to_owned()
     };
     Diagnostic::new(span, format!("`{name}` is neither grouped nor aggregated"))
-        .label("a value of each row, not of a group")
+        .label("has a value per row, not per group")
         .help(format!("{group}, or aggregate it: `{how}({name})`"))
 }
 
@@ -216,14 +218,14 @@ fn allowed(clause: Clause, span: Span) -> Result<(), Diagnostic> {
     let error = |message: &str| Diagnostic::new(span, message);
     match clause {
         Clause::Answer => Ok(()),
-        Clause::Where => Err(error("an aggregate has no place in `where`")
-            .label("known only when `where` has chosen the rows")
-            .help("a condition on groups goes into `having`")),
+        Clause::Where => Err(error("aggregates are not allowed in `where`")
+            .label("computed only after `where` has selected the rows")
+            .help("put conditions on groups in `having`")),
         Clause::Key => Err(error("cannot group by an aggregate")
-            .label("known only when there are groups")
+            .label("computed only after grouping")
             .help("group by a column, or by an expression of the row")),
-        Clause::Aggregate => Err(error("there is an aggregate in an aggregate")
-            .label("a query makes groups once")
-            .help("aggregate values of the row")),
+        Clause::Aggregate => Err(error("aggregates cannot be nested")
+            .label("a query groups rows only once")
+            .help("aggregate an expression of row values")),
     }
 }

@@ -120,11 +120,11 @@ fn check_arguments(query: &ast::Query, table: &Table) -> Result<(), Diagnostic> 
     let end = query.arguments.last().map_or(from.span, |last| last.span).end;
     let span = Span { end, ..from.span };
     Err(if takes.is_empty() {
-        Diagnostic::new(span, format!("the table `{name}` takes no texts"))
+        Diagnostic::new(span, format!("the table `{name}` takes no arguments"))
             .help(format!("write `from {name}`"))
     } else {
         let example: Vec<String> = takes.iter().map(|text| format!("'{text}'")).collect();
-        Diagnostic::new(span, format!("the table `{name}` takes {} texts", takes.len()))
+        Diagnostic::new(span, format!("the table `{name}` takes {} arguments", takes.len()))
             .help(format!("write `from {name}({})`", example.join(", ")))
     })
 }

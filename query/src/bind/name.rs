@@ -33,8 +33,8 @@ impl Binder<'_> {
             .label(format!("not in table `{}`", self.table.name));
         if self.hidden.contains(&name.name) {
             return error
-                .label("an alias of the select list, which its other items cannot name")
-                .help("write out here what it stands for");
+                .label("an alias of the select list, which other items cannot use")
+                .help("repeat the aliased expression here");
         }
         let is_base =
             |base: &Base| base.name() == name.name && base.is_of(self.table.rows) && !name.quoted;
@@ -51,14 +51,14 @@ impl Binder<'_> {
         error.help = Some(match suggest::meant(&name.name, names) {
             _ if let Some(help) = foreign => help.to_owned(),
             _ if KNOWN_FLAGS.contains(&flag.as_str()) => {
-                format!("whether a flag is set: `flags has {flag}`")
+                format!("test for a flag with `flags has {flag}`")
             }
             Some(question) => question,
             None if name.quoted => {
-                format!("a text is written in single quotes: '{}'", short(&name.name))
+                format!("put text in single quotes: '{}'", short(&name.name))
             }
             None => format!(
-                "`.schema {}` lists the columns; a text is written in single quotes",
+                "`.schema {}` lists the columns; put text in single quotes",
                 self.table.name
             ),
         });

@@ -39,14 +39,14 @@ impl Binder<'_> {
                 Some(item) if !sorted_by.insert(item) => continue,
                 Some(item) => Expr { span, ..items[item].expr.clone() },
                 None if query.distinct && !shown.contains(&key.expr.to_string()) => {
-                    let message = "cannot sort distinct rows by what is not selected";
+                    let message = "cannot sort distinct rows by an expression that is not selected";
                     return Err(Diagnostic::new(span, message).help("add it to the select list"));
                 }
                 None => self.expr(&key.expr)?,
             };
             if expr.ty == Type::List {
                 let error = Diagnostic::new(expr.span, "cannot sort by a list");
-                return Err(error.help("`length(…)` of it is a number"));
+                return Err(error.help("`length(…)` gives its length"));
             }
             let nulls_first = key.nulls_first.unwrap_or(false);
             keys.push(Key { expr, descending: key.descending, nulls_first });
@@ -67,15 +67,15 @@ fn item_of_key(
             None => Ok(None),
             Some(Some(item)) => Ok(Some(*item)),
             Some(None) => Err(Diagnostic::new(key.span, "two items have this name")
-                .label("it is not clear which one is meant")
-                .help("name an item by its position: `order by 1`")),
+                .label("ambiguous")
+                .help("refer to an item by position: `order by 1`")),
         },
         ast::ExprKind::Literal(ast::Literal::Int(position)) => {
             item_at(*position, key.span, items).map(Some)
         }
         ast::ExprKind::Literal(_) => Err(Diagnostic::new(key.span, "cannot sort by a constant")
             .label("the same for every row")
-            .help("a column is named without quotes, an item also by its position")),
+            .help("write column names without quotes, or refer to an item by position")),
         _ => Ok(None),
     }
 }
@@ -84,7 +84,7 @@ fn item_of_key(
 pub(super) fn item_at(position: u64, span: Span, items: usize) -> Result<usize, Diagnostic> {
     let item = usize::try_from(position).ok().and_then(|at| at.checked_sub(1));
     item.filter(|item| *item < items).ok_or_else(|| {
-        let message = format!("there is no item {position} in the select list");
-        Diagnostic::new(span, message).help(format!("the list has {}", count(items, "item")))
+        let message = format!("the select list has no item {position}");
+        Diagnostic::new(span, message).help(format!("it has {}", count(items, "item")))
     })
 }

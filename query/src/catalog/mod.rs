@@ -152,7 +152,7 @@ pub enum SlabFigure {
     /// The kind of the list that it is on, as a number of
     /// [`resume`](ebpf_templates::template::rows::resume).
     List,
-    /// The number of the node or CPU that the list is of.
+    /// The number of the node or CPU that the list belongs to.
     Place,
     /// Its address.
     Address,

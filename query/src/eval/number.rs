@@ -2,7 +2,7 @@
 
 use crate::value::Value;
 
-/// The square root; NULL of what is below 0.
+/// The square root; NULL for negative numbers.
 pub(crate) fn sqrt(value: &Value) -> Value {
     let root = value.float().map(f64::sqrt).filter(|root| root.is_finite());
     root.map_or(Value::Null, Value::real)

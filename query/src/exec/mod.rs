@@ -174,19 +174,19 @@ impl<'a> Execution<'a> {
         let Machine { past, warnings: own, mut notes, .. } = self.machine;
         let first = past.as_ref().is_none_or(|past| past.is_first());
         if first && self.plan.change().is_some() {
-            let note = "what changed is NULL in the first tick: there is none before it";
+            let note = "changes are NULL in the first tick: there is no previous tick";
             notes.push(note.to_owned());
         }
         if own.range + warnings.range > 0 {
-            let note = "arithmetic left the 64-bit range; the result is NULL there";
+            let note = "arithmetic overflowed 64 bits; those results are NULL";
             notes.push(note.to_owned());
         }
         if own.long > 0 {
-            let note = "a text grew longer than 1 MiB; the result is NULL there";
+            let note = "a text exceeded 1 MiB; those results are NULL";
             notes.push(note.to_owned());
         }
         if own.steps > 0 {
-            let note = "a text was too long for its pattern; the result is NULL there";
+            let note = "a text was too long for its pattern; those results are NULL";
             notes.push(note.to_owned());
         }
         Ok(Rest { rows, notes, flow: self.steps.into_iter().map(|(_, flow)| flow).collect() })
@@ -219,7 +219,7 @@ impl Machine<'_> {
         if let Some(past) = &mut self.past
             && past.fill(number, compare, &mut rows, &mut self.warnings)
         {
-            let note = "what changed is NULL of rows that nothing unique tells apart";
+            let note = "changes are NULL for rows that cannot be identified uniquely";
             self.notes.push(note.to_owned());
         }
         rows

@@ -33,7 +33,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (1, MANY),
         implied: &[],
         call: "greatest(x, …)",
-        doc: "The greatest argument; NULLs are passed over.",
+        doc: "The largest argument, ignoring NULLs.",
         meaning: Meaning::Values(Evaluation {
             ty: one_of_ordered,
             nulls: Nulls::All,
@@ -46,7 +46,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (3, 3),
         implied: &[],
         call: "iif(when, then, else)",
-        doc: "The second argument if the first is true, else the third.",
+        doc: "The second argument if the first is true, otherwise the third.",
         meaning: Meaning::Values(Evaluation {
             ty: |_, arguments| {
                 arguments[0] = *boolean(arguments[0].clone().into())?;
@@ -65,7 +65,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (1, MANY),
         implied: &[],
         call: "least(x, …)",
-        doc: "The least argument; NULLs are passed over.",
+        doc: "The smallest argument, ignoring NULLs.",
         meaning: Meaning::Values(Evaluation {
             ty: one_of_ordered,
             nulls: Nulls::All,
@@ -78,7 +78,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (2, 2),
         implied: &[],
         call: "nullif(x, y)",
-        doc: "NULL if the two are equal, else the first.",
+        doc: "NULL if both arguments are equal, otherwise the first.",
         meaning: Meaning::Values(Evaluation {
             ty: |_, arguments| {
                 check_comparable(&arguments[0], &arguments[1])?;

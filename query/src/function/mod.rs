@@ -11,7 +11,7 @@
 //!     arguments: (1, 1),
 //!     implied: &[],
 //!     call: "reverse(text)",
-//!     doc: "The text from its last byte to its first.",
+//!     doc: "The bytes of the text in reverse order.",
 //!     meaning: Meaning::Values(Evaluation {
 //!         ty: |name, arguments| typing::texts(arguments, name).map(|()| typing::of_type(Type::Text)),
 //!         nulls: Nulls::Any,
@@ -31,7 +31,7 @@
 //!     arguments: (1, 1),
 //!     implied: &[],
 //!     call: "reverse(text)",
-//!     doc: "The text from its last byte to its first.",
+//!     doc: "The bytes of the text in reverse order.",
 //!     meaning: Meaning::Values(Evaluation {
 //!         ty: |name, arguments| typing::texts(arguments, name).map(|()| typing::of_type(Type::Text)),
 //!         nulls: Nulls::Any,

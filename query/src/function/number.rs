@@ -18,7 +18,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (1, 1),
         implied: &[],
         call: "abs(x)",
-        doc: "The number without its sign.",
+        doc: "The absolute value.",
         meaning: Meaning::Values(Evaluation {
             ty: |name, arguments| {
                 arith::number(&arguments[0], name)?;
@@ -43,7 +43,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (2, 2),
         implied: &[],
         call: "bar(x, max)",
-        doc: "How large a part of max x is: a bar in answers for people, a number from 0 to 1 in formats for programs; NULL if max is 0.",
+        doc: "x as a fraction of max: drawn as a bar in formats for people, a number from 0 to 1 in formats for programs; NULL if max is 0.",
         meaning: Meaning::Values(Evaluation {
             ty: |name, arguments| part_of_whole(name, arguments, Unit::Bar),
             nulls: Nulls::Any,
@@ -56,7 +56,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (1, 1),
         implied: &[],
         call: "ceil(x)",
-        doc: "The least whole number that is not below x.",
+        doc: "The smallest integer ≥ x.",
         meaning: Meaning::Values(Evaluation {
             ty: rounded,
             nulls: Nulls::Any,
@@ -69,7 +69,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (1, 1),
         implied: &[],
         call: "floor(x)",
-        doc: "The greatest whole number that is not above x.",
+        doc: "The largest integer ≤ x.",
         meaning: Meaning::Values(Evaluation {
             ty: rounded,
             nulls: Nulls::Any,
@@ -87,7 +87,7 @@ pub(super) static ROWS: &[Function] = &[
             ty: |name, arguments| {
                 if arguments[0].ty == Type::Float {
                     return Err(unfit(&arguments[0], "`hex` needs an integer")
-                        .help("`cast(… as int)` cuts the fraction off"));
+                        .help("`cast(… as int)` drops the fraction"));
                 }
                 shown_as(name, &arguments[0], Unit::Hex)
             },
@@ -101,7 +101,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (1, 1),
         implied: &[],
         call: "ilog2(x)",
-        doc: "The greatest power of two that is not above the integer, by its exponent; NULL of 0 and below.",
+        doc: "The base-2 logarithm of an integer, rounded down; NULL for 0 and below.",
         meaning: Meaning::Values(Evaluation {
             ty: |name, arguments| {
                 arith::integer(&arguments[0], name)?;
@@ -120,7 +120,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (2, 2),
         implied: &[],
         call: "pct(a, b)",
-        doc: "How many percent of b a is; NULL if b is 0.",
+        doc: "a as a percentage of b; NULL if b is 0.",
         meaning: Meaning::Values(Evaluation {
             ty: |name, arguments| part_of_whole(name, arguments, Unit::Percent),
             nulls: Nulls::Any,
@@ -133,7 +133,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (1, 2),
         implied: &[],
         call: "round(x, digits)",
-        doc: "The nearest number of so many decimals, of none if left out; of two the one further from 0.",
+        doc: "x rounded to the given number of decimals, 0 by default; halves are rounded away from 0.",
         meaning: Meaning::Values(Evaluation {
             ty: |name, arguments| {
                 let shape = rounded(name, arguments)?;
@@ -169,7 +169,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (1, 1),
         implied: &[],
         call: "sqrt(x)",
-        doc: "The square root; NULL of what is below 0.",
+        doc: "The square root; NULL for negative numbers.",
         meaning: Meaning::Values(Evaluation {
             ty: |name, arguments| {
                 arith::number(&arguments[0], name)?;

@@ -11,7 +11,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (1, 1),
         implied: &["name", "aliases"],
         call: "alias_of('name')",
-        doc: "Whether the cache goes by this name: its own, or that of a cache merged into it.",
+        doc: "Whether the cache has this name, either its own or that of a cache merged into it.",
         meaning: Meaning::Values(Evaluation {
             ty: |name, arguments| {
                 text(&mut arguments[0], name)?;
@@ -37,7 +37,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (1, 1),
         implied: &[],
         call: "delta(x)",
-        doc: "In a watch: how much more the number is than in the tick before; NULL in the first tick and of what is new.",
+        doc: "In a watch: the change since the previous tick; NULL in the first tick and for new rows.",
         meaning: Meaning::Change(false),
     },
     Function {
@@ -45,7 +45,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (0, 0),
         implied: &[],
         call: "page_size()",
-        doc: "The bytes of a page of the kernel.",
+        doc: "The kernel's page size in bytes.",
         meaning: Meaning::Constant(|source| Literal::Int(source.page_size())),
     },
     Function {
@@ -53,7 +53,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (1, 1),
         implied: &[],
         call: "rate(x)",
-        doc: "In a watch: `delta(x)` divided by the seconds that went by.",
+        doc: "In a watch: `delta(x)` per second.",
         meaning: Meaning::Change(true),
     },
     Function {

@@ -17,7 +17,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (1, MANY),
         implied: &[],
         call: "concat(x, …)",
-        doc: "The texts one behind the other; numbers are written out, NULLs passed over.",
+        doc: "The arguments joined into one text; numbers are written out, NULLs ignored.",
         meaning: Meaning::Values(Evaluation {
             ty: |_, arguments| {
                 arguments.iter_mut().try_for_each(write_out)?;
@@ -33,7 +33,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (1, 1),
         implied: &[],
         call: "length(text)",
-        doc: "The bytes of a text, or the entries of a list.",
+        doc: "The number of bytes in a text, or of entries in a list.",
         meaning: Meaning::Values(Evaluation {
             ty: |name, arguments| counted(name, &arguments[0]),
             nulls: Nulls::Any,
@@ -50,7 +50,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (1, 1),
         implied: &[],
         call: "lower(text)",
-        doc: "The text with A to Z in lower case.",
+        doc: "The text in lower case (ASCII letters only).",
         meaning: Meaning::Values(Evaluation {
             ty: of_text,
             nulls: Nulls::Any,
@@ -63,7 +63,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (2, 3),
         implied: &[],
         call: "regexp_extract(text, 'regex', group)",
-        doc: "What the regular expression matches, or only this group of it, the first being 1; NULL where nothing does.",
+        doc: "The part of the text that the regular expression matches, or one group of it, counted from 1; NULL if nothing matches.",
         meaning: Meaning::Expression(extracted),
     },
     Function {
@@ -71,7 +71,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (3, 3),
         implied: &[],
         call: "replace(text, from, to)",
-        doc: "The text with every `from` replaced.",
+        doc: "The text with every occurrence of `from` replaced by `to`.",
         meaning: Meaning::Values(Evaluation {
             ty: of_text,
             nulls: Nulls::Any,
@@ -89,7 +89,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (2, 2),
         implied: &[],
         call: "starts_with(text, 'prefix')",
-        doc: "Whether the text begins with the prefix.",
+        doc: "Whether the text starts with the prefix.",
         meaning: Meaning::Values(Evaluation {
             ty: |name, arguments| {
                 texts(arguments, name)?;
@@ -104,7 +104,7 @@ pub(super) static ROWS: &[Function] = &[
                 Some(Value::Text(prefix)) => {
                     lowerer.text(&arguments[0], prefix, TextTest::StartsWith)
                 }
-                _ => Err("the prefix is no constant"),
+                _ => Err("the prefix is not a constant"),
             }),
         }),
     },
@@ -113,7 +113,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (2, 3),
         implied: &[],
         call: "substr(text, start, length)",
-        doc: "The bytes from number start on, the first being 1, from the end if it is below 0; so many of them, or all.",
+        doc: "Part of a text, from byte start (counted from 1, or from the end if negative), up to length bytes long or to the end.",
         meaning: Meaning::Values(Evaluation {
             ty: |name, arguments| {
                 text(&mut arguments[0], name)?;
@@ -135,7 +135,7 @@ pub(super) static ROWS: &[Function] = &[
         arguments: (1, 1),
         implied: &[],
         call: "upper(text)",
-        doc: "The text with a to z in upper case.",
+        doc: "The text in upper case (ASCII letters only).",
         meaning: Meaning::Values(Evaluation {
             ty: of_text,
             nulls: Nulls::Any,
@@ -170,7 +170,7 @@ fn counted(name: &str, argument: &Expr) -> Result<Expr, Diagnostic> {
     if !matches!(argument.ty, Type::List | Type::Text | Type::Null) {
         let error = unfit(argument, format!("`{name}` needs a text or a list"));
         return Err(if argument.ty.is_number() {
-            error.help("`cast(… as text)` makes a text of a number")
+            error.help("`cast(… as text)` turns a number into text")
         } else {
             error
         });
@@ -183,7 +183,7 @@ fn counted(name: &str, argument: &Expr) -> Result<Expr, Diagnostic> {
 fn extracted(name: &str, mut arguments: Vec<Expr>, span: Span) -> Result<Expr, Diagnostic> {
     text(&mut arguments[0], name)?;
     let Some(Value::Text(regex)) = arguments[1].constant() else {
-        let what = format!("the pattern of `{name}` must be written out");
+        let what = format!("the pattern of `{name}` must be a literal");
         return Err(
             Diagnostic::new(arguments[1].span, what).help("in single quotes: `'-([0-9]+)$'`")
         );

@@ -105,8 +105,8 @@ pub fn input(
 ) -> Result<Input, Diagnostic> {
     let Some(schema) = capabilities.schema() else {
         let span = path.steps.last().map_or(path.base.span, |last| path.base.span.to(last.span));
-        return Err(Diagnostic::new(span, "members are read in the running kernel only")
-            .label("a recording holds columns")
+        return Err(Diagnostic::new(span, "members can be read in the running kernel only")
+            .label("a recording contains only columns")
             .help(format!("`.schema {}` lists the columns", table.name)));
     };
     let found = walk(schema, table, path)?;

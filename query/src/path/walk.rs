@@ -27,7 +27,7 @@ pub fn walk(schema: &dyn Schema, table: &Table, path: &ast::Path) -> Result<Path
     place.value(path)
 }
 
-/// What a path begins with.
+/// What a path starts with.
 fn base(table: &Table, name: &ast::Ident) -> Result<Base, Diagnostic> {
     let of_table = || Base::ALL.into_iter().filter(|base| base.is_of(table.rows));
     if let Some(base) = of_table().find(|base| base.name() == name.name) {
@@ -37,7 +37,7 @@ fn base(table: &Table, name: &ast::Ident) -> Result<Base, Diagnostic> {
     let error = Diagnostic::new(name.span, unknown);
     Err(match (of_table().count(), name.name.as_str()) {
         (0, _) => error
-            .label("user space puts its rows together")
+            .label("its rows are made in user space")
             .help("`from caches` has the struct `s`, the cache of the row"),
         (_, "n") => error
             .label("the node of a row")
@@ -46,7 +46,7 @@ fn base(table: &Table, name: &ast::Ident) -> Result<Base, Diagnostic> {
         _ => {
             let all = of_table()
                 .map(|base| format!("`{}`, its `struct {}`", base.name(), base.structure()));
-            error.help(format!("a path begins with {}", all.collect::<Vec<_>>().join(", or ")))
+            error.help(format!("paths start with {}", all.collect::<Vec<_>>().join(", or ")))
         }
     })
 }
@@ -137,7 +137,7 @@ impl<'a> MemberPlace<'a> {
                     match self.shape(span)? {
                         Shape::Pointer { .. } => self.follow(span)?,
                         Shape::Struct { .. } => {
-                            let error = self.wrong(span, "is no pointer");
+                            let error = self.wrong(span, "is not a pointer");
                             let help = format!("write `{}.{name}`", self.text);
                             return Err(error.label(self.is_a()).help(help));
                         }
@@ -196,14 +196,14 @@ impl<'a> MemberPlace<'a> {
             return Err(if known {
                 error.help("the table `cpus` has a row for each CPU, with what the CPU holds")
             } else {
-                error.help("its address can be selected, its copies cannot")
+                error.help("its address can be selected, but not its copies")
             });
         }
         let error = match target {
             Some(Shape::Struct { .. }) => None,
             Some(Shape::Function) => Some("points to a function"),
-            Some(Shape::Opaque) | None => Some("points to what the kernel's types do not describe"),
-            Some(_) => Some("points to no struct"),
+            Some(Shape::Opaque) | None => Some("points to a type that BTF does not describe"),
+            Some(_) => Some("does not point to a struct"),
         };
         if let Some(what) = error {
             return Err(self.wrong(span, what).label(self.is_a()));
@@ -238,16 +238,16 @@ impl<'a> MemberPlace<'a> {
     fn element(&mut self, index: u64, span: Span) -> Result<(), Diagnostic> {
         if self.at_base {
             let error = self.wrong(span, "is a pointer to one struct");
-            return Err(error.help(format!("its members are behind `{}->`", self.text)));
+            return Err(error.help(format!("use `{}->` to reach its members", self.text)));
         }
         let (of, length) = match self.shape(span)? {
             Shape::Array { of, length } => (of, length),
             Shape::Pointer { .. } => {
                 return Err(self
                     .wrong(span, "is a pointer, not an array")
-                    .label("how many there are is not known"));
+                    .label("the number of elements is not known"));
             }
-            _ => return Err(self.wrong(span, "is no array").label(self.is_a())),
+            _ => return Err(self.wrong(span, "is not an array").label(self.is_a())),
         };
         let nodes = self.base == Base::Cache
             && self.hops.is_empty()
@@ -304,7 +304,7 @@ impl<'a> MemberPlace<'a> {
             Shape::Struct { fields, .. } => return Err(self.whole(&fields, span)),
             Shape::Function | Shape::Opaque | Shape::Other => {
                 return Err(self
-                    .wrong(span, "is no value that a query can show")
+                    .wrong(span, "is not a value that a query can show")
                     .label(self.is_a()));
             }
         };
@@ -358,7 +358,7 @@ impl<'a> MemberPlace<'a> {
     /// An offset that a program can add to a pointer.
     fn byte(&self, at: u64, span: Span) -> Result<u32, Diagnostic> {
         let offset = u32::try_from(at).ok().filter(|at| *at <= OFFSET_MAX);
-        offset.ok_or_else(|| self.wrong(span, "lies too far from its start"))
+        offset.ok_or_else(|| self.wrong(span, "is too far from the start of its struct"))
     }
 
     fn is_char(&self, id: TypeId) -> bool {

@@ -48,9 +48,7 @@ pub(super) fn place(filter: Vec<Expr>, target: Target, lowerer: &Lowerer<'_>) ->
     for expr in filter {
         let kernel = match target {
             Target::Kernel { pushdown: true, .. } => lowerer.condition(&expr),
-            Target::Kernel { pushdown: false, .. } => {
-                Err("conditions in the kernel are switched off")
-            }
+            Target::Kernel { pushdown: false, .. } => Err("pushdown is disabled"),
             Target::Rows(_) => Err("the rows are in user space already"),
         };
         let kernel = kernel.and_then(|pred| match found.room.checked_sub(slots(&pred, inputs)) {

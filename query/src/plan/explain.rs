@@ -39,7 +39,7 @@ impl Operator {
                 let mut texts: Vec<&str> =
                     changes.iter().map(|(_, change)| &*change.text).collect();
                 texts.dedup();
-                format!("compare with the tick before: {} (user space)", texts.join(", "))
+                format!("compare with the previous tick: {} (user space)", texts.join(", "))
             }
             Self::Group(group) => format!("{group} ({})", place(group.kernel.as_ref().err())),
             Self::Project(items) => {
@@ -107,12 +107,12 @@ impl Group {
             match part.sum {
                 Sum::Count => words.push(name.clone()),
                 Sum::Total => words.extend([
-                    format!("{name}, the lower half of the sum"),
-                    format!("{name}, the upper half"),
-                    format!("{name}, the number of values"),
+                    format!("{name}, low half of the sum"),
+                    format!("{name}, high half"),
+                    format!("{name}, number of values"),
                 ]),
                 Sum::Least | Sum::Greatest => {
-                    words.extend([name.clone(), format!("{name}, the number of values")]);
+                    words.extend([name.clone(), format!("{name}, number of values")]);
                 }
             }
         }
@@ -128,7 +128,7 @@ pub fn row(plan: &Plan, layout: &Layout) -> String {
     let texts =
         layout.places.iter().filter(|(_, place)| matches!(place, ValuePlace::Text { .. })).count();
     if texts > 0 {
-        text.push_str(" and the text behind them");
+        text.push_str(" plus text");
     }
     text.push('\n');
     let groups = plan.group().and_then(Group::words);
@@ -145,7 +145,7 @@ pub fn row(plan: &Plan, layout: &Layout) -> String {
             ValuePlace::Integer { offset, size, .. } => {
                 format!("  {name}: {size} bytes at {offset}\n")
             }
-            ValuePlace::Text { offset } => format!("  {name}: text, its length at {offset}\n"),
+            ValuePlace::Text { offset } => format!("  {name}: text, length at {offset}\n"),
         };
         text.push_str(&line);
     }

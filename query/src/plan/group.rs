@@ -180,7 +180,7 @@ pub(super) fn lower(
     match target {
         Target::Kernel { pushdown: true, .. } => {}
         Target::Kernel { pushdown: false, .. } => {
-            return Err("groups in the kernel are switched off");
+            return Err("pushdown is disabled");
         }
         Target::Rows(_) => return Err("the rows are in user space already"),
     }
@@ -191,7 +191,7 @@ pub(super) fn lower(
         return Err("a condition runs in user space");
     }
     if keys.len() > MAX_KEYS {
-        return Err("the program has room for eight keys");
+        return Err("the program holds at most eight keys");
     }
     let keys = keys.iter().map(|key| lowerer.operand(&key.expr)).collect::<Result<_, _>>()?;
     let parts =
@@ -208,9 +208,9 @@ pub(super) fn lower(
 
 fn part(aggregate: &Aggregate, lowerer: &Lowerer<'_>) -> Result<Part, Reason> {
     if aggregate.distinct {
-        return Err("distinct values are told apart in user space");
+        return Err("distinct values are found in user space");
     }
-    let sum = aggregate.function.kernel.ok_or("the kernel counts, adds and compares only")?;
+    let sum = aggregate.function.kernel.ok_or("the kernel only counts, adds and compares")?;
     let Some(argument) = &aggregate.argument else {
         return Ok(Part { operand: None, sum, signed: false, ty: Type::UInt });
     };

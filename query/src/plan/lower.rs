@@ -27,13 +27,13 @@ const MAX_DEPTH: usize = 16;
 
 const FLOATS: Reason = "the kernel has no floating-point numbers";
 pub(crate) const MIXED: Reason = "it mixes numbers below 0 with numbers above 2^63";
-const WIDE: Reason = "it has numbers that 64 bits may not hold";
+const WIDE: Reason = "it may overflow 64 bits";
 pub(crate) const FUNCTIONS: Reason = "functions run in user space";
 const LOOKUP: Reason = "the value is looked up in user space";
-const CHANGE: Reason = "what changed is known in user space";
-const TEXTS: Reason = "the kernel keeps no texts of a group";
+const CHANGE: Reason = "changes are computed in user space";
+const TEXTS: Reason = "the kernel keeps no texts for groups";
 const DEEP: Reason = "it is nested too deeply for the kernel's stack";
-const BOOLEANS: Reason = "a condition used as a value has no form in the kernel";
+const BOOLEANS: Reason = "a condition used as a value cannot run in the kernel";
 
 /// Lowers expressions over the inputs of a query.
 pub struct Lowerer<'a> {
@@ -73,7 +73,7 @@ impl Lowerer<'_> {
         match &operand {
             Operand::Truth(pred) if pred.reads_text() => Err(TEXTS),
             Operand::Truth(pred) if pred.can_be_null() => {
-                Err("the kernel keeps no condition of a group that can be NULL")
+                Err("the kernel keeps no condition for groups that can be NULL")
             }
             operand if operand.depth() > MAX_DEPTH => Err(DEEP),
             _ => Ok(operand),
@@ -108,7 +108,7 @@ impl Lowerer<'_> {
                 Shape::Prefix(text) => self.text(tested, text.as_bytes(), TextTest::StartsWith)?,
                 Shape::Suffix(text) => self.found(tested, text, true)?,
                 Shape::Contains(text) => self.found(tested, text, false)?,
-                Shape::Other => return Err("the kernel finds plain texts, not patterns"),
+                Shape::Other => return Err("the kernel matches plain texts, not patterns"),
             },
             // A set of flags is a column, which is never NULL; what is computed can be, and then the answer is.
             ExprKind::HasAny(set, 0) if matches!(set.kind, ExprKind::Input(_)) => {
@@ -141,14 +141,14 @@ impl Lowerer<'_> {
             let (tested, literal, op) = match (left.constant(), right.constant()) {
                 (_, Some(literal)) => (left, literal, op),
                 (Some(literal), _) => (right, literal, op),
-                _ => return Err("the kernel compares a text with a constant only"),
+                _ => return Err("the kernel compares texts only with constants"),
             };
             let Value::Text(literal) = literal else { return Ok(Pred::Const(None)) };
             let equals = self.text(tested, literal, TextTest::Equals)?;
             return match op {
                 Compare::Eq => Ok(equals),
                 Compare::Ne => Ok(Pred::Not(equals.into())),
-                _ => Err("the kernel tells texts apart, but does not order them"),
+                _ => Err("the kernel compares texts only for equality"),
             };
         }
         if left.ty == Type::Bool || right.ty == Type::Bool {
@@ -179,7 +179,7 @@ impl Lowerer<'_> {
                     bits.extend(value.map(to_bits));
                 }
                 Some(Value::Float(_)) => return Err(FLOATS),
-                _ => return Err("the list holds more than constants"),
+                _ => return Err("the list contains more than constants"),
             }
         }
         Ok(Pred::In { scalar, list: bits, null })
@@ -194,7 +194,7 @@ impl Lowerer<'_> {
                     Some(Value::Text(text)) => {
                         bits.extend(values_named(names, text, TextTest::Equals)?);
                     }
-                    _ => return Err("the list holds more than constants"),
+                    _ => return Err("the list contains more than constants"),
                 }
             }
             return Ok(Pred::In { scalar, list: bits, null });
@@ -205,7 +205,7 @@ impl Lowerer<'_> {
             match item.constant() {
                 Some(Value::Null) => null = true,
                 Some(Value::Text(text)) => tests.extend(text_test(text, TextTest::Equals)?),
-                _ => return Err("the list holds more than constants"),
+                _ => return Err("the list contains more than constants"),
             }
         }
         Ok(Pred::TextIn { input, list: tests, null })
@@ -242,14 +242,14 @@ impl Lowerer<'_> {
     fn found(&self, tested: &Expr, literal: &str, at_end: bool) -> Result<Pred, Reason> {
         let input = self.text_input(tested)?;
         if !self.texts {
-            return Err("the kernel has no functions of texts, as Linux 6.17 and later have");
+            return Err("the kernel has no string functions, which Linux 6.17 and later have");
         }
         if self.inputs[input].path().is_some_and(Path::is_array) {
-            return Err("no NUL may end an array");
+            return Err("an array may lack a terminating NUL");
         }
         // User space sees a long text cut, with this sign behind.
         if literal.contains('…') {
-            return Err("`…` stands for what was cut off");
+            return Err("`…` marks text that was cut off");
         }
         match text_test(literal.as_bytes(), TextTest::Equals)? {
             Some(_) => Ok(Pred::TextHas { input, literal: literal.as_bytes().into(), at_end }),
@@ -266,7 +266,7 @@ impl Lowerer<'_> {
         match expr.kind {
             ExprKind::Input(input) if self.inputs[input].is_text() => Ok(input),
             ExprKind::Input(input) => Err(self.elsewhere(input)),
-            _ => Err("a computed text has no form in the kernel"),
+            _ => Err("computed texts cannot be compared in the kernel"),
         }
     }
 
@@ -277,7 +277,7 @@ impl Lowerer<'_> {
         Ok(match &expr.kind {
             ExprKind::Const(value) => match value.integer() {
                 Some(value) => self.constant(expr.span, to_bits(value)),
-                None => return Err("NULL has no form in the kernel"),
+                None => return Err("NULL cannot be used in the kernel"),
             },
             ExprKind::Input(input) if self.inputs[*input].in_kernel() => self.input(*input),
             ExprKind::Input(input) => return Err(self.elsewhere(*input)),
@@ -317,7 +317,7 @@ impl Lowerer<'_> {
             }
             ExprKind::Case(..) => return Err("`case` runs in user space"),
             ExprKind::Call(..) => return Err(FUNCTIONS),
-            _ => return Err("it has no form in the kernel"),
+            _ => return Err("it cannot run in the kernel"),
         })
     }
 }
@@ -351,7 +351,7 @@ impl Lowerer<'_> {
             left: left.into(),
             right: right.into(),
         };
-        scalars.into_iter().reduce(join).ok_or("it has no form in the kernel")
+        scalars.into_iter().reduce(join).ok_or("it cannot run in the kernel")
     }
 }
 
@@ -369,7 +369,7 @@ fn values_named(
     test: fn(Box<[u8]>) -> TextTest,
 ) -> Result<Vec<u64>, Reason> {
     if literal.first().is_none_or(|first| *first == b'-' || first.is_ascii_digit()) {
-        return Err("a number without a name may be meant");
+        return Err("it may refer to an unnamed enum value");
     }
     let found = |name: &str| match test(literal.into()) {
         TextTest::Equals(wanted) => *wanted == *name.as_bytes(),
@@ -393,7 +393,7 @@ fn text_test(literal: &[u8], test: fn(Box<[u8]>) -> TextTest) -> Result<Option<T
         return Ok(None);
     }
     if literal.len() > LITERAL_MAX {
-        return Err("the text is longer than the 64 bytes that the kernel compares");
+        return Err("the kernel compares at most 64 bytes of text");
     }
     Ok(Some(test(literal.into())))
 }

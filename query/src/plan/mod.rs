@@ -105,7 +105,7 @@ pub enum Operator {
     Filter(Condition),
     /// Fills the inputs that user space looks up.
     LookUp(Vec<usize>),
-    /// Fills what changed since the tick before.
+    /// Fills the change since the previous tick.
     Compare(Compare),
     /// Makes groups.
     Group(Group),
@@ -192,7 +192,7 @@ pub fn plan(mut query: Query, target: Target, text: &str) -> Plan {
             let (identity, changes) = ((0..keys).collect(), (width..).zip(of_groups).collect());
             operators.push(Operator::Compare(Compare { identity, changes }));
         }
-        let condition = |expr| Condition::new(expr, text, Err("groups are whole there"));
+        let condition = |expr| Condition::new(expr, text, Err("groups are complete only there"));
         operators.extend(having.into_iter().map(condition).map(Operator::Filter));
     }
     operators.push(Operator::Project(query.items));
@@ -302,7 +302,7 @@ impl Plan {
         let mut all = Self { projected, ..self.clone() };
         for operator in &mut all.operators {
             if let Operator::Group(group) = operator {
-                group.kernel = Err("they are made again in user space");
+                group.kernel = Err("they are recomputed in user space");
             }
         }
         all.operators.retain(|operator| match operator {

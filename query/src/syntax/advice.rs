@@ -15,10 +15,10 @@ const UNITS: [&str; 14] =
     ["k", "kib", "kb", "m", "mib", "mb", "g", "gib", "gb", "t", "tib", "tb", "b", "bytes"];
 
 /// For those who look for a table of a cache's name.
-const A_CACHE: &str = "a cache is a row of `caches`: `select * where name = 'kmalloc-64'`";
+const A_CACHE: &str = "caches are rows of `caches`: `select * where name = 'kmalloc-64'`";
 
 /// A query, for those who look for the beginning of one.
-const EXAMPLE: &str = "a query is `select name, size where objects > 1000`";
+const EXAMPLE: &str = "write a query such as `select name, size where objects > 1000`";
 
 /// The tokens around a failure.
 #[derive(Clone, Copy)]
@@ -103,16 +103,16 @@ fn of_names(around: Around<'_>, wants: &dyn Fn(&str) -> bool) -> Option<String> 
     }
     match around.kind(0)? {
         _ if name && around.text(0).starts_with('$') => {
-            Some("a parameter stands for a value, not for a name".to_owned())
+            Some("a parameter can replace a value, but not a name".to_owned())
         }
-        TokenKind::Text(_) if wants("a flag") => Some("a flag is named without quotes".to_owned()),
-        TokenKind::Text(_) if name => Some("a name stands in double quotes".to_owned()),
+        TokenKind::Text(_) if wants("a flag") => Some("write flag names without quotes".to_owned()),
+        TokenKind::Text(_) if name => Some("put names in double quotes".to_owned()),
         TokenKind::Keyword(keyword) if name => Some(quoted(*keyword)),
         TokenKind::Symbol(Symbol::BracketOpen) if wants("an expression") => {
-            Some("a name stands in double quotes".to_owned())
+            Some("put names in double quotes".to_owned())
         }
         TokenKind::Symbol(Symbol::ParenOpen) if around.keyword(-2) == Some(Keyword::As) => {
-            Some("a name with such characters stands in double quotes".to_owned())
+            Some("put a name with such characters in double quotes".to_owned())
         }
         _ => None,
     }
@@ -120,29 +120,32 @@ fn of_names(around: Around<'_>, wants: &dyn Fn(&str) -> bool) -> Option<String> 
 
 /// How a keyword is a name.
 fn quoted(keyword: Keyword) -> String {
-    format!("as a name it stands in double quotes: `\"{}\"`", keyword.text())
+    format!("to use it as a name, put it in double quotes: `\"{}\"`", keyword.text())
 }
 
 /// Advice about numbers that are written in another way.
 fn of_numbers(around: Around<'_>) -> Option<String> {
     let unit = around.name(0).is_some_and(|name| UNITS.contains(&name));
     if unit && around.is_integer(-1) {
-        return Some(format!("a size is one word, such as `{}k` or `{0}MiB`", around.text(-1)));
+        return Some(format!(
+            "write a size as one word, such as `{}k` or `{0}MiB`",
+            around.text(-1)
+        ));
     }
     if around.symbol(0) == Some(Symbol::Comma) && around.is_integer(-1) && around.is_integer(1) {
         let (before, behind) = (around.text(-1), around.text(1));
         if behind.len() == 3 && around.keyword(-2).is_none() {
             return Some(format!(
-                "a number has no commas: `{before}{behind}`, `{before}_{behind}`"
+                "write numbers without commas: `{before}{behind}`, `{before}_{behind}`"
             ));
         }
     }
     if around.symbol(-1) == Some(Symbol::Percent) && !around.is_value(0) {
         if around.is_integer(-2) {
-            return Some(format!("a percentage is a plain number: `{}`", around.text(-2)));
+            return Some(format!("write a percentage as a plain number: `{}`", around.text(-2)));
         }
         if let Some(Keyword::Like | Keyword::Ilike) = around.keyword(-3) {
-            return Some(format!("a pattern stands in single quotes: `'{}%'`", around.text(-2)));
+            return Some(format!("put patterns in single quotes: `'{}%'`", around.text(-2)));
         }
     }
     None
@@ -172,12 +175,12 @@ fn of_the_start(around: Around<'_>, wants: &dyn Fn(&str) -> bool) -> Option<Stri
     }
     let found = around.keyword(0)?;
     match found {
-        Keyword::On => Some("`distinct` is about whole rows".to_owned()),
+        Keyword::On => Some("`distinct` applies to whole rows".to_owned()),
         Keyword::Order | Keyword::Group if around.keyword(1) != Some(Keyword::By) => {
             Some(quoted(found))
         }
         Keyword::From | Keyword::Where | Keyword::Order | Keyword::Group | Keyword::Limit => {
-            Some(format!("say what is shown: `select * {} …`", found.text()))
+            Some(format!("name the columns to show: `select * {} …`", found.text()))
         }
         _ => found.is_reserved().then(|| quoted(found)),
     }
@@ -187,13 +190,13 @@ fn of_the_start(around: Around<'_>, wants: &dyn Fn(&str) -> bool) -> Option<Stri
 fn of_tests(around: Around<'_>, wants: &dyn Fn(&str) -> bool) -> Option<&'static str> {
     let symbol = around.symbol(0);
     if wants("`null`") {
-        return Some("`is` tests for NULL; values are compared by `=`");
+        return Some("`is` tests for NULL; compare values with `=`");
     }
     if wants("`and`") {
-        return Some("the bounds are joined by `and`: `between 1 and 2`");
+        return Some("join the bounds with `and`: `between 1 and 2`");
     }
     if wants("a column") && wants("`(`") {
-        return Some("the values stand in parentheses: `in (1, 2)`");
+        return Some("put the values in parentheses: `in (1, 2)`");
     }
     if wants("`as`") && wants("an operator") && !wants("`from`") {
         return Some("write `cast(… as text)`");
@@ -202,7 +205,7 @@ fn of_tests(around: Around<'_>, wants: &dyn Fn(&str) -> bool) -> Option<&'static
         return Some("write `flags has PANIC`");
     }
     if symbol == Some(Symbol::Comma) && around.keyword(-2) == Some(Keyword::Has) {
-        return Some("several flags stand in parentheses: `has any (PANIC, ACCOUNT)`");
+        return Some("put several flags in parentheses: `has any (PANIC, ACCOUNT)`");
     }
     if around.keyword(0) == Some(Keyword::Not) && wants("an expression") {
         return Some("`not` needs parentheses here: `(not …)`");
@@ -220,30 +223,30 @@ fn of_lists(
     let expression = wants("an expression");
     match around.kind(0) {
         Some(TokenKind::Symbol(Symbol::Comma)) if expression && around.symbol(-1) == comma => {
-            Some("nothing stands between the commas")
+            Some("there is nothing between the commas")
         }
         Some(TokenKind::Symbol(Symbol::Comma)) if wants("`)`") && !wants("`,`") => {
-            Some("parentheses hold one value")
+            Some("parentheses contain a single value")
         }
         Some(TokenKind::Symbol(Symbol::ParenClose))
             if expression && around.keyword(-2) == Some(Keyword::In) =>
         {
-            Some("a list has at least one value")
+            Some("a list needs at least one value")
         }
         None | Some(TokenKind::Keyword(_) | TokenKind::Symbol(Symbol::ParenClose))
             if expression && around.symbol(-1) == comma =>
         {
-            Some("nothing follows the comma: leave it out")
+            Some("nothing follows the comma; remove it")
         }
         Some(TokenKind::Symbol(Symbol::ParenClose)) if wants("the end of the query") => {
-            Some("no `(` opens it")
+            Some("there is no matching `(`")
         }
-        None if wants("`)`") => Some("a parenthesis is not closed"),
+        None if wants("`)`") => Some("a `(` is not closed"),
         Some(TokenKind::Keyword(Keyword::From)) if wants("`)`") && wants("`,`") => {
-            Some("arguments are separated by commas")
+            Some("separate arguments with commas")
         }
         Some(_) if wants("`)`") && wants("`,`") && around.is_value(0) && around.is_value(-1) => {
-            Some("a comma stands between values")
+            Some("separate values with commas")
         }
         Some(TokenKind::Ident { .. })
             if wants("`,`")
@@ -251,7 +254,7 @@ fn of_lists(
                     || around.symbol(-1) == Some(Symbol::Star)
                     || around.keyword(-1) == Some(Keyword::All)) =>
         {
-            Some("a comma stands between items")
+            Some("separate items with commas")
         }
         _ => None,
     }

@@ -156,9 +156,9 @@ fn infix(kind: &TokenKind) -> Option<Infix> {
 
 /// The error for a second comparison without anything between.
 fn chained(input: Input<'_>) -> Diagnostic {
-    Diagnostic::new(input.span(), "comparisons do not chain")
-        .label("compares the result of a comparison")
-        .help("join two comparisons with `and`: `a < b and b < c`")
+    Diagnostic::new(input.span(), "comparisons cannot be chained")
+        .label("would compare the result of a comparison")
+        .help("join comparisons with `and`: `a < b and b < c`")
 }
 
 /// Parses `a, b, …)`, of any number.
@@ -226,7 +226,7 @@ fn literal(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
 /// The error for a duration where a value is asked for.
 fn duration(input: Input<'_>) -> Diagnostic {
     let text = input.state().text_at(input.span());
-    let error = Diagnostic::new(input.span(), "a duration has no place here");
+    let error = Diagnostic::new(input.span(), "a duration is not allowed here");
     match text.strip_suffix('m') {
         Some(count) if count.bytes().all(|c| c.is_ascii_digit() || c == b'_') => {
             error.label("`m` stands for minutes").help(format!("`{count}M` is a size"))
@@ -261,13 +261,13 @@ pub(super) fn name(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
 /// The error for `ident` with a dot behind it.
 fn qualified(rest: Input<'_>, ident: &Ident) -> Diagnostic {
     let span = rest.skip(2).since(ident.span);
-    let error = Diagnostic::new(span, "columns are named without their table");
+    let error = Diagnostic::new(span, "column names cannot be qualified");
     match rest.peek_at(1) {
         Some(TokenKind::Ident { .. } | TokenKind::Keyword(_)) => {
             let column = rest.state().text_at(rest.skip(1).span());
             error.help(format!("write `{}`", excerpt(column)))
         }
-        _ => error.help("a query reads one table; `s.*` alone is every column of it"),
+        _ => error.help("a query reads one table; `s.*` alone selects all its columns"),
     }
 }
 
@@ -305,8 +305,8 @@ fn call(input: Input<'_>, name: Ident) -> Parsed<'_, Box<Expr>> {
         return refuse(match word.as_str() {
             "over" => error
                 .label("there are no window functions")
-                .help("an answer is sorted and cut by `order by` and `limit`"),
-            _ => error.help("say which rows are meant by `where`, or values by `iif(…, x, null)`"),
+                .help("`order by` and `limit` sort and truncate the answer"),
+            _ => error.help("select rows with `where`, or values with `iif(…, x, null)`"),
         });
     }
     Ok((input, Box::new(Expr { kind, span: input.since(start) })))
@@ -353,7 +353,7 @@ fn case_without_operand(input: Input<'_>) -> Parsed<'_, ()> {
         return refuse(
             Diagnostic::new(input.span(), "`case` with an operand is not supported")
                 .label("expected `when`")
-                .help("compare in every arm: `case when x = 1 then … when x = 2 then … end`"),
+                .help("write the comparison in every arm: `case when x = 1 then … when x = 2 then … end`"),
         );
     }
     Ok((input, ()))

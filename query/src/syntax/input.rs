@@ -128,7 +128,7 @@ impl<'a> Input<'a> {
         if nesting == MAX_NESTING {
             return refuse(
                 Diagnostic::new(self.span(), "nested too deeply")
-                    .help(format!("an expression has at most {MAX_NESTING} levels")),
+                    .help(format!("the limit is {MAX_NESTING} levels")),
             );
         }
         self.state.nesting.set(nesting + 1);
@@ -141,11 +141,11 @@ impl<'a> Input<'a> {
     pub fn count_operator(self) -> Parsed<'a, ()> {
         let operators = self.state.operators.get();
         if operators == MAX_OPERATORS {
-            return refuse(
-                Diagnostic::new(self.span(), "the expression is too long").help(format!(
-                    "an expression has at most {MAX_OPERATORS} operators; `in (…)` takes any number of values"
-                )),
-            );
+            return refuse(Diagnostic::new(self.span(), "the expression is too long").help(
+                format!(
+                    "the limit is {MAX_OPERATORS} operators; `in (…)` takes any number of values"
+                ),
+            ));
         }
         self.state.operators.set(operators + 1);
         Ok((self, ()))

@@ -39,7 +39,7 @@ pub(super) fn lex_from(text: &str, start: usize) -> Result<Vec<Token>, Diagnosti
     if text.len() > MAX_TEXT {
         return Err(Diagnostic::new(Span::default(), "the text is too long")
             .label(format!("{} bytes", text.len()))
-            .help(format!("a text has at most {MAX_TEXT} bytes")));
+            .help(format!("the limit is {MAX_TEXT} bytes")));
     }
     let mut lexer = Lexer::new(text);
     lexer.position = lexer.position.max(start);
@@ -137,7 +137,7 @@ impl<'a> Lexer<'a> {
                     self.position = self.text.len();
                     return Err(Diagnostic::new(span, "the comment is not closed")
                         .label("starts here")
-                        .help("a comment ends with `*/`"));
+                        .help("end the comment with `*/`"));
                 };
                 self.position += length + 4;
             } else {
@@ -157,8 +157,8 @@ impl<'a> Lexer<'a> {
             '"' => {
                 let (name, span) = self.quoted('"', "name")?;
                 if name.is_empty() {
-                    return Err(Diagnostic::new(span, "a name has at least one letter")
-                        .help("text stands in single quotes: `''`"));
+                    return Err(Diagnostic::new(span, "a name cannot be empty")
+                        .help("put text in single quotes: `''`"));
                 }
                 Ok(Token { kind: TokenKind::Ident { name, quoted: true }, span })
             }
@@ -198,8 +198,8 @@ impl<'a> Lexer<'a> {
         let name = &name[..end.unwrap_or(name.len())];
         let span = self.advance(1 + name.len());
         if !parameter::is_name(name) {
-            return Err(Diagnostic::new(span, "a parameter has a name that starts with a letter")
-                .help("a parameter is written `$name`"));
+            return Err(Diagnostic::new(span, "a parameter's name starts with a letter")
+                .help("write parameters as `$name`"));
         }
         Ok(Token { kind: TokenKind::Parameter(name.to_ascii_lowercase()), span })
     }
@@ -240,8 +240,8 @@ impl<'a> Lexer<'a> {
                     Span { start, end },
                     format!("the {what} is not closed"),
                 )
-                .label(format!("no `{quote}` ends it"))
-                .help(format!("`{quote}{quote}` inside stands for one `{quote}`")));
+                .label(format!("there is no closing `{quote}`"))
+                .help(format!("inside quotes, write `{quote}{quote}` for one `{quote}`")));
             };
             content.push_str(&self.rest()[..length]);
             self.position += length + 1;
@@ -277,13 +277,13 @@ impl<'a> Lexer<'a> {
         let span = self.advance(c.len_utf8());
         let help = match c {
             '`' | '\u{201c}' | '\u{201d}' | '\u{201e}' | '«' | '»' => {
-                Some("a name stands in straight double quotes: `\"name\"`")
+                Some("put names in straight double quotes: `\"name\"`")
             }
             '\u{2018}' | '\u{2019}' | '\u{201a}' | '´' => {
-                Some("text stands in straight single quotes: `'text'`")
+                Some("put text in straight single quotes: `'text'`")
             }
             '!' => Some("write `not`, or `!=` for not equal"),
-            '?' | ':' | '@' => Some("a parameter is written `$name`"),
+            '?' | ':' | '@' => Some("write parameters as `$name`"),
             '≤' => Some("write `<=`"),
             '≥' => Some("write `>=`"),
             '≠' => Some("write `!=`"),

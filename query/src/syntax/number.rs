@@ -78,7 +78,7 @@ fn size(mantissa: &str, power: u32, word: &str, span: Span) -> Result<u64, Diagn
     let whole: u64 = whole.parse().map_err(|_| too_large(word, span))?;
     let uneven = || {
         Diagnostic::new(span, format!("`{}` is not a whole number of bytes", short(word)))
-            .help("a size counts bytes in powers of 1024: `1.5k` is 1536 bytes")
+            .help("sizes use powers of 1024: `1.5k` is 1536 bytes")
     };
 
     // With its trailing zeros gone a fraction of f digits is numerator / (2^f × 5^f), and not both 2 and 5 divide
@@ -121,7 +121,7 @@ pub(super) fn address(word: &str, span: Span) -> Result<u64, Diagnostic> {
     let digits = plain.strip_prefix("0x").or_else(|| plain.strip_prefix("0X")).unwrap_or(&plain);
     if digits.is_empty() || !digits.bytes().all(|c| c.is_ascii_hexdigit()) {
         return Err(Diagnostic::new(span, format!("`{}` is not an address", short(word)))
-            .help("an address is written in hexadecimal digits: `ffff888100bea600`"));
+            .help("write an address in hexadecimal digits: `ffff888100bea600`"));
     }
     let digits = digits.trim_start_matches('0');
     if digits.len() > 16 {
@@ -137,7 +137,7 @@ pub(super) fn address(word: &str, span: Span) -> Result<u64, Diagnostic> {
 fn duration(mantissa: &str, ms: u64, word: &str, span: Span) -> Result<Duration, Diagnostic> {
     let count: u64 = mantissa.replace('_', "").parse().map_err(|_| {
         Diagnostic::new(span, format!("`{}` is not a whole number of its unit", short(word)))
-            .help("a duration is written as `1500ms`, `2s` or `5m`")
+            .help("write a duration as `1500ms`, `2s` or `5m`")
     })?;
     count.checked_mul(ms).map(Duration::from_millis).ok_or_else(|| too_large(word, span))
 }
@@ -170,10 +170,10 @@ fn no_number(word: &str, span: Span) -> Diagnostic {
             (Some(two), Some(ten)) => {
                 format!("write `{binary}` for {two} bytes, or `{ten}` for {ten} bytes")
             }
-            _ => format!("write `{binary}`, which counts in powers of 1024"),
+            _ => format!("write `{binary}`, which uses powers of 1024"),
         };
         return Diagnostic::new(span, format!("`{}` is ambiguous", short(word)))
-            .label("powers of 1000 to some, of 1024 to others")
+            .label("could mean powers of 1000 or of 1024")
             .help(help);
     }
     let error = Diagnostic::new(span, format!("`{}` is not a number", short(word)));
@@ -260,7 +260,7 @@ mod tests {
         let both = "write `4KiB` for 4096 bytes, or `4000` for 4000 bytes";
         assert_eq!(help("4kB").as_deref(), Some(both));
         assert_eq!(help("4KB").as_deref(), Some(both));
-        let fraction = "write `1.5MiB`, which counts in powers of 1024";
+        let fraction = "write `1.5MiB`, which uses powers of 1024";
         assert_eq!(help("1.5MB").as_deref(), Some(fraction));
         assert_eq!(help("2g").as_deref(), Some("did you mean `2G`?"));
     }

@@ -47,8 +47,8 @@ pub enum ParameterKind {
 
 /// The types, by their names: what a value of one is called, and an example.
 const KINDS: [(&str, ParameterKind, &str, &str); 6] = [
-    ("int", ParameterKind::Int, "a whole number", "1000"),
-    ("uint", ParameterKind::UInt, "a whole number that is not negative", "1000"),
+    ("int", ParameterKind::Int, "an integer", "1000"),
+    ("uint", ParameterKind::UInt, "a non-negative integer", "1000"),
     ("size", ParameterKind::Size, "a size", "1MiB"),
     ("float", ParameterKind::Float, "a number", "0.5"),
     ("text", ParameterKind::Text, "a text", "dentry"),
@@ -153,14 +153,14 @@ pub fn declarations(text: &str) -> Result<Vec<Declaration>, Diagnostic> {
 fn declaration(rest: &str, span: &dyn Fn(&str) -> Span) -> Result<Declaration, Diagnostic> {
     let wrong = |piece: &str, message: &str| {
         Diagnostic::new(span(piece), message)
-            .help("a parameter is declared by `-- param min: int = 1000  What it is.`")
+            .help("declare a parameter with `-- param min: int = 1000  What it is.`")
     };
     let Some((name, rest)) = rest.split_once(':') else {
         return Err(wrong(rest, "a parameter without a type"));
     };
     let (name, rest) = (name.trim(), rest.trim_start());
     if !is_name(name) {
-        return Err(wrong(name, "a parameter has a name of letters, digits and `_`"));
+        return Err(wrong(name, "a parameter's name consists of letters, digits and `_`"));
     }
     let (ty, rest) = rest.split_at(word(rest));
     let Some((_, kind, ..)) = KINDS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(ty))
@@ -265,7 +265,7 @@ fn without_value<'a>(
 
 /// How a parameter is given its value.
 fn how(name: &str, example: &str) -> String {
-    format!("give it by `--set {name}={example}`, at the prompt by `.set {name} {example}`")
+    format!("set it with `--set {name}={example}`, or at the prompt with `.set {name} {example}`")
 }
 
 /// The tokens that `value` stands for; or that it is not of the type, and what would be.

@@ -59,7 +59,7 @@ pub fn parse(text: &str, tokens: &[Token]) -> Result<Vec<(Statement, Span)>, Dia
     match statements(Input::new(&state)) {
         Ok((_, statements)) if statements.is_empty() => {
             Err(Diagnostic::new(Span::default(), "there is no query")
-                .help("a query is `select name, size where objects > 1000`"))
+                .help("write a query such as `select name, size where objects > 1000`"))
         }
         Ok((_, statements)) => Ok(statements),
         Err(nom::Err::Error(failure) | nom::Err::Failure(failure)) => {
@@ -139,13 +139,16 @@ fn watch(input: Input<'_>) -> Parsed<'_, Watch> {
     };
     let interval = match input.peek() {
         Some(TokenKind::Duration(interval)) if interval.is_zero() => {
-            return wrong("a watch waits between two ticks", "the least interval is `1ms`");
+            return wrong(
+                "the interval of a watch cannot be zero",
+                "the shortest interval is `1ms`",
+            );
         }
         Some(TokenKind::Duration(interval)) => *interval,
         Some(TokenKind::Int(_) | TokenKind::Float(_) | TokenKind::Size(_)) => {
             return wrong(
-                "an interval has a unit",
-                "whole milliseconds, seconds or minutes: `watch 500ms`, `watch 2s`, `watch 5m`",
+                "an interval needs a unit",
+                "use use use whole milliseconds, seconds or minutes: `watch 500ms`, `watch 2s`, `watch 5m`",
             );
         }
         _ => return commit(input.expected("an interval such as `1s`")),
@@ -165,8 +168,8 @@ fn watch(input: Input<'_>) -> Parsed<'_, Watch> {
 fn ticks(input: Input<'_>) -> Parsed<'_, Option<u64>> {
     match input.peek() {
         Some(TokenKind::Int(0)) => refuse(
-            Diagnostic::new(input.span(), "a watch has one tick at least")
-                .help("leave `count` out to watch until it is ended"),
+            Diagnostic::new(input.span(), "a watch needs at least one tick")
+                .help("omit `count` to watch until interrupted"),
         ),
         Some(TokenKind::Int(count)) => Ok((input.skip(1), Some(*count))),
         _ => commit(input.expected("a number of ticks")),

@@ -33,7 +33,7 @@ pub(super) fn path(mut input: Input<'_>, base: Ident) -> Parsed<'_, Box<Expr>> {
     {
         if steps.len() == MAX_STEPS {
             let error = Diagnostic::new(input.span(), "the path is too long");
-            return refuse(error.help(format!("a path has at most {MAX_STEPS} steps")));
+            return refuse(error.help(format!("the limit is {MAX_STEPS} steps")));
         }
         let (rest, step) = if mark == Symbol::BracketOpen { index(input)? } else { name(input)? };
         steps.push(step);
@@ -69,7 +69,7 @@ fn index(input: Input<'_>) -> Parsed<'_, Step> {
     let (start, rest) = (input.span(), input.skip(1));
     let Some(TokenKind::Int(index)) = rest.peek() else {
         let found = excerpt(rest.state().text_at(rest.span()));
-        let error = Diagnostic::new(rest.span(), "an index is a number, written out")
+        let error = Diagnostic::new(rest.span(), "an index must be a literal number")
             .label(format!("found `{found}`"));
         return refuse(error.help("`s->node[0]` is the first element"));
     };

@@ -71,10 +71,10 @@ fn is_null(input: Input<'_>, expr: Box<Expr>) -> Parsed<'_, ExprKind> {
     let negated = input.peek_keyword() == Some(Keyword::Not);
     let help = match input.peek_at(usize::from(negated)) {
         Some(TokenKind::Keyword(Keyword::True | Keyword::False)) => {
-            Some("`coalesce(…, false)` takes what is not known for false")
+            Some("`coalesce(…, false)` treats NULL as false")
         }
         Some(TokenKind::Keyword(Keyword::Distinct)) => {
-            Some("write `=` or `!=`, and ask for NULL by `is null`")
+            Some("use `=` or `!=`, and test for NULL with `is null`")
         }
         _ => None,
     };
@@ -96,7 +96,7 @@ fn pattern(input: Input<'_>, op: MatchOp, expr: Box<Expr>, negated: bool) -> Par
     {
         return refuse(
             Diagnostic::new(input.span(), "there is no `escape`")
-                .help("a backslash takes the meaning of `%` and `_`: `like '100\\%'`"),
+                .help("escape `%` and `_` with a backslash: `like '100\\%'`"),
         );
     }
     Ok((input, ExprKind::Match { op, expr, pattern, negated }))

@@ -61,9 +61,9 @@ fn bounded<'a, T>(
             let (rest, next) = commit(rule(rest))?;
             if all.len() == most {
                 let error = Diagnostic::new(input.span(), "the list is too long");
-                return refuse(error.help(format!(
-                    "a list has at most {most} entries; `in (…)` takes any number"
-                )));
+                return refuse(
+                    error.help(format!("the limit is {most} entries; `in (…)` takes any number")),
+                );
             }
             all.push(next);
             input = rest;

@@ -210,7 +210,7 @@ fn argument(input: Input<'_>) -> Parsed<'_, Argument> {
             let name = excerpt(input.state().text_at(span));
             let name = name.trim_matches('"');
             refuse(
-                Diagnostic::new(span, "what is handed to a table is a text")
+                Diagnostic::new(span, "a table's arguments must be texts")
                     .help(format!("write `'{name}'`")),
             )
         }
@@ -226,8 +226,8 @@ fn another_name(input: Input<'_>) -> Diagnostic {
         return no_joins(input.skip(comma).span());
     }
     wanted(input).unwrap_or_else(|| {
-        Diagnostic::new(input.span(), "a table is given no other name")
-            .help("columns are named without their table")
+        Diagnostic::new(input.span(), "tables cannot have aliases")
+            .help("write column names without a table name")
     })
 }
 
@@ -254,7 +254,7 @@ fn joins(kind: &TokenKind) -> bool {
 /// The error for a second table.
 fn no_joins(span: Span) -> Diagnostic {
     Diagnostic::new(span, "there are no joins: a query reads one table").help(
-        "`caches` sums up `nodes`, `cpus` and `slabs`; DuckDB joins files of `--output a.csv`",
+        "`caches` summarizes `nodes`, `cpus` and `slabs`; to join, export with `--output a.csv` and use DuckDB",
     )
 }
 
@@ -283,12 +283,12 @@ pub(super) fn no_subqueries(input: Input<'_>) -> Diagnostic {
     let (message, help) = if correlated {
         (
             "there are no correlated subqueries",
-            "a row knows its own columns; `group by` and `having` compare groups of rows",
+            "an expression sees only its own row; `group by` and `having` compare groups of rows",
         )
     } else {
         (
             "there are no subqueries",
-            "ask the inner query first: `.set x 4k`, then `where size > $x`",
+            "run the inner query first, then use its result: `.set x 4k`, `where size > $x`",
         )
     };
     Diagnostic::new(input.span(), message).label("a query inside a query").help(help)
@@ -328,14 +328,14 @@ fn count<'a>(input: Input<'a>, clause: &str) -> Parsed<'a, Count> {
     let wrong = |length: usize| {
         let span = input.skip(length).since(start);
         let text = excerpt(input.state().text_at(span));
-        Diagnostic::new(span, format!("`{clause}` takes a whole number of rows"))
+        Diagnostic::new(span, format!("`{clause}` takes an integer"))
             .label(format!("found `{text}`"))
     };
     let Some(TokenKind::Int(rows)) = input.peek() else {
         let signed = matches!(input.peek_symbol(), Some(Symbol::Minus | Symbol::Plus));
         let error = wrong(if signed { 2 } else { 1 });
         return refuse(match clause {
-            "limit" => error.help("leave `limit` out to get all rows"),
+            "limit" => error.help("omit `limit` to get all rows"),
             _ => error,
         });
     };

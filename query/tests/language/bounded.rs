@@ -131,7 +131,7 @@ fn long_lists_are_refused_with_a_number() {
             let error = plan(&text, kernel(Template::OpenCoded, true)).unwrap_err();
             message = format!("{} {}", error.message, error.help.unwrap_or_default());
         });
-        assert!(message.starts_with("the list is too long a list has at most 4096"), "{message}");
+        assert!(message.starts_with("the list is too long the limit is 4096"), "{message}");
         assert!(bytes < 200 << 20, "{bytes} bytes");
     }
 }

@@ -144,15 +144,15 @@ fn candidates_say_what_they_are() {
     };
     assert_eq!(
         of("select rou|"),
-        "round(x, digits) | The nearest number of so many decimals, of none if left out; of two the one further from 0."
+        "round(x, digits) | x rounded to the given number of decimals, 0 by default; halves are rounded away from 0."
     );
     assert_eq!(
         of("select name from nod|"),
-        "nodes | A row for each slab cache and NUMA node that has memory."
+        "nodes | A row for each slab cache and NUMA node with memory."
     );
     assert_eq!(
         of("select name where flags has POI|"),
-        "POISON | Free objects are filled with a pattern that use after free would change."
+        "POISON | Free objects are filled with a pattern to detect use after free."
     );
     assert_eq!(of("select s->cpu_s|"), "cpu_slab | struct kmem_cache_cpu *");
 }

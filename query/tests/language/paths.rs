@@ -43,7 +43,7 @@ fn what_has_no_members_is_not_listed() {
         ("s->node", "`s->node` is an array"),
         ("s->label", "`s->label` has no members"),
         ("s->cpu_slab", "`s->cpu_slab` is a per-CPU pointer"),
-        ("s->hidden", "`s->hidden` points to what the kernel's types do not describe"),
+        ("s->hidden", "`s->hidden` points to a type that BTF does not describe"),
         ("s->kobj.nam", "`struct kobject` has no member `nam`"),
     ] {
         let error = list(&Fixture::new(), Base::Cache, &parse(path)).unwrap_err();

@@ -79,7 +79,7 @@ fn path() -> impl Strategy<Value = Path> {
         1 => any::<u64>().prop_map(StepKind::Index),
     ]
     .prop_map(|kind| Step { kind, span: Span::default() });
-    // Behind another name than these a path begins with an arrow.
+    // Behind another name than these paths start with an arrow.
     (prop::sample::select(vec!["s", "n", "slab", "x"]), name, vec(step, 0..4)).prop_map(
         |(base, first, rest)| {
             let first = Step { kind: StepKind::Arrow(first), span: Span::default() };

@@ -90,7 +90,7 @@ fn texts_are_found_in_user_space_where_the_kernel_cannot() {
     let plan = plan(text, old).unwrap_or_else(|e| panic!("{}", e.render(text)));
     let pushed: Vec<&str> = plan.pushed().map(|(condition, _)| condition.text.as_str()).collect();
     assert_eq!(pushed, ["name like 'c%'", "name is null"]);
-    let reason = "the kernel has no functions of texts, as Linux 6.17 and later have";
+    let reason = "the kernel has no string functions, which Linux 6.17 and later have";
     assert_eq!(reasons(&plan), [reason, reason]);
 }
 

@@ -41,15 +41,15 @@ Examples:
   slabql --record now.slab && slabql --from now.slab 'select name, objects'
   slabql --fail-if-rows --quiet 'select name where memory > 1GiB' || mail-somebody
 
-Exit codes: 0 answered, 1 the query is wrong, 2 the machine cannot answer, 3 a bug of slabql, 4 the condition of
+Exit codes: 0 success, 1 invalid query, 2 unavailable on this machine, 3 a bug in slabql, 4 the condition of
 --fail-if-rows or --fail-if-empty holds.";
 
-/// Answers questions about the Linux slab allocator, asked in SQL.
+/// Queries the Linux slab allocator in SQL.
 #[derive(Parser, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "switches of a command line are no state")]
 #[command(name = "slabql", bin_name = "slabql", version, override_usage = USAGE, after_help = EXAMPLES, color = ColorChoice::Auto, disable_help_flag = true, disable_help_subcommand = true)]
 pub struct Args {
-    /// The query; several are separated by `;`. None on a terminal: the prompt.
+    /// The query, or several separated by `;`. Without a query, slabql starts a prompt on a terminal.
     pub query: Option<String>,
 
     /// Reads queries from FILE; `-` is standard input. May be given several times.
@@ -60,15 +60,15 @@ pub struct Args {
     #[arg(short, long, short_alias = 'e', alias = "execute", value_name = "QUERY", allow_hyphen_values = true, conflicts_with_all = ["query", "file"])]
     pub command: Vec<String>,
 
-    /// What is asked instead of a query.
+    /// The subcommand to run instead of a query.
     #[command(subcommand)]
     pub verb: Option<Verb>,
 
-    /// Gives the parameter `$NAME` of the queries a value. May be given several times.
+    /// Sets the query parameter `$NAME`. May be given several times.
     #[arg(global = true, long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
 
-    /// Writes all answers to FILE, which is there as a whole or not at all.
+    /// Writes all answers to FILE, atomically.
     #[arg(global = true, short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
@@ -80,31 +80,31 @@ pub struct Args {
     #[arg(global = true, long, hide = true, conflicts_with = "pager")]
     pub no_pager: bool,
 
-    /// Leaves the files of settings and of statements for the prompt alone.
+    /// Ignores the configuration file and the startup statements.
     #[arg(global = true, long)]
     pub no_config: bool,
 
-    /// Where rows come from; without it the best source that this machine allows.
+    /// The source of the rows. Default: the best source available on this machine.
     #[arg(global = true, long, value_enum, value_name = "SOURCE", conflicts_with_all = ["from", "demo"])]
     pub source: Option<SourceName>,
 
-    /// Fails where neither SOURCE nor a better one can answer.
+    /// Fails unless SOURCE or a better one is available.
     #[arg(global = true, long, value_enum, value_name = "SOURCE")]
     pub require: Option<SourceName>,
 
-    /// Asks the query again and again, a tick each INTERVAL: `500ms`, `2s`, `5m`.
+    /// Repeats the query every INTERVAL: `500ms`, `2s`, `5m`.
     #[arg(global = true, long, value_name = "INTERVAL", value_parser = interval)]
     pub watch: Option<Duration>,
 
-    /// Ends a watch after N ticks.
+    /// Ends the watch after N ticks.
     #[arg(global = true, long, value_name = "N", requires = "watch", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
 
-    /// Ends a watch with the first answer that has rows.
+    /// Ends the watch with the first answer that has rows.
     #[arg(global = true, long, requires = "watch")]
     pub until_rows: bool,
 
-    /// Ends a watch with the first answer that has none.
+    /// Ends the watch with the first answer that has no rows.
     #[arg(global = true, long, requires = "watch", conflicts_with = "until_rows")]
     pub until_empty: bool,
 
@@ -112,39 +112,39 @@ pub struct Args {
     #[arg(global = true, long, value_name = "FILE", conflicts_with_all = ["demo", "record"])]
     pub from: Option<PathBuf>,
 
-    /// Queries a recording of a Linux 6.18 that slabql carries.
+    /// Queries a built-in recording of Linux 6.18.
     #[arg(global = true, long, conflicts_with = "record")]
     pub demo: bool,
 
-    /// Takes the kernel's types from FILE. If they are another kernel's, `explain` shows what would run there.
+    /// Reads the kernel's types from a BTF file. With those of another kernel, `explain` shows what would run there.
     #[arg(global = true, long, value_name = "FILE", conflicts_with_all = ["from", "demo", "record", "source"])]
     pub btf: Option<PathBuf>,
 
-    /// Writes what is read of this machine to FILE, and answers from that.
+    /// Records this machine to FILE, and answers from the recording.
     #[arg(global = true, long, value_name = "FILE")]
     pub record: Option<PathBuf>,
 
-    /// How the kernel's iterator is driven; slabql picks the quicker one.
+    /// How to drive the kernel's iterator. Default: the faster one available.
     #[arg(global = true, long, value_enum, value_name = "TEMPLATE")]
     pub template: Option<TemplateName>,
 
-    /// Keeps conditions out of the kernel. The answer is the same.
+    /// Evaluates all conditions in user space. The answer is the same.
     #[arg(global = true, long)]
     pub no_pushdown: bool,
 
-    /// Exits with 4 if an answer has a row.
+    /// Exits with code 4 if an answer has rows.
     #[arg(global = true, long, conflicts_with = "fail_if_empty")]
     pub fail_if_rows: bool,
 
-    /// Exits with 4 if an answer has no row.
+    /// Exits with code 4 if an answer has no rows.
     #[arg(global = true, long)]
     pub fail_if_empty: bool,
 
-    /// Writes nothing but errors.
+    /// Prints only errors.
     #[arg(global = true, short, long)]
     pub quiet: bool,
 
-    /// Shows this.
+    /// Shows this help.
     #[arg(global = true, short, long, action = ArgAction::HelpShort)]
     help: Option<bool>,
 }
@@ -210,7 +210,7 @@ impl Args {
             if word.is_some_and(|word| {
                 error.kind() == ErrorKind::UnknownArgument && !word.starts_with('-')
             }) {
-                suggest(&mut error, "a query is one argument: put it in quotes");
+                suggest(&mut error, "a query is a single argument: put it in quotes");
             }
             error
         })
@@ -321,9 +321,9 @@ impl ValueEnum for TemplateName {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let help = match self.0 {
-            Template::OpenCoded => "one run of a syscall program",
-            Template::Iter => "a file of iter/kmem_cache",
-            Template::List => "one run that follows the list of caches",
+            Template::OpenCoded => "a single run of a syscall program",
+            Template::Iter => "an iter/kmem_cache iterator file",
+            Template::List => "a single run that walks the list of caches",
         };
         Some(PossibleValue::new(self.0.name()).help(help))
     }

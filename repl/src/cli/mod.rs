@@ -94,7 +94,7 @@ fn run(args: &Args) -> Result<u8, Failure> {
     let texts = open::texts(args)?;
     let answers = texts.as_ref().is_none_or(|texts| !texts.is_empty() || args.verb.is_some());
     if args.record.as_deref().is_some_and(is_standard) && answers && args.output.is_none() {
-        let help = "leave the query out, or `--output FILE` for its answer";
+        let help = "leave out the query, or write its answer to a file with `--output FILE`";
         let message = "a recording and an answer cannot both go to standard output";
         return Err(Failure::command(message, Some(help)));
     }
@@ -129,7 +129,7 @@ fn run(args: &Args) -> Result<u8, Failure> {
             return Err(Failure::command(format!("`{option}` takes a query"), None));
         }
         if args.watch.is_some() {
-            let help = "at the prompt: `watch 1s select …`";
+            let help = "at the prompt, use `watch 1s select …`";
             return Err(Failure::command("`--watch` needs a query", Some(help)));
         }
         session.sink.set_all(args.output.clone());

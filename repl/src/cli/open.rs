@@ -30,12 +30,12 @@ pub fn open(args: &Args, person: bool) -> Result<Engine, Failure> {
     if let Some(named) = named.filter(|named| *named > least) {
         let (named, least) = (named.name(), least.name());
         let message =
-            format!("the answer would be of the source `{named}`, and `{least}` is required");
+            format!("the answer would come from the source `{named}`, but `{least}` is required");
         return Err(Failure::environment(message, None));
     }
     if args.record.is_some() && !named.is_none_or(Kind::reads_memory) {
-        let message = "a recording is taken of the kernel's memory";
-        return Err(Failure::command(message, Some("`--record FILE` goes with `--source live`")));
+        let message = "recordings need a source that reads the kernel's memory";
+        return Err(Failure::command(message, Some("use `--record FILE` with `--source live`")));
     }
     if let Some(path) = &args.from {
         return Ok(engine(Box::new(Recording::open(path)?)));

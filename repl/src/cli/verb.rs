@@ -14,7 +14,7 @@ use crate::shell::session::Session;
 /// A subcommand.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Verb {
-    /// Runs a report, or shows its query; alone: lists them.
+    /// Runs a report, or shows its query; without a name, lists the reports.
     Report {
         /// The report.
         name: Option<String>,
@@ -27,28 +27,28 @@ pub enum Verb {
         #[arg(long)]
         sql: bool,
     },
-    /// Says what lies at addresses.
+    /// Identifies kernel addresses.
     Whatis {
-        /// Addresses of the kernel.
+        /// Kernel addresses.
         #[arg(required = true)]
         addresses: Vec<String>,
     },
-    /// Keeps what the kernel has now, to compare with later.
+    /// Saves the current state of all caches, to compare with later.
     Snapshot {
         /// A name, a file, or `-` for standard output.
         file: String,
     },
-    /// Shows what grew between two snapshots; alone: since one.
+    /// Shows what changed between two snapshots, or since one.
     Diff {
         /// A snapshot: its name, a file, or `-` for standard input.
         before: String,
 
-        /// A later one; without it the running kernel.
+        /// A later one. Default: the running kernel.
         after: Option<String>,
     },
-    /// Holds the figures against /proc and /sys.
+    /// Checks the figures against /proc and /sys.
     Verify,
-    /// Says what this machine gives, lacks, and what would help.
+    /// Checks what slabql can use on this machine, what is missing, and how to fix it.
     Doctor,
 }
 

@@ -59,7 +59,7 @@ fn operators_with_rows(plan: &Plan, program: Option<&Program>, flow: &[Flow]) ->
         };
         let text = operator.text(plan);
         match (operator, rows) {
-            (_, None) => format!("{text}: not counted, as the rows took several reads"),
+            (_, None) => format!("{text}: not counted, because the rows took several reads"),
             (Operator::Scan, Some(rows)) => format!("{text}: {} out", rows.out),
             (_, Some(rows)) => format!("{text}: {} in, {} out", rows.into, rows.out),
         }
@@ -72,7 +72,7 @@ fn operators_with_rows(plan: &Plan, program: Option<&Program>, flow: &[Flow]) ->
 fn program(program: &Program) -> String {
     let Program { insns, map_bytes, info, .. } = program;
     let jit = match info.jited {
-        0 => "interpreted: the kernel compiles no BPF".to_owned(),
+        0 => "interpreted: the BPF compiler is off".to_owned(),
         bytes => format!("{bytes} bytes of machine code"),
     };
     format!(

@@ -108,8 +108,8 @@ impl Engine {
 fn asked_once(plan: &Plan) -> Result<(), Diagnostic> {
     let Some(change) = plan.change() else { return Ok(()) };
     let name = if change.rate { "rate" } else { "delta" };
-    let message = format!("`{name}` is known only in a watch");
+    let message = format!("`{name}` works only in a watch");
     Err(Diagnostic::new(change.span, message)
-        .label("what changed since the tick before")
-        .help("`watch 1s select …` asks again and again"))
+        .label("the change since the previous tick")
+        .help("`watch 1s select …` repeats a query"))
 }

@@ -97,8 +97,11 @@ fn live_is_asked(ask: &dyn Ask) -> Result<(), Failure> {
     if ask.source().kind().is_here() {
         return Ok(());
     }
-    let help = "leave `--from` and `--demo` out, or name a second snapshot";
-    Err(Failure::command("`live` is the running kernel, and a recording is asked", Some(help)))
+    let help = "leave out `--from` and `--demo`, or name a second snapshot";
+    Err(Failure::command(
+        "`live` means the running kernel, but the source is a recording",
+        Some(help),
+    ))
 }
 
 fn recorded(word: &str) -> Result<Snapshot, Failure> {
@@ -130,9 +133,9 @@ pub fn compare(before: &Snapshot, after: &Snapshot, notes: &mut Vec<String>) -> 
     let has_no_address =
         |moment: &&Snapshot| moment.caches.iter().any(|cache| cache.addr == Value::Null);
     let by_name = match moments.into_iter().find(|moment| moment.boot.is_none()) {
-        Some(moment) => Some(format!("`{}` does not say of which boot it is", moment.word)),
+        Some(moment) => Some(format!("`{}` does not record its boot", moment.word)),
         None if !one_boot => {
-            Some(format!("`{}` and `{}` are of two boots", before.word, after.word))
+            Some(format!("`{}` and `{}` are from different boots", before.word, after.word))
         }
         None => moments
             .into_iter()
@@ -140,11 +143,13 @@ pub fn compare(before: &Snapshot, after: &Snapshot, notes: &mut Vec<String>) -> 
             .map(|moment| format!("`{}` has no addresses of caches", moment.word)),
     };
     if let Some(reason) = &by_name {
-        notes.push(format!("{reason}: caches are told apart by their names alone"));
+        notes.push(format!("{reason}: caches are matched by name only"));
     }
     if before.time > after.time {
-        notes
-            .push(format!("`{}` is later than `{}`: growth is backwards", before.word, after.word));
+        notes.push(format!(
+            "`{}` is later than `{}`: changes are shown backwards",
+            before.word, after.word
+        ));
     }
     let key = |cache: &Cache| {
         let addr = if by_name.is_some() { &Value::Null } else { &cache.addr };
@@ -172,7 +177,7 @@ pub fn compare(before: &Snapshot, after: &Snapshot, notes: &mut Vec<String>) -> 
     rows.extend(gone.into_iter().map(|at| row(Some(&before.caches[at]), None)));
     if !names.is_empty() {
         let names = names.join(", ");
-        notes.push(format!("caches of one name are a row, with what they have together: {names}"));
+        notes.push(format!("caches with the same name are summed into one row: {names}"));
     }
     rows
 }

@@ -84,10 +84,7 @@ fn flags(ask: &mut dyn Ask, notes: &mut Vec<String>) -> Result<Vec<Vec<Value>>, 
 fn slabinfo(ask: &mut dyn Ask) -> Result<Vec<Vec<Value>>, Failure> {
     if !ask.source().kind().is_here() {
         let message = format!("a recording has no {SLABINFO}");
-        return Err(Failure::environment(
-            message,
-            Some("`slabinfo` is a table of the running kernel"),
-        ));
+        return Err(Failure::environment(message, Some("`slabinfo` needs the running kernel")));
     }
     read_slabinfo()
 }

@@ -17,7 +17,7 @@ pub fn diff(ask: &mut dyn Ask, words: &[&str], exact: bool) -> Result<(Output, S
         [before] => (*before, LIVE),
         [before, after] => (*before, *after),
         _ => {
-            let help = "`diff before.slab after.slab`, or `diff before.slab` for what it is now";
+            let help = "`diff before.slab after.slab`, or `diff before.slab` to compare with the running kernel";
             return Err(Failure::command("`diff` takes one snapshot or two", Some(help)));
         }
     };

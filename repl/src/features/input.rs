@@ -53,7 +53,7 @@ fn text(bytes: Vec<u8>, name: String) -> Result<Text, Failure> {
     };
     if bytes.len() > MAX_TEXT {
         let diagnostic = Diagnostic::new(Span::default(), "the text is too long")
-            .help(format!("a text has at most {MAX_TEXT} bytes"));
+            .help(format!("the limit is {MAX_TEXT} bytes"));
         return wrong(diagnostic, &bytes);
     }
     match String::from_utf8(bytes) {

@@ -169,15 +169,15 @@ fn check_name(name: &str, command: &str) -> Result<(), Failure> {
     }
     let message = match name {
         "" => format!("`{command}` takes the name of a query"),
-        name => format!("`{name}` is no name of a query"),
+        name => format!("`{name}` is not a valid query name"),
     };
-    Err(Failure::command(message, Some("a name has letters, digits, `-` and `_`")))
+    Err(Failure::command(message, Some("a name consists of letters, digits, `-` and `_`")))
 }
 
 /// The folder of saved queries.
 fn folder() -> Result<PathBuf, Failure> {
     let folder = Folder::Data.path().map_err(|error| {
-        Failure::environment(format!("there is no folder for queries: {error}"), None)
+        Failure::environment(format!("there is no directory for queries: {error}"), None)
     })?;
     Ok(folder.join("queries"))
 }

@@ -23,7 +23,7 @@ pub fn is_path(text: &str) -> bool {
 pub fn describe(capabilities: &dyn Capabilities, text: &str) -> Result<String, Failure> {
     let Some(schema) = capabilities.schema() else {
         let message = "a recording has no members";
-        return Err(Failure::command(message, Some("they are those of the running kernel")));
+        return Err(Failure::command(message, Some("only the running kernel has members")));
     };
     let wrong = |mut diagnostic: Diagnostic| {
         // The query's text is the user's with a word before it.
@@ -34,7 +34,7 @@ pub fn describe(capabilities: &dyn Capabilities, text: &str) -> Result<String, F
     };
     let path = path(&format!("{SELECT}{text}")).map_err(wrong)?;
     let Some(base) = Base::ALL.into_iter().find(|base| base.name() == path.base.name) else {
-        let help = "a path begins with `s`, the cache; `n`, a node; or `slab`";
+        let help = "paths start with `s`, the cache; `n`, a node; or `slab`";
         let error = Diagnostic::new(path.base.span, format!("unknown struct `{}`", path.base.name));
         return Err(wrong(error.help(help)));
     };
@@ -48,7 +48,7 @@ pub fn describe(capabilities: &dyn Capabilities, text: &str) -> Result<String, F
 fn path(text: &str) -> Result<Path, Diagnostic> {
     let statement = parse_text(text)?.into_iter().next();
     let Some((Statement::Query(query), _)) = statement else {
-        return Err(Diagnostic::new(Span::default(), "a path is needed here"));
+        return Err(Diagnostic::new(Span::default(), "expected a path"));
     };
     let span = query.span;
     match query.items.into_iter().next() {
@@ -56,7 +56,9 @@ fn path(text: &str) -> Result<Path, Diagnostic> {
         Some(Item::Expr { expr: Expr { kind: ExprKind::Column(base), .. }, alias: None }) => {
             Ok(Path { base, steps: Vec::new() })
         }
-        _ => Err(Diagnostic::new(span, "this is no path").help("`.schema s->kobj` lists members")),
+        _ => {
+            Err(Diagnostic::new(span, "this is not a path").help("`.schema s->kobj` lists members"))
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub fn notes(ask: &mut dyn Ask, plan: &Plan) -> Vec<String> {
         let cache = caches.rows.iter().find_map(has)?;
         let name = str::from_utf8(wanted).ok()?;
         let test = format!("'{}' in aliases", name.replace('\'', "''"));
-        Some(format!("`{name}` was merged into `{cache}`: `where {test}` finds it"))
+        Some(format!("`{name}` was merged into `{cache}`; use `where {test}` to find it"))
     };
     names.iter().filter_map(note).collect()
 }

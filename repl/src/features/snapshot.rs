@@ -24,8 +24,8 @@ use crate::source::recording::{Recording, missing, stored};
 pub fn record(ask: &mut dyn Ask) -> Result<Recording, Failure> {
     if ask.source().kind() == Kind::Proc {
         // A part that is missing would count as nothing when it is asked.
-        let message = "a recording is taken of the kernel's memory";
-        let help = "`--source live` says why there is no way to it";
+        let message = "recordings need a source that reads the kernel's memory";
+        let help = "`--source live` shows why it is not available";
         return Err(Failure::environment(message, Some(help)));
     }
     let table = catalog::TABLES[0];
@@ -44,8 +44,8 @@ pub fn record(ask: &mut dyn Ask) -> Result<Recording, Failure> {
 /// Reads the running kernel.
 pub fn take(ask: &mut dyn Ask) -> Result<Recording, Failure> {
     if !ask.source().kind().is_here() {
-        let help = "leave `--from` and `--demo` out; a recording is copied as any file is";
-        return Err(Failure::command("a snapshot is of the running kernel", Some(help)));
+        let help = "leave out `--from` and `--demo`; to keep a recording, copy the file";
+        return Err(Failure::command("snapshots are taken of the running kernel", Some(help)));
     }
     record(ask)
 }
@@ -57,8 +57,11 @@ pub fn save(ask: &mut dyn Ask, word: &str, out: &mut dyn Write) -> Result<(), Fa
         return out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Write);
     }
     if word == LIVE {
-        let help = "name it after the moment: `before`";
-        return Err(Failure::command("`live` is the running kernel, and no name", Some(help)));
+        let help = "use a name such as `before`";
+        return Err(Failure::command(
+            "`live` means the running kernel and cannot be a name",
+            Some(help),
+        ));
     }
     let path = match place(word)? {
         Place::Path(path) => path,
@@ -83,7 +86,7 @@ pub fn remove(word: &str) -> Result<(), Failure> {
         }
         Place::Named(_) => Err(unknown(word)),
         Place::Path(_) => {
-            let help = "files elsewhere are yours: `.snapshot list` lists the names";
+            let help = "it deletes no other files; `.snapshot list` lists the names";
             Err(Failure::command("`.snapshot drop` takes the name of a snapshot", Some(help)))
         }
     }

@@ -95,8 +95,8 @@ type Verdicts = BTreeMap<(usize, u64, String), (Verdict, String)>;
 pub fn verify(engine: &mut Engine) -> Result<(Output, Vec<String>), Failure> {
     let message = match engine.source().kind() {
         kind if kind.reads_memory() => "",
-        kind if kind.is_here() => "the source `proc` is what figures are held against",
-        _ => "a recording cannot be held against this machine",
+        kind if kind.is_here() => "the source `proc` is what figures are checked against",
+        _ => "a recording cannot be checked against this machine",
     };
     if !message.is_empty() {
         return Err(Failure::environment(message, None));

@@ -44,7 +44,7 @@ impl Folder {
         let base = match self {
             Self::Config => folders.config_dir(),
             Self::Data => folders.data_dir(),
-            Self::State => folders.state_dir().ok_or("this system has no state folder")?,
+            Self::State => folders.state_dir().ok_or("this system has no state directory")?,
         };
         Ok(base.join("slabql"))
     }

@@ -34,7 +34,7 @@ pub fn argument(text: &str) -> Result<PathBuf, String> {
     let path = match word(text)? {
         (path, "") => path,
         (_, rest) if text.starts_with(QUOTES) => {
-            return Err(format!("unexpected `{}` behind the path", rest.trim()));
+            return Err(format!("unexpected `{}` after the path", rest.trim()));
         }
         _ => text.to_owned(),
     };

@@ -157,7 +157,7 @@ fn replaced(path: &Path) -> io::Result<(PathBuf, Metadata)> {
     let there = file.metadata()?;
     let same = |now: Metadata| (now.dev(), now.ino()) == (there.dev(), there.ino());
     if !there.is_file() || !fs::symlink_metadata(&real).is_ok_and(same) {
-        return Err(io::Error::other("it was moved meanwhile"));
+        return Err(io::Error::other("it was moved in the meantime"));
     }
     Ok((real, there))
 }
@@ -175,7 +175,9 @@ fn keep_owner(file: &File, there: &Metadata, readers: Readers) -> io::Result<()>
     }
     fchown(file, uid, gid).map_err(|_| {
         let whose = if uid.is_some() { "user" } else { "group" };
-        io::Error::other(format!("it belongs to another {whose}, and would not after this"))
+        io::Error::other(format!(
+            "it belongs to another {whose}, and replacing it would change that"
+        ))
     })
 }
 

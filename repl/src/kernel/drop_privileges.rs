@@ -27,10 +27,10 @@ const USED: CapabilitySet = CapabilitySet::BPF
 /// not let go.
 pub fn drop_privileges() -> core::result::Result<(), Environment> {
     if geteuid() != getuid() || getegid() != getgid() {
-        let message = "slabql does not run with a set-user-ID or set-group-ID bit";
+        let message = "slabql refuses to run set-user-ID or set-group-ID";
         return Err(Environment::new(message).help(GRANT_INSTEAD));
     }
-    give_up().map_err(|error| Environment::failed("capabilities cannot be given up", &error.into()))
+    give_up().map_err(|error| Environment::failed("cannot drop capabilities", &error.into()))
 }
 
 fn give_up() -> Result<()> {

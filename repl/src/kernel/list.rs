@@ -19,15 +19,15 @@ pub fn head(schema: &dyn Schema) -> Result<u64, Diagnostic> {
     let head = Head { lookup_name: schema.helper("kallsyms_lookup_name"), caches: caches(schema) };
     let program = head.build().map_err(|_| unknown("the program does not fit its frame"))?;
     match run(&program).map_err(refused)? {
-        (0, _) if head.lookup_name.is_none() => {
-            Err(unknown("the kernel has no bpf_kallsyms_lookup_name, as Linux before 5.16"))
-        }
+        (0, _) if head.lookup_name.is_none() => Err(unknown(
+            "the kernel has no bpf_kallsyms_lookup_name, which was added in Linux 5.16",
+        )),
         (0, returned) if returned == -i64::from(libc::EPERM) => {
             Err(unknown("the kernel hides its addresses (kernel.kptr_restrict)")
                 .help(GRANT_ADDRESSES))
         }
         (0, _) => Err(unknown(
-            "the kernel has no symbol `slab_caches`, as one built without CONFIG_KALLSYMS_ALL",
+            "the kernel has no symbol `slab_caches`, probably because it was built without CONFIG_KALLSYMS_ALL",
         )),
         (address, _) => Ok(address),
     }

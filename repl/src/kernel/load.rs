@@ -130,7 +130,7 @@ impl Loaded {
 
 /// Says why a map was not made.
 pub(super) fn no_memory(error: &io::Error) -> LoadError {
-    let what = "the kernel gives no memory for rows";
+    let what = "cannot allocate memory for rows";
     let explained = Environment::of_bpf(error);
     LoadError::Environment(explained.unwrap_or_else(|| Environment::failed(what, error)))
 }

@@ -69,7 +69,7 @@ impl<'a> Memory<'a> {
         let function = |name: &str| {
             schema.function_id(name).ok_or_else(|| {
                 let message = format!("`whatis` needs the kernel's function `{name}`");
-                let help = Some("it is there since Linux 6.13".to_owned());
+                let help = Some("it was added in Linux 6.13".to_owned());
                 LoadError::Environment(Environment { message, help })
             })
         };

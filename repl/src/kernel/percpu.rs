@@ -19,7 +19,7 @@ const MAX_CPUS: u32 = 8192;
 pub fn offsets(schema: &dyn Schema) -> Result<Vec<u64>, String> {
     let highest = sysfs::cpus("possible")?.last().copied().unwrap_or_default();
     let cpus = u32::try_from(highest + 1).ok().filter(|cpus| *cpus <= MAX_CPUS);
-    let cpus = cpus.ok_or("the kernel has more CPUs than any is built for")?;
+    let cpus = cpus.ok_or("the kernel has more CPUs than any kernel supports")?;
     let lacking = |what: &str| format!("the kernel has no {what}");
     let program = Offsets {
         cpus,

@@ -34,6 +34,6 @@ fn refused(error: &io::Error) -> Result<bool, Environment> {
     match Environment::of_bpf(error) {
         Some(environment) => Err(environment),
         None if error.raw_os_error() == Some(libc::EINVAL) => Ok(false),
-        None => Err(Environment::failed("the kernel does not take a program", error)),
+        None => Err(Environment::failed("cannot load a program", error)),
     }
 }

@@ -31,21 +31,20 @@ impl Environment {
     /// The types in a file make no sense.
     #[must_use]
     pub fn bad_btf(path: &Path, reason: &super::btf::Malformed) -> Self {
-        let words = Self::new(format!("{} cannot be understood: {reason}", path.display()));
+        let words = Self::new(format!("{} is not valid: {reason}", path.display()));
         if path == Path::new(sys::VMLINUX_BTF) {
             return words;
         }
-        words.help("it takes BTF as in /sys/kernel/btf/vmlinux, not a kernel that holds it")
+        words.help("a BTF file such as /sys/kernel/btf/vmlinux is needed, not a kernel image")
     }
 
     /// The types in a file are another kernel's.
     #[must_use]
     pub fn foreign_btf(path: &Path) -> Self {
         let path = path.display();
-        Self::new(format!("{path} holds the types of another kernel: no program runs by them"))
-            .help(
-                "`explain`, `.schema` and `.why` work; leave `--btf` out to ask the running kernel",
-            )
+        Self::new(format!("{path} describes another kernel: programs for it cannot run here")).help(
+            "`explain`, `.schema` and `.why` work; leave out `--btf` to query the running kernel",
+        )
     }
 
     /// The kernel has no iterator over its caches.
@@ -101,7 +100,7 @@ pub const UNLOCK: &str = "boot without lockdown=confidentiality";
 /// What switches the kernel's BPF compiler on.
 pub const COMPILE: &str = "`sudo sysctl net.core.bpf_jit_enable=1`";
 /// What a user namespace cannot give.
-pub const OUTSIDE: &str = "run slabql outside of the container";
+pub const OUTSIDE: &str = "run slabql outside the container";
 
 /// Bits of the capabilities, by name.
 const CAPABILITIES: [(u32, &str); 2] = [(39, "CAP_BPF"), (38, "CAP_PERFMON")];
@@ -173,7 +172,7 @@ impl Machine {
         if errno == libc::ENOSYS {
             return Some(
                 Environment::new("this system has no bpf(2)").help(
-                    "it takes CONFIG_BPF_SYSCALL and, in a container, a seccomp profile that lets bpf(2) pass",
+                    "it needs CONFIG_BPF_SYSCALL and, in a container, a seccomp profile that allows bpf(2)",
                 ),
             );
         }
@@ -201,24 +200,22 @@ impl Machine {
             );
         }
         if errno == ENOTSUPP && self.jit.trim() == "0" {
-            return Some(
-                Environment::new("the kernel's BPF compiler is switched off").help(COMPILE),
-            );
+            return Some(Environment::new("the kernel's BPF compiler is disabled").help(COMPILE));
         }
         if errno != libc::EPERM {
             return None;
         }
         if self.is_mapped() {
             return Some(
-                Environment::new("bpf(2) takes no capabilities of a user namespace").help(OUTSIDE),
+                Environment::new("bpf(2) ignores capabilities of a user namespace").help(OUTSIDE),
             );
         }
-        let refusal = "the kernel refuses bpf(2) though CAP_BPF and CAP_PERFMON are there";
+        let refusal = "the kernel refuses bpf(2) despite CAP_BPF and CAP_PERFMON";
         Some(match self.status("Seccomp") {
             Some("0") | None => Environment::new(refusal)
-                .help("a security module such as SELinux may forbid it; see the kernel's log"),
-            Some(_) => Environment::new(format!("{refusal}, and a seccomp filter is at work"))
-                .help("run slabql outside of the container, or let its profile pass bpf(2)"),
+                .help("a security module such as SELinux may deny it; see the kernel log"),
+            Some(_) => Environment::new(format!("{refusal}, and a seccomp filter is active"))
+                .help("run slabql outside the container, or allow bpf(2) in its profile"),
         })
     }
 }
@@ -272,7 +269,7 @@ mod tests {
         says(&Machine { status: "Seccomp: 2".to_owned(), ..all() }, libc::EPERM, "seccomp");
         let lockdown = "none integrity [confidentiality]".to_owned();
         says(&Machine { lockdown, ..all() }, libc::EINVAL, "locked down");
-        says(&Machine { jit: "0\n".to_owned(), ..all() }, ENOTSUPP, "switched off");
+        says(&Machine { jit: "0\n".to_owned(), ..all() }, ENOTSUPP, "disabled");
         says(&all(), libc::ENOSYS, "no bpf(2)");
         says(&all(), libc::ENOMEM, "the kernel could not load the program: ");
         assert_eq!(message(&Machine::default(), libc::EACCES), None, "nothing is known");

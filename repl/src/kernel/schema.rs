@@ -210,7 +210,7 @@ fn read_types(path: &Path) -> Result<Vec<u8>, Environment> {
     let mut types = Vec::new();
     file.take(MAX + 1).read_to_end(&mut types).map_err(failed)?;
     if types.len() as u64 > MAX {
-        return Err(Environment::failed(&what(), &io::Error::other("it is no file of types")));
+        return Err(Environment::failed(&what(), &io::Error::other("it is not a BTF file")));
     }
     Ok(types)
 }

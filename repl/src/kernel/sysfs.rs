@@ -70,7 +70,7 @@ fn aliases_in(folder: &Path) -> Result<Aliases, String> {
 pub fn cpus(kind: &str) -> Result<BTreeSet<u64>, String> {
     let path = format!("{CPUS}/{kind}");
     let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {}", errno(&error)))?;
-    numbers(&text).ok_or_else(|| format!("{path} is no list of numbers"))
+    numbers(&text).ok_or_else(|| format!("{path} is not a list of numbers"))
 }
 
 /// The numbers of a list such as `0-3,8`.

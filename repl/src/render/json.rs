@@ -1,4 +1,4 @@
-//! Writes JSON: one array of objects, or an object a line.
+//! Writes JSON: one array of objects, or one object per line.
 //!
 //! # Layout
 //!
@@ -48,7 +48,7 @@ pub static JSON: FormatRow = FormatRow {
 pub static NDJSON: FormatRow = FormatRow {
     name: "ndjson",
     endings: &["ndjson", "jsonl"],
-    help: "an object a line",
+    help: "one object per line",
     for_people: false,
     begin: |frame, _| Ok(Box::new(Json::new(frame, false)?)),
 };

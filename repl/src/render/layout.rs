@@ -6,12 +6,12 @@
 //!
 //! 1. names of columns go on in further lines, broken after underscores;
 //! 2. where [`Options::fields`](super::Options) allows it and the answer is one row, or is on the screen whole that way, it
-//!    is written a field a line, as the format `vertical` does;
+//!    is written one field per line, as the format `vertical` does;
 //! 3. columns that say the same in all rows are hidden, the last first: what they say is told instead;
 //! 4. texts are cut with `…`, the widest first, to no less than ten columns, and then the row's name, the first column or
 //!    one called `name`, to no less than 20;
 //! 5. columns are hidden: the last first, but none that the answer is sorted by, and never the first;
-//! 6. where not even the first has room, a field a line after all.
+//! 6. where not even the first has room, one field per line after all.
 //!
 //! Numbers are never cut. In a file, lines are as long as they need be.
 
@@ -101,7 +101,7 @@ fn taken(widths: impl Iterator<Item = usize>) -> usize {
 }
 
 impl Layout {
-    /// Fits columns with these names into the terminal; None where a field a line is better.
+    /// Fits columns with these names into the terminal; None where one field per line is better.
     pub fn new(frame: &Frame, names: &[String], seen: &Seen) -> Option<Self> {
         let needs = names.iter().zip(&seen.widths).zip(&frame.columns).enumerate();
         let needs = needs.map(|(at, ((name, value), column))| Needs::new(at, name, *value, column));

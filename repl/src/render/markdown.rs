@@ -1,4 +1,4 @@
-//! Writes a table of GitHub's Markdown, for reports and issues.
+//! Writes a GitHub Markdown table, for reports and issues.
 //!
 //! Cells are not padded to one width: a page shows them aligned, and rows can be written as they come. Characters
 //! that Markdown would take for markup have a backslash before them; underscores inside of words are no markup, and
@@ -14,7 +14,7 @@ use super::{FormatRow, Frame, Rows};
 pub static MARKDOWN: FormatRow = FormatRow {
     name: "markdown",
     endings: &["markdown", "md"],
-    help: "a table of GitHub's Markdown",
+    help: "a GitHub Markdown table",
     for_people: true,
     begin: |frame, out| {
         if !frame.columns.is_empty() {

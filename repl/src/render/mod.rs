@@ -124,7 +124,7 @@ pub struct Options {
     pub color: bool,
     /// What stands for NULL.
     pub null: String,
-    /// Where a table that does not fit may be written a field a line instead: the lines of the screen.
+    /// Where a table that does not fit may be written one field per line instead: the lines of the screen.
     pub fields: Option<u16>,
     /// The columns that a table hides last: those that the answer is sorted by.
     pub sorted: Vec<usize>,

@@ -1,4 +1,4 @@
-//! Writes a field a line, for rows that are too wide for a table.
+//! Writes one field per line, for rows that are too wide for a table.
 //!
 //! ```text
 //! ── row 1 ────────────────────
@@ -21,7 +21,7 @@ use super::{FormatRow, Frame, Rows};
 pub static VERTICAL: FormatRow = FormatRow {
     name: "vertical",
     endings: &["vertical"],
-    help: "a field a line",
+    help: "one field per line",
     for_people: true,
     begin: |frame, _| Ok(Box::new(Fields::new(frame))),
 };

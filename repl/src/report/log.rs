@@ -31,7 +31,7 @@ fn log() -> MutexGuard<'static, Log> {
 /// Writes to the file that was named last.
 pub fn resume() -> Result<(), Failure> {
     let path = log().path.clone();
-    let missing = || Failure::command("no log is named yet", Some("`.log FILE` names one"));
+    let missing = || Failure::command("no log file is set", Some("`.log FILE` sets one"));
     open(&path.ok_or_else(missing)?)
 }
 
@@ -71,7 +71,7 @@ pub fn write(bytes: &[u8]) {
     log.file = None;
     let path = log.path.clone().unwrap_or_default();
     drop(log);
-    message::note(&format!("the log {} ends: {}", path.display(), errno(&error)));
+    message::note(&format!("logging to {} stopped: {}", path.display(), errno(&error)));
 }
 
 /// The bytes without the colours of a terminal.

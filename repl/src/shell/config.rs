@@ -67,13 +67,13 @@ fn path(name: &str) -> Option<PathBuf> {
 pub fn places() -> String {
     let line = |(what, name): (&str, &str)| {
         let Some(path) = path(name) else {
-            return format!("{what}: this system has no folder for it\n");
+            return format!("{what}: this system has no directory for it\n");
         };
         let shown = printable(path.as_os_str().as_encoded_bytes());
-        let missing = if path.exists() { "" } else { ", which is not there" };
+        let missing = if path.exists() { "" } else { ", which does not exist" };
         format!("{what}: {shown}{missing}\n")
     };
-    [("settings", SETTINGS), ("statements of a prompt's start", START)].map(line).concat()
+    [("settings", SETTINGS), ("startup statements", START)].map(line).concat()
 }
 
 /// Takes the settings of the file, if there is one.
@@ -106,8 +106,8 @@ fn apply(settings: &mut Settings, text: &str, path: &Path) -> Result<(), Failure
             setting::find(name).map_err(|found| wrong(key.span(), &found.message, found.help))?;
         let Some(word) = word(value) else {
             let example = setting.names().and_then(|words| words.first().copied());
-            let help = format!("such as `{name} = \"{}\"`", example.unwrap_or("…"));
-            return Err(wrong(value.span(), &format!("`{name}` is one value"), Some(help)));
+            let help = format!("for example `{name} = \"{}\"`", example.unwrap_or("…"));
+            return Err(wrong(value.span(), &format!("`{name}` takes a single value"), Some(help)));
         };
         let origin = Origin::File(place(key.span().start));
         setting::set(settings, name, &word, origin)
@@ -126,9 +126,9 @@ fn word(value: &Spanned<DeValue<'_>>) -> Option<String> {
     }
 }
 
-const REMEDY: &str = "`--no-config` starts without it";
+const REMEDY: &str = "start with `--no-config` to ignore it";
 const SYNTAX: &str =
-    "lines are such as `exact = true` and `format = \"csv\"`; `--no-config` starts without them";
+    "write lines such as `exact = true` and `format = \"csv\"`; `--no-config` ignores the file";
 
 fn with_remedy(mut failure: Failure) -> Failure {
     if let Failure::Environment(found) = &mut failure {
@@ -181,15 +181,15 @@ mod tests {
             ),
             (
                 "exact = [1]",
-                "in /c.toml:1:\nerror: `exact` is one value\n  |\n1 | exact = [1]\n  |         ^^^\n  = help: such as `exact = \"on\"`\n",
+                "in /c.toml:1:\nerror: `exact` takes a single value\n  |\n1 | exact = [1]\n  |         ^^^\n  = help: for example `exact = \"on\"`\n",
             ),
             (
                 "exact = true\nexact = false",
-                "in /c.toml:2:\nerror: duplicate key\n  |\n2 | exact = false\n  | ^^^^^\n  = help: lines are such as `exact = true` and `format = \"csv\"`; `--no-config` starts without them\n",
+                "in /c.toml:2:\nerror: duplicate key\n  |\n2 | exact = false\n  | ^^^^^\n  = help: write lines such as `exact = true` and `format = \"csv\"`; `--no-config` ignores the file\n",
             ),
             (
                 "[exact]\n",
-                "in /c.toml:1:\nerror: `exact` is one value\n  |\n1 | [exact]\n  | ^^^^^^^\n  = help: such as `exact = \"on\"`\n",
+                "in /c.toml:1:\nerror: `exact` takes a single value\n  |\n1 | [exact]\n  | ^^^^^^^\n  = help: for example `exact = \"on\"`\n",
             ),
         ] {
             let found = read(text).unwrap_err();

@@ -10,10 +10,10 @@ pub const COMMANDS: &[Row] = &[
     (&["\\gset"], "a query takes parameters: `.set NAME VALUE` gives one its value"),
     (&["\\gdesc"], "`.schema TABLE` tells the types of columns, `explain select …` those of a row"),
     (&["\\gexec", "\\bind", "\\parse", "\\startpipeline", "\\endpipeline"], "slabql only reads: a query ends with `;`, `\\g` or `\\G`"),
-    (&["\\crosstabview"], "`group by` sums up: `select kmalloc_type, sum(memory) group by 1`"),
+    (&["\\crosstabview"], "use `group by`: `select kmalloc_type, sum(memory) group by 1`"),
     (&["\\r", "\\c", "\\reset", "\\connect"], "Ctrl-C drops what is typed; `.source` says what answers"),
     (&["\\p", "\\print", "\\w", "\\write", "\\ef", "\\ev"], "`.edit` opens the last query in an editor, `.save NAME` keeps it"),
-    (&["\\s"], "the arrow keys and Ctrl-R find what was typed; `.log FILE` keeps it"),
+    (&["\\s"], "the arrow keys and Ctrl-R search the history; `.log FILE` keeps it"),
     // What there is.
     (&["\\l", "\\dn", ".databases", ".dbinfo", ".open", ".connection"], "there is one database; `.source` says what answers, `--from FILE` asks a recording"),
     (&["\\du", "\\dg", "\\dp", "\\z", "\\ddp", ".auth", "\\password"], "who may ask is the kernel's business: `.doctor` says what this process may read"),

@@ -13,7 +13,7 @@ use crate::shell::session::Session;
 /// The name and the value of `name=value`, as an option of the command line has it.
 pub fn assignment(word: &str) -> Result<(String, String), Failure> {
     let wrong = || {
-        Failure::command(format!("`{word}` gives no parameter a value"), Some("write `name=value`"))
+        Failure::command(format!("`{word}` does not set a parameter"), Some("write `name=value`"))
     };
     let (name, value) = word.split_once('=').ok_or_else(wrong)?;
     let name = name.strip_prefix('$').unwrap_or(name);
@@ -78,7 +78,7 @@ pub fn all_known(given: &ParameterValues, text: &str, title: &str) -> Result<(),
     let names = names(text);
     let Some(unknown) = given.keys().find(|name| !names.contains(*name)) else { return Ok(()) };
     let help = suggest::help(unknown, names.iter().map(String::as_str))
-        .unwrap_or_else(|| "it has none".to_owned());
+        .unwrap_or_else(|| "it has no parameters".to_owned());
     Err(Failure::command(format!("{title} has no parameter `${unknown}`"), Some(&help)))
 }
 

@@ -47,7 +47,7 @@ pub fn run(session: &mut Session, start: bool) -> Result<(), Failure> {
             }
             Err(ReadlineError::Eof) => return Ok(()),
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                message::failure(&Failure::command("what was typed is not UTF-8", None));
+                message::failure(&Failure::command("the input is not UTF-8", None));
                 continue;
             }
             Err(error) => return Err(terminal(&error)),

@@ -184,7 +184,7 @@ pub fn read(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Ne
         let message = if reads_itself {
             format!("{shown} reads itself")
         } else {
-            format!("{shown} is read by files that are read by files, {MAX_DEPTH} deep")
+            format!("`.read` is nested more than {MAX_DEPTH} deep at {shown}")
         };
         return Err(Failure::command(message, None));
     }
@@ -278,7 +278,7 @@ fn in_file(failure: Failure, text: &str, at: &Range<usize>, file: Option<&str>) 
         }
         (Failure::Environment(mut failed), Some(file)) => {
             let line = text[..at.start].matches('\n').count() + 1;
-            failed.help.get_or_insert_with(|| format!("line {line} of {file} asks for it"));
+            failed.help.get_or_insert_with(|| format!("requested in line {line} of {file}"));
             Failure::Environment(failed)
         }
         (failure, _) => failure,
@@ -306,9 +306,9 @@ fn misplaced(mut failure: Failure, piece: usize) -> Failure {
             return failure;
         }
         let help = if dot && before.trim_end().ends_with(';') {
-            "a command such as `.tables` stands on a line of its own"
+            "put a command such as `.tables` on a line of its own"
         } else if next_line || (dot && own_line) {
-            "the query before a command ends with `;`"
+            "end the query before a command with `;`"
         } else {
             return failure;
         };

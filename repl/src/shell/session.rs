@@ -142,7 +142,7 @@ impl Session {
             .map_err(|diagnostic| of.wrong(diagnostic, &self.parameters))?;
         parsing.lap("parse");
         if self.watch.is_some() && statements.len() > 1 {
-            let help = "a watch has no end of its own, so the second would never be asked";
+            let help = "a watch does not end by itself, so the second query would never run";
             return Err(Failure::command("`--watch` takes one query", Some(help)));
         }
         for (statement, _) in statements {

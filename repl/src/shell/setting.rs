@@ -89,13 +89,13 @@ macro_rules! settings {
 }
 
 settings! {
-    format: Option<Format> = None, "FORMAT", "How answers are written; `auto` is a table on a terminal, what a file's name says, else CSV.";
+    format: Option<Format> = None, "FORMAT", "The output format; `auto` is a table on a terminal, for a file by its ending, otherwise CSV.";
     exact: bool = false, "on|off", "Shows plain integers instead of `4.0 KiB`.";
-    color: Color = Color::Auto, "WHEN", "When to use colours; `NO_COLOR` is honoured.";
-    timer: bool = false, "on|off", "Tells the rows and the time of every answer; on at the prompt.";
-    width: Option<u16> = None, "N", "Columns of a table: a number, 0 for as many as it takes, or `auto` for the terminal's.";
-    null: String = Options::default().null, "TEXT", "What stands for NULL in formats for people.";
-    pager: bool = true, "on|off", "Shows long answers of the prompt in `$PAGER`, or `less -FRSX`; `--no-pager` is `--pager=off`.";
+    color: Color = Color::Auto, "WHEN", "When to use colours; `NO_COLOR` is respected.";
+    timer: bool = false, "on|off", "Shows the number of rows and the time after every answer; on at the prompt.";
+    width: Option<u16> = None, "N", "The width of tables in columns; 0 for unlimited, `auto` for the terminal's.";
+    null: String = Options::default().null, "TEXT", "The text shown for NULL in formats for people.";
+    pager: bool = true, "on|off", "Shows long answers at the prompt in `$PAGER`, or `less -FRSX`; `--no-pager` is short for `--pager=off`.";
 }
 
 /// The value that a setting finds out by itself.
@@ -111,7 +111,7 @@ impl Value for Option<Format> {
     }
 
     fn words() -> Option<Words> {
-        let auto = (AUTO, "by where the answer goes");
+        let auto = (AUTO, "depends on where the answer goes");
         let formats = FORMATS.iter().map(|format| (format.name, format.help));
         Some([auto].into_iter().chain(formats).collect())
     }

@@ -82,7 +82,7 @@ pub fn refused() -> Result<(), Failure> {
         return Ok(());
     }
     let help = "write to a file instead, or run slabql as root";
-    let message = "slabql has rights of its file, so it starts no other program";
+    let message = "with file capabilities, slabql does not start other programs";
     Err(Failure::environment(message, Some(help)))
 }
 

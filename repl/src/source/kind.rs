@@ -45,10 +45,10 @@ impl Kind {
     #[must_use]
     pub fn help(self) -> &'static str {
         match self {
-            Self::Live => "the kernel's iterator over caches (Linux 6.13)",
-            Self::Walk => "the kernel's list of caches, followed",
+            Self::Live => "the kernel's cache iterator (Linux 6.13)",
+            Self::Walk => "the kernel's list of caches, walked",
             Self::Proc => "/proc/slabinfo and /sys/kernel/slab",
-            Self::Demo => "a recording that slabql carries",
+            Self::Demo => "a built-in recording",
             Self::Recording => "a recording",
         }
     }
@@ -86,11 +86,11 @@ impl Kind {
         match self {
             Self::Live | Self::Walk | Self::Proc => Failure::environment(
                 format!("the source `{}` has no table `{table}`", self.name()),
-                Some("the source `live` has; `.source` says why it is not used"),
+                Some("the source `live` has it; `.source` shows why it is not used"),
             ),
             Self::Demo | Self::Recording => Failure::environment(
                 format!("a recording has no table `{table}`"),
-                Some("recordings hold `caches`"),
+                Some("recordings contain `caches`"),
             ),
         }
     }

@@ -48,7 +48,7 @@ const MAX_SCANS: usize = 16;
 
 /// What an answer says if the list of caches never rested.
 pub(super) const LOST: &str =
-    "the list of caches changed each time it was followed: rows may be missing or out of date";
+    "the list of caches changed during every walk: rows may be missing or out of date";
 
 /// The running kernel.
 pub struct Live {
@@ -220,7 +220,7 @@ impl Live {
         let notes = &mut scanned.report.notes;
         if output.is_full() {
             notes.push(format!(
-                "the answer was cut after {} rows: there is no space for more",
+                "the answer was truncated after {} rows: there is no space for more",
                 scanned.rows.len()
             ));
         }
@@ -230,13 +230,13 @@ impl Live {
                 Rows::Nodes | Rows::Cpus => "rows may be missing, and figures too small",
                 Rows::Caches | Rows::Slabs | Rows::Host(_) => "figures may be too small",
             };
-            notes.push(format!("the kernel ended a loop: {lost}"));
+            notes.push(format!("the kernel terminated a loop: {lost}"));
         }
         if has(output.flags, rows::LOST) {
             notes.push(LOST.to_owned());
         }
         if has(output.flags, rows::TORN) {
-            notes.push("a list changed while it was walked: `complete` says of which caches the figures are estimates".to_owned());
+            notes.push("a list changed while it was walked: where `complete` is false, figures are estimates".to_owned());
         }
         Ok(scanned)
     }
@@ -248,8 +248,9 @@ pub(super) fn analyzed(
     program: &Program,
     output: &Output,
 ) -> Result<stats::Program, Failure> {
-    let failed =
-        |error| Failure::environment(format!("the program cannot be asked about: {error}"), None);
+    let failed = |error| {
+        Failure::environment(format!("cannot get information about the program: {error}"), None)
+    };
     let counters = loaded.counters(program).map_err(failed)?;
     let (pairs, _) = counters.as_chunks();
     Ok(stats::Program {
@@ -352,9 +353,7 @@ impl Source for Live {
     fn label(&self) -> Option<String> {
         let release = self.release();
         self.walks.then(|| {
-            format!(
-                "source walk: Linux {release}, by its list of caches, which nothing holds meanwhile"
-            )
+            format!("source walk: Linux {release}, by its list of caches, walked without a lock")
         })
     }
 }

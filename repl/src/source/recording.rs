@@ -134,7 +134,8 @@ impl Recording {
             columns.map(|(at, name)| Some((at, catalog::TABLES[0].column(name)?))).collect();
         for (number, line) in recording.lines().lines().enumerate() {
             signals::check().map_err(|_| "it was not read to its end")?;
-            row(line, &all, all.len()).ok_or_else(|| format!("line {} is no row", number + 2))?;
+            row(line, &all, all.len())
+                .ok_or_else(|| format!("line {} is not a row", number + 2))?;
         }
         Ok(recording)
     }
@@ -146,23 +147,23 @@ impl Recording {
             .next()
             .filter(|line| line.len() <= MAX_LINE)
             .and_then(|line| serde_json::from_str(line).ok())
-            .ok_or("its first line is no header")?;
+            .ok_or("its first line is not a header")?;
         let field = |key: &str| header.get(key).ok_or_else(|| format!("its header has no `{key}`"));
         if field("format")? != FORMAT {
-            return Err("its header is of another format".to_owned());
+            return Err("its header has another format".to_owned());
         }
         match field("version")?.as_u64() {
             Some(1) => {}
             Some(version) => {
                 return Err(format!(
-                    "it is of version {version}, and this slabql reads version 1: a newer one is needed"
+                    "it has version {version}, but this slabql reads only version 1; use a newer slabql"
                 ));
             }
-            None => return Err("its version is no number".to_owned()),
+            None => return Err("its version is not a number".to_owned()),
         }
-        let count = field("rows")?.as_u64().ok_or("`rows` is no number")?;
+        let count = field("rows")?.as_u64().ok_or("`rows` is not a number")?;
         if count > MAX_ROWS {
-            return Err(format!("it has {count} rows, and {MAX_ROWS} is the most"));
+            return Err(format!("it has {count} rows; the limit is {MAX_ROWS}"));
         }
         let found = lines.clone().count() as u64;
         if found != count {
@@ -170,11 +171,11 @@ impl Recording {
         }
         match header.get("crc32") {
             Some(Json::String(stated)) => file::check(&whole, stated)?,
-            Some(_) => return Err("its checksum is no text".to_owned()),
+            Some(_) => return Err("its checksum is not a string".to_owned()),
             None => {}
         }
         let text = |key: &str| -> Result<String, String> {
-            Ok(field(key)?.as_str().ok_or_else(|| format!("`{key}` is no text"))?.to_owned())
+            Ok(field(key)?.as_str().ok_or_else(|| format!("`{key}` is not a string"))?.to_owned())
         };
         if catalog::table(&text("table")?) != Some(catalog::TABLES[0]) {
             return Err(format!("this slabql has no table `{}`", text("table")?));
@@ -182,10 +183,10 @@ impl Recording {
         let columns: Vec<String> = field("columns")?
             .as_array()
             .and_then(|names| names.iter().map(|name| name.as_str().map(str::to_owned)).collect())
-            .ok_or("`columns` is no list of names")?;
+            .ok_or("`columns` is not a list of names")?;
         let places: Vec<_> = columns.iter().map(|name| catalog::TABLES[0].column(name)).collect();
         once(places.iter().flatten())?;
-        let missing = field("missing")?.as_object().ok_or("`missing` is no object")?;
+        let missing = field("missing")?.as_object().ok_or("`missing` is not an object")?;
         Ok(Self {
             kernel: text("kernel")?,
             boot: header.contains_key("boot").then(|| text("boot")).transpose()?,
@@ -193,9 +194,9 @@ impl Recording {
             page_size: field("page_size")?
                 .as_u64()
                 .filter(|size| size.is_power_of_two())
-                .ok_or("`page_size` is none")?,
-            slab_flags: flags(field("slab_flags")?).ok_or("`slab_flags` are none")?,
-            gfp_flags: flags(field("gfp_flags")?).ok_or("`gfp_flags` are none")?,
+                .ok_or("`page_size` is not a page size")?,
+            slab_flags: flags(field("slab_flags")?).ok_or("`slab_flags` is not a set of flags")?,
+            gfp_flags: flags(field("gfp_flags")?).ok_or("`gfp_flags` is not a set of flags")?,
             columns,
             missing: missing
                 .iter()
@@ -268,8 +269,8 @@ impl Recording {
     pub fn save(&self, path: &Path) -> Result<(), Failure> {
         if holds_something_else(path) {
             let path = printable(path.as_os_str().as_encoded_bytes());
-            let message = format!("{path} is no recording, and is not replaced");
-            let help = "give another name, or remove the file first";
+            let message = format!("{path} is not a recording, so it is not replaced");
+            let help = "use another name, or remove the file first";
             return Err(Failure::command(message, Some(help)));
         }
         WholeFile::create(path, Readers::Owner)
@@ -324,7 +325,7 @@ fn holds_something_else(path: &Path) -> bool {
 
 fn not_one(path: &Path, reason: &str) -> Failure {
     let path = shown(path);
-    Failure::environment(format!("{path} is no recording: {reason}"), None)
+    Failure::environment(format!("{path} is not a recording: {reason}"), None)
 }
 
 fn flags(object: &Json) -> Option<Vec<(String, u32)>> {
@@ -441,7 +442,7 @@ impl Capabilities for Recording {
 
 impl Host for Recording {
     fn look_up(&self, _: Lookup, _: &[Vec<Value>]) -> Result<Vec<Value>, String> {
-        Err("a recording has only what was looked up when it was taken".to_owned())
+        Err("a recording contains only what was looked up when it was taken".to_owned())
     }
 
     fn interrupted(&self) -> bool {

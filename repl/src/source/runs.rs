@@ -75,7 +75,10 @@ pub fn scan(
         // Or all caches were passed over, so the one to go on with is gone.
         lost += 1;
         if lost == MAX_LOST {
-            report.notes.push("caches came and went all the time: slabs are missing".to_owned());
+            report.notes.push(
+                "caches were created and destroyed throughout the scan: slabs are missing"
+                    .to_owned(),
+            );
             break;
         }
         if list_changed && output.left_at != 0 {
@@ -87,7 +90,7 @@ pub fn scan(
     }
     given.tell(&mut report.notes);
     if lost > 0 {
-        report.notes.push("caches were made or destroyed while slabs were shown".to_owned());
+        report.notes.push("caches were created or destroyed during the scan".to_owned());
     }
     if torn {
         report.notes.push(
@@ -170,7 +173,7 @@ impl Given {
     fn tell(&self, notes: &mut Vec<String>) {
         let how = match (self.again, self.twice) {
             (_, true) => "slabs may be shown twice",
-            (true, false) => "slabs that moved meanwhile may be shown where they were",
+            (true, false) => "slabs that moved meanwhile may be shown in their old place",
             (false, false) => return,
         };
         notes.push(format!("a list changed while it was walked, and was walked again: {how}"));

@@ -145,17 +145,17 @@ fn files_that_cannot_be_read_are_the_machines() {
 fn files_that_are_no_recordings_are_refused() {
     let folder = Folder::new();
     let cases: [(&[u8], &str); 5] = [
-        (b"", "its first line is no header"),
-        (b"root:x:0\n", "its first line is no header"),
+        (b"", "its first line is not a header"),
+        (b"root:x:0\n", "its first line is not a header"),
         (b"\x7fELF\xff", "it is not UTF-8"),
-        (b"{\"format\":\"tar\"}\n", "its header is of another format"),
-        (b"{\"format\":\"slabql recording\",\"version\":9}", "it is of version 9"),
+        (b"{\"format\":\"tar\"}\n", "its header has another format"),
+        (b"{\"format\":\"slabql recording\",\"version\":9}", "it has version 9"),
     ];
     for (bytes, reason) in cases {
         let path = folder.file("x.slab", bytes);
         let ran: Ran = command(SLABQL).arg("--from").arg(&path).arg(QUERY).ran().into();
         assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{reason}");
-        let expected = format!("error: {} is no recording: {reason}", path.display());
+        let expected = format!("error: {} is not a recording: {reason}", path.display());
         assert!(ran.err.starts_with(&expected), "{}", ran.err);
     }
 }
@@ -174,7 +174,11 @@ fn wrong_options_are_wrong_questions() {
         assert!(ran.err.starts_with("error: "), "{}", ran.err);
     }
     let ran = demo(["select", "name"]);
-    assert!(ran.err.contains("tip: a query is one argument: put it in quotes\n"), "{}", ran.err);
+    assert!(
+        ran.err.contains("tip: a query is a single argument: put it in quotes\n"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
@@ -224,7 +228,7 @@ fn dot_commands_stand_between_statements() {
     let ran = demo([".mode csv\nselect nam"]);
     assert!(error(&ran).contains("\n2 | select nam\n"), "{}", ran.err);
     let ran = demo(["select name; .tables"]);
-    let help = "  = help: a command such as `.tables` stands on a line of its own\n";
+    let help = "  = help: put a command such as `.tables` on a line of its own\n";
     assert!(ran.err.ends_with(help), "{}", ran.err);
 }
 
@@ -254,7 +258,7 @@ fn settings_come_from_a_file() {
     for line in [
         "format     csv        set here",
         "exact      on         from the command line",
-        "color      auto       as it is by itself",
+        "color      auto       default",
     ] {
         assert!(shown.lines().any(|found| found == line), "{line}: {shown}");
     }
@@ -283,21 +287,21 @@ fn why_a_column_is_null() {
         (".why", all),
         (
             ".why cpu_partial",
-            "caches.cpu_partial is there: The free objects that a CPU may hold in partial slabs.\n",
+            "caches.cpu_partial is available: The maximum number of free objects that a CPU may hold in partial slabs.\n",
         ),
         (
             ".why CACHES.Size",
-            "caches.size is there: The distance between two objects, metadata and padding included; slabinfo's objsize.\n",
+            "caches.size is available: The distance from one object to the next, including metadata and padding; slabinfo's objsize.\n",
         ),
         (".why nodes.slabs", "nodes.slabs is NULL: a recording has no table `nodes`\n"),
         (
             ".why slabs",
-            "caches.slabs is there: The slabs, summed over all NUMA nodes.\n\
+            "caches.slabs is there: The number of slabs, summed over all NUMA nodes.\n\
              nodes.slabs is NULL: a recording has no table `nodes`\n",
         ),
         (
             ".why mergeable;",
-            "caches.mergeable is there: Whether a later cache may be merged into this one, boot parameters aside.\n",
+            "caches.mergeable is there: Whether a later cache may be merged into this one, not considering boot parameters.\n",
         ),
     ];
     for (text, expected) in told {
@@ -313,7 +317,7 @@ fn why_a_column_is_null() {
         (".why node.slabs", "unknown table `node`", "did you mean `nodes`?"),
         (".why processes.slabs", "unknown table `processes`", tables),
         (".why a b", "unknown column `a b`", list),
-        (".schema s->kobj", "a recording has no members", "they are those of the running kernel"),
+        (".schema s->kobj", "a recording has no members", "only the running kernel has members"),
         (".schema cpu", "unknown table `cpu`", "did you mean `cpus`?"),
     ] {
         let ran = demo([text]);
@@ -334,7 +338,7 @@ fn why_a_recording_lacks_a_column() {
     assert_eq!(run(".why memory").out, format!("caches.memory is NULL: {lacks}\n"));
     assert_eq!(
         run(".why page_order").out,
-        "caches.page_order is there: A slab has 2 to this power pages.\n"
+        "caches.page_order is available: The order of a slab: it has 2^order pages.\n"
     );
     let all = run(".why").out;
     assert!(all.contains("caches.size is NULL: ") && !all.contains("caches.oo"), "{all}");
@@ -347,7 +351,7 @@ fn why_a_recording_lacks_a_column() {
 fn addresses_are_of_the_running_kernel() {
     let ran = demo(["whatis", "ffff888100bea600", "0"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
-    assert!(error(&ran).starts_with("error: a recording has no memory to look into\n"));
+    assert!(error(&ran).starts_with("error: a recording does not contain memory\n"));
     let ran = demo(["whatis 0, xyz"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
     assert!(error(&ran).starts_with("error: `xyz` is not an address\n"));
@@ -357,7 +361,7 @@ fn addresses_are_of_the_running_kernel() {
 fn a_recording_is_not_verified() {
     for text in ["verify", ".verify", " verify ;", "# before it\n.verify\n"] {
         let ran = demo([text]);
-        let expected = "error: a recording cannot be held against this machine\n";
+        let expected = "error: a recording cannot be checked against this machine\n";
         assert_eq!((ran.code, ran.out.as_str(), error(&ran)), (Some(2), "", expected), "{text}");
     }
     let ran = demo([".verify now"]);
@@ -577,7 +581,7 @@ fn only_a_recording_is_replaced_by_one() {
         let before = fs::read(path).unwrap();
         let ran = write(path.to_str().unwrap(), record);
         let told = format!(
-            "error: {} is no recording, and is not replaced\n  = help: give another name, or remove the file first\n",
+            "error: {} is not a recording, so it is not replaced\n  = help: use another name, or remove the file first\n",
             path.display()
         );
         assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));

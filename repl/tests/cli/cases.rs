@@ -105,7 +105,7 @@ fn statistics_stay_within_the_values() {
         [("0.9", true), ("0.01", true), ("90", false), ("1", false), ("0", false)]
     {
         let ran = demo(["--no-config", &format!("select percentile(memory, {percents})")]);
-        assert_eq!(error(&ran).contains("takes percents"), noted, "{percents}: {}", ran.err);
+        assert_eq!(error(&ran).contains("takes a percentage"), noted, "{percents}: {}", ran.err);
     }
 }
 

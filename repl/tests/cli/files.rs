@@ -97,7 +97,7 @@ fn a_history_that_is_no_regular_file_is_told_and_left_alone() {
     let (folder, file) = history();
     fifo(&file);
     let seen = prompt(&folder, &[]);
-    assert!(seen.contains("history: it is a FIFO, not a regular file"), "{seen}");
+    assert!(seen.contains("note: no history: ") && seen.contains("it is a FIFO,"), "{seen}");
 
     let (folder, file) = history();
     symlink("/dev/null", &file).unwrap();
@@ -156,7 +156,7 @@ fn settings_that_are_no_regular_file_are_told() {
     fifo(&file);
     let ran = run(&folder, QUERY);
     let expected = format!(
-        "error: cannot read {}: it is a FIFO, not a regular file\n  = help: `--no-config` starts without it\n",
+        "error: cannot read {}: it is a FIFO, not a regular file\n  = help: start with `--no-config` to ignore it\n",
         file.display()
     );
     assert_eq!((ran.code, ran.err.as_str()), (Some(2), expected.as_str()));
@@ -318,7 +318,7 @@ fn a_file_stays_its_owners_or_is_not_replaced() {
     nobody.arg(&program).args(["--demo", "--no-config", "-o"]).arg(&path).arg(QUERY);
     let ran = Ran::from(nobody.env("HOME", "/nonexistent").ran());
     let told = format!(
-        "error: cannot write {}: it belongs to another user, and would not after this\n",
+        "error: cannot write {}: it belongs to another user, and replacing it would change that\n",
         path.display()
     );
     assert_eq!((ran.code, error(&ran)), (Some(2), told.as_str()));
@@ -361,11 +361,11 @@ fn what_a_recording_takes_is_bounded() {
 
     for (bytes, reason) in [
         (bomb(70_000, &",\"x\"".repeat(1000)), "it is too long when it is decompressed"),
-        (bomb(1_100_000, ",\"x\""), "it has 1100000 rows, and 1048576 is the most"),
+        (bomb(1_100_000, ",\"x\""), "it has 1100000 rows; the limit is 1048576"),
         (bomb(1, ",\"name\""), "it has the column `name` twice"),
     ] {
         let ran = ask(&bytes);
-        assert!(ran.err.ends_with(&format!(" is no recording: {reason}\n")), "{}", ran.err);
+        assert!(ran.err.ends_with(&format!(" is not a recording: {reason}\n")), "{}", ran.err);
     }
 }
 

@@ -41,7 +41,7 @@ fn what_ends_a_query_says_where_its_answer_goes() {
         ("\\gset", "error: unknown command `\\gset`"),
         ("\\q", "error: `\\q` ends no query"),
         ("\\watch c=0", "error: `0` is no number of ticks"),
-        ("\\watch x", "error: `x` is no interval"),
+        ("\\watch x", "error: `x` is not an interval"),
     ] {
         let ran = demo([&*format!("select name limit 1 {ending}")]);
         assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ending}");

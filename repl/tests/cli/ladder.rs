@@ -84,15 +84,15 @@ fn a_named_source_is_not_replaced() {
     for (args, told) in [
         (
             &["--require", "live", "--demo"][..],
-            "the answer would be of the source `demo`, and `live` is required",
+            "the answer would come from the source `demo`, but `live` is required",
         ),
         (
             &["--source", "proc", "--require", "live"],
-            "the answer would be of the source `proc`, and `live` is required",
+            "the answer would come from the source `proc`, but `live` is required",
         ),
         (
             &["--require", "demo", "--from", "/dev/null"],
-            "the answer would be of the source `recording`, and `demo` is required",
+            "the answer would come from the source `recording`, but `demo` is required",
         ),
     ] {
         let ran = slabql(&[args, &["select name"]].concat());
@@ -108,7 +108,11 @@ fn a_named_source_is_not_replaced() {
     for source in ["proc", "demo"] {
         let ran = slabql(&["--source", source, "--record", "/nonexistent/x", "select name"]);
         assert_eq!(ran.code, Some(1), "{}", ran.err);
-        assert!(ran.err.contains("a recording is taken of the kernel's memory"), "{}", ran.err);
+        assert!(
+            ran.err.contains("recordings need a source that reads the kernel's memory"),
+            "{}",
+            ran.err
+        );
     }
 }
 
@@ -163,7 +167,7 @@ fn a_source_can_be_named_and_left() {
     let columns = "select reason where table = 'caches' and column = 'addr'";
     let columns = columns.replace("where", "from columns where").replace("table", "\"table\"");
     let ran = without(&NO_BPF, SLABQL, &[&columns.replace(" column ", " \"column\" ")]);
-    assert_eq!(ran.out, "reason\nno file tells addresses\n", "{}", ran.err);
+    assert_eq!(ran.out, "reason\nno file contains addresses\n", "{}", ran.err);
 }
 
 #[test]
@@ -185,5 +189,5 @@ fn tables_and_addresses_that_files_do_not_have_are_refused() {
     assert!(ran.err.contains("error: the source `proc` cannot look into memory\n"), "{}", ran.err);
     let ran = slabql(&["--source", "proc", ".verify"]);
     assert_eq!(ran.code, Some(2));
-    assert!(ran.err.contains("is what figures are held against"), "{}", ran.err);
+    assert!(ran.err.contains("is what figures are checked against"), "{}", ran.err);
 }

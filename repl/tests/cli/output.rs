@@ -278,7 +278,7 @@ fn with_rights_of_its_file_it_starts_no_other_program() {
         command.arg(&program).args(["--demo", text]).stdin(Stdio::null()).ran().into()
     };
     let ran = run(".pipe cat\nselect 1 limit 1;");
-    let expected = "error: slabql has rights of its file, so it starts no other program\n\
+    let expected = "error: with file capabilities, slabql does not start other programs\n\
                     \x20 = help: write to a file instead, or run slabql as root\n";
     assert_eq!((ran.code, ran.out.as_str(), error(&ran)), (Some(2), "", expected));
     assert_eq!(run("select 1 as a limit 1").out, "a\n1\n");

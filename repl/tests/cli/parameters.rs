@@ -27,13 +27,13 @@ fn values_come_from_options_commands_and_defaults() {
 fn a_wrong_value_is_named_and_marked() {
     let ran = demo([NAMED]);
     let expected = "error: `$name` has no value\n  |\n1 | select name where name = $name\n  |                          ^^^^^\n  \
-                    = help: give it by `--set name=…`, at the prompt by `.set name …`\n";
+                    = help: set it with `--set name=…`, or at the prompt with `.set name …`\n";
     assert_eq!((ran.code, error(&ran)), (Some(1), expected));
 
     let text = "\n-- param min: size = 1MiB  The least.\nselect name where memory > $min";
     let ran = demo(["--set", "min=much", text]);
     let expected = "error: `$min` is not a size\n  |\n3 | select name where memory > $min\n  |                            ^^^^ `much` was given\n  \
-                    = help: give it by `--set min=1MiB`, at the prompt by `.set min 1MiB`\n";
+                    = help: set it with `--set min=1MiB`, or at the prompt with `.set min 1MiB`\n";
     assert_eq!((ran.code, error(&ran)), (Some(1), expected));
     let ran = demo(["--set", "min=4kB", text]);
     assert!(error(&ran).ends_with("or `4000` for 4000 bytes\n"), "{}", ran.err);
@@ -62,7 +62,7 @@ fn a_value_without_a_use_is_told() {
     for word in ["min", "1=2", "=2"] {
         let ran = demo(["--set", word, text]);
         let expected =
-            format!("error: `{word}` gives no parameter a value\n  = help: write `name=value`\n");
+            format!("error: `{word}` does not set a parameter\n  = help: write `name=value`\n");
         assert_eq!((ran.code, ran.err.as_str()), (Some(1), expected.as_str()));
     }
 }
@@ -75,8 +75,8 @@ fn commands_show_and_take_values() {
         (".set x", "`$x` is not set", ""),
         (".set min 1\n.set mn", "`$mn` is not set", "  = help: did you mean `min`?\n"),
         (".unset x", "`$x` is not set", ""),
-        (".unset", "`=` gives no parameter a value", "  = help: write `name=value`\n"),
-        (".set 1 2", "`1=2` gives no parameter a value", "  = help: write `name=value`\n"),
+        (".unset", "`=` does not set a parameter", "  = help: write `name=value`\n"),
+        (".set 1 2", "`1=2` does not set a parameter", "  = help: write `name=value`\n"),
     ] {
         let ran = demo([text]);
         let expected = format!("error: {message}\n{help}");

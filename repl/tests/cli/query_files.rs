@@ -66,7 +66,7 @@ fn commands_stand_between_statements() {
     assert_eq!(ran.out, "name\nbtrfs_delayed_node\n");
     let ran = demo_reads([], b"select name\n.tables");
     assert!(
-        ran.err.ends_with("  = help: the query before a command ends with `;`\n"),
+        ran.err.ends_with("  = help: end the query before a command with `;`\n"),
         "{}",
         ran.err
     );
@@ -95,7 +95,7 @@ fn files_read_files_beside_them() {
     folder.file("sub/c", ".read none");
     let ran = demo(["-f", &path("a")]);
     let expected = format!(
-        "error: cannot read {}: No such file or directory\n  = help: line 1 of {} asks for it\n",
+        "error: cannot read {}: No such file or directory\n  = help: requested in line 1 of {}\n",
         path("sub/none"),
         path("sub/c"),
     );
@@ -123,11 +123,7 @@ fn files_do_not_read_each_other_without_end() {
         folder.file(&number.to_string(), format!(".read {}", number + 1));
     }
     let ran = demo(["-f", &path("0")]);
-    assert!(
-        error(&ran).contains("/16 is read by files that are read by files, 16 deep\n"),
-        "{}",
-        ran.err
-    );
+    assert!(error(&ran).contains("`.read` is nested more than 16 deep at "), "{}", ran.err);
     folder.file("10", "select name limit 1");
     assert_eq!(demo(["-f", &path("0")]).out, "name\nbtrfs_delayed_node\n");
 }
@@ -166,12 +162,24 @@ fn queries_are_saved_and_run_by_name() {
     for (text, message, help) in [
         (".run min", "unknown query `min`", "did you mean `mine`?"),
         (".run zebra-crossing", "unknown query `zebra-crossing`", "`.queries` lists them"),
-        (".run", "`.run` takes the name of a query", "a name has letters, digits, `-` and `_`"),
-        (".run ../x", "`../x` is no name of a query", "a name has letters, digits, `-` and `_`"),
-        (".save a/b", "`a/b` is no name of a query", "a name has letters, digits, `-` and `_`"),
+        (
+            ".run",
+            "`.run` takes the name of a query",
+            "a name consists of letters, digits, `-` and `_`",
+        ),
+        (
+            ".run ../x",
+            "`../x` is not a valid query name",
+            "a name consists of letters, digits, `-` and `_`",
+        ),
+        (
+            ".save a/b",
+            "`a/b` is not a valid query name",
+            "a name consists of letters, digits, `-` and `_`",
+        ),
         (".save x", "there is no query to save", "run one first"),
-        (".run mine x=1", "`mine` has no parameter `$x`", "it has none"),
-        (".run mine x", "`x` gives no parameter a value", "write `name=value`"),
+        (".run mine x=1", "`mine` has no parameter `$x`", "it has no parameters"),
+        (".run mine x", "`x` does not set a parameter", "write `name=value`"),
     ] {
         let ran = at_home(&home, &[text]);
         let expected = format!("error: {message}\n  = help: {help}\n");
@@ -210,7 +218,7 @@ fn reports_are_listed_shown_and_run() {
             "`largest` has no parameter `$row`",
             "did you mean `rows`?",
         ),
-        (&["report", "largest", "1"], "`1` gives no parameter a value", "write `name=value`"),
+        (&["report", "largest", "1"], "`1` does not set a parameter", "write `name=value`"),
     ] {
         let ran = demo(args.iter().copied());
         let expected = format!("error: {message}\n  = help: {help}\n");

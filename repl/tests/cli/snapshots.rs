@@ -98,9 +98,9 @@ fn another_version_is_told() {
         header.remove("columns");
     });
     let reason = Recording::read(newer.as_bytes()).err().unwrap();
-    assert!(reason.contains("of version 2") && reason.contains("newer"), "{reason}");
+    assert!(reason.contains("version 2,") && reason.contains("newer"), "{reason}");
     let reason = Recording::read(text(3, |header| header["version"] = "1".into()).as_bytes());
-    assert_eq!(reason.err().unwrap(), "its version is no number");
+    assert_eq!(reason.err().unwrap(), "its version is not a number");
 
     // What a later slabql may add to version 1 is passed over.
     let later = text(3, |header| {
@@ -223,8 +223,8 @@ fn snapshots_are_saved_listed_and_dropped() {
     for (arguments, input, says) in [
         (&["snapshot"][..], "", "required arguments were not provided:\n  <FILE>"),
         (&["snapshot", "a", "b"], "", "unexpected argument 'b' found"),
-        (&["snapshot", "live"], "", "`live` is the running kernel"),
-        (&["--demo", "snapshot", "a.slab"], "", "a snapshot is of the running kernel"),
+        (&["snapshot", "live"], "", "`live` means the running kernel"),
+        (&["--demo", "snapshot", "a.slab"], "", "snapshots are taken of the running kernel"),
         (&[], ".snapshot save", "`.snapshot` saves, drops or lists"),
         (&[], ".snapshot drop ./a.slab", "takes the name of a snapshot"),
         (&[], ".snapshot drop none", "there is no snapshot `none`"),

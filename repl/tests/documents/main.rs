@@ -108,7 +108,7 @@ fn not_recorded(text: &str) -> Option<NotRecorded> {
     // A member comes first, as it is missed first.
     if statements.iter().any(|(statement, _)| statement.to_string().contains("->")) {
         let what = "members of the kernel's structs".to_owned();
-        return Some(NotRecorded { what, code: 1, says: "a recording holds columns" });
+        return Some(NotRecorded { what, code: 1, says: "a recording contains only columns" });
     }
     let tables = statements
         .iter()

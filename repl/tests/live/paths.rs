@@ -101,7 +101,7 @@ fn all_are_taken(template: Template, (base, of): (&str, &str), from: &str, names
         "is wider than 64 bits",
         "is a whole struct",
         "is an array",
-        "is no value that a query can show",
+        "is not a value that a query can show",
     ];
     assert!(refused.keys().all(|reason| known.contains(&reason.as_str())), "{refused:?}");
     assert!(taken > 3 * nulls, "{nulls} of {taken} paths are NULL everywhere");

@@ -140,7 +140,7 @@ fn refused(file: &TempFile, bytes: &[u8], what: &str) {
     match open(file, bytes) {
         Err(failure @ Failure::Environment(_)) => {
             let text = failure.text();
-            assert!(text.starts_with("error: ") && text.contains("is no recording: "), "{text}");
+            assert!(text.starts_with("error: ") && text.contains("is not a recording: "), "{text}");
             assert_eq!(text.lines().count(), 1, "{what}: {text}");
         }
         Err(other) => panic!("{what}: {}", other.text()),

@@ -35,7 +35,7 @@ fn watched(change: &str, arguments: &[&str]) -> (Vec<String>, String) {
     (rows.map(|(_, row)| (*row).to_owned()).collect(), err)
 }
 
-const NOTE: &str = "note: what changed is NULL of rows that nothing unique tells apart";
+const NOTE: &str = "note: changes are NULL for rows that cannot be identified uniquely";
 
 #[test]
 fn what_changed_of_rows_of_one_name_is_not_made_up() {

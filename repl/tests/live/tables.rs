@@ -493,11 +493,14 @@ fn a_recording_says_what_it_has_not() {
         ["caches,", "aliases,", "flags,", "columns,", "diff,"]
     );
     for (table, message) in [
-        ("nodes", "error: a recording has no table `nodes`\n  = help: recordings hold `caches`\n"),
-        ("cpus", "error: a recording has no table `cpus`\n  = help: recordings hold `caches`\n"),
+        (
+            "nodes",
+            "error: a recording has no table `nodes`\n  = help: recordings contain `caches`\n",
+        ),
+        ("cpus", "error: a recording has no table `cpus`\n  = help: recordings contain `caches`\n"),
         (
             "slabinfo",
-            "error: a recording has no /proc/slabinfo\n  = help: `slabinfo` is a table of the running kernel\n",
+            "error: a recording has no /proc/slabinfo\n  = help: `slabinfo` needs the running kernel\n",
         ),
     ] {
         let output = slabql(&["--demo", &format!("select * from {table}")]);
@@ -570,7 +573,7 @@ fn parts_have_one_template_and_no_recording() {
         assert_eq!(told(&["--template", "iter", &text]), (Some(1), error));
         let (code, error) = told(&["--from", file.path(), &text]);
         let message = format!(
-            "error: a recording has no table `{table}`\n  = help: recordings hold `caches`\n"
+            "error: a recording has no table `{table}`\n  = help: recordings contain `caches`\n"
         );
         assert_eq!(code, Some(2));
         assert!(error.ends_with(&message), "{error}");

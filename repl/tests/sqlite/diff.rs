@@ -236,7 +236,7 @@ fn caches_of_one_name_are_one_row_between_boots() {
     assert_eq!(states(&before, &turned), ["other 3 same", "twin NULL same"]);
     let (code, out, error) = said(&["--fail-if-rows", "diff", before.path(), turned.path()]);
     assert_eq!(code, Some(0), "{out}{error}");
-    let note = "note: caches of one name are a row, with what they have together: `twin`\n";
+    let note = "note: caches with the same name are summed into one row: `twin`\n";
     assert!(error.contains(note), "{error}");
     assert!(error.contains("of 2 caches: memory 0 B, active 0, objects 0"), "{error}");
     // Of several the one that came or went is not told from the others.
@@ -293,8 +293,8 @@ fn a_snapshot_that_cannot_be_read_is_marked() {
     let newer = TempFile::new("newer.slab");
     fs::write(&newer.0, text.replace("\"version\":1", "\"version\":7")).unwrap();
     for (file, says) in [
-        (cut.path(), "is no recording: it is damaged"),
-        (newer.path(), "is no recording: it is of version 7"),
+        (cut.path(), "is not a recording: it is damaged"),
+        (newer.path(), "is not a recording: it has version 7"),
         ("/no/such.slab", "cannot read /no/such.slab: No such file"),
         ("no-such-name", "there is no snapshot `no-such-name`"),
         ("/", "cannot read /: Is a directory"),
@@ -382,7 +382,7 @@ fn new_and_gone_caches_are_told() {
     let row = &rows_of_diff(&[with.path(), without.path()])[zram::CACHE];
     assert_eq!((&row["state"], &row["memory_after"]), (&"gone".into(), &serde_json::Value::Null));
     let backwards = said(&["diff", with.path(), without.path()]).2;
-    assert!(!backwards.contains("told apart by their names"), "{backwards}");
+    assert!(!backwards.contains("matched by name only"), "{backwards}");
 }
 
 /// Who may not ask the kernel may compare snapshots.

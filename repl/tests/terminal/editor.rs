@@ -48,7 +48,7 @@ fn tab_lists_what_can_stand_at_the_cursor() {
     // The part that all have is put in; each is shown with what it is, a line each, and the prompt is there again.
     let menu = completed(&screen, "select obj", "objects_per_slab");
     let lines: Vec<&str> = menu.lines().collect();
-    assert_eq!(lines[1], "object_size        The size that a caller asks for.", "{menu}");
+    assert_eq!(lines[1], "object_size        The object size that callers asked for.", "{menu}");
     assert!(lines[3].starts_with("objects            ") && lines[3].ends_with('…'), "{menu}");
     assert!(lines.iter().all(|line| line.chars().count() < 80), "{menu}");
     assert!(lines[4].starts_with("slabql> select object"), "{menu}");
@@ -346,7 +346,7 @@ fn edit_puts_what_the_editor_leaves_at_the_prompt() {
     let screen = script(SMALL, "VISUAL= EDITOR='false -x' \"$0\" --demo", &home);
     screen.text(".edit");
     screen.key("Enter");
-    screen.wait("error: `false` ended with exit status: 1: the query is as it was");
+    screen.wait("error: `false` ended with exit status: 1: the query is unchanged");
     let screen = script(SMALL, "EDITOR='no-such-editor $(touch x)' \"$0\" --demo", &home);
     screen.text(".edit");
     screen.key("Enter");

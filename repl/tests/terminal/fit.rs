@@ -1,4 +1,4 @@
-//! How answers fit the terminal: columns that are hidden, a field a line, the pager, terminals that show little.
+//! How answers fit the terminal: columns that are hidden, one field per line, the pager, terminals that show little.
 
 use std::fs;
 use std::path::Path;
@@ -155,7 +155,7 @@ fn what_is_told_is_broken_between_words() {
     screen.resize(200, 50);
     let text = screen.ask(".help", "As in psql: ");
     assert!(
-        text.contains(" Shows all settings and where each comes from, or shows or sets one.\n"),
+        text.contains(" Shows all settings and where each comes from; or shows or sets one.\n"),
         "{text}"
     );
     // What goes elsewhere has whole lines, whatever the screen.

@@ -327,7 +327,7 @@ fn without_a_folder_for_it_there_is_no_history() {
     let script = "exec \"$0\" --demo";
     let mut terminal = Terminal::script(script, Path::new(SLABQL), &home);
     let notes = terminal.wait(PROMPT);
-    assert_eq!(notes.matches("note: there is no history: ").count(), 1, "{notes}");
+    assert_eq!(notes.matches("note: no history: ").count(), 1, "{notes}");
     assert!(!notes.contains("os error"), "{notes}");
     let answer = terminal.ask("select name limit 1;", "(1 row in ");
     assert!(!answer.contains("note: "), "{answer}");

@@ -109,8 +109,8 @@ fn commands_watch_the_last_query() {
 
     let ran = watched(".watch\n");
     assert_eq!(ran.code, Some(1));
-    assert!(error(&ran).contains("no query yet that could be watched"), "{}", ran.err);
-    assert!(error(&watched(".watch 0 select name")).contains("`0` is no interval"));
+    assert!(error(&ran).contains("no query to watch yet"), "{}", ran.err);
+    assert!(error(&watched(".watch 0 select name")).contains("`0` is not an interval"));
     assert!(error(&watched(".watch select nme")).contains("unknown column `nme`"));
 }
 
@@ -122,12 +122,12 @@ fn what_cannot_be_watched_is_refused() {
         assert!(ran.err.contains(why), "{args:?}: {}", ran.err);
         assert_eq!(ran.out, "");
     };
-    refused(&["select delta(active)"], 1, "`delta` is known only in a watch");
-    refused(&["select count(*), rate(count(*))"], 1, "`rate` is known only in a watch");
-    refused(&["explain analyze select delta(active)"], 1, "known only in a watch");
+    refused(&["select delta(active)"], 1, "`delta` works only in a watch");
+    refused(&["select count(*), rate(count(*))"], 1, "`rate` works only in a watch");
+    refused(&["explain analyze select delta(active)"], 1, "works only in a watch");
     refused(&["--watch", "1s", "select 1; select 2"], 1, "`--watch` takes one query");
     refused(&["--watch", "1s", "select nme"], 1, "unknown column `nme`");
-    refused(&["watch 1 select name"], 1, "an interval has a unit");
+    refused(&["watch 1 select name"], 1, "an interval needs a unit");
     refused(&["--watch", "x", "select name"], 1, "invalid value 'x' for '--watch <INTERVAL>'");
     refused(&["--count", "3", "select name"], 1, "--watch <INTERVAL>");
     refused(&["--watch", "1s", "--count", "0", "select name"], 1, "invalid value '0'");

@@ -13,13 +13,13 @@ pub(crate) fn number(expr: &Expr, what: &str) -> Result<(), Diagnostic> {
     }
     let error = unfit(expr, format!("`{what}` needs a number"));
     Err(match expr.ty {
-        Type::SlabFlags | Type::GfpFlags => error.help("`cast(flags as int)` is the number"),
-        Type::Bool => error.help("`iif(…, 1, 0)` makes a number of a condition"),
-        Type::Text if expr.constant().is_some() => error.help("a number is written without quotes"),
+        Type::SlabFlags | Type::GfpFlags => error.help("use `cast(flags as int)` for the number"),
+        Type::Bool => error.help("`iif(…, 1, 0)` turns a condition into a number"),
+        Type::Text if expr.constant().is_some() => error.help("write numbers without quotes"),
         Type::Text => {
-            error.help("`length(…)` of it is a number, `cast(… as int)` the number that it is")
+            error.help("`length(…)` gives its length, `cast(… as int)` its value as a number")
         }
-        Type::List => error.help("`length(…)` of it is a number"),
+        Type::List => error.help("`length(…)` gives its length"),
         _ => error,
     })
 }
@@ -54,7 +54,7 @@ pub(crate) fn integer(expr: &Expr, what: &str) -> Result<(), Diagnostic> {
     }
     if expr.ty == Type::Float {
         return Err(unfit(expr, format!("`{what}` needs integers"))
-            .help("`cast(… as int)` cuts the fraction off"));
+            .help("`cast(… as int)` drops the fraction"));
     }
     number(expr, what)
 }
@@ -203,10 +203,10 @@ pub(super) fn cast(inner: Expr, ty: Type, span: Span) -> Result<Expr, Diagnostic
             _ => true,
         };
     if !possible {
-        let what = format!("cannot make {} of {}", described(ty), described(inner.ty));
+        let what = format!("cannot convert {} to {}", described(ty), described(inner.ty));
         let error = unfit(&inner, what);
         return Err(match inner.ty {
-            Type::List => error.help("`length(…)` of it is a number"),
+            Type::List => error.help("`length(…)` gives its length"),
             _ => error,
         });
     }

@@ -28,10 +28,10 @@ pub(in crate::bind) fn call(
 fn changed(rate: bool, argument: Expr, name: &str, span: Span) -> Result<Expr, Diagnostic> {
     arith::number(&argument, name)?;
     if argument.constant().is_some_and(|value| *value != Value::Null) {
-        let message = format!("`{name}` needs a number that can change");
+        let message = format!("`{name}` needs a value that can change");
         return Err(Diagnostic::new(argument.span, message)
             .label("the same in every tick")
-            .help(format!("as in `{name}(active)`")));
+            .help(format!("for example `{name}(active)`")));
     }
     let shape = shape(&argument);
     let (ty, range) = if rate || shape.ty == Type::Float {
@@ -44,7 +44,7 @@ fn changed(rate: bool, argument: Expr, name: &str, span: Span) -> Result<Expr, D
     Ok(Expr { kind: ExprKind::Change(rate, argument.into()), ty, range, span, ..shape })
 }
 
-/// The number that an argument is, which must be written out.
+/// The number that an argument is, which must be a literal.
 pub(crate) fn written_out(
     argument: &Expr,
     name: &str,
@@ -55,7 +55,7 @@ pub(crate) fn written_out(
         Some(Value::UInt(value)) if *value <= most => Ok(*value),
         _ => Err(Diagnostic::new(argument.span, format!("`{name}` cannot take this"))
             .label(what)
-            .help(format!("a whole number from 0 to {most}, written out"))),
+            .help(format!("use a literal integer from 0 to {most}"))),
     }
 }
 
@@ -73,12 +73,12 @@ pub(crate) fn common(results: &[&Expr]) -> Result<Expr, Diagnostic> {
             (a, b) if a.is_number() && b.is_number() => (Type::Float, common.range),
             (a, b) if a == b => (a, common.range.union(result.range)),
             (a, b) => {
-                let what = format!("{} does not go with {}", described(b), described(a));
+                let what = format!("{} cannot be mixed with {}", described(b), described(a));
                 let number = |ty: Type| ty.is_number() || ty.is_flags();
                 let help = if number(a) && number(b) {
-                    "all results are of one type: `cast(flags as int)` is a number"
+                    "all results need one type: `cast(flags as int)` gives a number"
                 } else {
-                    "all results are of one type: `cast(… as text)` makes a text of a number"
+                    "all results need one type: `cast(… as text)` turns a number into text"
                 };
                 return Err(unfit(result, what).help(help));
             }

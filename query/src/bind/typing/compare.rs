@@ -32,23 +32,23 @@ pub(crate) fn check_comparable(left: &Expr, right: &Expr) -> Result<(), Diagnost
     let literal = |expr: &Expr, ty: Type| expr.constant().is_some() && expr.ty == ty;
     Err(match (left.ty, right.ty) {
         (Type::Text, ty) | (ty, Type::Text) if ty.is_flags() => {
-            error.help("ask for a flag by name: `flags has ACCOUNT`")
+            error.help("test for a flag by name: `flags has ACCOUNT`")
         }
         (Type::Text, ty) if number(ty) && literal(right, ty) => {
-            error.help("a text is written in single quotes")
+            error.help("put text in single quotes")
         }
         (ty, Type::Text) | (Type::Text, ty)
             if number(ty) && (literal(left, Type::Text) || literal(right, Type::Text)) =>
         {
-            error.help("a number is written without quotes")
+            error.help("write numbers without quotes")
         }
         (Type::Bool, _) | (_, Type::Bool) => {
-            error.help("a condition stands alone, or is compared with `true` or `false`")
+            error.help("use the condition alone, or compare it with `true` or `false`")
         }
         (Type::List, Type::Text) | (Type::Text, Type::List) => {
-            error.help("whether it is an entry of a list: `'eventpoll_pwq' in aliases`")
+            error.help("test for a list entry with `in`: `'eventpoll_pwq' in aliases`")
         }
-        (Type::List, _) | (_, Type::List) => error.help("`length(…)` of a list is a number"),
+        (Type::List, _) | (_, Type::List) => error.help("`length(…)` gives the length of a list"),
         _ => error,
     })
 }

@@ -65,7 +65,7 @@ pub(super) fn matched(
 ) -> Result<Expr, Diagnostic> {
     text(&mut tested, op.text())?;
     let Some(Literal::Text(wanted)) = pattern else {
-        let what = format!("the pattern of `{}` must be written out", op.text());
+        let what = format!("the pattern of `{}` must be a literal", op.text());
         let help = format!("in single quotes: {}", example(op));
         return Err(Diagnostic::new(place, what).help(help));
     };
@@ -90,8 +90,8 @@ pub(super) fn has(
     span: Span,
 ) -> Result<Expr, Diagnostic> {
     if !set.ty.is_flags() {
-        return Err(unfit(&set, "`has` asks a set of flags")
-            .help("`flags has ACCOUNT`; bits of a number are tested with `x & 0x10 != 0`"));
+        return Err(unfit(&set, "`has` needs a set of flags")
+            .help("`flags has ACCOUNT`; test the bits of a number with `x & 0x10 != 0`"));
     }
     let kind = match quantifier {
         // A flag that the kernel does not define is never set.
@@ -189,12 +189,12 @@ pub(crate) fn boolean(mut typed: Box<Expr>) -> Result<Box<Expr>, Diagnostic> {
         typed.ty = Type::Bool;
         return Ok(typed);
     }
-    let error = unfit(&typed, "a condition is needed here");
+    let error = unfit(&typed, "expected a condition");
     Err(match ty {
         Type::Int | Type::UInt | Type::Float => error.help("compare it: `… != 0`"),
-        Type::SlabFlags => error.help("ask for a flag: `flags has ACCOUNT`"),
-        Type::GfpFlags => error.help("ask for a flag: `allocflags has COMP`"),
-        Type::List => error.help("compare how long it is: `length(…) > 0`"),
+        Type::SlabFlags => error.help("test for a flag: `flags has ACCOUNT`"),
+        Type::GfpFlags => error.help("test for a flag: `allocflags has COMP`"),
+        Type::List => error.help("compare its length: `length(…) > 0`"),
         Type::Text => error.help("compare it: `… = 'kmalloc-64'`, `… like 'kmalloc%'`"),
         _ => error,
     })
@@ -210,11 +210,11 @@ pub(crate) fn text(typed: &mut Expr, what: &str) -> Result<(), Diagnostic> {
     let error = unfit(typed, format!("`{what}` needs a text"));
     Err(match ty {
         Type::SlabFlags | Type::GfpFlags => {
-            error.help("ask for a flag by name: `flags has ACCOUNT`")
+            error.help("test for a flag by name: `flags has ACCOUNT`")
         }
-        ty if ty.is_number() => error.help("`cast(… as text)` makes a text of a number"),
+        ty if ty.is_number() => error.help("`cast(… as text)` turns a number into text"),
         Type::List => error.help(
-            "`'eventpoll_pwq' in aliases` asks for an entry; `cast(aliases as text)` is all of them",
+            "test for an entry with `'eventpoll_pwq' in aliases`, or convert all of them with `cast(aliases as text)`",
         ),
         _ => error,
     })
@@ -283,9 +283,10 @@ pub(super) fn contains(
     if list.ty != Type::List && list.ty != Type::Null {
         let error = unfit(&list, "`in` needs a list");
         return Err(if list.ty.is_flags() {
-            error.help("ask for a flag: `flags has ACCOUNT`")
+            error.help("test for a flag: `flags has ACCOUNT`")
         } else {
-            error.help("a column of lists, as `aliases` is, or values in parentheses: `in (8, 16)`")
+            error
+                .help("use a list column such as `aliases`, or values in parentheses: `in (8, 16)`")
         });
     }
     text(&mut tested, "in")?;

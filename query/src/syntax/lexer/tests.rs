@@ -81,10 +81,10 @@ fn what_starts_no_token_is_named() {
     assert_eq!(error("a \u{200b}").0, "unexpected character `U+200B`");
     assert_eq!(error("a || b").0, "there is no operator `||`");
     let parameter = Span { start: 2, end: 4 };
-    let message = "a parameter has a name that starts with a letter";
+    let message = "a parameter's name starts with a letter";
     assert_eq!(error("> $1"), (message.into(), parameter));
     assert_eq!(error("$").0, message);
-    assert_eq!(error("\"\"").0, "a name has at least one letter");
+    assert_eq!(error("\"\"").0, "a name cannot be empty");
 }
 
 #[test]

@@ -9,36 +9,33 @@ use super::{Finding, Root, State};
 /// Options of the build, and what they mean.
 const OPTIONS: &[(&str, &str)] = &[
     ("CONFIG_DEBUG_INFO_BTF", "the kernel describes its own types"),
-    ("CONFIG_BPF_JIT", "functions of the kernel can be called"),
-    ("CONFIG_KALLSYMS_ALL", "variables are listed in /proc/kallsyms, `slab_caches` among them"),
-    ("CONFIG_SLUB_DEBUG", "/proc/slabinfo and /sys/kernel/slab are there, nodes count their slabs"),
-    (
-        "CONFIG_SLUB_DEBUG_ON",
-        "debugging is on for every cache: none keeps objects in CPU slabs or sheaves",
-    ),
+    ("CONFIG_BPF_JIT", "kernel functions can be called"),
+    ("CONFIG_KALLSYMS_ALL", "/proc/kallsyms lists variables, including `slab_caches`"),
+    ("CONFIG_SLUB_DEBUG", "/proc/slabinfo and /sys/kernel/slab exist, nodes count their slabs"),
+    ("CONFIG_SLUB_DEBUG_ON", "debugging is on for every cache: no objects in CPU slabs or sheaves"),
     ("CONFIG_SLUB_CPU_PARTIAL", "CPUs keep lists of partial slabs"),
-    ("CONFIG_SLUB_STATS", "events are counted, in /sys/kernel/slab/*/*"),
+    ("CONFIG_SLUB_STATS", "event counters in /sys/kernel/slab/*/*"),
     ("CONFIG_SLUB_TINY", "a small allocator without CPU slabs"),
-    ("CONFIG_SLAB_MERGE_DEFAULT", "caches of one size are merged"),
-    ("CONFIG_SLAB_FREELIST_HARDENED", "pointers in free objects are scrambled"),
-    ("CONFIG_RANDOM_KMALLOC_CACHES", "kmalloc has several caches of each size"),
-    ("CONFIG_SLAB_BUCKETS", "some callers have kmalloc caches of their own"),
-    ("CONFIG_MEMCG", "objects are accounted to control groups"),
+    ("CONFIG_SLAB_MERGE_DEFAULT", "caches of the same size are merged"),
+    ("CONFIG_SLAB_FREELIST_HARDENED", "freelist pointers are obfuscated"),
+    ("CONFIG_RANDOM_KMALLOC_CACHES", "kmalloc has several caches per size"),
+    ("CONFIG_SLAB_BUCKETS", "some callers have their own kmalloc caches"),
+    ("CONFIG_MEMCG", "objects are charged to control groups"),
 ];
 
 /// Words of the command line that change caches; some kernels spell them with `slub`.
 const BOOT: &[(&str, &str)] = &[
     ("slab_nomerge", "no caches are merged"),
     ("slub_nomerge", "no caches are merged"),
-    ("slab_merge", "caches of one size are merged"),
-    ("slub_merge", "caches of one size are merged"),
-    ("slab_debug", "caches are debugged: they keep no objects in CPU slabs or sheaves"),
-    ("slub_debug", "caches are debugged: they keep no objects in CPU slabs or sheaves"),
-    ("slab_max_order", "slabs are no larger"),
-    ("slub_max_order", "slabs are no larger"),
-    ("slab_min_objects", "slabs hold so many objects at least"),
-    ("slub_min_objects", "slabs hold so many objects at least"),
-    ("slab_strict_numa", "objects come from the node that is asked for"),
+    ("slab_merge", "caches of the same size are merged"),
+    ("slub_merge", "caches of the same size are merged"),
+    ("slab_debug", "caches are debugged: no objects in CPU slabs or sheaves"),
+    ("slub_debug", "caches are debugged: no objects in CPU slabs or sheaves"),
+    ("slab_max_order", "maximum order of slabs"),
+    ("slub_max_order", "maximum order of slabs"),
+    ("slab_min_objects", "minimum number of objects per slab"),
+    ("slub_min_objects", "minimum number of objects per slab"),
+    ("slab_strict_numa", "objects come from the requested node"),
 ];
 
 /// The most that is read of a configuration, in bytes: a hundred times what there is.
@@ -50,7 +47,7 @@ pub(super) fn examine(root: &Root) -> Vec<Finding> {
         Ok(text) => options(&text),
         Err(reason) => vec![
             Finding::new("build", "configuration", State::Unknown, reason)
-                .remedy("it is in /proc/config.gz or /boot/config-RELEASE"),
+                .remedy("expected in /proc/config.gz or /boot/config-RELEASE"),
         ],
     };
     findings.extend(boot(root));
@@ -97,7 +94,7 @@ fn boot(root: &Root) -> Vec<Finding> {
     };
     let found: Vec<Finding> = words.iter().filter_map(known).collect();
     if found.is_empty() {
-        return vec![new("command line", State::Note, "nothing about the allocator".to_owned())];
+        return vec![new("command line", State::Note, "no allocator options".to_owned())];
     }
     found
 }
@@ -146,6 +143,6 @@ mod tests {
         let checks: Vec<&str> = findings.iter().map(|finding| finding.check.as_str()).collect();
         assert_eq!(checks, ["slub_debug=FZPU", "slab-nomerge"]);
         let made = Made::new("boot", &[("proc/cmdline", "quiet\n")]);
-        assert_eq!(line(&boot(&made.root()), "command line"), "note nothing about the allocator");
+        assert_eq!(line(&boot(&made.root()), "command line"), "note no allocator options");
     }
 }

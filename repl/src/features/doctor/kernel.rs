@@ -25,7 +25,7 @@ const FUNCTIONS: &[Function] = &[
     Function {
         check: "iter/kmem_cache",
         names: &["bpf_iter_kmem_cache"],
-        without: "since Linux 6.13; the template `iter` needs it",
+        without: "added in Linux 6.13; the template `iter` needs it",
     },
     Function {
         check: "open-coded iterator",
@@ -34,22 +34,22 @@ const FUNCTIONS: &[Function] = &[
             "bpf_iter_kmem_cache_next",
             "bpf_iter_kmem_cache_destroy",
         ],
-        without: "since Linux 6.13; the template `open-coded` needs them",
+        without: "added in Linux 6.13; the template `open-coded` needs them",
     },
     Function {
         check: "bpf_get_kmem_cache",
         names: &["bpf_get_kmem_cache"],
-        without: "since Linux 6.13; `whatis` needs it",
+        without: "added in Linux 6.13; `whatis` needs it",
     },
     Function {
         check: "bpf_rdonly_cast",
         names: &["bpf_rdonly_cast"],
-        without: "since Linux 6.2; `bpf_probe_read_kernel` reads memory without it",
+        without: "added in Linux 6.2; without it, `bpf_probe_read_kernel` reads memory",
     },
     Function {
         check: "string functions",
         names: &["bpf_strstr", "bpf_strlen"],
-        without: "since Linux 6.17; patterns are looked at in user space without them",
+        without: "added in Linux 6.17; without them, patterns are matched in user space",
     },
 ];
 
@@ -109,23 +109,19 @@ fn types(schema: &KernelSchema) -> Finding {
 fn probes() -> [Finding; 2] {
     let new = |check, state, found: &str| Finding::new("bpf", check, state, found);
     let program = match probe::program() {
-        Ok(true) => new("programs", State::Ok, "a program was taken"),
-        Ok(false) => new(
-            "programs",
-            State::Missing,
-            "no program of the type `syscall`, which is there since Linux 5.14",
-        ),
+        Ok(true) => new("programs", State::Ok, "a program was loaded"),
+        Ok(false) => {
+            new("programs", State::Missing, "no programs of type `syscall`, added in Linux 5.14")
+        }
         Err(environment) => of_environment("bpf", "programs", State::Missing, &environment),
     };
     let bound = match probe::may_goto() {
-        Ok(true) => new("may_goto", State::Ok, "loops are bounded by it"),
-        Ok(false) => new(
-            "may_goto",
-            State::Lacking,
-            "since Linux 6.9; loops are rounds of `bpf_loop` without it",
-        ),
+        Ok(true) => new("may_goto", State::Ok, "used to bound loops"),
+        Ok(false) => {
+            new("may_goto", State::Lacking, "added in Linux 6.9; without it, loops use `bpf_loop`")
+        }
         // Its own line says why.
-        Err(_) => new("may_goto", State::Unknown, "no program is taken"),
+        Err(_) => new("may_goto", State::Unknown, "no program could be loaded"),
     };
     [program, bound]
 }

@@ -56,7 +56,7 @@ fn rights(machine: &Machine) -> Vec<Finding> {
     let new = |check, state, found: &str| Finding::new("rights", check, state, found);
     let mut findings = Vec::new();
     match machine.lacking() {
-        None => findings.push(new("capabilities", State::Unknown, "capget(2) does not say")),
+        None => findings.push(new("capabilities", State::Unknown, "capget(2) failed")),
         Some(lacking) => findings.extend(["CAP_BPF", "CAP_PERFMON"].map(|name| {
             if lacking.contains(&name) {
                 new(name, State::Missing, "not in effect").remedy(GRANT)
@@ -67,14 +67,18 @@ fn rights(machine: &Machine) -> Vec<Finding> {
     }
     if machine.is_mapped() {
         findings.push(
-            new("user namespace", State::Missing, "bpf(2) takes no capabilities of one")
-                .remedy(OUTSIDE),
+            new(
+                "user namespace",
+                State::Missing,
+                "bpf(2) ignores capabilities of a user namespace",
+            )
+            .remedy(OUTSIDE),
         );
     }
     findings.push(match machine.status("Seccomp") {
         Some("0") => new("seccomp", State::Ok, "no filter"),
-        Some(_) => new("seccomp", State::Note, "a filter is at work; it may forbid bpf(2)"),
-        None => new("seccomp", State::Unknown, "/proc/self/status does not say"),
+        Some(_) => new("seccomp", State::Note, "a filter is active; it may block bpf(2)"),
+        None => new("seccomp", State::Unknown, "not in /proc/self/status"),
     });
     let lockdown = machine.lockdown.split(['[', ']']).nth(1);
     findings.push(match lockdown {
@@ -91,9 +95,7 @@ fn rights(machine: &Machine) -> Vec<Finding> {
 fn jit(root: &Root) -> Finding {
     let new = |state, found: &str| Finding::new("bpf", "JIT compiler", state, found);
     match root.text("/proc/sys/net/core/bpf_jit_enable").as_deref() {
-        Ok("0") => {
-            new(State::Missing, "off; functions of the kernel cannot be called").remedy(COMPILE)
-        }
+        Ok("0") => new(State::Missing, "off; kernel functions cannot be called").remedy(COMPILE),
         Ok(_) => new(State::Ok, "on"),
         Err(reason) => new(State::Unknown, reason),
     }
@@ -103,8 +105,8 @@ fn unprivileged(root: &Root) -> Finding {
     let new =
         |found: &str| Finding::new("bpf", "kernel.unprivileged_bpf_disabled", State::Note, found);
     match root.text("/proc/sys/kernel/unprivileged_bpf_disabled").as_deref() {
-        Ok("0") => new("0: anybody may load programs, though not slabql's"),
-        Ok(value) => new(&format!("{value}: loading programs takes CAP_BPF")),
+        Ok("0") => new("0: anyone may load programs, but not those of slabql"),
+        Ok(value) => new(&format!("{value}: loading programs requires CAP_BPF")),
         Err(reason) => Finding { state: State::Unknown, ..new(reason) },
     }
 }
@@ -183,11 +185,11 @@ mod tests {
                 "CAP_PERFMON",
                 "missing not in effect; run slabql as root, or as a member of its own group",
             ),
-            ("user namespace", "missing bpf(2) takes no capabilities"),
-            ("seccomp", "note a filter is at work"),
+            ("user namespace", "missing bpf(2) ignores capabilities"),
+            ("seccomp", "note a filter is active"),
             ("lockdown", "missing BPF programs may not read"),
             ("JIT compiler", "missing off"),
-            ("kernel.unprivileged_bpf_disabled", "note 2: loading programs takes CAP_BPF"),
+            ("kernel.unprivileged_bpf_disabled", "note 2: loading programs requires CAP_BPF"),
         ] {
             let found = says(&made.root(), check);
             assert!(found.starts_with(words), "{check}: {found}");

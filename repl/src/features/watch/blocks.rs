@@ -60,7 +60,7 @@ pub fn run(
 /// Says that ticks were missed.
 pub fn skipped(missed: u64) -> String {
     let ticks = if missed == 1 { "1 tick was".to_owned() } else { format!("{missed} ticks were") };
-    format!("{ticks} skipped: the one before took too long")
+    format!("{ticks} skipped: the previous one took too long")
 }
 
 /// Where ticks go.

@@ -22,8 +22,8 @@ pub fn parse(word: &str) -> Result<Duration, Failure> {
         _ => None,
     };
     interval.filter(|interval| *interval >= Duration::from_millis(1)).ok_or_else(|| {
-        let message = format!("`{word}` is no interval");
-        Failure::command(message, Some("`500ms`, `2s` or `5m`; `1ms` at least"))
+        let message = format!("`{word}` is not an interval");
+        Failure::command(message, Some("write `500ms`, `2s` or `5m`; at least `1ms`"))
     })
 }
 

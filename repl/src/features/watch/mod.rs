@@ -109,8 +109,8 @@ pub fn run(
     if matches!(view.medium, Medium::File(_))
         && options.count.or(options.until.map(|_| 1)).is_none()
     {
-        let help = "`watch 1s count 10 select …` ends; the shell's `>` takes each tick as it comes";
-        return Err(Failure::command("a file is written when a watch ends", Some(help)));
+        let help = "end the watch with `watch 1s count 10 select …`, or redirect with `>` to write each tick at once";
+        return Err(Failure::command("a file is written only when the watch ends", Some(help)));
     }
     let mut ticks = Ticks::new(engine, plan, identity)?;
     let schedule = Schedule::new(options.interval);

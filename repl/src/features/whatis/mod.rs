@@ -110,10 +110,10 @@ pub fn whatis(ask: &mut dyn Ask, addresses: &[u64]) -> Result<Output, Failure> {
 fn refused(kind: Kind) -> Failure {
     if kind.is_here() {
         let message = format!("the source `{}` cannot look into memory", kind.name());
-        return Failure::environment(message, Some("`whatis` asks the source `live`"));
+        return Failure::environment(message, Some("`whatis` needs the source `live`"));
     }
-    let message = "a recording has no memory to look into";
-    Failure::environment(message, Some("`whatis` asks the running kernel"))
+    let message = "a recording does not contain memory";
+    Failure::environment(message, Some("`whatis` needs the running kernel"))
 }
 
 /// What lies at an address of a slab of `cache`.
@@ -121,13 +121,13 @@ fn of_slab(slabs: &Slabs<'_>, address: u64, cache: Cache) -> Result<Row, Failure
     let slab = match slabs.find(address, &cache)? {
         Ok(slab) => slab,
         Err(reason) => {
-            let notes = vec![format!("the slab is not known: {reason}")];
+            let notes = vec![format!("the slab is unknown: {reason}")];
             return Ok(Row { kind: "slab", cache: Some(cache), notes, ..Row::default() });
         }
     };
     let mut row = Row { kind: "slab", slab: Some(slab.description), ..Row::default() };
     match slab.object(address, &cache) {
-        None => row.notes.push("behind the last object of the slab".to_owned()),
+        None => row.notes.push("after the last object of the slab".to_owned()),
         Some(object) => {
             let inside = u64::try_from(object.offset).is_ok_and(|at| at < cache.object_size);
             row.kind = if inside { "object" } else { "padding" };
@@ -137,15 +137,15 @@ fn of_slab(slabs: &Slabs<'_>, address: u64, cache: Cache) -> Result<Row, Failure
                 State::InUse { sheaves } => {
                     row.state = Some("in use");
                     if sheaves {
-                        row.notes.push("or in a sheaf that no CPU and no barn holds".to_owned());
+                        row.notes.push("or in a sheaf held by no CPU or barn".to_owned());
                     }
                 }
                 State::Pending => {
                     row.state = Some("free");
-                    row.notes.push("freed, and kept until all readers are gone".to_owned());
+                    row.notes.push("freed, but kept until an RCU grace period ends".to_owned());
                 }
                 State::Unknown(reason) => {
-                    row.notes.push(format!("the state is not known: {reason}"));
+                    row.notes.push(format!("the state is unknown: {reason}"));
                 }
             }
         }

@@ -92,7 +92,7 @@ impl Lists {
     #[must_use]
     pub fn place(&self, address: u64) -> Place {
         if address < 4096 {
-            let note = "an offset from NULL, as of a member of a structure that is not there";
+            let note = "an offset from NULL, as in accessing a member through a NULL pointer";
             return Place::new("null", (address != 0).then_some(note));
         }
         if let Some(place) = by_architecture(address) {
@@ -105,12 +105,15 @@ impl Lists {
         if let Some(area) = areas.iter().find(|area| (area.start..area.end).contains(&address)) {
             let stack = STACKS.iter().any(|name| area.by.starts_with(name));
             let kind = if stack { "stack" } else { "vmalloc" };
-            return Place { kind, note: Some(format!("asked for by {}", area.by)) };
+            return Place { kind, note: Some(format!("allocated by {}", area.by)) };
         }
         if cfg!(target_arch = "x86_64") && address >= 0xffff_ffff_8000_0000 {
-            return Place::new("image", Some("of the kernel or a module, or a fixed mapping"));
+            return Place::new(
+                "image",
+                Some("part of the kernel image, a module, or a fixed mapping"),
+            );
         }
-        let unknown = "no slab, no text; perhaps whole pages";
+        let unknown = "neither slab nor text; perhaps whole pages";
         let note = match &self.areas {
             Ok(_) => unknown.to_owned(),
             Err(reason) => format!("{unknown}, a stack or other vmalloc memory: {reason}"),
@@ -123,15 +126,17 @@ impl Lists {
 fn by_architecture(address: u64) -> Option<Place> {
     let upper = address >> 47;
     match (address >> 63, upper) {
-        (0, 0) => Some(Place::new("user", Some("each process has memory of its own there"))),
+        (0, 0) => {
+            Some(Place::new("user", Some("user space: each process has its own memory there")))
+        }
         _ if cfg!(not(target_arch = "x86_64")) => None,
         (1, 0x1_ffff) => None,
         // With five levels of page tables there are nine bits more.
         _ if matches!(address >> 56, 0 | 0xff) => {
-            let note = "no address with four levels of page tables, and one of user space or the kernel with five";
+            let note = "not canonical with four-level page tables; with five, an address of user space or the kernel";
             Some(Place::new("non-canonical", Some(note)))
         }
-        _ => Some(Place::new("non-canonical", Some("no address: its upper bits differ"))),
+        _ => Some(Place::new("non-canonical", Some("not an address: its upper bits differ"))),
     }
 }
 
@@ -141,7 +146,7 @@ fn areas_of(text: &str) -> Result<Vec<Area>, String> {
     let area = |line: &str| {
         let mut words = line.split_ascii_whitespace();
         let (start, end) = words.next()?.split_once('-')?;
-        let by = words.nth(1).unwrap_or("nobody who is named").to_owned();
+        let by = words.nth(1).unwrap_or("an unnamed caller").to_owned();
         Some(Area { start: hex(start)?, end: hex(end)?, by })
     };
     let areas: Vec<Area> = text.lines().filter_map(area).collect();
@@ -174,7 +179,7 @@ mod tests {
     #[test]
     fn mapped_memory_has_its_owner() {
         let lists = Lists::of(KALLSYMS, areas_of(AREAS));
-        let stack = ("stack", Some("asked for by kernel_clone+0xb8/0x400".to_owned()));
+        let stack = ("stack", Some("allocated by kernel_clone+0xb8/0x400".to_owned()));
         assert_eq!(kind(&lists, 0xffff_c900_0000_4fff), stack);
         assert_eq!(kind(&lists, 0xffff_c900_0000_6000).0, "vmalloc");
         assert_eq!(kind(&lists, 0xffff_c900_0000_5000).0, "other");

@@ -145,7 +145,7 @@ impl<'a> Slabs<'a> {
         cache: &Cache,
     ) -> Result<Result<Slab, &'static str>, ReadError> {
         let Some(pages) = self.pages else {
-            return Ok(Err("where the kernel describes its pages could not be found out"));
+            return Ok(Err("the address of the kernel's page descriptors could not be found"));
         };
         let (Some(owner), Some(counters), Some(objects)) = (
             self.memory.offset("slab", "slab_cache"),
@@ -173,8 +173,8 @@ impl<'a> Slabs<'a> {
         }
         Ok(match found.as_slice() {
             [slab] => Ok(*slab),
-            [] => Err("no description of a slab that begins where its slabs begin names the cache"),
-            _ => Err("it may be of either order that slabs of its cache have"),
+            [] => Err("no page descriptor at a possible start of its slab names the cache"),
+            _ => Err("its slab may have either of the cache's two orders"),
         })
     }
 

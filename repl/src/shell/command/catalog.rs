@@ -87,7 +87,7 @@ pub fn why(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Nex
     for (table, column) in found {
         let says = match unavailable(table, column, session.engine.source().capabilities()) {
             Some(reason) => format!("is NULL: {}", printable(reason.as_bytes())),
-            None => format!("is there: {}", column.doc),
+            None => format!("is available: {}", column.doc),
         };
         text.push_str(&format!("{}.{} {says}\n", table.name, column.name));
     }
@@ -113,7 +113,7 @@ fn all_missing(session: &Session) -> String {
             }
         }
     }
-    if text.is_empty() { "every column is there\n".to_owned() } else { text }
+    if text.is_empty() { "every column is available\n".to_owned() } else { text }
 }
 
 /// `.functions`.

@@ -81,7 +81,7 @@ fn watched(
 ) -> Result<(), Failure> {
     let (options, rest) = watch::options(argument)?;
     if !rest.is_empty() {
-        return Err(Failure::command(format!("`{rest}` is no interval"), Some(watch::CALL)));
+        return Err(Failure::command(format!("`{rest}` is not an interval"), Some(watch::CALL)));
     }
     let before = session.watch.replace(options);
     let result = query(session, out);

@@ -25,7 +25,7 @@ pub fn verify(session: &mut Session, _: &str, out: &mut dyn Write) -> Result<Nex
         message::note(text);
     }
     let plural = if wrong.len() == 1 { "figure is" } else { "figures are" };
-    let message = format!("{} {plural} not what the kernel says", wrong.len());
+    let message = format!("{} {plural} different from the kernel's", wrong.len());
     Err(Failure::command(message, None))
 }
 

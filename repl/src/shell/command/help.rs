@@ -47,7 +47,7 @@ pub fn help(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Ne
 }
 
 fn all() -> String {
-    let mut text = String::from("A query ends with `;`. Commands are a line each:\n");
+    let mut text = String::from("End queries with `;`. A command is a line of its own:\n");
     for command in COMMANDS.iter().filter(|command| command.name.starts_with('.')) {
         text.push_str(&format!("  {}\n", listed(&command.call(), CALL, 2, command.doc)));
     }
@@ -55,7 +55,7 @@ fn all() -> String {
         .iter()
         .flat_map(|command| [command.name].into_iter().chain(command.aliases.iter().copied()));
     let of_psql: Vec<&str> = of_psql.filter(|name| name.starts_with('\\')).collect();
-    text.push_str(&format!("As in psql: {}. `.help NAME` tells of one.\n", of_psql.join(" ")));
+    text.push_str(&format!("As in psql: {}. `.help NAME` describes one.\n", of_psql.join(" ")));
     text.push_str("Try: select name, size, objects where objects > 1000 order by objects desc;\n");
     text
 }

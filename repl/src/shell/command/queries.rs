@@ -77,7 +77,7 @@ pub fn params(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<
     if lines.is_empty() {
         let what = match name {
             "" if text.is_empty() => {
-                return Err(no_query("look at", "`.params NAME` tells of a saved one"));
+                return Err(no_query("look at", "`.params NAME` describes a saved one"));
             }
             "" => "the last query",
             name => name,
@@ -94,7 +94,7 @@ fn line(session: &Session, name: &str, declared: Option<&Declaration>) -> String
     let default = declared.and_then(|declared| declared.default.as_deref());
     let value = match (session.parameters.get(name), default) {
         (Some(given), _) => format!("= {given}"),
-        (None, Some(default)) => format!("= {default} if none is given"),
+        (None, Some(default)) => format!("= {default} by default"),
         (None, None) => "has no value".to_owned(),
     };
     let name = format!("${name}");

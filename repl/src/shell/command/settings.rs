@@ -42,7 +42,7 @@ pub fn config(session: &mut Session, argument: &str, out: &mut dyn Write) -> Res
     for setting in SETTINGS {
         let value = (setting.shown)(&session.settings);
         let from = match session.settings.origins.get(setting.name) {
-            None | Some(Origin::Default) => "as it is by itself".to_owned(),
+            None | Some(Origin::Default) => "default".to_owned(),
             Some(Origin::File(line)) => format!("from {line}"),
             Some(Origin::Option) => "from the command line".to_owned(),
             Some(Origin::Command) => "set here".to_owned(),
@@ -89,7 +89,7 @@ pub fn pager(session: &mut Session, switch: &str, out: &mut dyn Write) -> Result
     one(session, "pager", switch, out)
 }
 
-/// `\x`: a field a line, or as before.
+/// `\x`: one field per line, or as before.
 pub fn expanded(session: &mut Session, switch: &str, out: &mut dyn Write) -> Result<Next, Failure> {
     let vertical = session.settings.format == Some(&render::VERTICAL);
     let name = match switch {

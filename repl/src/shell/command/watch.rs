@@ -60,6 +60,6 @@ fn last(session: &Session) -> Result<String, Failure> {
     let query = statements.iter().rev().find_map(query);
     query.map(|query| query.to_string()).ok_or_else(|| {
         let help = "`.watch 1s select name, active`";
-        Failure::command("there is no query yet that could be watched", Some(help))
+        Failure::command("there is no query to watch yet", Some(help))
     })
 }

@@ -52,11 +52,11 @@ fn words(value: OsString) -> Vec<OsString> {
 /// Runs an editor on a file, and waits for its end.
 fn run(words: &[OsString], file: &Path, signals: &Held) -> Result<(), Failure> {
     let Some((program, options)) = words.split_first() else {
-        return Err(Failure::environment("`$EDITOR` names no program", None));
+        return Err(Failure::environment("`$EDITOR` does not name a program", None));
     };
     let name = printable(program.as_encoded_bytes());
     let failed = |error: io::Error| {
-        let help = "`$VISUAL` or `$EDITOR` names an editor";
+        let help = "set `$VISUAL` or `$EDITOR` to an editor";
         Failure::environment(format!("cannot run `{name}`: {}", errno(&error)), Some(help))
     };
     let mut command = Command::new(program);
@@ -71,7 +71,7 @@ fn run(words: &[OsString], file: &Path, signals: &Held) -> Result<(), Failure> {
     if status.success() {
         return Ok(());
     }
-    Err(Failure::environment(format!("`{name}` ended with {status}: the query is as it was"), None))
+    Err(Failure::environment(format!("`{name}` ended with {status}: the query is unchanged"), None))
 }
 
 /// Makes a file for an editor, which signals remove too.

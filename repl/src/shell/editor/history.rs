@@ -53,7 +53,7 @@ impl History {
         let file = match prepare() {
             Ok(file) => file,
             Err(reason) => {
-                message::note(&format!("there is no history: {reason}"));
+                message::note(&format!("no history: {reason}"));
                 return Self { file: None };
             }
         };

@@ -32,15 +32,17 @@ pub enum Place {
 
 use Place::{Field, Files, Folder, Links, Node, Nowhere, OfNode};
 
-const ADDRESS: &str = "no file tells addresses";
-const CACHED: &str = "no file tells which free objects are held ready";
-const ACTIVE: &str = "/proc/slabinfo counts free objects that are held ready as active; `active_slabinfo` is its figure";
-const OF_ACTIVE: &str = "it follows from `active`, which no file tells";
-const FREE: &str = "no file tells it: what would have to be subtracted is counted at different times, in different files";
-const MEMBER: &str = "no file tells it";
-const FLAGS: &str = "/sys/kernel/slab tells a few of the flags only";
-const NOT_WALKED: &str = "nothing is walked";
-const KMALLOC: &str = "no file tells the flag KMALLOC";
+const ADDRESS: &str = "no file contains addresses";
+const CACHED: &str = "no file says which free objects are cached";
+const ACTIVE: &str =
+    "/proc/slabinfo counts cached free objects as active; `active_slabinfo` is its figure";
+const OF_ACTIVE: &str = "it is computed from `active`, which no file contains";
+const FREE: &str =
+    "no file contains it, and the files it could be computed from are not read at the same time";
+const MEMBER: &str = "no file contains it";
+const FLAGS: &str = "/sys/kernel/slab contains only a few of the flags";
+const NOT_WALKED: &str = "this source walks no lists";
+const KMALLOC: &str = "no file contains the flag KMALLOC";
 
 /// The columns of `caches`.
 #[rustfmt::skip]
@@ -49,7 +51,7 @@ const CACHES: &[(&str, Place)] = &[
     ("addr",             Nowhere(ADDRESS)),
     ("aliases",          Links),
     ("alias_count",      Files(&["aliases"], number)),
-    ("refcount",         Nowhere("`aliases` is 0 whatever is below 2; `alias_count` is there")),
+    ("refcount",         Nowhere("`aliases` is 0 for any value below 2; `alias_count` is available")),
     ("sysfs_id",         Folder),
     ("object_size",      Files(&["object_size"], number)),
     ("size",             Field(|line| Some(Value::UInt(line.size())))),
@@ -81,7 +83,7 @@ const CACHES: &[(&str, Place)] = &[
     ("cpu_partial",      Files(&["cpu_partial"], number)),
     ("cpu_partial_slabs", Nowhere(MEMBER)),
     ("sheaf_capacity",   Files(&["sheaf_capacity"], number)),
-    ("remote_ratio",     Nowhere("/sys/kernel/slab tells a tenth of it, `remote_defrag`")),
+    ("remote_ratio",     Nowhere("/sys/kernel/slab contains only a tenth of it, `remote_defrag`")),
     ("remote_defrag",    Files(&["remote_node_defrag_ratio"], number)),
     ("usersize",         Files(&["usersize"], number)),
     ("useroffset",       Nowhere(MEMBER)),
@@ -92,7 +94,7 @@ const CACHES: &[(&str, Place)] = &[
     ("mergeable",        Nowhere(FLAGS)),
     ("unreclaimable",    Files(&["reclaim_account"], |words| bit(words).map(|set| Value::Bool(!set)))),
     ("rcu",              Files(&["destroy_by_rcu"], |words| bit(words).map(Value::Bool))),
-    ("accounted",        Nowhere("no file tells the flag ACCOUNT")),
+    ("accounted",        Nowhere("no file contains the flag ACCOUNT")),
     ("debugged",         Files(&["red_zone", "poison", "store_user", "trace", "sanity_checks"],
                                |words| bit(words).map(Value::Bool))),
     ("ctor_addr",        Nowhere(ADDRESS)),
@@ -134,7 +136,7 @@ fn signed(number: u64) -> Value {
     Value::Int(number.cast_signed())
 }
 
-/// The order of a slab in the upper 16 bits, the objects in it in the lower.
+/// The order of a slab in the upper 16 bits, the number of objects in it in the lower 16.
 fn oo(line: &Line) -> Option<Value> {
     let (pages, objects) = (line.pages_per_slab(), line.objects_per_slab());
     let fits = pages.is_power_of_two() && objects <= 0xffff;

@@ -63,7 +63,7 @@ impl Proc {
             let message = format!("cannot read {}: {}", path.display(), errno(&error));
             let help = match error.kind() {
                 io::ErrorKind::NotFound => {
-                    "it takes procfs on /proc, and a kernel with CONFIG_SLUB_DEBUG"
+                    "it needs procfs on /proc and a kernel with CONFIG_SLUB_DEBUG"
                 }
                 _ => "run slabql as root",
             };
@@ -160,7 +160,7 @@ impl Proc {
         }
         if lost > 0 {
             let path = self.folders.display();
-            report.notes.push(format!("of {lost} caches it is not certain which folder of {path} is theirs: what it tells is NULL"));
+            report.notes.push(format!("caches with no certain directory in {path}: {lost}; values from there are NULL for them"));
         }
         Ok((rows, report))
     }
@@ -270,7 +270,7 @@ impl Capabilities for Proc {
 
 impl Host for Proc {
     fn look_up(&self, _: Lookup, _: &[Vec<Value>]) -> Result<Vec<Value>, String> {
-        Err("what the files tell comes with the rows".to_owned())
+        Err("the values in files come with the rows".to_owned())
     }
 
     fn interrupted(&self) -> bool {

@@ -17,7 +17,7 @@ pub fn nodes(root: &Path) -> Result<BTreeSet<u64>, Failure> {
     let path = devices.join("node/has_memory");
     let failed = |reason: &str| Failure::environment(format!("{}: {reason}", path.display()), None);
     match fs::read_to_string(&path) {
-        Ok(text) => sysfs::numbers(&text).ok_or_else(|| failed("it is no list of numbers")),
+        Ok(text) => sysfs::numbers(&text).ok_or_else(|| failed("it is not a list of numbers")),
         // A kernel without NUMA has one node and no folder of nodes.
         Err(error) if error.kind() == io::ErrorKind::NotFound && devices.is_dir() => {
             Ok(BTreeSet::from([0]))

@@ -52,7 +52,7 @@ impl Line {
         self.numbers[2]
     }
 
-    /// The objects that a slab has room for.
+    /// The number of objects that fit in a slab.
     #[must_use]
     pub fn objects_per_slab(&self) -> u64 {
         self.numbers[3]

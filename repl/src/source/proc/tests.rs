@@ -195,14 +195,17 @@ fn figures_of_nodes_are_the_parts_of_a_line() {
     let twin = ["twin 0 - - -", "twin 2 - - -", "twin 3 - - -"];
     assert_eq!(root.rows(text), [rows, twin].concat());
     let notes = root.ask(text).warnings;
-    assert!(notes[0].starts_with("of 1 caches it is not certain"), "{notes:?}");
+    assert!(
+        notes[0].contains("no certain directory in ") && notes[0].contains(": 1; "),
+        "{notes:?}"
+    );
     assert_eq!(root.rows("select sum(slabs), sum(objects) from nodes"), ["3 63"]);
     // What files do not tell of a node.
     let text =
         "select addr, free_partial, barn_full, barn_empty, cached_barns, complete from nodes";
     assert_eq!(root.rows(text), ["- - - - - -"; 6]);
     fs::write(devices.join("node/has_memory"), "x\n").unwrap();
-    assert!(why(&root).contains("has_memory: it is no list of numbers"));
+    assert!(why(&root).contains("has_memory: it is not a list of numbers"));
 }
 
 #[test]
@@ -231,7 +234,9 @@ fn a_folder_that_may_be_anothers_tells_nothing() {
     assert_eq!(root.rows(text), ["sure"]);
     let notes = root.ask(text).warnings;
     assert!(
-        notes.iter().any(|note| note.starts_with("of 6 caches it is not certain")),
+        notes
+            .iter()
+            .any(|note| note.starts_with("caches with no certain") && note.contains(": 6; ")),
         "{notes:?}"
     );
     // Who asks for nothing in there is told nothing of it.

@@ -71,11 +71,11 @@ fn unpack_within(bytes: Vec<u8>, most: u64) -> Result<String, String> {
     }
     match read {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Err("it is compressed, and its end is missing".to_owned())
+            Err("it is compressed and truncated".to_owned())
         }
-        Err(_) => Err("it is compressed, and damaged".to_owned()),
+        Err(_) => Err("it is compressed and damaged".to_owned()),
         Ok(_) if !decoder.into_inner().is_empty() => {
-            Err("it is compressed, and something stands behind its end".to_owned())
+            Err("it is compressed, with trailing data".to_owned())
         }
         Ok(_) => {
             text.shrink_to_fit();
@@ -115,12 +115,12 @@ pub fn check(text: &str, stated: &str) -> Result<(), String> {
     let header = text.lines().next().unwrap_or_default();
     let start = header.find(MARK).map(|at| at + MARK.len());
     let start = start.filter(|start| text.get(*start..start + DIGITS) == Some(stated));
-    let start = start.ok_or("its checksum is not as slabql writes it")?;
+    let start = start.ok_or("its checksum line is malformed")?;
     let found = checksum(text, start);
     if found == stated {
         return Ok(());
     }
-    Err(format!("it is damaged: its checksum is {found}, and should be {stated}"))
+    Err(format!("it is damaged: its checksum is {found}, but should be {stated}"))
 }
 
 /// The CRC-32 of a text without the digits that begin at `start`.
@@ -158,10 +158,10 @@ mod tests {
         let bytes = gzip(b"some text that is long enough");
         for cut in 2..bytes.len() {
             let reason = unpack(bytes[..cut].to_vec()).unwrap_err();
-            assert_eq!(reason, "it is compressed, and its end is missing", "{cut}");
+            assert_eq!(reason, "it is compressed and truncated", "{cut}");
         }
         let longer = [bytes.as_slice(), b"x"].concat();
-        assert!(unpack(longer).unwrap_err().ends_with("behind its end"));
+        assert!(unpack(longer).unwrap_err().ends_with("trailing data"));
         assert!(unpack(gzip(b"\xff")).unwrap_err().contains("UTF-8"));
     }
 

@@ -45,7 +45,7 @@ fn is_name(word: &str) -> bool {
 /// The folder of snapshots.
 pub fn folder() -> Result<PathBuf, Failure> {
     let folder = Folder::Data.path().map_err(|error| {
-        Failure::environment(format!("there is no folder for snapshots: {error}"), None)
+        Failure::environment(format!("there is no directory for snapshots: {error}"), None)
     })?;
     Ok(folder.join("snapshots"))
 }
@@ -88,10 +88,10 @@ pub fn open(word: &str) -> Result<Recording, Failure> {
 pub fn unknown(word: &str) -> Failure {
     let names = names().unwrap_or_default();
     let help = match suggest::meant(word, names.iter().map(String::as_str)) {
-        _ if Path::new(word).is_file() => format!("`./{word}` is the file here"),
+        _ if Path::new(word).is_file() => format!("`./{word}` is the file in this directory"),
         Some(question) => question,
         None if names.is_empty() => "`.snapshot save NAME` makes one".to_owned(),
-        None => "`.snapshot list` lists them".to_owned(),
+        None => "`.snapshot list` lists the snapshots".to_owned(),
     };
     Failure::command(format!("there is no snapshot `{word}`"), Some(&help))
 }

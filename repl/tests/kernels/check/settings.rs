@@ -79,7 +79,7 @@ pub fn interpreted() {
     let findings = findings();
     assert_eq!(finding(&findings, "bpf", "JIT compiler")[0], "missing");
     assert_eq!(finding(&findings, "cpus", "main")[1], "the source `proc` has no table `cpus`");
-    refused("the kernel's BPF compiler is switched off", "bpf_jit_enable=1");
+    refused("the kernel's BPF compiler is disabled", "bpf_jit_enable=1");
 }
 
 /// Where addresses are hidden from everybody, root too, the list of caches has no beginning. It is said what would help.
