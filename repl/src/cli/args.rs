@@ -26,6 +26,12 @@ use crate::source::kind::Kind;
 /// How the program is called.
 const USAGE: &str = "slabql [OPTIONS] [QUERY]\n       slabql [OPTIONS] COMMAND [ARGUMENT…]";
 
+/// What the help of a subcommand says of the options that are not its own.
+const GLOBAL: &str = "\
+The options of `slabql --help` can be given too, before the subcommand or
+behind it: --format and --output say how and where the answer is written,
+--source, --from and --demo what is asked.";
+
 /// What can be asked, for `--help` and the man page.
 pub const EXAMPLES: &str = "\
 Examples:
@@ -199,7 +205,11 @@ impl Args {
         let found = before.into_iter().find(|word| word.to_str().is_some_and(begins_with_comment));
         let commented =
             found.map(|word| *word = [" ".as_ref(), word.as_os_str()].into_iter().collect());
-        let parsed = Self::try_parse_from(words).map(Self::with_paths).map(|mut args| {
+        let command = brief(Self::command());
+        subcommand_first(&command, &mut words);
+        let parsed = command.try_get_matches_from(words);
+        let parsed = parsed.and_then(|matches| Self::from_arg_matches(&matches));
+        let parsed = parsed.map(Self::with_paths).map(|mut args| {
             if let (Some(()), Some(query)) = (commented, &mut args.query) {
                 *query = query.strip_prefix(' ').unwrap_or(query).to_owned();
             }
@@ -247,6 +257,38 @@ fn unexpected(option: &str, help: &str) -> clap::Error {
 fn suggest(error: &mut clap::Error, help: &str) {
     let help = ContextValue::StyledStrs(vec![help.to_owned().into()]);
     error.insert(ContextKind::Suggested, help);
+}
+
+/// A command line whose subcommands take the global options, and say so in a sentence.
+fn brief(command: Command) -> Command {
+    let global: Vec<Arg> = global(&command).filter(|arg| arg.get_id() != "help").cloned().collect();
+    let (global, words) = (global.into_iter().map(|arg| arg.hide(true)), GLOBAL);
+    command.mut_subcommands(|verb| verb.args(global.clone()).after_help(words))
+}
+
+/// The options that subcommands have too.
+fn global(command: &Command) -> impl Iterator<Item = &Arg> {
+    command.get_arguments().filter(|arg| arg.is_global_set())
+}
+
+/// Puts the subcommand before the global options that precede it: one parser then sees all that goes together or not.
+fn subcommand_first(command: &Command, words: &mut [OsString]) {
+    let mut at = 1;
+    while let Some(word) = words.get(at).and_then(|word| word.to_str()) {
+        if command.find_subcommand(word).is_some() {
+            words[1..=at].rotate_right(1);
+            return;
+        }
+        let (name, value) =
+            word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+        let is_it = |arg: &&Arg| match name.strip_prefix("--") {
+            Some(long) => arg.get_long() == Some(long),
+            None => arg.get_short().is_some_and(|short| name == format!("-{short}")),
+        };
+        let Some(arg) = global(command).find(is_it) else { return };
+        let alone = value.is_some() || arg.is_require_equals_set();
+        at += if arg.get_action().takes_values() && !alone { 2 } else { 1 };
+    }
 }
 
 /// Whether a word is a query that begins with a comment, and no option.
@@ -345,7 +387,6 @@ impl ValueEnum for SourceName {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
 
     #[test]
@@ -419,6 +460,23 @@ mod tests {
             assert_eq!(help.kind(), ErrorKind::DisplayHelp, "{name}");
             assert!(help.to_string().contains(&format!("Usage: slabql {name}")), "{name}");
         }
+        // What needs or excludes another option does so on both sides.
+        for words in [
+            ["slabql", "--watch", "1s", "report", "waste", "--count", "3"],
+            ["slabql", "--count=3", "report", "waste", "--quiet", "--watch", "1s"],
+        ] {
+            let watch = of(&words).unwrap().watch().unwrap();
+            assert_eq!((watch.interval, watch.count), (Duration::from_secs(1), Some(3)));
+        }
+        assert!(of(&["slabql", "--demo", "report", "waste", "--from", "a.slab"]).is_err());
+        assert_eq!(
+            of(&["slabql", "-o", "report", "verify"]).unwrap().output,
+            Some("report".into())
+        );
+        // Its own arguments come first, and fit on a narrow terminal.
+        let help = of(&["slabql", "report", "--help"]).unwrap_err().to_string();
+        assert!(help.contains("--sql") && !help.contains("--no-pushdown") && help.contains(GLOBAL));
+        assert!(GLOBAL.lines().all(|line| line.len() <= 80));
         // A query of one word is one.
         assert_eq!(of(&["slabql", "quit"]).unwrap().query.as_deref(), Some("quit"));
     }
