@@ -8,7 +8,7 @@ const MAX_DISTANCE: usize = 3;
 /// The fewest letters that are taken for the beginning of a name.
 const LEAST: usize = 3;
 
-/// How many letters of a word may be wrong: a third of them, one of two, and never more than [`MAX_DISTANCE`].
+/// How many letters of a word may be wrong: a third of them, one of two, and never more than `MAX_DISTANCE`.
 #[must_use]
 pub fn most(word: &str) -> usize {
     let letters = word.chars().count();

@@ -11,7 +11,7 @@
 //!
 //! # Invariants
 //!
-//! A signal is minded only while a [`Handler`] for it lives. What [`arrived`] does is safe in a handler: it makes system
+//! A signal is minded only while a [`Handler`] for it lives. What `arrived` does is safe in a handler: it makes system
 //! calls, reads atomics, and tries a lock without waiting for it.
 
 use std::ffi::CString;

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::kernel::signals;
 
-/// As long as this lives a signal is minded: it runs [`signals::arrived`], and a system call that waits comes back.
+/// As long as this lives a signal is minded: it runs `signals::arrived`, and a system call that waits comes back.
 pub struct Handler {
     signal: Signal,
     before: libc::sigaction,
@@ -43,7 +43,7 @@ fn action_of(handler: libc::sighandler_t) -> libc::sigaction {
 impl Handler {
     /// Minds a signal. None if whoever started the process wants it ignored, and `always` does not object.
     ///
-    /// A handler may only do what signal-safety(7) lists, which [`signals::arrived`] vouches for: system calls,
+    /// A handler may only do what signal-safety(7) lists, which `signals::arrived` vouches for: system calls,
     /// atomics and a lock that it does not wait for.
     pub fn install(signal: Signal, always: bool) -> io::Result<Option<Self>> {
         let ours: extern "C" fn(libc::c_int) = handler;
