@@ -215,9 +215,6 @@ fn columns_are_there_for_whom_they_are_said_to_be() {
     if lacks(&["setpriv"]) {
         return;
     }
-    if lacks(&["setpriv"]) {
-        return;
-    }
     let Some(_turn) = common::live() else { return };
     let program = Program::new();
     let recorded = Program::run(&program, &["bpf", "perfmon"], &["--color=never", "snapshot", "-"]);
