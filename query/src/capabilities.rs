@@ -83,7 +83,7 @@ impl<S: Schema> Capabilities for S {
         };
         if let Some(names) = nameless {
             let release = self.release();
-            return Some(format!("{release} has no enum {names} to name the bits"));
+            return Some(format!("{release} has no enum {names}, which says what each bit means"));
         }
         if !fits(&member, kind, column) {
             return Some(format!("{owner}.{path} has a different type in {}", self.release()));
@@ -120,7 +120,7 @@ impl<S: Schema> Capabilities for S {
 fn lacking(release: &str, owner: &str, path: &str, column: &Column) -> String {
     match column.absent {
         "" => format!("{release} has no {owner}.{path}"),
-        reason => format!("{release} has no {owner}.{path}: {reason}"),
+        reason => format!("{release} has no {owner}.{path}, as {reason}"),
     }
 }
 

@@ -296,12 +296,12 @@ fn why_a_column_is_null() {
         (".why nodes.slabs", "nodes.slabs is NULL: a recording has no table `nodes`\n"),
         (
             ".why slabs",
-            "caches.slabs is there: The number of slabs, summed over all NUMA nodes.\n\
+            "caches.slabs is available: The number of slabs, summed over all NUMA nodes.\n\
              nodes.slabs is NULL: a recording has no table `nodes`\n",
         ),
         (
             ".why mergeable;",
-            "caches.mergeable is there: Whether a later cache may be merged into this one, not considering boot parameters.\n",
+            "caches.mergeable is available: Whether a later cache may be merged into this one, not considering boot parameters.\n",
         ),
     ];
     for (text, expected) in told {

@@ -108,7 +108,7 @@ fn another_version_is_told() {
     });
     assert_eq!(Recording::read(later.as_bytes()).unwrap().len(), 3);
     let more = text(1 << 21, |_| ());
-    assert!(Recording::read(more.as_bytes()).err().unwrap().contains("1048576 is the most"));
+    assert!(Recording::read(more.as_bytes()).err().unwrap().contains("the limit is 1048576"));
 }
 
 /// A file as version 1 began: without a boot and a checksum.

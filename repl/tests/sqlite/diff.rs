@@ -318,7 +318,7 @@ fn a_snapshot_that_cannot_be_read_is_marked() {
         said(&["--demo", &format!("select name from diff('{}', 'live')", good.path())]);
     assert_eq!(code, Some(1));
     assert!(
-        error.contains("error: `live` is the running kernel") && error.contains("^^^^^^"),
+        error.contains("error: `live` means the running kernel") && error.contains("^^^^^^"),
         "{error}"
     );
     assert_eq!(said(&["diff"]).0, Some(1));

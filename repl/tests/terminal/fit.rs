@@ -139,7 +139,7 @@ fn what_is_told_is_broken_between_words() {
     );
     let text = screen.ask(".help", "As in psql: ");
     assert!(
-        text.contains(" Shows all settings and where each comes from, or\n                              shows or sets one.\n"),
+        text.contains(" Shows all settings and where each comes from; or\n                              shows or sets one.\n"),
         "{text}"
     );
     let wrong = format!("select name{} from caches;", ", nme".repeat(30));
