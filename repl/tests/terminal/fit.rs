@@ -160,7 +160,7 @@ fn what_is_told_is_broken_between_words() {
     );
     // What goes elsewhere has whole lines, whatever the screen.
     screen.resize(80, 24);
-    screen.set(".pipe grep -c 'each comes from, or shows or sets one.'");
+    screen.set(".pipe grep -c 'each comes from; or shows or sets one.'");
     screen.ask(".help", "\n1\nslabql>");
 }
 

@@ -37,7 +37,7 @@ fn ticks_are_appended_with_their_time() {
     let times: Vec<f64> = fields.iter().map(|fields| seconds(fields[0])).collect();
     // Over midnight the seconds begin again.
     assert!(times.is_sorted() || times[0] > 86_000.0, "{times:?}");
-    assert!(ran.err.contains("note: what changed is NULL in the first tick"), "{}", ran.err);
+    assert!(ran.err.contains("note: changes are NULL in the first tick"), "{}", ran.err);
     assert_eq!(ran.err.matches("first tick").count(), 1, "{}", ran.err);
 }
 
