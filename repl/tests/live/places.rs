@@ -204,5 +204,5 @@ fn types_of_another_kernel_run_nothing() {
     let Ran { err, code, .. } = run(&folder.file("cut", &types[..types.len() / 2]), query);
     assert_eq!(code, Some(2));
     assert!(err.contains("cut is not valid: "), "{err}");
-    assert!(err.contains("= help: it takes BTF as in /sys/kernel/btf/vmlinux"), "{err}");
+    assert!(err.contains("= help: a BTF file such as /sys/kernel/btf/vmlinux is needed"), "{err}");
 }
