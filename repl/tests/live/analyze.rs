@@ -107,7 +107,10 @@ fn rows_of_several_reads_are_not_counted() {
                  min_partial, size, object_size, refcount, cpu_partial, cpu_partial_slabs, sheaf_capacity, \
                  remote_defrag, allocflags, free_offset, metadata_offset, red_left_pad where size > 0";
     let text = analyzed(&["--template", "iter"], query);
-    assert!(text.contains("filter size > 0 (kernel): not counted, as the rows took"), "{text}");
+    assert!(
+        text.contains("filter size > 0 (kernel): not counted, because the rows took"),
+        "{text}"
+    );
     let text = analyzed(&["--template", "open-coded"], query);
     assert_eq!(rows(&text, "filter size > 0").0, Some(rows(&text, "scan caches").1), "{text}");
 }

@@ -176,7 +176,10 @@ fn capabilities_of_the_file_suffice_and_stay_with_it() {
     let file = program.folder.file("pipe.slabql", format!(".pipe cat\n{query};\n"));
     let Ran { out, err, code } = program.run(&[], &["-f", file.to_str().unwrap()]);
     assert_eq!((out.as_str(), code), ("", Some(2)), "{err}");
-    assert!(err.starts_with("error: slabql has rights of its file, so it starts no"), "{err}");
+    assert!(
+        err.starts_with("error: with file capabilities, slabql does not start other programs\n"),
+        "{err}"
+    );
 }
 
 #[test]
@@ -206,7 +209,7 @@ fn a_set_user_id_bit_is_refused() {
     fs::set_permissions(&program.path, Permissions::from_mode(0o4755)).unwrap();
     let Ran { out, err, code } = program.run(&[], &["--demo", "select name limit 1"]);
     assert_eq!((out.as_str(), code), ("", Some(2)), "{err}");
-    assert!(err.starts_with("error: slabql does not run with a set-user-ID"), "{err}");
+    assert!(err.starts_with("error: slabql refuses to run set-user-ID or set-group-ID\n"), "{err}");
     assert!(err.contains("setcap"), "{err}");
 }
 

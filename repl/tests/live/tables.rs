@@ -604,7 +604,7 @@ fn a_merged_name_is_told() {
         (out, error)
     };
     let note = format!(
-        "note: `{alias}` was merged into `{cache}`: `where '{alias}' in aliases` finds it\n"
+        "note: `{alias}` was merged into `{cache}`; use `where '{alias}' in aliases` to find it\n"
     );
     let nothing = "name\n".to_owned();
     assert_eq!(
