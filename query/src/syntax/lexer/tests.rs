@@ -121,10 +121,17 @@ fn goes_on_behind_a_mistake() {
 
 #[test]
 fn a_statement_is_complete_at_its_semicolon() {
-    for text in ["select 1;", "a; -- b", "a; /* ; */ ", ";", "` ;"] {
+    for text in ["select 1;", "select a; -- b", "select a; /* ; */ ", ";", "` ;"] {
         assert!(is_complete(text), "{text}");
     }
-    for text in ["", "select 1", "a; b", "a -- ;", "'a;", "/* ;", "\"a;", "a; /*"] {
+    // Nothing that follows makes a statement of a word that begins none.
+    for text in ["a", "select a; b", "a -- ;"] {
+        assert!(is_complete(text), "{text}");
+    }
+    for text in ["", "select 1", "select a; select b", "select a -- ;", "'a;", "/* ;", "\"a;"] {
+        assert!(!is_complete(text), "{text}");
+    }
+    for text in ["select a; /*", "select a; select '", "watch 1s", "explain", "whatis"] {
         assert!(!is_complete(text), "{text}");
     }
 }
