@@ -356,7 +356,7 @@ fn a_list_that_changes_between_two_reads_is_read_again() {
         .collect();
     let text = format!("select cast(addr as uint) as addr, name where {};", all.join(" or "));
     let (query, out) = (TempFile::new("between.slabql"), TempFile::new("between.csv"));
-    fs::write(&query.0, text.repeat(200)).unwrap();
+    fs::write(&query.0, text.repeat(400)).unwrap();
     let arguments = ["--template", "iter", "--no-pushdown", "--exact", "--file", query.path()];
     let notes = TempFile::new("between.notes");
     let file = |path| File::create(path).unwrap().into();
@@ -398,6 +398,6 @@ fn a_list_that_changes_between_two_reads_is_read_again() {
     );
     assert!(lacking <= labels, "{lacking} answers lack a cache, {labels} say so");
     assert!(labels < answers / 2, "{labels} of {answers} answers were never at rest");
-    assert_eq!(answers, 200);
+    assert_eq!(answers, 400);
     assert!(changes >= 4 && with > 0, "{changes} changes, {with} answers with the cache");
 }
