@@ -93,6 +93,9 @@ fn keys_do_what_the_last_line_says() {
 /// The same columns at two sizes: names go on in further lines, what is hidden is told.
 #[test]
 fn wide_answers_fit_the_screen() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
     let columns = "name, size, object_size, objects, active, cached, slabs, memory, used, waste, idle, utilization, \
                    efficiency, complete, align, flags, refcount, cpu_partial, min_partial, objects_per_slab";
     for (size, hidden) in [((80, 24), "13 hidden\n"), ((200, 50), "3 hidden\n")] {
