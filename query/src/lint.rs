@@ -1,16 +1,19 @@
 //! Finds what a query says that it can hardly mean.
 //!
-//! Such a query has an answer, often an empty one; a note says why. Only what is written out is looked at.
+//! Such a query has an answer, often an empty one; a note says why. Constant expressions are computed for percentages alone.
 
 use std::collections::HashSet;
 
 use crate::bind::flag_name;
+use crate::bound::Aggregate;
 use crate::capabilities::Capabilities;
+use crate::plan::Plan;
 use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Item, Literal, Query};
+use crate::value::Value;
 
-/// A sentence for each of them, in the order of the text.
+/// A sentence for each of them: of what is written out, in the order of the text, then of the aggregates of its plan.
 #[must_use]
-pub fn notes(query: &Query, capabilities: &dyn Capabilities) -> Vec<String> {
+pub fn notes(query: &Query, plan: &Plan, capabilities: &dyn Capabilities) -> Vec<String> {
     let (mut notes, mut told) = (Vec::new(), HashSet::new());
     let items = query.items.iter().filter_map(|item| match item {
         Item::Expr { expr, .. } => Some(expr),
@@ -28,7 +31,17 @@ pub fn notes(query: &Query, capabilities: &dyn Capabilities) -> Vec<String> {
         }
         rest.extend(children(expr).into_iter().rev());
     }
+    notes.extend(plan.group().into_iter().flat_map(|group| &group.aggregates).filter_map(part));
     notes
+}
+
+/// What is to be said of a percentage that is a part of 1, however it is written.
+fn part(aggregate: &Aggregate) -> Option<String> {
+    let Value::Float(part) = aggregate.parameter else { return None };
+    (part > 0.0 && part < 1.0).then(|| {
+        let percent = part * 100.0;
+        format!("`percentile` takes a percentage from 0 to 100, and {part} is less than 1 percent; did you mean `percentile(…, {percent})`?")
+    })
 }
 
 /// The expressions that one is made of, one level down.
@@ -77,15 +90,6 @@ fn note(expr: &Expr, capabilities: &dyn Capabilities) -> Option<String> {
         }
         ExprKind::In { list, negated: true, .. } if list.iter().any(is_null) => {
             Some("`not in` a list with NULL is never true".to_owned())
-        }
-        ExprKind::Call(function, arguments) if function.name == "percentile" => {
-            let ExprKind::Literal(Literal::Float(part)) = arguments.get(1)?.kind else {
-                return None;
-            };
-            (part > 0.0 && part < 1.0).then(|| {
-                let percent = part * 100.0;
-                format!("`percentile` takes a percentage from 0 to 100, and {part} is less than 1 percent; did you mean `percentile(…, {percent})`?")
-            })
         }
         ExprKind::Has { flags, .. } => {
             let defined = |name: &str| {

@@ -362,7 +362,8 @@ impl Host for Machine {
 
 /// A line a note.
 pub fn notes(text: &str) -> Result<String, Diagnostic> {
-    let notes = slabql_query::lint::notes(&parse(text)?, &Fixture::new());
+    let plan = plan(text, kernel(Template::OpenCoded, true))?;
+    let notes = slabql_query::lint::notes(&parse(text)?, &plan, &Fixture::new());
     Ok(notes.iter().map(|note| format!("note: {note}\n")).collect())
 }
 

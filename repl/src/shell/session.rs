@@ -200,7 +200,7 @@ impl Session {
             }
             Statement::Query(query) => {
                 let plan = self.once(query, of, &mut stages)?;
-                self.lint(query);
+                self.lint(query, &plan);
                 self.show(&plan, of.text, start, out)
             }
             Statement::Explain(query) => {
@@ -240,8 +240,8 @@ impl Session {
     }
 
     /// Tells what a query may not mean as it is written.
-    fn lint(&self, query: &Query) {
-        for note in lint::notes(query, self.engine.source().capabilities()) {
+    fn lint(&self, query: &Query, plan: &Plan) {
+        for note in lint::notes(query, plan, self.engine.source().capabilities()) {
             message::note(&note);
         }
     }
@@ -258,7 +258,7 @@ impl Session {
         let (plan, identity) =
             self.engine.plan_watched(Asked { query, text: of.text, wrong: &wrong })?;
         self.engine.open(&plan.arguments).map_err(wrong)?;
-        self.lint(query);
+        self.lint(query, &plan);
         let (medium, elsewhere) = (self.medium(), self.sink.medium());
         let format = self.format();
         let for_people = self.settings.format.is_none_or(|format| *format == render::TABLE);

@@ -101,9 +101,16 @@ fn statistics_stay_within_the_values() {
     ] {
         assert_eq!(answer(query), expected, "{query}");
     }
-    for (percents, noted) in
-        [("0.9", true), ("0.01", true), ("90", false), ("1", false), ("0", false)]
-    {
+    for (percents, noted) in [
+        ("0.9", true),
+        ("0.01", true),
+        ("0.5 + 0.4", true),
+        ("9 / 10.0", true),
+        ("90", false),
+        ("50 + 40", false),
+        ("1", false),
+        ("0", false),
+    ] {
         let ran = demo(["--no-config", &format!("select percentile(memory, {percents})")]);
         assert_eq!(error(&ran).contains("takes a percentage"), noted, "{percents}: {}", ran.err);
     }
