@@ -46,6 +46,9 @@ const MAX_FACTOR: u32 = 256;
 /// How often a scan is taken again because the list of caches changed.
 const MAX_SCANS: usize = 16;
 
+/// The note of `explain analyze` where a number left its register.
+const OVERFLOWED: &str = "arithmetic overflowed 64 bits in the kernel: the caches were scanned again without conditions, and the rows chosen in user space";
+
 /// What an answer says if the list of caches never rested.
 pub(super) const LOST: &str =
     "the list of caches changed during every walk: rows may be missing or out of date";
@@ -212,8 +215,12 @@ impl Live {
         mut output: Output,
     ) -> Result<Scanned, Failure> {
         let mut scanned = Scanned::default();
-        if output.reads > 1 || has(output.flags, rows::RANGE) {
+        let overflowed = has(output.flags, rows::RANGE);
+        if output.reads > 1 || overflowed {
             (scanned, output) = self.settle(plan)?;
+            if plan.analyze && overflowed {
+                scanned.report.notes.push(OVERFLOWED.to_owned());
+            }
         } else {
             scanned.rows = decode(layout, &output)?;
         }

@@ -127,6 +127,16 @@ fn parts_are_counted_too() {
 }
 
 #[test]
+fn a_second_scan_is_told() {
+    let Some(_turn) = common::live() else { return };
+    for (condition, twice) in [("addr - 64 > 0", true), ("size > 0", false)] {
+        let output = slabql(&[&format!("explain analyze select name where {condition}")]);
+        let notes = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(notes.contains("the caches were scanned again"), twice, "{condition}: {notes}");
+    }
+}
+
+#[test]
 fn a_wrong_query_is_told_before_it_runs() {
     let output = slabql(&["--demo", "explain analyze select nam"]);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
