@@ -73,6 +73,11 @@ impl Tmux {
         self.ask(&["paste-buffer", "-p", "-r"]);
     }
 
+    /// The column of the cursor, from 0.
+    pub fn cursor(&self) -> usize {
+        self.ask(&["display-message", "-p", "#{cursor_x}"]).trim().parse().unwrap()
+    }
+
     /// Makes the screen another size.
     pub fn resize(&self, columns: u16, rows: u16) {
         self.ask(&["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]);

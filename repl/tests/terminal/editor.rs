@@ -367,3 +367,24 @@ fn a_screen_that_is_made_narrow_still_works() {
     screen.key("Enter");
     screen.wait("(1 row in ");
 }
+
+#[test]
+fn the_cursor_stands_where_it_types_behind_hidden_characters() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
+    let home = Folder::new();
+    let screen = prompt(SMALL, &home);
+    screen.paste("select 'a\u{202e}\u{200b}b\u{2066}c' as d limit");
+    screen.wait("limit");
+    screen.text(" 1");
+    screen.wait("limit 1");
+    for _ in 0.." as d limit 1".len() {
+        screen.key("Left");
+    }
+    screen.text("X");
+    let shown = screen.wait("c'X as d limit 1").replace('\u{332}', "");
+    // What is drawn is as wide as the editor believes, so the cursor stands behind what was typed.
+    assert!(shown.contains("slabql> select 'abc'X as d limit 1"), "{shown}");
+    assert_eq!(screen.cursor(), "slabql> select 'abc'X".len());
+}

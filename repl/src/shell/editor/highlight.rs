@@ -6,6 +6,7 @@ use query::diagnostic::Span;
 use query::mark::{Mark, MarkKind, mark};
 use rustyline::CompletionType;
 use rustyline::highlight::{CmdKind, Highlighter};
+use unicode_width::UnicodeWidthChar;
 
 use super::complete::DOC;
 use super::{Helper, MORE};
@@ -89,10 +90,20 @@ fn push(out: &mut String, part: &str, style: &str, color: bool) {
             out.push_str(&format!("\n{dim}{MORE}{reset}"));
         }
         if !line.is_empty() {
-            // Each is one mark, for the editor does not know the width of an escape.
-            let line = line.replace(|c| is_hazard(c) && !"\n\t".contains(c), "\u{fffd}");
+            let line: String = line.chars().map(visible).collect();
             out.push_str(&format!("{on}{line}{off}"));
         }
+    }
+}
+
+/// What is drawn for a character. It has to be as wide as the editor takes the character for, or the cursor stands
+/// beside its place; so what has no width puts a line below the character before it.
+fn visible(c: char) -> char {
+    match c {
+        '\n' | '\t' => c,
+        _ if !is_hazard(c) => c,
+        _ if c.width() == Some(0) => '\u{332}',
+        _ => '\u{fffd}',
     }
 }
 
