@@ -18,6 +18,7 @@ use crate::features::watch::{self, Until};
 use crate::file::path::{at_home, is_standard};
 use crate::render::Color;
 use crate::shell::alert::Condition;
+use crate::shell::command;
 use crate::shell::config::Options;
 use crate::shell::foreign::OPTIONS;
 use crate::shell::setting::{SETTINGS, Setting, Value};
@@ -207,7 +208,7 @@ impl Args {
             found.map(|word| *word = [" ".as_ref(), word.as_os_str()].into_iter().collect());
         let command = brief(Self::command());
         subcommand_first(&command, &mut words);
-        let parsed = command.try_get_matches_from(words);
+        let parsed = command.try_get_matches_from(&words);
         let parsed = parsed.and_then(|matches| Self::from_arg_matches(&matches));
         let parsed = parsed.map(Self::with_paths).map(|mut args| {
             if let (Some(()), Some(query)) = (commented, &mut args.query) {
@@ -215,14 +216,26 @@ impl Args {
             }
             args
         });
-        parsed.map_err(|mut error| {
+        parsed.or_else(|mut error| {
             let word = error.get(ContextKind::InvalidArg).map(ToString::to_string);
+            // The words of a command need no quotes.
+            if let Some(word) = &word
+                && error.kind() == ErrorKind::UnknownArgument
+                && let Some(at) = words.windows(2).position(|pair| {
+                    pair[1] == **word && pair[0].to_str().is_some_and(command::begins)
+                })
+            {
+                let behind = words.remove(at + 1);
+                words[at].push(" ");
+                words[at].push(behind);
+                return Self::of(words);
+            }
             if word.is_some_and(|word| {
                 error.kind() == ErrorKind::UnknownArgument && !word.starts_with('-')
             }) {
                 suggest(&mut error, "a query is a single argument: put it in quotes");
             }
-            error
+            Err(error)
         })
     }
 
@@ -477,6 +490,17 @@ mod tests {
         let help = of(&["slabql", "report", "--help"]).unwrap_err().to_string();
         assert!(help.contains("--sql") && !help.contains("--no-pushdown") && help.contains(GLOBAL));
         assert!(GLOBAL.lines().all(|line| line.len() <= 80));
+        // The words of a command are one query, with options on both sides; those of a query are not.
+        let query = |words: &[&str]| of(words).ok().and_then(|args| args.query);
+        for (words, expected) in [
+            (&["slabql", "describe", "caches", "--demo"][..], "describe caches"),
+            (&["slabql", "--demo", "show", "tables"], "show tables"),
+            (&["slabql", "show", "columns", "from", "nodes"], "show columns from nodes"),
+            (&["slabql", ".schema", "caches"], ".schema caches"),
+        ] {
+            assert_eq!(query(words).as_deref(), Some(expected));
+        }
+        assert!(of(&["slabql", "select", "name"]).is_err());
         // A query of one word is one.
         assert_eq!(of(&["slabql", "quit"]).unwrap().query.as_deref(), Some("quit"));
     }

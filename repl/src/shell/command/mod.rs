@@ -197,6 +197,14 @@ pub fn called(line: &str) -> Option<(&'static Command, &str, &str)> {
     })
 }
 
+/// Whether a text begins with the first word of a command's name.
+#[must_use]
+pub fn begins(text: &str) -> bool {
+    let first = |text: &str| text.split(' ').next().unwrap_or_default().to_lowercase();
+    let names = COMMANDS.iter().flat_map(|command| command.aliases.iter().chain([&command.name]));
+    names.into_iter().any(|name| first(name) == first(text))
+}
+
 /// Whether a line is a command. No query begins like one.
 #[must_use]
 pub fn is_command(line: &str) -> bool {
