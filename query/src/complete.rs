@@ -214,7 +214,7 @@ const OPERATORS: [(&str, &str); 10] = [
     ("ilike", "like, letters of either case"),
     ("glob", "*, ?, [a-z]"),
     ("between", "between low and high"),
-    ("is", "is null, is not null"),
+    ("is", "is null, is true, is not distinct from …"),
     ("has", "a flag, any (…) or all (…) of several"),
 ];
 

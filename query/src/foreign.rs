@@ -44,7 +44,6 @@ pub const STATEMENTS: &[Row] = &[
 /// Words where a clause could stand: the message, and what would work.
 #[rustfmt::skip]
 pub const CLAUSES: &[(&[&str], &str, &str)] = &[
-    (&["fetch"], "there is no `fetch`", "write `limit 10`"),
     (&["window", "qualify"], "there are no window functions", "`order by` and `limit` sort and truncate the answer"),
     (&["for"], "there is no `for update`", "slabql only reads and takes no locks"),
     (&["tablesample"], "there is no `tablesample`", "`limit` truncates the answer"),
@@ -65,7 +64,6 @@ pub const WORDS: &[Row] = &[
 #[rustfmt::skip]
 pub const WORDS_BEFORE: &[Row] = &[
     (&["top"], "write `limit` and the number at the end of the query of the query of the query"),
-    (&["fetch"], "write `limit` and the number"),
     (&["sort"], "write `order by`"),
     (&["mod"], "write `%` for the remainder"),
     (&["div"], "write `/` for division"),
@@ -75,7 +73,6 @@ pub const WORDS_BEFORE: &[Row] = &[
 
 /// Operators.
 pub const OPERATORS: &[(&str, &str)] = &[
-    ("||", "join texts with `concat(…, …)`, conditions with `or`"),
     ("&&", "write `and`"),
     ("=<", "write `<=`"),
     ("=>", "write `>=`"),

@@ -134,18 +134,17 @@ impl Binder<'_> {
         order_by: &mut [Key],
     ) -> Result<Option<Group>, Diagnostic> {
         let aggregates = std::mem::take(&mut self.aggregates.all);
-        if keys.is_empty() && aggregates.is_empty() {
-            return match &query.having {
-                None => Ok(None),
-                Some(having) => Err(Diagnostic::new(having.span, "`having` needs groups")
-                    .label("the query has neither `group by` nor an aggregate")
-                    .help("put conditions on rows in `where`")),
-            };
+        // As in SQL, `having` alone makes one group of all rows.
+        if keys.is_empty() && aggregates.is_empty() && query.having.is_none() {
+            return Ok(None);
         }
+        let rows = keys.is_empty() && aggregates.is_empty();
         let shown = items.iter_mut().map(|item| &mut item.expr);
         let sorted = order_by.iter_mut().map(|key| &mut key.expr);
         for expr in shown.chain(having.as_deref_mut()).chain(sorted) {
-            of_group(expr, &keys, &self.inputs.all)?;
+            of_group(expr, &keys, &self.inputs.all).map_err(|error| {
+                if rows { error.help("put conditions on rows in `where`") } else { error }
+            })?;
         }
         let mut conditions = Vec::new();
         if let Some(having) = having {

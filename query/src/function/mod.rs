@@ -57,6 +57,8 @@ use crate::plan::lower::{Lowerer, Reason};
 use crate::syntax::ast::Literal;
 use crate::value::{Type, Value};
 
+pub(crate) use text::JOIN;
+
 /// A function.
 pub struct Function {
     /// Its name in queries.

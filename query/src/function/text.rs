@@ -11,6 +11,24 @@ use crate::pattern::Extract;
 use crate::plan::kernel::TextTest;
 use crate::value::{Type, Unit, Value};
 
+/// The operator `||`: as `concat`, but NULL if either operand is.
+pub(crate) static JOIN: Function = Function {
+    name: "||",
+    arguments: (2, 2),
+    implied: &[],
+    call: "x || y",
+    doc: "Two texts joined.",
+    meaning: Meaning::Values(Evaluation {
+        ty: |_, arguments| {
+            arguments.iter_mut().try_for_each(write_out)?;
+            Ok(of_type(Type::Text))
+        },
+        nulls: Nulls::Any,
+        eval: |arguments, _, warnings| of_texts::concat(&arguments, warnings),
+        kernel: Kernel::UserSpace,
+    }),
+};
+
 pub(super) static ROWS: &[Function] = &[
     Function {
         name: "concat",

@@ -20,7 +20,8 @@ use super::predicate::test;
 use super::rule::{ident, keyword, list, symbol, values};
 use super::select::{no_subqueries, wanted};
 use super::token::{Keyword, Symbol, TokenKind};
-use crate::diagnostic::Diagnostic;
+use crate::aggregate;
+use crate::diagnostic::{Diagnostic, Span};
 
 /// How tightly something binds; more is tighter. The order is that of the levels in `GRAMMAR.md`.
 pub(super) type Level = u8;
@@ -46,7 +47,7 @@ pub(super) fn level(op: BinaryOp) -> Level {
         BinaryOp::Eq | BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => {
             COMPARISON
         }
-        BinaryOp::BitOr => BIT_OR,
+        BinaryOp::BitOr | BinaryOp::Concat => BIT_OR,
         BinaryOp::BitXor => BIT_XOR,
         BinaryOp::BitAnd => BIT_AND,
         BinaryOp::Shl | BinaryOp::Shr => SHIFT,
@@ -138,6 +139,7 @@ fn infix(kind: &TokenKind) -> Option<Infix> {
             Symbol::Gt => BinaryOp::Gt,
             Symbol::Ge => BinaryOp::Ge,
             Symbol::Pipe => BinaryOp::BitOr,
+            Symbol::Concat => BinaryOp::Concat,
             Symbol::Caret => BinaryOp::BitXor,
             Symbol::Ampersand => BinaryOp::BitAnd,
             Symbol::Shl => BinaryOp::Shl,
@@ -180,6 +182,7 @@ fn prefix(input: Input<'_>, least: Level) -> Parsed<'_, Box<Expr>> {
     match input.peek() {
         Some(TokenKind::Keyword(Keyword::Not)) if least <= NOT => unary(input, UnaryOp::Not, NOT),
         Some(TokenKind::Symbol(Symbol::Minus)) => unary(input, UnaryOp::Neg, UNARY),
+        Some(TokenKind::Symbol(Symbol::Plus)) => plus(input),
         Some(TokenKind::Symbol(Symbol::Tilde)) => unary(input, UnaryOp::BitNot, UNARY),
         Some(TokenKind::Symbol(Symbol::ParenOpen)) => input.nested(parentheses),
         Some(TokenKind::Keyword(Keyword::Case)) => input.nested(case),
@@ -196,6 +199,14 @@ fn unary(input: Input<'_>, op: UnaryOp, level: Level) -> Parsed<'_, Box<Expr>> {
     let (input, expr) = input.nested(|input| commit(climb(input.skip(1), level)))?;
     let span = start.to(expr.span);
     Ok((input, Box::new(Expr { kind: ExprKind::Unary(op, expr), span })))
+}
+
+/// Parses `+` and its operand, which it does not change.
+fn plus(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
+    let start = input.span();
+    let (input, mut expr) = input.nested(|input| commit(climb(input.skip(1), UNARY)))?;
+    expr.span = input.since(start);
+    Ok((input, expr))
 }
 
 /// Parses a literal.
@@ -274,6 +285,7 @@ fn qualified(rest: Input<'_>, ident: &Ident) -> Diagnostic {
 /// Parses the arguments of a call of `name`.
 fn call(input: Input<'_>, name: Ident) -> Parsed<'_, Box<Expr>> {
     let (start, input) = (name.span, input.skip(1));
+    let aggregate = aggregate::find(&name.name);
     let (input, kind) = match input.peek() {
         Some(TokenKind::Symbol(Symbol::Star)) => {
             let (input, _) = commit(symbol(Symbol::ParenClose)(input.skip(1)))?;
@@ -290,6 +302,10 @@ fn call(input: Input<'_>, name: Ident) -> Parsed<'_, Box<Expr>> {
             let (input, arguments) = called_with(input.skip(1))?;
             (input, ExprKind::CallDistinct(name, arguments))
         }
+        Some(TokenKind::Keyword(Keyword::All)) if aggregate.is_some() => {
+            let (input, arguments) = called_with(input.skip(1))?;
+            (input, ExprKind::Call(name, arguments))
+        }
         _ => {
             // An empty list was possible too, and a message says so.
             let _ = symbol(Symbol::ParenClose)(input);
@@ -297,28 +313,80 @@ fn call(input: Input<'_>, name: Ident) -> Parsed<'_, Box<Expr>> {
             (input, ExprKind::Call(name, arguments))
         }
     };
-    if let Some(TokenKind::Ident { name: word, quoted: false }) = input.peek()
-        && matches!(word.as_str(), "over" | "filter")
-        && input.peek_at(1).and_then(TokenKind::symbol) == Some(Symbol::ParenOpen)
-    {
-        let error = Diagnostic::new(input.span(), format!("there is no `{word} (…)`"));
-        return refuse(match word.as_str() {
-            "over" => error
-                .label("there are no window functions")
-                .help("`order by` and `limit` sort and truncate the answer"),
-            _ => error.help("select rows with `where`, or values with `iif(…, x, null)`"),
-        });
+    if aggregate.is_some() {
+        input.hoped("`filter`");
+    }
+    let word = match input.peek() {
+        Some(TokenKind::Ident { name, quoted: false }) => name.as_str(),
+        _ => "",
+    };
+    if input.peek_at(1).and_then(TokenKind::symbol) == Some(Symbol::ParenOpen) {
+        match word {
+            "filter" => return filtered(input, kind, start),
+            "over" => {
+                return refuse(
+                    Diagnostic::new(input.span(), "there is no `over (…)`")
+                        .label("there are no window functions")
+                        .help("`order by` and `limit` sort and truncate the answer"),
+                );
+            }
+            _ => {}
+        }
     }
     Ok((input, Box::new(Expr { kind, span: input.since(start) })))
 }
 
-/// Parses `case when … then … else … end`.
+/// Parses `filter (where …)` behind a call of an aggregate, which then sees NULL where the condition does not hold.
+fn filtered(input: Input<'_>, mut call: ExprKind, start: Span) -> Parsed<'_, Box<Expr>> {
+    let (ExprKind::Call(name, _) | ExprKind::CallDistinct(name, _) | ExprKind::CallStar(name)) =
+        &call
+    else {
+        unreachable!("it is a call")
+    };
+    if aggregate::find(&name.name).is_none() {
+        return refuse(
+            Diagnostic::new(input.span(), "`filter` belongs to an aggregate")
+                .label(format!("`{}` is none", excerpt(&name.name)))
+                .help("`iif(…, x, null)` is NULL where a condition does not hold"),
+        );
+    }
+    input.count_operator()?;
+    let (input, _) = commit(keyword(Keyword::Where)(input.skip(2)))?;
+    let (input, condition) = commit(climb(input, OR))?;
+    let (input, _) = commit(symbol(Symbol::ParenClose)(input))?;
+    let span = input.since(start);
+    let only = |result: Expr| {
+        let kind = ExprKind::Case { arms: vec![(*condition, result)], otherwise: None };
+        Expr { kind, span }
+    };
+    match &mut call {
+        ExprKind::Call(_, arguments) | ExprKind::CallDistinct(_, arguments) => {
+            if let Some(first) = arguments.first_mut() {
+                let null = Expr { kind: ExprKind::Literal(Literal::Null), span };
+                *first = only(std::mem::replace(first, null));
+            }
+        }
+        ExprKind::CallStar(name) => {
+            let one = Expr { kind: ExprKind::Literal(Literal::Int(1)), span };
+            call = ExprKind::Call(name.clone(), vec![only(one)]);
+        }
+        _ => {}
+    }
+    Ok((input, Box::new(Expr { kind: call, span })))
+}
+
+/// Parses `case when … then … else … end`, and `case x when …`, which compares `x` in every arm.
 fn case(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
     let start = input.span();
-    let (mut input, first) = arm(case_without_operand(input.skip(1))?.0)?;
-    let mut arms = vec![first];
-    while input.peek_keyword() == Some(Keyword::When) {
-        let (rest, next) = arm(input)?;
+    let mut input = input.skip(1);
+    let mut operand = None;
+    if keyword(Keyword::When)(input).is_err() {
+        let (rest, expr) = commit(climb(input, OR))?;
+        (input, operand) = (rest, Some(expr));
+    }
+    let mut arms = Vec::new();
+    while arms.is_empty() || input.peek_keyword() == Some(Keyword::When) {
+        let (rest, next) = arm(input, operand.as_deref())?;
         arms.push(next);
         input = rest;
     }
@@ -334,29 +402,19 @@ fn case(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
 }
 
 /// Parses `when … then …`.
-fn arm(input: Input<'_>) -> Parsed<'_, (Expr, Expr)> {
+fn arm<'a>(input: Input<'a>, operand: Option<&Expr>) -> Parsed<'a, (Expr, Expr)> {
     let (input, _) = commit(keyword(Keyword::When)(input))?;
-    let (input, condition) = commit(climb(input, OR))?;
+    let (input, mut condition) = commit(climb(input, OR))?;
+    if let Some(operand) = operand {
+        input.count_operator()?;
+        let (_, operand) = input.repeat(operand)?;
+        let span = condition.span;
+        let kind = ExprKind::Binary(BinaryOp::Eq, operand, condition);
+        condition = Box::new(Expr { kind, span });
+    }
     let (input, _) = commit(keyword(Keyword::Then)(input))?;
     let (input, result) = commit(climb(input, OR))?;
     Ok((input, (*condition, *result)))
-}
-
-/// Refuses `case` with something that its arms are compared with.
-fn case_without_operand(input: Input<'_>) -> Parsed<'_, ()> {
-    let operand_follows = match input.peek() {
-        Some(TokenKind::Keyword(keyword)) => !keyword.is_reserved(),
-        Some(TokenKind::Symbol(symbol)) => *symbol == Symbol::ParenOpen,
-        found => found.is_some(),
-    };
-    if operand_follows {
-        return refuse(
-            Diagnostic::new(input.span(), "`case` with an operand is not supported")
-                .label("expected `when`")
-                .help("write the comparison in every arm: `case when x = 1 then … when x = 2 then … end`"),
-        );
-    }
-    Ok((input, ()))
 }
 
 /// Parses `cast(… as type)`.

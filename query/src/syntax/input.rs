@@ -9,9 +9,10 @@ use std::slice;
 
 use nom::Needed;
 
+use super::ast::Expr;
 use super::failure::{Failure, Furthest, Parsed, refuse};
 use super::token::{Keyword, Symbol, Token, TokenKind};
-use super::{MAX_NESTING, MAX_OPERATORS};
+use super::{MAX_NESTING, MAX_OPERATORS, MAX_TEXT};
 use crate::diagnostic::{Diagnostic, Span};
 
 /// What all rules share while one text is parsed.
@@ -26,6 +27,8 @@ pub(super) struct State<'a> {
     nesting: Cell<usize>,
     /// The operators between operands that the expression has so far.
     operators: Cell<usize>,
+    /// How long the operands are, as text, that rewriting has repeated so far.
+    repeated: Cell<usize>,
 }
 
 /// The tokens that have not been read.
@@ -44,6 +47,7 @@ impl<'a> State<'a> {
             furthest: RefCell::default(),
             nesting: Cell::new(0),
             operators: Cell::new(0),
+            repeated: Cell::new(0),
         }
     }
 
@@ -149,6 +153,19 @@ impl<'a> Input<'a> {
         }
         self.state.operators.set(operators + 1);
         Ok((self, ()))
+    }
+
+    /// A copy of an operand, for a construct that is rewritten to one that names the operand more than once. All
+    /// copies together are no longer than a text may be, or nested constructs would double their operands without
+    /// end.
+    pub fn repeat(self, expr: &Expr) -> Parsed<'a, Box<Expr>> {
+        let repeated = self.state.repeated.get() + expr.to_string().len();
+        if repeated > MAX_TEXT {
+            let error = Diagnostic::new(expr.span, "the expression is too long");
+            return refuse(error.label("repeated too often when the query is rewritten"));
+        }
+        self.state.repeated.set(repeated);
+        Ok((self, Box::new(expr.clone())))
     }
 
     /// Starts to count operators anew, for an expression that is part of no other.

@@ -17,7 +17,7 @@ use crate::escape::is_hazard;
 use crate::foreign;
 
 /// Operators of two bytes, in every spelling. They are tried before those of one byte.
-const PAIRS: [(&str, Symbol); 9] = [
+const PAIRS: [(&str, Symbol); 10] = [
     ("==", Symbol::Eq),
     ("!=", Symbol::Ne),
     ("<>", Symbol::Ne),
@@ -27,6 +27,7 @@ const PAIRS: [(&str, Symbol); 9] = [
     ("<<", Symbol::Shl),
     (">>", Symbol::Shr),
     ("->", Symbol::Arrow),
+    ("||", Symbol::Concat),
 ];
 
 /// The tokens of `text`, or its first mistake.

@@ -1,10 +1,12 @@
-//! Parses the tests that stand behind an expression: `between`, `in`, patterns, `is null` and `has`.
+//! Parses the tests that stand behind an expression: `between`, `in`, patterns, `is` and `has`.
+//!
+//! `is true` and `is distinct from` become expressions of other kinds, so no later stage knows them.
 
 use nom::Parser;
 use nom::combinator::{cut, opt};
 use nom::sequence::terminated;
 
-use super::ast::{Expr, ExprKind, MatchOp, Quantifier};
+use super::ast::{BinaryOp, Expr, ExprKind, Ident, Literal, MatchOp, Quantifier, UnaryOp};
 use super::expr::{COMPARISON, name, operands, tighter};
 use super::failure::{Failure, Parsed, commit, refuse};
 use super::input::Input;
@@ -12,7 +14,7 @@ use super::rule::{ident, keyword, list, symbol};
 use super::token::{Keyword, Symbol, TokenKind};
 use crate::diagnostic::Diagnostic;
 
-/// Parses what is behind `expr`: `[not] between`, `[not] in`, patterns, `is [not] null` and `has`.
+/// Parses what is behind `expr`: `[not] between`, `[not] in`, patterns, `is …` and `has`.
 pub(super) fn test(input: Input<'_>, expr: Box<Expr>) -> Parsed<'_, Box<Expr>> {
     let start = expr.span;
     let negated = input.peek_keyword() == Some(Keyword::Not);
@@ -30,7 +32,7 @@ pub(super) fn test(input: Input<'_>, expr: Box<Expr>) -> Parsed<'_, Box<Expr>> {
         Some(TokenKind::Symbol(Symbol::NotTilde)) if !negated => {
             pattern(rest, MatchOp::Regex, expr, true)
         }
-        Some(TokenKind::Keyword(Keyword::Is)) if !negated => is_null(rest, expr),
+        Some(TokenKind::Keyword(Keyword::Is)) if !negated => is(rest, expr),
         Some(TokenKind::Keyword(Keyword::Has)) if !negated => has(rest, expr),
         _ => {
             for what in ["`between`", "`in`", "`like`", "`ilike`", "`glob`"] {
@@ -44,6 +46,14 @@ pub(super) fn test(input: Input<'_>, expr: Box<Expr>) -> Parsed<'_, Box<Expr>> {
 
 /// Parses the bounds of `between`.
 fn between(input: Input<'_>, expr: Box<Expr>, negated: bool) -> Parsed<'_, ExprKind> {
+    if matches!(input.peek(), Some(TokenKind::Ident { name, quoted: false }) if name == "symmetric")
+        && input.peek_at(1).and_then(TokenKind::keyword) != Some(Keyword::And)
+    {
+        return refuse(
+            Diagnostic::new(input.span(), "there is no `between symmetric`")
+                .help("put the bounds in order: `between least(a, b) and greatest(a, b)`"),
+        );
+    }
     let (input, low) = tighter(input, COMPARISON)?;
     let (input, _) = commit(keyword(Keyword::And)(input))?;
     let (input, high) = tighter(input, COMPARISON)?;
@@ -67,25 +77,85 @@ fn is_in(input: Input<'_>, expr: Box<Expr>, negated: bool) -> Parsed<'_, ExprKin
 }
 
 /// Parses what is behind `is`.
-fn is_null(input: Input<'_>, expr: Box<Expr>) -> Parsed<'_, ExprKind> {
-    let negated = input.peek_keyword() == Some(Keyword::Not);
-    let help = match input.peek_at(usize::from(negated)) {
-        Some(TokenKind::Keyword(Keyword::True | Keyword::False)) => {
-            Some("`coalesce(…, false)` treats NULL as false")
-        }
-        Some(TokenKind::Keyword(Keyword::Distinct)) => {
-            Some("use `=` or `!=`, and test for NULL with `is null`")
-        }
-        _ => None,
-    };
-    if let Some(help) = help {
-        let wrong = input.skip(usize::from(negated));
-        let error = Diagnostic::new(wrong.span(), "`is` tests for NULL only");
-        return refuse(error.label("expected `null`").help(help));
+fn is(input: Input<'_>, expr: Box<Expr>) -> Parsed<'_, ExprKind> {
+    let (input, not) = opt(keyword(Keyword::Not)).parse(input)?;
+    let negated = not.is_some();
+    if let Ok((rest, _)) = keyword(Keyword::Null)(input) {
+        return Ok((rest, ExprKind::IsNull { expr, negated }));
     }
-    let (input, not) =
-        cut(terminated(opt(keyword(Keyword::Not)), keyword(Keyword::Null))).parse(input)?;
-    Ok((input, ExprKind::IsNull { expr, negated: not.is_some() }))
+    let (rest, kind) = if let Ok((rest, _)) = keyword(Keyword::True)(input) {
+        (rest, is_truth(expr, true, negated))
+    } else if let Ok((rest, _)) = keyword(Keyword::False)(input) {
+        (rest, is_truth(expr, false, negated))
+    } else if let Ok((rest, _)) = keyword(Keyword::Distinct)(input) {
+        return is_distinct(rest, expr, negated);
+    } else if matches!(input.peek(), Some(TokenKind::Ident { name, quoted: false }) if name == "unknown")
+    {
+        let expr = Box::new(not_true(expr));
+        (input.skip(1), ExprKind::IsNull { expr, negated })
+    } else {
+        return commit(input.expected("`unknown`"));
+    };
+    // What is made of it is higher than the test is.
+    input.count_operator()?;
+    input.count_operator()?;
+    Ok((rest, kind))
+}
+
+/// `not expr`, which stands where `expr` does.
+fn not_true(expr: Box<Expr>) -> Expr {
+    let span = expr.span;
+    Expr { kind: ExprKind::Unary(UnaryOp::Not, expr), span }
+}
+
+/// `coalesce(first, second)`.
+fn coalesce(first: Expr, second: Expr) -> ExprKind {
+    let span = first.span;
+    let name =
+        Ident { name: "coalesce".to_owned(), written: "coalesce".to_owned(), quoted: false, span };
+    ExprKind::Call(name, vec![first, second])
+}
+
+/// `expr is [not] true`, or `false`. The `not` before `expr` demands that it is a condition.
+fn is_truth(expr: Box<Expr>, truth: bool, negated: bool) -> ExprKind {
+    let span = expr.span;
+    // What NULL counts as: true is what `expr` is not.
+    let null = Expr { kind: ExprKind::Literal(Literal::Bool(truth)), span };
+    let untrue = coalesce(not_true(expr), null);
+    if truth == negated {
+        return untrue;
+    }
+    ExprKind::Unary(UnaryOp::Not, Box::new(Expr { kind: untrue, span }))
+}
+
+/// Parses what is behind `is [not] distinct`.
+fn is_distinct(input: Input<'_>, left: Box<Expr>, same: bool) -> Parsed<'_, ExprKind> {
+    let (input, _) = commit(keyword(Keyword::From)(input))?;
+    let (input, right) = tighter(input, COMPARISON)?;
+    for _ in 0..3 {
+        input.count_operator()?;
+    }
+    let span = left.span.to(right.span);
+    let is_null = |expr| ExprKind::IsNull { expr, negated: false };
+    let kind = if let ExprKind::Literal(Literal::Null) = &right.kind {
+        is_null(left)
+    } else {
+        let null = if let ExprKind::Literal(_) = &right.kind {
+            ExprKind::Literal(Literal::Bool(false))
+        } else {
+            let (_, first) = input.repeat(&left)?;
+            let (_, second) = input.repeat(&right)?;
+            let [first, second] =
+                [first, second].map(|expr| Box::new(Expr { kind: is_null(expr), span }));
+            ExprKind::Binary(BinaryOp::And, first, second)
+        };
+        let equal = ExprKind::Binary(BinaryOp::Eq, left, right);
+        coalesce(Expr { kind: equal, span }, Expr { kind: null, span })
+    };
+    if same {
+        return Ok((input, kind));
+    }
+    Ok((input, ExprKind::Unary(UnaryOp::Not, Box::new(Expr { kind, span }))))
 }
 
 /// Parses the pattern that `expr` is held against.

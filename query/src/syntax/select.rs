@@ -37,6 +37,9 @@ pub(super) fn query(input: Input<'_>) -> Parsed<'_, Query> {
     let (input, _) = keyword(Keyword::Select)(input)?;
     let (input, distinct) =
         map(opt(keyword(Keyword::Distinct)), |found| found.is_some()).parse(input)?;
+    // `all` before an expression is the opposite of `distinct`; alone it is an item.
+    let every = input.peek_keyword() == Some(Keyword::All) && begins(input.skip(1));
+    let input = if every { input.skip(1) } else { input };
     let (input, items) = cut(list(item)).parse(input)?;
     let (input, table) = clause(Keyword::From, table).parse(input)?;
     let (from, arguments) = table.map_or((None, Vec::new()), |(name, texts)| (Some(name), texts));
@@ -46,13 +49,11 @@ pub(super) fn query(input: Input<'_>) -> Parsed<'_, Query> {
     let (input, having) = clause(Keyword::Having, expression).parse(input)?;
     let order_by = by(Keyword::Order, "`order by`");
     let (input, order_by) = opt(preceded(order_by, cut(list(key)))).parse(input)?;
-    let (input, limit) = clause(Keyword::Limit, |input| count(input, "limit")).parse(input)?;
+    let (input, limit) = limit(input)?;
     let (input, offset) = clause(Keyword::Offset, |input| count(input, "offset")).parse(input)?;
     // In either order, as other dialects have them.
     let (input, limit) = match limit {
-        None if offset.is_some() => {
-            clause(Keyword::Limit, |input| count(input, "limit")).parse(input)?
-        }
+        None if offset.is_some() => self::limit(input)?,
         limit => (input, limit),
     };
 
@@ -146,7 +147,9 @@ fn item(input: Input<'_>) -> Parsed<'_, Item> {
     let span = input.span();
     match input.peek() {
         Some(TokenKind::Symbol(Symbol::Star)) => return Ok((input.skip(1), Item::Star(span))),
-        Some(TokenKind::Keyword(Keyword::All)) => return Ok((input.skip(1), Item::All(span))),
+        Some(TokenKind::Keyword(Keyword::All)) if !begins(input.skip(1)) => {
+            return Ok((input.skip(1), Item::All(span)));
+        }
         Some(TokenKind::Ident { name, quoted: false })
             if name == "s"
                 && symbol_at(1) == Some(Symbol::Dot)
@@ -162,7 +165,10 @@ fn item(input: Input<'_>) -> Parsed<'_, Item> {
 
 /// Parses the name that an item is given. Without `as` no keyword serves as one.
 fn alias(input: Input<'_>) -> Parsed<'_, Option<Ident>> {
-    if let Some(TokenKind::Ident { .. }) = input.peek() {
+    let fetches = word(input, &["fetch"])
+        && (input.peek_at(1).and_then(TokenKind::keyword) == Some(Keyword::First)
+            || word(input.skip(1), &["next"]));
+    if !fetches && let Some(TokenKind::Ident { .. }) = input.peek() {
         let position = input.position();
         input.state().furthest.borrow_mut().note_bare_alias(position);
         return map(|input| ident(input, "a name"), Some).parse(input);
@@ -314,6 +320,58 @@ fn key(input: Input<'_>) -> Parsed<'_, Key> {
     Ok((input, Key { expr, descending: descending.unwrap_or(false), nulls_first }))
 }
 
+/// Whether an expression begins at the next token, behind `all`.
+fn begins(input: Input<'_>) -> bool {
+    match input.peek() {
+        Some(TokenKind::Keyword(word)) => {
+            matches!(word, Keyword::Case | Keyword::Cast | Keyword::Not)
+                || matches!(word, Keyword::Null | Keyword::True | Keyword::False)
+        }
+        Some(TokenKind::Symbol(mark)) => {
+            matches!(mark, Symbol::ParenOpen | Symbol::Minus | Symbol::Plus | Symbol::Tilde)
+                || *mark == Symbol::Star
+        }
+        // Nothing else stands before a name that is a clause of no query.
+        Some(TokenKind::Ident { name, quoted: false }) => {
+            name != "fetch" && foreign_clause(name).is_none()
+        }
+        found => found.is_some(),
+    }
+}
+
+/// Parses `limit n`, or `fetch first n rows only`.
+fn limit(input: Input<'_>) -> Parsed<'_, Option<Count>> {
+    if !word(input, &["fetch"]) {
+        return clause(Keyword::Limit, |input| count(input, "limit")).parse(input);
+    }
+    let start = input.span();
+    let rest = input.skip(1);
+    let place = matches!(rest.peek_keyword(), Some(Keyword::First)) || word(rest, &["next"]);
+    if !place {
+        rest.hoped("`first`");
+        return commit(rest.expected("`next`"));
+    }
+    let rest = rest.skip(1);
+    // Without a number a single row is meant.
+    let (rest, count) = match rest.peek() {
+        Some(TokenKind::Int(rows)) => (rest.skip(1), Count { rows: *rows, span: rest.span() }),
+        _ => (rest, Count { rows: 1, span: start }),
+    };
+    if !word(rest, &["row", "rows"]) {
+        return commit(rest.expected("`rows only`"));
+    }
+    let rest = rest.skip(1);
+    if !word(rest, &["only"]) {
+        return commit(rest.expected("`only`"));
+    }
+    Ok((rest.skip(1), Some(count)))
+}
+
+/// Whether the next token is one of `words`, which are keywords nowhere else.
+fn word(input: Input<'_>, words: &[&str]) -> bool {
+    matches!(input.peek(), Some(TokenKind::Ident { name, quoted: false }) if words.contains(&name.as_str()))
+}
+
 /// Parses the number behind `limit` or `offset`, which is written out.
 fn count<'a>(input: Input<'a>, clause: &str) -> Parsed<'a, Count> {
     let start = input.span();
@@ -339,6 +397,7 @@ fn count<'a>(input: Input<'a>, clause: &str) -> Parsed<'a, Count> {
             _ => error,
         });
     };
+    let rest = if clause == "offset" && word(rest, &["row", "rows"]) { rest.skip(1) } else { rest };
     match (rest.peek_symbol(), rest.peek_at(1)) {
         (None | Some(Symbol::Semicolon), _) => Ok((rest, Count { rows: *rows, span: start })),
         (Some(Symbol::Comma), Some(TokenKind::Int(limit))) => {

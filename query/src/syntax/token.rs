@@ -97,7 +97,7 @@ spelled! {
     Symbol {
         Eq "="  Ne "!="  Lt "<"  Le "<="  Gt ">"  Ge ">="
         Tilde "~"  NotTilde "!~"
-        Pipe "|"  Caret "^"  Ampersand "&"  Shl "<<"  Shr ">>"
+        Concat "||"  Pipe "|"  Caret "^"  Ampersand "&"  Shl "<<"  Shr ">>"
         Plus "+"  Minus "-"  Star "*"  Slash "/"  Percent "%"
         ParenOpen "("  ParenClose ")"  BracketOpen "["  BracketClose "]"
         Comma ","  Dot "."  Arrow "->"  Semicolon ";"

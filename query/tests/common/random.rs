@@ -132,6 +132,11 @@ pub fn scalar() -> impl Strategy<Value = String> {
     })
 }
 
+/// What a condition may be tested for.
+fn truth() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["true", "not true", "false", "not false", "unknown"])
+}
+
 /// The text of a condition.
 pub fn condition() -> impl Strategy<Value = String> {
     let op = || prop::sample::select(vec!["=", "!=", "<", "<=", ">", ">="]);
@@ -170,6 +175,9 @@ pub fn condition() -> impl Strategy<Value = String> {
         1 => (scalar(), any::<bool>()).prop_map(|(x, not)| {
             format!("{x} is {}null", if not { "not " } else { "" })
         }),
+        1 => (scalar(), scalar(), any::<bool>()).prop_map(|(l, r, not)| {
+            format!("{l} is {}distinct from {r}", if not { "not " } else { "" })
+        }),
         1 => Just("nullif(flags, 0) has FAILSLAB".to_owned()),
         1 => (scalar(), scalar()).prop_map(|(l, r)| format!("({l} > 0) = ({r} > 0)")),
         1 => prop::sample::select(vec!["null", "true", "false", "cpu_partial > 0"]).prop_map(str::to_owned),
@@ -183,7 +191,11 @@ pub fn condition() -> impl Strategy<Value = String> {
         prop_oneof![
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} and {b})")),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} or {b})")),
-            inner.prop_map(|a| format!("not ({a})")),
+            inner.clone().prop_map(|a| format!("not ({a})")),
+            (inner.clone(), truth()).prop_map(|(a, truth)| format!("({a}) is {truth}")),
+            (inner.clone(), inner, any::<bool>()).prop_map(|(a, b, not)| {
+                format!("({a}) is {}distinct from ({b})", if not { "not " } else { "" })
+            }),
         ]
     })
 }

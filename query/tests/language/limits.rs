@@ -52,6 +52,7 @@ fn nesting_ends_at_its_limit() {
         ("case when 1 then ", " end"),
         ("case when ", " then 1 end"),
         ("case when 1 then 1 else ", " end"),
+        ("+", ""),
     ] {
         assert_eq!(outcome(nested(open, close, MAX_NESTING)), None, "{open}");
         for depth in [MAX_NESTING + 1, 30_000] {
@@ -82,6 +83,29 @@ fn the_highest_tree_fits_the_stack() {
     assert_eq!(outcome(text), None);
     let calls = format!("select {}1{}", "1 + f(1 * -f(".repeat(31), "))".repeat(31));
     assert_eq!(outcome(calls).as_deref(), Some("nested too deeply"));
+}
+
+/// A construct that is rewritten may name its operand twice, and nested ones would double it every time.
+#[test]
+fn what_is_rewritten_does_not_grow_without_end() {
+    let too_long = Some("the expression is too long".to_owned());
+    for (open, close) in
+        [("(", ") is distinct from b"), ("case ", " when 1 then 1 when 2 then 2 end")]
+    {
+        let of = |depth: usize| {
+            outcome(format!("select {}a{}", open.repeat(depth), close.repeat(depth)))
+        };
+        assert_eq!(of(3), None, "{open}");
+        assert_eq!(of(50), too_long, "{open}");
+    }
+    assert_eq!(
+        outcome(format!(
+            "select case f('{}'){} end",
+            "x".repeat(MAX_TEXT / 4),
+            " when 1 then 1".repeat(5)
+        )),
+        too_long
+    );
 }
 
 #[test]

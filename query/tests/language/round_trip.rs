@@ -13,7 +13,7 @@ use slabql_query::syntax::ast::{
 use slabql_query::syntax::{Keyword, Lexer, Symbol, is_complete, parse_text};
 
 /// Every operator between operands.
-const BINARY: [BinaryOp; 18] = [
+const BINARY: [BinaryOp; 19] = [
     BinaryOp::Or,
     BinaryOp::And,
     BinaryOp::Eq,
@@ -22,6 +22,7 @@ const BINARY: [BinaryOp; 18] = [
     BinaryOp::Le,
     BinaryOp::Gt,
     BinaryOp::Ge,
+    BinaryOp::Concat,
     BinaryOp::BitOr,
     BinaryOp::BitXor,
     BinaryOp::BitAnd,

@@ -15,7 +15,7 @@ impl Exprs<'_> {
             };
         }
         let (a, b) = (self.bool(depth - 1), self.bool(depth - 1));
-        match self.random.below(18) {
+        match self.random.below(21) {
             0 | 1 => one("#12 and #23", AND, kind, 0, &[&a, &b]),
             2 | 3 => one("#11 or #22", OR, kind, 0, &[&a, &b]),
             4 => one("not #13", NOT, kind, 0, &[&a]),
@@ -48,6 +48,19 @@ impl Exprs<'_> {
                 let test = format!("substr(hex(#10), 1, {digits}) = hex('{prefix}')");
                 let theirs = format!("iif(#10 is null, null, {test})");
                 two(&ours, &theirs, PRIMARY, kind, 0, &[&tested])
+            }
+            17 => {
+                let truth = self.random.pick(&["true", "not true", "false", "not false"]);
+                let unknown = self.random.chance(20);
+                let (ours, theirs) = if unknown { ("unknown", "null") } else { (truth, truth) };
+                two(&format!("#16 is {ours}"), &format!("#16 is {theirs}"), TEST, kind, 0, &[&a])
+            }
+            18 | 19 => {
+                let some = self.kind();
+                let (left, right) = (self.of(some, depth - 1), self.of(some, depth - 1));
+                let not = self.random.pick(&["", "not "]);
+                let pattern = format!("#16 is {not}distinct from #26");
+                one(&pattern, TEST, kind, 0, &[&left, &right])
             }
             16 => {
                 let set = self.leaf(Kind::Flags);

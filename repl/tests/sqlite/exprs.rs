@@ -111,7 +111,13 @@ impl Exprs<'_> {
         let [a, b, c] = [0; 3].map(|_| self.of(kind, depth));
         let when = self.bool(depth);
         let most = a.most.max(b.most).max(c.most);
-        match self.random.below(7) {
+        match self.random.below(8) {
+            6 => {
+                let some = self.kind();
+                let [x, first, second] = [0; 3].map(|_| self.of(some, depth));
+                let pattern = "case #10 when #20 then #30 when #40 then #50 else #60 end";
+                one(pattern, PRIMARY, kind, most, &[&x, &first, &a, &second, &b, &c])
+            }
             0 => one("coalesce(#10, #20)", PRIMARY, kind, most, &[&a, &b]),
             1 => one("nullif(#10, #20)", PRIMARY, kind, most, &[&a, &b]),
             2 => one("iif(#10, #20, #30)", PRIMARY, kind, most, &[&when, &a, &b]),
@@ -172,7 +178,10 @@ impl Exprs<'_> {
                 two("(#19 & 255) ^ (#29 & 255)", theirs, BITS, kind, 255, &[&a, &b])
                     .in_parentheses()
             }
-            8 if small(a.most) => one("-#19", UNARY, kind, a.most, &[&a]),
+            8 if small(a.most) => {
+                let sign = self.random.pick(&["-#19", "+#19"]);
+                one(sign, UNARY, kind, a.most, &[&a])
+            }
             9 if small(a.most) => one("abs(#10)", PRIMARY, kind, a.most, &[&a]),
             10 => self.choice(kind, depth - 1),
             11 => {
@@ -264,7 +273,11 @@ impl Exprs<'_> {
         }
         let kind = Kind::Text;
         let a = self.text(depth - 1);
-        match self.random.below(7) {
+        match self.random.below(9) {
+            7 | 8 => {
+                let (b, number) = (self.text(depth - 1), self.int(depth - 1));
+                one("(#19 || #29 || #39)", PRIMARY, kind, 0, &[&a, &number, &b])
+            }
             5 => {
                 let (from, to) =
                     self.random.pick(&[("a", "bc"), ("kmalloc-", ""), ("", "x"), ("本", "a")]);
@@ -303,11 +316,18 @@ impl Exprs<'_> {
         let of = self.of(kind, depth);
         let number = if self.random.chance(75) { self.int(depth) } else { self.float(depth) };
         let most = number.most.saturating_mul(rows);
+        let of_some = self.random.chance(25).then(|| self.bool(depth));
+        let filter = if of_some.is_some() { " filter (where #20)" } else { "" };
         let call = |name: &str, kind, most, of: &Expr| {
-            one(&format!("{name}({distinct}#10)"), PRIMARY, kind, most, &[of])
+            let operands: Vec<&Expr> = [of].into_iter().chain(&of_some).collect();
+            one(&format!("{name}({distinct}#10){filter}"), PRIMARY, kind, most, &operands)
         };
         match self.random.below(8) {
-            0 | 1 => Expr::name("count(*)", Kind::Int, rows),
+            0 => match &of_some {
+                Some(some) => one("count(*) filter (where #10)", PRIMARY, Kind::Int, rows, &[some]),
+                None => Expr::name("count(*)", Kind::Int, rows),
+            },
+            1 => Expr::name("count(*)", Kind::Int, rows),
             2 => call("count", Kind::Int, rows, &of),
             3 if number.kind == Kind::Float && most < EXACT => {
                 call("sum", Kind::Float, most, &number)

@@ -26,6 +26,7 @@ use crate::bound::{Arith, Compare, Expr, ExprKind, Range, Sorted};
 use crate::catalog::Column;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::eval::{self, Warnings};
+use crate::function::JOIN;
 use crate::input::Input;
 use crate::pattern::Pattern;
 use crate::syntax::ast::{BinaryOp, Literal, MatchOp, Quantifier, UnaryOp};
@@ -247,6 +248,14 @@ pub(super) fn binary(
         BinaryOp::Le => return compare(Compare::Le, left, right, span),
         BinaryOp::Gt => return compare(Compare::Gt, left, right, span),
         BinaryOp::Ge => return compare(Compare::Ge, left, right, span),
+        BinaryOp::Concat => {
+            let condition = |expr: &Expr| expr.ty == Type::Bool;
+            if let Some(wrong) = [&left, &right].into_iter().find(|expr| condition(expr)) {
+                let error = unfit(wrong, "`||` joins texts");
+                return Err(error.help("join conditions with `or`"));
+            }
+            return call(&JOIN, vec![*left, *right], span);
+        }
         BinaryOp::BitOr => A::BitOr,
         BinaryOp::BitXor => A::BitXor,
         BinaryOp::BitAnd => A::BitAnd,

@@ -79,7 +79,7 @@ fn what_starts_no_token_is_named() {
     assert_eq!(error("a ! b").0, "unexpected character `!`");
     assert_eq!(error("a\0").0, "unexpected character `U+0000`");
     assert_eq!(error("a \u{200b}").0, "unexpected character `U+200B`");
-    assert_eq!(error("a || b").0, "there is no operator `||`");
+    assert_eq!(error("a && b").0, "there is no operator `&&`");
     let parameter = Span { start: 2, end: 4 };
     let message = "a parameter's name starts with a letter";
     assert_eq!(error("> $1"), (message.into(), parameter));
