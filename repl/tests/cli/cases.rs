@@ -1,14 +1,19 @@
 //! Inputs that other tools answer wrongly, as their users reported, and relatives of them. Each row has its kind; what
 //! only the running kernel, a terminal or a full disk can show has its test elsewhere:
 //!
-//! | kind | test |
+//! | input | test |
 //! |---|---|
-//! | integers in the kernel | `query/tests/programs/equivalence.rs`; `live/random.rs` |
-//! | figures of two rows with one name, in a watch, `proc` and `diff` | `query/src/exec/identity.rs`, `past.rs`; `sqlite/diff.rs` |
-//! | a tab that is pasted; Ctrl-Z in a watch; signals | `terminal/prompt.rs`, `terminal/signals.rs` |
-//! | what is drawn is escaped | `query/src/escape.rs`; `cli/names.rs`; `terminal/prompt.rs` |
-//! | a full or closed standard output; links, FIFOs and modes of files | `cli/output.rs`, `cli/files.rs` |
-//! | work that grows with the input alone | `cli/bounded.rs` |
+//! | a condition that overflows in the kernel, by each template and source | `query/tests/programs/equivalence.rs`; `live/random.rs` |
+//! | two lines of one name in `/proc/slabinfo`, watched live and by `proc` | `live/places.rs`: `lines_with_one_name_…` |
+//! | `diff` of two boots with two caches of one name in opposite order | `sqlite/diff.rs`: `caches_of_one_name_…` |
+//! | a tab in a paste that is not bracketed | `terminal/prompt.rs`: `a_tab_in_a_paste_is_text` |
+//! | Ctrl-Z in a watch; signals at the prompt and in a watch | `terminal/signals.rs`: `a_stop_gives_…`, `a_signal_that_ends_…` |
+//! | characters that are not seen, drawn or edited | `terminal/hostile.rs`; `cli/names.rs`; `terminal/editor.rs`: `the_cursor_stands_…` |
+//! | a full or closed standard output; `-` for every file option | `cli/files.rs`: `an_answer_that_is_lost_…`, `a_dash_is_…` |
+//! | a history that is a device, a FIFO, 300 MB, not UTF-8; a FIFO as settings | `cli/files.rs`: `a_history_…`, `settings_that_…` |
+//! | links in a sticky folder; modes and owners; full disks; ends between two calls | `cli/files.rs`: `links_that_…`, `recordings_are_…`, `a_file_stays_…`, `a_saved_query_…`, `an_end_between_…` |
+//! | recordings that grow in memory | `cli/files.rs`: `what_a_recording_takes_…` |
+//! | a map of larger values, read by a safe function | `live/sys.rs` |
 //! | columns that a process may not read | `live/rights.rs` |
 
 use crate::common::program::{Folder, SLABQL, command, demo, error};
@@ -229,4 +234,47 @@ fn a_file_has_the_format_of_its_ending_and_the_place_of_its_name() {
     folder.file("script", ".once -\nselect name limit 1;\n");
     assert_eq!(run(&["-f", "script"]), "name\nbtrfs_delayed_node\n");
     assert!(!folder.names().contains(&"-".to_owned()));
+}
+
+/// Work that grows with the text is refused with a number, or done: `bounded.rs` counts how it grows.
+#[test]
+fn long_texts_are_answered_or_refused_with_a_number() {
+    let folder = Folder::new();
+    let list = |count: usize, item: &dyn Fn(usize) -> String| {
+        (0..count).map(item).collect::<Vec<_>>().join(",")
+    };
+    let long = "a".repeat(200);
+    let pattern = "((a{0,100}){0,100}){0,10}b";
+    let parameters: String =
+        (0..40_000).map(|number| format!("-- param p{number}: int = 1\n")).collect();
+    for (text, expected) in [
+        (format!("select name limit 1{}", ";".repeat(200_000)), Ok("name\nbtrfs_delayed_node\n")),
+        (format!("{parameters}select name limit 1"), Ok("name\nbtrfs_delayed_node\n")),
+        (
+            format!(
+                "select count(*) where name in ({})",
+                list(100_000, &|number| format!("'n{number}'"))
+            ),
+            Ok("count(*)\n0\n"),
+        ),
+        (
+            format!("select {} limit 1", list(400_000, &|_| "size".to_owned())),
+            Err("the limit is 1048576 bytes"),
+        ),
+        (
+            format!("select regexp_extract(replace('{long}', 'a', '{long}'), '{pattern}')"),
+            Err("it takes more than 128 KiB"),
+        ),
+    ] {
+        let file = folder.file("long.sql", &text);
+        let ran = demo(["--no-config", "--format", "csv", "-f", file.to_str().unwrap()]);
+        let start = &text[..20];
+        match expected {
+            Ok(answer) => assert_eq!((ran.code, &*ran.out), (Some(0), answer), "{start}"),
+            Err(reason) => {
+                assert_eq!((ran.code, &*ran.out), (Some(1), ""), "{start}");
+                assert!(ran.err.contains(reason), "{start}: {}", ran.err);
+            }
+        }
+    }
 }

@@ -90,6 +90,34 @@ fn without_proc_figures_are_the_same() {
 }
 
 #[test]
+fn lines_with_one_name_are_not_taken_for_each_other() {
+    if lacks(&["unshare", "sh", "mount"]) {
+        return;
+    }
+    let Some(_turn) = common::live() else { return };
+    let folder = Folder::new();
+    let line = |active: u32, all: u32| {
+        format!("mlx5 {active} {all} 64 64 1 : tunables 0 0 0 : slabdata 15 15 0\n")
+    };
+    let lines = [line(100, 200), line(500, 900)].concat();
+    let text = format!("slabinfo - version: 2.1\n# name <active_objs> <num_objs>\n{lines}");
+    let script = format!("mount --bind {} /proc/slabinfo", folder.file("slabinfo", text).display());
+    for (source, query, expected) in [
+        ("live", "select name, active_objs, delta(active_objs) from slabinfo", [100, 500]),
+        ("proc", "select name, objects, delta(objects)", [200, 900]),
+    ] {
+        let watch = ["--no-config", "--watch", "100ms", "--count", "2", "--format", "csv"];
+        let ran = in_place(&script, &[&watch[..], &["--source", source, query]].concat());
+        assert_eq!(ran.code, Some(0), "{source}: {}", ran.err);
+        let rows = ran.out.lines().skip(1).filter_map(|row| row.split_once(','));
+        let rows: Vec<&str> = rows.map(|(_, row)| row).collect();
+        let tick = |delta| expected.map(|figure| format!("mlx5,{figure},{delta}"));
+        assert_eq!(rows, [tick(""), tick("0")].concat(), "{source}: {}", ran.err);
+        assert!(!ran.err.contains("new:") && !ran.err.contains("gone:"), "{}", ran.err);
+    }
+}
+
+#[test]
 fn hidden_processes_hide_nothing_of_slabs() {
     if lacks(&["unshare", "sh", "mount", "setpriv"]) {
         return;
