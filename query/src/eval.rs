@@ -21,6 +21,7 @@ use std::fmt;
 
 use crate::bound::{Arith, Expr, ExprKind};
 use crate::exec::{Host, Interrupted};
+use crate::pattern::Extract;
 use crate::value::{Type, Value};
 
 /// After so many steps the host is asked whether the run is to end: a millisecond or two.
@@ -160,11 +161,7 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
             _ => Value::Null,
         },
         ExprKind::Extract(text, extract) => match of(text) {
-            Value::Text(text) if warnings.step(extract.steps(&text)) => Value::Null,
-            Value::Text(text) => match extract.of(&text) {
-                Some(found) => found.map_or(Value::Null, Value::text),
-                None => warnings.bounded(),
-            },
+            Value::Text(text) => extracted(extract, &text, warnings),
             _ => Value::Null,
         },
         // An input by now.
@@ -190,6 +187,18 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
             let arguments: Vec<Value> = arguments.iter().map(&mut of).collect();
             function.of(arguments, expr.ty, warnings)
         }
+    }
+}
+
+/// What is made of a text by a regular expression.
+fn extracted(extract: &Extract, text: &[u8], warnings: &mut Warnings) -> Value {
+    if warnings.step(extract.steps(text)) {
+        return Value::Null;
+    }
+    match extract.of(text) {
+        Some(Some(made)) => text::grown(made.into_bytes(), warnings),
+        Some(None) => Value::Null,
+        None => warnings.bounded(),
     }
 }
 
@@ -304,8 +313,8 @@ pub(crate) fn cast(value: Value, ty: Type, from: Type, warnings: &mut Warnings) 
         (Type::Bool, Value::Bool(value)) => Value::Bool(value),
         (Type::Bool, Value::Text(text)) => {
             match text.trim_ascii().to_ascii_lowercase().as_slice() {
-                b"true" => Value::Bool(true),
-                b"false" => Value::Bool(false),
+                b"true" | b"t" | b"yes" | b"y" | b"on" | b"1" => Value::Bool(true),
+                b"false" | b"f" | b"no" | b"n" | b"off" | b"0" => Value::Bool(false),
                 _ => Value::Null,
             }
         }
@@ -328,7 +337,7 @@ pub(crate) fn cast(value: Value, ty: Type, from: Type, warnings: &mut Warnings) 
     }
 }
 
-/// The integer that a text is, in decimal or behind `0x` in hexadecimal digits.
+/// The integer that a text is, in decimal or behind `0x` in hexadecimal digits. Decimals are cut off, as those of a float.
 fn whole(text: &str) -> Option<i128> {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => (-1, digits),
@@ -340,7 +349,13 @@ fn whole(text: &str) -> Option<i128> {
     let found = match hex {
         Some(hex) if hex.starts_with(['+', '-']) => return None,
         Some(hex) => i128::from_str_radix(hex, 16),
-        None => digits.parse(),
+        None => match digits.split_once('.') {
+            Some((_, decimals)) if !decimals.bytes().all(|digit| digit.is_ascii_digit()) => {
+                return None;
+            }
+            Some((whole, _)) => whole.parse(),
+            None => digits.parse(),
+        },
     };
     found.ok().map(|found: i128| sign * found)
 }

@@ -171,8 +171,8 @@ fn names(tokens: &[Token], cursor: Option<usize>, marks: &mut Vec<Mark>) {
             Role::Column => {
                 let Some(table) = scope.table else { continue };
                 let typing = cursor == Some(token.span.end);
-                let calls = function::FUNCTIONS.iter().map(|f| f.name);
-                let calls = calls.chain(aggregate::AGGREGATES.iter().map(|a| a.name));
+                let calls = function::FUNCTIONS.iter().flat_map(|f| f.names());
+                let calls = calls.chain(aggregate::AGGREGATES.iter().flat_map(|a| a.names()));
                 let words = Keyword::ALL.iter().map(|word| word.text());
                 let columns = table.columns.iter().map(|column| column.name);
                 let mut begun = columns.chain(calls).chain(words);

@@ -1,9 +1,10 @@
 //! Patterns of `like`, `ilike`, `glob` and `~`: all of them become one regular expression. And what `regexp_extract`
-//! takes out of a text by one.
+//! and `regexp_replace` make of a text by one.
 
 use memchr::memmem;
 use regex_lite::{Regex, RegexBuilder};
 
+use crate::eval::text::MAX_TEXT;
 use crate::syntax::ast::MatchOp;
 
 /// A pattern, ready to be matched.
@@ -74,29 +75,74 @@ impl Pattern {
     }
 }
 
-/// A group of a regular expression.
+/// What a function makes of a text by a regular expression.
 #[derive(Clone, Debug)]
 pub struct Extract {
     regex: Bounded,
-    group: usize,
+    made: Made,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Made {
+    /// What a group matches.
+    Group(usize),
+    /// The text with the first match replaced, or with `true` each.
+    Replaced(Vec<Piece>, bool),
+}
+
+/// A piece of a replacement.
+#[derive(Clone, Debug, PartialEq)]
+enum Piece {
+    Text(String),
+    Group(usize),
 }
 
 impl PartialEq for Extract {
     fn eq(&self, other: &Self) -> bool {
-        self.group == other.group && self.regex.regex.as_str() == other.regex.regex.as_str()
+        self.made == other.made && self.regex.regex.as_str() == other.regex.regex.as_str()
     }
 }
 
 impl Extract {
     /// Reads a regular expression. The error says what is wrong with it.
     pub fn new(regex: &str) -> Result<Self, String> {
-        Ok(Self { regex: Bounded::new(regex)?, group: 0 })
+        Ok(Self { regex: Bounded::new(regex)?, made: Made::Group(0) })
     }
 
     /// The same expression with another group than the whole match; none if it has no such group.
     #[must_use]
     pub fn group(self, group: usize) -> Option<Self> {
-        (group <= self.groups()).then_some(Self { group, ..self })
+        (group <= self.groups()).then_some(Self { made: Made::Group(group), ..self })
+    }
+
+    /// The same expression, of which the first match is replaced, or with `all` each. In the replacement `\1` to `\9` are
+    /// groups, `\0` and `\&` the match; the error is a group that the expression does not have.
+    pub fn replaced(self, replacement: &str, all: bool) -> Result<Self, usize> {
+        let mut pieces = Vec::new();
+        let mut text = String::new();
+        let mut chars = replacement.chars();
+        while let Some(c) = chars.next() {
+            let group = match c {
+                '\\' => match chars.next() {
+                    Some('&') => 0,
+                    Some(c) if c.is_ascii_digit() => (c as u8 - b'0').into(),
+                    other => {
+                        text.push(other.unwrap_or('\\'));
+                        continue;
+                    }
+                },
+                c => {
+                    text.push(c);
+                    continue;
+                }
+            };
+            if group > self.groups() {
+                return Err(group);
+            }
+            pieces.extend([Piece::Text(std::mem::take(&mut text)), Piece::Group(group)]);
+        }
+        pieces.push(Piece::Text(text));
+        Ok(Self { made: Made::Replaced(pieces, all), ..self })
     }
 
     /// How many steps a text takes at most.
@@ -110,14 +156,46 @@ impl Extract {
         self.regex.regex.captures_len() - 1
     }
 
-    /// What the group matches, if anything does; none where the text is too long for the pattern. Bytes that are no UTF-8
+    /// What is made of the text, if anything is; none where the text is too long for the pattern. Bytes that are no UTF-8
     /// match as the replacement character.
     #[must_use]
     pub fn of(&self, text: &[u8]) -> Option<Option<String>> {
         let regex = self.regex.bound(text, 1 + self.groups())?;
-        let text = String::from_utf8_lossy(text);
-        let found = regex.captures(&text).and_then(|found| found.get(self.group));
-        Some(found.map(|group| group.as_str().to_owned()))
+        let lossy = String::from_utf8_lossy(text);
+        match &self.made {
+            Made::Group(group) => {
+                let found = regex.captures(&lossy).and_then(|found| found.get(*group));
+                Some(found.map(|group| group.as_str().to_owned()))
+            }
+            Made::Replaced(pieces, all) => {
+                let (mut made, mut behind) = (String::new(), 0);
+                // Each match may look at all of the text again.
+                let searches = MAX_STEPS / self.steps(text).max(1);
+                let wanted = if *all { usize::MAX } else { 1 };
+                for (number, found) in regex.captures_iter(&lossy).take(wanted).enumerate() {
+                    if number == searches {
+                        return None;
+                    }
+                    let whole = found.get(0)?;
+                    made.push_str(&lossy[behind..whole.start()]);
+                    for piece in pieces {
+                        // What is longer than a text may be is none in the end.
+                        if made.len() > MAX_TEXT {
+                            return Some(Some(made));
+                        }
+                        made.push_str(match piece {
+                            Piece::Text(text) => text,
+                            Piece::Group(group) => {
+                                found.get(*group).map_or("", |group| group.as_str())
+                            }
+                        });
+                    }
+                    behind = whole.end();
+                }
+                made.push_str(&lossy[behind..]);
+                Some(Some(made))
+            }
+        }
     }
 }
 
@@ -298,6 +376,20 @@ mod tests {
         assert!(Pattern::new(MatchOp::Glob, r"[\]").is_err());
         assert!(Pattern::new(MatchOp::Glob, "[a").is_err());
         assert!(Pattern::new(MatchOp::Glob, "[z-a]").is_err());
+    }
+
+    #[test]
+    fn replacing_is_bounded() {
+        let of = |to: &str, text: &[u8]| {
+            let made = Extract::new("a(b?)").unwrap().replaced(to, true).unwrap();
+            made.of(text)
+        };
+        assert_eq!(of(r"<\1>", b"abca"), Some(Some("<b>c<>".to_owned())));
+        // Each match may cost a search through all of the text.
+        assert_eq!(of("x", &vec![b'a'; 1 << 13]), None);
+        let long = of(&r"\0".repeat(1 << 15), &[b'a'; 1 << 7]).unwrap().unwrap();
+        assert!(long.len() > MAX_TEXT && long.len() < 2 * MAX_TEXT);
+        assert_eq!(Extract::new("a").unwrap().replaced(r"\1", false), Err(1));
     }
 
     #[test]

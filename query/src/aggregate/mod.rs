@@ -2,7 +2,7 @@
 //!
 //! An aggregate makes one value of the rows of a group. Of all but `count(*)` the argument is what counts: rows where
 //! it is NULL are passed over. A row holds the type rule, the state that values are added to, and the words that the
-//! kernel adds up where it can; all fields are required.
+//! kernel adds up where it can.
 
 mod order;
 mod sum;
@@ -14,6 +14,7 @@ use std::sync::LazyLock;
 use crate::bound::{self, Expr};
 use crate::diagnostic::Diagnostic;
 use crate::eval::Warnings;
+use crate::function::{called, described};
 use crate::plan::group::Sum;
 use crate::value::{Type, Value};
 
@@ -21,6 +22,8 @@ use crate::value::{Type, Value};
 pub struct Aggregate {
     /// Its name in queries.
     pub name: &'static str,
+    /// Other names that mean the same.
+    pub aliases: &'static [&'static str],
     /// The fewest and the most arguments.
     pub arguments: (usize, usize),
     /// Whether it takes `*`.
@@ -31,12 +34,15 @@ pub struct Aggregate {
     pub doc: &'static str,
     /// Checks the argument and the parameter of a call to the aggregate of this name, and returns the value of the
     /// parameter, and the type, unit and range of the result.
-    pub ty: fn(&str, &Expr, Option<&Expr>) -> Result<Typed, Diagnostic>,
+    pub ty: TypeRule,
     /// Begins a group.
     pub begin: fn(&bound::Aggregate) -> Box<dyn Accumulator>,
     /// The words that the kernel adds up for a group, if it can; [`Accumulator::merge`] takes them.
     pub kernel: Option<Sum>,
 }
+
+/// Checks the argument and the parameter of a call, and types it.
+pub type TypeRule = fn(&str, &Expr, Option<&Expr>) -> Result<Typed, Diagnostic>;
 
 /// The value of a parameter, and the type, unit and range of a result.
 pub type Typed = (Value, Expr);
@@ -64,7 +70,47 @@ pub static AGGREGATES: LazyLock<Vec<&'static Aggregate>> = LazyLock::new(|| {
 /// The aggregate of this name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Aggregate> {
-    AGGREGATES.iter().find(|aggregate| aggregate.name == name).copied()
+    AGGREGATES.iter().find(|aggregate| aggregate.names().any(|known| known == name)).copied()
+}
+
+impl Aggregate {
+    /// An aggregate that is computed in user space.
+    const fn new(
+        call: &'static str,
+        arguments: (usize, usize),
+        doc: &'static str,
+        ty: TypeRule,
+        begin: fn(&bound::Aggregate) -> Box<dyn Accumulator>,
+    ) -> Self {
+        let name = called(call);
+        Self { name, aliases: &[], arguments, star: false, call, doc, ty, begin, kernel: None }
+    }
+
+    const fn aliases(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    const fn star(mut self) -> Self {
+        self.star = true;
+        self
+    }
+
+    const fn kernel(mut self, sum: Sum) -> Self {
+        self.kernel = Some(sum);
+        self
+    }
+
+    /// All its names.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + Clone + use<> {
+        [self.name].into_iter().chain(self.aliases.iter().copied())
+    }
+
+    /// Its sentence, and its other names.
+    #[must_use]
+    pub fn described(&self) -> String {
+        described(self.doc, self.aliases)
+    }
 }
 
 impl PartialEq for Aggregate {
@@ -90,9 +136,11 @@ mod tests {
             assert!(pair[0].name < pair[1].name, "{}", pair[1].name);
         }
         for aggregate in AGGREGATES.iter() {
-            assert!(aggregate.call.starts_with(aggregate.name), "{}", aggregate.name);
             assert!(aggregate.doc.ends_with('.'), "{}", aggregate.name);
-            assert!(function::find(aggregate.name).is_none(), "{}", aggregate.name);
+            for name in aggregate.names() {
+                assert!(function::find(name).is_none(), "{name}");
+                assert!(find(name) == Some(aggregate), "{name}");
+            }
         }
     }
 }

@@ -5,58 +5,57 @@ use std::cmp::Ordering;
 use super::sum::mean_of_numbers;
 use super::{Accumulator, Aggregate, Typed};
 use crate::bind::typing::{described, shape, unfit};
-use crate::bound::Expr;
+use crate::bound::{self, Expr};
 use crate::diagnostic::Diagnostic;
 use crate::eval::{Warnings, number};
 use crate::plan::group::Sum;
 use crate::value::{Type, Value};
 
 pub(super) static ROWS: &[Aggregate] = &[
-    Aggregate {
-        name: "max",
-        arguments: (1, 1),
-        star: false,
-        call: "max(x)",
-        doc: "The largest value; for the largest of several arguments use `greatest`.",
-        ty: ordered,
-        begin: |_| Box::new(Extreme(Ordering::Greater, Value::Null)),
-        kernel: Some(Sum::Greatest),
-    },
-    Aggregate {
-        name: "median",
-        arguments: (1, 1),
-        star: false,
-        call: "median(x)",
-        doc: "The median, as a float; for an even number of values the mean of the middle two.",
-        ty: mean_of_numbers,
-        begin: |_| Box::new(Percentile(50.0, Vec::new())),
-        kernel: None,
-    },
-    Aggregate {
-        name: "min",
-        arguments: (1, 1),
-        star: false,
-        call: "min(x)",
-        doc: "The smallest value; for the smallest of several arguments use `least`.",
-        ty: ordered,
-        begin: |_| Box::new(Extreme(Ordering::Less, Value::Null)),
-        kernel: Some(Sum::Least),
-    },
-    Aggregate {
-        name: "percentile",
-        arguments: (2, 2),
-        star: false,
-        call: "percentile(x, 95)",
-        doc: "The p-th percentile, p from 0 to 100, linearly interpolated; a float.",
-        ty: |name, argument, parameter| {
-            let (_, result) = mean_of_numbers(name, argument, None)?;
-            Ok((percent(argument, parameter)?, result))
-        },
-        begin: |aggregate| {
-            Box::new(Percentile(aggregate.parameter.float().unwrap_or_default(), Vec::new()))
-        },
-        kernel: None,
-    },
+    Aggregate::new(
+        "max(x)",
+        (1, 1),
+        "The largest value; for the largest of several arguments use `greatest`.",
+        ordered,
+        |_| Box::new(Extreme(Ordering::Greater, Value::Null)),
+    )
+    .kernel(Sum::Greatest),
+    Aggregate::new(
+        "median(x)",
+        (1, 1),
+        "The median, as a float; for an even number of values the mean of the middle two.",
+        mean_of_numbers,
+        |_| Box::new(Percentile { part: 1.0, whole: 2.0, values: Vec::new() }),
+    ),
+    Aggregate::new(
+        "min(x)",
+        (1, 1),
+        "The smallest value; for the smallest of several arguments use `least`.",
+        ordered,
+        |_| Box::new(Extreme(Ordering::Less, Value::Null)),
+    )
+    .kernel(Sum::Least),
+    Aggregate::new(
+        "percentile(x, 95)",
+        (2, 2),
+        "The p-th percentile, p from 0 to 100, linearly interpolated; a float.",
+        |name, argument, parameter| ranked(name, argument, parameter, 100.0),
+        |aggregate| percentile_of(aggregate, 100.0),
+    ),
+    Aggregate::new(
+        "any_value(x)",
+        (1, 1),
+        "One of the values: the first in row order.",
+        |_, argument, _| Ok((Value::Null, shape(argument))),
+        |_| Box::new(First(Value::Null)),
+    ),
+    Aggregate::new(
+        "quantile(x, 0.95)",
+        (2, 2),
+        "The p-quantile, p from 0 to 1, linearly interpolated as `percentile` is; a float.",
+        |name, argument, parameter| ranked(name, argument, parameter, 1.0),
+        |aggregate| percentile_of(aggregate, 1.0),
+    ),
 ];
 
 /// Says no to what has no least and greatest worth asking for.
@@ -70,22 +69,54 @@ fn ordered(name: &str, argument: &Expr, _: Option<&Expr>) -> Result<Typed, Diagn
     Err(unfit(argument, message).help(help))
 }
 
-/// The second argument of `percentile`.
-fn percent(argument: &Expr, parameter: Option<&Expr>) -> Result<Value, Diagnostic> {
+/// Types an aggregate whose second argument is a part of `whole`.
+fn ranked(
+    name: &str,
+    argument: &Expr,
+    parameter: Option<&Expr>,
+    whole: f64,
+) -> Result<Typed, Diagnostic> {
+    let (_, result) = mean_of_numbers(name, argument, None)?;
     let span = parameter.map_or(argument.span, |parameter| parameter.span);
     let value = parameter.and_then(Expr::constant).and_then(Value::float);
-    let value = value.filter(|percent| (0.0..=100.0).contains(percent));
-    value.map(Value::Float).ok_or_else(|| {
-        Diagnostic::new(span, "`percentile` needs a literal number from 0 to 100")
-            .help("the median is `percentile(x, 50)`")
-    })
+    let value = value.filter(|part| (0.0..=whole).contains(part)).ok_or_else(|| {
+        Diagnostic::new(span, format!("`{name}` needs a literal number from 0 to {whole}"))
+            .help(format!("the median is `{name}(x, {})`", whole / 2.0))
+    })?;
+    Ok((Value::Float(value), result))
+}
+
+fn percentile_of(aggregate: &bound::Aggregate, whole: f64) -> Box<dyn Accumulator> {
+    let part = aggregate.parameter.float().unwrap_or_default();
+    Box::new(Percentile { part, whole, values: Vec::new() })
+}
+
+/// The first value.
+struct First(Value);
+
+impl Accumulator for First {
+    fn add(&mut self, value: &Value, _: &mut Warnings) {
+        if self.0 == Value::Null {
+            self.0 = value.clone();
+        }
+    }
+
+    fn merge(&mut self, _: &[Value]) {}
+
+    fn finish(self: Box<Self>, _: Type, _: &mut Warnings) -> Value {
+        self.0
+    }
 }
 
 /// The value that is before all others in this order.
 struct Extreme(Ordering, Value);
 
-/// All values, and how many percent of them the result is not below.
-struct Percentile(f64, Vec<Value>);
+/// All values, and what part of the whole of them the result is not below.
+struct Percentile {
+    part: f64,
+    whole: f64,
+    values: Vec<Value>,
+}
 
 impl Accumulator for Extreme {
     fn add(&mut self, value: &Value, _: &mut Warnings) {
@@ -108,22 +139,22 @@ impl Accumulator for Extreme {
 
 impl Accumulator for Percentile {
     fn add(&mut self, value: &Value, _: &mut Warnings) {
-        self.1.push(value.clone());
+        self.values.push(value.clone());
     }
 
     fn merge(&mut self, _: &[Value]) {}
 
     fn finish(self: Box<Self>, _: Type, _: &mut Warnings) -> Value {
-        percentile(self.0, self.1)
+        percentile(self.part, self.whole, self.values)
     }
 }
 
-/// The value that so many percent of `values` are not above; between two values in proportion.
+/// The value that this part of `values` are not above; between two values in proportion.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn percentile(percent: f64, mut values: Vec<Value>) -> Value {
+fn percentile(part: f64, whole: f64, mut values: Vec<Value>) -> Value {
     let Some(steps) = values.len().checked_sub(1) else { return Value::Null };
     let order = |a: &Value, b: &Value| a.compare(b).unwrap_or(Ordering::Equal);
-    let place = percent * steps as f64 / 100.0;
+    let place = part * steps as f64 / whole;
     let (below, part) = ((place.floor() as usize).min(steps), place.fract());
     let (_, low, above) = values.select_nth_unstable_by(below, order);
     let next = above.iter().min_by(|a, b| order(a, b)).filter(|_| part > 0.0).unwrap_or(low);
@@ -143,14 +174,15 @@ mod tests {
 
     #[test]
     fn percentiles_lie_between_values() {
-        let of = |percent| percentile(percent, [40.0, 10.0, 20.0, 30.0].map(Value::Float).into());
+        let of =
+            |percent| percentile(percent, 100.0, [40.0, 10.0, 20.0, 30.0].map(Value::Float).into());
         assert_eq!(of(0.0), Value::Float(10.0));
         assert_eq!(of(50.0), Value::Float(25.0));
         assert_eq!(of(100.0), Value::Float(40.0));
-        assert_eq!(percentile(95.0, vec![Value::Float(7.0)]), Value::Float(7.0));
-        assert_eq!(percentile(95.0, vec![]), Value::Null);
+        assert_eq!(percentile(95.0, 100.0, vec![Value::Float(7.0)]), Value::Float(7.0));
+        assert_eq!(percentile(95.0, 100.0, vec![]), Value::Null);
         assert_eq!(
-            percentile(50.0, [f64::MAX, -f64::MAX].map(Value::Float).into()),
+            percentile(50.0, 100.0, [f64::MAX, -f64::MAX].map(Value::Float).into()),
             Value::Float(0.0)
         );
     }
@@ -159,12 +191,12 @@ mod tests {
     fn percentiles_are_never_outside_the_values() {
         for count in 1..40 {
             for percent in 0..=100 {
-                let of = |value: Value| percentile(percent.into(), vec![value; count]);
+                let of = |value: Value| percentile(percent.into(), 100.0, vec![value; count]);
                 assert_eq!(of(Value::UInt(104)), Value::Float(104.0));
                 assert_eq!(of(Value::Float(0.1)), Value::Float(0.1));
             }
         }
-        let middle = percentile(50.0, vec![Value::UInt(u64::MAX), Value::Int(-1)]);
+        let middle = percentile(50.0, 100.0, vec![Value::UInt(u64::MAX), Value::Int(-1)]);
         assert_eq!(middle, Value::Float(9_223_372_036_854_775_807.0));
     }
 }

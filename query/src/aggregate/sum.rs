@@ -6,59 +6,73 @@
 
 use super::{Accumulator, Aggregate, Typed};
 use crate::bind::typing::{arith, of_type, shape};
-use crate::bound::{Expr, Range};
+use crate::bound::{Arith, Expr, Range};
 use crate::diagnostic::Diagnostic;
 use crate::eval::{Warnings, float, integer, number};
 use crate::plan::group::Sum;
 use crate::value::{Type, Unit, Value};
 
 pub(super) static ROWS: &[Aggregate] = &[
-    Aggregate {
-        name: "avg",
-        arguments: (1, 1),
-        star: false,
-        call: "avg(x)",
-        doc: "The arithmetic mean, as a float.",
-        ty: mean_of_numbers,
-        begin: |_| Box::<Mean>::default(),
-        kernel: Some(Sum::Total),
-    },
-    Aggregate {
-        name: "count",
-        arguments: (1, 1),
-        star: true,
-        call: "count(x)",
-        doc: "The number of rows where x is not NULL; `count(*)` counts all rows.",
-        ty: |_, _, _| {
+    Aggregate::new("avg(x)", (1, 1), "The arithmetic mean, as a float.", mean_of_numbers, |_| {
+        Box::<Mean>::default()
+    })
+    .kernel(Sum::Total),
+    Aggregate::new(
+        "count(x)",
+        (1, 1),
+        "The number of rows where x is not NULL; `count(*)` counts all rows.",
+        |_, _, _| {
             let range = Range { low: 0, high: i64::MAX.into() };
             Ok((Value::Null, Expr { range, unit: Unit::Count, ..of_type(Type::UInt) }))
         },
-        begin: |_| Box::new(Count(0)),
-        kernel: Some(Sum::Count),
-    },
-    Aggregate {
-        name: "stddev",
-        arguments: (1, 1),
-        star: false,
-        call: "stddev(x)",
-        doc: "The sample standard deviation, as a float; NULL for a single value.",
-        ty: mean_of_numbers,
-        begin: |_| Box::<Deviation>::default(),
-        kernel: None,
-    },
-    Aggregate {
-        name: "sum",
-        arguments: (1, 1),
-        star: false,
-        call: "sum(x)",
-        doc: "The sum; NULL if there is nothing to add, and NULL with a warning if it overflows 64 bits.",
-        ty: |name, argument, _| {
+        |_| Box::new(Count(0)),
+    )
+    .star()
+    .kernel(Sum::Count),
+    Aggregate::new(
+        "stddev(x)",
+        (1, 1),
+        "The sample standard deviation, as a float; NULL for a single value.",
+        mean_of_numbers,
+        |_| Box::<Deviation>::default(),
+    )
+    .aliases(&["stddev_samp"]),
+    Aggregate::new(
+        "variance(x)",
+        (1, 1),
+        "The sample variance, as a float; NULL for a single value.",
+        |name, argument, _| {
+            arith::number(argument, name)?;
+            Ok((Value::Null, of_type(Type::Float)))
+        },
+        |_| Box::new(Deviation { variance: true, ..Deviation::default() }),
+    )
+    .aliases(&["var_samp"]),
+    Aggregate::new(
+        "bit_and(x)",
+        (1, 1),
+        "The bits that are set in every value.",
+        |name, argument, _| bits(name, argument, Arith::BitAnd),
+        |_| Box::new(Bits(Arith::BitAnd, None)),
+    ),
+    Aggregate::new(
+        "bit_or(x)",
+        (1, 1),
+        "The bits that are set in any value.",
+        |name, argument, _| bits(name, argument, Arith::BitOr),
+        |_| Box::new(Bits(Arith::BitOr, None)),
+    ),
+    Aggregate::new(
+        "sum(x)",
+        (1, 1),
+        "The sum; NULL if there is nothing to add, and NULL with a warning if it overflows 64 bits.",
+        |name, argument, _| {
             arith::number(argument, name)?;
             Ok((Value::Null, total(argument)))
         },
-        begin: |_| Box::<Total>::default(),
-        kernel: Some(Sum::Total),
-    },
+        |_| Box::<Total>::default(),
+    )
+    .kernel(Sum::Total),
 ];
 
 pub(super) fn mean_of_numbers(
@@ -80,7 +94,18 @@ fn total(argument: &Expr) -> Expr {
     Expr { ty, range, ..shape(argument) }
 }
 
+/// What the bits of integers come to: of a set of flags a set of flags.
+fn bits(name: &str, argument: &Expr, op: Arith) -> Result<Typed, Diagnostic> {
+    arith::integer(argument, name)?;
+    let range = arith::exact(op, argument.range, argument.range);
+    let ty = if argument.ty.is_integer() { range.ty() } else { argument.ty };
+    Ok((Value::Null, Expr { ty, range, ..shape(argument) }))
+}
+
 struct Count(u64);
+
+/// The bits so far.
+struct Bits(Arith, Option<i128>);
 
 /// A sum.
 #[derive(Default)]
@@ -105,6 +130,8 @@ struct Deviation {
     count: f64,
     mean: f64,
     squares: f64,
+    /// Whether it is the square of the distance that is asked for.
+    variance: bool,
 }
 
 impl Accumulator for Count {
@@ -120,6 +147,24 @@ impl Accumulator for Count {
 
     fn finish(self: Box<Self>, _: Type, _: &mut Warnings) -> Value {
         Value::UInt(self.0)
+    }
+}
+
+impl Accumulator for Bits {
+    fn add(&mut self, value: &Value, _: &mut Warnings) {
+        let Some(value) = value.integer() else { return };
+        self.1 = Some(match (self.1, self.0) {
+            (None, _) => value,
+            (Some(so_far), Arith::BitAnd) => so_far & value,
+            (Some(so_far), _) => so_far | value,
+        });
+    }
+
+    fn merge(&mut self, _: &[Value]) {}
+
+    fn finish(self: Box<Self>, ty: Type, warnings: &mut Warnings) -> Value {
+        let ty = if ty.is_flags() { Type::UInt } else { ty };
+        self.1.map_or(Value::Null, |bits| integer(bits, ty, warnings))
     }
 }
 
@@ -214,7 +259,8 @@ impl Accumulator for Deviation {
         if count < 2.0 {
             return Value::Null;
         }
-        float((squares / (count - 1.0)).sqrt(), warnings)
+        let variance = squares / (count - 1.0);
+        float(if self.variance { variance } else { variance.sqrt() }, warnings)
     }
 }
 

@@ -11,38 +11,33 @@ use crate::eval::{self, Warnings};
 use crate::value::{Type, Value};
 
 pub(super) static ROWS: &[Aggregate] = &[
-    Aggregate {
-        name: "group_concat",
-        arguments: (1, 2),
-        star: false,
-        call: "group_concat(x, ', ')",
-        doc: "The values joined into one text in row order, separated by a comma or the given separator.",
-        ty: |name, argument, parameter| {
+    Aggregate::new(
+        "group_concat(x, ', ')",
+        (1, 2),
+        "The values joined into one text in row order, separated by a comma or the given separator.",
+        |name, argument, parameter| {
             if argument.ty == Type::List {
                 return Err(unfit(argument, format!("`{name}` needs a text"))
                     .help("`length(…)` gives the length of a list"));
             }
             Ok((separator(parameter)?, of_type(Type::Text)))
         },
-        begin: |aggregate| {
+        |aggregate| {
             let ty = aggregate.argument.as_ref().map_or(Type::Text, |argument| argument.ty);
             Box::new(Concat { text: None, between: aggregate.parameter.clone(), ty })
         },
-        kernel: None,
-    },
-    Aggregate {
-        name: "histogram",
-        arguments: (1, 1),
-        star: false,
-        call: "histogram(x)",
-        doc: "A histogram of the values by powers of two, as a list: `[4K, 8K): 12`.",
-        ty: |name, argument, _| {
+    )
+    .aliases(&["string_agg"]),
+    Aggregate::new(
+        "histogram(x)",
+        (1, 1),
+        "A histogram of the values by powers of two, as a list: `[4K, 8K): 12`.",
+        |name, argument, _| {
             arith::number(argument, name)?;
             Ok((Value::Null, of_type(Type::List)))
         },
-        begin: |_| Box::<Histogram>::default(),
-        kernel: None,
-    },
+        |_| Box::<Histogram>::default(),
+    ),
 ];
 
 /// What stands between the values of `group_concat`.

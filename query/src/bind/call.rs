@@ -23,8 +23,8 @@ impl Binder<'_> {
         }
         let Some(function) = function::find(&name.name) else {
             let mut error = Diagnostic::new(name.span, format!("unknown function `{}`", name.name));
-            let functions = function::FUNCTIONS.iter().map(|function| function.name);
-            let aggregates = aggregate::AGGREGATES.iter().map(|function| function.name);
+            let functions = function::FUNCTIONS.iter().flat_map(|function| function.names());
+            let aggregates = aggregate::AGGREGATES.iter().flat_map(|function| function.names());
             let help = foreign::instead(foreign::FUNCTIONS, &name.name)
                 .map(str::to_owned)
                 .or_else(|| suggest::help(&name.name, functions.chain(aggregates)));

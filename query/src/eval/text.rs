@@ -1,6 +1,8 @@
 //! The functions of texts. A text is bytes, as the kernel promises no more: `length`, `substr` and `replace` count
 //! and compare them.
 
+use std::collections::HashSet;
+
 use memchr::memmem;
 
 use super::Warnings;
@@ -76,6 +78,49 @@ pub(crate) fn substr(text: &[u8], start: i128, length: Option<i128>) -> Value {
     let at = |byte: i128| usize::try_from(byte.clamp(0, size)).unwrap_or(text.len());
     let (from, to) = (at(first), at(first + count.max(0)));
     Value::text(&text[from..to.max(from)])
+}
+
+/// Part `number` of a text that `separator` divides, from 1 on, or from the end if it is below 0. The empty separator
+/// divides nothing.
+pub(crate) fn split_part<'a>(text: &'a [u8], separator: &[u8], number: i128) -> &'a [u8] {
+    let ends: Vec<usize> = match separator {
+        [] => Vec::new(),
+        _ => memmem::find_iter(text, separator).collect(),
+    };
+    let parts = ends.len() as i128 + 1;
+    let index = if number < 0 { parts + number } else { number - 1 };
+    let Some(index) = usize::try_from(index).ok().filter(|index| *index <= ends.len()) else {
+        return &[];
+    };
+    let from = index.checked_sub(1).map_or(0, |before| ends[before] + separator.len());
+    &text[from..ends.get(index).copied().unwrap_or(text.len())]
+}
+
+/// The first text without the characters of the second, or spaces, at its start and at its end.
+pub(crate) fn trim(arguments: &[Value], start: bool, end: bool) -> Value {
+    let (Value::Text(text), characters) = (&arguments[0], arguments.get(1)) else {
+        return Value::Null;
+    };
+    let Value::Text(characters) = characters.unwrap_or(&Value::text(" ")).clone() else {
+        return Value::Null;
+    };
+    let mut set: HashSet<&[u8]> = HashSet::new();
+    for chunk in characters.utf8_chunks() {
+        let valid = chunk.valid();
+        set.extend(valid.char_indices().map(|(at, c)| &valid.as_bytes()[at..at + c.len_utf8()]));
+        set.extend(chunk.invalid().chunks(1));
+    }
+    let mut rest = &**text;
+    while start && let Some(width) = (1..=rest.len().min(4)).find(|n| set.contains(&rest[..*n])) {
+        rest = &rest[width..];
+    }
+    let found = |rest: &[u8]| {
+        (1..=rest.len().min(4)).find(|width| set.contains(&rest[rest.len() - width..]))
+    };
+    while end && let Some(width) = found(rest) {
+        rest = &rest[..rest.len() - width];
+    }
+    Value::text(rest)
 }
 
 #[cfg(test)]

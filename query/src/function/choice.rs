@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Evaluation, Function, Kernel, MANY, Meaning, Nulls};
+use super::{Function, Kernel, MANY, Nulls};
 use crate::bind::typing::{boolean, check_comparable, common, shape};
 use crate::bound::{Expr, ExprKind};
 use crate::diagnostic::Diagnostic;
@@ -12,86 +12,65 @@ use crate::plan::lower::{FUNCTIONS, Lowerer, MIXED, Reason};
 use crate::value::{Type, Value};
 
 pub(super) static ROWS: &[Function] = &[
-    Function {
-        name: "coalesce",
-        arguments: (1, MANY),
-        implied: &[],
-        call: "coalesce(x, …)",
-        doc: "The first argument that is not NULL.",
-        meaning: Meaning::Values(Evaluation {
-            ty: one_of,
-            nulls: Nulls::All,
-            eval: |arguments, ty, warnings| {
-                let first = arguments.into_iter().find(|value| *value != Value::Null);
-                as_type(first.unwrap_or(Value::Null), ty, warnings)
-            },
-            kernel: Kernel::Scalar(first_in_kernel),
-        }),
-    },
-    Function {
-        name: "greatest",
-        arguments: (1, MANY),
-        implied: &[],
-        call: "greatest(x, …)",
-        doc: "The largest argument, ignoring NULLs.",
-        meaning: Meaning::Values(Evaluation {
-            ty: one_of_ordered,
-            nulls: Nulls::All,
-            eval: |arguments, ty, warnings| extreme(arguments, Ordering::Greater, ty, warnings),
-            kernel: Kernel::Scalar(|lowerer, _, arguments| lowerer.extreme(true, arguments)),
-        }),
-    },
-    Function {
-        name: "iif",
-        arguments: (3, 3),
-        implied: &[],
-        call: "iif(when, then, else)",
-        doc: "The second argument if the first is true, otherwise the third.",
-        meaning: Meaning::Values(Evaluation {
-            ty: |_, arguments| {
-                arguments[0] = *boolean(arguments[0].clone().into())?;
-                common(&[&arguments[1], &arguments[2]])
-            },
-            nulls: Nulls::Rest,
-            eval: |mut arguments, ty, warnings| {
-                let chosen = if truth(&arguments[0]) == Some(true) { 1 } else { 2 };
-                as_type(arguments.swap_remove(chosen), ty, warnings)
-            },
-            kernel: Kernel::UserSpace,
-        }),
-    },
-    Function {
-        name: "least",
-        arguments: (1, MANY),
-        implied: &[],
-        call: "least(x, …)",
-        doc: "The smallest argument, ignoring NULLs.",
-        meaning: Meaning::Values(Evaluation {
-            ty: one_of_ordered,
-            nulls: Nulls::All,
-            eval: |arguments, ty, warnings| extreme(arguments, Ordering::Less, ty, warnings),
-            kernel: Kernel::Scalar(|lowerer, _, arguments| lowerer.extreme(false, arguments)),
-        }),
-    },
-    Function {
-        name: "nullif",
-        arguments: (2, 2),
-        implied: &[],
-        call: "nullif(x, y)",
-        doc: "NULL if both arguments are equal, otherwise the first.",
-        meaning: Meaning::Values(Evaluation {
-            ty: |_, arguments| {
-                check_comparable(&arguments[0], &arguments[1])?;
-                Ok(shape(&arguments[0]))
-            },
-            nulls: Nulls::First,
-            eval: |mut arguments, _, _| match arguments[0].compare(&arguments[1]) {
-                Some(Ordering::Equal) => Value::Null,
-                _ => arguments.swap_remove(0),
-            },
-            kernel: Kernel::UserSpace,
-        }),
-    },
+    Function::values(
+        "coalesce(x, …)",
+        (1, MANY),
+        "The first argument that is not NULL.",
+        one_of,
+        |arguments, ty, warnings| {
+            let first = arguments.into_iter().find(|value| *value != Value::Null);
+            as_type(first.unwrap_or(Value::Null), ty, warnings)
+        },
+    )
+    .nulls(Nulls::All)
+    .kernel(Kernel::Scalar(first_in_kernel))
+    .aliases(&["ifnull"]),
+    Function::values(
+        "greatest(x, …)",
+        (1, MANY),
+        "The largest argument, ignoring NULLs.",
+        one_of_ordered,
+        |arguments, ty, warnings| extreme(arguments, Ordering::Greater, ty, warnings),
+    )
+    .nulls(Nulls::All)
+    .kernel(Kernel::Scalar(|lowerer, _, arguments| lowerer.extreme(true, arguments))),
+    Function::values(
+        "iif(when, then, else)",
+        (3, 3),
+        "The second argument if the first is true, otherwise the third.",
+        |_, arguments| {
+            arguments[0] = *boolean(arguments[0].clone().into())?;
+            common(&[&arguments[1], &arguments[2]])
+        },
+        |mut arguments, ty, warnings| {
+            let chosen = if truth(&arguments[0]) == Some(true) { 1 } else { 2 };
+            as_type(arguments.swap_remove(chosen), ty, warnings)
+        },
+    )
+    .nulls(Nulls::Rest),
+    Function::values(
+        "least(x, …)",
+        (1, MANY),
+        "The smallest argument, ignoring NULLs.",
+        one_of_ordered,
+        |arguments, ty, warnings| extreme(arguments, Ordering::Less, ty, warnings),
+    )
+    .nulls(Nulls::All)
+    .kernel(Kernel::Scalar(|lowerer, _, arguments| lowerer.extreme(false, arguments))),
+    Function::values(
+        "nullif(x, y)",
+        (2, 2),
+        "NULL if both arguments are equal, otherwise the first.",
+        |_, arguments| {
+            check_comparable(&arguments[0], &arguments[1])?;
+            Ok(shape(&arguments[0]))
+        },
+        |mut arguments, _, _| match arguments[0].compare(&arguments[1]) {
+            Some(Ordering::Equal) => Value::Null,
+            _ => arguments.swap_remove(0),
+        },
+    )
+    .nulls(Nulls::First),
 ];
 
 fn one_of(_: &str, arguments: &mut [Expr]) -> Result<Expr, Diagnostic> {

@@ -1,43 +1,32 @@
 //! The functions of the language: one row each, with everything there is to know about a function.
 //!
 //! A row is a [`Function`]: name, arguments, documentation, and a [`Meaning`]. For most functions that is an
-//! [`Evaluation`]: the type rule, what NULL does, the evaluation and the form in the kernel. All fields are required, so
-//! a function without an evaluation does not compile:
+//! [`Evaluation`]: the type rule, what NULL does, the evaluation and the form in the kernel. A row without a type rule or
+//! an evaluation does not compile:
 //!
 //! ```
 //! # use slabql_query::{function::*, eval::Warnings, bind::typing, bound::Expr, value::{Type, Value}};
-//! static REVERSE: Function = Function {
-//!     name: "reverse",
-//!     arguments: (1, 1),
-//!     implied: &[],
-//!     call: "reverse(text)",
-//!     doc: "The bytes of the text in reverse order.",
-//!     meaning: Meaning::Values(Evaluation {
-//!         ty: |name, arguments| typing::texts(arguments, name).map(|()| typing::of_type(Type::Text)),
-//!         nulls: Nulls::Any,
-//!         eval: |arguments, _, _| match &arguments[0] {
-//!             Value::Text(text) => Value::text(text.iter().rev().copied().collect::<Vec<u8>>()),
-//!             _ => Value::Null,
-//!         },
-//!         kernel: Kernel::UserSpace,
-//!     }),
-//! };
+//! static REVERSE: Function = Function::values(
+//!     "reverse(text)",
+//!     (1, 1),
+//!     "The bytes of the text in reverse order.",
+//!     |name, arguments| typing::texts(arguments, name).map(|()| typing::of_type(Type::Text)),
+//!     |arguments, _, _| match &arguments[0] {
+//!         Value::Text(text) => Value::text(text.iter().rev().copied().collect::<Vec<u8>>()),
+//!         _ => Value::Null,
+//!     },
+//! );
+//! # assert_eq!(REVERSE.name, "reverse");
 //! ```
 //!
 //! ```compile_fail
 //! # use slabql_query::{function::*, eval::Warnings, bind::typing, bound::Expr, value::{Type, Value}};
-//! static REVERSE: Function = Function {
-//!     name: "reverse",
-//!     arguments: (1, 1),
-//!     implied: &[],
-//!     call: "reverse(text)",
-//!     doc: "The bytes of the text in reverse order.",
-//!     meaning: Meaning::Values(Evaluation {
-//!         ty: |name, arguments| typing::texts(arguments, name).map(|()| typing::of_type(Type::Text)),
-//!         nulls: Nulls::Any,
-//!         kernel: Kernel::UserSpace,
-//!     }),
-//! };
+//! static REVERSE: Function = Function::values(
+//!     "reverse(text)",
+//!     (1, 1),
+//!     "The bytes of the text in reverse order.",
+//!     |name, arguments| typing::texts(arguments, name).map(|()| typing::of_type(Type::Text)),
+//! );
 //! ```
 
 mod choice;
@@ -63,6 +52,8 @@ pub(crate) use text::JOIN;
 pub struct Function {
     /// Its name in queries.
     pub name: &'static str,
+    /// Other names that mean the same.
+    pub aliases: &'static [&'static str],
     /// The fewest and the most arguments.
     pub arguments: (usize, usize),
     /// Columns of the row that are passed as further arguments, though the call does not name them.
@@ -87,11 +78,14 @@ pub enum Meaning {
     Expression(fn(&str, Vec<Expr>, Span) -> Result<Expr, Diagnostic>),
 }
 
+/// Checks the arguments of a call, and types it.
+pub type TypeRule = fn(&str, &mut [Expr]) -> Result<Expr, Diagnostic>;
+
 /// How a value is computed from values.
 pub struct Evaluation {
     /// Checks the typed arguments of a call to the function of this name, and returns the type, unit and range of the
     /// result. It may replace arguments, as `concat` does to write out numbers.
-    pub ty: fn(&str, &mut [Expr]) -> Result<Expr, Diagnostic>,
+    pub ty: TypeRule,
     /// What NULL arguments do.
     pub nulls: Nulls,
     /// Computes the value, which has the given type.
@@ -139,7 +133,83 @@ pub static FUNCTIONS: LazyLock<Vec<&'static Function>> = LazyLock::new(|| {
 /// The function of this name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Function> {
-    FUNCTIONS.iter().find(|function| function.name == name).copied()
+    FUNCTIONS.iter().find(|function| function.names().any(|known| known == name)).copied()
+}
+
+/// What stands before the parenthesis of a call, if there is one.
+pub(crate) const fn called(call: &'static str) -> &'static str {
+    let mut end = 0;
+    while end < call.len() && call.as_bytes()[end] != b'(' {
+        end += 1;
+    }
+    call.split_at(end).0
+}
+
+/// The sentence of a row, and the other names that mean the same.
+pub(crate) fn described(doc: &str, aliases: &[&str]) -> String {
+    let names: Vec<String> = aliases.iter().map(|name| format!("`{name}`")).collect();
+    if names.is_empty() { doc.to_owned() } else { format!("{doc} Also {}.", names.join(", ")) }
+}
+
+impl Function {
+    /// A row.
+    #[must_use]
+    pub const fn new(
+        call: &'static str,
+        arguments: (usize, usize),
+        doc: &'static str,
+        meaning: Meaning,
+    ) -> Self {
+        Self { name: called(call), aliases: &[], arguments, implied: &[], call, doc, meaning }
+    }
+
+    /// A function that is computed in user space, and NULL if an argument is.
+    #[must_use]
+    pub const fn values(
+        call: &'static str,
+        arguments: (usize, usize),
+        doc: &'static str,
+        ty: TypeRule,
+        eval: fn(Vec<Value>, Type, &mut Warnings) -> Value,
+    ) -> Self {
+        let evaluation = Evaluation { ty, nulls: Nulls::Any, eval, kernel: Kernel::UserSpace };
+        Self::new(call, arguments, doc, Meaning::Values(evaluation))
+    }
+
+    const fn aliases(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    const fn implied(mut self, columns: &'static [&'static str]) -> Self {
+        self.implied = columns;
+        self
+    }
+
+    const fn nulls(mut self, nulls: Nulls) -> Self {
+        if let Meaning::Values(evaluation) = &mut self.meaning {
+            evaluation.nulls = nulls;
+        }
+        self
+    }
+
+    const fn kernel(mut self, kernel: Kernel) -> Self {
+        if let Meaning::Values(evaluation) = &mut self.meaning {
+            evaluation.kernel = kernel;
+        }
+        self
+    }
+
+    /// All its names.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + Clone + use<> {
+        [self.name].into_iter().chain(self.aliases.iter().copied())
+    }
+
+    /// Its sentence, and its other names.
+    #[must_use]
+    pub fn described(&self) -> String {
+        described(self.doc, self.aliases)
+    }
 }
 
 impl Nulls {
@@ -197,8 +267,10 @@ mod tests {
         for pair in FUNCTIONS.windows(2) {
             assert!(pair[0].name < pair[1].name, "{}", pair[1].name);
         }
+        let mut names: Vec<&str> = FUNCTIONS.iter().flat_map(|function| function.names()).collect();
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
         for function in FUNCTIONS.iter() {
-            assert!(function.call.starts_with(function.name), "{}", function.name);
             assert!(function.doc.ends_with('.'), "{}", function.name);
         }
     }

@@ -55,7 +55,7 @@ const ALL: &[(&str, &str)] = &[
     ("select name from fl|", "flags"),
     ("select | from aliases", "distinct alias name addr sysfs_id"),
     ("select name from aliases where |", "alias name addr sysfs_id"),
-    ("select 1; select a| from aliases; select 2 from nodes", "alias addr abs( alias_of( avg("),
+    ("select 1; select a| from aliases; select 2 from nodes", "alias addr abs( alias_of( any_value( avg("),
     ("select obj|", "object_size objects_per_slab objects"),
     ("select nam|e", "name"),
     ("select x from nowhere where |", ""),

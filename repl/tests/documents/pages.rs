@@ -123,7 +123,7 @@ A function with a NULL argument is NULL, unless stated otherwise.
 "
     );
     for signature in function::FUNCTIONS.iter() {
-        text.push_str(&format!("| `{}` | {} |\n", signature.call, signature.doc));
+        text.push_str(&format!("| `{}` | {} |\n", signature.call, signature.described()));
     }
     text.push_str(
         "
@@ -137,7 +137,7 @@ left, a count is 0 and everything else NULL. `distinct` before the argument coun
 ",
     );
     for signature in aggregate::AGGREGATES.iter() {
-        text.push_str(&format!("| `{}` | {} |\n", signature.call, signature.doc));
+        text.push_str(&format!("| `{}` | {} |\n", signature.call, signature.described()));
     }
     text
 }

@@ -35,8 +35,10 @@ pub(super) fn unary(op: UnaryOp, inner: Expr, span: Span) -> Result<Expr, Diagno
             _ if high < 0 && low >= Range::INT.low => Range { low: -1 - high, high: -1 - low },
             _ => Range::UINT,
         };
+        let hex = inner.ty.is_flags() || inner.unit == Unit::Hex;
+        let unit = if hex { Unit::Hex } else { Unit::None };
         let (kind, ty) = (ExprKind::BitNot(inner.into()), Type::UInt);
-        return Ok(Expr { kind, ty, unit: Unit::Hex, range, span, column: None });
+        return Ok(Expr { kind, ty, unit, range, span, column: None });
     }
     number(&inner, "-")?;
     if inner.ty == Type::Float {
@@ -132,7 +134,7 @@ pub fn can_leave(op: Arith, left: Range, right: Range) -> bool {
 
 /// The exact range of an operation, or more than it. Bounds that 128 bits do not hold are cut: there the operation gives
 /// NULL.
-fn exact(op: Arith, left: Range, right: Range) -> Range {
+pub(crate) fn exact(op: Arith, left: Range, right: Range) -> Range {
     match op {
         Arith::Add => corners(left, right, i128::saturating_add),
         Arith::Sub => corners(left, right, i128::saturating_sub),

@@ -231,7 +231,7 @@ pub fn texts(arguments: &mut [Expr], name: &str) -> Result<(), Diagnostic> {
 }
 
 /// Types an operation on two operands.
-pub(super) fn binary(
+pub(crate) fn binary(
     op: BinaryOp,
     left: Box<Expr>,
     right: Box<Expr>,

@@ -118,10 +118,10 @@ fn all_missing(session: &Session) -> String {
 
 /// `.functions`.
 pub fn functions(_: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> {
-    let functions = function::FUNCTIONS.iter().map(|row| (row.call, row.doc));
-    let aggregates = aggregate::AGGREGATES.iter().map(|row| (row.call, row.doc));
-    let lines = functions.chain([("", "")]).chain(aggregates);
-    let line = |(call, doc)| listed(call, 30, 0, doc).trim_end().to_owned() + "\n";
+    let functions = function::FUNCTIONS.iter().map(|row| (row.call, row.described()));
+    let aggregates = aggregate::AGGREGATES.iter().map(|row| (row.call, row.described()));
+    let lines = functions.chain([("", String::new())]).chain(aggregates);
+    let line = |(call, doc): (&str, String)| listed(call, 30, 0, &doc).trim_end().to_owned() + "\n";
     let lines: String = lines.map(line).collect();
     write(out, &lines)
 }

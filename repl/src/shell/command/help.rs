@@ -29,8 +29,8 @@ pub fn help(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Ne
         return write(out, &one(command));
     }
     let word = name.to_lowercase();
-    let function = function::find(&word).map(|found| (found.call, found.doc));
-    let aggregate = || aggregate::find(&word).map(|found| (found.call, found.doc));
+    let function = function::find(&word).map(|found| (found.call, found.described()));
+    let aggregate = || aggregate::find(&word).map(|found| (found.call, found.described()));
     if let Some((call, doc)) = function.or_else(aggregate) {
         return write(out, &format!("{call}\n  {doc}\n"));
     }
