@@ -60,7 +60,10 @@ fn integers_are_exact_whatever_the_signs() {
         ),
         ("18446744073709551615 % -10, -7 % 18446744073709551615", "5,-7"),
         ("18446744073709551615 + 1, -9223372036854775808 - 1", ","),
-        ("~0, ~18446744073709551615", "0xffffffffffffffff,0x0"),
+        (
+            "~0, ~18446744073709551615, ~0x0, hex(~0)",
+            "18446744073709551615,0,18446744073709551615,0xffffffffffffffff",
+        ),
     ]);
     assert_eq!(answer("select count(*) where addr - 64 > 0"), "235");
     assert_eq!(answer("select count(*) where addr - 64 < 0 or -1 > addr"), "0");

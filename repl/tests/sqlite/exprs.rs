@@ -145,7 +145,7 @@ impl Exprs<'_> {
         let kind = Kind::Int;
         let (a, b) = (self.int(depth - 1), self.int(depth - 1));
         let small = |most: u128| most < LARGEST;
-        match self.random.weighted(&[5, 5, 5, 4, 4, 4, 2, 2, 2, 2, 6, 2, 2, 2, 2, 2, 2]) {
+        match self.random.weighted(&[5, 5, 5, 4, 4, 4, 2, 2, 2, 2, 6, 2, 2, 2, 2, 2, 2, 2, 2]) {
             0 if small(a.most + b.most) => one("#16 + #27", SUM, kind, a.most + b.most, &[&a, &b]),
             1 if small(a.most + b.most) => one("#16 - #27", SUM, kind, a.most + b.most, &[&a, &b]),
             2 if small(a.most * b.most) => {
@@ -212,6 +212,14 @@ impl Exprs<'_> {
                 let function = self.random.pick(&["round", "floor", "ceil", "size", "hex"]);
                 two(&format!("{function}(#10)"), "#19", PRIMARY, kind, a.most, &[&a])
             }
+            17 if small(a.most) => {
+                two("mod(#10, #20)", "(#17 % #28)", PRIMARY, kind, a.most, &[&a, &b])
+            }
+            18 => {
+                let (text, part) = (self.text_or_bytes(depth - 1), self.text(depth - 1));
+                let theirs = "instr(cast(#10 as blob), cast(#20 as blob))";
+                two("instr(#10, #20)", theirs, PRIMARY, kind, 1 << 20, &[&text, &part])
+            }
             _ => a,
         }
     }
@@ -273,8 +281,17 @@ impl Exprs<'_> {
         }
         let kind = Kind::Text;
         let a = self.text(depth - 1);
-        match self.random.below(9) {
-            7 | 8 => {
+        match self.random.below(11) {
+            7 => {
+                let name = self.random.pick(&["trim", "ltrim", "rtrim"]);
+                let characters = self.random.pick(&["", ", 'km4-'", ", '本 '", ", ''"]);
+                one(&format!("{name}(#10{characters})"), PRIMARY, kind, 0, &[&a])
+            }
+            8 => {
+                let b = self.text(depth - 1);
+                one("ifnull(#10, #20)", PRIMARY, kind, 0, &[&a, &b])
+            }
+            9 | 10 => {
                 let (b, number) = (self.text(depth - 1), self.int(depth - 1));
                 one("(#19 || #29 || #39)", PRIMARY, kind, 0, &[&a, &number, &b])
             }
