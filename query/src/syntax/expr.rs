@@ -9,11 +9,12 @@
 //!
 //! - Every level of nesting passes [`Input::nested`] and every operator [`Input::count_operator`], so neither the
 //!   recursion here nor the tree gets higher than `MAX_OPERATORS` + `MAX_NESTING` + 1.
-//! - No rule reads a token twice, so the time is proportional to the number of tokens.
+//! - No rule reads a token twice, and what is rewritten is read once more, so the time is proportional to the number of tokens.
 
 use super::ast::{BinaryOp, Expr, ExprKind, Ident, Literal, UnaryOp};
 use super::failure::{Parsed, commit, excerpt, refuse};
-use super::input::Input;
+use super::input::{Input, State};
+use super::lexer::lex;
 use super::number::size_text;
 use super::path;
 use super::predicate::test;
@@ -59,7 +60,29 @@ pub(super) fn level(op: BinaryOp) -> Level {
 /// Parses an expression that is part of no other.
 pub(super) fn expression(input: Input<'_>) -> Parsed<'_, Expr> {
     input.reset_operators();
-    operand(input)
+    let (rest, expr) = operand(input)?;
+    if input.state().rewritten.get() {
+        within_limits(input, &expr)?;
+    }
+    Ok((rest, expr))
+}
+
+/// Holds an expression of which parts were rewritten to the limits of what it became, so that it can be printed and
+/// read again.
+fn within_limits<'a>(input: Input<'a>, expr: &Expr) -> Parsed<'a, ()> {
+    // At the start of a statement `whatis` would be no name.
+    let printed = format!("select {expr}");
+    let tokens = lex(&printed).map_err(|error| nom::Err::Failure(error.into()))?;
+    let state = State::new(&printed, &tokens);
+    match operand(Input::new(&state).skip(1)) {
+        Ok(_) => Ok((input, ())),
+        Err(nom::Err::Error(failure) | nom::Err::Failure(failure)) => {
+            let Diagnostic { message, help, .. } = failure.into_diagnostic(&state);
+            let error = Diagnostic::new(expr.span, message).label("as it is rewritten");
+            refuse(Diagnostic { help, ..error })
+        }
+        Err(nom::Err::Incomplete(_)) => unreachable!("no rule asks for more tokens"),
+    }
 }
 
 /// Parses a part of an expression.
@@ -350,7 +373,7 @@ fn filtered(input: Input<'_>, mut call: ExprKind, start: Span) -> Parsed<'_, Box
                 .help("`iif(…, x, null)` is NULL where a condition does not hold"),
         );
     }
-    input.count_operator()?;
+    input.rewrite(1)?;
     let (input, _) = commit(keyword(Keyword::Where)(input.skip(2)))?;
     let (input, condition) = commit(climb(input, OR))?;
     let (input, _) = commit(symbol(Symbol::ParenClose)(input))?;
@@ -406,7 +429,7 @@ fn arm<'a>(input: Input<'a>, operand: Option<&Expr>) -> Parsed<'a, (Expr, Expr)>
     let (input, _) = commit(keyword(Keyword::When)(input))?;
     let (input, mut condition) = commit(climb(input, OR))?;
     if let Some(operand) = operand {
-        input.count_operator()?;
+        input.rewrite(1)?;
         let (_, operand) = input.repeat(operand)?;
         let span = condition.span;
         let kind = ExprKind::Binary(BinaryOp::Eq, operand, condition);

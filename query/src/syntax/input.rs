@@ -27,6 +27,8 @@ pub(super) struct State<'a> {
     nesting: Cell<usize>,
     /// The operators between operands that the expression has so far.
     operators: Cell<usize>,
+    /// Whether a part of the expression was rewritten.
+    pub rewritten: Cell<bool>,
     /// How long the operands are, as text, that rewriting has repeated so far.
     repeated: Cell<usize>,
 }
@@ -47,6 +49,7 @@ impl<'a> State<'a> {
             furthest: RefCell::default(),
             nesting: Cell::new(0),
             operators: Cell::new(0),
+            rewritten: Cell::new(false),
             repeated: Cell::new(0),
         }
     }
@@ -155,6 +158,13 @@ impl<'a> Input<'a> {
         Ok((self, ()))
     }
 
+    /// Notes that a part of the expression is rewritten to one that is so many levels higher.
+    pub fn rewrite(self, levels: usize) -> Parsed<'a, ()> {
+        self.state.rewritten.set(true);
+        (0..levels).try_for_each(|_| self.count_operator().map(|_| ()))?;
+        Ok((self, ()))
+    }
+
     /// A copy of an operand, for a construct that is rewritten to one that names the operand more than once. All
     /// copies together are no longer than a text may be, or nested constructs would double their operands without
     /// end.
@@ -171,6 +181,7 @@ impl<'a> Input<'a> {
     /// Starts to count operators anew, for an expression that is part of no other.
     pub fn reset_operators(self) {
         self.state.operators.set(0);
+        self.state.rewritten.set(false);
     }
 }
 

@@ -96,9 +96,7 @@ fn is(input: Input<'_>, expr: Box<Expr>) -> Parsed<'_, ExprKind> {
     } else {
         return commit(input.expected("`unknown`"));
     };
-    // What is made of it is higher than the test is.
-    input.count_operator()?;
-    input.count_operator()?;
+    input.rewrite(2)?;
     Ok((rest, kind))
 }
 
@@ -132,9 +130,7 @@ fn is_truth(expr: Box<Expr>, truth: bool, negated: bool) -> ExprKind {
 fn is_distinct(input: Input<'_>, left: Box<Expr>, same: bool) -> Parsed<'_, ExprKind> {
     let (input, _) = commit(keyword(Keyword::From)(input))?;
     let (input, right) = tighter(input, COMPARISON)?;
-    for _ in 0..3 {
-        input.count_operator()?;
-    }
+    input.rewrite(3)?;
     let span = left.span.to(right.span);
     let is_null = |expr| ExprKind::IsNull { expr, negated: false };
     let kind = if let ExprKind::Literal(Literal::Null) = &right.kind {

@@ -98,6 +98,17 @@ fn what_is_rewritten_does_not_grow_without_end() {
         assert_eq!(of(3), None, "{open}");
         assert_eq!(of(50), too_long, "{open}");
     }
+    // What is printed is nested more deeply than what was written, and has more operators.
+    let nested = |depth: usize| {
+        outcome(format!("select {}a{}", "(".repeat(depth), ") is true".repeat(depth)))
+    };
+    assert_eq!(nested(15), None);
+    assert_eq!(nested(60).as_deref(), Some("nested too deeply"));
+    let long = format!("select a{} is distinct from b", " + 1".repeat(200));
+    assert_eq!(outcome(long), too_long);
+    assert_eq!(outcome("select whatis + 1 = 2 or a is true".to_owned()), None);
+    let many = format!("select a is true{}", " and a is true".repeat(60));
+    assert_eq!(outcome(many), None);
     assert_eq!(
         outcome(format!(
             "select case f('{}'){} end",
