@@ -148,7 +148,7 @@ fn watch(input: Input<'_>) -> Parsed<'_, Watch> {
         Some(TokenKind::Int(_) | TokenKind::Float(_) | TokenKind::Size(_)) => {
             return wrong(
                 "an interval needs a unit",
-                "use use use whole milliseconds, seconds or minutes: `watch 500ms`, `watch 2s`, `watch 5m`",
+                "use whole milliseconds, seconds or minutes: `watch 500ms`, `watch 2s`, `watch 5m`",
             );
         }
         _ => return commit(input.expected("an interval such as `1s`")),
