@@ -81,7 +81,8 @@ pub type Folders = BTreeMap<String, BTreeMap<&'static str, String>>;
 /// Attributes of every folder under `/sys/kernel/slab`, their files held open.
 ///
 /// Opening a file takes an object that the kernel frees some time later: enough of them move the very figures that
-/// are read. Reading an open file again moves nothing.
+/// are read. Reading an open file again moves nothing, and nor does it if somebody else opens a file that is held open:
+/// an attribute has one `kernfs_open_node`, of `kmalloc-96`, for all that have it open.
 pub struct Sysfs {
     files: BTreeMap<String, BTreeMap<&'static str, File>>,
 }
