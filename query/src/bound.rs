@@ -209,7 +209,7 @@ pub enum ExprKind {
     /// What a group of a regular expression matches in a text.
     Extract(Box<Expr>, Extract),
     /// How much a value changed since the previous tick, or with `true` how much a second.
-    Change(bool, Box<Expr>),
+    Delta(bool, Box<Expr>),
     /// A function.
     Call(&'static Evaluation, Vec<Expr>),
 }
@@ -329,7 +329,7 @@ macro_rules! visit_children {
             | ExprKind::HasAll(inner, _)
             | ExprKind::HasAny(inner, _)
             | ExprKind::Extract(inner, _)
-            | ExprKind::Change(_, inner)
+            | ExprKind::Delta(_, inner)
             | ExprKind::Cast(inner) => $visit(inner),
             ExprKind::And(left, right)
             | ExprKind::Or(left, right)

@@ -165,7 +165,7 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
             _ => Value::Null,
         },
         // An input by now.
-        ExprKind::Change(..) => Value::Null,
+        ExprKind::Delta(..) => Value::Null,
         ExprKind::Match(tested, pattern) => match of(tested) {
             Value::Text(text) if warnings.step(pattern.steps(&text)) => Value::Null,
             Value::Text(text) => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalog::{Column, Source};
-use crate::change::Change;
+use crate::delta::Delta;
 use crate::path::{Names, Path};
 use crate::value::{Type, Unit};
 
@@ -15,7 +15,7 @@ pub enum Input {
     /// A member of the kernel's structs.
     Path(Arc<Path>),
     /// What changed since the tick before, which user space fills.
-    Change(Arc<Change>),
+    Delta(Arc<Delta>),
 }
 
 impl From<&'static Column> for Input {
@@ -31,7 +31,7 @@ impl Input {
         match self {
             Self::Column(column) => column.name,
             Self::Path(path) => &path.text,
-            Self::Change(change) => &change.text,
+            Self::Delta(change) => &change.text,
         }
     }
 
@@ -40,7 +40,7 @@ impl Input {
     pub fn column(&self) -> Option<&'static Column> {
         match self {
             Self::Column(column) => Some(column),
-            Self::Path(_) | Self::Change(_) => None,
+            Self::Path(_) | Self::Delta(_) => None,
         }
     }
 
@@ -56,7 +56,7 @@ impl Input {
         match self {
             Self::Column(column) => column.ty,
             Self::Path(path) => path.ty(),
-            Self::Change(change) => change.ty,
+            Self::Delta(change) => change.ty,
         }
     }
 
@@ -66,7 +66,7 @@ impl Input {
         match self {
             Self::Column(column) => column.unit,
             Self::Path(path) => path.unit(),
-            Self::Change(change) => change.unit,
+            Self::Delta(change) => change.unit,
         }
     }
 
@@ -76,7 +76,7 @@ impl Input {
         match self {
             Self::Column(column) => column.bits,
             Self::Path(path) => path.bits(),
-            Self::Change(_) => 64,
+            Self::Delta(_) => 64,
         }
     }
 
@@ -94,17 +94,17 @@ impl Input {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Column(_) | Self::Change(_) => None,
+            Self::Column(_) | Self::Delta(_) => None,
             Self::Path(path) => Some(path),
         }
     }
 
     /// The change that it is, if it is one.
     #[must_use]
-    pub fn change(&self) -> Option<&Arc<Change>> {
+    pub fn change(&self) -> Option<&Arc<Delta>> {
         match self {
             Self::Column(_) | Self::Path(_) => None,
-            Self::Change(change) => Some(change),
+            Self::Delta(change) => Some(change),
         }
     }
 
@@ -132,7 +132,7 @@ impl Input {
         match self {
             Self::Column(column) => column.in_kernel(),
             Self::Path(_) => true,
-            Self::Change(_) => false,
+            Self::Delta(_) => false,
         }
     }
 
@@ -142,7 +142,7 @@ impl Input {
         match self {
             Self::Column(column) => matches!(column.source, Source::Text(_)),
             Self::Path(path) => path.is_text(),
-            Self::Change(_) => false,
+            Self::Delta(_) => false,
         }
     }
 

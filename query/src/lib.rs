@@ -9,7 +9,7 @@ pub mod syntax;
 pub mod aggregate;
 pub mod capabilities;
 pub mod catalog;
-pub mod change;
+pub mod delta;
 pub mod foreign;
 pub mod function;
 pub mod input;

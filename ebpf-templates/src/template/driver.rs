@@ -1,4 +1,4 @@
-//! Drives the kernel's iterator: the part of a program around its holes.
+//! Drives the kernel's iterator: the part of a program around its hooks.
 //!
 //! | driver | is | rows go to |
 //! |---|---|---|
@@ -64,8 +64,8 @@ pub struct Room {
     pub counters: u16,
 }
 
-/// The holes of the template.
-pub trait Holes {
+/// The hooks of the template.
+pub trait Hooks {
     /// Why a hole cannot be filled.
     type Error;
 
@@ -110,8 +110,8 @@ pub(super) enum To {
 }
 
 impl Emitter {
-    /// Appends the building of one row by the holes' columns, and its emission. Takes all registers but `R6` and `R7`.
-    pub fn row<H: Holes>(&self, asm: &mut Assembler, holes: &mut H) -> Result<(), H::Error> {
+    /// Appends the building of one row by the hooks' columns, and its emission. Takes all registers but `R6` and `R7`.
+    pub fn row<H: Hooks>(&self, asm: &mut Assembler, hooks: &mut H) -> Result<(), H::Error> {
         let room = self.room;
         match self.to {
             To::File(_) => {
@@ -128,7 +128,7 @@ impl Emitter {
             }
         }
         begin_row(asm, room);
-        holes.columns(asm)?;
+        hooks.columns(asm)?;
         asm.comment("emit");
         asm.push(Insn::store(Size::W, Reg::R8, rows::ROW_SIZE, Reg::R9));
         match self.to {
@@ -159,7 +159,7 @@ impl Emitter {
 
 impl Driver {
     /// Where counter number `counter` lies in the map's value: behind the rows and their index. What they count is the
-    /// business of whoever fills the holes; the loader clears them before a run.
+    /// business of whoever fills the hooks; the loader clears them before a run.
     #[must_use]
     pub fn counter(&self, room: Room, counter: u16) -> u32 {
         let rows = match self {
@@ -175,12 +175,12 @@ impl Driver {
         self.counter(room, room.counters)
     }
 
-    /// Builds the program. `cpus` is its CPU table, empty where the holes walk no CPUs.
-    pub fn build<H: Holes>(
+    /// Builds the program. `cpus` is its CPU table, empty where the hooks walk no CPUs.
+    pub fn build<H: Hooks>(
         &self,
         room: Room,
         cpus: &[u64],
-        holes: &mut H,
+        hooks: &mut H,
     ) -> Result<Program, H::Error> {
         let table = u32::try_from(8 * cpus.len()).expect("a kernel has at most 8192 CPUs");
         let map_bytes = self.cpu_table(room) + table;
@@ -188,7 +188,7 @@ impl Driver {
             Self::Iter { attach_btf_id, .. } => {
                 let mut asm = Assembler::new(Kind::Iter { attach_btf_id }, map_bytes);
                 asm.set_end(room.counters, cpus);
-                self.called(&mut asm, room, holes)?;
+                self.called(&mut asm, room, hooks)?;
                 asm.sweep();
                 asm.finish()
             }
@@ -196,10 +196,10 @@ impl Driver {
                 let mut asm = Assembler::new(Kind::Syscall, map_bytes);
                 asm.set_end(room.counters, cpus);
                 let rounds = if let Self::List(list) = self {
-                    list.follow(&mut asm, room, holes)?;
+                    list.follow(&mut asm, room, hooks)?;
                     list.rounds
                 } else {
-                    self.open_coded(&mut asm, room, holes)?;
+                    self.open_coded(&mut asm, room, hooks)?;
                     None
                 };
                 asm.sweep();
@@ -210,11 +210,11 @@ impl Driver {
         Ok(program)
     }
 
-    fn called<H: Holes>(
+    fn called<H: Hooks>(
         &self,
         asm: &mut Assembler,
         room: Room,
-        holes: &mut H,
+        hooks: &mut H,
     ) -> Result<(), H::Error> {
         let Self::Iter { ctx_meta, ctx_cache, meta_seq, seq_write, .. } = *self else {
             unreachable!("called for an iter driver only")
@@ -229,7 +229,7 @@ impl Driver {
         asm.push(Insn::store(Size::Dw, Reg::R10, STATE, Reg::R2));
         asm.map_value(Reg::R6, 0);
         asm.jump_imm(Cond::Eq, Reg::R7, 0, end);
-        holes.element(asm, &Emitter { room, to: To::File(seq_write), full }, next)?;
+        hooks.element(asm, &Emitter { room, to: To::File(seq_write), full }, next)?;
         asm.jump(next);
         if room.places > 0 {
             asm.bind(full);
@@ -256,11 +256,11 @@ impl Driver {
         Ok(())
     }
 
-    fn open_coded<H: Holes>(
+    fn open_coded<H: Hooks>(
         &self,
         asm: &mut Assembler,
         room: Room,
-        holes: &mut H,
+        hooks: &mut H,
     ) -> Result<(), H::Error> {
         let Self::OpenCoded { new, next: next_id, destroy } = *self else {
             unreachable!("called for an open-coded driver only")
@@ -276,7 +276,7 @@ impl Driver {
         asm.jump_imm(Cond::Eq, Reg::R0, 0, done);
         asm.push(Insn::mov(Reg::R7, Reg::R0));
         increment(asm, rows::ELEMENTS);
-        holes.element(asm, &Emitter { room, to: To::Map, full }, next)?;
+        hooks.element(asm, &Emitter { room, to: To::Map, full }, next)?;
         asm.jump(next);
         asm.bind(full);
         flag(asm, rows::FULL);

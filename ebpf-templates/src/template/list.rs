@@ -25,7 +25,7 @@
 //! A cache that is destroyed and made again between two steps, in the same place of the memory and of the list, is one
 //! cache to the program.
 
-use super::driver::{Emitter, Holes, Room, To, flag};
+use super::driver::{Emitter, Hooks, Room, To, flag};
 use super::node::round;
 use super::peek::Peek;
 use super::rows;
@@ -60,12 +60,12 @@ pub struct List {
 }
 
 impl List {
-    /// Appends a program that makes what the holes make of each cache.
-    pub(super) fn follow<H: Holes>(
+    /// Appends a program that makes what the hooks make of each cache.
+    pub(super) fn follow<H: Hooks>(
         &self,
         asm: &mut Assembler,
         room: Room,
-        holes: &mut H,
+        hooks: &mut H,
     ) -> Result<(), H::Error> {
         // The first reservations of a frame are its top bytes.
         let [node, before] = [-8, -16];
@@ -113,7 +113,7 @@ impl List {
         asm.push(Insn::store(Size::Dw, Reg::R6, rows::NUMBER, Reg::R1));
         asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::NUMBER));
         asm.jump_imm(Cond::Eq, Reg::R1, 0, torn);
-        holes.element(asm, &Emitter { room, to: To::Map, full }, next)?;
+        hooks.element(asm, &Emitter { room, to: To::Map, full }, next)?;
         asm.jump(next);
         asm.bind(full);
         flag(asm, rows::FULL);

@@ -43,7 +43,7 @@ impl Binder<'_> {
         wrong_arguments(function.arguments, function.call, arguments.len(), span)?;
         let mut arguments = self.list(arguments)?;
         match &function.meaning {
-            Meaning::Change(_) => self.followed(&name.name, span)?,
+            Meaning::Delta(_) => self.followed(&name.name, span)?,
             Meaning::Constant(of) => {
                 return Ok(typing::constant(&of(self.capabilities), span));
             }

@@ -1,4 +1,4 @@
-//! Generates the program of a plan: fills the holes of a template.
+//! Generates the program of a plan: fills the hooks of a template.
 //!
 //! The order of the work is the order of its price:
 //!
@@ -38,7 +38,7 @@ mod walk;
 use ebpf_templates::assembler::{Assembler, FrameFull, Label};
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
 use ebpf_templates::program::Program;
-use ebpf_templates::template::driver::{self, Emitter, Holes};
+use ebpf_templates::template::driver::{self, Emitter, Hooks};
 use ebpf_templates::template::rows::{self, Scratch};
 use ebpf_templates::template::text::buffer_bytes;
 
@@ -172,7 +172,7 @@ impl From<FrameFull> for Diagnostic {
     }
 }
 
-impl Holes for Generator<'_> {
+impl Hooks for Generator<'_> {
     type Error = Diagnostic;
 
     fn filter(&mut self, asm: &mut Assembler, skip: Label) -> Result<(), Diagnostic> {

@@ -16,7 +16,7 @@ mod group;
 pub mod identity;
 mod limit;
 mod look_up;
-pub mod past;
+pub mod previous_tick;
 mod sort;
 pub mod wide;
 
@@ -34,7 +34,7 @@ use crate::value::{Type, Value};
 use distinct::Distinct;
 use group::Groups;
 use limit::Limit;
-use past::Past;
+use previous_tick::PreviousTick;
 use sort::Sort;
 
 /// Looks up what only user space knows.
@@ -61,7 +61,7 @@ pub struct Execution<'a> {
 /// What operators need besides rows.
 struct Machine<'a> {
     host: &'a dyn Host,
-    past: Option<&'a mut Past>,
+    previous: Option<&'a mut PreviousTick>,
     warnings: Warnings<'a>,
     notes: Vec<String>,
 }
@@ -126,14 +126,14 @@ impl<'a> Execution<'a> {
         let note =
             |missing: &Missing| format!("`{}` is NULL: {}", missing.column.name, missing.reason);
         let notes = plan.missing.iter().map(note).collect();
-        let machine = Machine { host, past: None, warnings: Warnings::of(host), notes };
+        let machine = Machine { host, previous: None, warnings: Warnings::of(host), notes };
         Self { plan, steps, machine }
     }
 
-    /// The same, as a tick of a watch: what changed is known by its `past`.
+    /// The same, as a tick of a watch: what changed is known by `previous`.
     #[must_use]
-    pub fn after(mut self, past: &'a mut Past) -> Self {
-        self.machine.past = Some(past);
+    pub fn after(mut self, previous: &'a mut PreviousTick) -> Self {
+        self.machine.previous = Some(previous);
         self
     }
 
@@ -171,8 +171,8 @@ impl<'a> Execution<'a> {
             flow.out += kept.len() as u64;
             rows = self.run(at + 1, kept)?;
         }
-        let Machine { past, warnings: own, mut notes, .. } = self.machine;
-        let first = past.as_ref().is_none_or(|past| past.is_first());
+        let Machine { previous, warnings: own, mut notes, .. } = self.machine;
+        let first = previous.as_ref().is_none_or(|previous| previous.is_first());
         if first && self.plan.change().is_some() {
             let note = "changes are NULL in the first tick: there is no previous tick";
             notes.push(note.to_owned());
@@ -216,8 +216,8 @@ impl Machine<'_> {
         compare: &Compare,
         mut rows: Vec<Vec<Value>>,
     ) -> Vec<Vec<Value>> {
-        if let Some(past) = &mut self.past
-            && past.fill(number, compare, &mut rows, &mut self.warnings)
+        if let Some(previous) = &mut self.previous
+            && previous.fill(number, compare, &mut rows, &mut self.warnings)
         {
             let note = "changes are NULL for rows that cannot be identified uniquely";
             self.notes.push(note.to_owned());

@@ -73,7 +73,7 @@ pub enum Meaning {
     /// A constant that the source of the rows determines.
     Constant(fn(&dyn Capabilities) -> Literal),
     /// How much its argument changed since the previous tick of a watch, or with `true` how much a second.
-    Change(bool),
+    Delta(bool),
     /// An expression of another kind, such as one that holds a compiled pattern.
     Expression(fn(&str, Vec<Expr>, Span) -> Result<Expr, Diagnostic>),
 }

@@ -32,7 +32,7 @@ pub(super) static ROWS: &[Function] = &[
         "delta(x)",
         (1, 1),
         "In a watch: the change since the previous tick; NULL in the first tick and for new rows.",
-        Meaning::Change(false),
+        Meaning::Delta(false),
     ),
     Function::new(
         "page_size()",
@@ -40,7 +40,7 @@ pub(super) static ROWS: &[Function] = &[
         "The kernel's page size in bytes.",
         Meaning::Constant(|source| Literal::Int(source.page_size())),
     ),
-    Function::new("rate(x)", (1, 1), "In a watch: `delta(x)` per second.", Meaning::Change(true)),
+    Function::new("rate(x)", (1, 1), "In a watch: `delta(x)` per second.", Meaning::Delta(true)),
     Function::new(
         "source()",
         (0, 0),

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use crate::bound::{self, Expr, ExprKind, Item, Key, Missing, Query};
 use crate::catalog::{Rows, SlabFigure, Source, Table};
-use crate::change::{self, Change};
+use crate::delta::{self, Delta};
 use crate::input::Input;
 use crate::syntax::ast::Argument;
 use crate::value::Value;
@@ -135,22 +135,22 @@ pub struct Compare {
     /// The values of a row by which it is found again.
     pub identity: Vec<usize>,
     /// Where in a row the changes go, in their order.
-    pub changes: Vec<(usize, Arc<Change>)>,
+    pub changes: Vec<(usize, Arc<Delta>)>,
 }
 
 /// Plans `query`, whose text is `text`, for `target`.
 #[must_use]
 pub fn plan(mut query: Query, target: Target, text: &str) -> Plan {
-    let of_groups = change::take_out(&mut query, text);
+    let of_groups = delta::take_out(&mut query, text);
     let mut inputs = query.inputs;
     let key = row_key(query.table, &mut inputs);
-    let changes: Vec<(usize, Arc<Change>)> = inputs
+    let changes: Vec<(usize, Arc<Delta>)> = inputs
         .iter()
         .enumerate()
         .filter_map(|(number, input)| Some((number, input.change()?.clone())))
         .collect();
     let identity =
-        if changes.is_empty() { Vec::new() } else { change::identity(query.table, &mut inputs) };
+        if changes.is_empty() { Vec::new() } else { delta::identity(query.table, &mut inputs) };
     let texts = matches!(target, Target::Kernel { texts: true, .. });
     let repeatable = query.table.rows != Rows::Slabs;
     let lowerer = Lowerer { text, inputs: &inputs, texts, repeatable };
@@ -314,7 +314,7 @@ impl Plan {
 
     /// The change that an item is, if it is one and nothing else.
     #[must_use]
-    pub fn change_of(&self, item: usize) -> Option<&Change> {
+    pub fn change_of(&self, item: usize) -> Option<&Delta> {
         let ExprKind::Input(input) = self.items()[item].expr.kind else { return None };
         let of_item = self.operators.iter().rev().find_map(|operator| match operator {
             Operator::Compare(compare) => Some(&*compare.changes),
@@ -327,7 +327,7 @@ impl Plan {
 
     /// A change that the query asks for, of rows or of groups: then it is one for a watch.
     #[must_use]
-    pub fn change(&self) -> Option<&Change> {
+    pub fn change(&self) -> Option<&Delta> {
         self.operators.iter().find_map(|operator| match operator {
             Operator::Compare(compare) => compare.changes.first().map(|(_, change)| &**change),
             _ => None,

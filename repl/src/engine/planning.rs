@@ -3,7 +3,7 @@
 use query::bind::bind;
 use query::bound;
 use query::catalog::{Rows, Table};
-use query::change;
+use query::delta;
 use query::diagnostic::Diagnostic;
 use query::plan::{Plan, Target, Template, plan};
 use query::syntax::ast::{Query, Statement};
@@ -42,7 +42,7 @@ impl Engine {
     /// apart; none where all values do.
     pub fn plan_watched(&self, asked: Asked<'_>) -> Result<(Plan, Option<usize>), Failure> {
         let mut identity = None;
-        let mut adapt = |bound: &mut bound::Query| identity = change::identified(bound);
+        let mut adapt = |bound: &mut bound::Query| identity = delta::identified(bound);
         let plan = self.adapted(asked, &mut Stages::default(), &mut adapt)?;
         Ok((plan, identity))
     }

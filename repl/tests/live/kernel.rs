@@ -123,8 +123,8 @@ fn flags_and_bytes_belong_to_one_run() {
         counters: 0,
     };
     for driver in drivers(&schema) {
-        let mut holes = Columns { schema: &schema, none: false, flagged: true };
-        let loaded = load(&driver.build(room, &[], &mut holes).unwrap());
+        let mut hooks = Columns { schema: &schema, none: false, flagged: true };
+        let loaded = load(&driver.build(room, &[], &mut hooks).unwrap());
         let range = u64::try_from(rows::RANGE).unwrap();
         for (name, flags) in [(FLAGGED, range), ("calm", 0), (FLAGGED, range), ("calm", 0)] {
             fs::write("/proc/thread-self/comm", name).unwrap();

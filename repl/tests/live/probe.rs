@@ -1,7 +1,7 @@
 //! A program that fills every kind of hole, for tests on a kernel, and the decoding of its rows.
 
 use ebpf_templates::assembler::{FrameFull, Label};
-use ebpf_templates::template::driver::{self, Driver, Holes, Room};
+use ebpf_templates::template::driver::{self, Driver, Hooks, Room};
 use ebpf_templates::template::node::{Entries, Nodes, Sum};
 use ebpf_templates::template::rows;
 use ebpf_templates::template::text::{self, Text};
@@ -20,7 +20,7 @@ const NAME_LENGTH: i16 = 44;
 const UNUSED: i16 = 48;
 pub const FIXED: u16 = 56;
 
-/// The holes: some scalars, two sums and a text.
+/// The hooks: some scalars, two sums and a text.
 pub struct Columns<'a> {
     pub schema: &'a KernelSchema,
     /// Goes to `skip` for every cache.
@@ -66,7 +66,7 @@ fn nodes(schema: &KernelSchema) -> Nodes {
     }
 }
 
-impl Holes for Columns<'_> {
+impl Hooks for Columns<'_> {
     type Error = FrameFull;
 
     fn filter(&mut self, asm: &mut Assembler, skip: Label) -> Result<(), FrameFull> {

@@ -1,10 +1,10 @@
-//! Made-up caches, the holes that read them, and the rows that are to come out.
+//! Made-up caches, the hooks that read them, and the rows that are to come out.
 
 use slabql_ebpf_templates::Program;
 use slabql_ebpf_templates::assembler::{Assembler, FrameFull, Label};
 use slabql_ebpf_templates::insn::{Cond, Insn, Reg, Size};
 use slabql_ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory};
-use slabql_ebpf_templates::template::driver::{Driver, Holes, Room};
+use slabql_ebpf_templates::template::driver::{Driver, Hooks, Room};
 use slabql_ebpf_templates::template::node::{Entries, Nodes, Sum};
 use slabql_ebpf_templates::template::rows;
 use slabql_ebpf_templates::template::text::Text;
@@ -152,13 +152,13 @@ pub const FIXED: u16 = 48;
 pub const ROW_MAX: u32 = FIXED as u32 + rows::TEXT_ROOM as u32;
 
 /// The filter `objects >= parameter 0`, the columns `size`, `align`, `partial`, `objects` and `name`.
-pub struct TestHoles {
+pub struct TestHooks {
     nodes: Nodes,
     minimum: u64,
     slots: [i16; 2],
 }
 
-impl TestHoles {
+impl TestHooks {
     pub fn new(layout: Layout, count: usize, minimum: u64) -> Self {
         let entries = Entries {
             first: i32::try_from(layout.first()).unwrap(),
@@ -172,7 +172,7 @@ impl TestHoles {
     }
 }
 
-impl Holes for TestHoles {
+impl Hooks for TestHooks {
     type Error = FrameFull;
 
     fn filter(&mut self, asm: &mut Assembler, skip: Label) -> Result<(), FrameFull> {
@@ -266,8 +266,8 @@ pub fn collect(interpreter: &mut Interpreter, driver: &Driver, program: &Program
     }
 }
 
-/// The template with [`TestHoles`] for these caches.
+/// The template with [`TestHooks`] for these caches.
 pub fn build(driver: &Driver, layout: Layout, count: usize, space: u32) -> Program {
     let room = Room { row_fixed: FIXED, row_max: ROW_MAX, space, places: 0, counters: 0 };
-    driver.build(room, &[], &mut TestHoles::new(layout, count, 0)).unwrap()
+    driver.build(room, &[], &mut TestHooks::new(layout, count, 0)).unwrap()
 }

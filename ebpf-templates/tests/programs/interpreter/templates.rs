@@ -1,7 +1,7 @@
 //! Whole templates over made-up caches give the rows that are to come out, byte by byte.
 
 use super::caches::{
-    Cache, FIXED, ITER, Layout, Name, OPEN_CODED, ROW_MAX, TestHoles, build, collect, fill, kernel,
+    Cache, FIXED, ITER, Layout, Name, OPEN_CODED, ROW_MAX, TestHooks, build, collect, fill, kernel,
     row, rows,
 };
 use super::word;
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use slabql_ebpf_templates::assembler::{Assembler, Label};
 use slabql_ebpf_templates::interpreter::{Interpreter, Kernel};
 use slabql_ebpf_templates::program::Program;
-use slabql_ebpf_templates::template::driver::{Driver, Holes, Room, flag};
+use slabql_ebpf_templates::template::driver::{Driver, Hooks, Room, flag};
 use slabql_ebpf_templates::template::rows as layout;
 
 const SPACE: u32 = 16 * 1024;
@@ -125,7 +125,7 @@ fn counted(lengths: &[usize]) -> Vec<Cache> {
 /// A program that skips caches with fewer objects.
 fn filtered(driver: &Driver, minimum: u64) -> Program {
     let room = Room { row_fixed: FIXED, row_max: ROW_MAX, space: SPACE, places: 0, counters: 0 };
-    driver.build(room, &[], &mut TestHoles::new(Layout::Node, 1, minimum)).unwrap()
+    driver.build(room, &[], &mut TestHooks::new(Layout::Node, 1, minimum)).unwrap()
 }
 
 #[test]
@@ -201,10 +201,10 @@ fn too_little_space_is_flagged_and_not_exceeded() {
     }
 }
 
-/// Holes that set a flag and take every cache.
+/// Hooks that set a flag and take every cache.
 struct Flagging;
 
-impl Holes for Flagging {
+impl Hooks for Flagging {
     type Error = ();
 
     fn filter(&mut self, asm: &mut Assembler, _skip: Label) -> Result<(), ()> {

@@ -18,7 +18,7 @@ pub(in crate::bind) fn call(
             Expr { kind: ExprKind::Call(evaluation, arguments), span, ..shape }
         }
         Meaning::Expression(expression) => expression(function.name, arguments, span)?,
-        Meaning::Change(rate) => changed(*rate, arguments.swap_remove(0), function.name, span)?,
+        Meaning::Delta(rate) => changed(*rate, arguments.swap_remove(0), function.name, span)?,
         Meaning::Constant(_) => unreachable!("it is bound to a literal"),
     };
     Ok(fold(called))
@@ -41,7 +41,7 @@ fn changed(rate: bool, argument: Expr, name: &str, span: Span) -> Result<Expr, D
         let range = Range { low: low.saturating_sub(high), high: high.saturating_sub(low) };
         (range.ty(), range)
     };
-    Ok(Expr { kind: ExprKind::Change(rate, argument.into()), ty, range, span, ..shape })
+    Ok(Expr { kind: ExprKind::Delta(rate, argument.into()), ty, range, span, ..shape })
 }
 
 /// The number that an argument is, which must be a literal.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use query::exec::identity::{self, Before, Key, Matched};
-use query::exec::{self, Execution, past::Past};
+use query::exec::{self, Execution, previous_tick::PreviousTick};
 use query::output::OutputColumn;
 use query::plan::Plan;
 use query::value::{Unit, Value};
@@ -20,7 +20,7 @@ pub struct Ticks<'a> {
     /// The columns behind them, by which rows are told apart; none where all values do that.
     identity: Option<Vec<OutputColumn>>,
     runs: Runs<'a>,
-    past: Past,
+    previous: PreviousTick,
     /// What the rows of the tick before are known by, and what they are called.
     before: Option<(Vec<Key>, Vec<String>)>,
     notes: Vec<String>,
@@ -63,7 +63,7 @@ impl<'a> Ticks<'a> {
             columns,
             identity,
             runs: engine.prepare(plan)?,
-            past: Past::default(),
+            previous: PreviousTick::default(),
             before: None,
             notes: Vec::new(),
             start: Instant::now(),
@@ -91,10 +91,10 @@ impl<'a> Ticks<'a> {
     /// Takes a tick.
     pub fn tick(&mut self) -> Result<Tick, Failure> {
         let (time, begun) = (SystemTime::now(), Instant::now());
-        self.past.begin(begun - self.start);
+        self.previous.begin(begun - self.start);
         let scanned = self.runs.run()?;
         let host = self.runs.source();
-        let mut execution = Execution::new(self.plan, host).after(&mut self.past);
+        let mut execution = Execution::new(self.plan, host).after(&mut self.previous);
         let mut rows = execution.push(scanned.rows)?;
         let rest = execution.finish(scanned.report.warnings)?;
         rows.extend(rest.rows);

@@ -2,7 +2,7 @@
 //!
 //! A change is an input like a look-up: user space fills it, from the values that the same row had in the tick before.
 //! Rows are the same where the columns of [`Table::identity`](crate::catalog::Table) are, groups where their keys are.
-//! `take_out` puts an input in the place of each call, and `exec::past` fills it.
+//! `take_out` puts an input in the place of each call, and `exec::previous_tick` fills it.
 //!
 //! # Invariants
 //!
@@ -18,7 +18,7 @@ use crate::value::{Type, Unit};
 
 /// A call of `delta` or `rate`.
 #[derive(Debug)]
-pub struct Change {
+pub struct Delta {
     /// Whether it is what a second brought; else what the tick did.
     pub rate: bool,
     /// What is compared.
@@ -34,7 +34,7 @@ pub struct Change {
 }
 
 /// Every call is one of its own.
-impl PartialEq for Change {
+impl PartialEq for Delta {
     fn eq(&self, other: &Self) -> bool {
         std::ptr::eq(self, other)
     }
@@ -42,7 +42,7 @@ impl PartialEq for Change {
 
 /// Takes the changes out of a query whose text is `text`: those of rows become inputs, those of groups are given back
 /// and lie behind the keys and aggregates of a group's row.
-pub(crate) fn take_out(query: &mut Query, text: &str) -> Vec<Arc<Change>> {
+pub(crate) fn take_out(query: &mut Query, text: &str) -> Vec<Arc<Delta>> {
     let mut of_rows = Vec::new();
     let mut rows = Taker { first: query.inputs.len(), text, taken: &mut of_rows };
     query.filter.iter_mut().for_each(|expr| rows.take(expr));
@@ -60,7 +60,7 @@ pub(crate) fn take_out(query: &mut Query, text: &str) -> Vec<Arc<Change>> {
     } else {
         answer.for_each(|expr| rows.take(expr));
     }
-    query.inputs.extend(of_rows.into_iter().map(Input::Change));
+    query.inputs.extend(of_rows.into_iter().map(Input::Delta));
     of_groups
 }
 
@@ -68,19 +68,19 @@ struct Taker<'a> {
     /// The number of the first change.
     first: usize,
     text: &'a str,
-    taken: &'a mut Vec<Arc<Change>>,
+    taken: &'a mut Vec<Arc<Delta>>,
 }
 
 impl Taker<'_> {
     fn take(&mut self, expr: &mut Expr) {
         expr.children_mut(&mut |child| self.take(child));
-        let ExprKind::Change(rate, of) = &expr.kind else { return };
+        let ExprKind::Delta(rate, of) = &expr.kind else { return };
         let (rate, of) = (*rate, (**of).clone());
         let Expr { ty, unit, span, .. } = *expr;
         let text = self.text.get(span.start..span.end).unwrap_or_default();
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         expr.kind = ExprKind::Input(self.first + self.taken.len());
-        self.taken.push(Arc::new(Change { rate, of, ty, unit, text, span }));
+        self.taken.push(Arc::new(Delta { rate, of, ty, unit, text, span }));
     }
 }
 

@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::identity::{self, Before, Key};
-use crate::change::Change;
+use crate::delta::Delta;
 use crate::eval::{self, Warnings};
 use crate::plan::Compare;
 use crate::value::Value;
 
 /// What there was in the tick before; nothing in the first one.
 #[derive(Debug, Default)]
-pub struct Past {
+pub struct PreviousTick {
     /// When this tick is, and how many seconds after the one before.
     at: Option<Duration>,
     seconds: Option<f64>,
@@ -33,7 +33,7 @@ struct Rows {
     values: Vec<Vec<Value>>,
 }
 
-impl Past {
+impl PreviousTick {
     /// Begins the tick at `at`, as the watch's clock has it.
     pub fn begin(&mut self, at: Duration) {
         self.seconds = self.at.map(|before| at.saturating_sub(before).as_secs_f64());
@@ -122,7 +122,7 @@ fn rested<'a>(moments: [(&'a [Key], &[Value]); 2]) -> HashSet<&'a Key> {
 
 /// What lies between two values. A number that fell gives one below 0, whether its type has a sign or not.
 fn difference(
-    change: &Change,
+    change: &Delta,
     before: &Value,
     now: &Value,
     seconds: f64,
@@ -155,12 +155,12 @@ mod tests {
     use crate::diagnostic::Span;
     use crate::value::{Type, Unit};
 
-    fn change(rate: bool, of: usize) -> Change {
+    fn change(rate: bool, of: usize) -> Delta {
         let (ty, unit, span) = (Type::UInt, Unit::None, Span::default());
         let of =
             Expr { kind: ExprKind::Input(of), ty, unit, range: Range::UINT, span, column: None };
         let ty = if rate { Type::Float } else { Type::Int };
-        Change { rate, of, ty, unit, text: String::new(), span }
+        Delta { rate, of, ty, unit, text: String::new(), span }
     }
 
     /// Rows of an address, a number, and what changed.
