@@ -1,12 +1,14 @@
 //! Finds what a query says that it can hardly mean.
 //!
-//! Such a query has an answer, often an empty one; a note says why. Constant expressions are computed for percentages alone.
+//! Such a query has an answer, often an empty one; a note says why. Only a percentage may be a constant expression; else
+//! what is written out is looked at.
 
 use std::collections::HashSet;
 
 use crate::bind::flag_name;
 use crate::bound::Aggregate;
 use crate::capabilities::Capabilities;
+use crate::eval::number::round;
 use crate::plan::Plan;
 use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Item, Literal, Query};
 use crate::value::Value;
@@ -35,11 +37,12 @@ pub fn notes(query: &Query, plan: &Plan, capabilities: &dyn Capabilities) -> Vec
     notes
 }
 
-/// What is to be said of a percentage that is a part of 1, however it is written.
+/// What is to be said of a percentage that is a part of 1, however it is written. A `quantile` is such a part.
 fn part(aggregate: &Aggregate) -> Option<String> {
     let Value::Float(part) = aggregate.parameter else { return None };
-    (part > 0.0 && part < 1.0).then(|| {
-        let percent = part * 100.0;
+    (aggregate.function.name == "percentile" && part > 0.0 && part < 1.0).then(|| {
+        // As the percentage would be written: 0.07 * 100.0 is a little more than 7.
+        let percent = round(part * 100.0, 12);
         format!("`percentile` takes a percentage from 0 to 100, and {part} is less than 1 percent; did you mean `percentile(…, {percent})`?")
     })
 }
