@@ -168,35 +168,44 @@ impl Extract {
                 Some(found.map(|group| group.as_str().to_owned()))
             }
             Made::Replaced(pieces, all) => {
-                let (mut made, mut behind) = (String::new(), 0);
                 // Each match may look at all of the text again.
                 let searches = MAX_STEPS / self.steps(text).max(1);
                 let wanted = if *all { usize::MAX } else { 1 };
-                for (number, found) in regex.captures_iter(&lossy).take(wanted).enumerate() {
-                    if number == searches {
-                        return None;
-                    }
-                    let whole = found.get(0)?;
-                    made.push_str(&lossy[behind..whole.start()]);
-                    for piece in pieces {
-                        // What is longer than a text may be is none in the end.
-                        if made.len() > MAX_TEXT {
-                            return Some(Some(made));
-                        }
-                        made.push_str(match piece {
-                            Piece::Text(text) => text,
-                            Piece::Group(group) => {
-                                found.get(*group).map_or("", |group| group.as_str())
-                            }
-                        });
-                    }
-                    behind = whole.end();
-                }
-                made.push_str(&lossy[behind..]);
-                Some(Some(made))
+                replace(regex, &lossy, pieces, wanted, searches).map(Some)
             }
         }
     }
+}
+
+/// The text with its first `wanted` matches replaced; none if that takes more than `searches`.
+fn replace(
+    regex: &Regex,
+    text: &str,
+    pieces: &[Piece],
+    wanted: usize,
+    searches: usize,
+) -> Option<String> {
+    let (mut made, mut behind) = (String::new(), 0);
+    for (number, found) in regex.captures_iter(text).take(wanted).enumerate() {
+        if number == searches {
+            return None;
+        }
+        let whole = found.get(0)?;
+        made.push_str(&text[behind..whole.start()]);
+        for piece in pieces {
+            // What is longer than a text may be is none in the end.
+            if made.len() > MAX_TEXT {
+                return Some(made);
+            }
+            made.push_str(match piece {
+                Piece::Text(text) => text,
+                Piece::Group(group) => found.get(*group).map_or("", |group| group.as_str()),
+            });
+        }
+        behind = whole.end();
+    }
+    made.push_str(&text[behind..]);
+    Some(made)
 }
 
 /// A regular expression whose work is bounded. For each byte of a text it looks at all states of its automaton at most,

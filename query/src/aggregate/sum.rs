@@ -53,14 +53,14 @@ pub(super) static ROWS: &[Aggregate] = &[
         (1, 1),
         "The bits that are set in every value.",
         |name, argument, _| bits(name, argument, Arith::BitAnd),
-        |_| Box::new(Bits(Arith::BitAnd, None)),
+        |_| Box::new(Bits { of: |a, b| a & b, so_far: None }),
     ),
     Aggregate::new(
         "bit_or(x)",
         (1, 1),
         "The bits that are set in any value.",
         |name, argument, _| bits(name, argument, Arith::BitOr),
-        |_| Box::new(Bits(Arith::BitOr, None)),
+        |_| Box::new(Bits { of: |a, b| a | b, so_far: None }),
     ),
     Aggregate::new(
         "sum(x)",
@@ -104,8 +104,11 @@ fn bits(name: &str, argument: &Expr, op: Arith) -> Result<Typed, Diagnostic> {
 
 struct Count(u64);
 
-/// The bits so far.
-struct Bits(Arith, Option<i128>);
+/// What `of` makes of all values.
+struct Bits {
+    of: fn(i128, i128) -> i128,
+    so_far: Option<i128>,
+}
 
 /// A sum.
 #[derive(Default)]
@@ -153,18 +156,14 @@ impl Accumulator for Count {
 impl Accumulator for Bits {
     fn add(&mut self, value: &Value, _: &mut Warnings) {
         let Some(value) = value.integer() else { return };
-        self.1 = Some(match (self.1, self.0) {
-            (None, _) => value,
-            (Some(so_far), Arith::BitAnd) => so_far & value,
-            (Some(so_far), _) => so_far | value,
-        });
+        self.so_far = Some(self.so_far.map_or(value, |so_far| (self.of)(so_far, value)));
     }
 
     fn merge(&mut self, _: &[Value]) {}
 
     fn finish(self: Box<Self>, ty: Type, warnings: &mut Warnings) -> Value {
         let ty = if ty.is_flags() { Type::UInt } else { ty };
-        self.1.map_or(Value::Null, |bits| integer(bits, ty, warnings))
+        self.so_far.map_or(Value::Null, |bits| integer(bits, ty, warnings))
     }
 }
 

@@ -134,11 +134,11 @@ impl Binder<'_> {
         order_by: &mut [Key],
     ) -> Result<Option<Group>, Diagnostic> {
         let aggregates = std::mem::take(&mut self.aggregates.all);
+        let rows = keys.is_empty() && aggregates.is_empty();
         // As in SQL, `having` alone makes one group of all rows.
-        if keys.is_empty() && aggregates.is_empty() && query.having.is_none() {
+        if rows && query.having.is_none() {
             return Ok(None);
         }
-        let rows = keys.is_empty() && aggregates.is_empty();
         let shown = items.iter_mut().map(|item| &mut item.expr);
         let sorted = order_by.iter_mut().map(|key| &mut key.expr);
         for expr in shown.chain(having.as_deref_mut()).chain(sorted) {

@@ -98,11 +98,10 @@ pub(crate) fn split_part<'a>(text: &'a [u8], separator: &[u8], number: i128) -> 
 
 /// The first text without the characters of the second, or spaces, at its start and at its end.
 pub(crate) fn trim(arguments: &[Value], start: bool, end: bool) -> Value {
-    let (Value::Text(text), characters) = (&arguments[0], arguments.get(1)) else {
-        return Value::Null;
-    };
-    let Value::Text(characters) = characters.unwrap_or(&Value::text(" ")).clone() else {
-        return Value::Null;
+    let (text, characters): (&[u8], &[u8]) = match arguments {
+        [Value::Text(text)] => (text, b" "),
+        [Value::Text(text), Value::Text(characters)] => (text, characters),
+        _ => return Value::Null,
     };
     let mut set: HashSet<&[u8]> = HashSet::new();
     for chunk in characters.utf8_chunks() {
@@ -110,7 +109,7 @@ pub(crate) fn trim(arguments: &[Value], start: bool, end: bool) -> Value {
         set.extend(valid.char_indices().map(|(at, c)| &valid.as_bytes()[at..at + c.len_utf8()]));
         set.extend(chunk.invalid().chunks(1));
     }
-    let mut rest = &**text;
+    let mut rest = text;
     while start && let Some(width) = (1..=rest.len().min(4)).find(|n| set.contains(&rest[..*n])) {
         rest = &rest[width..];
     }

@@ -120,10 +120,7 @@ pub(super) static ROWS: &[Function] = &[
         "sqrt(x)",
         (1, 1),
         "The square root; NULL for negative numbers.",
-        |name, arguments| {
-            arith::number(&arguments[0], name)?;
-            Ok(of_type(Type::Float))
-        },
+        a_float,
         |arguments, _, _| of_numbers::sqrt(&arguments[0]),
     ),
     Function::values(
@@ -162,8 +159,10 @@ pub(super) static ROWS: &[Function] = &[
     .aliases(&["pow"]),
 ];
 
+/// Types a function that makes a float of numbers.
 fn a_float(name: &str, arguments: &mut [Expr]) -> Result<Expr, Diagnostic> {
-    part_of_whole(name, arguments, Unit::None)
+    arguments.iter().try_for_each(|argument| arith::number(argument, name))?;
+    Ok(of_type(Type::Float))
 }
 
 fn of_logarithm(value: &Value, of: fn(f64) -> f64, warnings: &mut Warnings) -> Value {
@@ -177,8 +176,7 @@ fn rounded(name: &str, arguments: &mut [Expr]) -> Result<Expr, Diagnostic> {
 }
 
 fn part_of_whole(name: &str, arguments: &mut [Expr], unit: Unit) -> Result<Expr, Diagnostic> {
-    arguments.iter().try_for_each(|argument| arith::number(argument, name))?;
-    Ok(Expr { unit, ..of_type(Type::Float) })
+    Ok(Expr { unit, ..a_float(name, arguments)? })
 }
 
 fn shown_as(name: &str, argument: &Expr, unit: Unit) -> Result<Expr, Diagnostic> {

@@ -77,14 +77,8 @@ pub(super) static ROWS: &[Function] = &[
         "starts_with(text, 'prefix')",
         (2, 2),
         "Whether the text starts with the prefix.",
-        |name, arguments| {
-            texts(arguments, name)?;
-            Ok(of_type(Type::Bool))
-        },
-        |arguments, _, _| match &arguments[..] {
-            [Value::Text(text), Value::Text(prefix)] => Value::Bool(text.starts_with(prefix)),
-            _ => Value::Null,
-        },
+        condition,
+        |arguments, _, _| two(&arguments, |text, prefix| Value::Bool(text.starts_with(prefix))),
     )
     .kernel(Kernel::Pred(|lowerer, arguments| match arguments[1].constant() {
         Some(Value::Text(prefix)) => lowerer.text(&arguments[0], prefix, TextTest::StartsWith),
@@ -118,10 +112,7 @@ pub(super) static ROWS: &[Function] = &[
         "contains(text, part)",
         (2, 2),
         "Whether the part occurs in the text.",
-        |name, arguments| {
-            texts(arguments, name)?;
-            Ok(of_type(Type::Bool))
-        },
+        condition,
         |arguments, _, _| two(&arguments, |text, part| Value::Bool(find(text, part).is_some())),
     ),
     Function::values(
@@ -184,6 +175,12 @@ fn two(texts: &[Value], of: impl Fn(&[u8], &[u8]) -> Value) -> Value {
         [Value::Text(first), Value::Text(second)] => of(first, second),
         _ => Value::Null,
     }
+}
+
+/// Types a condition on texts.
+fn condition(name: &str, arguments: &mut [Expr]) -> Result<Expr, Diagnostic> {
+    texts(arguments, name)?;
+    Ok(of_type(Type::Bool))
 }
 
 fn of_text(name: &str, arguments: &mut [Expr]) -> Result<Expr, Diagnostic> {

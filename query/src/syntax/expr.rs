@@ -18,7 +18,7 @@ use super::lexer::lex;
 use super::number::size_text;
 use super::path;
 use super::predicate::test;
-use super::rule::{ident, keyword, list, symbol, values};
+use super::rule::{ident, keyword, list, symbol, values, word};
 use super::select::{no_subqueries, wanted};
 use super::token::{Keyword, Symbol, TokenKind};
 use crate::aggregate;
@@ -339,21 +339,16 @@ fn call(input: Input<'_>, name: Ident) -> Parsed<'_, Box<Expr>> {
     if aggregate.is_some() {
         input.hoped("`filter`");
     }
-    let word = match input.peek() {
-        Some(TokenKind::Ident { name, quoted: false }) => name.as_str(),
-        _ => "",
-    };
     if input.peek_at(1).and_then(TokenKind::symbol) == Some(Symbol::ParenOpen) {
-        match word {
-            "filter" => return filtered(input, kind, start),
-            "over" => {
-                return refuse(
-                    Diagnostic::new(input.span(), "there is no `over (…)`")
-                        .label("there are no window functions")
-                        .help("`order by` and `limit` sort and truncate the answer"),
-                );
-            }
-            _ => {}
+        if word(input, &["filter"]) {
+            return filtered(input, kind, start);
+        }
+        if word(input, &["over"]) {
+            return refuse(
+                Diagnostic::new(input.span(), "there is no `over (…)`")
+                    .label("there are no window functions")
+                    .help("`order by` and `limit` sort and truncate the answer"),
+            );
         }
     }
     Ok((input, Box::new(Expr { kind, span: input.since(start) })))

@@ -10,7 +10,7 @@ use super::ast::{BinaryOp, Expr, ExprKind, Ident, Literal, MatchOp, Quantifier, 
 use super::expr::{COMPARISON, name, operands, tighter};
 use super::failure::{Failure, Parsed, commit, refuse};
 use super::input::Input;
-use super::rule::{ident, keyword, list, symbol};
+use super::rule::{ident, keyword, list, symbol, word};
 use super::token::{Keyword, Symbol, TokenKind};
 use crate::diagnostic::Diagnostic;
 
@@ -46,7 +46,7 @@ pub(super) fn test(input: Input<'_>, expr: Box<Expr>) -> Parsed<'_, Box<Expr>> {
 
 /// Parses the bounds of `between`.
 fn between(input: Input<'_>, expr: Box<Expr>, negated: bool) -> Parsed<'_, ExprKind> {
-    if matches!(input.peek(), Some(TokenKind::Ident { name, quoted: false }) if name == "symmetric")
+    if word(input, &["symmetric"])
         && input.peek_at(1).and_then(TokenKind::keyword) != Some(Keyword::And)
     {
         return refuse(
@@ -89,8 +89,7 @@ fn is(input: Input<'_>, expr: Box<Expr>) -> Parsed<'_, ExprKind> {
         (rest, is_truth(expr, false, negated))
     } else if let Ok((rest, _)) = keyword(Keyword::Distinct)(input) {
         return is_distinct(rest, expr, negated);
-    } else if matches!(input.peek(), Some(TokenKind::Ident { name, quoted: false }) if name == "unknown")
-    {
+    } else if word(input, &["unknown"]) {
         let expr = Box::new(not_true(expr));
         (input.skip(1), ExprKind::IsNull { expr, negated })
     } else {
@@ -157,9 +156,7 @@ fn is_distinct(input: Input<'_>, left: Box<Expr>, same: bool) -> Parsed<'_, Expr
 /// Parses the pattern that `expr` is held against.
 fn pattern(input: Input<'_>, op: MatchOp, expr: Box<Expr>, negated: bool) -> Parsed<'_, ExprKind> {
     let (input, pattern) = tighter(input, COMPARISON)?;
-    if matches!(input.peek(), Some(TokenKind::Ident { name, quoted: false }) if name == "escape")
-        && matches!(input.peek_at(1), Some(TokenKind::Text(_)))
-    {
+    if word(input, &["escape"]) && matches!(input.peek_at(1), Some(TokenKind::Text(_))) {
         return refuse(
             Diagnostic::new(input.span(), "there is no `escape`")
                 .help("escape `%` and `_` with a backslash: `like '100\\%'`"),

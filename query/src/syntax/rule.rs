@@ -23,6 +23,11 @@ pub(super) fn symbol<'a>(mark: Symbol) -> impl Fn(Input<'a>) -> Parsed<'a, Span>
     }
 }
 
+/// Whether the next token is one of `words`, which are keywords nowhere else.
+pub(super) fn word(input: Input<'_>, words: &[&str]) -> bool {
+    matches!(input.peek(), Some(TokenKind::Ident { name, quoted: false }) if words.contains(&name.as_str()))
+}
+
 /// Takes a name; `what` is what the name stands for.
 pub(super) fn ident<'a>(input: Input<'a>, what: &'static str) -> Parsed<'a, Ident> {
     let span = input.span();

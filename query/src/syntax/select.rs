@@ -11,7 +11,7 @@ use super::ast::{Argument, Count, Expr, Ident, Item, Key, Query};
 use super::expr::expression;
 use super::failure::{Failure, Parsed, commit, excerpt, refuse};
 use super::input::Input;
-use super::rule::{ident, keyword, list, symbol};
+use super::rule::{ident, keyword, list, symbol, word};
 use super::token::{Keyword, Symbol, TokenKind};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::foreign;
@@ -365,11 +365,6 @@ fn limit(input: Input<'_>) -> Parsed<'_, Option<Count>> {
         return commit(rest.expected("`only`"));
     }
     Ok((rest.skip(1), Some(count)))
-}
-
-/// Whether the next token is one of `words`, which are keywords nowhere else.
-fn word(input: Input<'_>, words: &[&str]) -> bool {
-    matches!(input.peek(), Some(TokenKind::Ident { name, quoted: false }) if words.contains(&name.as_str()))
 }
 
 /// Parses the number behind `limit` or `offset`, which is written out.

@@ -249,8 +249,7 @@ pub(crate) fn binary(
         BinaryOp::Gt => return compare(Compare::Gt, left, right, span),
         BinaryOp::Ge => return compare(Compare::Ge, left, right, span),
         BinaryOp::Concat => {
-            let condition = |expr: &Expr| expr.ty == Type::Bool;
-            if let Some(wrong) = [&left, &right].into_iter().find(|expr| condition(expr)) {
+            if let Some(wrong) = [&left, &right].into_iter().find(|expr| expr.ty == Type::Bool) {
                 let error = unfit(wrong, "`||` joins texts");
                 return Err(error.help("join conditions with `or`"));
             }
