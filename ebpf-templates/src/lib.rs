@@ -1,7 +1,7 @@
 //! BPF programs over the kernel's slab caches, built without a compiler.
 //!
 //! A *template* is a program skeleton with hooks: it knows how the kernel's `kmem_cache` iterator is driven,
-//! where a row is built and how it leaves the kernel. The caller fills the hooks: the filter, the columns, the
+//! where a row is built and how it leaves the kernel. The caller implements the hooks: the filter, the columns, the
 //! row's layout, the parameters. What comes out is a [`Program`]: instructions, the map they use, and a listing
 //! that says in words what each part is for.
 //!

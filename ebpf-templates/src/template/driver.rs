@@ -66,7 +66,7 @@ pub struct Room {
 
 /// The hooks of the template.
 pub trait Hooks {
-    /// Why a hole cannot be filled.
+    /// Why a hook cannot do its work.
     type Error;
 
     /// Appends code that goes to `skip` unless the cache in `R7` is wanted.
@@ -159,7 +159,7 @@ impl Emitter {
 
 impl Driver {
     /// Where counter number `counter` lies in the map's value: behind the rows and their index. What they count is the
-    /// business of whoever fills the hooks; the loader clears them before a run.
+    /// business of whoever implements the hooks; the loader clears them before a run.
     #[must_use]
     pub fn counter(&self, room: Room, counter: u16) -> u32 {
         let rows = match self {

@@ -1,18 +1,18 @@
-//! The templates: program skeletons over the kernel's slab caches, with hooks that the caller fills.
+//! The templates: program skeletons over the kernel's slab caches, with hooks that the caller implements.
 //!
 //! ```text
 //!   drive the iterator ── end? ─────────────► trailer
 //!          │ a cache
-//!   hole: the filter ──── not wanted? ──────► next cache
+//!   hook: the filter ──── not wanted? ──────► next cache
 //!          │
 //!   zero the row's fixed part
-//!   hole: the columns
+//!   hook: the columns
 //!          │
 //!   emit the row ───────────────────────────► next cache
 //! ```
 //!
-//! Three templates drive the same hooks and give the same rows: [`driver::Driver::Iter`] and
-//! [`driver::Driver::OpenCoded`] by the kernel's iterator, [`driver::Driver::List`] without one. The blocks that fill hooks are [`node`] (sums over NUMA nodes), [`text`]
+//! Three templates call the same hooks and give the same rows: [`driver::Driver::Iter`] and
+//! [`driver::Driver::OpenCoded`] by the kernel's iterator, [`driver::Driver::List`] without one. The blocks that hooks are made of are [`node`] (sums over NUMA nodes), [`text`]
 //! (names), [`partial`], [`percpu`] and [`barn`] (walks), and [`settle`] checks what walks found. [`slabs`] makes a row of each slab
 //! on the way, in as many runs as it takes, and [`group`] keeps rows in the map and adds
 //! elements to them. [`rows`] is what the program and its reader agree on. [`lookup`], [`head`] and

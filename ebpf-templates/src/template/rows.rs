@@ -24,7 +24,7 @@
 //! ```
 //!
 //! `size` counts the whole row and is a multiple of 8. `addr` is the cache's address, by which rows are told
-//! apart. What the fixed part holds is the business of whoever fills the hooks.
+//! apart. What the fixed part holds is the business of whoever implements the hooks.
 
 /// Bytes of rows so far (u64).
 pub const CURSOR: i16 = 0;

@@ -1,4 +1,4 @@
-//! Generates the program of a plan: fills the hooks of a template.
+//! Generates the program of a plan: implements the hooks of a template.
 //!
 //! The order of the work is the order of its price:
 //!

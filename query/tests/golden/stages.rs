@@ -7,7 +7,7 @@
 //! | `plan` | what `explain` shows of the plan |
 //! | `layout` | the row that the kernel gives |
 //! | `asm`, `iter` | the whole program, of the open-coded template and of the other |
-//! | `filter`, `columns` | of the open-coded template only what fills that hole |
+//! | `filter`, `columns` | of the open-coded template only what that hook appends |
 //! | `notes` | what is to be said of a query that can hardly mean what it says |
 //! | `rows` | the answer over [`caches`], which must be the same by both templates and in user space |
 
@@ -247,7 +247,7 @@ pub fn listing(text: &str, template: Template) -> Result<String, Diagnostic> {
     Ok(generate(&plan(text, kernel(template, true))?).1.listing())
 }
 
-/// What fills the hole for conditions: from the first that is tested up to the row.
+/// What the hook for conditions appends: from the first that is tested up to the row.
 pub fn filter(text: &str) -> Result<String, Diagnostic> {
     let listing = listing(text, Template::OpenCoded)?;
     let starts = |line: &&str| line.contains("; where") || line.contains(": summed over");
@@ -258,7 +258,7 @@ pub fn filter(text: &str) -> Result<String, Diagnostic> {
         .collect())
 }
 
-/// What fills the hole for columns, and the zeroing and the header before it.
+/// What the hook for columns appends, and the zeroing and the header before it.
 pub fn columns(text: &str) -> Result<String, Diagnostic> {
     let listing = listing(text, Template::OpenCoded)?;
     let lines = listing.lines().skip_while(|line| !line.contains("; the row,"));

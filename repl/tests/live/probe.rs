@@ -1,4 +1,4 @@
-//! A program that fills every kind of hole, for tests on a kernel, and the decoding of its rows.
+//! A program that implements every hook, for tests on a kernel, and the decoding of its rows.
 
 use ebpf_templates::assembler::{FrameFull, Label};
 use ebpf_templates::template::driver::{self, Driver, Hooks, Room};
