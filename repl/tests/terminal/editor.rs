@@ -272,6 +272,7 @@ fn the_history_is_searched_and_has_each_entry_once() {
     screen.text(" --");
     screen.wait_line("slabql> select name limit 1; --");
     screen.key("C-c");
+    screen.wait_line(PROMPT);
     screen.key("C-d");
     screen.wait("code 0");
     let again = prompt(SMALL, &home);
