@@ -54,6 +54,8 @@ const KILLED: &[u8] = b"\x1b[?2004l\x1b[?7h\x1b[?25h\x1b[?1049l\x1b[0m\r\n";
 /// How often a program that got a signal is looked at, and for how long in all.
 const NAP: Duration = Duration::from_millis(5);
 const NAPS: usize = 400;
+/// How long a program may take to stop by itself.
+const NAPS_ALONE: usize = 100;
 
 /// Whether SIGINT is noted, and whether it came.
 static NOTED: AtomicBool = AtomicBool::new(false);
@@ -196,7 +198,7 @@ impl Situation {
         match self.holder {
             Holder::Program(program) => {
                 let _ = kill_process(program, signal);
-                let ended = wait(program, WaitIdOptions::EXITED);
+                let ended = wait(program, WaitIdOptions::EXITED, NAPS);
                 // One that ended by itself has put in order what it can; the mode is slabql's to know.
                 let tidy = ended.is_some_and(|how| how.exited());
                 self.restore(if tidy { b"" } else { KILLED });
@@ -208,8 +210,13 @@ impl Situation {
     /// Stops the process, with the terminal as it was found meanwhile.
     fn stop(&self, signal: Signal) {
         if let Holder::Program(program) = self.holder {
-            let _ = kill_process(program, signal);
-            wait(program, WaitIdOptions::STOPPED | WaitIdOptions::EXITED);
+            // The terminal's key stops it too. A second signal, come before the first took effect, would stop it again
+            // once it goes on, and nobody would continue it then.
+            let stopped = WaitIdOptions::STOPPED | WaitIdOptions::EXITED;
+            if wait(program, stopped, NAPS_ALONE).is_none() {
+                let _ = kill_process(program, signal);
+                wait(program, stopped, NAPS);
+            }
             suffer(signal);
             let _ = kill_process(program, Signal::CONT);
             return;
@@ -238,9 +245,9 @@ impl Situation {
 }
 
 /// Waits until a program has done something, for a while; leaves its status to whoever waits for its end.
-fn wait(program: Pid, what: WaitIdOptions) -> Option<WaitIdStatus> {
+fn wait(program: Pid, what: WaitIdOptions, naps: usize) -> Option<WaitIdStatus> {
     let options = what | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    for _ in 0..NAPS {
+    for _ in 0..naps {
         match waitid(WaitId::Pid(program), options) {
             Ok(Some(status)) => return Some(status),
             Ok(None) => sleep(NAP),
