@@ -92,10 +92,13 @@ fn man() -> io::Result<Vec<u8>> {
     let told = "Each is a line of its own, where a statement could begin.";
     list(&mut more, "COMMANDS OF THE PROMPT AND OF QUERY FILES", told, commands);
     let settings = SETTINGS.iter().map(|setting| (setting.name.to_owned(), setting.doc));
-    let told = "Each is an option, a key of config.toml, and what .config takes.";
+    let told = "Each is an option, a key of config.toml, a variable of the environment, and what .config takes.";
     list(&mut more, "SETTINGS", told, settings);
     list(&mut more, "FILES", "Those of XDG folders are where these variables say.", FILES);
-    list(&mut more, "ENVIRONMENT", "", ENVIRONMENT);
+    let variables = SETTINGS.iter().map(|setting| (setting.variable(), setting.doc));
+    let others = ENVIRONMENT.iter().map(|(name, doc)| ((*name).to_owned(), *doc));
+    let told = "The settings, which options override, and what others use.";
+    list(&mut more, "ENVIRONMENT", told, variables.chain(others));
     list(&mut more, "EXIT STATUS", "", CODES);
     more.control("SH", ["EXAMPLES"]).control("nf", []);
     for line in EXAMPLES.lines().filter_map(|line| line.strip_prefix("  ")) {

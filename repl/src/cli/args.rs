@@ -21,7 +21,7 @@ use crate::shell::alert::Condition;
 use crate::shell::command;
 use crate::shell::config::Options;
 use crate::shell::foreign::OPTIONS;
-use crate::shell::setting::{SETTINGS, Setting, Value};
+use crate::shell::setting::{self, SETTINGS, Setting, Value};
 use crate::source::kind::Kind;
 
 /// How the program is called.
@@ -49,7 +49,9 @@ Examples:
   slabql --fail-if-rows --quiet 'select name where memory > 1GiB' || mail-somebody
 
 Exit codes: 0 success, 1 invalid query, 2 unavailable on this machine, 3 a bug in slabql, 4 the condition of
---fail-if-rows or --fail-if-empty holds.";
+--fail-if-rows or --fail-if-empty holds.
+
+Settings can also come from the environment: SLABQL_FORMAT=json is --format json, SLABQL_EXACT=on is --exact.";
 
 /// Queries the Linux slab allocator in SQL.
 #[derive(Parser, Debug, Default)]
@@ -87,7 +89,7 @@ pub struct Args {
     #[arg(global = true, long, hide = true, conflicts_with = "pager")]
     pub no_pager: bool,
 
-    /// Ignores the configuration file and the startup statements.
+    /// Ignores the configuration file, the startup statements and the settings of the environment.
     #[arg(global = true, long)]
     pub no_config: bool,
 
@@ -168,8 +170,13 @@ impl Args {
     /// When messages are coloured, before the file of settings is read.
     #[must_use]
     pub fn color(&self) -> Color {
-        let color = self.given.0.iter().find(|(name, _)| *name == "color");
-        color.and_then(|(_, word)| Color::read(word)).unwrap_or_default()
+        let given = self.given.0.iter().find(|(name, _)| *name == "color");
+        let variable = || {
+            let color = setting::find("color").ok().filter(|_| !self.no_config)?;
+            color.from_environment()
+        };
+        let word = given.map(|(_, word)| word.clone()).or_else(variable);
+        word.and_then(|word| Color::read(&word)).unwrap_or_default()
     }
 
     /// How the query is to be watched, if it is.

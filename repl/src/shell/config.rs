@@ -8,7 +8,7 @@
 //! | `init.slabql` | statements and dot commands | by the prompt |
 //!
 //! A wrong line ends slabql with its place marked, as a wrong query does: habits that are half followed surprise.
-//! `--no-config` leaves both files alone.
+//! `--no-config` leaves both files alone, and the environment's settings too.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -25,11 +25,11 @@ use crate::report::message;
 use crate::shell::command::Next;
 use crate::shell::script;
 use crate::shell::session::Session;
-use crate::shell::setting::{self, Origin, Settings, Value};
+use crate::shell::setting::{self, Origin, SETTINGS, Settings, Value};
 use crate::sink::Medium;
 
 /// The file of settings.
-const SETTINGS: &str = "config.toml";
+const FILE: &str = "config.toml";
 /// The file of statements.
 const START: &str = "init.slabql";
 
@@ -40,16 +40,21 @@ pub struct Options<'a> {
     pub values: Vec<(&'static str, String)>,
     /// The file that answers go to.
     pub output: Option<&'a Path>,
-    /// Whether the files are left alone.
+    /// Whether the files and the environment are left alone.
     pub no_config: bool,
 }
 
-/// The settings: those of the file, and over them those of the command line.
+/// The settings: those of the file, over them those of the environment, and over both those of the command line.
 pub fn settings(options: &Options<'_>, prompt: bool) -> Result<Settings, Failure> {
     let standard = options.output.map_or_else(Medium::default, Medium::file);
     let mut settings = Settings { standard, timer: prompt, ..Settings::default() };
     if !options.no_config {
         read(&mut settings)?;
+        let variables = SETTINGS.iter().filter_map(|row| Some((row.name, row.from_environment()?)));
+        for (name, value) in variables {
+            setting::set(&mut settings, name, &value, Origin::Variable)
+                .map_err(Failure::Command)?;
+        }
     }
     for (name, value) in &options.values {
         setting::set(&mut settings, name, value, Origin::Option).map_err(Failure::Command)?;
@@ -73,12 +78,12 @@ pub fn places() -> String {
         let missing = if path.exists() { "" } else { ", which does not exist" };
         format!("{what}: {shown}{missing}\n")
     };
-    [("settings", SETTINGS), ("startup statements", START)].map(line).concat()
+    [("settings", FILE), ("startup statements", START)].map(line).concat()
 }
 
 /// Takes the settings of the file, if there is one.
 fn read(settings: &mut Settings) -> Result<(), Failure> {
-    let Some(path) = path(SETTINGS).filter(|path| path.exists()) else { return Ok(()) };
+    let Some(path) = path(FILE).filter(|path| path.exists()) else { return Ok(()) };
     let text = input::own(&path).map_err(with_remedy)?.text;
     apply(settings, &text, &path)
 }

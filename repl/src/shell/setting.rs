@@ -1,10 +1,12 @@
 //! The settings: one table, from which the fields of [`Settings`], `.config`, `config.toml`, the options of the command
 //! line and their help are made.
 //!
-//! A setting's name is the key of the file and the option of the command line: `exact = true`, `--exact`. The command
-//! line is stronger than the file, and what is typed at the prompt than both.
+//! A setting's name is the key of the file, the option of the command line and, in capitals behind [`PREFIX`], a variable
+//! of the environment: `exact = true`, `--exact`, `SLABQL_EXACT=on`. The environment overrides the file, the command line
+//! overrides both, and what is typed at the prompt overrides all three.
 
 use std::collections::BTreeMap;
+use std::env;
 
 use query::{foreign, suggest};
 
@@ -172,12 +174,28 @@ impl Value for String {
 }
 
 impl Setting {
+    /// The variable of the environment that sets it.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        PREFIX.to_owned() + &self.name.to_uppercase()
+    }
+
+    /// The value of that variable; an empty one sets nothing.
+    #[must_use]
+    pub fn from_environment(&self) -> Option<String> {
+        let value = env::var_os(self.variable()).filter(|value| !value.is_empty())?;
+        Some(value.to_string_lossy().into_owned())
+    }
+
     /// The words that it can be, where there are no others.
     #[must_use]
     pub fn names(&self) -> Option<Vec<&'static str>> {
         Some((self.words)()?.into_iter().map(|(word, _)| word).collect())
     }
 }
+
+/// What the names of variables of the environment begin with.
+pub const PREFIX: &str = "SLABQL_";
 
 /// Where a value comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -187,6 +205,8 @@ pub enum Origin {
     Default,
     /// A line of the file of settings.
     File(String),
+    /// Its variable of the environment.
+    Variable,
     /// The command line.
     Option,
     /// A dot command.
@@ -216,7 +236,11 @@ pub fn set(
     let setting = find(name)?;
     let mut changed = settings.clone();
     if !(setting.set)(&mut changed, value) {
-        let message = format!("`{name}` cannot be `{value}`");
+        let called = match origin {
+            Origin::Variable => setting.variable(),
+            _ => name.to_owned(),
+        };
+        let message = format!("`{called}` cannot be `{}`", printable(value.as_bytes()));
         let foreign = foreign::instead(FORMATS_OF_OTHERS, value).filter(|_| name == "format");
         let help = || setting.names().and_then(|words| suggest::help(value, words));
         let help = foreign.map(str::to_owned).or_else(help);

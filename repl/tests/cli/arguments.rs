@@ -12,6 +12,7 @@ use crate::common::lacks;
 use crate::common::program::{Folder, Ran, SLABQL, command, demo, demo_reads, error};
 use crate::common::start::{self, End, Start};
 use rustix::process::Signal;
+use slabql::shell::setting::SETTINGS;
 
 const QUERY: &str = "select name, size where name = 'dentry'";
 
@@ -275,6 +276,45 @@ fn settings_come_from_a_file() {
     fs::write(home.join("config.toml"), b"exact = \xff").unwrap();
     assert!(run(&[query]).err.contains("error: the text is not UTF-8\n"));
     assert_eq!(run(&["--no-config", query]).code, Some(0));
+}
+
+#[test]
+fn settings_come_from_the_environment() {
+    let folder = Folder::new();
+    let home = folder.path("slabql");
+    fs::create_dir(&home).unwrap();
+    fs::write(home.join("config.toml"), "format = \"ndjson\"\n").unwrap();
+    let run = |variables: &[(&str, &str)], args: &[&str]| -> Ran {
+        let mut command = command(SLABQL);
+        let variables = variables.iter().copied();
+        command.env("XDG_CONFIG_HOME", &folder.0).envs(variables);
+        command.arg("--demo").args(args).ran().into()
+    };
+    let query = "select name, memory limit 1";
+    let (csv, tsv) =
+        ("name,memory\nbtrfs_delayed_node,0\n", "name\tmemory\nbtrfs_delayed_node\t0\n");
+    // Stronger than the file, and weaker than the command line.
+    assert_eq!(run(&[("SLABQL_FORMAT", "csv")], &[query]).out, csv);
+    assert_eq!(run(&[("SLABQL_FORMAT", "csv")], &["--format", "tsv", query]).out, tsv);
+    // As if it were not there.
+    assert!(run(&[("SLABQL_FORMAT", "")], &[query]).out.starts_with('{'));
+    assert_eq!(run(&[("SLABQL_FORMAT", "tsv")], &["--no-config", query]).out, csv);
+    // A row of the table is a variable, and `.config` tells of it.
+    for setting in SETTINGS {
+        let (name, variable) = (setting.name, setting.variable());
+        let value = setting.names().and_then(|names| names.last().copied()).unwrap_or("7");
+        let ran = run(&[(&variable, value)], &["--format", "csv", ".config"]);
+        let line = format!("{name:10} {value:10} from {variable}");
+        let known = name == "format" || ran.out.lines().any(|found| found == line);
+        assert!(known, "{line}: {}{}", ran.out, ran.err);
+    }
+    let ran = run(&[("SLABQL_EXACT", "perhaps\x1b")], &[query]);
+    let expected =
+        "error: `SLABQL_EXACT` cannot be `perhaps\\x1b`\n  = help: there are `on`, `off`\n";
+    assert_eq!((ran.code, ran.err.as_str()), (Some(1), expected));
+    // What fails before the settings are read is told in their colours.
+    let red = |variables: &[(&str, &str)]| run(variables, &["-f", "/none"]).err.contains('\x1b');
+    assert!(red(&[("SLABQL_COLOR", "always")]) && !red(&[]));
 }
 
 #[test]

@@ -44,6 +44,9 @@ fn the_man_page_is_rendered_and_has_every_row() {
     for doc in commands.chain(SETTINGS.iter().map(|setting| setting.doc)) {
         shown(doc);
     }
+    for setting in SETTINGS {
+        shown(&setting.variable());
+    }
     shown("slabql --fail-if-rows --quiet 'select name where memory > 1GiB'");
 }
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use slabql::shell::setting::SETTINGS;
+
 use super::start::{self, End, Start};
 
 /// The program.
@@ -79,6 +81,9 @@ pub fn command(program: impl AsRef<Path>) -> Command {
     command.env_remove("NO_COLOR").env("TERM", "xterm-256color").stdin(Stdio::null());
     // Nobody's habits.
     command.env("XDG_CONFIG_HOME", "/nonexistent");
+    for setting in SETTINGS {
+        command.env_remove(setting.variable());
+    }
     command
 }
 

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! $ slabql --demo "select name limit 1"      run, in the top folder; then its standard error and output
+//! $ SLABQL_EXACT=on slabql …                 the same, with a variable of the environment
 //! $ echo $?                                  the exit code of the command before
 //! slabql> select name limit 1;               a statement or dot command at the prompt over the demo
 //!    ...> continued                          a further line of it
@@ -16,7 +17,7 @@ use slabql::engine::Engine;
 use slabql::render::{self, Color};
 use slabql::shell::script;
 use slabql::shell::session::Session;
-use slabql::shell::setting::Settings;
+use slabql::shell::setting::{PREFIX, Settings};
 use slabql::source::recording::Recording;
 
 const COMMAND: &str = "$ ";
@@ -114,6 +115,9 @@ pub fn session(block: &str) -> String {
 /// Runs a command line. Gives its output and its exit code.
 fn run(command: &str) -> (String, i32) {
     let words = words(command);
+    let count = words.iter().take_while(|word| word.starts_with(PREFIX)).count();
+    let (variables, words) = words.split_at(count);
+    let variables = variables.iter().map(|word| word.split_once('=').unwrap());
     let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
     assert_eq!(words.remove(0), "slabql", "{command}");
     if words.is_empty() || words == ["--demo"] {
@@ -124,7 +128,7 @@ fn run(command: &str) -> (String, i32) {
     if words.contains(&"--demo") && !words.contains(&"--format") {
         words.extend(["--format", "table"]);
     }
-    let output = super::slabql(&words);
+    let output = super::slabql_with(variables, &words);
     let error = String::from_utf8(output.stderr).unwrap();
     let error = error.split_inclusive('\n').filter(|line| !line.ends_with("not this machine\n"));
     let text = error.collect::<String>() + &String::from_utf8(output.stdout).unwrap();

@@ -80,9 +80,17 @@ fn hold(file: &Path, expected: &str) {
 
 /// Runs the program in the top folder.
 fn slabql(arguments: &[&str]) -> Output {
+    slabql_with([], arguments)
+}
+
+/// The same, with variables of the environment.
+fn slabql_with<'a>(
+    variables: impl IntoIterator<Item = (&'a str, &'a str)>,
+    arguments: &[&str],
+) -> Output {
     let mut command = start::command(env!("CARGO_BIN_EXE_slabql"));
     command.args(arguments).current_dir(top()).env("COLUMNS", "80").env_remove("NO_COLOR");
-    command.env("XDG_CONFIG_HOME", "/home/me/.config");
+    command.env("XDG_CONFIG_HOME", "/home/me/.config").envs(variables);
     command.ran()
 }
 

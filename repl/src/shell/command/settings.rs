@@ -44,6 +44,7 @@ pub fn config(session: &mut Session, argument: &str, out: &mut dyn Write) -> Res
         let from = match session.settings.origins.get(setting.name) {
             None | Some(Origin::Default) => "default".to_owned(),
             Some(Origin::File(line)) => format!("from {line}"),
+            Some(Origin::Variable) => format!("from {}", setting.variable()),
             Some(Origin::Option) => "from the command line".to_owned(),
             Some(Origin::Command) => "set here".to_owned(),
         };
