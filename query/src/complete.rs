@@ -105,12 +105,15 @@ pub fn complete(text: &str, cursor: usize, known: &Known<'_>) -> Completion {
         let names = known.parameters.iter().map(|name| Candidate::new(name, "parameter"));
         return Completion { start, candidates: matching(names, word) };
     }
+    let all: Vec<Token> = Lexer::new(text).filter_map(Result::ok).collect();
+    let scope = Scope::new(&all[scope::statement(&all, start)]);
+    if let Some(candidates) = columns(start, &tokens, &scope) {
+        return Completion { start, candidates: matching(candidates, word) };
+    }
     if let Some(candidates) = members(before, start, &tokens, known) {
         return Completion { start, candidates: matching(candidates.into_iter(), word) };
     }
-    let all: Vec<Token> = Lexer::new(text).filter_map(Result::ok).collect();
-    let around = &all[scope::statement(&all, start)];
-    let candidates = words(before, &tokens, &Scope::new(around), word.is_empty(), known);
+    let candidates = words(before, &tokens, &scope, word.is_empty(), known);
     let mut candidates = matching(candidates.into_iter(), word);
     if word.len() > 1 && !word.contains(|c: char| c.is_lowercase()) {
         // Who writes keywords in capitals is given them.
@@ -232,6 +235,7 @@ fn expressions(tokens: &[Token], scope: &Scope<'_>, no_word: bool, found: &mut V
     if tokens.iter().any(selects) {
         found.extend(scope.aliases.iter().map(|name| Candidate::new(*name, "of the select list")));
     }
+    found.extend(scope.alias.map(|alias| Candidate::new(format!("{alias}."), "a column")));
     let call = |name: &str, call: &str, doc: &str| Candidate {
         text: format!("{name}("),
         label: call.to_owned(),
@@ -277,6 +281,19 @@ fn flags(tokens: &[Token], scope: &Scope<'_>, known: &Known<'_>) -> Vec<Candidat
         found.filter(|_| !gfp).map_or("", |(_, meaning)| *meaning)
     };
     flags.iter().map(|(name, _)| Candidate::new(name, meaning(name))).collect()
+}
+
+/// The columns of the table whose name or alias, and a dot, `tokens` end with.
+fn columns(
+    start: usize,
+    tokens: &[Token],
+    scope: &Scope<'_>,
+) -> Option<impl Iterator<Item = Candidate>> {
+    let [.., table, dot] = tokens else { return None };
+    let TokenKind::Ident { name, .. } = &table.kind else { return None };
+    let dots = dot.kind.symbol() == Some(Symbol::Dot) && dot.span.end == start;
+    let found = scope.table.filter(|_| dots && scope.is_table(name))?;
+    Some(found.shown().map(|column| Candidate::new(column.name, column.doc)))
 }
 
 /// The members of the struct that the path before `start` leads to; none if no path goes on there.

@@ -19,7 +19,7 @@ pub fn notes(query: &Query, plan: &Plan, capabilities: &dyn Capabilities) -> Vec
     let (mut notes, mut told) = (Vec::new(), HashSet::new());
     let items = query.items.iter().filter_map(|item| match item {
         Item::Expr { expr, .. } => Some(expr),
-        Item::Star(_) | Item::All(_) => None,
+        Item::Star(..) | Item::All(_) => None,
     });
     let keys = query.order_by.iter().map(|key| &key.expr);
     let groups = query.group_by.iter().chain(&query.having);

@@ -12,6 +12,8 @@ use crate::syntax::{Keyword, Symbol, Token, TokenKind};
 pub struct Scope<'a> {
     /// The table; none where `from` names one that there is not.
     pub table: Option<&'static Table>,
+    /// The table's alias: `from caches as c`.
+    pub alias: Option<&'a str>,
     /// The names that items of the select list are given.
     pub aliases: Vec<&'a str>,
 }
@@ -31,14 +33,35 @@ impl<'a> Scope<'a> {
     #[must_use]
     pub fn new(tokens: &'a [Token]) -> Self {
         let keyword = |word| tokens.iter().position(|token| token.kind.keyword() == Some(word));
-        let from = keyword(Keyword::From).and_then(|from| tokens.get(from + 1));
-        let table = match from.map(|token| &token.kind) {
+        let from = keyword(Keyword::From).map(|from| from + 1);
+        let table = match from.and_then(|at| tokens.get(at)).map(|token| &token.kind) {
             Some(TokenKind::Ident { name, .. }) => catalog::table(name),
             _ => Some(catalog::TABLES[0]),
         };
         let start = keyword(Keyword::Select).map_or(tokens.len(), |select| select + 1);
         let aliases = aliases(&tokens[start..]);
-        Self { table, aliases }
+        let alias = from.and_then(|from| alias(tokens.get(from + 1..)?));
+        Self { table, alias, aliases }
+    }
+
+    /// Whether a name before a dot is that of the table.
+    #[must_use]
+    pub fn is_table(&self, name: &str) -> bool {
+        self.alias.or(self.table.map(|table| table.name)) == Some(name)
+    }
+}
+
+/// The alias of a table, which `tokens` stand behind.
+fn alias(mut tokens: &[Token]) -> Option<&str> {
+    if tokens.first()?.kind.symbol() == Some(Symbol::ParenOpen) {
+        let close = |token: &Token| token.kind.symbol() == Some(Symbol::ParenClose);
+        tokens = &tokens[tokens.iter().position(close)? + 1..];
+    }
+    let mut kinds = tokens.iter().map(|token| &token.kind);
+    let first = kinds.next()?;
+    match if first.keyword() == Some(Keyword::As) { kinds.next()? } else { first } {
+        TokenKind::Ident { name, .. } => Some(name),
+        _ => None,
     }
 }
 
@@ -90,8 +113,9 @@ mod tests {
     fn tables_and_aliases_are_found() {
         let of = |text: &str| {
             let tokens = lex(text).unwrap();
-            let Scope { table, aliases } = Scope::new(&tokens);
-            format!("{} {}", table.map_or("none", |table| table.name), aliases.join(" "))
+            let Scope { table, alias, aliases } = Scope::new(&tokens);
+            let alias = alias.map_or_else(String::new, |alias| format!(" as {alias}"));
+            format!("{}{alias} {}", table.map_or("none", |table| table.name), aliases.join(" "))
         };
         assert_eq!(of("select name as n, size s2, count(*) total from nodes"), "nodes n s2 total");
         assert_eq!(of("select cast(name as text), size + 1 where"), "caches ");
@@ -100,6 +124,9 @@ mod tests {
             "none k c"
         );
         assert_eq!(of("where"), "caches ");
+        assert_eq!(of("select c.size total from caches c where"), "caches as c total");
+        assert_eq!(of("select 1 from diff('a', 'b') as d"), "diff as d ");
+        assert_eq!(of("select 1 from caches where size = 1"), "caches ");
     }
 
     #[test]

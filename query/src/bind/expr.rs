@@ -23,6 +23,7 @@ impl Binder<'_> {
         match &expr.kind {
             E::Literal(literal) => Ok(typing::constant(literal, span)),
             E::Column(name) => self.name(name, span),
+            E::Qualified(table, column) => self.qualified(table, column, span),
             E::Path(path) => self.path(path, span, false),
             E::Unary(op, inner) => self.unary(*op, inner, span),
             E::Binary(op, left, right) => self.binary(*op, left, right, span),

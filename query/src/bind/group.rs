@@ -107,7 +107,7 @@ impl Binder<'_> {
                             "write column names without quotes, or refer to an item by position",
                         ));
                 }
-                ast::ExprKind::Column(name) => {
+                ast::ExprKind::Column(name) | ast::ExprKind::Qualified(_, name) => {
                     Item { name: name.name.clone(), expr: self.expr(key)? }
                 }
                 _ => Item { name: key.to_string(), expr: self.expr(key)? },

@@ -65,6 +65,7 @@ pub fn bind(query: &ast::Query, capabilities: &dyn Capabilities) -> Result<Query
     check_arguments(query, table)?;
     let mut binder = Binder {
         table,
+        prefix: query.alias.as_ref().map_or(table.name, |alias| &alias.name),
         capabilities,
         inputs: Once::default(),
         missing: Vec::new(),
@@ -131,6 +132,8 @@ fn check_arguments(query: &ast::Query, table: &Table) -> Result<(), Diagnostic> 
 
 struct Binder<'a> {
     table: &'static Table,
+    /// What may stand before a column: the table's alias, or its name if it has none.
+    prefix: &'a str,
     capabilities: &'a dyn Capabilities,
     inputs: Once<Input>,
     missing: Vec<Missing>,
@@ -179,7 +182,7 @@ impl<T: PartialEq> Once<T> {
 fn alias_names(query: &ast::Query) -> HashSet<String> {
     let alias = |item: &ast::Item| match item {
         ast::Item::Expr { alias, .. } => alias.as_ref().map(|alias| alias.name.clone()),
-        ast::Item::Star(_) | ast::Item::All(_) => None,
+        ast::Item::Star(..) | ast::Item::All(_) => None,
     };
     query.items.iter().filter_map(alias).collect()
 }
@@ -189,7 +192,10 @@ impl Binder<'_> {
         let mut bound = Vec::new();
         for item in items {
             match item {
-                ast::Item::Star(span) => {
+                ast::Item::Star(prefix, span) => {
+                    if let Some(prefix) = prefix {
+                        self.is_table(prefix, "*", *span)?;
+                    }
                     for name in self.table.star {
                         if let Some(column) = self.table.column(name) {
                             bound.push(self.column_item(column, *span)?);
@@ -205,7 +211,9 @@ impl Binder<'_> {
                     let name = match alias {
                         Some(alias) => alias.written.clone(),
                         None => match &expr.kind {
-                            ast::ExprKind::Column(name) => name.name.clone(),
+                            ast::ExprKind::Column(name) | ast::ExprKind::Qualified(_, name) => {
+                                name.name.clone()
+                            }
                             _ => expr.to_string(),
                         },
                     };

@@ -27,6 +27,41 @@ impl Binder<'_> {
         Err(self.unknown(name, span))
     }
 
+    /// Binds a column with its table before it, which is never an alias of the select list.
+    pub(super) fn qualified(
+        &mut self,
+        table: &Ident,
+        column: &Ident,
+        span: Span,
+    ) -> Result<Expr, Diagnostic> {
+        self.is_table(table, &column.written, span)?;
+        match self.table.column(&column.name) {
+            Some(column) => self.column(column, span),
+            None => Err(self.unknown(column, self.used.unwrap_or(column.span))),
+        }
+    }
+
+    /// Says no to a prefix that is not the table's; `what` stands behind it, and `span` is that of both.
+    pub(super) fn is_table(
+        &self,
+        prefix: &Ident,
+        what: &str,
+        span: Span,
+    ) -> Result<(), Diagnostic> {
+        if prefix.name == self.prefix {
+            return Ok(());
+        }
+        let message = format!("unknown table or alias `{}`", prefix.name);
+        let aliased = self.prefix != self.table.name;
+        let label = if aliased {
+            format!("`{}` has the alias `{}` here", self.table.name, self.prefix)
+        } else {
+            format!("this query reads `{}`", self.table.name)
+        };
+        let help = format!("write `{}.{what}` or `{what}`", self.prefix);
+        Err(Diagnostic::new(span, message).label(label).help(help))
+    }
+
     /// The error for a name that means nothing.
     fn unknown(&self, name: &Ident, span: Span) -> Diagnostic {
         let mut error = Diagnostic::new(span, format!("unknown column `{}`", name.name))

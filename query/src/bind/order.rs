@@ -23,7 +23,7 @@ impl Binder<'_> {
         }
         let text = |item: &ast::Item| match item {
             ast::Item::Expr { expr, .. } => Some(expr.to_string()),
-            ast::Item::Star(_) | ast::Item::All(_) => None,
+            ast::Item::Star(..) | ast::Item::All(_) => None,
         };
         let shown: HashSet<String> = if query.distinct && !query.order_by.is_empty() {
             query.items.iter().filter_map(text).collect()
@@ -38,11 +38,21 @@ impl Binder<'_> {
                 // Rows that an item left equal are equal by it a second time.
                 Some(item) if !sorted_by.insert(item) => continue,
                 Some(item) => Expr { span, ..items[item].expr.clone() },
-                None if query.distinct && !shown.contains(&key.expr.to_string()) => {
-                    let message = "cannot sort distinct rows by an expression that is not selected";
-                    return Err(Diagnostic::new(span, message).help("add it to the select list"));
+                None => {
+                    let expr = self.expr(&key.expr)?;
+                    let is_shown = || {
+                        let text = key.expr.to_string();
+                        shown.contains(&text) || items.iter().any(|item| item.expr == expr)
+                    };
+                    if query.distinct && !is_shown() {
+                        let message =
+                            "cannot sort distinct rows by an expression that is not selected";
+                        return Err(
+                            Diagnostic::new(span, message).help("add it to the select list")
+                        );
+                    }
+                    expr
                 }
-                None => self.expr(&key.expr)?,
             };
             if expr.ty == Type::List {
                 let error = Diagnostic::new(expr.span, "cannot sort by a list");

@@ -90,6 +90,8 @@ pub struct Query {
     pub items: Vec<Item>,
     /// `from`; the table `caches` if absent.
     pub from: Option<Ident>,
+    /// The table's alias: `from caches as c`.
+    pub alias: Option<Ident>,
     /// What is handed to the table, as in `from diff('before', 'live')`; nothing to most.
     pub arguments: Vec<Argument>,
     /// `where`
@@ -120,8 +122,8 @@ pub struct Count {
 /// One item of the select list.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
-    /// `*`: the table's choice of columns.
-    Star(Span),
+    /// `*`: the table's choice of columns, or `table.*`, which is the same.
+    Star(Option<Ident>, Span),
     /// `all` or `s.*`: every column of the table.
     All(Span),
     /// An expression and the name it is given.
@@ -160,6 +162,8 @@ pub enum ExprKind {
     Literal(Literal),
     /// A column or an alias.
     Column(Ident),
+    /// `table.column`: the table's name or alias, and a column.
+    Qualified(Ident, Ident),
     /// `s->kobj.name`: a member of a struct of the kernel.
     Path(Path),
     /// An operator before its operand.

@@ -19,7 +19,7 @@ use super::number::size_text;
 use super::path;
 use super::predicate::test;
 use super::rule::{ident, keyword, list, symbol, values, word};
-use super::select::{no_subqueries, wanted};
+use super::select::no_subqueries;
 use super::token::{Keyword, Symbol, TokenKind};
 use crate::aggregate;
 use crate::diagnostic::{Diagnostic, Span};
@@ -284,7 +284,7 @@ pub(super) fn name(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
     match rest.peek_symbol() {
         Some(Symbol::ParenOpen) => rest.nested(|rest| call(rest, ident)),
         _ if path::follows(rest, &ident) => path::path(rest, ident),
-        Some(Symbol::Dot) => refuse(wanted(rest).unwrap_or_else(|| qualified(rest, &ident))),
+        Some(Symbol::Dot) => qualified(rest, ident),
         _ => {
             let span = ident.span;
             Ok((rest, Box::new(Expr { kind: ExprKind::Column(ident), span })))
@@ -292,17 +292,24 @@ pub(super) fn name(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
     }
 }
 
-/// The error for `ident` with a dot behind it.
-fn qualified(rest: Input<'_>, ident: &Ident) -> Diagnostic {
-    let span = rest.skip(2).since(ident.span);
-    let error = Diagnostic::new(span, "column names cannot be qualified");
-    match rest.peek_at(1) {
-        Some(TokenKind::Ident { .. } | TokenKind::Keyword(_)) => {
-            let column = rest.state().text_at(rest.skip(1).span());
-            error.help(format!("write `{}`", excerpt(column)))
-        }
-        _ => error.help("a query reads one table; `s.*` alone selects all its columns"),
+/// Parses the dot and the column behind `table`.
+fn qualified(rest: Input<'_>, table: Ident) -> Parsed<'_, Box<Expr>> {
+    let start = table.span;
+    if rest.peek_at(1).and_then(TokenKind::symbol) == Some(Symbol::Star) {
+        let error = Diagnostic::new(rest.skip(2).since(start), "an expression needs a column");
+        return refuse(error.help(format!("`{}.*` is an item of the select list", table.written)));
     }
+    let (rest, column) = commit(ident(rest.skip(1), "a column"))?;
+    if rest.peek_symbol() == Some(Symbol::Dot) {
+        let last = rest.state().text_at(rest.skip(1).span());
+        let error = Diagnostic::new(rest.skip(2).since(start), "there are no schemas");
+        let help = format!("write `{}.{}`", column.written, excerpt(last));
+        return refuse(
+            error.label("a column has one prefix: its table's name or alias").help(help),
+        );
+    }
+    let span = rest.since(start);
+    Ok((rest, Box::new(Expr { kind: ExprKind::Qualified(table, column), span })))
 }
 
 /// Parses the arguments of a call of `name`.

@@ -47,6 +47,9 @@ impl Display for Query {
                 list(f, &self.arguments)?;
                 f.write_str(")")?;
             }
+            if let Some(alias) = &self.alias {
+                write!(f, " as {alias}")?;
+            }
         }
         if let Some(filter) = &self.filter {
             write!(f, " where {filter}")?;
@@ -81,7 +84,8 @@ impl Display for Argument {
 impl Display for Item {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Star(_) => f.write_str("*"),
+            Self::Star(None, _) => f.write_str("*"),
+            Self::Star(Some(table), _) => write!(f, "{table}.*"),
             Self::All(_) => f.write_str("all"),
             Self::Expr { expr, alias: None } => expr.fmt(f),
             Self::Expr { expr, alias: Some(alias) } if !alias.quoted && is_plain(&alias.name) => {
@@ -149,6 +153,7 @@ impl Display for Expr {
         match &self.kind {
             ExprKind::Literal(literal) => literal.fmt(f),
             ExprKind::Column(name) => name.fmt(f),
+            ExprKind::Qualified(table, name) => write!(f, "{table}.{name}"),
             ExprKind::Path(path) => path.fmt(f),
             ExprKind::Unary(UnaryOp::Not, expr) => write!(f, "not {}", at(NOT, expr)),
             // Two signs stay apart: `--` would start a comment.

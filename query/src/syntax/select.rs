@@ -11,6 +11,7 @@ use super::ast::{Argument, Count, Expr, Ident, Item, Key, Query};
 use super::expr::expression;
 use super::failure::{Failure, Parsed, commit, excerpt, refuse};
 use super::input::Input;
+use super::path;
 use super::rule::{ident, keyword, list, symbol, word};
 use super::token::{Keyword, Symbol, TokenKind};
 use crate::diagnostic::{Diagnostic, Span};
@@ -42,7 +43,8 @@ pub(super) fn query(input: Input<'_>) -> Parsed<'_, Query> {
     let input = if every { input.skip(1) } else { input };
     let (input, items) = cut(list(item)).parse(input)?;
     let (input, table) = clause(Keyword::From, table).parse(input)?;
-    let (from, arguments) = table.map_or((None, Vec::new()), |(name, texts)| (Some(name), texts));
+    let (from, arguments, alias) =
+        table.map_or((None, Vec::new(), None), |(name, texts, alias)| (Some(name), texts, alias));
     let (input, filter) = clause(Keyword::Where, expression).parse(input)?;
     let group_by = by(Keyword::Group, "`group by`");
     let (input, group_by) = opt(preceded(group_by, cut(list(expression)))).parse(input)?;
@@ -75,6 +77,7 @@ pub(super) fn query(input: Input<'_>) -> Parsed<'_, Query> {
         distinct,
         items,
         from,
+        alias,
         arguments,
         filter,
         group_by,
@@ -146,7 +149,9 @@ fn item(input: Input<'_>) -> Parsed<'_, Item> {
     let symbol_at = |ahead| input.peek_at(ahead).and_then(TokenKind::symbol);
     let span = input.span();
     match input.peek() {
-        Some(TokenKind::Symbol(Symbol::Star)) => return Ok((input.skip(1), Item::Star(span))),
+        Some(TokenKind::Symbol(Symbol::Star)) => {
+            return Ok((input.skip(1), Item::Star(None, span)));
+        }
         Some(TokenKind::Keyword(Keyword::All)) if !begins(input.skip(1)) => {
             return Ok((input.skip(1), Item::All(span)));
         }
@@ -157,6 +162,13 @@ fn item(input: Input<'_>) -> Parsed<'_, Item> {
         {
             let rest = input.skip(3);
             return Ok((rest, Item::All(rest.since(span))));
+        }
+        _ if symbol_at(1) == Some(Symbol::Dot)
+            && symbol_at(2) == Some(Symbol::Star)
+            && let Ok((rest, table)) = ident(input, "a table") =>
+        {
+            let rest = rest.skip(2);
+            return Ok((rest, Item::Star(Some(table), rest.since(span))));
         }
         _ => input.hoped("`*`"),
     }
@@ -176,8 +188,8 @@ fn alias(input: Input<'_>) -> Parsed<'_, Option<Ident>> {
     opt(preceded(keyword(Keyword::As), cut(|input| ident(input, "a name")))).parse(input)
 }
 
-/// Parses the table behind `from`, and what is handed to it.
-fn table(input: Input<'_>) -> Parsed<'_, (Ident, Vec<Argument>)> {
+/// Parses the table behind `from`, what is handed to it, and its alias.
+fn table(input: Input<'_>) -> Parsed<'_, (Ident, Vec<Argument>, Option<Ident>)> {
     if input.peek_symbol() == Some(Symbol::ParenOpen) {
         return refuse(no_subqueries(input.skip(1)).label("expected a table"));
     }
@@ -190,21 +202,48 @@ fn table(input: Input<'_>) -> Parsed<'_, (Ident, Vec<Argument>)> {
         }
         _ => (rest, Vec::new()),
     };
+    let (rest, alias) = table_alias(rest)?;
     match rest.peek() {
         Some(kind) if joins(kind) => refuse(no_joins(rest.span())),
-        Some(TokenKind::Keyword(Keyword::As)) => refuse(another_name(rest)),
-        // A word that nothing but a clause follows is a name, and not a clause that is written wrongly.
-        Some(TokenKind::Ident { name, .. })
-            if foreign_clause(name).is_none()
-                && rest.peek_at(1).is_none_or(|kind| match kind {
-                    TokenKind::Keyword(word) => CLAUSES.contains(word) || *word == Keyword::Join,
-                    kind => joins(kind) || kind.symbol() == Some(Symbol::Semicolon),
-                }) =>
-        {
-            refuse(another_name(rest))
-        }
-        _ => Ok((rest, (table, arguments))),
+        _ => match alias.as_ref().and_then(no_alias) {
+            Some(error) => refuse(error),
+            None => Ok((rest, (table, arguments, alias))),
+        },
     }
+}
+
+/// Parses the alias of a table. Without `as` it is a word that nothing but a clause or the end follows, and not a
+/// clause that is written wrongly.
+fn table_alias(input: Input<'_>) -> Parsed<'_, Option<Ident>> {
+    let ends = |kind: &TokenKind| match kind {
+        TokenKind::Keyword(word) => CLAUSES.contains(word),
+        TokenKind::Symbol(mark) => matches!(mark, Symbol::Semicolon | Symbol::ParenClose),
+        _ => false,
+    };
+    let bare = |name: &str| {
+        foreign_clause(name).is_none()
+            && input.peek_at(1).is_none_or(|kind| ends(kind) || joins(kind))
+    };
+    let named = match input.peek() {
+        Some(TokenKind::Keyword(Keyword::As)) => input.skip(1),
+        Some(kind @ TokenKind::Ident { name, .. }) if !joins(kind) && bare(name) => input,
+        _ => {
+            input.hoped("`as`");
+            return Ok((input, None));
+        }
+    };
+    let (rest, alias) = commit(ident(named, "a name"))?;
+    Ok((rest, Some(alias)))
+}
+
+/// What is wrong with an alias that paths begin with.
+fn no_alias(alias: &Ident) -> Option<Diagnostic> {
+    let message = format!("`{}` cannot be the alias of a table", alias.name);
+    path::ROOTS.contains(&alias.name.as_str()).then(|| {
+        Diagnostic::new(alias.span, message)
+            .label("the root of member paths such as `s->kobj.name`")
+            .help("choose another name, such as `c`")
+    })
 }
 
 /// Parses a text that is handed to a table.
@@ -224,34 +263,10 @@ fn argument(input: Input<'_>) -> Parsed<'_, Argument> {
     }
 }
 
-/// The error for a name behind a table, which is there for the sake of a join or a subquery if one follows.
-fn another_name(input: Input<'_>) -> Diagnostic {
-    let comma =
-        |ahead: &usize| input.peek_at(*ahead).and_then(TokenKind::symbol) == Some(Symbol::Comma);
-    if let Some(comma) = [1, 2].into_iter().find(comma) {
-        return no_joins(input.skip(comma).span());
-    }
-    wanted(input).unwrap_or_else(|| {
-        Diagnostic::new(input.span(), "tables cannot have aliases")
-            .help("write column names without a table name")
-    })
-}
-
-/// The error for the join or the subquery that stands further on in the statement, if one does.
-pub(super) fn wanted(input: Input<'_>) -> Option<Diagnostic> {
-    let end = |kind: &TokenKind| kind.symbol() == Some(Symbol::Semicolon);
-    let rest = (0..).map_while(|ahead| Some((ahead, input.peek_at(ahead)?)));
-    rest.take_while(|(_, kind)| !end(kind)).find_map(|(ahead, kind)| match kind.keyword()? {
-        Keyword::Join => Some(no_joins(input.skip(ahead).span())),
-        Keyword::Select => Some(no_subqueries(input.skip(ahead))),
-        _ => None,
-    })
-}
-
 /// Whether a token behind a table begins a join.
 fn joins(kind: &TokenKind) -> bool {
     match kind {
-        TokenKind::Symbol(Symbol::Comma) => true,
+        TokenKind::Symbol(Symbol::Comma) | TokenKind::Keyword(Keyword::Join) => true,
         TokenKind::Ident { name, quoted: false } => JOINS.contains(&name.as_str()),
         _ => false,
     }

@@ -135,7 +135,8 @@ impl Tree<'_> {
         self.line(depth, &format!("{name}{}", if query.distinct { " distinct" } else { "" }));
         for item in &query.items {
             match item {
-                Item::Star(_) => self.line(depth + 1, "star"),
+                Item::Star(None, _) => self.line(depth + 1, "star"),
+                Item::Star(Some(table), _) => self.line(depth + 1, &format!("star of {table}")),
                 Item::All(_) => self.line(depth + 1, "all"),
                 Item::Expr { expr, alias } => {
                     let alias = alias.as_ref().map_or(String::new(), |name| format!(" as {name}"));
@@ -150,6 +151,9 @@ impl Tree<'_> {
                 let Span { start, end } = argument.span;
                 let source = &self.query[start..end];
                 self.line(depth + 2, &format!("text {argument}   <- {source}"));
+            }
+            if let Some(alias) = &query.alias {
+                self.line(depth + 2, &format!("as {alias}"));
             }
         }
         if let Some(filter) = &query.filter {
@@ -186,6 +190,7 @@ impl Tree<'_> {
         let (name, children): (String, Vec<&Expr>) = match &expr.kind {
             ExprKind::Literal(literal) => (format!("literal {literal}"), vec![]),
             ExprKind::Column(name) => (format!("column {name}"), vec![]),
+            ExprKind::Qualified(table, name) => (format!("column {table}.{name}"), vec![]),
             ExprKind::Path(path) => (format!("path {path}"), vec![]),
             ExprKind::Unary(op, inner) => (format!("{op:?}").to_lowercase(), vec![inner]),
             ExprKind::Binary(op, left, right) => (op.text().to_owned(), vec![left, right]),

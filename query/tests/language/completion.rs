@@ -59,6 +59,12 @@ const ALL: &[(&str, &str)] = &[
     ("select obj|", "object_size objects_per_slab objects"),
     ("select nam|e", "name"),
     ("select x from nowhere where |", ""),
+    // Behind the name or the alias of the table stand its columns.
+    ("select c.obj| from caches c", "object_size objects_per_slab objects"),
+    ("select name from nodes as n1 where n1.nam|", "name"),
+    ("select caches.nam|", "name"),
+    ("select caches.nam| from caches c", ""),
+    ("select name from caches ca where c|", "cached_cpu cached_sheaves cached_barns cached complete cpu_partial cpu_partial_slabs ctor ca. ceil( coalesce( concat( contains( count( case cast"),
     // Names that the select list gives are known behind it.
     ("select size as total where to|", "total"),
     ("select to|, size as total", ""),

@@ -41,6 +41,9 @@ const FRAGMENTS: [&str; 24] = [
     "1.5", "5m", "s.*", "s->x", "“", "é", "'x'", "caches", "\u{feff}",
 ];
 
+/// What paths begin with, which no table is called.
+const ROOTS: [&str; 4] = ["s", "n", "o", "slab"];
+
 fn ident() -> impl Strategy<Value = Ident> {
     let plain = "[a-z_][a-z0-9_]{0,6}".prop_map(|name| (name, false));
     let other = prop::sample::select(vec!["größe", "_", "offset", "any", "explain", "s"])
@@ -91,6 +94,11 @@ fn path() -> impl Strategy<Value = Path> {
     )
 }
 
+/// The name of a table before a dot: behind the roots of paths it would be a member that follows.
+fn prefix() -> impl Strategy<Value = Ident> {
+    ident().prop_filter("no root of a path", |ident| !ROOTS.contains(&ident.name.as_str()))
+}
+
 fn new(kind: ExprKind) -> Expr {
     Expr { kind, span: Span::default() }
 }
@@ -99,6 +107,7 @@ fn expr() -> impl Strategy<Value = Expr> {
     let leaf = prop_oneof![
         3 => literal().prop_map(ExprKind::Literal),
         3 => ident().prop_map(ExprKind::Column),
+        1 => (prefix(), ident()).prop_map(|(table, name)| ExprKind::Qualified(table, name)),
         1 => path().prop_map(ExprKind::Path),
     ]
     .prop_map(new);
@@ -153,7 +162,7 @@ fn expr() -> impl Strategy<Value = Expr> {
 
 fn statement() -> impl Strategy<Value = Statement> {
     let item = prop_oneof![
-        1 => Just(Item::Star(Span::default())),
+        1 => option::of(prefix()).prop_map(|table| Item::Star(table, Span::default())),
         1 => Just(Item::All(Span::default())),
         8 => (expr(), option::of(ident())).prop_map(|(expr, alias)| Item::Expr { expr, alias }),
     ];
@@ -171,7 +180,7 @@ fn statement() -> impl Strategy<Value = Statement> {
         prop::sample::select(statements.to_vec()),
         any::<bool>(),
         vec(item, 1..4),
-        option::of((ident(), vec(argument, 0..3))),
+        option::of((ident(), vec(argument, 0..3), option::of(prefix()))),
     );
     let groups = (vec(expr(), 0..3), option::of(expr()));
     let tail = (option::of(expr()), groups, vec(key, 0..3), count(), count());
@@ -180,12 +189,14 @@ fn statement() -> impl Strategy<Value = Statement> {
     let query = (head, tail).prop_map(
         |((statement, distinct, items, from), (filter, groups, order_by, limit, offset))| {
             let (group_by, having) = groups;
-            let (from, arguments) = from.unzip();
+            let (from, arguments, alias) =
+                from.map_or((None, Vec::new(), None), |table| (Some(table.0), table.1, table.2));
             let query = Query {
                 distinct,
                 items,
                 from,
-                arguments: arguments.unwrap_or_default(),
+                alias,
+                arguments,
                 filter,
                 group_by,
                 having,
@@ -215,14 +226,18 @@ fn forget(statement: &mut Statement) {
     query.span = Span::default();
     for item in &mut query.items {
         match item {
-            Item::Star(span) | Item::All(span) => *span = Span::default(),
+            Item::Star(table, span) => {
+                forget_idents(table);
+                *span = Span::default();
+            }
+            Item::All(span) => *span = Span::default(),
             Item::Expr { expr, alias } => {
                 forget_expr(expr);
                 forget_idents(alias);
             }
         }
     }
-    forget_idents(&mut query.from);
+    forget_idents(query.from.iter_mut().chain(&mut query.alias));
     query.arguments.iter_mut().for_each(|argument| argument.span = Span::default());
     query.filter.iter_mut().for_each(forget_expr);
     query.group_by.iter_mut().chain(&mut query.having).for_each(forget_expr);
@@ -245,6 +260,7 @@ fn forget_expr(expr: &mut Expr) {
     match &mut expr.kind {
         ExprKind::Literal(_) => {}
         ExprKind::Column(name) | ExprKind::CallStar(name) => forget_idents([name]),
+        ExprKind::Qualified(table, name) => forget_idents([table, name]),
         ExprKind::Path(path) => {
             forget_idents([&mut path.base]);
             path.steps.iter_mut().for_each(|step| step.span = Span::default());
