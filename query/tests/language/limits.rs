@@ -1,8 +1,7 @@
 //! Holds texts of absurd size and depth against the parser and the stages behind it: each gives a result or an
-//! error, never an overflow of the stack, in a time that grows with the length and no faster.
+//! error, never an overflow of the stack. What they cost is counted in `bounded.rs`.
 
 use std::thread;
-use std::time::{Duration, Instant};
 
 use crate::common;
 use slabql_query::syntax::{MAX_NESTING, MAX_OPERATORS, MAX_TEXT, is_complete, parse_text};
@@ -125,7 +124,6 @@ fn what_is_wide_is_no_matter_or_refused() {
         let count = (MAX_TEXT / 8 - start.len() - end.len()) / item.len();
         format!("{start}{}{end}", item.repeat(count))
     };
-    let started = Instant::now();
     let too_long = Some("the list is too long".to_owned());
     assert_eq!(outcome(wide("select 1", ",1", "")), too_long);
     assert_eq!(outcome(wide("select a where a in (1", ",1", ")")), None);
@@ -145,8 +143,6 @@ fn what_is_wide_is_no_matter_or_refused() {
     }
     let full = format!("select 1 in ( 1{})", ",1".repeat(MAX_TEXT / 2 - 8));
     assert_eq!((full.len(), outcome(full)), (MAX_TEXT, None));
-    // A quadratic rule would take far longer.
-    assert!(started.elapsed() < Duration::from_mins(2), "{:?}", started.elapsed());
 }
 
 #[test]

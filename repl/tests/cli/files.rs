@@ -396,14 +396,19 @@ fn killed_at(command: &mut Command, number: usize) -> bool {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).start();
     let pid = Pid::from_raw(child.id().try_into().unwrap());
     let stopped = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
-    assert_eq!(stopped, WaitStatus::Stopped(pid, Signal::SIGSTOP));
+    let expected = WaitStatus::Stopped(pid, Signal::SIGSTOP);
+    assert_eq!(stopped, expected, "waited for the shell to stop: {command:?}");
     let options = ptrace::Options::PTRACE_O_TRACESYSGOOD | ptrace::Options::PTRACE_O_EXITKILL;
     ptrace::seize(pid, options | ptrace::Options::PTRACE_O_TRACEEXEC).unwrap();
     nix::sys::signal::kill(pid, Signal::SIGCONT).unwrap();
     let (mut seen, mut executed) = (0, false);
     let killed = loop {
         match waitpid(pid, None).unwrap() {
-            WaitStatus::Exited(..) | WaitStatus::Signaled(..) => break false,
+            WaitStatus::Exited(..) => break false,
+            // At the end that it has as every process.
+            WaitStatus::Signaled(_, signal, _) => panic!(
+                "waited for system call {number} or the end, {seen} were seen until {signal}: {command:?}"
+            ),
             WaitStatus::PtraceEvent(.., event)
                 if event == ptrace::Event::PTRACE_EVENT_EXEC as i32 =>
             {

@@ -14,6 +14,9 @@ use rustix::process::{Pid, Signal};
 /// How long a process may take for anything here.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// How long a process may run that is stopped again and again.
+const OF_STOPPED: Duration = Duration::from_mins(15);
+
 /// Runs slabql to its end.
 pub fn slabql(arguments: &[&str]) -> Output {
     start::command(env!("CARGO_BIN_EXE_slabql")).args(arguments).stdin(Stdio::null()).ran()
@@ -98,7 +101,7 @@ impl Running {
     pub fn start(arguments: &[&str], out: Stdio, notes: Stdio) -> Self {
         let mut command = start::command(env!("CARGO_BIN_EXE_slabql"));
         command.args(arguments).stdin(Stdio::null()).stdout(out).stderr(notes);
-        Self(command.start())
+        Self(command.try_start_for(OF_STOPPED).unwrap())
     }
 
     /// Sends a signal, unless it has ended.

@@ -15,8 +15,10 @@ pub mod zram;
 
 pub use skip::{lacks, skip};
 
+use std::fmt::Display;
 use std::fs::{self, File, TryLockError};
-use std::thread;
+use std::panic::resume_unwind;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use slabql::kernel::schema::KernelSchema;
@@ -69,7 +71,7 @@ pub fn iterated() -> Option<Turn> {
 }
 
 /// Looks until `look` gives something. Fails after `patience`, and says what it waited for.
-pub fn wait<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn wait<T>(what: impl Display, patience: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let (start, mut pause) = (Instant::now(), Duration::from_micros(50));
     loop {
         if let Some(found) = look() {
@@ -79,6 +81,12 @@ pub fn wait<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<
         thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(10));
     }
+}
+
+/// What a thread gives once it has ended, which it does within a minute.
+pub fn joined<T>(what: &str, thread: JoinHandle<T>) -> T {
+    wait(what, Duration::from_mins(1), || thread.is_finished().then_some(()));
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Whether this kernel merges caches as it likes; says so if its parameters forbid it.

@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use signal_hook::consts::signal as numbers;
 
-/// How long a process may run.
+/// How long a process may run, unless the test says otherwise.
 const PATIENCE: Duration = Duration::from_mins(3);
 
 /// What an ignored signal does in children that are started by [`command`]: the default.
@@ -65,8 +65,13 @@ fn mind_ignored_signals() {
 
 /// Starts processes.
 pub trait Start {
+    /// Starts it; it is killed if it still runs after `patience`.
+    fn try_start_for(&mut self, patience: Duration) -> io::Result<Child>;
+
     /// Starts it; it is killed if it runs on for too long.
-    fn try_start(&mut self) -> io::Result<Child>;
+    fn try_start(&mut self) -> io::Result<Child> {
+        self.try_start_for(PATIENCE)
+    }
 
     /// Starts what can be started.
     fn start(&mut self) -> Child;
@@ -76,23 +81,23 @@ pub trait Start {
 }
 
 impl Start for Command {
-    fn try_start(&mut self) -> io::Result<Child> {
+    fn try_start_for(&mut self, patience: Duration) -> io::Result<Child> {
         let child = self.spawn()?;
         let pid = Pid::from_child(&child);
         let process = pidfd_open(pid, PidfdFlags::empty()).unwrap();
         let what = format!("{self:?}");
         thread::spawn(move || {
-            let patience = Timespec { tv_sec: PATIENCE.as_secs().cast_signed(), tv_nsec: 0 };
+            let limit = Timespec { tv_sec: patience.as_secs().cast_signed(), tv_nsec: 0 };
             let mut end = [PollFd::new(&process, PollFlags::IN)];
             let ended = loop {
-                match poll(&mut end, Some(&patience)) {
+                match poll(&mut end, Some(&limit)) {
                     Err(rustix::io::Errno::INTR) => {}
                     ended => break ended.unwrap(),
                 }
             };
             if ended == 0 {
                 // Not by a macro, which would write into the output of a test that is over.
-                let _ = writeln!(io::stderr(), "waited {PATIENCE:?} for the end of {what}");
+                let _ = writeln!(io::stderr(), "waited {patience:?} for the end of {what}");
                 kill(pid);
             }
         });

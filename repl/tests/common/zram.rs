@@ -5,8 +5,13 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
-use super::skip;
+use super::{skip, wait};
+
+/// How long others may keep the device busy.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The cache that the device has while it has a size.
 pub const CACHE: &str = "zs_handle-zram0";
@@ -33,20 +38,31 @@ impl Zram {
         fs::write(self.device.join("reset"), "1")
     }
 
+    /// Takes its size away. Who looks at a new disk, as udev does, keeps it busy for a moment.
+    fn reset_in_time(&self) {
+        wait("a zram device that is busy", PATIENCE, || match self.reset() {
+            Ok(()) => Some(()),
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => None,
+            Err(error) => panic!("{} cannot be reset: {error}", self.device.display()),
+        });
+    }
+
     /// Creates the cache, and destroys it after `with`.
     pub fn with_cache<T>(&self, with: impl FnOnce() -> T) -> T {
         fs::write(self.device.join("disksize"), "4M").unwrap();
         let result = with();
-        self.reset().unwrap();
+        self.reset_in_time();
         result
     }
 }
 
 impl Drop for Zram {
     fn drop(&mut self) {
-        // A panic here would hide the one that may have led here.
-        if self.reset().is_err() {
-            eprintln!("{} could not be reset", self.device.display());
+        // A panic here would end the tests if another one led here.
+        if !thread::panicking() {
+            self.reset_in_time();
+        } else if let Err(error) = self.reset() {
+            eprintln!("{} cannot be reset: {error}", self.device.display());
         }
     }
 }

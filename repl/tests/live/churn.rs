@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common;
+use crate::common::zram::{Zram, zram};
 use crate::walked::{Prepared, failed, folder, number, text};
 use ebpf_templates::template::rows;
 use query::plan::Template;
@@ -79,7 +80,7 @@ fn scan(template: Template, stop: &AtomicBool) -> Seen {
 }
 
 /// Moves caches until it is told to stop, and returns how often it did.
-type Churn = fn(&AtomicBool) -> usize;
+type Churn = Box<dyn FnOnce(&AtomicBool) -> usize + Send>;
 
 fn files(stop: &AtomicBool) -> usize {
     let root = Path::new("/dev/shm").join(format!("slabql-churn-{}", std::process::id()));
@@ -138,28 +139,11 @@ fn locks(stop: &AtomicBool) -> usize {
     rounds
 }
 
-/// Why no cache is created and destroyed; none if it can be.
-fn no_zram() -> Option<&'static str> {
-    let size = fs::read_to_string("/sys/block/zram0/disksize");
-    match size.as_deref().map(str::trim) {
-        Ok("0") => None,
-        Ok(_) => Some("/sys/block/zram0 is in use"),
-        Err(_) => Some("there is no /sys/block/zram0"),
-    }
-}
-
-/// Creates and destroys the cache of zram0's handles.
-fn zram(stop: &AtomicBool) -> usize {
+/// Creates and destroys the cache of the device's handles.
+fn caches(device: &Zram, stop: &AtomicBool) -> usize {
     let mut rounds = 0;
     while !stop.load(Ordering::Relaxed) {
-        fs::write("/sys/block/zram0/disksize", "4M").unwrap();
-        thread::sleep(Duration::from_millis(3));
-        // Whoever looks at a new disk keeps it busy for a moment.
-        let start = Instant::now();
-        while let Err(error) = fs::write("/sys/block/zram0/reset", "1") {
-            assert!(start.elapsed() < PATIENCE, "zram0 cannot be reset: {error}");
-            thread::sleep(Duration::from_millis(1));
-        }
+        device.with_cache(|| thread::sleep(Duration::from_millis(3)));
         rounds += 1;
     }
     rounds
@@ -196,15 +180,6 @@ fn trouble(mut messages: File) -> Vec<String> {
 #[test]
 fn scans_hold_while_the_kernel_moves() {
     let Some(_turn) = common::iterated() else { return };
-    let required = std::env::var("SLABQL_REQUIRE_LIVE").is_ok_and(|value| value == "1");
-    // Whatever else uses zram0 takes turns by this file.
-    let guard = File::create("/tmp/slabql-zram.lock").unwrap();
-    guard.lock().unwrap();
-    let reason = no_zram();
-    if let Some(reason) = reason {
-        assert!(!required, "SLABQL_REQUIRE_LIVE=1, but {reason}");
-        eprintln!("no cache is created and destroyed: {reason}");
-    }
     let messages = messages();
     let stop = Arc::new(AtomicBool::new(false));
     let (scanned, seen) = mpsc::channel();
@@ -214,10 +189,14 @@ fn scans_hold_while_the_kernel_moves() {
     }
     drop(scanned);
     let (churned, rounds) = mpsc::channel();
-    let mut churns: Vec<(&str, Churn)> =
-        vec![("files", files), ("items and sockets", items_and_sockets), ("locks", locks)];
-    if reason.is_none() {
-        churns.push(("caches", zram));
+    let mut churns: Vec<(&str, Churn)> = vec![
+        ("files", Box::new(files)),
+        ("items and sockets", Box::new(items_and_sockets)),
+        ("locks", Box::new(locks)),
+    ];
+    // Without it the others move.
+    if let Some(device) = zram() {
+        churns.push(("caches", Box::new(move |stop| caches(&device, stop))));
     }
     let expected = churns.len();
     for (what, churn) in churns {

@@ -7,13 +7,12 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::common;
-use crate::common::lacks;
 use crate::common::program::{Folder, Ran, SLABQL, give_capabilities};
 use crate::common::start::{self, End, Start};
+use crate::common::{lacks, wait};
 
 /// How long a process is given to come to where it waits.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -148,14 +147,9 @@ fn rights_beyond_need_are_given_up() {
         .start();
     let ours = sets(std::process::id()).unwrap();
     let left = Some([ours[0] & USED, ours[1] & USED, 0]);
-    let start = Instant::now();
-    while sets(running.id()) != left && start.elapsed() < PATIENCE {
-        thread::sleep(Duration::from_millis(5));
-    }
-    let found = sets(running.id());
+    wait("slabql to give up capabilities", PATIENCE, || (sets(running.id()) == left).then_some(()));
     running.stdin.take().unwrap().write_all(b"select name where name = 'dentry'").unwrap();
     let output = running.finish();
-    assert_eq!(found, left);
     assert!(ours[0] & !USED != 0, "root has more");
     let out = "name\ndentry\n".to_owned();
     assert_eq!(Ran::from(output), Ran { code: Some(0), out, err: String::new() });
@@ -235,7 +229,7 @@ fn columns_are_there_for_whom_they_are_said_to_be() {
             let arguments = ["--format", "csv", option, query];
             match capabilities {
                 Some(capabilities) => program.run(capabilities, &arguments),
-                None => common::program::command(SLABQL).args(arguments).output().unwrap().into(),
+                None => common::program::command(SLABQL).args(arguments).ran().into(),
             }
         };
         let columns = ask(

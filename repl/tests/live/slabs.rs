@@ -290,11 +290,9 @@ fn an_interrupt_ends_it() {
     thread::sleep(Duration::from_millis(300));
     let programs = held(child.id()).programs;
     assert_eq!(programs.len(), 1, "the scan is not through");
-    let start = Instant::now();
     child.signal(Signal::INT);
     let status = child.ended();
     assert_eq!(status.signal(), Some(2));
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     assert_eq!(held(child.id()), Held::default());
     let there = || {
         let loaded = aya::programs::loaded_programs().flatten();

@@ -3,6 +3,7 @@
 //! What a terminal gets is looked at as bytes, as escape sequences are what this is about.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStringExt;
@@ -10,13 +11,14 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use nix::sys::wait::WaitStatus;
 use rexpect::process::PtyProcess;
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::common::lacks;
 use crate::common::program::{Folder, SLABQL, command};
+use crate::common::{lacks, wait};
 
 /// What steers a terminal, hides text or turns it round; but for line ends, of which a query may have any.
 const HOSTILE: &str = "\u{1b}]0;x\u{7}\u{1b}[66;6u\u{1b}c\u{9b}31m\u{9d}\u{85}\u{7f}\u{8}\u{c}\u{202a}\u{202e}\u{2066}\u{2069}\u{200e}\u{200f}\u{61c}\u{200b}\u{200c}\u{200d}\u{2060}\u{feff}\u{2028}\u{2029}";
@@ -66,13 +68,17 @@ impl Terminal {
         String::from_utf8_lossy(&self.got.lock().unwrap()).into_owned()
     }
 
+    /// Waits until it is so; fails after [`PATIENCE`], and says what it waited for and what the terminal got.
+    fn until(&self, what: &str, mut so: impl FnMut() -> bool) {
+        let what = fmt::from_fn(|f| write!(f, "{what}: the terminal got {:?}", self.text()));
+        wait(what, PATIENCE, || so().then_some(()));
+    }
+
     /// Waits until `text` is there, behind the first `from` bytes.
     fn wait(&self, text: &str, from: usize) {
-        let start = Instant::now();
-        while !String::from_utf8_lossy(&self.got.lock().unwrap()[from..]).contains(text) {
-            assert!(start.elapsed() < PATIENCE, "no {text:?}: {:?}", self.text());
-            thread::sleep(Duration::from_millis(10));
-        }
+        self.until(&format!("{text:?}"), || {
+            String::from_utf8_lossy(&self.got.lock().unwrap()[from..]).contains(text)
+        });
     }
 
     /// Types keys, and waits for what they show.
@@ -86,21 +92,17 @@ impl Terminal {
     fn keys(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
         let length = || self.got.lock().unwrap().len();
-        let mut before = 0;
-        while before != length() {
-            before = length();
+        let mut before = length();
+        self.until(&format!("rest behind {keys:?}"), || {
             thread::sleep(Duration::from_millis(150));
-        }
+            std::mem::replace(&mut before, length()) == before
+        });
     }
 
     /// Waits for the end, and gives all that the terminal got.
     fn end(self) -> Vec<u8> {
-        let start = Instant::now();
-        while !self.reader.is_finished() {
-            assert!(start.elapsed() < PATIENCE, "it does not end: {:?}", self.text());
-            thread::sleep(Duration::from_millis(10));
-        }
-        let _ = self.process.wait();
+        self.until("the end of its output", || self.reader.is_finished());
+        self.until("its end", || self.process.status() != Some(WaitStatus::StillAlive));
         self.got.lock().unwrap().clone()
     }
 }

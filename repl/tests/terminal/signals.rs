@@ -3,9 +3,9 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::common::lacks;
 use crate::common::program::{Folder, SLABQL};
 use crate::common::start;
+use crate::common::{lacks, wait};
 use rexpect::reader::Options;
 use rexpect::session::{PtySession, spawn_with_options};
 use rustix::process::{Pid, Signal, kill_process};
@@ -244,11 +244,11 @@ fn in_the_background_the_terminal_is_anothers() {
         // The shell waits for it sooner or later.
         shell.key("wait; echo go''ne\n");
         shell.wait("gone");
-        let start = Instant::now();
         let status = format!("/proc/{}/status", shell.pid);
-        while fs::read_to_string(&status).is_ok_and(|status| !status.contains("State:\tZ")) {
-            assert!(start.elapsed() < Duration::from_millis(TIMEOUT_MS), "{place:?} runs on");
-        }
+        wait(format_args!("slabql to end, {place:?}"), Duration::from_millis(TIMEOUT_MS), || {
+            let runs = fs::read_to_string(&status).is_ok_and(|text| !text.contains("State:\tZ"));
+            (!runs).then_some(())
+        });
         assert!(!shell.output[before..].contains("\x1b[?"), "{:?}", &shell.output[before..]);
     }
 }
