@@ -28,6 +28,7 @@
 //!
 //! BTF of modules, and of big-endian kernels.
 
+mod bare;
 mod member;
 mod scan;
 mod shape;

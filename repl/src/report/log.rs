@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::error::{Failure, errno};
-use super::message;
+use super::escape::printable;
+use super::stderr;
 use crate::file::own;
 use crate::file::path::is_standard;
 
@@ -71,7 +72,10 @@ pub fn write(bytes: &[u8]) {
     log.file = None;
     let path = log.path.clone().unwrap_or_default();
     drop(log);
-    message::note(&format!("logging to {} stopped: {}", path.display(), errno(&error)));
+    if !stderr::is_quiet() {
+        let note = format!("note: logging to {} stopped: {}", path.display(), errno(&error));
+        stderr::write(&format!("{}\n", printable(note.as_bytes())));
+    }
 }
 
 /// The bytes without the colours of a terminal.

@@ -2,15 +2,14 @@
 //!
 //! Standard error may be closed or full. Then a message is lost, and the exit code is left to say what it can.
 
-use std::borrow::Cow;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::error::Failure;
 use super::escape::printable;
 use super::log;
-use super::terminal::{self, ascii};
+use super::stderr;
+pub use super::stderr::{be_quiet, hold, is_quiet};
 
 /// Bold and red.
 const ALARM: &str = "\x1b[1;31m";
@@ -27,36 +26,9 @@ pub fn use_color(on: bool) {
     COLOR.store(on, Ordering::Relaxed);
 }
 
-/// Whether only errors are told.
-static QUIET: AtomicBool = AtomicBool::new(false);
-
-/// Switches all off but errors.
-pub fn be_quiet(quiet: bool) {
-    QUIET.store(quiet, Ordering::Relaxed);
-}
-
-/// What is held back while somebody else has the screen; none if nobody has.
-static HELD: Mutex<Option<String>> = Mutex::new(None);
-
-/// Holds all that is told back until [`release`].
-pub fn hold() {
-    held().get_or_insert_default();
-}
-
 /// Tells what was held back.
 pub fn release() {
-    let text = held().take();
-    write(&text.unwrap_or_default());
-}
-
-fn held() -> MutexGuard<'static, Option<String>> {
-    HELD.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Whether only errors are told.
-#[must_use]
-pub fn is_quiet() -> bool {
-    QUIET.load(Ordering::Relaxed)
+    write(&stderr::released());
 }
 
 /// Writes the prompt.
@@ -82,21 +54,11 @@ pub fn failure(failure: &Failure) {
     if COLOR.load(Ordering::Relaxed) { write(&colored(&text)) } else { write(&text) }
 }
 
-/// Writes a text in one call, so that those of several processes do not mix; on a terminal it fits its columns.
+/// Tells a text, and adds what is told to the log.
 fn write(text: &str) {
-    if let Some(held) = &mut *held() {
-        held.push_str(text);
-        return;
+    if stderr::write(text) {
+        log::write(text.as_bytes());
     }
-    let mut stderr = io::stderr();
-    let _ = if stderr.is_terminal() {
-        let plain = !text.is_ascii() && terminal::is_plain();
-        let drawn = if plain { ascii(text).into() } else { Cow::Borrowed(text) };
-        stderr.write_all(terminal::wrapped(&drawn, terminal::columns()).as_bytes())
-    } else {
-        stderr.write_all(text.as_bytes())
-    };
-    log::write(text.as_bytes());
 }
 
 /// Makes the first line of an error bold and its carets red.

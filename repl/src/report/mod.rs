@@ -8,6 +8,7 @@
 pub mod error;
 pub mod log;
 pub mod message;
+mod stderr;
 pub mod terminal;
 
 pub use query::escape;

@@ -3,14 +3,10 @@
 use std::borrow::Cow;
 use std::env;
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
 
 use textwrap::core::display_width;
 use textwrap::{WordSplitter, wrap};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-
-use super::error::Failure;
-use super::escape::printable_lines;
 
 /// Its columns and lines as they are now; 0 where it does not tell.
 #[must_use]
@@ -122,14 +118,6 @@ pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     };
     let start: String = text.chars().take_while(fits).collect();
     if columns == 0 { start.into() } else { (start + "…").into() }
-}
-
-/// Writes a text of several lines for people to where answers go.
-pub fn draw(out: &mut dyn Write, text: &str) -> Result<(), Failure> {
-    let text = printable_lines(text);
-    let plain = !text.is_ascii() && io::stdout().is_terminal() && is_plain();
-    let text = if plain { ascii(&text) } else { text };
-    out.write_all(text.as_bytes()).map_err(Failure::Write)
 }
 
 #[cfg(test)]

@@ -28,9 +28,8 @@ use crate::kernel::signals;
 use crate::render::{self, Format, Options, duration};
 use crate::report::error::Failure;
 use crate::report::message;
-use crate::report::terminal;
 use crate::shell::alert::Alert;
-use crate::sink::{Medium, Sink};
+use crate::sink::{Medium, Sink, draw};
 use crate::source::Source;
 use crate::source::stats::Stages;
 
@@ -209,7 +208,7 @@ impl Session {
                 let plan = self.engine.plan(asked, &mut stages)?;
                 self.engine.open(&plan.arguments).map_err(wrong)?;
                 let program = self.engine.listing(&plan)?;
-                terminal::draw(out, &format!("{plan}{program}"))
+                draw(out, &format!("{plan}{program}"))
             }
             Statement::Whatis(addresses) => {
                 let addresses: Vec<u64> = addresses.iter().map(|address| address.value).collect();
@@ -223,7 +222,7 @@ impl Session {
                 for note in &notes {
                     message::note(note);
                 }
-                terminal::draw(out, &text)
+                draw(out, &text)
             }
         }
     }

@@ -25,6 +25,8 @@ use crate::file::whole::{Readers, WholeFile};
 use crate::kernel::sys;
 use crate::render::{self, Format};
 use crate::report::error::Failure;
+use crate::report::escape::printable_lines;
+use crate::report::terminal::{ascii, is_plain};
 use child::Child;
 pub use child::refused;
 use pager::Paged;
@@ -319,6 +321,14 @@ impl Write for Answers {
             None => Ok(()),
         }
     }
+}
+
+/// Writes a text of several lines for people to where answers go.
+pub fn draw(out: &mut dyn Write, text: &str) -> Result<(), Failure> {
+    let text = printable_lines(text);
+    let plain = !text.is_ascii() && io::stdout().is_terminal() && is_plain();
+    let text = if plain { ascii(&text) } else { text };
+    out.write_all(text.as_bytes()).map_err(Failure::Write)
 }
 
 #[cfg(test)]

@@ -24,13 +24,14 @@ use query::catalog::{Lookup, Rows};
 use query::codegen;
 use query::eval::Warnings;
 use query::exec::{Host, wide};
-use query::layout::{Layout, Row};
+use query::layout::Layout;
 use query::plan::{Plan, Target, Template, explain};
 use query::schema::Schema;
 use query::value::Value;
 
 use super::kind::Kind;
-use super::stats::{self, ScanStats};
+use super::run::{analyzed, decode, has};
+use super::stats::ScanStats;
 use super::{Choice, Prepared, ScanReport, Scanned, Sink, Source, gathered, runs};
 use crate::kernel::kept::Kept;
 use crate::kernel::load::Loaded;
@@ -249,33 +250,6 @@ impl Live {
     }
 }
 
-/// What the kernel made of a program that ran, and what it counted.
-pub(super) fn analyzed(
-    loaded: &Loaded,
-    program: &Program,
-    output: &Output,
-) -> Result<stats::Program, Failure> {
-    let failed = |error| {
-        Failure::environment(format!("cannot get information about the program: {error}"), None)
-    };
-    let counters = loaded.counters(program).map_err(failed)?;
-    let (pairs, _) = counters.as_chunks();
-    Ok(stats::Program {
-        insns: program.insns.len(),
-        map_bytes: program.map_bytes,
-        info: loaded.info().map_err(failed)?,
-        conditions: (output.reads <= 1).then(|| pairs.to_vec()),
-    })
-}
-
-/// The rows of a run.
-pub(super) fn decode(layout: &Layout, output: &Output) -> Result<Vec<Row>, Failure> {
-    layout.decode(&output.bytes).map_err(|not_rows| {
-        let message = format!("the kernel's rows cannot be read at byte {}", not_rows.at);
-        Failure::bug(message, format!("{layout:?}"))
-    })
-}
-
 impl Source for Live {
     fn capabilities(&self) -> &dyn Capabilities {
         &self.schema
@@ -406,11 +380,6 @@ impl Host for Live {
     fn interrupted(&self) -> bool {
         signals::happened()
     }
-}
-
-/// Whether a flag of the header is set.
-pub(super) fn has(flags: u64, flag: i32) -> bool {
-    flags & u64::from(flag.unsigned_abs()) != 0
 }
 
 fn address(arguments: &[Value]) -> u64 {

@@ -5,6 +5,7 @@ pub mod kind;
 pub mod live;
 pub mod proc;
 pub mod recording;
+mod run;
 mod runs;
 pub mod stats;
 

@@ -20,7 +20,7 @@ use query::layout::{Layout, Row};
 use query::plan::Plan;
 use query::value::Value;
 
-use super::live::{analyzed, decode, has};
+use super::run::{analyzed, decode, has};
 use super::stats::ScanStats;
 use super::{ScanReport, Sink};
 use crate::kernel::load::Loaded;

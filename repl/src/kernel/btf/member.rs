@@ -1,6 +1,6 @@
 //! Finds members by path: `oo.x`, `node[0]`, `per_node[1].node`.
 //!
-//! Typedefs, qualifiers and type tags are stepped over. An unnamed member is passed through: its members count as
+//! An unnamed member is passed through: its members count as
 //! those of the struct around it, and that also where its type has a name, as with `struct freelist_counters` in
 //! `struct slab` since 6.19 (the kernel is built with `-fms-extensions`).
 //!
@@ -11,7 +11,6 @@
 
 use query::schema::{Member, MemberKind};
 
-use super::shape::Bare;
 use super::{Btf, CHAIN_MAX, Kind, Type, TypeId};
 
 /// How many members are looked at for one path. The largest struct of the kernel has some 300.
@@ -60,14 +59,6 @@ pub(super) fn bits_of_type(found: &Type<'_>) -> Option<(u32, u32)> {
 }
 
 impl<B: AsRef<[u8]>> Btf<B> {
-    /// Steps over typedefs, qualifiers and type tags. None for no type too.
-    pub fn resolve(&self, id: TypeId) -> Option<Type<'_>> {
-        match self.bare(id, &mut |_| ())? {
-            Bare::Type(found) => Some(found),
-            Bare::Void => None,
-        }
-    }
-
     /// Bytes of a type.
     pub fn size_of(&self, id: TypeId) -> Option<u64> {
         let (mut id, mut count) = (id, 1_u64);

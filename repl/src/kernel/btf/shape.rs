@@ -2,12 +2,12 @@
 //!
 //! # Invariants
 //!
-//! Chains of typedefs and qualifiers are followed for [`CHAIN_MAX`] steps, and a spelling nests [`SPELLED_MAX`] deep,
-//! so that a cycle of types ends.
+//! A spelling nests [`SPELLED_MAX`] deep, so that a cycle of types ends.
 
 use query::schema::{Field, Shape};
 
-use super::{Btf, CHAIN_MAX, Kind, Type, TypeId, member};
+use super::bare::Bare;
+use super::{Btf, Kind, Type, TypeId, member};
 
 /// How deep a spelling nests: pointers to functions with pointers to functions.
 const SPELLED_MAX: usize = 16;
@@ -15,14 +15,6 @@ const SPELLED_MAX: usize = 16;
 const BOOL: u32 = 4;
 /// In the encoding of an integer: it has a sign.
 const SIGNED: u32 = 1;
-
-/// What is left of a type without its typedefs and qualifiers.
-pub(super) enum Bare<'a> {
-    /// No type.
-    Void,
-    /// A type.
-    Type(Type<'a>),
-}
 
 impl<B: AsRef<[u8]>> Btf<B> {
     /// What type `id` is, typedefs and qualifiers taken away. None where the types make no sense.
@@ -65,24 +57,6 @@ impl<B: AsRef<[u8]>> Btf<B> {
             Kind::Fwd => Shape::Opaque,
             _ => Shape::Other,
         })
-    }
-
-    /// Steps over typedefs, qualifiers and tags; gives `tagged` the names of tags.
-    pub(super) fn bare(&self, id: TypeId, tagged: &mut dyn FnMut(&str)) -> Option<Bare<'_>> {
-        let mut id = id;
-        for _ in 0..CHAIN_MAX {
-            if id == TypeId(0) {
-                return Some(Bare::Void);
-            }
-            let found = self.by_id(id)?;
-            match found.kind {
-                Kind::TypeTag => tagged(self.name(found.name)),
-                Kind::Typedef | Kind::Volatile | Kind::Const | Kind::Restrict => {}
-                _ => return Some(Bare::Type(found)),
-            }
-            id = found.inner();
-        }
-        None
     }
 
     /// The members that a struct or union declares.

@@ -29,7 +29,7 @@ use crate::shell::foreign::COMMANDS as COMMANDS_OF_OTHERS;
 use crate::shell::session::Session;
 use crate::shell::setting::{self, AUTO, SETTINGS, Setting};
 use crate::shell::{parameters, script};
-use crate::sink::Medium;
+use crate::sink::{Medium, draw};
 
 /// A command.
 pub struct Command {
@@ -278,7 +278,7 @@ fn listed(name: &str, columns: usize, indent: usize, doc: &str) -> String {
 
 /// Writes what a command has to say.
 pub(crate) fn write(out: &mut dyn Write, text: &str) -> Result<Next, Failure> {
-    terminal::draw(out, text)?;
+    draw(out, text)?;
     Ok(Next::Prompt)
 }
 
