@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use query::catalog::{Column, HostTable, Lookup, Made, Rows, Source, Table};
 use query::diagnostic::Diagnostic;
 use query::schema::{Member, Schema, Shape};
+use rustix::system::uname;
 
 use super::btf::{Btf, Kind, TypeId};
 use super::sys::{self, VmlinuxBtf};
@@ -124,9 +125,9 @@ impl KernelSchema {
 
     fn running(image: Image, path: &Path) -> Result<Self, Environment> {
         let btf = parse(image, path)?;
-        let line = |path| fs::read_to_string(path).unwrap_or_default();
-        let release = line("/proc/sys/kernel/osrelease").trim().to_owned();
-        let nodes = nodes_of(&line("/sys/devices/system/node/possible"));
+        let release = uname().release().to_string_lossy().into_owned();
+        let nodes = fs::read_to_string("/sys/devices/system/node/possible").unwrap_or_default();
+        let nodes = nodes_of(&nodes);
         Ok(Self::new(btf, nodes, release))
     }
 
