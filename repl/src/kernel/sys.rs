@@ -9,6 +9,7 @@
 //! Every descriptor is close-on-exec: bpf(2) makes no others. Errors keep the kernel's `errno`.
 #![allow(unsafe_code)]
 
+mod allocator;
 mod memory;
 mod signal;
 
@@ -25,6 +26,7 @@ use aya_obj::generated::{
 };
 use ebpf_templates::Kind;
 
+pub use allocator::Allocator;
 pub use memory::{MapValue, VmlinuxBtf};
 pub use signal::{Handler, suffer};
 
