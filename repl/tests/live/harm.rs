@@ -27,6 +27,8 @@ use slabql::shell::session::Session;
 use slabql::shell::setting::Settings;
 use slabql::source::Choice;
 
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// What the kernel calls programs and maps of slabql.
 const NAME: &[u8] = b"slabql";
 
@@ -201,7 +203,10 @@ fn nothing_stays_behind_a_session() {
             session.run("explain select size where name = 'x'", None, &mut Vec::new()).unwrap();
             // A reader that is gone.
             session.run("select all", None, &mut Closed).unwrap_err();
-            assert_eq!((held(me), files()), (Held::default(), count), "round {number}");
+            assert_eq!(held(me), Held::default(), "round {number}");
+            // Tests beside this one open files too, for a moment; what a round leaves open stays, and is more each time.
+            let ended = || (files() <= count).then_some(());
+            common::wait(format_args!("the end of files of round {number}"), PATIENCE, ended);
         }
     }
     assert_eq!(pinned().difference(&before).next(), None);

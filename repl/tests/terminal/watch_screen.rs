@@ -190,7 +190,10 @@ fn at_the_prompt_the_watch_alone_ends() {
     for end in ["q", "C-c"] {
         tmux.text("watch 100ms select name, size limit 2;");
         tmux.key("Enter");
-        tmux.wait("tick 2");
+        // The last screen of the watch before stays on the screen, without this line.
+        tmux.wait_for("a second tick", |shown| {
+            shown.contains("tick 2") && shown.contains("q quit")
+        });
         tmux.key(end);
         tmux.wait_for("the prompt", |shown| {
             !shown.contains("q quit") && shown.ends_with("slabql>")
