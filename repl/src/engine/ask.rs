@@ -3,7 +3,6 @@
 use query::output::{Output, OutputColumn};
 use query::value::Value;
 
-use super::Engine;
 use crate::report::error::Failure;
 use crate::source::{ScanReport, Source};
 
@@ -46,19 +45,4 @@ pub trait Ask {
 
     /// Where rows come from.
     fn source(&self) -> &dyn Source;
-}
-
-impl Ask for Engine {
-    fn ask(&mut self, sql: &str) -> Result<Output, Failure> {
-        self.ask(sql)
-    }
-
-    fn stream(&mut self, sql: &str, rows: &mut dyn RowSink) -> Result<ScanReport, Failure> {
-        let plan = self.own_plan(sql)?;
-        self.run(&plan, rows)
-    }
-
-    fn source(&self) -> &dyn Source {
-        self.source()
-    }
 }

@@ -13,9 +13,7 @@
 
 use std::mem;
 
-use super::Engine;
-use crate::report::error::Environment;
-use crate::report::error::{Failure, Refusal};
+use crate::report::error::{Environment, Failure, Refusal};
 use crate::source::Source;
 use crate::source::kind::Kind;
 use crate::source::live::Live;
@@ -34,8 +32,8 @@ pub struct FallbackChain {
     /// Whether the source may be left for another: it never answered, and there are others.
     pub(super) open: bool,
     /// Whether the source was announced.
-    pub(super) told: bool,
-    announce: Announce,
+    told: bool,
+    pub(super) announce: Announce,
 }
 
 impl Default for FallbackChain {
@@ -95,12 +93,12 @@ impl FallbackChain {
     }
 
     /// Notes why a source is left.
-    fn refuse(&mut self, kind: Kind, reason: Environment) {
+    pub(super) fn refuse(&mut self, kind: Kind, reason: Environment) {
         self.refusals.push(Refusal { source: kind.name(), reason });
     }
 
     /// Whether there ever was more than one source to try.
-    fn chooses(&self) -> bool {
+    pub(super) fn chooses(&self) -> bool {
         !(self.left.is_empty() && self.refusals.is_empty())
     }
 
@@ -132,95 +130,11 @@ impl FallbackChain {
 }
 
 /// Opens the source of a kind.
-fn open(kind: Kind) -> Result<Box<dyn Source>, Failure> {
+pub(super) fn open(kind: Kind) -> Result<Box<dyn Source>, Failure> {
     Ok(match kind {
         Kind::Live => Box::new(Live::open()?),
         Kind::Walk => Box::new(Live::walk()?),
         Kind::Proc => Box::new(Proc::open()?),
         Kind::Demo | Kind::Recording => Box::new(Recording::demo()?),
     })
-}
-
-/// The choice of an engine.
-impl Engine {
-    /// Makes sure that the source is not refused, and takes the best one that is not. If there is none, the first one
-    /// stays.
-    pub fn settle(&mut self) -> Result<(), Failure> {
-        let mut first = None;
-        while self.chain.open && self.chain.chooses() {
-            let reason = match self.probe() {
-                Ok(()) => break,
-                Err(Failure::Environment(reason)) => reason,
-                Err(failure) => return Err(failure),
-            };
-            self.chain.refuse(self.source.kind(), reason);
-            match self.chain.open_next() {
-                Ok(next) => {
-                    let refused = mem::replace(&mut self.source, next);
-                    first.get_or_insert(refused);
-                }
-                Err(failure) => {
-                    if let Some(first) = first {
-                        self.source = first;
-                    }
-                    self.chain.open = false;
-                    return Err(failure);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes the source of a kind, if it is not refused.
-    pub fn switch(&mut self, kind: Kind) -> Result<(), Failure> {
-        let before = mem::replace(&mut self.source, open(kind)?);
-        let stays = FallbackChain::default().announced(self.chain.announce);
-        let chain = mem::replace(&mut self.chain, stays);
-        if let Err(failure) = self.probe() {
-            (self.source, self.chain) = (before, chain);
-            return Err(failure);
-        }
-        self.source.keep();
-        Ok(())
-    }
-
-    /// Settles, and fails where there is no answer to come.
-    pub fn make_ready(&mut self) -> Result<(), Failure> {
-        self.settle()?;
-        if self.chain.open { self.probe() } else { Ok(()) }
-    }
-
-    /// Whether the source, which was `from` when something failed, has been left for another because of that.
-    pub fn leaves(&mut self, failure: &Failure, from: Kind) -> Result<bool, Failure> {
-        let Failure::Environment(reason) = failure else { return Ok(false) };
-        match self.settle() {
-            // It may have failed for a reason of its own.
-            Err(Failure::Refused(refusals)) if refusals[0].reason == *reason => {
-                Err(Failure::Refused(refusals))
-            }
-            _ => Ok(self.source.kind() != from),
-        }
-    }
-
-    /// Tries whether the source gives rows.
-    fn probe(&mut self) -> Result<(), Failure> {
-        self.ask("select addr limit 1").map(|_| ())
-    }
-
-    /// Tells what the source is, if that was not told. From then on it stays.
-    pub fn announce(&mut self) {
-        self.chain.answered(&*self.source);
-    }
-
-    /// Whether the demo is shown because nothing else is left.
-    #[must_use]
-    pub fn fell(&self) -> bool {
-        self.chain.fell(&*self.source)
-    }
-
-    /// What the source is, and why the better ones are not used; nothing of the best one.
-    #[must_use]
-    pub fn label(&self) -> Option<String> {
-        self.chain.label(&*self.source)
-    }
 }

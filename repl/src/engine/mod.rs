@@ -17,6 +17,8 @@
 pub mod analyze;
 mod ask;
 mod chain;
+mod choice;
+mod opened;
 mod planning;
 pub mod snapshot;
 pub mod tables;
@@ -177,6 +179,21 @@ impl Engine {
             .map(|row| Row { addr: 0, values: at.iter().map(|at| value(row, at)).collect() })
             .collect();
         Ok(Scanned { rows, report: ScanReport { notes, ..ScanReport::default() } })
+    }
+}
+
+impl Ask for Engine {
+    fn ask(&mut self, sql: &str) -> Result<Output, Failure> {
+        self.ask(sql)
+    }
+
+    fn stream(&mut self, sql: &str, rows: &mut dyn RowSink) -> Result<ScanReport, Failure> {
+        let plan = self.own_plan(sql)?;
+        self.run(&plan, rows)
+    }
+
+    fn source(&self) -> &dyn Source {
+        self.source()
     }
 }
 

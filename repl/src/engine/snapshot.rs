@@ -5,18 +5,13 @@
 //! they have together.
 
 use std::collections::HashMap;
-use std::rc::Rc;
-use std::time::SystemTime;
 
-use query::diagnostic::Diagnostic;
 use query::exec::identity::{self, Before, Key, Matched};
-use query::syntax::ast::Argument;
 use query::value::Value;
 
-use super::{Ask, Engine};
-use crate::report::error::{Failure, Message};
+use super::Ask;
+use crate::report::error::Failure;
 use crate::report::escape::printable;
-use crate::source::recording::named::{self, LIVE};
 
 /// What is asked of a moment.
 const FIGURES: &str = "select name, addr, memory, active, objects, complete from caches";
@@ -47,82 +42,22 @@ struct Cache {
     complete: Value,
 }
 
-impl Engine {
-    /// Reads the recordings that a plan names, before it runs. The error marks the name of one that cannot be read.
-    pub fn open(&mut self, arguments: &[Argument]) -> Result<(), Diagnostic> {
-        // Most queries name none, those that a query over `diff` asks in turn neither.
-        if arguments.is_empty() {
-            return Ok(());
-        }
-        self.snapshots.clear();
-        for Argument { text, span } in arguments {
-            let opened = match text.as_str() {
-                LIVE => live_is_asked(self),
-                word => recorded(word).map(|snapshot| {
-                    self.snapshots.insert(word.to_owned(), Rc::new(snapshot));
-                }),
-            };
-            opened.map_err(|failure| {
-                let Message { message, help } = failure.into_message();
-                Diagnostic { help, ..Diagnostic::new(*span, message) }
-            })?;
-        }
-        Ok(())
-    }
-
-    /// The snapshots that a plan names: those that were opened, or the running kernel.
-    pub(super) fn named(&mut self, arguments: &[Argument]) -> Result<Vec<Rc<Snapshot>>, Failure> {
-        let named = |Argument { text, .. }: &Argument| match self.snapshots.get(text) {
-            Some(opened) => Ok(Rc::clone(opened)),
-            None => Snapshot::of(text, self).map(Rc::new),
-        };
-        arguments.iter().map(named).collect()
-    }
-}
-
 impl Snapshot {
-    /// The snapshot of a word: the running kernel now, or a recording.
-    pub fn of(word: &str, ask: &mut dyn Ask) -> Result<Self, Failure> {
-        if word != LIVE {
-            return recorded(word);
+    /// What the caches are that `ask` gives, called `word`.
+    pub(super) fn taken(word: &str, ask: &mut dyn Ask, time: String) -> Result<Self, Failure> {
+        let answer = ask.ask(FIGURES)?;
+        let mut caches = Vec::new();
+        for row in answer.rows {
+            if let Ok([name, addr, memory, active, objects, complete]) =
+                <[Value; 3 + COMPARED]>::try_from(row)
+            {
+                caches.push(Cache { name, addr, compared: [memory, active, objects], complete });
+            }
         }
-        live_is_asked(ask)?;
-        let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-        taken(LIVE, ask, time)
+        let word = printable(word.as_bytes());
+        let notes = answer.warnings.into_iter().map(|note| format!("`{word}`: {note}")).collect();
+        Ok(Self { word, boot: ask.source().boot(), time, caches, notes })
     }
-}
-
-/// Fails where the running kernel is not asked.
-fn live_is_asked(ask: &dyn Ask) -> Result<(), Failure> {
-    if ask.source().kind().is_here() {
-        return Ok(());
-    }
-    let help = "leave out `--from` and `--demo`, or name a second snapshot";
-    Err(Failure::command(
-        "`live` means the running kernel, but the source is a recording",
-        Some(help),
-    ))
-}
-
-fn recorded(word: &str) -> Result<Snapshot, Failure> {
-    let recording = named::open(word)?;
-    let time = recording.time().to_owned();
-    taken(word, &mut Engine::new(Box::new(recording)), time)
-}
-
-fn taken(word: &str, ask: &mut dyn Ask, time: String) -> Result<Snapshot, Failure> {
-    let answer = ask.ask(FIGURES)?;
-    let mut caches = Vec::new();
-    for row in answer.rows {
-        if let Ok([name, addr, memory, active, objects, complete]) =
-            <[Value; 3 + COMPARED]>::try_from(row)
-        {
-            caches.push(Cache { name, addr, compared: [memory, active, objects], complete });
-        }
-    }
-    let word = printable(word.as_bytes());
-    let notes = answer.warnings.into_iter().map(|note| format!("`{word}`: {note}")).collect();
-    Ok(Snapshot { word, boot: ask.source().boot(), time, caches, notes })
 }
 
 /// A row for each cache of either moment: those of the second, then those that are gone.

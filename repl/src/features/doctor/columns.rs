@@ -4,7 +4,7 @@ use query::availability::unavailable;
 use query::capabilities::Capabilities;
 use query::catalog::{self, Table};
 
-use super::{Finding, State};
+use super::finding::{Finding, State};
 
 /// A line for each table with what is there, and one for each column that is NULL, with the reason.
 pub(super) fn examine(capabilities: &dyn Capabilities) -> Vec<Finding> {

@@ -4,7 +4,8 @@ use std::io::Read;
 
 use flate2::read::GzDecoder;
 
-use super::{Finding, Root, State};
+use super::finding::{Finding, State};
+use super::root::Root;
 
 /// Options of the build, and what they mean.
 const OPTIONS: &[(&str, &str)] = &[

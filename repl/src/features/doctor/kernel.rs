@@ -5,7 +5,8 @@ use std::fs;
 
 use query::schema::Schema;
 
-use super::{Finding, State, columns};
+use super::columns;
+use super::finding::{Finding, State};
 use crate::engine::{Engine, FallbackChain};
 use crate::kernel::schema::KernelSchema;
 use crate::kernel::{probe, sys};

@@ -1,6 +1,7 @@
 //! What files say: the kernel's release, its CPUs and nodes, the rights of this process, and which files can be read.
 
-use super::{Finding, Root, State};
+use super::finding::{Finding, State};
+use super::root::Root;
 use crate::kernel::rights::{COMPILE, GRANT, Machine, OUTSIDE, UNLOCK};
 use crate::kernel::sysfs::{self, SLABINFO, SYMBOLS};
 use crate::report::error::errno;

@@ -9,12 +9,12 @@
 
 mod columns;
 mod config;
+mod finding;
 mod kernel;
 mod machine;
+mod root;
 mod text;
 
-use std::fs;
-use std::io;
 use std::path::PathBuf;
 
 use query::output::{Output, OutputColumn};
@@ -22,85 +22,9 @@ use query::value::{Type, Unit, Value};
 
 use crate::kernel::rights::Machine;
 use crate::source::kind::Kind;
+pub use finding::{Finding, State};
+use root::Root;
 pub use text::report;
-
-/// What a check came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// As slabql needs it.
-    Ok,
-    /// Something is not there, and slabql gives less for it.
-    Lacking,
-    /// Something is not there, and slabql cannot read the running kernel without it.
-    Missing,
-    /// A fact that explains figures; neither good nor bad.
-    Note,
-    /// It could not be looked at.
-    Unknown,
-}
-
-impl State {
-    /// The word for it.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Lacking => "lacking",
-            Self::Missing => "missing",
-            Self::Note => "note",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-/// A line of the answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What it is about: `kernel`, `bpf`, `rights`, `machine`, `files`, `source`, or a table.
-    pub area: &'static str,
-    /// What was looked at.
-    pub check: String,
-    /// What it came to.
-    pub state: State,
-    /// What was found, or why not.
-    pub found: String,
-    /// What would help.
-    pub remedy: Option<String>,
-}
-
-impl Finding {
-    fn new(
-        area: &'static str,
-        check: impl Into<String>,
-        state: State,
-        found: impl Into<String>,
-    ) -> Self {
-        Self { area, check: check.into(), state, found: found.into(), remedy: None }
-    }
-
-    fn remedy(self, remedy: impl Into<String>) -> Self {
-        Self { remedy: Some(remedy.into()), ..self }
-    }
-}
-
-/// Files of the machine below a folder: `/`, or one that a test made.
-struct Root(PathBuf);
-
-impl Root {
-    /// The bytes of a file, whose path begins with `/`.
-    fn bytes(&self, path: &str) -> io::Result<Vec<u8>> {
-        fs::read(self.path(path))
-    }
-
-    /// The text of a file without the space around it; the error is in words.
-    fn text(&self, path: &str) -> Result<String, String> {
-        let bytes = self.bytes(path).map_err(|error| format!("{path}: {error}"))?;
-        Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.0.join(path.trim_start_matches('/'))
-    }
-}
 
 /// Looks at everything.
 #[must_use]
@@ -149,6 +73,8 @@ pub fn output(findings: &[Finding]) -> Output {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// A folder with files of a machine; removed on drop.

@@ -3,7 +3,7 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, ColumnConstraint, Table, Width};
 
-use super::{Finding, State};
+use super::finding::{Finding, State};
 use crate::render::Options;
 use crate::report::escape::printable;
 use crate::report::terminal::ascii;

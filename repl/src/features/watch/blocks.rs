@@ -12,9 +12,9 @@ use query::output::OutputColumn;
 use query::value::{Type, Unit, Value};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::options::{Options, View};
 use super::schedule::Schedule;
 use super::ticks::{Tick, Ticks};
-use super::{Options, View};
 use crate::kernel::signals;
 use crate::render::{self, Format, Renderer};
 use crate::report::error::Failure;

@@ -6,6 +6,10 @@ use query::syntax::{TokenKind, lex};
 
 use crate::report::error::Failure;
 
+/// The intervals that `+` and `-` go through, in milliseconds.
+const STEPS: [u64; 12] =
+    [50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 300_000, 600_000];
+
 /// What is waited if nothing is said.
 pub const DEFAULT: Duration = Duration::from_secs(2);
 
@@ -36,6 +40,12 @@ pub fn text(interval: Duration) -> String {
         _ if millis.is_multiple_of(1000) => format!("{}s", millis / 1000),
         _ => format!("{millis}ms"),
     }
+}
+
+/// The interval behind `now` among those that a key steps through, or the one before it.
+pub fn next(now: Duration, longer: bool) -> Option<Duration> {
+    let mut steps = STEPS.map(Duration::from_millis).into_iter();
+    if longer { steps.find(|step| *step > now) } else { steps.rfind(|step| *step < now) }
 }
 
 #[cfg(test)]

@@ -3,8 +3,49 @@
 use std::io;
 use std::time::Duration;
 
-use super::state::Key;
 use crate::kernel::keys::{self, Typed};
+
+/// What is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// q
+    Quit,
+    /// space
+    Pause,
+    /// ← and →
+    Left,
+    Right,
+    /// r
+    Reverse,
+    /// +
+    Longer,
+    /// -
+    Shorter,
+    /// d
+    Deltas,
+    /// ?
+    Help,
+    /// ↑, ↓ and their kin: so many rows down.
+    Rows(i32),
+    /// The same in pages.
+    Pages(i32),
+    /// The first row and the last.
+    Home,
+    End,
+}
+
+/// What is typed, and what it does.
+pub const KEYS: &[(&str, &str)] = &[
+    ("q, Ctrl-C", "ends the watch; q leaves its last screen behind"),
+    ("Ctrl-Z", "stops slabql, until the shell's `fg`"),
+    ("space", "pauses, or goes on with a tick at once"),
+    ("← →", "choose the sort column, or the query's own order"),
+    ("r", "reverses the order"),
+    ("+ -", "change the interval"),
+    ("d", "shows what each number changed by"),
+    ("↑ ↓ PgUp PgDn Home End", "scroll"),
+    ("?", "shows this"),
+];
 
 /// What a terminal has to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

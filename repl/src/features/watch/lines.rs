@@ -21,7 +21,8 @@ use query::output::OutputColumn;
 use query::value::{Unit, Value};
 
 use super::interval;
-use super::state::{Entry, KEYS, Mark, State};
+use super::keys::KEYS;
+use super::state::{Entry, Mark, State};
 use crate::render::{self, Layout, duration, shown};
 use crate::report::escape::printable;
 use crate::report::terminal::{ascii, cut, wrapped};
@@ -237,7 +238,7 @@ fn difference(before: &Value, now: &Value) -> Option<(char, Value)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::state::Key;
+    use super::super::keys::Key;
     use super::super::state::tests::{state, tick};
     use super::*;
 

@@ -17,10 +17,10 @@ use rustix::process::{Signal, kill_current_process_group};
 
 use super::keys::{self, Input};
 use super::lines::{lines, rows};
+use super::options::{Options, View};
 use super::schedule::Schedule;
 use super::state::{Action, State};
 use super::ticks::Ticks;
-use super::{Options, View};
 use crate::kernel::signals::{self, Held, Holder};
 use crate::kernel::sys;
 use crate::render;

@@ -10,54 +10,10 @@ use query::exec::identity::Before;
 use query::output::OutputColumn;
 use query::value::Value;
 
+use super::interval;
+use super::keys::Key;
 use super::ticks::Tick;
 use crate::render::{Frame, Hidden, Options, Seen};
-
-/// The intervals that `+` and `-` go through, in milliseconds.
-const INTERVALS: [u64; 12] =
-    [50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 300_000, 600_000];
-
-/// What is typed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key {
-    /// q
-    Quit,
-    /// space
-    Pause,
-    /// ← and →
-    Left,
-    Right,
-    /// r
-    Reverse,
-    /// +
-    Longer,
-    /// -
-    Shorter,
-    /// d
-    Deltas,
-    /// ?
-    Help,
-    /// ↑, ↓ and their kin: so many rows down.
-    Rows(i32),
-    /// The same in pages.
-    Pages(i32),
-    /// The first row and the last.
-    Home,
-    End,
-}
-
-/// What is typed, and what it does.
-pub const KEYS: &[(&str, &str)] = &[
-    ("q, Ctrl-C", "ends the watch; q leaves its last screen behind"),
-    ("Ctrl-Z", "stops slabql, until the shell's `fg`"),
-    ("space", "pauses, or goes on with a tick at once"),
-    ("← →", "choose the sort column, or the query's own order"),
-    ("r", "reverses the order"),
-    ("+ -", "change the interval"),
-    ("d", "shows what each number changed by"),
-    ("↑ ↓ PgUp PgDn Home End", "scroll"),
-    ("?", "shows this"),
-];
 
 /// What a key asks of whoever drives the watch; the screen is drawn anew in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,11 +159,7 @@ impl State {
             }
             Key::Longer | Key::Shorter => {
                 let now = self.interval;
-                let mut steps = INTERVALS.map(Duration::from_millis).into_iter();
-                let next = match key {
-                    Key::Longer => steps.find(|step| *step > now),
-                    _ => steps.rfind(|step| *step < now),
-                };
+                let next = interval::next(now, key == Key::Longer);
                 self.interval = next.unwrap_or(now);
                 return if next.is_some() { Action::Restart } else { Action::Draw };
             }

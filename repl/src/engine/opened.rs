@@ -1,0 +1,75 @@
+//! Takes the snapshots that a query or a command names: a recording, or the running kernel now.
+
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use query::diagnostic::Diagnostic;
+use query::syntax::ast::Argument;
+
+use super::snapshot::Snapshot;
+use super::{Ask, Engine};
+use crate::report::error::{Failure, Message};
+use crate::source::recording::named::{self, LIVE};
+
+impl Engine {
+    /// Reads the recordings that a plan names, before it runs. The error marks the name of one that cannot be read.
+    pub fn open(&mut self, arguments: &[Argument]) -> Result<(), Diagnostic> {
+        // Most queries name none, those that a query over `diff` asks in turn neither.
+        if arguments.is_empty() {
+            return Ok(());
+        }
+        self.snapshots.clear();
+        for Argument { text, span } in arguments {
+            let opened = match text.as_str() {
+                LIVE => live_is_asked(self),
+                word => recorded(word).map(|snapshot| {
+                    self.snapshots.insert(word.to_owned(), Rc::new(snapshot));
+                }),
+            };
+            opened.map_err(|failure| {
+                let Message { message, help } = failure.into_message();
+                Diagnostic { help, ..Diagnostic::new(*span, message) }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The snapshots that a plan names: those that were opened, or the running kernel.
+    pub(super) fn named(&mut self, arguments: &[Argument]) -> Result<Vec<Rc<Snapshot>>, Failure> {
+        let named = |Argument { text, .. }: &Argument| match self.snapshots.get(text) {
+            Some(opened) => Ok(Rc::clone(opened)),
+            None => Snapshot::of(text, self).map(Rc::new),
+        };
+        arguments.iter().map(named).collect()
+    }
+}
+
+impl Snapshot {
+    /// The snapshot of a word: the running kernel now, or a recording.
+    pub fn of(word: &str, ask: &mut dyn Ask) -> Result<Self, Failure> {
+        if word != LIVE {
+            return recorded(word);
+        }
+        live_is_asked(ask)?;
+        let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        Self::taken(LIVE, ask, time)
+    }
+}
+
+/// Fails where the running kernel is not asked.
+fn live_is_asked(ask: &dyn Ask) -> Result<(), Failure> {
+    if ask.source().kind().is_here() {
+        return Ok(());
+    }
+    let help = "leave out `--from` and `--demo`, or name a second snapshot";
+    Err(Failure::command(
+        "`live` means the running kernel, but the source is a recording",
+        Some(help),
+    ))
+}
+
+fn recorded(word: &str) -> Result<Snapshot, Failure> {
+    let recording = named::open(word)?;
+    let time = recording.time().to_owned();
+    Snapshot::taken(word, &mut Engine::new(Box::new(recording)), time)
+}
