@@ -6,13 +6,17 @@ use query::value::{Type, Unit, Value};
 
 use crate::engine::Ask;
 use crate::engine::snapshot::{Snapshot, bytes, compare};
-use crate::render::shown;
+use crate::render::{Options, shown};
 use crate::report::error::Failure;
 use crate::source::recording::named::LIVE;
 
 /// What differs between the snapshots of one word, or two, as an answer with its notes; and what all of it comes to, as
-/// a line, with plain integers if they are `exact`.
-pub fn diff(ask: &mut dyn Ask, words: &[&str], exact: bool) -> Result<(Output, String), Failure> {
+/// a line.
+pub fn diff(
+    ask: &mut dyn Ask,
+    words: &[&str],
+    options: &Options,
+) -> Result<(Output, String), Failure> {
     let (before, after) = match words {
         [before] => (*before, LIVE),
         [before, after] => (*before, *after),
@@ -24,7 +28,7 @@ pub fn diff(ask: &mut dyn Ask, words: &[&str], exact: bool) -> Result<(Output, S
     let (before, after) = (Snapshot::of(before, ask)?, Snapshot::of(after, ask)?);
     let mut warnings = Vec::new();
     let mut rows = compare(&before, &after, &mut warnings);
-    let total = total(&rows, exact);
+    let total = total(&rows, options);
     let cell = |row: &Vec<Value>, name| at(name).and_then(|at| row[at].integer());
     rows.retain(|row| !at("state").is_some_and(|at| row[at] == Value::text("same")));
     rows.sort_by(|left, right| {
@@ -50,14 +54,14 @@ fn at(name: &str) -> Option<usize> {
 }
 
 /// What all rows come to, in a line.
-fn total(rows: &[Vec<Value>], exact: bool) -> String {
+fn total(rows: &[Vec<Value>], options: &Options) -> String {
     let sum = |name| -> i128 {
         rows.iter().filter_map(|row| at(name).and_then(|at| row[at].integer())).sum()
     };
     let signed = |name, unit| {
         let sum = i64::try_from(sum(name)).unwrap_or(i64::MAX);
         let column = OutputColumn::new(name, Type::Int, unit);
-        let text = shown(&Value::Int(sum), &column, exact).unwrap_or_default();
+        let text = shown(&Value::Int(sum), &column, options).unwrap_or_default();
         if sum > 0 { format!("+{text}") } else { text }
     };
     let states = ["grown", "shrunk", "new", "gone"].map(|state| {

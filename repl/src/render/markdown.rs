@@ -125,7 +125,7 @@ mod tests {
     fn integers_at_the_ends() {
         let output = answer(vec![("n", Type::Int, Unit::Count, extremes())]);
         let text = String::from_utf8(rendered(&MARKDOWN, &output)).unwrap();
-        assert!(text.contains("| 18446744073709551615 |"), "{text}");
-        assert!(text.contains("| -9223372036854775808 |"), "{text}");
+        assert!(text.contains("| 18,446,744,073,709,551,615 |"), "{text}");
+        assert!(text.contains("| -9,223,372,036,854,775,808 |"), "{text}");
     }
 }

@@ -114,9 +114,12 @@ impl fmt::Debug for FormatRow {
 
 /// What formats for people depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Options {
     /// Shows numbers with every digit and without a unit.
     pub exact: bool,
+    /// Whether numbers that are not exact have a comma before every third digit.
+    pub thousands: bool,
     /// Columns of the terminal; none for a file, where lines may be long. 0 is a terminal that does not tell,
     /// and means 80.
     pub width: Option<u16>,
@@ -136,6 +139,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             exact: false,
+            thousands: true,
             width: None,
             color: false,
             null: "NULL".to_owned(),
@@ -143,6 +147,15 @@ impl Default for Options {
             sorted: Vec::new(),
             ascii: false,
         }
+    }
+}
+
+impl Options {
+    /// A number of things, as a table would show it.
+    #[must_use]
+    pub fn count(&self, count: usize) -> String {
+        let text = count.to_string();
+        if self.thousands && !self.exact { unit::grouped(&text) } else { text }
     }
 }
 
@@ -177,8 +190,8 @@ impl Frame {
     /// The texts of a row for people; None is NULL.
     fn cells(&self, row: &[Value]) -> Vec<Option<String>> {
         let pairs = row.iter().zip(&self.columns);
-        let exact = self.options.exact;
-        pairs.map(|(value, column)| Some(self.fit(shown(value, column, exact)?))).collect()
+        let options = &self.options;
+        pairs.map(|(value, column)| Some(self.fit(shown(value, column, options)?))).collect()
     }
 
     /// A text in the characters of the terminal.

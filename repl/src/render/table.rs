@@ -290,10 +290,11 @@ a_cache_with_quite_a…  4.0 KiB    NULL
     #[test]
     fn integers_at_the_ends() {
         let output = answer(vec![("n", Type::Int, Unit::Count, extremes())]);
-        let expected = "                   n\n────────────────────\n18446744073709551615\n";
-        let text = at_width(&output, 20);
+        let expected =
+            "                         n\n──────────────────────────\n18,446,744,073,709,551,615\n";
+        let text = at_width(&output, 26);
         assert!(text.starts_with(expected), "{text}");
-        assert!(text.contains("\n-9223372036854775808\n"), "{text}");
+        assert!(text.contains("\n-9,223,372,036,854,775,808\n"), "{text}");
         let output = answer(vec![("n", Type::Int, Unit::Bytes, extremes())]);
         assert!(at_width(&output, 80).contains("16.0 EiB\n"));
     }
@@ -323,7 +324,7 @@ a_cache_with_quite_a…  4.0 KiB    NULL
         let output = answer(vec![("n", Type::UInt, Unit::None, values)]);
         let text = String::from_utf8(rendered(&TABLE, &output)).unwrap();
         assert_eq!(text.lines().count(), 3 * BATCH + 3);
-        assert!(text.lines().all(|line| grid::width(line) == 7));
+        assert!(text.lines().all(|line| grid::width(line) == 9));
         assert_eq!(text.matches('n').count(), 1);
     }
 
@@ -339,10 +340,10 @@ a_cache_with_quite_a…  4.0 KiB    NULL
         fn numbers_are_never_cut(output in random_answer(), width in 34_u16..160) {
             let options = Options { width: Some(width), exact: true, ..Options::default() };
             let hidden = hidden(&output, options.clone());
-            let text = with(&output, options);
+            let text = with(&output, options.clone());
             for (index, column) in output.columns.iter().enumerate() {
                 for row in output.rows.iter().filter(|_| column.ty.is_number()) {
-                    if let Some(number) = super::super::shown(&row[index], column, true)
+                    if let Some(number) = super::super::shown(&row[index], column, &options)
                         && number.len() <= 20
                         && !hidden.contains(&column.name)
                     {

@@ -6,7 +6,7 @@
 //!
 //! | unit | value | shown | plain |
 //! |---|---|---|---|
-//! | none, count | 4096 | `4096` | `4096` |
+//! | none, count | 4096 | `4,096` | `4096` |
 //! | bytes | 4096 | `4.0 KiB` | `4096` |
 //! | percent | 12.5 | `12.5 %` | `12.5` |
 //! | bar | 0.25 | a bar of a quarter of its length | `0.25` |
@@ -22,11 +22,14 @@ use std::time::Duration;
 use query::output::OutputColumn;
 use query::value::{Unit, Value};
 
+use super::Options;
 use crate::report::escape::printable;
 
 /// Returns a value as a person reads it, safe for a terminal; None for NULL.
 #[must_use]
-pub fn shown(value: &Value, column: &OutputColumn, exact: bool) -> Option<String> {
+pub fn shown(value: &Value, column: &OutputColumn, options: &Options) -> Option<String> {
+    let exact = options.exact;
+    let digits = |text: String| if options.thousands { grouped(&text) } else { text };
     let per_second = if column.per_second && !exact { "/s" } else { "" };
     let text = match value {
         Value::Null => return None,
@@ -39,16 +42,17 @@ pub fn shown(value: &Value, column: &OutputColumn, exact: bool) -> Option<String
         Value::Bool(_) => plain_text(value, column),
         Value::Int(_) | Value::UInt(_) | Value::Float(_) if exact => plain_text(value, column),
         Value::Int(_) | Value::UInt(_) => match column.unit {
-            Unit::None | Unit::Count | Unit::Hex => plain_text(value, column),
+            Unit::Hex => plain_text(value, column),
+            Unit::None | Unit::Count => digits(plain_text(value, column)),
             Unit::Bytes => bytes(value.float().unwrap_or_default()),
-            Unit::Percent => format!("{} %", plain_text(value, column)),
+            Unit::Percent => format!("{} %", digits(plain_text(value, column))),
             Unit::Bar => bar(value.float().unwrap_or_default()),
         },
         Value::Float(number) => match column.unit {
             Unit::Bar => bar(*number),
-            Unit::None | Unit::Count | Unit::Hex => float(*number),
+            Unit::None | Unit::Count | Unit::Hex => digits(float(*number)),
             Unit::Bytes => bytes(*number),
-            Unit::Percent => format!("{number:.1} %"),
+            Unit::Percent => format!("{} %", digits(format!("{number:.1}"))),
         },
     };
     Some(text + per_second)
@@ -147,6 +151,21 @@ fn float(number: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// Returns a decimal number with a comma before every third digit of its whole part.
+#[must_use]
+pub(super) fn grouped(number: &str) -> String {
+    let start = number.find(|c: char| c.is_ascii_digit()).unwrap_or(number.len());
+    let digits = number[start..].bytes().take_while(u8::is_ascii_digit).count();
+    let mut text = number[..start].to_owned();
+    for (index, digit) in number[start..start + digits].chars().enumerate() {
+        if index > 0 && (digits - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text + &number[start + digits..]
+}
+
 /// A time in three digits: `850 µs`, `1.24 ms`, `2.0 s`.
 #[must_use]
 pub fn duration(took: Duration) -> String {
@@ -166,12 +185,58 @@ mod tests {
 
     use super::*;
 
+    const EXACT: Options = Options {
+        exact: true,
+        thousands: true,
+        width: None,
+        color: false,
+        null: String::new(),
+        fields: None,
+        sorted: Vec::new(),
+        ascii: false,
+    };
+
     fn show(value: &Value, unit: Unit) -> String {
-        shown(value, &OutputColumn::new("x", Type::UInt, unit), false).unwrap()
+        shown(value, &OutputColumn::new("x", Type::UInt, unit), &Options::default()).unwrap()
     }
 
     fn exact(value: &Value, unit: Unit) -> String {
-        shown(value, &OutputColumn::new("x", Type::UInt, unit), true).unwrap()
+        shown(value, &OutputColumn::new("x", Type::UInt, unit), &EXACT).unwrap()
+    }
+
+    #[test]
+    fn thousands_are_told_apart() {
+        for (number, text) in [
+            ("0", "0"),
+            ("999", "999"),
+            ("1000", "1,000"),
+            ("-999", "-999"),
+            ("-123456", "-123,456"),
+            ("1605942", "1,605,942"),
+            ("18446744073709551615", "18,446,744,073,709,551,615"),
+            ("1234.5678", "1,234.5678"),
+            ("0.00125", "0.00125"),
+            ("1.500e20", "1.500e20"),
+            ("inf", "inf"),
+        ] {
+            assert_eq!(grouped(number), text);
+        }
+        let plain = Options { thousands: false, ..Options::default() };
+        let column = |unit| OutputColumn::new("x", Type::UInt, unit);
+        for (value, unit, with, without) in [
+            (Value::UInt(1_605_942), Unit::Count, "1,605,942", "1605942"),
+            (Value::Int(-16_059), Unit::None, "-16,059", "-16059"),
+            (Value::Float(2500.5), Unit::None, "2,500.5", "2500.5"),
+            (Value::UInt(1200), Unit::Percent, "1,200 %", "1200 %"),
+            (Value::Float(1200.0), Unit::Percent, "1,200.0 %", "1200.0 %"),
+            (Value::UInt(65_535), Unit::Hex, "0xffff", "0xffff"),
+            (Value::UInt(1023), Unit::Bytes, "1023 B", "1023 B"),
+        ] {
+            assert_eq!(shown(&value, &column(unit), &Options::default()).as_deref(), Some(with));
+            assert_eq!(shown(&value, &column(unit), &plain).as_deref(), Some(without));
+            let exact = shown(&value, &column(unit), &EXACT).unwrap();
+            assert!(!exact.contains(','), "{exact}");
+        }
     }
 
     #[test]
@@ -201,9 +266,12 @@ mod tests {
     fn rates_are_per_second() {
         let column =
             OutputColumn { per_second: true, ..OutputColumn::new("x", Type::Float, Unit::Bytes) };
-        assert_eq!(shown(&Value::Float(2048.0), &column, false).unwrap(), "2.0 KiB/s");
-        assert_eq!(shown(&Value::Float(2048.0), &column, true).unwrap(), "2048.0");
-        assert_eq!(shown(&Value::Null, &column, false), None);
+        assert_eq!(
+            shown(&Value::Float(2048.0), &column, &Options::default()).unwrap(),
+            "2.0 KiB/s"
+        );
+        assert_eq!(shown(&Value::Float(2048.0), &column, &EXACT).unwrap(), "2048.0");
+        assert_eq!(shown(&Value::Null, &column, &Options::default()), None);
     }
 
     #[test]
@@ -216,7 +284,7 @@ mod tests {
 
     #[test]
     fn other_units() {
-        assert_eq!(show(&Value::UInt(1_234_567), Unit::Count), "1234567");
+        assert_eq!(show(&Value::UInt(1_234_567), Unit::Count), "1,234,567");
         assert_eq!(show(&Value::Float(12.5), Unit::Percent), "12.5 %");
         assert_eq!(show(&Value::UInt(7), Unit::Percent), "7 %");
         assert_eq!(show(&Value::UInt(0xffff_8880_0000_1000), Unit::Hex), "0xffff888000001000");
@@ -237,7 +305,7 @@ mod tests {
         assert_eq!(show(&Value::UInt(1), Unit::Bar), "█".repeat(20));
         let column = OutputColumn::new("x", Type::Float, Unit::Bar);
         assert_eq!(plain(&Value::Float(0.25), &column).unwrap().as_ref(), b"0.25");
-        assert_eq!(shown(&Value::Float(0.25), &column, true).unwrap(), "0.25");
+        assert_eq!(shown(&Value::Float(0.25), &column, &EXACT).unwrap(), "0.25");
     }
 
     #[test]
@@ -262,7 +330,9 @@ mod tests {
         let names: Arc<[_]> =
             Arc::new([("B".to_owned(), 3), ("A".to_owned(), 0), ("Z".to_owned(), 64)]);
         let column = OutputColumn::new("flags", Type::SlabFlags, Unit::None).with_flag_names(names);
-        let text = |bits, column: &OutputColumn| shown(&Value::UInt(bits), column, false).unwrap();
+        let text = |bits, column: &OutputColumn| {
+            shown(&Value::UInt(bits), column, &Options::default()).unwrap()
+        };
         assert_eq!(text(0b1001, &column), "A|B");
         assert_eq!(text(0x8009, &column), "A|B|0x8000");
         assert_eq!(text(0, &column), "-");
@@ -276,10 +346,10 @@ mod tests {
     fn lists_are_joined() {
         let column = OutputColumn::new("x", Type::List, Unit::None);
         let list = Value::List(vec![b"a".as_slice().into(), b"b\n".as_slice().into()]);
-        assert_eq!(shown(&list, &column, false).unwrap(), "a, b\\n");
+        assert_eq!(shown(&list, &column, &Options::default()).unwrap(), "a, b\\n");
         assert_eq!(plain(&list, &column).unwrap().as_ref(), b"a,b\n");
-        assert_eq!(shown(&Value::List(vec![]), &column, false).unwrap(), "");
-        assert_eq!(shown(&Value::Null, &column, false), None);
+        assert_eq!(shown(&Value::List(vec![]), &column, &Options::default()).unwrap(), "");
+        assert_eq!(shown(&Value::Null, &column, &Options::default()), None);
         assert_eq!(plain(&Value::Null, &column), None);
     }
 }

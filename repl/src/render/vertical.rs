@@ -142,8 +142,8 @@ object_size  4.0 KiB
         assert!(text.contains(&"kmalloc-".repeat(25)));
         let output = answer(vec![("n", Type::Int, Unit::Count, extremes())]);
         let text = String::from_utf8(rendered(&VERTICAL, &output)).unwrap();
-        assert!(text.contains("n  18446744073709551615\n"), "{text}");
-        assert!(text.contains("n  -9223372036854775808\n"), "{text}");
+        assert!(text.contains("n  18,446,744,073,709,551,615\n"), "{text}");
+        assert!(text.contains("n  -9,223,372,036,854,775,808\n"), "{text}");
     }
 
     proptest! {

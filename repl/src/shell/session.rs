@@ -312,6 +312,7 @@ impl Session {
         let rows = answer.finish(&notes)?;
         if self.settings.timer {
             let plural = if rows == 1 { "" } else { "s" };
+            let rows = self.settings.options().count(rows);
             message::line(&format!("({rows} row{plural} in {})", duration(took)));
         }
         Ok(())

@@ -93,6 +93,7 @@ macro_rules! settings {
 settings! {
     format: Option<Format> = None, "FORMAT", "The output format; `auto` is a table on a terminal, for a file by its ending, otherwise CSV.";
     exact: bool = false, "on|off", "Shows plain integers instead of `4.0 KiB`.";
+    thousands: bool = true, "on|off", "Shows counts as `1,605,942`, unless they are exact.";
     color: Color = Color::Auto, "WHEN", "When to use colours; `NO_COLOR` is respected.";
     timer: bool = false, "on|off", "Shows the number of rows and the time after every answer; on at the prompt.";
     width: Option<u16> = None, "N", "The width of tables in columns; 0 for unlimited, `auto` for the terminal's.";

@@ -33,6 +33,7 @@ impl Settings {
         let (width, height) = if terminal { terminal::size() } else { (0, 0) };
         Options {
             exact: self.exact,
+            thousands: self.thousands,
             width: self
                 .width
                 .map_or(terminal.then_some(width), |width| (width > 0).then_some(width)),

@@ -149,7 +149,7 @@ fn is_changed(state: &State, entry: &Entry, at: usize) -> bool {
     if state.changes[at] {
         return *now != Value::Null && now.float() != Some(0.0);
     }
-    let text = |value| shown(value, &state.frame.columns[at], state.frame.options.exact);
+    let text = |value| shown(value, &state.frame.columns[at], &state.frame.options);
     before != now && (state.deltas || text(before) != text(now))
 }
 
@@ -208,15 +208,12 @@ fn cells(state: &State, entry: &Entry) -> Vec<String> {
         if entry.mark == Mark::Gone && !state.identifies[at] {
             return String::new();
         }
-        let mut text = shown(value, column, options.exact).unwrap_or_else(|| options.null.clone());
+        let mut text = shown(value, column, options).unwrap_or_else(|| options.null.clone());
         // Of what is a change already its own change tells nothing.
         let plain = state.deltas && column.unit != Unit::Hex && !state.changes[at];
         let before = entry.before.as_ref().map(|before| &before[at]).filter(|_| plain);
         if let Some((sign, by)) = before.and_then(|before| difference(before, value)) {
-            text.push_str(&format!(
-                " {sign}{}",
-                shown(&by, column, options.exact).unwrap_or_default()
-            ));
+            text.push_str(&format!(" {sign}{}", shown(&by, column, options).unwrap_or_default()));
         }
         state.frame.fit(text)
     };

@@ -136,11 +136,13 @@ impl<'a> Ticks<'a> {
             _ => (row, &self.columns),
         };
         let named = columns.iter().any(|column| column.unit != Unit::Hex);
-        let null = || Options::default().null;
+        let options = Options::default();
+        let null = || options.null.clone();
         let words =
             values.iter().zip(columns).filter(|(_, column)| !named || column.unit != Unit::Hex);
-        let words: Vec<String> =
-            words.map(|(value, column)| shown(value, column, false).unwrap_or_else(null)).collect();
+        let words: Vec<String> = words
+            .map(|(value, column)| shown(value, column, &options).unwrap_or_else(null))
+            .collect();
         words.join(" ")
     }
 }

@@ -94,7 +94,8 @@ pub fn show_diff(
     words: &[&str],
     out: &mut dyn Write,
 ) -> Result<Next, Failure> {
-    let (output, total) = diff::diff(&mut session.engine, words, session.settings.exact)?;
+    let options = session.settings.options();
+    let (output, total) = diff::diff(&mut session.engine, words, &options)?;
     for note in &output.warnings {
         message::note(note);
     }
