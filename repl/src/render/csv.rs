@@ -16,7 +16,8 @@ use std::io::{self, Write};
 
 use query::value::Value;
 
-use super::{FormatRow, Frame, Rows, plain};
+use super::format::{FormatRow, Frame, Rows};
+use super::unit::plain;
 
 /// What `csv` is.
 pub static CSV: FormatRow = FormatRow {

@@ -9,7 +9,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, ColumnConstraint, Table, Width};
 use unicode_width::UnicodeWidthStr;
 
-use super::Frame;
+use super::format::Frame;
 
 /// A table without lines that asks the terminal nothing.
 pub fn styled_table(frame: &Frame) -> Table {

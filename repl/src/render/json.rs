@@ -30,7 +30,8 @@ use query::escape;
 use query::output::OutputColumn;
 use query::value::{Unit, Value};
 
-use super::{FormatRow, Frame, Rows, unit};
+use super::format::{FormatRow, Frame, Rows};
+use super::unit;
 
 /// What `json` is.
 pub static JSON: FormatRow = FormatRow {

@@ -19,8 +19,8 @@ use comfy_table::{Attribute, Cell, CellAlignment, LineStyle, Row, Table};
 use query::output::OutputColumn;
 use query::value::Type;
 
+use super::format::{Frame, Hidden};
 use super::grid::{self, set_column, styled_table};
-use super::{Frame, Hidden};
 
 /// Columns between two columns.
 const GAP: usize = 2;

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use query::value::Value;
 
-use super::{FormatRow, Frame, Rows};
+use super::format::{FormatRow, Frame, Rows};
 
 /// What `markdown` is.
 pub static MARKDOWN: FormatRow = FormatRow {

@@ -21,29 +21,32 @@
 
 mod color;
 mod csv;
+mod format;
 mod grid;
 mod json;
 mod layout;
 mod markdown;
+mod options;
 mod table;
 mod unit;
 mod vertical;
 
-use std::fmt;
 use std::io::{self, Write};
 
 use query::output::{Output, OutputColumn};
-use query::value::{Unit, Value};
+use query::value::Value;
 
 use crate::kernel::signals;
-use crate::report::escape::printable;
-use crate::report::terminal::ascii;
 
 pub use self::csv::CSV;
 pub use color::Color;
+pub(crate) use format::Frame;
+use format::{BATCH, Rows};
+pub use format::{Format, FormatRow, Hidden};
 pub(crate) use grid::{lines, width};
 pub use json::{text_from_json, text_to_json};
 pub(crate) use layout::{Layout, Seen};
+pub use options::Options;
 pub use table::TABLE;
 pub use unit::{duration, plain, shown};
 pub use vertical::VERTICAL;
@@ -51,39 +54,6 @@ pub use vertical::VERTICAL;
 /// The formats, in the order of help texts. One that is missing here is dead code.
 pub static FORMATS: &[Format] =
     &[&TABLE, &CSV, &csv::TSV, &json::JSON, &json::NDJSON, &markdown::MARKDOWN, &VERTICAL];
-
-/// How an answer is written.
-pub type Format = &'static FormatRow;
-
-/// A format, as its own file registers it.
-pub struct FormatRow {
-    /// Its name on the command line.
-    pub name: &'static str,
-    /// How the names of files end that ask for it.
-    endings: &'static [&'static str],
-    /// What it is, for help texts.
-    pub help: &'static str,
-    /// Whether it is for people, not for programs.
-    pub for_people: bool,
-    /// Starts an answer: writes the header, where the format can have one before it has seen rows.
-    begin: fn(&Frame, &mut dyn Write) -> io::Result<Box<dyn Rows>>,
-}
-
-/// The rows of an answer in one format. It is called once for a batch.
-trait Rows {
-    /// Adds rows, each with a value for every column.
-    fn add(&mut self, frame: &Frame, rows: &[Vec<Value>], out: &mut dyn Write) -> io::Result<()>;
-
-    /// The columns that are hidden, by all rows that there are so far.
-    fn hidden(&self, _: &Frame) -> Vec<Hidden> {
-        Vec::new()
-    }
-
-    /// Writes what is left.
-    fn finish(self: Box<Self>, _: &Frame, _: &mut dyn Write) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// The format of a file whose name ends so, whatever the case.
 #[must_use]
@@ -97,132 +67,6 @@ pub fn of_ending(ending: &str) -> Option<Format> {
 pub fn of_name(name: &str) -> Option<Format> {
     FORMATS.iter().copied().find(|format| format.name == name)
 }
-
-impl PartialEq for FormatRow {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-
-impl Eq for FormatRow {}
-
-impl fmt::Debug for FormatRow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
-
-/// What formats for people depend on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
-pub struct Options {
-    /// Shows numbers with every digit and without a unit.
-    pub exact: bool,
-    /// Whether numbers that are not exact have a comma before every third digit.
-    pub thousands: bool,
-    /// Columns of the terminal; none for a file, where lines may be long. 0 is a terminal that does not tell,
-    /// and means 80.
-    pub width: Option<u16>,
-    /// Whether the terminal shows bold and dim text.
-    pub color: bool,
-    /// What stands for NULL.
-    pub null: String,
-    /// Where a table that does not fit may be written one field per line instead: the lines of the screen.
-    pub fields: Option<u16>,
-    /// The columns that a table hides last: those that the answer is sorted by.
-    pub sorted: Vec<usize>,
-    /// Whether only ASCII is shown.
-    pub ascii: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            exact: false,
-            thousands: true,
-            width: None,
-            color: false,
-            null: "NULL".to_owned(),
-            fields: None,
-            sorted: Vec::new(),
-            ascii: false,
-        }
-    }
-}
-
-impl Options {
-    /// A number of things, as a table would show it.
-    #[must_use]
-    pub fn count(&self, count: usize) -> String {
-        let text = count.to_string();
-        if self.thousands && !self.exact { unit::grouped(&text) } else { text }
-    }
-}
-
-/// What tables are drawn with.
-#[derive(Clone, Copy)]
-struct Glyphs {
-    /// What lines are made of.
-    rule: char,
-    /// What stands at the end of a text that is cut.
-    cut: &'static str,
-}
-
-const UNICODE: Glyphs = Glyphs { rule: '─', cut: "…" };
-const ASCII: Glyphs = Glyphs { rule: '-', cut: "..." };
-
-/// A column that is not shown, for lack of room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hidden {
-    /// Its name, as it would be shown.
-    pub name: String,
-    /// What all rows say, if they say the same.
-    pub same: Option<String>,
-}
-
-/// What a format knows besides the rows.
-pub(crate) struct Frame {
-    pub columns: Vec<OutputColumn>,
-    pub options: Options,
-}
-
-impl Frame {
-    /// The texts of a row for people; None is NULL.
-    fn cells(&self, row: &[Value]) -> Vec<Option<String>> {
-        let pairs = row.iter().zip(&self.columns);
-        let options = &self.options;
-        pairs.map(|(value, column)| Some(self.fit(shown(value, column, options)?))).collect()
-    }
-
-    /// A text in the characters of the terminal.
-    pub fn fit(&self, text: String) -> String {
-        if self.options.ascii { ascii(&text) } else { text }
-    }
-
-    /// What tables are drawn with.
-    fn glyphs(&self) -> Glyphs {
-        if self.options.ascii { ASCII } else { UNICODE }
-    }
-
-    /// The names of the columns for people.
-    pub fn names(&self) -> Vec<String> {
-        let names = self.columns.iter().map(|column| printable(column.name.as_bytes()));
-        names.map(|name| self.fit(name)).collect()
-    }
-
-    /// Whether a column's values end below each other: those of numbers do, and bars begin there.
-    fn is_right(&self, column: &OutputColumn) -> bool {
-        column.ty.is_number() && (column.unit != Unit::Bar || self.options.exact)
-    }
-
-    /// The columns of the terminal.
-    fn width(&self) -> Option<usize> {
-        self.options.width.map(|width| if width == 0 { 80 } else { width.into() })
-    }
-}
-
-/// Rows that are written at once: between them writing may end.
-const BATCH: usize = 1024;
 
 /// Writes an answer, batch by batch.
 pub struct Renderer<'a> {

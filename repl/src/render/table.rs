@@ -15,10 +15,10 @@ use std::io::{self, Write};
 use comfy_table::{Attribute, Cell};
 use query::value::Value;
 
+use super::format::{BATCH, FormatRow, Frame, Hidden, Rows};
 use super::grid::{self, value_cell};
 use super::layout::{self, Layout, Seen};
 use super::vertical::Fields;
-use super::{BATCH, FormatRow, Frame, Hidden, Rows};
 use crate::kernel::signals;
 
 /// What `table` is.

@@ -22,7 +22,7 @@ use std::time::Duration;
 use query::output::OutputColumn;
 use query::value::{Unit, Value};
 
-use super::Options;
+use super::options::{Options, grouped};
 use crate::report::escape::printable;
 
 /// Returns a value as a person reads it, safe for a terminal; None for NULL.
@@ -149,21 +149,6 @@ fn float(number: f64) -> String {
     // Adding zero takes the sign from a negative zero.
     let text = format!("{:.3}", number + 0.0);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// Returns a decimal number with a comma before every third digit of its whole part.
-#[must_use]
-pub(super) fn grouped(number: &str) -> String {
-    let start = number.find(|c: char| c.is_ascii_digit()).unwrap_or(number.len());
-    let digits = number[start..].bytes().take_while(u8::is_ascii_digit).count();
-    let mut text = number[..start].to_owned();
-    for (index, digit) in number[start..start + digits].chars().enumerate() {
-        if index > 0 && (digits - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text + &number[start + digits..]
 }
 
 /// A time in three digits: `850 µs`, `1.24 ms`, `2.0 s`.

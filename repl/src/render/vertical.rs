@@ -14,8 +14,8 @@ use std::io::{self, Write};
 use comfy_table::Cell;
 use query::value::Value;
 
+use super::format::{FormatRow, Frame, Rows};
 use super::grid::{self, set_column, styled_table, value_cell};
-use super::{FormatRow, Frame, Rows};
 
 /// What `vertical` is.
 pub static VERTICAL: FormatRow = FormatRow {

@@ -20,9 +20,10 @@ use humantime::format_rfc3339_seconds;
 use query::output::OutputColumn;
 use query::value::{Unit, Value};
 
+use super::entry::{Entry, Mark};
 use super::interval;
 use super::keys::KEYS;
-use super::state::{Entry, Mark, State};
+use super::state::State;
 use crate::render::{self, Layout, duration, shown};
 use crate::report::escape::printable;
 use crate::report::terminal::{ascii, cut, wrapped};

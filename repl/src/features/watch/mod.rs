@@ -15,6 +15,7 @@
 //! - A signal that ends the process finds the terminal as it was; at the prompt Ctrl-C ends the watch alone.
 
 mod blocks;
+mod entry;
 pub mod interval;
 mod keys;
 mod lines;

@@ -3,13 +3,13 @@
 //! Which row was which in the tick before the tick says. A row that was not there is marked as new; one that is there no
 //! more is shown for one more tick, without its figures, and marked as gone.
 
-use std::cmp::Ordering;
 use std::time::{Duration, SystemTime};
 
 use query::exec::identity::Before;
 use query::output::OutputColumn;
 use query::value::Value;
 
+use super::entry::{Entry, Mark, order};
 use super::interval;
 use super::keys::Key;
 use super::ticks::Tick;
@@ -27,23 +27,6 @@ pub enum Action {
     /// Takes a tick at once and goes on from there, or takes none.
     Resume,
     Pause,
-}
-
-/// Whether a row was there before, and still is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mark {
-    Same,
-    New,
-    Gone,
-}
-
-/// A row on the screen.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    pub values: Vec<Value>,
-    /// Its values in the tick before.
-    pub before: Option<Vec<Value>>,
-    pub mark: Mark,
 }
 
 /// What there is to show.
@@ -240,15 +223,6 @@ impl State {
     pub fn clamp(&mut self) {
         self.top = self.top.min(self.entries.len().saturating_sub(self.page()));
     }
-}
-
-/// The order of two values; what is not there comes last.
-fn order(left: &Value, right: &Value, descending: bool) -> Ordering {
-    let null = |value: &Value| *value == Value::Null;
-    null(left).cmp(&null(right)).then_with(|| {
-        let order = left.compare(right).unwrap_or(Ordering::Equal);
-        if descending { order.reverse() } else { order }
-    })
 }
 
 #[cfg(test)]
