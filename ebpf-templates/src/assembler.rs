@@ -82,6 +82,11 @@ impl Assembler {
         self.push_wide(Insn::load_map_value(dst, 0, offset));
     }
 
+    /// Appends `dst = address of a byte of the first value of the map of this number`.
+    pub fn map_value_of(&mut self, dst: Reg, number: u32, offset: u32) {
+        self.push_wide(Insn::load_map_value(dst, number, offset));
+    }
+
     /// Appends `dst = the map of this number`.
     pub fn map(&mut self, dst: Reg, number: u32) {
         self.push_wide(Insn::load_map(dst, number));

@@ -6,7 +6,7 @@
 //! that says in words what each part is for.
 //!
 //! Reading order: [`insn`] (one instruction), [`assembler`] (labels and comments), [`program`] (the result),
-//! [`template`] (the skeletons), `interpreter` (behind the feature of that name: runs a program without a kernel,
+//! [`template`] (the skeletons), [`object`] (programs and their maps as an ELF object), `interpreter` (behind the feature of that name: runs a program without a kernel,
 //! for tests).
 //!
 //! # Not done here
@@ -26,6 +26,7 @@ pub mod assembler;
 pub mod insn;
 #[cfg(feature = "interpreter")]
 pub mod interpreter;
+pub mod object;
 pub mod program;
 pub mod template;
 

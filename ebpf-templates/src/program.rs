@@ -17,6 +17,8 @@ pub enum Kind {
     },
     /// A sleepable `syscall` program, run once by `BPF_PROG_TEST_RUN`.
     Syscall,
+    /// `raw_tp`: a program of a tracepoint that is named when it is attached.
+    RawTracepoint,
     /// `tp_btf`: a program that is attached to a tracepoint, for rigs that watch the kernel.
     Tracepoint {
         /// The BTF id of the typedef `btf_trace_…`, which names the tracepoint.

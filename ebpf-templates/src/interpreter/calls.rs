@@ -23,7 +23,7 @@ impl Run<'_> {
             PSEUDO_KFUNC_CALL => self.kernel.kfuncs.get(&insn.imm),
             _ => None,
         };
-        let result = match behaviour.ok_or(Reason::UnknownCall)? {
+        let result = match *behaviour.ok_or(Reason::UnknownCall)? {
             Behaviour::ProbeReadKernel => Some(self.probe_read_kernel()?),
             Behaviour::ProbeReadKernelStr => Some(self.probe_read_kernel_str()?),
             Behaviour::Loop => Some(self.rounds()?),
@@ -42,6 +42,16 @@ impl Run<'_> {
                 let text = self.text(1)?;
                 Some(text.map_or(half(EFAULT), |text| half(text.len() as u64)))
             }
+            Behaviour::MapLookup => Some(self.map_lookup()?),
+            Behaviour::MapUpdate => Some(self.map_update()?),
+            Behaviour::MapDelete => Some(self.map_delete()?),
+            Behaviour::RingOutput => Some(self.ring_output()?),
+            Behaviour::Comm(text) => {
+                let (dst, size) = self.buffer()?;
+                self.write(dst, &text[..size.min(text.len())])?;
+                Some(0)
+            }
+            Behaviour::Returns(value) => Some(value),
             Behaviour::IterNew => Some(self.iter_new()?),
             Behaviour::IterNext => Some(self.iter_next()?),
             Behaviour::IterDestroy => {

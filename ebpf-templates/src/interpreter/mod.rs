@@ -13,6 +13,7 @@
 //! | `0xffff_8881_…` | [`Memory`] | load; outside any region it reads 0, as after a fault in the kernel |
 //! | `0xffff_c900_…` | the map's value | load and store, within exact bounds |
 //! | `0xffff_c901_…` | the stack, 512 bytes below `R10` | load what it stored, store |
+//! | `0xffff_c904_…` | values of other maps | load and store |
 //! | `0xffff_c902_…` | the context | load, within exact bounds |
 //!
 //! # Invariants
@@ -23,20 +24,23 @@
 //! # Not done here
 //!
 //! No types: that a pointer is trusted, or a scalar bounded, only the verifier knows. What passes here can still
-//! be refused by a kernel. 32-bit arithmetic, atomics, calls between functions of a program but `bpf_loop`'s and maps
-//! other than the one value are unknown instructions, because [`crate::insn`] builds none.
+//! be refused by a kernel. 32-bit arithmetic, atomics, calls between functions of a program but `bpf_loop`'s
+//! are unknown instructions, because [`crate::insn`] builds none.
 
 mod calls;
 mod compute;
 mod memory;
 mod run;
+mod tables;
 mod trap;
 
 use std::collections::BTreeMap;
 
 pub use memory::Memory;
+pub use tables::Table;
 pub use trap::{Reason, Trap};
 
+use crate::object::MapSpec;
 use crate::program::{Kind, Program};
 use crate::template::driver::Driver;
 use crate::template::list::List;
@@ -63,6 +67,18 @@ pub enum Behaviour {
     Strstr,
     /// `bpf_strlen(text)`: returns its bytes without the NUL, or `-EFAULT`; the upper half likewise.
     Strlen,
+    /// `bpf_map_lookup_elem(map, key)`: returns where the value lies, or 0.
+    MapLookup,
+    /// `bpf_map_update_elem(map, key, value, flags)`
+    MapUpdate,
+    /// `bpf_map_delete_elem(map, key)`
+    MapDelete,
+    /// `bpf_ringbuf_output(ring, record, bytes, flags)`
+    RingOutput,
+    /// `bpf_get_current_comm(text, bytes)`: this text.
+    Comm([u8; 16]),
+    /// Takes no argument, and returns this number.
+    Returns(u64),
     /// `bpf_iter_kmem_cache_new(state)`
     IterNew,
     /// `bpf_iter_kmem_cache_next(state)`: returns the next of [`Kernel::elements`], at the end 0.
@@ -142,6 +158,7 @@ const MAX_LOOPS: u64 = 8 << 20;
 pub struct Interpreter {
     kernel: Kernel,
     map: Vec<u8>,
+    tables: Vec<Table>,
     output: Vec<u8>,
     step_limit: u64,
     may_goto_budget: u64,
@@ -156,12 +173,26 @@ impl Interpreter {
         Self {
             kernel,
             map: vec![0; map_bytes as usize],
+            tables: Vec::new(),
             output: Vec::new(),
             step_limit: 10_000_000,
             may_goto_budget: MAX_LOOPS,
             meanwhile: None,
             steps: 0,
         }
+    }
+
+    /// Gives programs these maps, by number.
+    #[must_use]
+    pub fn maps(mut self, specs: &[MapSpec]) -> Self {
+        self.tables = specs.iter().map(|spec| Table::new(*spec)).collect();
+        self
+    }
+
+    /// The map of a number.
+    #[must_use]
+    pub fn table(&self, number: u32) -> &Table {
+        &self.tables[number as usize]
     }
 
     /// Ends a program that runs for more than `steps` instructions, in one call, with a trap.
@@ -225,6 +256,12 @@ impl Interpreter {
         self.call(program, context)
     }
 
+    /// Runs a `raw_tp` program once, with the arguments of its tracepoint.
+    pub fn run_tracepoint(&mut self, program: &Program, arguments: &[u64]) -> Result<(), Trap> {
+        self.check(program, program.kind == Kind::RawTracepoint)?;
+        self.call(program, run::arguments(arguments))
+    }
+
     /// Runs an `iter/kmem_cache` program for each element, and once more with none.
     pub fn run_iter(&mut self, program: &Program) -> Result<(), Trap> {
         self.check(program, matches!(program.kind, Kind::Iter { .. }))?;
@@ -255,6 +292,7 @@ impl Interpreter {
             meanwhile: self.meanwhile.as_ref(),
             steps: 0,
             map: &mut self.map,
+            tables: &mut self.tables,
             output: &mut self.output,
             context,
             registers: run::registers_at_entry(),

@@ -1,9 +1,9 @@
 //! Executes one call of a program: registers, stack and the instructions.
 
 use super::compute::{alu, extend, holds};
-use super::{Context, Kernel, Memory, Reason};
+use super::{Context, Kernel, Memory, Reason, Table, tables};
 use crate::assembler::STACK;
-use crate::insn::{Insn, PSEUDO_FUNCTION, PSEUDO_MAP_VALUE};
+use crate::insn::{Insn, PSEUDO_FUNCTION, PSEUDO_MAP, PSEUDO_MAP_VALUE};
 
 // Each memory of its own has the middle of 4 GiB: an offset that leaves it is still known as meant for it.
 const MAP: u64 = 0xffff_c900_8000_0000;
@@ -35,6 +35,7 @@ pub(super) struct Run<'a> {
     /// How many instructions were executed.
     pub(super) steps: u64,
     pub(super) map: &'a mut [u8],
+    pub(super) tables: &'a mut [Table],
     pub(super) output: &'a mut Vec<u8>,
     pub(super) context: Memory,
     pub(super) registers: [Option<u64>; 11],
@@ -51,6 +52,8 @@ enum Place {
     Stack(usize),
     /// From this byte of the map's value on.
     Map(usize),
+    /// From this byte of the values of this table on.
+    Table(usize, usize),
     Context,
     Kernel,
 }
@@ -66,6 +69,13 @@ pub(super) fn registers_at_entry() -> [Option<u64>; 11] {
 /// The context of a `syscall` program.
 pub(super) fn empty_context() -> Memory {
     Memory::new()
+}
+
+/// The context of a `raw_tp` program: the arguments of its tracepoint.
+pub(super) fn arguments(values: &[u64]) -> Memory {
+    let mut memory = Memory::new();
+    memory.place(CONTEXT, values.iter().flat_map(|value| value.to_le_bytes()).collect());
+    memory
 }
 
 /// The context of an `iter` program for one element, 0 at the end.
@@ -210,7 +220,12 @@ impl Run<'_> {
                 let slot = (self.pc + 1).checked_add_signed(low.imm as isize);
                 Ok(FUNCTIONS + slot.ok_or(Reason::OutsideProgram)? as u64)
             }
-            PSEUDO_MAP_VALUE if low_imm != 0 => Err(Reason::UnknownMap),
+            PSEUDO_MAP if low_imm as usize >= self.tables.len() => Err(Reason::UnknownMap),
+            PSEUDO_MAP => Ok(tables::handle(low_imm)),
+            PSEUDO_MAP_VALUE if low_imm != 0 => match self.tables.get(low_imm as usize) {
+                Some(_) => Ok(tables::value(low_imm, high_imm)),
+                None => Err(Reason::UnknownMap),
+            },
             PSEUDO_MAP_VALUE if high_imm as usize >= self.map.len() => {
                 Err(Reason::OutsideMap { offset: high_imm.into() })
             }
@@ -261,6 +276,16 @@ impl Run<'_> {
             let first = first.filter(|first| first.saturating_add(bytes) <= self.map.len());
             return first.map(Place::Map).ok_or(Reason::OutsideMap { offset });
         }
+        if let Some((number, first)) = tables::place(addr) {
+            let values = self.tables.get(number).map_or(0, |table| table.values.len());
+            let inside = first.saturating_add(bytes) <= values;
+            let offset = first.cast_signed() as i64;
+            return if inside {
+                Ok(Place::Table(number, first))
+            } else {
+                Err(Reason::OutsideMap { offset })
+            };
+        }
         Ok(if area(CONTEXT) { Place::Context } else { Place::Kernel })
     }
 
@@ -274,6 +299,9 @@ impl Run<'_> {
                 }
             }
             Place::Map(first) => out.copy_from_slice(&self.map[first..first + out.len()]),
+            Place::Table(number, first) => {
+                out.copy_from_slice(&self.tables[number].values[first..first + out.len()]);
+            }
             Place::Context => {
                 let found = self.context.read(addr, out.len());
                 out.copy_from_slice(found.ok_or(Reason::OutsideContext { addr })?);
@@ -289,7 +317,7 @@ impl Run<'_> {
     /// Checks that bytes lie in the stack or the map's value, which helpers write to and read from.
     pub(super) fn check_own(&self, addr: u64, bytes: usize) -> Result<(), Reason> {
         match self.place(addr, bytes)? {
-            Place::Stack(_) | Place::Map(_) => Ok(()),
+            Place::Stack(_) | Place::Map(_) | Place::Table(..) => Ok(()),
             Place::Context | Place::Kernel => Err(Reason::NotOwnMemory { addr }),
         }
     }
@@ -303,6 +331,9 @@ impl Run<'_> {
                 }
             }
             Place::Map(first) => self.map[first..first + bytes.len()].copy_from_slice(bytes),
+            Place::Table(number, first) => {
+                self.tables[number].values[first..first + bytes.len()].copy_from_slice(bytes);
+            }
             Place::Context | Place::Kernel => return Err(Reason::NotOwnMemory { addr }),
         }
         Ok(())

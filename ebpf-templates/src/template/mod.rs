@@ -15,8 +15,9 @@
 //! [`driver::Driver::OpenCoded`] by the kernel's iterator, [`driver::Driver::List`] without one. The blocks that hooks are made of are [`node`] (sums over NUMA nodes), [`text`]
 //! (names), [`partial`], [`percpu`] and [`barn`] (walks), and [`settle`] checks what walks found. [`slabs`] makes a row of each slab
 //! on the way, in as many runs as it takes, and [`group`] keeps rows in the map and adds
-//! elements to them. [`rows`] is what the program and its reader agree on. [`lookup`], [`head`] and
-//! [`offsets`] are programs of their own, without an iterator.
+//! elements to them. [`rows`] is what the program and its reader agree on. [`lookup`], [`head`], [`symbols`] and
+//! [`offsets`] are programs of their own, without an iterator; so are those of [`events`], which run whenever the kernel
+//! allocates or frees an object.
 //!
 //! # Registers
 //!
@@ -38,6 +39,7 @@
 
 pub mod barn;
 pub mod driver;
+pub mod events;
 pub mod group;
 pub mod head;
 pub mod list;
@@ -51,4 +53,5 @@ pub mod rows;
 pub mod settle;
 pub mod slab;
 pub mod slabs;
+pub mod symbols;
 pub mod text;

@@ -339,7 +339,7 @@ fn run_once(plan: &Plan, caches: &[Cache]) -> (Vec<Row>, bool) {
             }
             output
         }
-        Kind::Tracepoint { .. } => unreachable!("no query is one"),
+        Kind::RawTracepoint | Kind::Tracepoint { .. } => unreachable!("no query is one"),
     };
     let flags = usize::try_from(rows::FLAGS).unwrap();
     let flags = interpreter.map_mut()[flags];

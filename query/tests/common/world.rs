@@ -378,7 +378,7 @@ impl World {
                 let trailer = output.split_off(output.len() - usize::from(rows::ROW_HEADER));
                 (output, word(&trailer, rows::ROW_ADDR))
             }
-            Kind::Tracepoint { .. } => unreachable!("no query is one"),
+            Kind::RawTracepoint | Kind::Tracepoint { .. } => unreachable!("no query is one"),
         }
     }
 }

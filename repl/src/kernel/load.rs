@@ -99,7 +99,7 @@ impl Loaded {
         let rows = match program.kind {
             Kind::Iter { .. } => Rows::File { map, tail, groups: program.groups },
             // The mapping keeps the map.
-            Kind::Syscall | Kind::Tracepoint { .. } => {
+            Kind::Syscall | Kind::RawTracepoint | Kind::Tracepoint { .. } => {
                 Rows::Value(MapValue::map(&map).map_err(|error| no_memory(&error))?, program.front)
             }
         };

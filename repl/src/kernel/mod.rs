@@ -3,6 +3,7 @@
 //! ```text
 //!   /sys/kernel/btf/vmlinux ── btf ── schema ──► the compiler's questions
 //!   Program ── load ──► Loaded ── read ──► Output (rows)
+//!   tracepoints ── trace ──► counts and objects of a trace
 //!   /sys/kernel/slab, /proc/kallsyms ── sysfs ──► names that no program can tell
 //! ```
 //!
@@ -30,3 +31,4 @@ pub mod schema;
 pub mod signals;
 pub mod sys;
 pub mod sysfs;
+pub mod trace;

@@ -21,8 +21,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aya_obj::generated::{
-    BPF_F_MMAPABLE, BPF_F_SLEEPABLE, bpf_attach_type, bpf_attr, bpf_cmd, bpf_map_type,
-    bpf_prog_info, bpf_prog_type,
+    BPF_F_MMAPABLE, BPF_F_RDONLY_PROG, BPF_F_SLEEPABLE, bpf_attach_type, bpf_attr, bpf_cmd,
+    bpf_map_type, bpf_prog_info, bpf_prog_type,
 };
 use ebpf_templates::Kind;
 
@@ -135,6 +135,18 @@ impl Map {
         Self::create(bpf_map_type::BPF_MAP_TYPE_PERCPU_ARRAY, 8, 0)
     }
 
+    /// Creates an array of one value that is `bytes`, for good: a text that programs print by.
+    pub fn text(bytes: &[u8]) -> io::Result<Self> {
+        let size = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+        let map = Self::create(bpf_map_type::BPF_MAP_TYPE_ARRAY, size, BPF_F_RDONLY_PROG)?;
+        map.fill(bytes)?;
+        let mut attr = zeroed();
+        attr.__bindgen_anon_2.map_fd = number(&map);
+        // SAFETY: the command uses no pointer.
+        unsafe { bpf(bpf_cmd::BPF_MAP_FREEZE, &mut attr) }?;
+        Ok(map)
+    }
+
     fn create(kind: bpf_map_type, value_bytes: u32, flags: u32) -> io::Result<Self> {
         let mut attr = zeroed();
         // SAFETY: all members of the union are integers: any bytes are a value of each.
@@ -202,6 +214,12 @@ pub fn btf_load(bytes: &[u8]) -> io::Result<OwnedFd> {
 /// A program in the kernel, which [`prog_load`] has looked at.
 pub struct Prog(OwnedFd);
 
+impl AsFd for Prog {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 /// A program of [`Prog`] where it is attached, until this is dropped.
 pub struct Link(OwnedFd);
 
@@ -230,6 +248,9 @@ pub fn prog_load(
             program.prog_type = bpf_prog_type::BPF_PROG_TYPE_TRACING as u32;
             program.expected_attach_type = bpf_attach_type::BPF_TRACE_RAW_TP as u32;
             program.attach_btf_id = attach_btf_id;
+        }
+        Kind::RawTracepoint => {
+            program.prog_type = bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT as u32;
         }
         Kind::Syscall => {
             program.prog_type = bpf_prog_type::BPF_PROG_TYPE_SYSCALL as u32;
@@ -272,15 +293,17 @@ pub struct ProgramInfo {
     pub translated: u32,
     /// The bytes of machine code; 0 where the kernel interprets.
     pub jited: u32,
+    /// How often the kernel left a run out because the program ran already.
+    pub missed: u64,
 }
 
 /// Asks what the kernel made of a program.
-pub fn prog_info(program: &Prog) -> io::Result<ProgramInfo> {
+pub fn prog_info(program: &impl AsFd) -> io::Result<ProgramInfo> {
     // SAFETY: `bpf_prog_info` is a struct of integers, for which zeros are a valid value. So are all bytes, whatever
     // the kernel writes.
     let mut info: bpf_prog_info = unsafe { std::mem::zeroed() };
     let mut attr = zeroed();
-    attr.info.bpf_fd = number(&program.0);
+    attr.info.bpf_fd = number(program);
     attr.info.info_len = u32::try_from(size_of::<bpf_prog_info>()).map_err(io::Error::other)?;
     attr.info.info = ptr::from_mut(&mut info).expose_provenance() as u64;
     // SAFETY: the kernel writes to `info` up to the length given. The pointers that it reads there are NULL with
@@ -290,6 +313,7 @@ pub fn prog_info(program: &Prog) -> io::Result<ProgramInfo> {
         verified: info.verified_insns,
         translated: info.xlated_prog_len,
         jited: info.jited_prog_len,
+        missed: info.recursion_misses,
     })
 }
 

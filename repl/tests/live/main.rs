@@ -24,6 +24,7 @@ mod slabs;
 mod sources;
 mod sys;
 mod tables;
+mod tracer;
 mod truth;
 mod walk;
 mod walked;

@@ -3,6 +3,7 @@
 mod arithmetic;
 mod caches;
 mod calls;
+mod events;
 mod literals;
 mod lookup;
 mod templates;

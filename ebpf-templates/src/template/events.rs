@@ -1,0 +1,489 @@
+//! Programs that run whenever the kernel allocates or frees an object: counts by what an event is about, and the objects
+//! that are held.
+//!
+//! Each program belongs to one of the kernel's tracepoints ([`Point`]) and reads its arguments from the context. What
+//! becomes of an event is the [`Mode`]:
+//!
+//! ```text
+//!   Counts   map 0: fields of the event ─► how often, for each CPU
+//!   Objects  map 0: address ─► time, fields       allocated, and not freed since
+//!            map 2: address, time freed, time, fields   a record for each that was freed, if wanted
+//! ```
+//!
+//! Map 1 counts what is lost because a map is full: entries of map 0, then records of map 2, for each CPU.
+//!
+//! # Registers
+//!
+//! | register | holds |
+//! |---|---|
+//! | `R6` | the context |
+//! | `R7` | the object |
+//! | `R8` | its cache, 0 where it has none or none is known; then the entry that was found |
+//! | `R9` | the thread group and the thread |
+//!
+//! # Invariants
+//!
+//! - A plain addition suffices for counts: the kernel does not run a program again while it runs on the same CPU. It
+//!   counts what it left out.
+//! - The events of one process, slabql, are left out.
+
+use crate::assembler::{Assembler, FrameFull, Label};
+use crate::insn::{Alu, Cond, Insn, Reg, Size};
+use crate::object::{MapKind, MapSpec};
+use crate::program::{Kind, Program};
+
+/// The map of counts or objects.
+pub const ENTRIES: u32 = 0;
+/// The map that counts losses.
+pub const LOST: u32 = 1;
+/// The ring of objects that were freed.
+pub const FREED: u32 = 2;
+
+/// Bytes of the ring; a power of two.
+const RING_BYTES: u32 = 8 << 20;
+/// The last address that is no object: `kmalloc(0)` returns it.
+const ZERO_SIZE_PTR: i32 = 16;
+/// The flag of an update that makes a new entry only.
+const BPF_NOEXIST: i32 = 1;
+
+/// The helpers by their numbers, which they keep for ever.
+const LOOKUP: (u32, &str) = (1, "map_lookup_elem");
+const UPDATE: (u32, &str) = (2, "map_update_elem");
+const DELETE: (u32, &str) = (3, "map_delete_elem");
+const TIME: (u32, &str) = (5, "ktime_get_ns");
+const CPU: (u32, &str) = (8, "get_smp_processor_id");
+const PID: (u32, &str) = (14, "get_current_pid_tgid");
+const COMM: (u32, &str) = (16, "get_current_comm");
+const OUTPUT: (u32, &str) = (130, "ringbuf_output");
+
+/// A tracepoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Point {
+    /// `kmem_cache_alloc(call_site, ptr, s, gfp, node)`
+    CacheAlloc,
+    /// `kmalloc(call_site, ptr, bytes_req, bytes_alloc, gfp, node)`
+    Kmalloc,
+    /// `kmem_cache_free(call_site, ptr, s)`
+    CacheFree,
+    /// `kfree(call_site, ptr)`
+    Kfree,
+}
+
+impl Point {
+    /// Those of allocations.
+    pub const ALLOCATIONS: [Self; 2] = [Self::CacheAlloc, Self::Kmalloc];
+    /// Those of frees.
+    pub const FREES: [Self; 2] = [Self::CacheFree, Self::Kfree];
+
+    /// The tracepoint's name.
+    #[must_use]
+    pub fn tracepoint(self) -> &'static str {
+        match self {
+            Self::CacheAlloc => "kmem_cache_alloc",
+            Self::Kmalloc => "kmalloc",
+            Self::CacheFree => "kmem_cache_free",
+            Self::Kfree => "kfree",
+        }
+    }
+
+    /// The name of its program in the kernel.
+    #[must_use]
+    pub fn function(self) -> &'static str {
+        match self {
+            Self::CacheAlloc => "slabql_alloc",
+            Self::Kmalloc => "slabql_kmalloc",
+            Self::CacheFree => "slabql_free",
+            Self::Kfree => "slabql_kfree",
+        }
+    }
+
+    /// The section of its program in an object.
+    #[must_use]
+    pub fn section(self) -> &'static str {
+        match self {
+            Self::CacheAlloc => "raw_tp/kmem_cache_alloc",
+            Self::Kmalloc => "raw_tp/kmalloc",
+            Self::CacheFree => "raw_tp/kmem_cache_free",
+            Self::Kfree => "raw_tp/kfree",
+        }
+    }
+
+    fn is_free(self) -> bool {
+        Self::FREES.contains(&self)
+    }
+
+    /// The arguments that hold fields.
+    fn arguments(self) -> &'static [(Field, i16)] {
+        use Field::{BytesAlloc, BytesReq, Gfp, Node, Site};
+        match self {
+            Self::CacheAlloc => &[(Site, 0), (Gfp, 3), (Node, 4)],
+            Self::Kmalloc => &[(Site, 0), (BytesReq, 2), (BytesAlloc, 3), (Gfp, 4), (Node, 5)],
+            Self::CacheFree | Self::Kfree => &[(Site, 0)],
+        }
+    }
+
+    /// The argument that holds a field, if one does.
+    fn argument(self, field: Field) -> Option<i16> {
+        self.arguments().iter().find(|(held, _)| *held == field).map(|(_, number)| *number)
+    }
+}
+
+/// Something that an event is about. What an event does not tell is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Field {
+    /// The address of the cache.
+    Cache,
+    /// The address behind the call.
+    Site,
+    /// The bytes that were asked for; only `kmalloc` tells.
+    BytesReq,
+    /// The bytes that were taken; only `kmalloc` tells.
+    BytesAlloc,
+    /// The flags of the allocation.
+    Gfp,
+    /// The NUMA node that was asked for, -1 for any, in the lower half.
+    Node,
+    /// The CPU.
+    Cpu,
+    /// The process.
+    Pid,
+    /// The name of the thread; of 16 bytes.
+    Comm,
+}
+
+impl Field {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Cache,
+        Self::Site,
+        Self::BytesReq,
+        Self::BytesAlloc,
+        Self::Gfp,
+        Self::Node,
+        Self::Cpu,
+        Self::Pid,
+        Self::Comm,
+    ];
+
+    /// The eight bytes that it takes, how often.
+    #[must_use]
+    pub fn words(self) -> usize {
+        if self == Self::Comm { 2 } else { 1 }
+    }
+}
+
+/// What becomes of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// They are counted by their fields.
+    Counts,
+    /// Objects are held from their allocation to their free.
+    Objects {
+        /// Whether there is a record of each that was freed.
+        freed: bool,
+    },
+}
+
+/// The programs of a trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Events {
+    /// What is kept of an event.
+    pub fields: Vec<Field>,
+    /// What becomes of it.
+    pub mode: Mode,
+    /// The BTF id of `bpf_get_kmem_cache`, where the kernel has it; without it the caches of `kmalloc` are unknown.
+    pub get_kmem_cache: Option<u32>,
+    /// The caches that count; all where none are named.
+    pub only: Vec<u64>,
+    /// The process whose events are left out.
+    pub own: u32,
+    /// The most entries.
+    pub entries: u32,
+}
+
+/// Where a program keeps what it makes, from the frame pointer.
+struct Frame {
+    key: i16,
+    value: i16,
+    record: i16,
+    zero: i16,
+}
+
+impl Events {
+    /// The eight bytes that all fields take, how often; and for keys, zeros behind them up to a size that readers know.
+    #[must_use]
+    pub fn words(&self) -> usize {
+        let words = self.fields.iter().map(|field| field.words()).sum::<usize>();
+        match self.mode {
+            Mode::Counts => words.max(2).next_multiple_of(2),
+            Mode::Objects { .. } => words,
+        }
+    }
+
+    /// The maps of the programs, by number.
+    #[must_use]
+    pub fn maps(&self) -> Vec<MapSpec> {
+        let bytes = 8 * u32::try_from(self.words()).unwrap_or(u32::MAX / 8);
+        let (kind, key_bytes, value_bytes) = match self.mode {
+            Mode::Counts => (MapKind::PercpuHash, bytes, 8),
+            Mode::Objects { .. } => (MapKind::Hash, 8, bytes + 8),
+        };
+        let entries = self.entries;
+        let mut maps = vec![
+            MapSpec { name: "slabql_entries", kind, key_bytes, value_bytes, entries },
+            MapSpec {
+                name: "slabql_lost",
+                kind: MapKind::PercpuArray,
+                key_bytes: 4,
+                value_bytes: 16,
+                entries: 1,
+            },
+        ];
+        if self.mode == (Mode::Objects { freed: true }) {
+            maps.push(MapSpec {
+                name: "slabql_freed",
+                kind: MapKind::RingBuffer,
+                key_bytes: 0,
+                value_bytes: 0,
+                entries: RING_BYTES,
+            });
+        }
+        maps
+    }
+
+    /// The tracepoints whose programs make the rows of allocations.
+    #[must_use]
+    pub fn points(&self) -> Vec<Point> {
+        match self.mode {
+            Mode::Counts => Point::ALLOCATIONS.to_vec(),
+            Mode::Objects { .. } => [Point::ALLOCATIONS, Point::FREES].concat(),
+        }
+    }
+
+    /// Builds the program of a tracepoint.
+    pub fn program(&self, point: Point) -> Result<Program, FrameFull> {
+        let mut asm = Assembler::new(Kind::RawTracepoint, 0);
+        let (words, objects) = (8 * self.words(), self.mode != Mode::Counts);
+        let frame = Frame {
+            key: asm.reserve(if objects { 8 } else { words })?,
+            value: asm.reserve(if objects { words + 8 } else { 8 })?,
+            record: asm.reserve(if objects { words + 24 } else { 0 })?,
+            zero: asm.reserve(8)?,
+        };
+        let [out, lost] = ["out", "lost"].map(|name| asm.label(name));
+        asm.comment(format!("raw_tp/{}", point.tracepoint()));
+        asm.push(Insn::mov(Reg::R6, Reg::R1));
+        asm.push(Insn::load(Size::Dw, Reg::R7, Reg::R6, 8));
+        asm.jump_imm(Cond::Le, Reg::R7, ZERO_SIZE_PTR, out);
+        if objects && point.is_free() {
+            self.freed(&mut asm, &frame, out);
+        } else {
+            self.found(&mut asm, point, out);
+            match self.mode {
+                Mode::Counts => self.counted(&mut asm, point, &frame, lost),
+                Mode::Objects { freed } => self.held(&mut asm, point, &frame, freed, lost),
+            }
+            asm.jump(out);
+            asm.bind(lost);
+            count_loss(&mut asm, &frame, 0, out);
+        }
+        asm.bind(out);
+        asm.push(Insn::mov_imm(Reg::R0, 0));
+        asm.push(Insn::exit());
+        Ok(asm.finish())
+    }
+
+    /// Finds who and which cache, and leaves out what does not count.
+    fn found(&self, asm: &mut Assembler, point: Point, out: Label) {
+        asm.comment("not of slabql itself");
+        asm.call(PID.0, PID.1);
+        asm.push(Insn::mov(Reg::R9, Reg::R0));
+        asm.push(Insn::alu_imm(Alu::Rsh, Reg::R0, 32));
+        asm.jump_imm(Cond::Eq, Reg::R0, self.own.cast_signed(), out);
+        if !self.only.is_empty() || self.fields.contains(&Field::Cache) {
+            asm.comment("its cache");
+            self.cache(asm, point);
+        }
+        if !self.only.is_empty() {
+            let counts = asm.label("counts");
+            asm.comment("one of those asked for");
+            for cache in &self.only {
+                asm.set(Reg::R1, *cache);
+                asm.jump_reg(Cond::Eq, Reg::R8, Reg::R1, counts);
+            }
+            asm.jump(out);
+            asm.bind(counts);
+        }
+    }
+
+    /// Puts the cache into `R8`.
+    fn cache(&self, asm: &mut Assembler, point: Point) {
+        match (point, self.get_kmem_cache) {
+            (Point::CacheAlloc | Point::CacheFree, _) => {
+                asm.push(Insn::load(Size::Dw, Reg::R8, Reg::R6, 16));
+            }
+            (_, Some(id)) => {
+                let known = asm.label("known");
+                asm.push(Insn::mov(Reg::R1, Reg::R7));
+                asm.call_kfunc(id, "bpf_get_kmem_cache");
+                asm.push(Insn::mov(Reg::R8, Reg::R0));
+                asm.jump_imm(Cond::Ne, Reg::R8, 0, known);
+                asm.push(Insn::mov_imm(Reg::R8, 0));
+                asm.bind(known);
+            }
+            (_, None) => asm.push(Insn::mov_imm(Reg::R8, 0)),
+        }
+    }
+
+    /// Stores the fields from `at` on; `bytes` in all are set.
+    fn store(&self, asm: &mut Assembler, point: Point, at: i16, bytes: usize) {
+        asm.comment("its fields");
+        let end = at + i16::try_from(bytes).unwrap_or(0);
+        let mut at = at;
+        for field in &self.fields {
+            match (field, point.argument(*field)) {
+                (Field::Node, Some(number)) => {
+                    asm.push(Insn::load(Size::W, Reg::R1, Reg::R6, 8 * number));
+                    asm.push(Insn::store(Size::Dw, Reg::R10, at, Reg::R1));
+                }
+                (_, Some(number)) => {
+                    asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, 8 * number));
+                    asm.push(Insn::store(Size::Dw, Reg::R10, at, Reg::R1));
+                }
+                (Field::Cache, None) => asm.push(Insn::store(Size::Dw, Reg::R10, at, Reg::R8)),
+                (Field::Cpu, None) => {
+                    asm.call(CPU.0, CPU.1);
+                    asm.push(Insn::store(Size::Dw, Reg::R10, at, Reg::R0));
+                }
+                (Field::Pid, None) => {
+                    asm.push(Insn::mov(Reg::R1, Reg::R9));
+                    asm.push(Insn::alu_imm(Alu::Rsh, Reg::R1, 32));
+                    asm.push(Insn::store(Size::Dw, Reg::R10, at, Reg::R1));
+                }
+                (Field::Comm, None) => {
+                    asm.zero(Reg::R10, at, 16);
+                    address(asm, Reg::R1, at);
+                    asm.push(Insn::mov_imm(Reg::R2, 16));
+                    asm.call(COMM.0, COMM.1);
+                }
+                (_, None) => asm.zero(Reg::R10, at, 8),
+            }
+            at += 8 * i16::try_from(field.words()).unwrap_or(1);
+        }
+        asm.zero(Reg::R10, at, (end - at).unsigned_abs());
+    }
+
+    /// Adds 1 to the count of the fields.
+    fn counted(&self, asm: &mut Assembler, point: Point, frame: &Frame, lost: Label) {
+        let there = asm.label("there");
+        self.store(asm, point, frame.key, 8 * self.words());
+        asm.comment("one more");
+        look_up(asm, frame.key);
+        asm.jump_imm(Cond::Ne, Reg::R0, 0, there);
+        asm.zero(Reg::R10, frame.value, 8);
+        update(asm, frame, BPF_NOEXIST);
+        // Another CPU may have been first.
+        look_up(asm, frame.key);
+        asm.jump_imm(Cond::Eq, Reg::R0, 0, lost);
+        asm.bind(there);
+        increment(asm, 0);
+    }
+
+    /// Keeps an object that was allocated.
+    fn held(&self, asm: &mut Assembler, point: Point, frame: &Frame, freed: bool, lost: Label) {
+        self.store(asm, point, frame.value + 8, 8 * self.words());
+        asm.call(TIME.0, TIME.1);
+        asm.push(Insn::store(Size::Dw, Reg::R10, frame.value, Reg::R0));
+        asm.push(Insn::store(Size::Dw, Reg::R10, frame.key, Reg::R7));
+        if freed {
+            let [new, next] = ["new", "next"].map(|name| asm.label(name));
+            asm.comment("an object that was there before was freed without an event");
+            look_up(asm, frame.key);
+            asm.jump_imm(Cond::Eq, Reg::R0, 0, new);
+            asm.push(Insn::mov(Reg::R8, Reg::R0));
+            asm.zero(Reg::R10, frame.record + 8, 8);
+            self.output(asm, frame, next);
+            asm.bind(next);
+            asm.bind(new);
+        }
+        asm.comment("held from now on");
+        update(asm, frame, 0);
+        asm.jump_imm(Cond::Ne, Reg::R0, 0, lost);
+    }
+
+    /// Lets go of an object that was freed.
+    fn freed(&self, asm: &mut Assembler, frame: &Frame, out: Label) {
+        asm.push(Insn::store(Size::Dw, Reg::R10, frame.key, Reg::R7));
+        look_up(asm, frame.key);
+        asm.jump_imm(Cond::Eq, Reg::R0, 0, out);
+        if self.mode == (Mode::Objects { freed: true }) {
+            let written = asm.label("written");
+            asm.push(Insn::mov(Reg::R8, Reg::R0));
+            asm.call(TIME.0, TIME.1);
+            asm.push(Insn::store(Size::Dw, Reg::R10, frame.record + 8, Reg::R0));
+            self.output(asm, frame, written);
+            asm.bind(written);
+        }
+        asm.comment("no longer held");
+        asm.map(Reg::R1, ENTRIES);
+        address(asm, Reg::R2, frame.key);
+        asm.call(DELETE.0, DELETE.1);
+    }
+
+    /// Writes the record of the entry that `R8` points to, whose object is in `R7`, and goes on at `next`.
+    fn output(&self, asm: &mut Assembler, frame: &Frame, next: Label) {
+        asm.push(Insn::store(Size::Dw, Reg::R10, frame.record, Reg::R7));
+        let words = 1 + i16::try_from(self.words()).unwrap_or(0);
+        for word in 0..words {
+            asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R8, 8 * word));
+            asm.push(Insn::store(Size::Dw, Reg::R10, frame.record + 16 + 8 * word, Reg::R1));
+        }
+        asm.map(Reg::R1, FREED);
+        address(asm, Reg::R2, frame.record);
+        asm.push(Insn::mov_imm(Reg::R3, i32::from(16 + 8 * words)));
+        asm.push(Insn::mov_imm(Reg::R4, 0));
+        asm.call(OUTPUT.0, OUTPUT.1);
+        asm.jump_imm(Cond::Eq, Reg::R0, 0, next);
+        count_loss(asm, frame, 8, next);
+    }
+}
+
+/// `dst = the place of the frame`
+fn address(asm: &mut Assembler, dst: Reg, at: i16) {
+    asm.push(Insn::mov(dst, Reg::R10));
+    asm.add(dst, at.into());
+}
+
+/// Looks up the key.
+fn look_up(asm: &mut Assembler, key: i16) {
+    asm.map(Reg::R1, ENTRIES);
+    address(asm, Reg::R2, key);
+    asm.call(LOOKUP.0, LOOKUP.1);
+}
+
+/// Gives the key the value.
+fn update(asm: &mut Assembler, frame: &Frame, flags: i32) {
+    asm.map(Reg::R1, ENTRIES);
+    address(asm, Reg::R2, frame.key);
+    address(asm, Reg::R3, frame.value);
+    asm.push(Insn::mov_imm(Reg::R4, flags));
+    asm.call(UPDATE.0, UPDATE.1);
+}
+
+/// Adds 1 to a word of the value that `R0` points to.
+fn increment(asm: &mut Assembler, at: i16) {
+    asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R0, at));
+    asm.add(Reg::R1, 1);
+    asm.push(Insn::store(Size::Dw, Reg::R0, at, Reg::R1));
+}
+
+/// Counts a loss and goes on at `next`.
+fn count_loss(asm: &mut Assembler, frame: &Frame, at: i16, next: Label) {
+    asm.comment("lost: there is no room");
+    asm.zero(Reg::R10, frame.zero, 8);
+    asm.map(Reg::R1, LOST);
+    address(asm, Reg::R2, frame.zero);
+    asm.call(LOOKUP.0, LOOKUP.1);
+    asm.jump_imm(Cond::Eq, Reg::R0, 0, next);
+    increment(asm, at);
+}

@@ -1,0 +1,197 @@
+//! Events are counted and objects held as the kernel's arguments say.
+
+use slabql_ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel};
+use slabql_ebpf_templates::template::events::{ENTRIES, Events, FREED, Field, LOST, Mode, Point};
+use slabql_ebpf_templates::template::symbols::Symbols;
+
+const TIME: u64 = 5_000;
+const PID: u64 = 77;
+const CACHE: u64 = 0xffff_8881_0004_2a00;
+const SITE: u64 = 0xffff_ffff_8123_4567;
+const OBJECT: u64 = 0xffff_8881_0200_0040;
+
+fn events(fields: &[Field], mode: Mode) -> Events {
+    let (get_kmem_cache, fields) = (Some(700), fields.to_vec());
+    Events { fields, mode, get_kmem_cache, only: Vec::new(), own: 4, entries: 2 }
+}
+
+fn kernel(process: u64) -> Kernel {
+    let mut comm = [0; 16];
+    comm[..4].copy_from_slice(b"make");
+    let mut kernel = Kernel::default()
+        .helper(1, Behaviour::MapLookup)
+        .helper(2, Behaviour::MapUpdate)
+        .helper(3, Behaviour::MapDelete)
+        .helper(5, Behaviour::Returns(TIME))
+        .helper(8, Behaviour::Returns(3))
+        .helper(14, Behaviour::Returns(process << 32 | 0x4e))
+        .helper(16, Behaviour::Comm(comm))
+        .helper(130, Behaviour::RingOutput)
+        .kfunc(700, Behaviour::GetCache);
+    kernel.slabs = vec![(OBJECT & !0xfff..(OBJECT & !0xfff) + 0x1000, CACHE)];
+    kernel
+}
+
+fn interpreter(events: &Events, process: u64) -> Interpreter {
+    Interpreter::new(kernel(process), 0).maps(&events.maps())
+}
+
+fn run(interpreter: &mut Interpreter, events: &Events, point: Point, arguments: &[u64]) {
+    let program = events.program(point).unwrap();
+    let done = interpreter.run_tracepoint(&program, arguments);
+    done.unwrap_or_else(|trap| panic!("{point:?}: {trap}\n{}", program.listing()));
+}
+
+fn words(bytes: &[u8]) -> Vec<u64> {
+    bytes.chunks(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect()
+}
+
+/// Keys and values.
+fn entries(interpreter: &Interpreter, map: u32) -> Vec<(Vec<u64>, Vec<u64>)> {
+    let entries = interpreter.table(map).entries().into_iter();
+    entries.filter(|(key, _)| key.len() >= 8).map(|(k, v)| (words(&k), words(&v))).collect()
+}
+
+/// What was lost: entries and records.
+fn lost(interpreter: &Interpreter) -> Vec<u64> {
+    words(&interpreter.table(LOST).entries()[0].1)
+}
+
+#[test]
+fn events_of_every_point_are_counted_by_cache_and_site() {
+    let events = events(&[Field::Cache, Field::Site], Mode::Counts);
+    for point in [Point::ALLOCATIONS, Point::FREES].concat() {
+        let mut interpreter = interpreter(&events, PID);
+        let arguments = match point {
+            Point::CacheAlloc => vec![SITE, OBJECT, CACHE, 0xcc0, u64::MAX],
+            Point::Kmalloc => vec![SITE, OBJECT, 40, 64, 0xcc0, u64::MAX],
+            Point::CacheFree => vec![SITE, OBJECT, CACHE],
+            Point::Kfree => vec![SITE, OBJECT],
+        };
+        for _ in 0..3 {
+            run(&mut interpreter, &events, point, &arguments);
+        }
+        // What is no object: a failed allocation, and one of no bytes.
+        for object in [0, 16] {
+            let mut arguments = arguments.clone();
+            arguments[1] = object;
+            run(&mut interpreter, &events, point, &arguments);
+        }
+        assert_eq!(entries(&interpreter, ENTRIES), [(vec![CACHE, SITE], vec![3])], "{point:?}");
+        assert_eq!(lost(&interpreter), [0, 0], "{point:?}");
+    }
+}
+
+#[test]
+fn every_field_is_that_of_the_event() {
+    let events = events(&Field::ALL, Mode::Counts);
+    let mut interpreter = interpreter(&events, PID);
+    run(&mut interpreter, &events, Point::Kmalloc, &[SITE, OBJECT, 40, 64, 0xcc0, u64::MAX]);
+    run(&mut interpreter, &events, Point::CacheAlloc, &[SITE, OBJECT, CACHE, 0xdc0, 1]);
+    let comm = u64::from_le_bytes(*b"make\0\0\0\0");
+    let any = u64::from(u32::MAX);
+    let mut found = entries(&interpreter, ENTRIES);
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            (vec![CACHE, SITE, 0, 0, 0xdc0, 1, 3, PID, comm, 0], vec![1]),
+            (vec![CACHE, SITE, 40, 64, 0xcc0, any, 3, PID, comm, 0], vec![1]),
+        ]
+    );
+}
+
+#[test]
+fn a_kmalloc_of_pages_and_a_kernel_without_the_function_have_no_cache() {
+    let fields = [Field::Cache, Field::BytesAlloc];
+    let known = events(&fields, Mode::Counts);
+    let unknown = Events { get_kmem_cache: None, ..known.clone() };
+    for (events, object) in [(known, 0xffff_8882_0000_0000), (unknown, OBJECT)] {
+        let mut interpreter = interpreter(&events, PID);
+        run(&mut interpreter, &events, Point::Kmalloc, &[SITE, object, 8192, 8192, 0, 0]);
+        assert_eq!(entries(&interpreter, ENTRIES), [(vec![0, 8192], vec![1])]);
+    }
+}
+
+#[test]
+fn other_caches_and_slabql_itself_are_left_out() {
+    let all = events(&[Field::Site], Mode::Counts);
+    let others = Events { only: vec![0x42, 0xffff_8881_0000_0042], ..all.clone() };
+    let these = Events { only: vec![0x42, CACHE], ..all.clone() };
+    for (events, process, count) in [(others, PID, 0), (these, PID, 1), (all, 4, 0)] {
+        let mut interpreter = interpreter(&events, process);
+        run(&mut interpreter, &events, Point::CacheAlloc, &[SITE, OBJECT, CACHE, 0, 0]);
+        assert_eq!(entries(&interpreter, ENTRIES).len(), count);
+    }
+}
+
+#[test]
+fn what_has_no_room_is_counted_as_lost() {
+    let counts = events(&[Field::Site], Mode::Counts);
+    let held = events(&[Field::Site], Mode::Objects { freed: false });
+    for events in [counts, held] {
+        let mut interpreter = interpreter(&events, PID);
+        for number in [1, 2, 3, 3, 1] {
+            let object = OBJECT + 64 * number;
+            run(&mut interpreter, &events, Point::CacheAlloc, &[number, object, CACHE, 0, 0]);
+        }
+        assert_eq!(entries(&interpreter, ENTRIES).len(), 2);
+        assert_eq!(lost(&interpreter), [2, 0]);
+    }
+}
+
+#[test]
+fn objects_are_held_until_they_are_freed() {
+    for freed in [false, true] {
+        let events = events(&[Field::Site, Field::Pid], Mode::Objects { freed });
+        let mut interpreter = interpreter(&events, PID);
+        let [first, second] = [OBJECT, OBJECT + 64];
+        let alloc = |object| [SITE, object, CACHE, 0, 0];
+        run(&mut interpreter, &events, Point::CacheAlloc, &alloc(first));
+        run(&mut interpreter, &events, Point::Kmalloc, &[SITE + 1, second, 8, 8, 0, 0]);
+        run(&mut interpreter, &events, Point::CacheFree, &[0, first, CACHE]);
+        // It was allocated before the trace.
+        run(&mut interpreter, &events, Point::Kfree, &[0, OBJECT + 128]);
+        // Freed without an event, and allocated again.
+        run(&mut interpreter, &events, Point::CacheAlloc, &alloc(second));
+        let held = [(vec![second], vec![TIME, SITE, PID])];
+        assert_eq!(entries(&interpreter, ENTRIES), held);
+        if freed {
+            let records = interpreter.table(FREED).records();
+            let records: Vec<_> = records.iter().map(|record| words(record)).collect();
+            let gone = vec![first, TIME, TIME, SITE, PID];
+            assert_eq!(records, [gone, vec![second, 0, TIME, SITE + 1, PID]]);
+        }
+        assert_eq!(lost(&interpreter), [0, 0]);
+    }
+}
+
+#[test]
+fn a_record_without_room_is_counted_as_lost() {
+    let events = events(&[Field::Site], Mode::Objects { freed: true });
+    let mut maps = events.maps();
+    maps[FREED as usize].entries = 40;
+    let mut interpreter = Interpreter::new(kernel(PID), 0).maps(&maps);
+    for _ in 0..3 {
+        run(&mut interpreter, &events, Point::CacheAlloc, &[SITE, OBJECT, CACHE, 0, 0]);
+        run(&mut interpreter, &events, Point::CacheFree, &[0, OBJECT, CACHE]);
+    }
+    assert_eq!(interpreter.table(FREED).records().len(), 1);
+    assert_eq!(lost(&interpreter), [0, 2]);
+    assert_eq!(entries(&interpreter, ENTRIES), []);
+}
+
+#[test]
+fn symbols_tell_who_ran_the_program() {
+    let symbols = Symbols { count: 3 };
+    let program = symbols.build();
+    let kernel = kernel(PID).helper(165, Behaviour::Returns(0));
+    let maps = events(&[], Mode::Counts).maps();
+    let mut interpreter = Interpreter::new(kernel, program.map_bytes).maps(&maps);
+    let text = b"vm_area_dup+0x1e/0x190\0";
+    interpreter.map_mut()[320 + 128..][..text.len()].copy_from_slice(text);
+    interpreter.run_syscall(&program).unwrap();
+    assert_eq!(Symbols::process(interpreter.map()), Some(77));
+    let texts = [0, 1, 2, 9].map(|index| symbols.decode(interpreter.map(), index));
+    assert_eq!(texts, [None, Some(text.strip_suffix(b"\0").unwrap()), None, None]);
+}

@@ -1,0 +1,227 @@
+//! Attaches programs to the kernel's tracepoints, and reads what they gathered.
+//!
+//! ```text
+//!   Events ── object ──► ELF ── aya ──► programs, maps, links ── detach ──► Gathered
+//! ```
+//!
+//! Only a trace comes here. The programs are aya's to load and attach, by descriptors alone: when the [`Tracer`] is dropped,
+//! or the process ends however it ends, nothing stays attached.
+//!
+//! # Not done here
+//!
+//! What the numbers mean: names of caches and rows of tables are made by whoever asked for the trace.
+
+pub mod symbols;
+
+use std::error::Error;
+use std::io;
+
+use aya::maps::{HashMap, Map, MapData, PerCpuArray, PerCpuHashMap, RingBuf};
+use aya::programs::RawTracePoint;
+use aya::{Ebpf, EbpfLoader, Pod};
+use ebpf_templates::object::{self, Function};
+use ebpf_templates::template::events::{ENTRIES, Events, FREED, LOST, Point};
+
+use super::sys;
+use crate::report::error::{Environment, Failure};
+
+/// The most words of an entry: the time, and all fields.
+const MOST: usize = 12;
+
+/// Programs that are attached.
+pub struct Tracer {
+    ebpf: Ebpf,
+    events: Events,
+    points: Vec<Point>,
+    freed: Option<RingBuf<MapData>>,
+}
+
+/// An object that was allocated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Where it lies.
+    pub addr: u64,
+    /// When it was freed, in nanoseconds of the monotonic clock; 0 if that had no event. None if it was not.
+    pub freed: Option<u64>,
+    /// When it was allocated.
+    pub time: u64,
+    /// The fields of [`Events::fields`], in their order.
+    pub fields: Vec<u64>,
+}
+
+/// What a trace missed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Events that a full map had no room for.
+    pub entries: u64,
+    /// Freed objects that the ring had no room for.
+    pub records: u64,
+    /// Events in the middle of the same program on the same CPU.
+    pub missed: u64,
+}
+
+impl Tracer {
+    /// Loads the programs of `points` and attaches them.
+    pub fn attach(events: Events, points: &[Point]) -> Result<Self, Failure> {
+        let elf = written(&events, points)?;
+        let loaded = EbpfLoader::new().btf(None).load(&elf);
+        let mut ebpf = loaded.map_err(|error| refused("load the programs", &error))?;
+        let maps = events.maps();
+        let freed = match maps.get(FREED as usize).and_then(|map| ebpf.take_map(map.name)) {
+            None => None,
+            Some(map) => {
+                let ring = RingBuf::try_from(map);
+                Some(ring.map_err(|error| refused("read the ring buffer", &error))?)
+            }
+        };
+        // All are loaded before any runs.
+        for point in points {
+            let what = format!("load the program for `{}`", point.tracepoint());
+            program(&mut ebpf, *point)?.load().map_err(|error| refused(&what, &error))?;
+        }
+        for point in points {
+            let what = format!("attach to the tracepoint `{}`", point.tracepoint());
+            let attached = program(&mut ebpf, *point)?.attach(point.tracepoint());
+            attached.map_err(|error| refused(&what, &error))?;
+        }
+        Ok(Self { ebpf, events, points: points.to_vec(), freed })
+    }
+
+    /// The objects that were freed since this was asked last.
+    pub fn freed(&mut self) -> Vec<Object> {
+        let mut found = Vec::new();
+        while let Some(record) = self.freed.as_mut().and_then(RingBuf::next) {
+            let words: Vec<u64> =
+                record.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+            if let [addr, freed, time, fields @ ..] = words.as_slice() {
+                let (addr, freed, time) = (*addr, Some(*freed), *time);
+                found.push(Object { addr, freed, time, fields: fields.to_vec() });
+            }
+        }
+        found
+    }
+
+    /// Detaches the programs: what is in the maps then stays as it is.
+    pub fn detach(&mut self) -> Result<Losses, Failure> {
+        let mut missed = 0;
+        for point in self.points.clone() {
+            let program = program(&mut self.ebpf, point)?;
+            let info = program.fd().ok().and_then(|fd| sys::prog_info(fd).ok());
+            missed += info.map_or(0, |info| info.missed);
+            program.unload().map_err(|error| refused("detach a program", &error))?;
+        }
+        let map: PerCpuArray<_, [u64; 2]> = self.map(LOST)?.try_into().map_err(unreadable)?;
+        let lost = map.get(&0, 0).map_err(unreadable)?;
+        let sum = |at: usize| lost.iter().map(|lost| lost[at]).sum();
+        Ok(Losses { entries: sum(0), records: sum(1), missed })
+    }
+
+    /// How often each combination of fields was seen.
+    pub fn counts(&self) -> Result<Vec<(Vec<u64>, u64)>, Failure> {
+        match self.events.words() {
+            2 => self.counts_of::<2>(),
+            4 => self.counts_of::<4>(),
+            6 => self.counts_of::<6>(),
+            8 => self.counts_of::<8>(),
+            10 => self.counts_of::<10>(),
+            _ => self.counts_of::<MOST>(),
+        }
+    }
+
+    fn counts_of<const WORDS: usize>(&self) -> Result<Vec<(Vec<u64>, u64)>, Failure>
+    where
+        [u64; WORDS]: Pod,
+    {
+        let map: PerCpuHashMap<_, [u64; WORDS], u64> =
+            self.map(ENTRIES)?.try_into().map_err(unreadable)?;
+        let mut counts = Vec::new();
+        for entry in &map {
+            let (key, count) = entry.map_err(unreadable)?;
+            counts.push((key.to_vec(), count.iter().sum()));
+        }
+        Ok(counts)
+    }
+
+    /// The objects that are held.
+    pub fn held(&self) -> Result<Vec<Object>, Failure> {
+        match 1 + self.events.words() {
+            2 => self.held_of::<2>(),
+            3 => self.held_of::<3>(),
+            4 => self.held_of::<4>(),
+            5 => self.held_of::<5>(),
+            6 => self.held_of::<6>(),
+            7 => self.held_of::<7>(),
+            8 => self.held_of::<8>(),
+            9 => self.held_of::<9>(),
+            10 => self.held_of::<10>(),
+            11 => self.held_of::<11>(),
+            _ => self.held_of::<MOST>(),
+        }
+    }
+
+    fn held_of<const WORDS: usize>(&self) -> Result<Vec<Object>, Failure>
+    where
+        [u64; WORDS]: Pod,
+    {
+        let map: HashMap<_, u64, [u64; WORDS]> =
+            self.map(ENTRIES)?.try_into().map_err(unreadable)?;
+        let mut objects = Vec::new();
+        for entry in &map {
+            let (addr, value) = entry.map_err(unreadable)?;
+            if let [time, fields @ ..] = value.as_slice() {
+                let (time, fields) = (*time, fields.to_vec());
+                objects.push(Object { addr, freed: None, time, fields });
+            }
+        }
+        Ok(objects)
+    }
+
+    fn map(&self, number: u32) -> Result<&Map, Failure> {
+        let spec = self.events.maps().into_iter().nth(number as usize);
+        let map = spec.and_then(|spec| self.ebpf.map(spec.name));
+        map.ok_or_else(|| Failure::bug("a map of the trace is missing", String::new()))
+    }
+}
+
+/// The object of the programs.
+fn written(events: &Events, points: &[Point]) -> Result<Vec<u8>, Failure> {
+    let program = |point: &Point| events.program(*point).map(|program| (*point, program));
+    let programs = points.iter().map(program).collect::<Result<Vec<_>, _>>();
+    let too_wide = |_| Failure::bug("the program of a trace does not fit its frame", String::new());
+    let programs = programs.map_err(too_wide)?;
+    let functions: Vec<Function<'_>> = programs
+        .iter()
+        .map(|(point, program)| {
+            let (section, name) = (point.section(), point.function());
+            Function { section, name, program }
+        })
+        .collect();
+    object::write(&events.maps(), &functions)
+        .map_err(|error| Failure::bug("the object of a trace cannot be written", error.to_string()))
+}
+
+/// The program of a tracepoint.
+fn program(ebpf: &mut Ebpf, point: Point) -> Result<&mut RawTracePoint, Failure> {
+    let found = ebpf.program_mut(point.function()).and_then(|program| program.try_into().ok());
+    found.ok_or_else(|| Failure::bug("a program of the trace is missing", String::new()))
+}
+
+/// A map that cannot be read.
+fn unreadable(error: impl Into<aya::maps::MapError>) -> Failure {
+    refused("read a map of the trace", &error.into())
+}
+
+/// Says why the machine does not trace.
+fn refused(what: &str, error: &(dyn Error + 'static)) -> Failure {
+    let mut causes = Vec::new();
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if let Some(cause) = cause.downcast_ref::<io::Error>() {
+            let failed = Environment::failed(&format!("cannot {what}"), cause);
+            return Environment::of_bpf(cause).unwrap_or(failed).into();
+        }
+        causes.push(cause.to_string());
+        next = cause.source();
+    }
+    Failure::bug(format!("cannot {what}"), causes.join(": "))
+}

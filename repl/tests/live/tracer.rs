@@ -1,0 +1,107 @@
+//! Programs of a trace, loaded by aya, count and hold what a workload allocates, to the object.
+
+use std::os::unix::net::UnixDatagram;
+use std::process;
+use std::time::Duration;
+
+use aya::maps::loaded_maps;
+use aya::programs::loaded_programs;
+use ebpf_templates::template::events::{Events, Field, Mode, Point};
+use query::schema::Schema;
+use slabql::kernel::schema::KernelSchema;
+use slabql::kernel::trace::symbols::Names;
+use slabql::kernel::trace::{Losses, Tracer};
+use slabql::source::Choice;
+
+use crate::common;
+use crate::common::ask;
+
+/// How long the kernel may take to free what is no longer used.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How many sockets are made.
+const SOCKETS: usize = 700;
+
+fn events(fields: &[Field], mode: Mode) -> Events {
+    let schema = KernelSchema::any().unwrap();
+    let get_kmem_cache = schema.function_id("bpf_get_kmem_cache");
+    let fields = fields.to_vec();
+    // Nothing is left out: this process is the one that is looked at.
+    Events { fields, mode, get_kmem_cache, only: Vec::new(), own: u32::MAX, entries: 100_000 }
+}
+
+fn sockets() -> Vec<UnixDatagram> {
+    (0..SOCKETS).map(|_| UnixDatagram::unbound().unwrap()).collect()
+}
+
+/// The address of a cache.
+fn cache(name: &str) -> u64 {
+    let sql = format!("select cast(addr as int) from caches where name = '{name}'");
+    let output = ask::live(Choice::default()).ask(&sql).unwrap();
+    output.rows[0][0].integer().unwrap().try_into().unwrap()
+}
+
+#[test]
+fn allocations_are_counted_to_the_object() {
+    let Some(_turn) = common::live() else { return };
+    let (cache, pid) = (cache("sock_inode_cache"), u64::from(process::id()));
+    let events = events(&[Field::Cache, Field::Pid], Mode::Counts);
+    for (points, wanted) in [(Point::ALLOCATIONS, SOCKETS), (Point::FREES, 0)] {
+        let mut tracer = Tracer::attach(events.clone(), &points).unwrap();
+        let made = sockets();
+        let losses = tracer.detach().unwrap();
+        let counts = tracer.counts().unwrap();
+        drop(made);
+        let count = counts.iter().find(|(key, _)| *key == [cache, pid]).map_or(0, |found| found.1);
+        assert_eq!((count, losses.entries), (wanted as u64, 0), "{counts:?}");
+    }
+}
+
+#[test]
+fn held_and_freed_objects_are_told_apart() {
+    let Some(_turn) = common::live() else { return };
+    let (cache, pid) = (cache("sock_inode_cache"), u64::from(process::id()));
+    let fields = [Field::Cache, Field::Site, Field::Pid];
+    let events = Events { only: vec![cache], ..events(&fields, Mode::Objects { freed: true }) };
+    let points = events.points();
+    let mut tracer = Tracer::attach(events, &points).unwrap();
+    let kept = sockets();
+    drop(sockets());
+    let mut freed = Vec::new();
+    // Inodes are freed after a grace period of RCU.
+    common::wait("the sockets to be freed", PATIENCE, || {
+        freed.extend(tracer.freed().into_iter().filter(|object| object.fields[2] == pid));
+        (freed.len() >= SOCKETS).then_some(())
+    });
+    let losses = tracer.detach().unwrap();
+    let held = tracer.held().unwrap();
+    assert_eq!(losses, Losses { missed: losses.missed, ..Losses::default() });
+    let held: Vec<_> = held.iter().filter(|object| object.fields[2] == pid).collect();
+    assert_eq!((held.len(), freed.len()), (SOCKETS, SOCKETS));
+    assert!(held.iter().all(|object| object.fields[0] == cache && object.freed.is_none()));
+    assert!(freed.iter().all(|object| object.freed.is_some_and(|freed| freed > object.time)));
+    drop(kept);
+
+    let mut names = Names::open().unwrap();
+    names.learn(held.iter().map(|object| object.fields[1])).unwrap();
+    let name = names.name(held[0].fields[1]).unwrap();
+    assert!(name.starts_with("sock_alloc_inode+0x") && name.contains('/'), "{name}");
+    assert_eq!(names.process().unwrap(), process::id());
+}
+
+#[test]
+fn a_tracer_leaves_nothing_behind() {
+    let Some(_turn) = common::live() else { return };
+    let ours = |name: &[u8]| name.starts_with(b"slabql_");
+    let programs = || loaded_programs().flatten().filter(|found| ours(found.name())).count();
+    let maps = || loaded_maps().flatten().filter(|found| ours(found.name())).count();
+    let before = (programs(), maps());
+    let events = events(&[Field::Site], Mode::Objects { freed: true });
+    let points = events.points();
+    let tracer = Tracer::attach(events, &points).unwrap();
+    assert_eq!((programs(), maps()), (before.0 + 4, before.1 + 3));
+    drop(tracer);
+    let wanted = before;
+    common::wait("the kernel to free the programs", PATIENCE, || {
+        ((programs(), maps()) == wanted).then_some(())
+    });
+}
