@@ -30,13 +30,25 @@ pub struct OutputColumn {
     pub per_second: bool,
     /// Of a flag set the names of bits and their numbers, in any order.
     pub flag_names: Option<Arc<[(String, u32)]>>,
+    /// What the catalog says that it is, if it is a column of a table, or an aggregate over one.
+    pub doc: Option<String>,
+    /// Whether it is a part of what tells rows apart: a key of groups, the number of a node or CPU.
+    pub identifies: bool,
 }
 
 impl OutputColumn {
     /// A column whose bits, if any, have no names.
     #[must_use]
     pub fn new(name: impl Into<String>, ty: Type, unit: Unit) -> Self {
-        Self { name: name.into(), ty, unit, per_second: false, flag_names: None }
+        Self {
+            name: name.into(),
+            ty,
+            unit,
+            per_second: false,
+            flag_names: None,
+            doc: None,
+            identifies: false,
+        }
     }
 
     /// The same column with names for its bits.

@@ -23,7 +23,7 @@ pub mod wide;
 use std::sync::Arc;
 
 use crate::bound::Missing;
-use crate::bound::{Expr, Item, Key};
+use crate::bound::{Expr, ExprKind, Item, Key};
 use crate::capabilities::Capabilities;
 use crate::catalog::Lookup;
 use crate::eval::{self, Warnings};
@@ -288,7 +288,8 @@ pub fn columns(plan: &Plan, capabilities: &dyn Capabilities) -> Vec<OutputColumn
     plan.items()
         .iter()
         .enumerate()
-        .map(|(at, item)| {
+        .zip(plan.identifies())
+        .map(|((at, item), identifies)| {
             let (name, ty, unit) = (item.name.clone(), item.expr.ty, item.expr.unit);
             let flag_names: Option<Arc<[(String, u32)]>> = match ty {
                 Type::SlabFlags => Some(capabilities.slab_flags().into()),
@@ -296,7 +297,19 @@ pub fn columns(plan: &Plan, capabilities: &dyn Capabilities) -> Vec<OutputColumn
                 _ => None,
             };
             let per_second = plan.change_of(at).is_some_and(|change| change.rate);
-            OutputColumn { name, ty, unit, per_second, flag_names }
+            let doc = doc(plan, &item.expr).filter(|_| plan.change_of(at).is_none());
+            OutputColumn { name, ty, unit, per_second, flag_names, doc, identifies }
         })
         .collect()
+}
+
+/// What the catalog says of an item: of a column its sentence, of an aggregate over a column both.
+fn doc(plan: &Plan, expr: &Expr) -> Option<String> {
+    if let Some(column) = expr.column {
+        return Some(column.doc.to_owned());
+    }
+    let (ExprKind::Input(at), Some(group)) = (&expr.kind, plan.group()) else { return None };
+    let aggregate = group.aggregates.get(at.checked_sub(group.keys.len())?)?;
+    let column = aggregate.argument.as_ref()?.column?;
+    Some(format!("`{}`: {}", aggregate.name, column.doc))
 }

@@ -16,7 +16,7 @@ use std::io::{self, Write};
 
 use query::value::Value;
 
-use super::format::{FormatRow, Frame, Rows};
+use super::format::{Capacity, FormatRow, Frame, Rows};
 use super::unit::plain;
 
 /// What `csv` is.
@@ -25,6 +25,7 @@ pub static CSV: FormatRow = FormatRow {
     endings: &["csv"],
     help: "comma-separated values (RFC 4180)",
     for_people: false,
+    capacity: Capacity::Many,
     begin: |frame, out| Separated::begin(frame, out, b',', b"", push_quoted),
 };
 
@@ -34,6 +35,7 @@ pub static TSV: FormatRow = FormatRow {
     endings: &["tsv"],
     help: "tab-separated values, with backslash escapes and \\N for NULL",
     for_people: false,
+    capacity: Capacity::Many,
     begin: |frame, out| Separated::begin(frame, out, b'\t', b"\\N", push_escaped),
 };
 

@@ -24,8 +24,19 @@ pub struct FormatRow {
     pub help: &'static str,
     /// Whether it is for people, not for programs.
     pub for_people: bool,
+    /// How many answers a file of it can have.
+    pub capacity: Capacity,
     /// Starts an answer: writes the header, where the format can have one before it has seen rows.
     pub begin: fn(&Frame, &mut dyn Write) -> io::Result<Box<dyn Rows>>,
+}
+
+/// How many answers a file or a stream of a format can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capacity {
+    /// Any number, one behind the other.
+    Many,
+    /// One, which is complete when it is written: a watch has no use for it.
+    One,
 }
 
 /// The rows of an answer in one format. It is called once for a batch.

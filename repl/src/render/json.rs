@@ -30,7 +30,7 @@ use query::escape;
 use query::output::OutputColumn;
 use query::value::{Unit, Value};
 
-use super::format::{FormatRow, Frame, Rows};
+use super::format::{Capacity, FormatRow, Frame, Rows};
 use super::unit;
 
 /// What `json` is.
@@ -39,6 +39,7 @@ pub static JSON: FormatRow = FormatRow {
     endings: &["json"],
     help: "one array of objects",
     for_people: false,
+    capacity: Capacity::Many,
     begin: |frame, out| {
         out.write_all(b"[")?;
         Ok(Box::new(Json::new(frame, true)?))
@@ -51,6 +52,7 @@ pub static NDJSON: FormatRow = FormatRow {
     endings: &["ndjson", "jsonl"],
     help: "one object per line",
     for_people: false,
+    capacity: Capacity::Many,
     begin: |frame, _| Ok(Box::new(Json::new(frame, false)?)),
 };
 
@@ -66,7 +68,7 @@ struct Json {
 impl Json {
     fn new(frame: &Frame, array: bool) -> io::Result<Self> {
         let mut keys = Vec::new();
-        for name in unique_names(&frame.columns) {
+        for name in unique_names(frame.columns.iter().map(|column| column.name.as_str())) {
             let mut key = String::new();
             push_string(&mut key, &name)?;
             key.push(':');
@@ -169,14 +171,28 @@ fn push_string(row: &mut String, string: &str) -> io::Result<()> {
 /// The Unicode string for the bytes of a text, by the rule in the header of this module.
 #[must_use]
 pub fn text_to_json(bytes: &[u8]) -> String {
+    text_without(bytes, |_| false)
+}
+
+/// The same where some characters must not be in the string: their bytes are written as if they were not UTF-8.
+pub(super) fn text_without(bytes: &[u8], refused: fn(char) -> bool) -> String {
     if let Ok(text) = std::str::from_utf8(bytes)
         && !text.contains("\\x")
+        && !text.contains(refused)
     {
         return text.to_owned();
     }
     let mut string = String::new();
     for chunk in bytes.utf8_chunks() {
-        string.push_str(&chunk.valid().replace('\\', "\\\\"));
+        for character in chunk.valid().chars() {
+            match character {
+                '\\' => string.push_str("\\\\"),
+                _ if refused(character) => {
+                    escape::push_bytes(&mut string, character.encode_utf8(&mut [0; 4]).as_bytes());
+                }
+                _ => string.push(character),
+            }
+        }
         escape::push_bytes(&mut string, chunk.invalid());
     }
     string
@@ -210,12 +226,12 @@ pub fn text_from_json(string: &str) -> Option<Vec<u8>> {
 
 /// The names of columns, made different by numbers from 2. A name that one column has from the query is not given
 /// to another.
-fn unique_names(columns: &[OutputColumn]) -> Vec<String> {
-    let mut taken: HashSet<String> = columns.iter().map(|column| column.name.clone()).collect();
+pub(super) fn unique_names<'a>(all: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
+    let mut taken: HashSet<String> = all.clone().map(str::to_owned).collect();
     let mut seen = HashSet::new();
     let mut names = Vec::new();
-    for OutputColumn { name, .. } in columns {
-        let mut unique = name.clone();
+    for name in all {
+        let mut unique = name.to_owned();
         if !seen.insert(name) {
             let mut number = 2_u32;
             loop {
@@ -240,7 +256,7 @@ mod tests {
     use query::value::Type;
     use serde_json::Value as Parsed;
 
-    use super::super::fixture::{answer, column, extremes, nasty_texts, random_answer, rendered};
+    use super::super::fixture::{answer, extremes, nasty_texts, random_answer, rendered};
     use super::*;
 
     fn parse(output: &Output) -> Vec<Parsed> {
@@ -339,9 +355,7 @@ mod tests {
 
     #[test]
     fn equal_names_get_numbers() {
-        let names = |names: &[&str]| {
-            unique_names(&names.iter().map(|name| column(name)).collect::<Vec<_>>())
-        };
+        let names = |names: &[&str]| unique_names(names.iter().copied());
         assert_eq!(names(&["a", "b", "a", "a"]), ["a", "b", "a_2", "a_3"]);
         assert_eq!(names(&["a", "a", "a_2"]), ["a", "a_3", "a_2"]);
     }
@@ -359,7 +373,7 @@ mod tests {
         fn rows_parse_back(output in random_answer()) {
             let parsed = parse(&output);
             prop_assert_eq!(parsed.len(), output.rows.len());
-            let names = unique_names(&output.columns);
+            let names = unique_names(output.columns.iter().map(|column| column.name.as_str()));
             for (object, row) in parsed.iter().zip(&output.rows) {
                 prop_assert_eq!(object.as_object().unwrap().len(), row.len());
                 for ((value, column), name) in row.iter().zip(&output.columns).zip(&names) {

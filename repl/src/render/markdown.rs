@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use query::value::Value;
 
-use super::format::{FormatRow, Frame, Rows};
+use super::format::{Capacity, FormatRow, Frame, Rows};
 
 /// What `markdown` is.
 pub static MARKDOWN: FormatRow = FormatRow {
@@ -16,6 +16,7 @@ pub static MARKDOWN: FormatRow = FormatRow {
     endings: &["markdown", "md"],
     help: "a GitHub Markdown table",
     for_people: true,
+    capacity: Capacity::Many,
     begin: |frame, out| {
         if !frame.columns.is_empty() {
             write_line(frame.names().iter().map(|name| escape(name)), out)?;

@@ -1,12 +1,13 @@
-//! Renders an answer as text: a table, CSV, TSV, JSON, Markdown or a line a field.
+//! Renders an answer: a table, CSV, TSV, JSON, Markdown, a line a field, metrics.
 //!
-//! A [`Renderer`] is made from the columns, takes rows in batches and is finished; only the table keeps rows, as it
-//! needs their widths. The bytes go to one writer, which a caller gives and gets back. That writer carries the
-//! answer and nothing else: row counts, warnings and times belong on standard error.
+//! A [`Renderer`] is made from the columns, takes rows in batches and is finished. The table keeps rows, as it needs
+//! their widths, and so do metrics, which are written column by column. The bytes go to one writer, which a caller gives
+//! and gets back. That writer carries the answer and nothing else: row counts, warnings and times belong on standard
+//! error.
 //!
 //! ```text
 //! values ── unit ──▶ text for people    ──▶ table, markdown, vertical
-//!        └─ unit ──▶ text for programs  ──▶ csv, tsv, json, ndjson
+//!        └─ unit ──▶ text for programs  ──▶ csv, tsv, json, ndjson, openmetrics
 //! ```
 //!
 //! # Invariants
@@ -26,6 +27,7 @@ mod grid;
 mod json;
 mod layout;
 mod markdown;
+mod openmetrics;
 mod options;
 mod table;
 mod unit;
@@ -42,7 +44,7 @@ pub use self::csv::CSV;
 pub use color::Color;
 pub(crate) use format::Frame;
 use format::{BATCH, Rows};
-pub use format::{Format, FormatRow, Hidden};
+pub use format::{Capacity, Format, FormatRow, Hidden};
 pub(crate) use grid::{lines, width};
 pub use json::{text_from_json, text_to_json};
 pub(crate) use layout::{Layout, Seen};
@@ -52,8 +54,16 @@ pub use unit::{duration, plain, shown};
 pub use vertical::VERTICAL;
 
 /// The formats, in the order of help texts. One that is missing here is dead code.
-pub static FORMATS: &[Format] =
-    &[&TABLE, &CSV, &csv::TSV, &json::JSON, &json::NDJSON, &markdown::MARKDOWN, &VERTICAL];
+pub static FORMATS: &[Format] = &[
+    &TABLE,
+    &CSV,
+    &csv::TSV,
+    &json::JSON,
+    &json::NDJSON,
+    &markdown::MARKDOWN,
+    &VERTICAL,
+    &openmetrics::OPENMETRICS,
+];
 
 /// The format of a file whose name ends so, whatever the case.
 #[must_use]
@@ -170,6 +180,7 @@ mod tests {
             endings: &["count"],
             help: "how many rows there are",
             for_people: true,
+            capacity: Capacity::Many,
             begin: |_, _| Ok(Box::new(Count(0))),
         };
         let rows = vec![vec![Value::UInt(1)]; 3];
@@ -193,8 +204,9 @@ mod tests {
     fn a_closed_pipe_is_told_as_one() {
         for &format in FORMATS {
             for rows in [1, 5000] {
-                let rows = vec![vec![Value::UInt(1)]; rows];
-                let output = Output { columns: vec![column("x")], rows, warnings: vec![] };
+                let rows = (0..rows).map(|row| vec![Value::UInt(row), Value::UInt(row)]).collect();
+                let addr = OutputColumn::new("addr", Type::UInt, Unit::Hex);
+                let output = Output { columns: vec![addr, column("x")], rows, warnings: vec![] };
                 let error = render(format, &output, Options::default(), &mut Closed).unwrap_err();
                 assert_eq!(error.kind(), io::ErrorKind::BrokenPipe, "{format:?}");
             }
@@ -247,7 +259,8 @@ mod tests {
         assert_eq!(text(&NDJSON, columns()), "");
         assert_eq!(text(&MARKDOWN, columns()), "| a | b |\n| ---: | ---: |\n");
         assert_eq!(text(&VERTICAL, columns()), "");
-        for &format in FORMATS {
+        let complete = |format: &Format| format.capacity == Capacity::One;
+        for &format in FORMATS.iter().filter(|format| !complete(format)) {
             let empty = text(format, vec![]);
             assert!(empty.trim_matches(['[', ']', '\n']).is_empty(), "{format:?}: {empty:?}");
         }

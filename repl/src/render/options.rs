@@ -1,6 +1,6 @@
-//! What formats for people depend on besides the answer.
+//! What formats depend on besides the answer, nearly all of it for people.
 
-/// What formats for people depend on.
+/// What formats depend on besides the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Options {
@@ -21,6 +21,8 @@ pub struct Options {
     pub sorted: Vec<usize>,
     /// Whether only ASCII is shown.
     pub ascii: bool,
+    /// The table that the answer is of, if it is of one: metrics are named after it.
+    pub table: Option<&'static str>,
 }
 
 impl Default for Options {
@@ -34,6 +36,7 @@ impl Default for Options {
             fields: None,
             sorted: Vec::new(),
             ascii: false,
+            table: None,
         }
     }
 }

@@ -15,7 +15,7 @@ use std::io::{self, Write};
 use comfy_table::{Attribute, Cell};
 use query::value::Value;
 
-use super::format::{BATCH, FormatRow, Frame, Hidden, Rows};
+use super::format::{BATCH, Capacity, FormatRow, Frame, Hidden, Rows};
 use super::grid::{self, value_cell};
 use super::layout::{self, Layout, Seen};
 use super::vertical::Fields;
@@ -27,6 +27,7 @@ pub static TABLE: FormatRow = FormatRow {
     endings: &["table", "txt"],
     help: "aligned columns, for a terminal",
     for_people: true,
+    capacity: Capacity::Many,
     begin: |frame, _| {
         Ok(Box::new(Table { rows: Vec::new(), seen: Seen::new(frame.columns.len()) }))
     },

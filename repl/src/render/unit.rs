@@ -179,6 +179,7 @@ mod tests {
         fields: None,
         sorted: Vec::new(),
         ascii: false,
+        table: None,
     };
 
     fn show(value: &Value, unit: Unit) -> String {

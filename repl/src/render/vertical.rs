@@ -14,7 +14,7 @@ use std::io::{self, Write};
 use comfy_table::Cell;
 use query::value::Value;
 
-use super::format::{FormatRow, Frame, Rows};
+use super::format::{Capacity, FormatRow, Frame, Rows};
 use super::grid::{self, set_column, styled_table, value_cell};
 
 /// What `vertical` is.
@@ -23,6 +23,7 @@ pub static VERTICAL: FormatRow = FormatRow {
     endings: &["vertical"],
     help: "one field per line",
     for_people: true,
+    capacity: Capacity::Many,
     begin: |frame, _| Ok(Box::new(Fields::new(frame))),
 };
 

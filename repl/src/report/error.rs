@@ -10,6 +10,7 @@
 //!
 //! Texts in here are what they are; they are escaped when they are told.
 
+use std::error::Error;
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -60,6 +61,15 @@ pub struct Message {
     /// What would work.
     pub help: Option<String>,
 }
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// A format refuses an answer with one, by way of [`io::Error`].
+impl Error for Message {}
 
 /// What is wrong with the machine, not with the query and not with slabql.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,6 +163,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Query(_) | Self::Command(_) => 1,
+            Self::Write(error) if refusal(error).is_some() => 1,
             Self::Environment(_) | Self::Refused(_) | Self::Write(_) => 2,
             Self::Bug(_) => 3,
             Self::Interrupted => 130,
@@ -202,9 +213,24 @@ impl Failure {
                 format!("{}{report}\n{}\n", line("bug", message), printable_lines(details))
             }
             Self::Interrupted => "interrupted\n".to_owned(),
+            Self::Write(error) if let Some(refusal) = refusal(error) => {
+                Self::Command(refusal.clone()).text()
+            }
             Self::Write(error) => line("error: cannot write the answer", &errno(error)),
         }
     }
+}
+
+/// The failure to write an answer that the format cannot hold: the query is wrong for it, not the machine.
+#[must_use]
+pub fn refuse(message: impl Into<String>, help: &str) -> io::Error {
+    io::Error::other(Message { message: message.into(), help: Some(help.to_owned()) })
+}
+
+/// Why a format refused an answer, if that is why it was not written.
+#[must_use]
+pub fn refusal(error: &io::Error) -> Option<&Message> {
+    error.get_ref()?.downcast_ref()
 }
 
 /// A line of a failure, whatever its text holds.

@@ -259,7 +259,7 @@ impl Session {
         self.engine.open(&plan.arguments).map_err(wrong)?;
         self.lint(query, &plan);
         let (medium, elsewhere) = (self.medium(), self.sink.medium());
-        let format = self.format();
+        let format = self.begin()?;
         let for_people = self.settings.format.is_none_or(|format| *format == render::TABLE);
         let sorted = sorted_by(&plan, of.text);
         let Self { engine, settings, alert, .. } = self;
@@ -280,7 +280,7 @@ impl Session {
     /// Writes an answer that took no time worth telling.
     pub fn answer(&mut self, output: &Output, out: &mut dyn Write) -> Result<(), Failure> {
         self.alert.see_answer(output.rows.len());
-        settings::answer(self.format(), self.options(), output, out)
+        settings::answer(self.begin()?, self.options(), output, out)
     }
 
     /// Runs a plan; writes its answer, its notes, and if asked what it took since `start`.
@@ -292,8 +292,9 @@ impl Session {
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
         let columns = query::exec::columns(plan, self.engine.source().capabilities());
-        let format = self.format();
-        let options = Options { sorted: sorted_by(plan, text), ..self.options() };
+        let format = self.begin()?;
+        let sorted = sorted_by(plan, text);
+        let options = Options { sorted, table: Some(plan.table.name), ..self.options() };
         let mut answer = Stream::new(format, columns, options, out);
         let Self { engine, alert, .. } = self;
         let mut notes = engine
@@ -323,9 +324,11 @@ impl Session {
         self.sink.medium().unwrap_or(self.settings.standard)
     }
 
-    /// The format of the answer that is written now.
-    fn format(&self) -> Format {
-        self.settings.format_on(self.sink.medium())
+    /// Begins an answer: gives its format, unless its place has one that stands alone.
+    fn begin(&mut self) -> Result<Format, Failure> {
+        let format = self.settings.format_on(self.sink.medium());
+        self.sink.begin(format, self.medium())?;
+        Ok(format)
     }
 
     /// What its renderer is told.

@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 
 use crate::file::whole::{Readers, WholeFile};
 use crate::kernel::sys;
-use crate::render::{self, Format};
-use crate::report::error::Failure;
+use crate::render::{self, Capacity, Format};
+use crate::report::error::{Failure, refusal};
 use crate::report::escape::printable_lines;
 use crate::report::terminal::{ascii, is_plain};
 use child::Child;
@@ -34,14 +34,34 @@ use pager::Paged;
 /// Where answers go.
 #[derive(Debug, Default)]
 pub struct Sink {
-    /// The file of `.output`, and whether it has an answer by now.
-    all: Option<(PathBuf, bool)>,
+    /// The file of `.output`, and what it has by now.
+    all: Option<(PathBuf, Written)>,
+    /// What standard output has by now.
+    given: Written,
+    /// The format of the answer that is written now, where it has one.
+    format: Option<Format>,
     /// The place of the next answer.
     once: Option<Place>,
     /// What the answer that is written now goes to.
     now: Option<Place>,
     /// Whether somebody sits at the terminal, who may be shown a pager.
     pub interactive: bool,
+}
+
+/// What a place has that takes one answer behind the other.
+#[derive(Clone, Copy, Debug, Default)]
+struct Written {
+    any: bool,
+    /// The format that it is complete in.
+    complete: Option<Format>,
+}
+
+impl Written {
+    /// An answer was written.
+    fn add(&mut self, format: Option<Format>) {
+        self.any = true;
+        self.complete = format.filter(|format| format.capacity != Capacity::Many);
+    }
 }
 
 /// Where an answer goes that does not go where the others do.
@@ -59,7 +79,7 @@ impl Sink {
     /// Lets all answers that follow go to a file, or to standard output again.
     pub fn set_all(&mut self, path: Option<PathBuf>) {
         self.once = None;
-        self.all = path.map(|path| (path, false));
+        self.all = path.map(|path| (path, Written::default()));
     }
 
     /// Whether the next answer has a place of its own.
@@ -76,6 +96,27 @@ impl Sink {
     /// Where the next answer is to go.
     fn place(&self) -> Option<Place> {
         self.once.clone().or_else(|| self.all.as_ref().map(|(path, _)| Place::File(path.clone())))
+    }
+
+    /// Begins an answer in a format, unless its place would have two of which one stands alone.
+    pub fn begin(&mut self, format: Format, medium: Medium) -> Result<(), Failure> {
+        self.format = Some(format);
+        let written = match (&self.now, &self.all) {
+            _ if medium == Medium::Terminal => return Ok(()),
+            (None, _) => self.given,
+            (Some(Place::File(path)), Some((all, written))) if path == all => *written,
+            (Some(_), _) => return Ok(()),
+        };
+        let alone = (format.capacity != Capacity::Many).then_some(format);
+        match written.complete.or(alone) {
+            Some(alone) if written.any => {
+                let message =
+                    format!("`{}` holds one answer, and there is one already", alone.name);
+                let help = "`.once FILE` writes the next answer to a file of its own";
+                Err(Failure::command(message, Some(help)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Begins what a command says, which may be nothing.
@@ -102,7 +143,7 @@ impl Sink {
     ) -> Result<Target<'a>, Failure> {
         // An answer that fails before it is written is asked for again elsewhere, so the place is kept until there is one.
         let place = self.place();
-        let append = !self.has_once() && self.all.as_ref().is_some_and(|(_, begun)| *begun);
+        let append = !self.has_once() && self.all.as_ref().is_some_and(|(_, written)| written.any);
         let to = match &place {
             None if pager
                 && self.interactive
@@ -131,19 +172,24 @@ impl Sink {
         answered: Result<(), Failure>,
     ) -> Result<(), Failure> {
         self.now = None;
+        let format = self.format.take();
         if matches!(answered, Ok(()) | Err(Failure::Write(_))) {
             self.once = None;
         }
         match target.0 {
-            To::Given(_) => answered,
+            To::Given(_) => {
+                answered?;
+                self.given.add(format);
+                Ok(())
+            }
             To::Paged(out) => out.close(answered),
             To::File(file) => {
                 let path = file.path.clone();
                 file.close(answered)?;
-                if let Some((all, begun)) = &mut self.all
+                if let Some((all, written)) = &mut self.all
                     && *all == path
                 {
-                    *begun = true;
+                    written.add(format);
                 }
                 Ok(())
             }
@@ -238,7 +284,11 @@ impl AnswerFile {
     fn close<T>(self, answered: Result<T, Failure>) -> Result<T, Failure> {
         let failed = |error: io::Error| Failure::file("write", &self.path, &error);
         let answer = answered.map_err(|failure| match failure {
-            Failure::Write(error) if error.kind() != io::ErrorKind::BrokenPipe => failed(error),
+            Failure::Write(error)
+                if error.kind() != io::ErrorKind::BrokenPipe && refusal(&error).is_none() =>
+            {
+                failed(error)
+            }
             other => other,
         })?;
         let file = self.file.into_inner().map_err(|error| failed(error.into_error()))?;

@@ -8,6 +8,7 @@ mod cases;
 #[path = "../common/mod.rs"]
 mod common;
 mod files;
+mod formats;
 mod habits;
 mod ladder;
 mod names;

@@ -28,6 +28,7 @@ mod ticks;
 use query::plan::Plan;
 
 use crate::engine::Engine;
+use crate::render::Capacity;
 use crate::report::error::Failure;
 use crate::sink::Medium;
 pub use options::{Options, Until, View};
@@ -47,6 +48,12 @@ pub fn run(
     {
         let help = "end the watch with `watch 1s count 10 select …`, or redirect with `>` to write each tick at once";
         return Err(Failure::command("a file is written only when the watch ends", Some(help)));
+    }
+    if view.format.capacity == Capacity::One {
+        let name = view.format.name;
+        let help = "run the query itself at intervals, from a timer of systemd or cron";
+        let message = format!("`{name}` holds one answer, and a watch has many");
+        return Err(Failure::command(message, Some(help)));
     }
     let mut ticks = Ticks::new(engine, plan, identity)?;
     let schedule = Schedule::new(options.interval);
