@@ -9,24 +9,26 @@
 //! lane before it counts and ended exactly where it began; what behind it does not count is walked again, as part
 //! of the next window. So the numbers are those of a plain walk.
 //!
-//! Names lie elsewhere, and reading them is a second walk through memory. A lane notes the records of wanted kinds
-//! without a branch, and their names are looked at a block of steps later.
+//! Names lie elsewhere, and reading them is a second walk through memory. It waits while the lanes go on: a lane reads the
+//! first bytes of each name, and notes the record without a branch, for the next one to overwrite unless it is wanted.
 
 use std::array;
 
 use super::{Btf, KINDS, Kind, Mark, RECORD, STRIDE, TypeId, UNKNOWN, le};
 
-/// How many places are walked at once. More than six gain nothing.
+/// How many places are walked at once. More than four gain nothing.
 const LANES: usize = PARTS as usize;
-const PARTS: u32 = 6;
+const PARTS: u32 = 4;
 /// The bytes of a window. A walk that has found everything ends with its window.
 const WINDOW: u32 = 256 << 10;
 /// How many records in a row make a guess.
 const GUESS: usize = 8;
+/// How many steps the lanes take at a time.
+const BLOCK: usize = STRIDE as usize;
+/// Records that may be noted in a block: a power of two, so that no place is out of bounds.
+const NOTES: usize = (LANES * BLOCK).next_power_of_two();
 /// [`RECORD`] again.
 const HEAD: u16 = 12;
-/// How many steps the lanes take between two looks at names.
-const BLOCK: usize = STRIDE as usize;
 
 impl<B: AsRef<[u8]>> Btf<B> {
     /// Finds types by kind and name: for each the first there is, in one walk that ends when all are found.
@@ -55,14 +57,27 @@ impl<B: AsRef<[u8]>> Btf<B> {
     }
 }
 
-/// What a kind means to a walk.
+/// How long the records of a kind are.
 #[derive(Clone, Copy)]
 struct Shape {
-    /// The bytes of a record without elements, and of an element; 0 where nobody tells.
+    /// The bytes of a record without elements, and of an element; both 0 where nobody tells.
     record: u16,
-    each: u8,
-    /// Whether a type of this kind is looked for.
-    wanted: bool,
+    each: u16,
+}
+
+impl Shape {
+    fn new((fixed, each): (u8, u8)) -> Self {
+        if fixed == UNKNOWN {
+            return Self { record: 0, each: 0 };
+        }
+        Self { record: HEAD + u16::from(fixed), each: each.into() }
+    }
+
+    /// The bytes of a record with `info`; 0 where nobody tells.
+    #[inline]
+    fn length(self, info: u32) -> u32 {
+        u32::from(self.record) + u32::from(self.each) * (info & 0x00ff_ffff)
+    }
 }
 
 /// What the lanes did in a window.
@@ -91,11 +106,7 @@ struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     fn new<B: AsRef<[u8]>>(btf: &'a Btf<B>, filter: Filter) -> Self {
-        let shapes = array::from_fn(|kind| {
-            let (fixed, each) = btf.lengths[kind];
-            let record = if fixed == UNKNOWN { 0 } else { HEAD + u16::from(fixed) };
-            Shape { record, each, wanted: filter.wants(kind) }
-        });
+        let shapes = array::from_fn(|kind| Shape::new(btf.lengths[kind]));
         Self {
             types: btf.type_bytes(),
             names: btf.name_bytes(),
@@ -147,45 +158,40 @@ impl<'a> Scan<'a> {
 
     /// Walks each part with a lane of its own. Leaves the wanted records of all lanes, whether they count or not.
     fn run(&mut self, starts: [u32; LANES + 1]) -> Lanes {
-        let Self { types, names, .. } = *self;
+        let Self { types, names, ref shapes, ref filter, .. } = *self;
         let mut at: [u32; LANES] = array::from_fn(|lane| starts[lane]);
-        let mut stops: [u32; LANES] = array::from_fn(|lane| starts[lane + 1]);
+        // What a lane reads: a record's beginning is in there if it begins in the lane's part.
+        let parts: [&[u8]; LANES] = array::from_fn(|lane| {
+            let end = (starts[lane + 1] as usize).saturating_add(RECORD - 1);
+            &types[..end.min(types.len())]
+        });
         let mut marks: [Vec<u32>; LANES] = Default::default();
-        let mut wanted = [0; LANES * BLOCK];
-        while (0..LANES).any(|lane| at[lane] < stops[lane]) {
-            for lane in 0..LANES {
-                if at[lane] < stops[lane] {
-                    marks[lane].push(at[lane]);
-                }
-            }
+        let mut notes = [0; NOTES];
+        loop {
+            let before = at;
             let mut count = 0;
             for _ in 0..BLOCK {
-                for lane in 0..LANES {
+                // Not a loop: that would keep the lanes' places in memory.
+                at = array::from_fn(|lane| {
                     let place = at[lane];
-                    if place >= stops[lane] {
-                        continue;
-                    }
-                    let record = head(types, place).map(|(_, info)| info);
-                    let Some((info, behind)) =
-                        record.and_then(|info| Some((info, self.behind(place, info)?)))
-                    else {
-                        stops[lane] = 0;
-                        continue;
-                    };
-                    at[lane] = behind;
-                    if let Some(slot) = wanted.get_mut(count) {
-                        *slot = place;
-                    }
-                    count += usize::from(self.shapes[kind_of(info)].wanted);
+                    let Some((name, info)) = head(parts[lane], place) else { return place };
+                    let kind = kind_of(info);
+                    notes[count % NOTES] = place;
+                    count += usize::from(filter.passes(kind, names, name as usize));
+                    // A record's length always fits; this sum need not.
+                    place.saturating_add(shapes[kind].length(info))
+                });
+            }
+            self.places.extend_from_slice(&notes[..count.min(NOTES)]);
+            for (lane, marks) in marks.iter_mut().enumerate() {
+                if at[lane] > before[lane] {
+                    marks.push(before[lane]);
                 }
             }
-            self.places.extend(wanted[..count].iter().filter(|place| {
-                head(types, **place).is_some_and(|(name, info)| {
-                    self.filter.passes(kind_of(info), names, name as usize)
-                })
-            }));
+            if at == before {
+                return Lanes { starts, ends: at, marks };
+            }
         }
-        Lanes { starts, ends: at, marks }
     }
 
     /// Numbers the records of the lanes that count, and forgets what the others left.
@@ -222,10 +228,8 @@ impl<'a> Scan<'a> {
     /// Where the record behind one with `info` begins that begins at `at`.
     #[inline]
     fn behind(&self, at: u32, info: u32) -> Option<u32> {
-        let Shape { record, each, .. } = self.shapes[kind_of(info)];
-        let length = u32::from(record) + u32::from(each) * (info & 0x00ff_ffff);
-        // A record's length always fits; this sum need not.
-        (record != 0).then_some(at.saturating_add(length))
+        let length = self.shapes[kind_of(info)].length(info);
+        (length != 0).then_some(at.saturating_add(length))
     }
 }
 
@@ -243,53 +247,49 @@ fn kind_of(info: u32) -> usize {
 
 /// Tells quickly that a record is not wanted: by its kind and a hash of its name's first bytes.
 ///
-/// Of 50,000 functions some ten pass, so the names, a second walk through memory, are all but left alone.
+/// Of 50,000 functions some ten pass.
 struct Filter {
-    /// For each kind which of the first eight bytes count, and the set of their hashes.
-    kinds: [(u64, [u64; 4]); KINDS],
+    /// For each kind which of the first eight bytes count; none where no type of this kind is wanted.
+    masks: [u64; KINDS],
+    /// The set of the hashes of what counts.
+    hashes: [u64; 64],
 }
 
 impl Filter {
     fn new(wanted: &[(Kind, &str)]) -> Self {
-        let mut kinds = [(0, [0; 4]); KINDS];
+        let mut masks = [0; KINDS];
         for (kind, text) in wanted {
             // The NUL that ends a name counts too; what follows it is another name.
             let bits = (text.len() + 1).min(8) * 8;
             let mask = u64::MAX >> (64 - bits);
-            let known = &mut kinds[*kind as usize].0;
+            let known = &mut masks[*kind as usize];
             *known = if *known == 0 { mask } else { *known & mask };
         }
+        let mut hashes = [0; 64];
         for (kind, text) in wanted {
             let mut start = [0; 8];
             for (to, from) in start.iter_mut().zip(text.bytes()) {
                 *to = from;
             }
-            let (mask, set) = &mut kinds[*kind as usize];
-            let hash = Self::hash(u64::from_le_bytes(start) & *mask);
-            set[hash / 64] |= 1 << (hash % 64);
+            let hash = Self::hash(u64::from_le_bytes(start) & masks[*kind as usize]);
+            hashes[hash / 64] |= 1 << (hash % 64);
         }
-        Self { kinds }
+        Self { masks, hashes }
     }
 
-    fn wants(&self, kind: usize) -> bool {
-        self.kinds[kind].0 != 0
-    }
-
+    /// A number below 4096.
     fn hash(start: u64) -> usize {
-        (start.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
+        (start.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52) as usize
     }
 
+    /// Whether a type of this `kind`, whose name is at `at`, may be wanted.
     #[inline]
     fn passes(&self, kind: usize, names: &[u8], at: usize) -> bool {
-        let (mask, set) = &self.kinds[kind];
-        if *mask == 0 {
-            return false;
-        }
-        let Some(start) = names.get(at..at + 8) else { return at < names.len() };
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(start);
-        let hash = Self::hash(u64::from_le_bytes(bytes) & mask);
-        set[hash / 64] >> (hash % 64) & 1 == 1
+        let Some(start) = names.get(at..).and_then(|name| name.first_chunk()) else {
+            return at < names.len();
+        };
+        let hash = Self::hash(u64::from_le_bytes(*start) & self.masks[kind]);
+        self.hashes[hash / 64] >> (hash % 64) & 1 == 1
     }
 }
 
