@@ -24,7 +24,8 @@ fn completion(criterion: &mut Criterion) {
         (0..CACHES).map(|n| format!("cache-{:04}", n * 7919 % CACHES)).collect();
     let names = |_| Rc::clone(&caches);
     let fixture = Fixture::new();
-    let known = Known { capabilities: &fixture, names: &names, parameters: Vec::new() };
+    let known =
+        Known { capabilities: &fixture, names: &names, parameters: Vec::new(), formats: &[] };
     let mut group = criterion.benchmark_group("completion");
     for (what, text) in [
         ("a cache of 5000", "select name where name = '"),

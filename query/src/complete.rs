@@ -33,6 +33,8 @@ pub struct Known<'a> {
     pub names: &'a dyn Fn(Names) -> Rc<[String]>,
     /// The parameters that have a value, without their `$`.
     pub parameters: Vec<String>,
+    /// The formats of answers, each with a phrase.
+    pub formats: &'a [(&'a str, &'a str)],
 }
 
 /// Which names are asked for.
@@ -172,6 +174,9 @@ fn words(
             "a column" => found.extend(scope.table.into_iter().flat_map(lists)),
             "a table" => {
                 found.extend(catalog::TABLES.iter().map(|t| Candidate::new(t.name, t.doc)));
+            }
+            "a format" => {
+                found.extend(known.formats.iter().map(|(name, doc)| Candidate::new(*name, *doc)));
             }
             "a flag" => found.extend(flags(tokens, scope, known)),
             "a type" => found.extend(TYPES[..5].iter().map(|(name, _)| Candidate::new(*name, ""))),

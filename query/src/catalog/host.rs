@@ -112,7 +112,7 @@ pub static DIFF: Table = Table {
     columns: &[
         Column::new("name", TEXT, None, Given, "The name of the cache."),
         Column::new("addr", UINT, Hex, Given, "The address of the cache; within one boot, address and name identify a row, across boots the name alone."),
-        Column::new("state", TEXT, None, Given, "`new`, `gone`, `grown`, `shrunk` or `same`: by memory, then by active, then by objects."),
+        Column::new("state", TEXT, None, Given, "`new`, `gone`, `grown`, `shrunk` or `same`: by memory, then by active, then by objects.").one_of(&["new", "gone", "grown", "shrunk", "same"]),
         Column::new("memory_before", UINT, Bytes, Given, "The memory of all slabs before; NULL for a new cache."),
         Column::new("memory_after", UINT, Bytes, Given, "The memory of all slabs after; NULL for a cache that is gone."),
         Column::new("delta_memory", INT, Bytes, Given, "The growth in memory, taking an absent cache as 0."),

@@ -15,6 +15,7 @@ pub mod slabs;
 
 use std::sync::LazyLock;
 
+use crate::syntax::{Keyword, Lexer, TokenKind};
 use crate::value::{Type, Unit};
 
 pub use host::HostTable;
@@ -88,6 +89,8 @@ pub struct Column {
     pub source: Source,
     /// Why a kernel may lack it. Empty if every kernel with the iterator has it.
     pub absent: &'static str,
+    /// The texts that it can be, where they are few and no definition has them.
+    pub words: &'static [&'static str],
     /// One sentence.
     pub doc: &'static str,
     /// Whether it only serves the definitions of others, and `select all` leaves it out.
@@ -211,12 +214,17 @@ impl Column {
         source: Source,
         doc: &'static str,
     ) -> Self {
-        Self { name, ty, bits, unit, source, absent: "", doc, hidden: false }
+        Self { name, ty, bits, unit, source, absent: "", words: &[], doc, hidden: false }
     }
 
     /// The same, missing from some kernels for the reason given.
     const fn absent(self, reason: &'static str) -> Self {
         Self { absent: reason, ..self }
+    }
+
+    /// The same, whose texts are these.
+    const fn one_of(self, words: &'static [&'static str]) -> Self {
+        Self { words, ..self }
     }
 
     /// The same, left out of `select all`.
@@ -231,6 +239,21 @@ impl Column {
             Type::Int => (-(1 << (self.bits - 1)), (1 << (self.bits - 1)) - 1),
             _ => (0, (1 << self.bits) - 1),
         }
+    }
+
+    /// The texts that it can be, where they are few: those that its row lists, or that its definition gives.
+    #[must_use]
+    pub fn values(&self) -> Vec<String> {
+        let listed = self.words.iter().map(|word| (*word).to_owned());
+        let Source::Derived(definition) = self.source else { return listed.collect() };
+        let tokens: Vec<_> = Lexer::new(definition).filter_map(Result::ok).collect();
+        let given = tokens.windows(2).filter_map(|pair| match (&pair[0].kind, &pair[1].kind) {
+            (TokenKind::Keyword(Keyword::Then | Keyword::Else), TokenKind::Text(text)) => {
+                Some(text.clone())
+            }
+            _ => None,
+        });
+        listed.chain(given).collect()
     }
 
     /// Whether the kernel's program reads it, as opposed to user space.

@@ -1,8 +1,9 @@
-//! Completes a text in quotes: the name of a cache, where one is compared with it, and of a snapshot, where a table takes
-//! one.
+//! Completes a text in quotes: the name of a cache, where one is compared with it, a value of a column that has few, and
+//! the name of a snapshot, where a table takes one.
 
 use super::{Candidate, Completion, Known, Names};
-use crate::catalog;
+use crate::catalog::{self, Column};
+use crate::scope::{self, Scope};
 use crate::syntax::{Keyword, Lexer, Symbol, Token, TokenKind};
 
 /// What could stand in the text that begins with the quote at `quote`, up to `cursor`.
@@ -14,10 +15,18 @@ pub(super) fn complete(
     known: &Known<'_>,
 ) -> Completion {
     let (start, behind) = (quote + 1, &text[cursor..]);
-    let Some(names) = asked(tokens, behind) else {
+    let Some(asked) = asked(tokens, behind) else {
         return Completion { start, ..Completion::default() };
     };
-    let all = (known.names)(names);
+    let all = match asked {
+        Asked::Names(names) => (known.names)(names),
+        Asked::Values(column) => {
+            let all: Vec<Token> = Lexer::new(text).filter_map(Result::ok).collect();
+            let table = Scope::new(&all[scope::statement(&all, quote)]).table;
+            let values = table.and_then(|table| table.column(column)).map(Column::values);
+            values.unwrap_or_default().into()
+        }
+    };
     let typed = text[start..cursor].replace("''", "'");
     // A pattern goes on behind a name; a name does not.
     let ends = !matches_pattern(tokens) && !behind.starts_with('\'');
@@ -35,10 +44,18 @@ pub(super) fn complete(
     Completion { start, candidates: begin.into_iter().map(candidate).collect() }
 }
 
-/// Which names the text can be one of, if it can.
-fn asked(tokens: &[Token], behind: &str) -> Option<Names> {
+/// What a text can be one of.
+enum Asked<'a> {
+    /// Names.
+    Names(Names),
+    /// The values of a column.
+    Values(&'a str),
+}
+
+/// What the text can be one of, if it can.
+fn asked<'a>(tokens: &'a [Token], behind: &str) -> Option<Asked<'a>> {
     if in_aliases(behind) {
-        return Some(Names::Aliases);
+        return Some(Asked::Names(Names::Aliases));
     }
     let (last, before) = tokens.split_last()?;
     match last.kind {
@@ -57,20 +74,21 @@ fn in_aliases(behind: &str) -> bool {
         && matches!(tokens.next(), Some(TokenKind::Ident { name, .. }) if name == "aliases")
 }
 
-/// Which names the column at the end of `tokens` has.
-fn compared(tokens: &[Token]) -> Option<Names> {
+/// What the column at the end of `tokens` can be.
+fn compared(tokens: &[Token]) -> Option<Asked<'_>> {
     let mut kinds = tokens.iter().rev().map(|token| &token.kind);
     let last = kinds.next()?;
     let column = if last.keyword() == Some(Keyword::Not) { kinds.next()? } else { last };
     match column {
-        TokenKind::Ident { name, .. } if name == "name" => Some(Names::Own),
-        TokenKind::Ident { name, .. } if name == "alias" => Some(Names::Aliases),
+        TokenKind::Ident { name, .. } if name == "name" => Some(Asked::Names(Names::Own)),
+        TokenKind::Ident { name, .. } if name == "alias" => Some(Asked::Names(Names::Aliases)),
+        TokenKind::Ident { name, .. } => Some(Asked::Values(name)),
         _ => None,
     }
 }
 
-/// Which names a list behind `in`, or the arguments of a function, are compared with.
-fn in_parentheses(tokens: &[Token]) -> Option<Names> {
+/// What a list behind `in`, or the arguments of a function, are compared with.
+fn in_parentheses(tokens: &[Token]) -> Option<Asked<'_>> {
     let mut depth = 0usize;
     let open = tokens.iter().rposition(|token| match token.kind.symbol() {
         Some(Symbol::ParenClose) => {
@@ -87,9 +105,10 @@ fn in_parentheses(tokens: &[Token]) -> Option<Names> {
     let (call, before) = tokens[..open].split_last()?;
     match &call.kind {
         TokenKind::Keyword(Keyword::In) => compared(before),
-        TokenKind::Ident { name, .. } if name == "alias_of" => Some(Names::Aliases),
+        TokenKind::Ident { name, .. } if name == "alias_of" => Some(Asked::Names(Names::Aliases)),
         TokenKind::Ident { name, .. } if is_from(before) => {
-            catalog::table(name).filter(|table| !table.takes().is_empty()).map(|_| Names::Moments)
+            let takes = catalog::table(name).filter(|table| !table.takes().is_empty());
+            takes.map(|_| Asked::Names(Names::Moments))
         }
         TokenKind::Ident { .. } => compared(tokens.get(..open + 2)?),
         _ => None,

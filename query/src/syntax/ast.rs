@@ -106,6 +106,8 @@ pub struct Query {
     pub limit: Option<Count>,
     /// `offset`
     pub offset: Option<Count>,
+    /// `format`: how the answer is written. Which formats there are is for whoever writes it.
+    pub format: Option<Ident>,
     /// The whole query.
     pub span: Span,
 }

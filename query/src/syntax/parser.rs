@@ -21,7 +21,7 @@ use super::input::{Input, State};
 use super::lexer::Lexer;
 use super::parameter::{self, Declarations, ParameterValues};
 use super::rule::keyword;
-use super::select::query;
+use super::select::{answered, query};
 use super::token::{Keyword, Symbol, Token, TokenKind};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::foreign;
@@ -111,7 +111,7 @@ fn statement(input: Input<'_>) -> Parsed<'_, Statement> {
         Some(TokenKind::Keyword(Keyword::Whatis)) => {
             map(whatis, Statement::Whatis).parse(input.skip(1))
         }
-        _ => alt((map(query, Statement::Query), explain)).parse(input),
+        _ => alt((map(answered, Statement::Query), explain)).parse(input),
     }
 }
 
@@ -161,7 +161,7 @@ fn watch(input: Input<'_>) -> Parsed<'_, Watch> {
             (rest, None)
         }
     };
-    map(cut(query), |query| Watch { interval, count, query }).parse(rest)
+    map(cut(answered), |query| Watch { interval, count, query }).parse(rest)
 }
 
 /// Parses the number behind `count`.

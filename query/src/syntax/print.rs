@@ -71,6 +71,9 @@ impl Display for Query {
         if let Some(offset) = &self.offset {
             write!(f, " offset {offset}")?;
         }
+        if let Some(format) = &self.format {
+            write!(f, " format {format}")?;
+        }
         Ok(())
     }
 }

@@ -32,6 +32,31 @@ const CLAUSES: [Keyword; 7] = [
 /// What may stand before `join`.
 const JOINS: [&str; 6] = ["inner", "left", "right", "full", "cross", "natural"];
 
+/// Parses a query, and how its answer is written.
+pub(super) fn answered(input: Input<'_>) -> Parsed<'_, Query> {
+    let (input, mut query) = query(input)?;
+    if !word(input, &["format"]) {
+        input.hoped("`format`");
+        return Ok((input, query));
+    }
+    let (rest, format) = commit(ident(input.skip(1), "a format"))?;
+    query.format = Some(format);
+    Ok((rest, query))
+}
+
+/// Whether the next words say how the answer is written, at the end of a query.
+fn formats(input: Input<'_>) -> bool {
+    let name = match input.peek_at(1) {
+        Some(TokenKind::Keyword(word)) => !word.is_reserved(),
+        kind => matches!(kind, Some(TokenKind::Ident { .. })),
+    };
+    let end = matches!(input.peek_at(2), None | Some(TokenKind::Symbol(Symbol::Semicolon)));
+    if word(input, &["format"]) && input.peek_at(1).is_none() {
+        input.skip(1).hoped("a format");
+    }
+    word(input, &["format"]) && name && end
+}
+
 /// Parses a query up to where no clause can follow.
 pub(super) fn query(input: Input<'_>) -> Parsed<'_, Query> {
     let start = input.span();
@@ -85,6 +110,7 @@ pub(super) fn query(input: Input<'_>) -> Parsed<'_, Query> {
         order_by,
         limit,
         offset,
+        format: None,
         span,
     };
     Ok((input, query))
@@ -180,7 +206,10 @@ fn alias(input: Input<'_>) -> Parsed<'_, Option<Ident>> {
     let fetches = word(input, &["fetch"])
         && (input.peek_at(1).and_then(TokenKind::keyword) == Some(Keyword::First)
             || word(input.skip(1), &["next"]));
-    if !fetches && let Some(TokenKind::Ident { .. }) = input.peek() {
+    if !fetches
+        && !formats(input)
+        && let Some(TokenKind::Ident { .. }) = input.peek()
+    {
         let position = input.position();
         input.state().furthest.borrow_mut().note_bare_alias(position);
         return map(|input| ident(input, "a name"), Some).parse(input);
@@ -222,6 +251,7 @@ fn table_alias(input: Input<'_>) -> Parsed<'_, Option<Ident>> {
     };
     let bare = |name: &str| {
         foreign_clause(name).is_none()
+            && !formats(input)
             && input.peek_at(1).is_none_or(|kind| ends(kind) || joins(kind))
     };
     let named = match input.peek() {
@@ -348,7 +378,7 @@ fn begins(input: Input<'_>) -> bool {
         }
         // Nothing else stands before a name that is a clause of no query.
         Some(TokenKind::Ident { name, quoted: false }) => {
-            name != "fetch" && foreign_clause(name).is_none()
+            name != "fetch" && !formats(input) && foreign_clause(name).is_none()
         }
         found => found.is_some(),
     }

@@ -55,7 +55,7 @@ fn ask(text: &str) {
 /// Completes at the end of a text.
 fn completed(text: &str) {
     let (offer, names) = (Fixture::new(), |_| Rc::from(Vec::new()));
-    let known = Known { capabilities: &offer, names: &names, parameters: Vec::new() };
+    let known = Known { capabilities: &offer, names: &names, parameters: Vec::new(), formats: &[] };
     drop(complete(text, text.len(), &known));
 }
 

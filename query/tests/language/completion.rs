@@ -23,8 +23,9 @@ fn completed(marked: &str) -> (String, Completion) {
     };
     let fixture = Fixture::new();
     let parameters = vec!["min".to_owned(), "like".to_owned()];
-    let completion =
-        complete(&text, cursor, &Known { capabilities: &fixture, names: &names, parameters });
+    let formats = &[("csv", "comma-separated"), ("json", "")];
+    let known = Known { capabilities: &fixture, names: &names, parameters, formats };
+    let completion = complete(&text, cursor, &known);
     (text[completion.start..cursor].to_owned(), completion)
 }
 
@@ -41,14 +42,20 @@ const ALL: &[(&str, &str)] = &[
     ("select name; ex|", "explain"),
     ("explain |", "analyze select"),
     ("explain analyze |", "select"),
-    ("select name |", "and or not in like ilike glob between is has as from where group~by having order~by limit offset"),
+    ("select name |", "and or not in like ilike glob between is has as from where group~by having order~by limit offset format"),
     ("select name wh|", "where"),
     ("select name WH|", "WHERE"),
     ("select name order |", "by"),
-    ("select name order by size |", "and or not in like ilike glob between is has asc desc nulls limit offset"),
+    ("select name order by size |", "and or not in like ilike glob between is has asc desc nulls limit offset format"),
     ("select name order by size desc nulls |", "first last"),
     ("select 1 from caches gr|", "group~by"),
     ("select name limit |", ""),
+    ("select name limit 5 |", "offset format"),
+    ("select name order by 1 format |", "csv json"),
+    ("select name format |", "csv json from where group~by having order~by limit offset format"),
+    ("select name from caches format c|", "csv"),
+    ("watch 1s select name offset 2 format j|", "json"),
+    ("explain select name fo|", ""),
     ("whatis |", ""),
     // Tables, and columns of the one that is read, which is named behind the cursor too.
     ("select name from |", "caches nodes cpus slabs aliases flags slabinfo columns diff"),
@@ -95,7 +102,13 @@ const ALL: &[(&str, &str)] = &[
     ("select name where starts_with(name, 'ext|", "ext4_inode_cache' ext4_xattr'"),
     ("select name where alias_of('|", "dentry' mnt_cache'"),
     ("select name where 'm|' in aliases", "mnt_cache"),
-    ("select name where kmalloc_type = '|", ""),
+    // The values of a column that has few.
+    ("select name where kmalloc_type = '|", "bucket' cgroup' dma' no_objext' normal' partition' random' reclaim'"),
+    ("select name where kmalloc_type in ('dma', 'n|')", "no_objext normal"),
+    ("select name from slabs where list != 'cpu|", "cpu' cpu~partial'"),
+    ("select name from diff('a') where state = 'g|", "gone' grown'"),
+    ("select name where ctor = '|", ""),
+    ("select name where nothing = '|", ""),
     // Snapshots, where a table takes them.
     ("select name from diff('|", "before' live'"),
     ("select name from diff('before', 'l|", "live'"),

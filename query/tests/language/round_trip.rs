@@ -174,8 +174,10 @@ fn statement() -> impl Strategy<Value = Statement> {
     let watch = |query| {
         Statement::Watch(Watch { interval: Duration::from_millis(1500), count: Some(3), query })
     };
-    let statements: [fn(Query) -> Statement; 4] =
-        [Statement::Query, Statement::Explain, Statement::Analyze, watch];
+    // No format says how a plan is shown.
+    let explain = |query| Statement::Explain(Query { format: None, ..query });
+    let analyze = |query| Statement::Analyze(Query { format: None, ..query });
+    let statements: [fn(Query) -> Statement; 4] = [Statement::Query, explain, analyze, watch];
     let head = (
         prop::sample::select(statements.to_vec()),
         any::<bool>(),
@@ -183,11 +185,14 @@ fn statement() -> impl Strategy<Value = Statement> {
         option::of((ident(), vec(argument, 0..3), option::of(prefix()))),
     );
     let groups = (vec(expr(), 0..3), option::of(expr()));
-    let tail = (option::of(expr()), groups, vec(key, 0..3), count(), count());
+    let tail = (option::of(expr()), groups, vec(key, 0..3), count(), count(), option::of(ident()));
     let address = any::<u64>().prop_map(|value| Address { value, span: Span::default() });
     let whatis = vec(address, 1..4).prop_map(Statement::Whatis);
     let query = (head, tail).prop_map(
-        |((statement, distinct, items, from), (filter, groups, order_by, limit, offset))| {
+        |(
+            (statement, distinct, items, from),
+            (filter, groups, order_by, limit, offset, format),
+        )| {
             let (group_by, having) = groups;
             let (from, arguments, alias) =
                 from.map_or((None, Vec::new(), None), |table| (Some(table.0), table.1, table.2));
@@ -203,6 +208,7 @@ fn statement() -> impl Strategy<Value = Statement> {
                 order_by,
                 limit,
                 offset,
+                format,
                 span: Span::default(),
             };
             statement(query)
@@ -224,6 +230,7 @@ fn forget(statement: &mut Statement) {
         }
     };
     query.span = Span::default();
+    forget_idents(&mut query.format);
     for item in &mut query.items {
         match item {
             Item::Star(table, span) => {

@@ -11,11 +11,12 @@ use std::time::Instant;
 use query::bound::Key;
 use query::catalog;
 use query::diagnostic::Diagnostic;
+use query::foreign;
 use query::lint;
 use query::output::Output;
 use query::plan::Plan;
 use query::suggest;
-use query::syntax::ast::{Query, Statement};
+use query::syntax::ast::{Ident, Query, Statement};
 use query::syntax::{Declarations, ParameterValues, parameter, parse_from};
 
 use super::setting::Settings;
@@ -29,6 +30,7 @@ use crate::render::{self, Format, Options, duration};
 use crate::report::error::Failure;
 use crate::report::message;
 use crate::shell::alert::Alert;
+use crate::shell::foreign::FORMATS;
 use crate::sink::{Medium, Sink, draw};
 use crate::source::Source;
 use crate::source::stats::Stages;
@@ -140,11 +142,15 @@ impl Session {
         let statements = parse_from(text, start, declared, &self.parameters)
             .map_err(|diagnostic| of.wrong(diagnostic, &self.parameters))?;
         parsing.lap("parse");
+        let formats = statements.iter().map(|(statement, _)| format_of(statement));
+        let formats: Vec<_> = formats
+            .collect::<Result<_, _>>()
+            .map_err(|diagnostic| of.wrong(diagnostic, &self.parameters))?;
         if self.watch.is_some() && statements.len() > 1 {
             let help = "a watch does not end by itself, so the second query would never run";
             return Err(Failure::command("`--watch` takes one query", Some(help)));
         }
-        for (statement, _) in statements {
+        for ((statement, _), format) in statements.into_iter().zip(formats) {
             signals::check()?;
             if self.must_settle(&statement) {
                 // If no source answers, it is the best one that is told of.
@@ -159,10 +165,17 @@ impl Session {
                     session.statement(&statement, of, parsing.begin_again(), &mut target);
                 session.sink.close(target, answered)
             };
-            match answer(self) {
-                Err(failure) if self.engine.leaves(&failure, from)? => answer(self)?,
-                result => result?,
-            }
+            let before = self.settings.format;
+            self.settings.format = format.or(before);
+            let result = match answer(self) {
+                Err(failure) => match self.engine.leaves(&failure, from) {
+                    Ok(true) => answer(self),
+                    left => left.and(Err(failure)),
+                },
+                result => result,
+            };
+            self.settings.format = before;
+            result?;
         }
         out.flush().map_err(Failure::Write)
     }
@@ -336,6 +349,21 @@ impl Session {
     pub fn options(&self) -> Options {
         self.settings.options_on(self.sink.medium())
     }
+}
+
+/// The format that a statement names at its end.
+fn format_of(statement: &Statement) -> Result<Option<Format>, Diagnostic> {
+    let asked = statement.query().and_then(|query| query.format.as_ref());
+    let found = |name: &Ident| {
+        render::of_name(&name.name).ok_or_else(|| {
+            let help = foreign::instead(FORMATS, &name.name).map(str::to_owned);
+            let names = render::FORMATS.iter().map(|format| format.name);
+            let help = help.or_else(|| suggest::help(&name.name, names));
+            let wrong = Diagnostic::new(name.span, format!("unknown format `{}`", name.name));
+            Diagnostic { help, ..wrong }
+        })
+    };
+    asked.map(found).transpose()
 }
 
 /// Tells what the source is, unless it is the one that is expected.

@@ -283,3 +283,30 @@ fn with_rights_of_its_file_it_starts_no_other_program() {
     assert_eq!((ran.code, ran.out.as_str(), error(&ran)), (Some(2), "", expected));
     assert_eq!(run("select 1 as a limit 1").out, "a\n1\n");
 }
+
+#[test]
+fn a_query_names_the_format_of_its_answer() {
+    let csv = "name,size\ndentry,192\n";
+    let json = "[\n{\"name\":\"dentry\",\"size\":192}\n]\n";
+    let query = "select name, size where name = 'dentry'";
+    // It overrides the settings, for one answer.
+    let ran =
+        demo(["--format", "tsv", format!("{query} format json; {query} FORMAT CSV").as_str()]);
+    assert_eq!((ran.code, ran.out), (Some(0), format!("{json}{csv}")), "{}", ran.err);
+    let ran = demo([format!("{query} format json;\n{query}").as_str()]);
+    assert_eq!((ran.code, ran.out), (Some(0), format!("{json}{csv}")), "{}", ran.err);
+    let ran = demo([format!("watch 1ms count 1 {query} format json").as_str()]);
+    assert!(ran.out.starts_with('['), "{}{}", ran.out, ran.err);
+    // A file's ending does not matter then.
+    let folder = Folder::new();
+    let path = folder.path("a.csv");
+    let ran = demo([format!(".once {}\n{query} format json", path.display()).as_str()]);
+    assert_eq!((ran.code, fs::read_to_string(&path).unwrap().as_str()), (Some(0), json));
+    // Nothing runs where one is unknown.
+    let ran = demo([format!("{query}; {query} format jsn").as_str()]);
+    let expected = "error: unknown format `jsn`\n";
+    assert!(ran.err.contains(expected) && ran.err.ends_with("  = help: did you mean `json`?\n"));
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+    let ran = demo([format!("{query} format pretty").as_str()]);
+    assert!(ran.err.ends_with("  = help: write `table`\n"), "{}", ran.err);
+}

@@ -10,7 +10,7 @@ use rustyline::completion::{Completer, Pair};
 use rustyline::{Context, Result};
 
 use super::{Helper, argument};
-use crate::render::width;
+use crate::render::{FORMATS, width};
 use crate::report::escape::printable;
 use crate::report::terminal::{self, cut};
 use crate::shell::command::COMMANDS;
@@ -67,8 +67,9 @@ impl Helper<'_> {
             };
             let parameters = session.parameters.keys().cloned().collect();
             let capabilities = session.engine.source().capabilities();
-            let completion =
-                complete(text, cursor, &Known { capabilities, names: &names, parameters });
+            let formats: Vec<_> = FORMATS.iter().map(|format| (format.name, format.help)).collect();
+            let known = Known { capabilities, names: &names, parameters, formats: &formats };
+            let completion = complete(text, cursor, &known);
             match unknown.get() {
                 Some(which) => self.learn(session, which),
                 None => return completion,

@@ -371,6 +371,7 @@ fn a_derived_column_that_is_not_listed_is_derived() {
         unit: Unit::Bytes,
         source,
         absent: "",
+        words: &[],
         doc: "Made up.",
         hidden: false,
     };
