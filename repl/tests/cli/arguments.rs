@@ -532,7 +532,7 @@ fn without_rights_a_pipe_gets_nothing() {
 
 #[test]
 fn a_recording_answers_as_the_kernel_did() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let folder = Folder::new();
     let path = folder.path("now.slab");
     let run = |args: &[&str]| -> Ran { command(SLABQL).args(args).ran().into() };
@@ -580,7 +580,7 @@ fn a_recording_is_written_whole_or_not_at_all() {
     if lacks(&["sh"]) {
         return;
     }
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let folder = Folder::new();
     let old = "{\"format\": \"slabql recording\"}\n";
     let path = folder.file("old.slab", old);

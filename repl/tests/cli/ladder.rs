@@ -1,9 +1,8 @@
 //! The sources: which one answers, what is told of it, and what is not.
 
-use crate::common::lacks;
-use crate::common::live;
 use crate::common::program::{Folder, Ran, SLABQL, command};
 use crate::common::start::{self, Start};
+use crate::common::{iterated, lacks, live};
 
 /// What takes the rights to load programs away, and leaves those to read files.
 const NO_BPF: [&str; 2] = ["--bounding-set", "-bpf,-perfmon,-sys_admin"];
@@ -27,7 +26,7 @@ fn files_answer_where_programs_may_not() {
     if lacks(&["setpriv"]) {
         return;
     }
-    let Some(_turn) = live() else { return };
+    let Some(_turn) = iterated() else { return };
     let label = format!("{LABEL}; not live or walk: {REFUSED}\n");
     let query = "select name, size, objects_per_slab, min_partial order by name, size";
     let by_files = without(&NO_BPF, SLABQL, &[query]);
@@ -56,7 +55,7 @@ fn what_is_required_is_there_or_an_error() {
     if lacks(&["setpriv"]) {
         return;
     }
-    let Some(_turn) = live() else { return };
+    let Some(_turn) = iterated() else { return };
     let error = format!(
         "error: {REFUSED}\n  = help: run slabql as root, or as a member of its own group after `sudo sh -c 'groupadd -f slabql; chown root:slabql $0; chmod 750 $0; setcap cap_bpf,cap_perfmon+ep $0' $(command -v slabql)`\n"
     );
@@ -119,7 +118,7 @@ fn a_named_source_is_not_replaced() {
 /// Rows can carry what the label says.
 #[test]
 fn rows_say_their_source() {
-    let Some(_turn) = live() else { return };
+    let Some(_turn) = iterated() else { return };
     for source in ["live", "walk", "proc", "demo"] {
         let query = "select source() limit 1";
         let ran = slabql(&["--format", "csv", "--source", source, query]);
@@ -132,7 +131,7 @@ fn a_source_can_be_named_and_left() {
     if lacks(&["setpriv"]) {
         return;
     }
-    let Some(_turn) = live() else { return };
+    let Some(_turn) = iterated() else { return };
     let text = ".source proc\nselect count(active) as known, count(active_slabinfo) > 0 as counted;\n.source\n\
                 .source live\nselect count(active) > 0 as known;\n.source";
     let ran = slabql(&["--format", "csv", text]);

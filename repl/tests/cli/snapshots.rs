@@ -189,7 +189,7 @@ fn slabql(home: &Path, arguments: &[&str], input: &str) -> (Option<i32>, String,
 
 #[test]
 fn snapshots_are_saved_listed_and_dropped() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let home = TempFolder::new("home");
     let run = |arguments: &[&str], input: &str| slabql(&home.0, arguments, input);
     let (code, out, error) = run(&["snapshot", "a.slab"], "");

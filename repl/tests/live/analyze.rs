@@ -60,7 +60,7 @@ fn a_recording_has_a_plan_with_rows_and_stages() {
 
 #[test]
 fn the_kernels_program_counts_what_its_conditions_let_pass() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     // What is asked for does not change while the kernel runs: the size of an object.
     let query = "select name where size > 100 and object_size < 1k and length(name) > 4";
     for template in ["open-coded", "iter"] {
@@ -84,7 +84,7 @@ fn the_kernels_program_counts_what_its_conditions_let_pass() {
 
 #[test]
 fn what_goes_into_groups_of_the_kernel_is_counted() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let count = |condition: &str| answer(&[&format!("select addr {condition}")]).lines().count();
     let (all, large) = (count("") as u64 - 1, count("where size > 100") as u64 - 1);
     for template in ["open-coded", "iter"] {
@@ -101,7 +101,7 @@ fn what_goes_into_groups_of_the_kernel_is_counted() {
 
 #[test]
 fn rows_of_several_reads_are_not_counted() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     // Each of 200 and more rows takes about 150 bytes, and one read gives 32 KiB at most.
     let query = "select name, addr, objects, slabs, partial, flags, ctor, sysfs_id, align, usersize, useroffset, \
                  min_partial, size, object_size, refcount, cpu_partial, cpu_partial_slabs, sheaf_capacity, \

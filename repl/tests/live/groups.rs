@@ -37,7 +37,7 @@ fn by(template: Template, no_pushdown: bool) -> Engine {
 
 #[test]
 fn groups_are_the_same_in_the_kernel_and_in_user_space() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let mut variants: Vec<Engine> =
         TEMPLATES.iter().flat_map(|template| [by(*template, false), by(*template, true)]).collect();
     for text in QUERIES {
@@ -63,7 +63,7 @@ fn groups_are_the_same_in_the_kernel_and_in_user_space() {
 /// Figures that need walks go into sums as they go into rows; they do not rest, so only the groups are compared.
 #[test]
 fn walked_figures_are_added_up() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let text = "select page_order, count(*), sum(active) <= sum(objects), min(complete) \
                 group by page_order order by 1";
     let answers = TEMPLATES.map(|template| ask::ask(&mut by(template, false), text));

@@ -130,7 +130,7 @@ fn queries(ending: &Ending) -> String {
 
 #[test]
 fn nothing_stays_behind_a_process() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let mut log = Log::open();
     let before = pinned();
     for template in [Template::OpenCoded, Template::Iter, Template::List] {

@@ -110,7 +110,7 @@ fn all_are_taken(template: Template, (base, of): (&str, &str), from: &str, names
 
 #[test]
 fn every_member_is_taken_by_the_verifier() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     for template in [Template::OpenCoded, Template::Iter, Template::List] {
         let taken = all_are_taken(template, ("s", "kmem_cache"), "caches", 5);
         assert!(taken > 300, "{taken}");
@@ -166,7 +166,7 @@ fn paths_are_what_columns_say() {
 
 #[test]
 fn members_of_nodes_are_what_their_columns_say() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let mut session = by(Template::OpenCoded);
     let text = "select addr, node, partial, n->nr_partial, slabs, n->nr_slabs.counter from nodes \
                 where n->nr_slabs.counter > 0";
@@ -185,7 +185,7 @@ fn members_of_nodes_are_what_their_columns_say() {
 
 #[test]
 fn paths_are_what_sysfs_says() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let mut session = by(Template::OpenCoded);
     let files = [
         ("order", "s->oo.x >> 16"),

@@ -62,7 +62,7 @@ fn without_proc_figures_are_the_same() {
     if lacks(&["unshare", "sh", "mount", "setpriv"]) {
         return;
     }
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let query = "select name, size, active > 0, aliases where name = 'kmem_cache'";
     let arguments = asks(query);
     let here = in_place("true", &arguments);
@@ -94,7 +94,7 @@ fn lines_with_one_name_are_not_taken_for_each_other() {
     if lacks(&["unshare", "sh", "mount"]) {
         return;
     }
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let folder = Folder::new();
     let line = |active: u32, all: u32| {
         format!("mlx5 {active} {all} 64 64 1 : tunables 0 0 0 : slabdata 15 15 0\n")
@@ -122,7 +122,7 @@ fn hidden_processes_hide_nothing_of_slabs() {
     if lacks(&["unshare", "sh", "mount", "setpriv"]) {
         return;
     }
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let hidden = "mount -t proc -o hidepid=2 proc /proc; exec setpriv --reuid 65534 --regid 65534 \
                   --clear-groups --inh-caps=-all,+bpf,+perfmon --ambient-caps=-all,+bpf,+perfmon \"$0\" \"$@\"";
     let folder = Folder::new();
@@ -141,7 +141,7 @@ fn the_root_of_a_container_is_told_what_it_lacks() {
     if lacks(&["unshare"]) {
         return;
     }
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let output = start::command("unshare")
         .args(["--user", "--map-root-user", SLABQL])
         .args(asks("select name"))
@@ -176,7 +176,7 @@ fn hidden_symbols_are_no_names() {
     if lacks(&["unshare", "sh", "mount", "setpriv"]) {
         return;
     }
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let folder = Folder::new();
     let symbols = fs::read_to_string("/proc/kallsyms").unwrap();
     let hidden: String = symbols
@@ -196,7 +196,7 @@ fn hidden_symbols_are_no_names() {
 
 #[test]
 fn types_of_another_kernel_run_nothing() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let folder = Folder::new();
     let mut types = fs::read(BTF).unwrap();
     let run = |file: &Path, query: &str| -> Ran {

@@ -56,7 +56,7 @@ fn two_capabilities_suffice() {
     if lacks(&["setpriv"]) {
         return;
     }
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let program = Program::new();
     let two = &["bpf", "perfmon"];
     let query = "select name, size, active, cached_cpu, aliases, ctor where name = 'dentry'";
@@ -84,7 +84,7 @@ fn what_is_lacking_is_named() {
     if lacks(&["setpriv"]) {
         return;
     }
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let program = Program::new();
     for (capabilities, names) in [
         (&["bpf"][..], "CAP_PERFMON"),
@@ -107,7 +107,7 @@ fn the_doctor_knows_what_is_lacking() {
     if lacks(&["setpriv"]) {
         return;
     }
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let program = Program::new();
     let check = |capabilities: &[&str], name: &str| {
         let Ran { out, err, code } = program.run(capabilities, &["--format", "csv", "doctor"]);
@@ -160,7 +160,7 @@ fn capabilities_of_the_file_suffice_and_stay_with_it() {
     if lacks(&["setpriv"]) {
         return;
     }
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let program = Program::new();
     give_capabilities(&program.path);
     let query = "select name where name = 'dentry'";
@@ -212,7 +212,7 @@ fn columns_are_there_for_whom_they_are_said_to_be() {
     if lacks(&["setpriv"]) {
         return;
     }
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let program = Program::new();
     let recorded = Program::run(&program, &["bpf", "perfmon"], &["--color=never", "snapshot", "-"]);
     let recorded = program.folder.file("few.slab", recorded.out);

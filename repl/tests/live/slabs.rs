@@ -24,6 +24,7 @@ use query::layout::Row;
 use query::value::Value;
 use rustix::process::Signal;
 use slabql::engine::Engine;
+use slabql::kernel::sys::{VMLINUX_BTF, VmlinuxBtf};
 use slabql::source::Choice;
 
 /// The most memory that a scan may take besides the program and the kernel's types, in KiB: it does not grow with the
@@ -182,7 +183,11 @@ fn a_long_list_goes_through_little_memory() {
     );
     assert!(rows > partial / 2);
     assert_eq!(addresses.len() as u64, rows - 1, "each slab is shown once");
-    assert!((1..MOST_KIB).contains(&most), "{most} KiB");
+    // Of a mapped file they are no memory of the process.
+    let mapped = VmlinuxBtf::map().is_ok();
+    let types = if mapped { 0 } else { fs::metadata(VMLINUX_BTF).unwrap().len() >> 10 };
+    let limit = MOST_KIB + types;
+    assert!((1..limit).contains(&most), "{most} KiB of {limit}");
     // A row takes more than 40 bytes, so there were several runs.
     assert!(rows * 40 > 3 * RUN);
 
@@ -192,9 +197,9 @@ fn a_long_list_goes_through_little_memory() {
     let start = Instant::now();
     let output = slabql(&["--format", "csv", "select addr from slabs limit 5"]);
     println!("five rows in {:?}", start.elapsed());
-    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 6);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 6);
 
-    // Who closes the pipe ends the reading, and is told nothing.
+    // Who closes the pipe ends the reading, and is told nothing but the source.
     let mut child = start::command(env!("CARGO_BIN_EXE_slabql"))
         .args(["select * from slabs"])
         .stdout(Stdio::piped())
@@ -204,7 +209,7 @@ fn a_long_list_goes_through_little_memory() {
     out.read_exact(&mut [0; 100]).unwrap();
     drop(out);
     let ended = child.finish();
-    assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(0), &b""[..]));
+    assert_eq!((ended.status.code(), ended.stderr), (Some(0), output.stderr));
 
     what_is_asked_again_begins_again();
     an_interrupt_ends_it();

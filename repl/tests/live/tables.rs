@@ -557,7 +557,7 @@ fn verify_finds_nothing_wrong() {
 
 #[test]
 fn parts_have_one_template_and_no_recording() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let told = |args: &[&str]| -> (Option<i32>, String) {
         let output = slabql(args);
         assert!(output.stdout.is_empty());
@@ -586,7 +586,7 @@ fn parts_have_one_template_and_no_recording() {
 /// Of a name that no cache has the answer says whose it is now.
 #[test]
 fn a_merged_name_is_told() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     let mut session = ask::live(Choice::default());
     let merged = ask_of(&mut session, "select alias, name from aliases where alias <> name");
     // A cache may have had the name before or after.

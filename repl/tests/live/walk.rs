@@ -56,7 +56,7 @@ fn walks_are_cheap_to_verify() {
 /// How long a load takes, types already known: the least of several.
 #[test]
 fn loads_are_timed() {
-    let Some(_turn) = common::live() else { return };
+    let Some(_turn) = common::iterated() else { return };
     for columns in ["size", "free_partial", "active, active_slabinfo, complete"] {
         let text = format!("select name, {columns}");
         let program = Prepared::program(&text);
