@@ -140,6 +140,14 @@ fn of_slab(schema: &dyn Schema, figure: SlabFigure, column: &Column) -> Option<S
     {
         return Some(lacking(schema.release(), "slab", "frozen", column));
     }
+    let of_pages = match figure {
+        SlabFigure::Pfn => schema.page_array().err(),
+        SlabFigure::Order => crate::codegen::pages(schema).err().map(|lacking| lacking.message),
+        _ => None,
+    };
+    if of_pages.is_some() {
+        return of_pages;
+    }
     let lists = walked(schema, Walk::FreePartial, column);
     let by_cpu = schema.member("kmem_cache", "cpu_slab").is_some();
     lists.or_else(|| if by_cpu { walked(schema, Walk::CachedCpu, column) } else { None })

@@ -104,6 +104,26 @@ pub struct Field {
     pub width: Option<u8>,
 }
 
+/// The array in which the kernel describes pages, by their numbers (`vmemmap`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageArray {
+    /// Where page 0 is described, or would be.
+    pub base: u64,
+    /// Where page 0 lies in the kernel's own memory, or would (`page_offset`).
+    pub page_offset: u64,
+    /// Bytes of a description.
+    pub record: u64,
+}
+
+impl PageArray {
+    /// Where the page at an address of the kernel's own mapping is described.
+    #[must_use]
+    pub fn description(&self, address: u64, page_size: u64) -> u64 {
+        let pfn = address.wrapping_sub(self.page_offset) / page_size;
+        self.base.wrapping_add(pfn.wrapping_mul(self.record))
+    }
+}
+
 /// The kernel, as far as a compiler needs it.
 pub trait Schema {
     /// The member of `struct type_name` at `path`: names joined by dots, elements of arrays by a number in
@@ -155,6 +175,16 @@ pub trait Schema {
     /// Whether the kernel bounds loops by `may_goto` (Linux 6.9). Only the template that follows the list asks.
     fn may_goto(&self) -> bool {
         true
+    }
+
+    /// The value of the enumerator `name` of `enum type_name`.
+    fn enumerator(&self, _type_name: &str, _name: &str) -> Option<i64> {
+        None
+    }
+
+    /// Where the descriptions of pages lie; or why that is not known. Only what is asked of slabs needs it.
+    fn page_array(&self) -> Result<PageArray, String> {
+        Err("the address of the kernel's page descriptors is not known".to_owned())
     }
 
     /// What the type `id` is; none where it cannot be told.

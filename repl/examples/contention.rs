@@ -52,7 +52,12 @@ fn load(schema: &KernelSchema, text: &str) -> Result<(Layout, Loaded), Box<dyn E
     let statements = parse_text(text).map_err(failed)?;
     let query = statements[0].0.query().ok_or("no query")?;
     let bound = query::bind::bind(query, schema).map_err(failed)?;
-    let target = Target::Kernel { template: Template::OpenCoded, pushdown: true, texts: false };
+    let target = Target::Kernel {
+        template: Template::OpenCoded,
+        pushdown: true,
+        texts: false,
+        pages: false,
+    };
     let plan = plan(bound, target, text);
     let layout = Layout::new(&plan);
     let program = codegen::generate(&plan, &layout, schema, 2).map_err(failed)?;

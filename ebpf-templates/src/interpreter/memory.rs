@@ -39,7 +39,7 @@ impl Memory {
     }
 
     /// Adds a region with these bytes. It overlaps no other.
-    pub(super) fn place(&mut self, addr: u64, bytes: Vec<u8>) {
+    pub fn place(&mut self, addr: u64, bytes: Vec<u8>) {
         self.regions.insert(addr, bytes);
     }
 

@@ -44,6 +44,8 @@ use crate::object::MapSpec;
 use crate::program::{Kind, Program};
 use crate::template::driver::Driver;
 use crate::template::list::List;
+use crate::template::slab::Slab;
+use crate::template::vmemmap::Vmemmap;
 use run::Run;
 
 /// What a helper or a kernel function does.
@@ -145,7 +147,10 @@ impl Kernel {
             Driver::List(List { rounds: Some(rounds), .. }) => {
                 self.helper(rounds.bpf_loop, Behaviour::Loop)
             }
-            Driver::List(list) => self.kfunc(list.peek.rdonly_cast, Behaviour::RdonlyCast),
+            Driver::List(List { peek, .. })
+            | Driver::Vmemmap(Vmemmap { slab: Slab { peek, .. }, .. }) => {
+                self.kfunc(peek.rdonly_cast, Behaviour::RdonlyCast)
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 //! | [`Driver::Iter`] | `iter/kmem_cache`: the kernel calls the program for each cache while the iterator's file is read | the file, by `bpf_seq_write` |
 //! | [`Driver::OpenCoded`] | a sleepable `syscall` program that loops over `bpf_iter_kmem_cache_next` | the map's value, which the reader maps |
 //! | [`Driver::List`] | a sleepable `syscall` program that follows the list of caches itself, see [`super::list`] | the same |
+//! | [`Driver::Vmemmap`] | a sleepable `syscall` program whose elements are slabs, see [`super::vmemmap`] | the same |
 //!
 //! The second needs one system call to run and holds a reference from element to element, so it has no position
 //! to lose: no cache is shown twice and none is passed over. The first finds its place by counting at each
@@ -12,6 +13,7 @@
 
 use super::list::List;
 use super::rows;
+use super::vmemmap::Vmemmap;
 use crate::assembler::{Assembler, Label};
 use crate::insn::{Alu, Cond, Insn, Reg, Size};
 use crate::program::{Kind, Program};
@@ -46,6 +48,8 @@ pub enum Driver {
     },
     /// A `syscall` program that follows the list, where there is no iterator.
     List(List),
+    /// A `syscall` program that walks page descriptors: it calls its hooks for each slab, whose cache is in `R7`.
+    Vmemmap(Vmemmap),
 }
 
 /// The room that rows have.
@@ -164,7 +168,9 @@ impl Driver {
     pub fn counter(&self, room: Room, counter: u16) -> u32 {
         let rows = match self {
             Self::Iter { .. } if room.places == 0 => room.row_max,
-            Self::Iter { .. } | Self::OpenCoded { .. } | Self::List(_) => room.space,
+            Self::Iter { .. } | Self::OpenCoded { .. } | Self::List(_) | Self::Vmemmap(_) => {
+                room.space
+            }
         };
         rows::HEADER + rows + 8 * room.places + 8 * u32::from(counter)
     }
@@ -192,15 +198,22 @@ impl Driver {
                 asm.sweep();
                 asm.finish()
             }
-            Self::OpenCoded { .. } | Self::List(_) => {
+            Self::OpenCoded { .. } | Self::List(_) | Self::Vmemmap(_) => {
                 let mut asm = Assembler::new(Kind::Syscall, map_bytes);
                 asm.set_end(room.counters, cpus);
-                let rounds = if let Self::List(list) = self {
-                    list.follow(&mut asm, room, hooks)?;
-                    list.rounds
-                } else {
-                    self.open_coded(&mut asm, room, hooks)?;
-                    None
+                let rounds = match self {
+                    Self::List(list) => {
+                        list.follow(&mut asm, room, hooks)?;
+                        list.rounds
+                    }
+                    Self::Vmemmap(vmemmap) => {
+                        vmemmap.walk(&mut asm, room, hooks)?;
+                        None
+                    }
+                    _ => {
+                        self.open_coded(&mut asm, room, hooks)?;
+                        None
+                    }
                 };
                 asm.sweep();
                 asm.finish_for(rounds)

@@ -4,8 +4,9 @@
 //! |---|---|
 //! | [`Owners`] | the slab cache whose object lies there, by `bpf_get_kmem_cache`, with members and its name |
 //! | [`Words`] | the eight bytes there, 0 where nothing is mapped |
+//! | [`Mapped`] | whether something is mapped there |
 //!
-//! Both are `syscall` programs over a list of addresses at the end of the map's value, where the loader puts it. What
+//! All are `syscall` programs over a list of addresses at the end of the map's value, where the loader puts it. What
 //! they give stands before it, a record an address:
 //!
 //! ```text
@@ -45,6 +46,15 @@ pub struct Owners {
 pub struct Words {
     /// How they are read.
     pub peek: Peek,
+    /// How many addresses there are.
+    pub count: u32,
+}
+
+/// The program that tells whether something is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapped {
+    /// The number of the helper `bpf_probe_read_kernel`.
+    pub read: u32,
     /// How many addresses there are.
     pub count: u32,
 }
@@ -152,6 +162,31 @@ impl Owners {
         let length = usize::try_from(word(value, at)?).ok()?;
         let name = length.checked_sub(1).and_then(|bytes| value.get(at + 8..at + 8 + bytes));
         Some(Owner { cache, members, name: name.map(<[u8]>::to_vec) })
+    }
+}
+
+impl Mapped {
+    /// Builds the program.
+    #[must_use]
+    pub fn build(&self) -> Program {
+        let mut asm = Assembler::new(Kind::Syscall, rows::HEADER + self.count * 16);
+        asm.comment("syscall: is something mapped at each address?");
+        loop_over(&mut asm, self.count, 8, |asm, _| {
+            asm.push(Insn::mov(Reg::R3, Reg::R1));
+            asm.push(Insn::mov_imm(Reg::R2, 8));
+            asm.push(Insn::mov(Reg::R1, Reg::R6));
+            asm.add(Reg::R1, NEXT.into());
+            asm.add(Reg::R1, 8);
+            asm.call(self.read, "probe_read_kernel");
+            asm.push(Insn::store(Size::Dw, Reg::R8, 0, Reg::R0));
+        });
+        asm.finish()
+    }
+
+    /// Whether something is mapped at address number `index`.
+    #[must_use]
+    pub fn decode(&self, value: &[u8], index: usize) -> bool {
+        word(value, rows::HEADER as usize + 8 * index) == Some(0)
     }
 }
 

@@ -12,7 +12,8 @@
 //! ```
 //!
 //! Three templates call the same hooks and give the same rows: [`driver::Driver::Iter`] and
-//! [`driver::Driver::OpenCoded`] by the kernel's iterator, [`driver::Driver::List`] without one. The blocks that hooks are made of are [`node`] (sums over NUMA nodes), [`text`]
+//! [`driver::Driver::OpenCoded`] by the kernel's iterator, [`driver::Driver::List`] without one. A fourth,
+//! [`driver::Driver::Vmemmap`], gives them slabs instead of caches. The blocks that hooks are made of are [`node`] (sums over NUMA nodes), [`text`]
 //! (names), [`partial`], [`percpu`] and [`barn`] (walks), and [`settle`] checks what walks found. [`slabs`] makes a row of each slab
 //! on the way, in as many runs as it takes, and [`group`] keeps rows in the map and adds
 //! elements to them. [`rows`] is what the program and its reader agree on. [`lookup`], [`head`], [`symbols`] and
@@ -55,3 +56,4 @@ pub mod slab;
 pub mod slabs;
 pub mod symbols;
 pub mod text;
+pub mod vmemmap;

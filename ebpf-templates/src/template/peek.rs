@@ -27,6 +27,13 @@ impl Peek {
         asm.push(Insn::load(Size::Dw, Reg::R0, Reg::R0, self.counters));
     }
 
+    /// Appends `R0 = *(u8 *)(R1 + offset)`. Takes `R1` to `R5`.
+    pub fn byte(&self, asm: &mut Assembler, offset: i32) {
+        asm.add(Reg::R1, offset - i32::from(self.counters));
+        self.cast(asm, self.slab_type);
+        asm.push(Insn::load(Size::B, Reg::R0, Reg::R0, self.counters));
+    }
+
     /// Appends `R0 = (type *)R1`. Takes `R1` to `R5`.
     pub fn cast(&self, asm: &mut Assembler, type_id: u32) {
         asm.set(Reg::R2, u64::from(type_id));

@@ -274,6 +274,58 @@ impl PerCpu {
         self.freelist(asm, cpu_slab, list, [cut, torn]);
     }
 
+    /// Appends, for a slab that [`super::vmemmap`] found, a jump to `other` unless it is the CPU slab of the CPU numbered
+    /// in `R8`.
+    pub fn holds(&self, asm: &mut Assembler, cpu_slab: CpuSlab, other: Label) {
+        self.base(asm, cpu_slab.pointer, other);
+        self.member(asm, cpu_slab.slab);
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::page::SLAB));
+        asm.jump_reg(Cond::Ne, Reg::R0, Reg::R1, other);
+    }
+
+    /// Appends `header[free] = the free objects of this CPU slab`; goes to `torn` if the CPU works with it meanwhile.
+    /// Takes `R9`.
+    pub fn free(&self, asm: &mut Assembler, cpu_slab: CpuSlab, free: i16, torn: Label) {
+        let Own { found, tid, .. } = self.own;
+        let Some(list) = cpu_slab.freelist else { return };
+        zero(asm, [found].into_iter());
+        self.member(asm, cpu_slab.tid);
+        asm.push(Insn::store(Size::Dw, Reg::R6, tid, Reg::R0));
+        asm.push(Insn::load(Size::Dw, Reg::R0, Reg::R6, rows::page::SLAB));
+        self.held(asm, cpu_slab, list, [torn, torn]);
+        self.member(asm, cpu_slab.tid);
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, tid));
+        asm.jump_reg(Cond::Ne, Reg::R0, Reg::R1, torn);
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, found));
+        asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R6, rows::page::OBJECTS));
+        asm.jump_reg(Cond::Gt, Reg::R1, Reg::R2, torn);
+        asm.push(Insn::store(Size::Dw, Reg::R6, free, Reg::R1));
+    }
+
+    /// Appends, for a slab that [`super::vmemmap`] found, a jump to `other` unless it is on the partial list of the CPU
+    /// numbered in `R8`, or to `torn` if the list cannot be followed. `number` appends `R1 = the pointer R0`, as a number.
+    /// Takes `R9`.
+    pub fn lists(
+        &self,
+        asm: &mut Assembler,
+        cpu_slab: CpuSlab,
+        list: i32,
+        [other, torn]: [Label; 2],
+        number: impl FnOnce(&mut Assembler),
+    ) {
+        let [step, found] = ["cpu_partial", "on_list"].map(|name| asm.label(name));
+        self.base(asm, cpu_slab.pointer, other);
+        self.member(asm, list);
+        asm.push(Insn::mov(Reg::R9, Reg::R0));
+        zero(asm, [self.own.steps].into_iter());
+        self.step(asm, cpu_slab.next, step, [torn, torn, other]);
+        number(asm);
+        asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R6, rows::page::SLAB));
+        asm.jump_reg(Cond::Eq, Reg::R1, Reg::R2, found);
+        asm.jump(step);
+        asm.bind(found);
+    }
+
     /// Appends the count of the CPU's freelist.
     fn freelist(&self, asm: &mut Assembler, cpu_slab: CpuSlab, list: i32, [cut, torn]: [Label; 2]) {
         let Own { found, steps, .. } = self.own;

@@ -78,6 +78,65 @@ pub mod resume {
     pub const CPU_PARTIAL: i32 = 2;
 }
 
+/// Where the walk over page descriptors keeps what it knows: the first numbers of [`SCRATCH`]. The reader sets the first
+/// three before each run; see [`super::vmemmap`].
+pub mod page {
+    use super::SCRATCH;
+
+    /// The number of the page that is looked at next.
+    pub const PFN: i16 = SCRATCH;
+    /// The page that the run ends before.
+    pub const END: i16 = SCRATCH + 8;
+    /// The node that these pages belong to; [`UNKNOWN`] where that is not known.
+    pub const NODE: i16 = SCRATCH + 16;
+    /// The address of the slab.
+    pub const SLAB: i16 = SCRATCH + 24;
+    /// How many more slabs the run visits.
+    pub const BUDGET: i16 = SCRATCH + 32;
+    /// The page behind the slab.
+    pub const NEXT: i16 = SCRATCH + 40;
+    /// The slab has two to this many pages.
+    pub const ORDER: i16 = SCRATCH + 48;
+    /// The flags of its first page.
+    pub const FLAGS: i16 = SCRATCH + 56;
+    /// The first free object of its own list.
+    pub const FREELIST: i16 = SCRATCH + 64;
+    /// Its counters.
+    pub const COUNTERS: i16 = SCRATCH + 72;
+    /// The room for objects.
+    pub const OBJECTS: i16 = SCRATCH + 80;
+    /// The free objects.
+    pub const FREE: i16 = SCRATCH + 88;
+    /// Whether it is marked as one of a CPU.
+    pub const FROZEN: i16 = SCRATCH + 96;
+    /// Its state: [`FULL`] to [`KFENCE`].
+    pub const STATE: i16 = SCRATCH + 104;
+    /// The list that it is on, as in [`super::resume::LIST`], or [`NONE`].
+    pub const LIST: i16 = SCRATCH + 112;
+    /// The node or CPU of that list, or [`UNKNOWN`].
+    pub const PLACE: i16 = SCRATCH + 120;
+    /// Above 0 if its figures changed while they were read.
+    pub const INCOMPLETE: i16 = SCRATCH + 128;
+    /// How many numbers these are.
+    pub const COUNT: i16 = 17;
+
+    /// In [`STATE`]: every object is in use.
+    pub const FULL: i32 = 0;
+    /// In [`STATE`]: some objects are free, and the slab is on its node's list.
+    pub const PARTIAL: i32 = 1;
+    /// In [`STATE`]: a CPU holds the slab.
+    pub const CPU: i32 = 2;
+    /// In [`STATE`]: no object is in use.
+    pub const EMPTY: i32 = 3;
+    /// In [`STATE`]: a page of KFENCE, which no figure counts.
+    pub const KFENCE: i32 = 4;
+
+    /// In [`LIST`]: on none.
+    pub const NONE: i32 = 3;
+    /// In [`NODE`] and [`PLACE`]: not known.
+    pub const UNKNOWN: i32 = i32::MAX;
+}
+
 /// Hands out the numbers of [`SCRATCH`].
 #[derive(Clone, Debug, Default)]
 pub struct Scratch(i16);
@@ -87,6 +146,12 @@ impl Scratch {
     #[must_use]
     pub fn behind_resume() -> Self {
         Self(resume::COUNT)
+    }
+
+    /// Those behind the numbers of [`page`].
+    #[must_use]
+    pub fn behind_page() -> Self {
+        Self(page::COUNT)
     }
 
     /// The next number's offset in the header. A caller that takes more than there are has a bug.

@@ -46,7 +46,7 @@ pub enum Rows {
     Nodes,
     /// Each possible CPU of each cache.
     Cpus,
-    /// Each slab of each cache that can be reached.
+    /// Each slab of each cache.
     Slabs,
     /// What user space puts together.
     Host(Made),
@@ -165,6 +165,14 @@ pub enum SlabFigure {
     Free,
     /// Whether it is marked as one of a CPU.
     Frozen,
+    /// Its state, as a number of [`page`](ebpf_templates::template::rows::page).
+    State,
+    /// The node whose memory it is.
+    Node,
+    /// The number of its first page.
+    Pfn,
+    /// The order of its pages.
+    Order,
 }
 
 /// A figure that is found by walking.

@@ -27,6 +27,7 @@
 mod figures;
 mod group;
 mod needs;
+mod pages;
 mod parts;
 mod path;
 mod pred;
@@ -43,7 +44,7 @@ use ebpf_templates::template::rows::{self, Scratch};
 use ebpf_templates::template::text::buffer_bytes;
 
 pub use needs::{has_texts, templates};
-pub use walk::rounds;
+pub use walk::{pages, rounds};
 
 use crate::catalog::{Rows, Source, Walk};
 use crate::diagnostic::{Diagnostic, Span};
@@ -89,10 +90,12 @@ pub fn generate(
         table: driver.cpu_table(room),
         values: 0,
         parameters,
-        scratch: match plan.table.rows {
-            Rows::Slabs => Scratch::behind_resume(),
+        scratch: match (plan.table.rows, template) {
+            (_, Template::Vmemmap) => Scratch::behind_page(),
+            (Rows::Slabs, _) => Scratch::behind_resume(),
             _ => Scratch::default(),
         },
+        by_pages: template == Template::Vmemmap,
         slots: Vec::new(),
         incomplete: None,
         temporaries: Vec::new(),
@@ -107,6 +110,7 @@ pub fn generate(
     };
     let walks_cpus = match plan.table.rows {
         Rows::Cpus => true,
+        Rows::Slabs if template == Template::Vmemmap => pages::of_cpus(plan, schema),
         Rows::Slabs => slabs::on_cpus(schema),
         _ => read(plan).into_iter().any(by_cpu),
     };
@@ -138,6 +142,8 @@ struct Generator<'a> {
     plan: &'a Plan,
     layout: &'a Layout,
     schema: &'a dyn Schema,
+    /// Whether slabs are found by page descriptors.
+    by_pages: bool,
     /// Where the counters begin in the map's value.
     counters: u32,
     /// Where the CPU table begins in the map's value.
@@ -213,6 +219,7 @@ impl Hooks for Generator<'_> {
         match self.plan.table.rows {
             Rows::Nodes => self.nodes(asm, emitter, next),
             Rows::Cpus => self.cpus(asm, emitter, next),
+            Rows::Slabs if self.by_pages => self.pages(asm, emitter, next),
             Rows::Slabs => self.slabs(asm, emitter, next),
             Rows::Caches | Rows::Host(_) => {
                 self.filter(asm, next)?;
@@ -271,7 +278,9 @@ impl Generator<'_> {
                 continue;
             }
             let price = cost(&self.plan.inputs[input]);
-            if let Some(slot) = slabs::kept(self.plan.inputs[input].source()) {
+            let source = self.plan.inputs[input].source();
+            let kept = if self.by_pages { pages::kept(source) } else { slabs::kept(source) };
+            if let Some(slot) = kept {
                 self.slots.push((input, slot));
             } else if (SUM..AFTER_ALL).contains(&price) {
                 self.slots.push((input, self.scratch.take()));
@@ -373,7 +382,8 @@ impl Generator<'_> {
 
     /// Whether the kernel's iterator holds the cache.
     fn iterates(&self) -> bool {
-        !matches!(self.plan.target, Target::Kernel { template: Template::List, .. })
+        !self.by_pages
+            && !matches!(self.plan.target, Target::Kernel { template: Template::List, .. })
     }
 
     /// Appends `dst = whether no walk was given up`.

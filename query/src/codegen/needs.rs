@@ -47,6 +47,7 @@ pub(super) fn driver(template: Template, schema: &dyn Schema) -> Result<Driver, 
             seq_write: helper(schema, "seq_write")?,
         }),
         Template::List => Ok(Driver::List(walk::list(schema)?)),
+        Template::Vmemmap => Ok(Driver::Vmemmap(walk::vmemmap(schema)?)),
     }
 }
 

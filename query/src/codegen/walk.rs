@@ -8,10 +8,11 @@ use ebpf_templates::template::partial::{self, Partial};
 use ebpf_templates::template::peek::Peek;
 use ebpf_templates::template::percpu::{self, CpuSlab, PerCpu, Sheaves};
 use ebpf_templates::template::slab::{Bits, Slab};
+use ebpf_templates::template::vmemmap::Vmemmap;
 
-use super::needs::{helper, lacking, member, offset};
-use crate::diagnostic::Diagnostic;
-use crate::schema::Schema;
+use super::needs::{function, helper, lacking, member, offset};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::schema::{Schema, TypeId};
 
 fn struct_id(schema: &dyn Schema, name: &str) -> Result<u32, Diagnostic> {
     schema.struct_id(name).ok_or_else(|| lacking(&format!("struct `{name}`")))
@@ -107,6 +108,48 @@ pub(super) fn slab(schema: &dyn Schema) -> Result<Slab, Diagnostic> {
         objects: bits("objects")?,
         frozen: bits("frozen").ok(),
     })
+}
+
+/// The records of pages, without the address of the first.
+pub fn pages(schema: &dyn Schema) -> Result<Vmemmap, Diagnostic> {
+    let page = |path| wide(schema, "page", path);
+    let page_type = struct_id(schema, "page")?;
+    let bytes = schema.size_of(TypeId(page_type)).and_then(|bytes| i32::try_from(bytes).ok());
+    let enumerator = |of: &str, name: &str| {
+        let found = schema.enumerator(of, name).and_then(|value| u8::try_from(value).ok());
+        found.ok_or_else(|| lacking(&format!("enumerator `{name}`")))
+    };
+    let listed = || {
+        enumerator("slab_flags", "SL_partial").or_else(|_| enumerator("pageflags", "PG_workingset"))
+    };
+    // Programs in rounds would take a call for each page.
+    function(schema, "bpf_rdonly_cast")?;
+    Ok(Vmemmap {
+        slab: slab(schema)?,
+        freelist: offset(schema, "slab", "freelist")?,
+        cache_type: struct_id(schema, "kmem_cache")?,
+        base: 0,
+        bytes: bytes.ok_or_else(|| lacking("size of `struct page`"))?,
+        flags: page("flags")?,
+        page_type: page("page_type")?,
+        private: page("private")?,
+        slab_page: enumerator("pagetype", "PGTY_slab")?,
+        buddy_page: enumerator("pagetype", "PGTY_buddy")?,
+        head: enumerator("pageflags", "PG_head")?,
+        listed: match schema.member("kmem_cache_cpu", "partial") {
+            Some(_) => Some(listed()?),
+            None => None,
+        },
+        probe_read_kernel: helper(schema, "probe_read_kernel")?,
+    })
+}
+
+/// The walk of page descriptors.
+pub(super) fn vmemmap(schema: &dyn Schema) -> Result<Vmemmap, Diagnostic> {
+    let pages = pages(schema)?;
+    // The dearest question comes last.
+    let array = schema.page_array().map_err(|why| Diagnostic::new(Span::default(), why))?;
+    Ok(Vmemmap { base: array.base, ..pages })
 }
 
 /// The walk of the nodes' partial lists, for the slots `free` and `free_slabinfo`.

@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::group::Sum;
 use super::lower::Reason;
-use super::{Compare, Condition, Group, Operator, Plan, Target};
+use super::{Compare, Condition, Group, Operator, Plan, Target, Template};
+use crate::catalog::Rows;
 use crate::layout::{Layout, ValuePlace};
 
 impl Operator {
@@ -14,8 +15,16 @@ impl Operator {
         match self {
             Self::Scan => {
                 let place = match plan.target {
-                    Target::Kernel { template, .. } => {
-                        format!("kernel, template {}", template.name())
+                    Target::Kernel { template, pages, .. } => {
+                        let by = match (plan.table.rows, template, pages) {
+                            (Rows::Slabs, Template::Vmemmap, _) => ": the descriptors of all pages",
+                            (Rows::Slabs, _, true) => {
+                                ": the lists, which hold all that is asked for"
+                            }
+                            (Rows::Slabs, _, false) => ": the lists, without full slabs",
+                            _ => "",
+                        };
+                        format!("kernel, template {}{by}", template.name())
                     }
                     Target::Rows(place) => place.to_owned(),
                 };

@@ -17,6 +17,7 @@ pub mod group;
 pub mod kernel;
 pub mod lower;
 mod price;
+mod slabs;
 
 use std::sync::Arc;
 
@@ -43,6 +44,8 @@ pub enum Template {
     Iter,
     /// One run of a `syscall` program that follows the list of caches, where the kernel has no iterator.
     List,
+    /// Runs of a `syscall` program over page descriptors, which gives slabs.
+    Vmemmap,
 }
 
 impl Template {
@@ -53,6 +56,7 @@ impl Template {
             Self::OpenCoded => "open-coded",
             Self::Iter => "iter",
             Self::List => "list",
+            Self::Vmemmap => "vmemmap",
         }
     }
 }
@@ -68,6 +72,8 @@ pub enum Target {
         pushdown: bool,
         /// Whether the kernel has functions of texts: Linux 6.17.
         texts: bool,
+        /// Whether page descriptors can be walked; of a plan over slabs, whether it finds all that are asked for.
+        pages: bool,
     },
     /// On rows that are there already, of the place that is named.
     Rows(&'static str),
@@ -143,6 +149,7 @@ pub struct Compare {
 pub fn plan(mut query: Query, target: Target, text: &str) -> Plan {
     let of_groups = delta::take_out(&mut query, text);
     let mut inputs = query.inputs;
+    let target = slabs::by(query.table, target, &query.filter, &inputs);
     let key = row_key(query.table, &mut inputs);
     let changes: Vec<(usize, Arc<Delta>)> = inputs
         .iter()

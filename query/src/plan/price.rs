@@ -35,7 +35,7 @@ pub fn cost(input: &Input) -> u8 {
         Source::NodeSum(_)
         | Source::Node(_)
         | Source::Index
-        | Source::Slab(SlabFigure::List | SlabFigure::Place) => SUM,
+        | Source::Slab(SlabFigure::List | SlabFigure::Place | SlabFigure::Node) => SUM,
         Source::Walk(_) | Source::Cpu(_) | Source::Barn(_) | Source::Slab(_) => CPU_WALK,
         Source::Text(_) => 1,
         _ => 0,

@@ -255,7 +255,7 @@ pub fn plan(text: &str, target: Target) -> Result<Plan, Diagnostic> {
 
 /// A plan's target in the kernel.
 pub fn kernel(template: Template, pushdown: bool) -> Target {
-    Target::Kernel { template, pushdown, texts: true }
+    Target::Kernel { template, pushdown, texts: true, pages: false }
 }
 
 /// Generates a plan's program for the made-up kernel.

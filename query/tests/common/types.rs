@@ -1,13 +1,15 @@
 //! The types of a made-up kernel with slabs, in each form that they have had.
 
 use slabql_query::diagnostic::Diagnostic;
-use slabql_query::schema::{Member, MemberKind, Schema, Shape, TypeId};
+use slabql_query::schema::{Member, MemberKind, PageArray, Schema, Shape, TypeId};
 
 use super::Fixture;
 use super::model::Era;
 
 /// The BTF ids of `struct kmem_cache_node` and, behind it, `struct slab`.
 pub const NODE_TYPE: u32 = 4077;
+/// Where page 0 is described.
+pub const PAGES: u64 = 0xffff_ea00_0000_0000;
 
 /// The types of the made-up kernel.
 pub struct Types {
@@ -64,6 +66,9 @@ impl Types {
             ("slab", "freelist") => (32 + shift, 8, Pointer),
             ("slab", "counters") => (40 + shift, 8, Integer),
             ("slab", "inuse" | "objects" | "frozen") => (40 + shift, 4, Integer),
+            ("page", "flags") => (0, 8, Integer),
+            ("page", "page_type") => (4, 4, Integer),
+            ("page", "private") => (40, 8, Integer),
             _ => return None,
         })
     }
@@ -90,7 +95,7 @@ impl Schema for Types {
     }
 
     fn struct_id(&self, name: &str) -> Option<u32> {
-        ["kmem_cache_node", "slab", "kmem_cache"]
+        ["kmem_cache_node", "slab", "kmem_cache", "page"]
             .iter()
             .position(|known| *known == name)
             .map(|at| u32::try_from(at).unwrap() + NODE_TYPE)
@@ -132,12 +137,28 @@ impl Schema for Types {
         Ok(self.head)
     }
 
+    fn enumerator(&self, type_name: &str, name: &str) -> Option<i64> {
+        Some(match (type_name, name) {
+            ("pagetype", "PGTY_slab") => 0xf5,
+            ("pagetype", "PGTY_buddy") => 0xf0,
+            ("pageflags", "PG_head") => 6,
+            // The name was SL_partial from 6.17 on.
+            ("pageflags", "PG_workingset") if self.era == Era::CpuSlabs => 9,
+            ("slab_flags", "SL_partial") if self.era != Era::CpuSlabs => 9,
+            _ => return None,
+        })
+    }
+
+    fn page_array(&self) -> Result<PageArray, String> {
+        Ok(PageArray { base: PAGES, page_offset: 0xffff_8880_0000_0000, record: 64 })
+    }
+
     fn shape(&self, id: TypeId) -> Option<Shape> {
         self.base.shape(id)
     }
 
     fn size_of(&self, id: TypeId) -> Option<u64> {
-        self.base.size_of(id)
+        if id == TypeId(NODE_TYPE + 3) { Some(64) } else { self.base.size_of(id) }
     }
 
     fn spelling(&self, id: TypeId) -> String {

@@ -179,7 +179,7 @@ impl World {
     }
 
     /// Makes a freelist of `count` objects and returns its first pointer.
-    fn freelist(&mut self, count: u16, free_offset: u64) -> u64 {
+    pub fn freelist(&mut self, count: u16, free_offset: u64) -> u64 {
         const OBJECT: u64 = 48;
         let base = self.memory.allocate(48 * usize::from(count));
         let object = |index: u16| base + OBJECT * u64::from((index + 1) % count.max(1));

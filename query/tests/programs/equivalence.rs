@@ -84,7 +84,12 @@ fn common_conditions_are_pushed() {
 /// A kernel before 6.17 has no functions of texts: what needs them stays in user space, and the rest does not.
 #[test]
 fn texts_are_found_in_user_space_where_the_kernel_cannot() {
-    let old = Target::Kernel { template: Template::OpenCoded, pushdown: true, texts: false };
+    let old = Target::Kernel {
+        template: Template::OpenCoded,
+        pushdown: true,
+        texts: false,
+        pages: false,
+    };
     let text =
         "select name where name like '%a%' and name ~ 'b$' and name like 'c%' and name is null";
     let plan = plan(text, old).unwrap_or_else(|e| panic!("{}", e.render(text)));

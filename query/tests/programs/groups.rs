@@ -123,6 +123,7 @@ fn groups_that_do_not_fit_are_told_of() {
             match template {
                 Template::OpenCoded | Template::List => interpreter.run_syscall(&program).unwrap(),
                 Template::Iter => interpreter.run_iter(&program).unwrap(),
+                Template::Vmemmap => unreachable!("its elements are slabs"),
             }
             let map = interpreter.map();
             let word = |at: i16| {

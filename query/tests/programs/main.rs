@@ -8,6 +8,7 @@ mod equivalence;
 mod groups;
 mod integers;
 mod list;
+mod pages;
 mod parts;
 mod slabs;
 mod torn_walks;

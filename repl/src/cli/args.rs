@@ -386,6 +386,7 @@ impl ValueEnum for TemplateName {
             Template::OpenCoded => "a single run of a syscall program",
             Template::Iter => "an iter/kmem_cache iterator file",
             Template::List => "a single run that walks the list of caches",
+            Template::Vmemmap => "runs over the descriptors of all pages",
         };
         Some(PossibleValue::new(self.0.name()).help(help))
     }

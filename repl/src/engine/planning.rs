@@ -3,13 +3,16 @@
 use query::bind::bind;
 use query::bound;
 use query::catalog::{Rows, Table};
+use query::codegen;
 use query::delta;
 use query::diagnostic::Diagnostic;
 use query::plan::{Plan, Target, Template, plan};
+use query::schema::Schema;
 use query::syntax::ast::{Query, Statement};
 use query::syntax::parse_text;
 
 use super::Engine;
+use crate::kernel::schema::KernelSchema;
 use crate::report::error::Failure;
 use crate::source::Choice;
 use crate::source::stats::Stages;
@@ -74,12 +77,21 @@ impl Engine {
             let message = format!("the template `iter` cannot give the table `{}`", table.name);
             return Err(Failure::command(message, Some("leave `--template` out")));
         }
-        match self.target()? {
+        let target = match self.target()? {
             Target::Kernel { template: Template::Iter, .. } => {
                 let template = Some(Template::OpenCoded);
-                self.source.target(Choice { template, ..self.choice })
+                self.source.target(Choice { template, ..self.choice })?
             }
-            target @ Target::Kernel { .. } => Ok(target),
+            target => target,
+        };
+        match target {
+            Target::Kernel { template, pushdown, texts, .. } => {
+                let walked = |schema: &KernelSchema| {
+                    codegen::pages(schema).is_ok() && schema.page_array().is_ok()
+                };
+                let pages = table.rows == Rows::Slabs && self.source.kernel().is_some_and(walked);
+                Ok(Target::Kernel { template, pushdown, texts, pages })
+            }
             target @ Target::Rows(_) if self.source.kind().has(table.rows) => Ok(target),
             Target::Rows(_) => Err(self.source.kind().lacks(table.name)),
         }

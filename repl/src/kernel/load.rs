@@ -114,6 +114,18 @@ impl Loaded {
         }
     }
 
+    /// Makes the next run of a program that walks page descriptors begin at page `start` and end before page `end`, all of
+    /// this node.
+    pub fn walk(&mut self, start: u64, end: u64, node: Option<u32>) {
+        if let Rows::Value(value, front) = &mut self.rows {
+            let at = usize::try_from(rows::page::PFN).unwrap_or(0) + *front as usize;
+            let node = node.unwrap_or(rows::page::UNKNOWN.unsigned_abs()).into();
+            let words: Vec<u8> =
+                [start, end, node].into_iter().flat_map(u64::to_le_bytes).collect();
+            value.set(at, &words);
+        }
+    }
+
     /// Gives the parameters other values, as many as the program has.
     pub fn set_values(&mut self, values: &[u64]) {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();

@@ -5,7 +5,7 @@
 
 use ebpf_templates::Program;
 use ebpf_templates::insn::Size;
-use ebpf_templates::template::lookup::{Owner, Owners, Words};
+use ebpf_templates::template::lookup::{Mapped, Owner, Owners, Words};
 use ebpf_templates::template::peek::Peek;
 use query::schema::Schema;
 
@@ -53,53 +53,81 @@ impl Probe {
 pub struct Memory<'a> {
     /// Where members lie.
     pub schema: &'a dyn Schema,
-    owners: (Owners, Probe),
+    owners: Option<(Owners, Probe)>,
     words: (Words, Probe),
+    mapped: Option<(Mapped, Probe)>,
+}
+
+/// Says that the kernel has no such thing.
+fn lacking(what: &str) -> LoadError {
+    let message = format!("the kernel has no {what}");
+    LoadError::Environment(Environment { message, help: None })
+}
+
+fn offset(schema: &dyn Schema, owner: &str, path: &str) -> Result<i16, LoadError> {
+    let found = schema.member(owner, path).and_then(|member| member.offset.try_into().ok());
+    found.ok_or_else(|| lacking(&format!("member `{owner}.{path}`")))
+}
+
+/// The number of a function that `whatis` needs.
+fn function(schema: &dyn Schema, name: &str) -> Result<u32, LoadError> {
+    schema.function_id(name).ok_or_else(|| {
+        let message = format!("`whatis` needs the kernel's function `{name}`");
+        let help = Some("it was added in Linux 6.13".to_owned());
+        LoadError::Environment(Environment { message, help })
+    })
+}
+
+fn words(schema: &dyn Schema) -> Result<(Words, Probe), LoadError> {
+    let peek = Peek {
+        rdonly_cast: function(schema, "bpf_rdonly_cast")?,
+        slab_type: schema.struct_id("slab").ok_or_else(|| lacking("struct `slab`"))?,
+        counters: offset(schema, "slab", "counters")?,
+    };
+    let words = Words { peek, count: COUNT };
+    Ok((words, Probe::load(&words.build())?))
 }
 
 impl<'a> Memory<'a> {
     /// Opens it. `members` are those of `struct kmem_cache` that [`Self::owners`] gives, by offset and size.
     pub fn open(schema: &'a dyn Schema, members: Vec<(i16, Size)>) -> Result<Self, LoadError> {
-        let lacking = |what: &str| {
-            LoadError::Environment(Environment {
-                message: format!("the kernel has no {what}"),
-                help: None,
-            })
-        };
-        let function = |name: &str| {
-            schema.function_id(name).ok_or_else(|| {
-                let message = format!("`whatis` needs the kernel's function `{name}`");
-                let help = Some("it was added in Linux 6.13".to_owned());
-                LoadError::Environment(Environment { message, help })
-            })
-        };
-        let offset = |owner: &str, path: &str| {
-            let found = schema.member(owner, path).and_then(|member| member.offset.try_into().ok());
-            found.ok_or_else(|| lacking(&format!("member `{owner}.{path}`")))
-        };
         let owners = Owners {
-            get_kmem_cache: function("bpf_get_kmem_cache")?,
+            get_kmem_cache: function(schema, "bpf_get_kmem_cache")?,
             members,
-            name: offset("kmem_cache", "name")?,
+            name: offset(schema, "kmem_cache", "name")?,
             read_str: schema
                 .helper("probe_read_kernel_str")
                 .ok_or_else(|| lacking("helper `bpf_probe_read_kernel_str`"))?,
             count: COUNT,
         };
-        let peek = Peek {
-            rdonly_cast: function("bpf_rdonly_cast")?,
-            slab_type: schema.struct_id("slab").ok_or_else(|| lacking("struct `slab`"))?,
-            counters: offset("slab", "counters")?,
-        };
-        let words = Words { peek, count: COUNT };
-        let probes = (Probe::load(&owners.build())?, Probe::load(&words.build())?);
-        Ok(Self { schema, owners: (owners, probes.0), words: (words, probes.1) })
+        let probe = Probe::load(&owners.build())?;
+        Ok(Self { schema, owners: Some((owners, probe)), words: words(schema)?, mapped: None })
+    }
+
+    /// The same for words alone, and whether addresses are mapped.
+    pub fn of_words(schema: &'a dyn Schema) -> Result<Self, LoadError> {
+        let read = schema.helper("probe_read_kernel");
+        let read = read.ok_or_else(|| lacking("helper `bpf_probe_read_kernel`"))?;
+        let mapped = Mapped { read, count: COUNT };
+        let probe = Probe::load(&mapped.build())?;
+        Ok(Self { schema, owners: None, words: words(schema)?, mapped: Some((mapped, probe)) })
+    }
+
+    /// Whether something is mapped at each address.
+    pub fn mapped(&self, addresses: &[u64]) -> Result<Vec<bool>, ReadError> {
+        let mut found = Vec::with_capacity(addresses.len());
+        let Some((mapped, probe)) = &self.mapped else { return Ok(found) };
+        for part in addresses.chunks(COUNT as usize) {
+            let value = probe.run(part)?;
+            found.extend((0..part.len()).map(|index| mapped.decode(&value, index)));
+        }
+        Ok(found)
     }
 
     /// The cache that each address lies in a slab of; none where it lies in no slab.
     pub fn owners(&self, addresses: &[u64]) -> Result<Vec<Option<Owner>>, ReadError> {
-        let (owners, probe) = &self.owners;
         let mut found = Vec::with_capacity(addresses.len());
+        let Some((owners, probe)) = &self.owners else { return Ok(found) };
         for part in addresses.chunks(COUNT as usize) {
             let value = probe.run(part)?;
             found.extend((0..part.len()).map(|index| owners.decode(&value, index)));

@@ -32,3 +32,5 @@ pub mod signals;
 pub mod sys;
 pub mod sysfs;
 pub mod trace;
+pub mod vmemmap;
+pub mod zones;

@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 
 use query::catalog::{Column, HostTable, Lookup, Made, Rows, Source, Table};
 use query::diagnostic::Diagnostic;
-use query::schema::{Member, Schema, Shape};
+use query::schema::{Member, PageArray, Schema, Shape};
 use rustix::system::uname;
 
 use super::btf::{Btf, Kind, TypeId};
 use super::sys::{self, VmlinuxBtf};
-use super::{list, percpu, probe, sysfs};
+use super::{list, percpu, probe, sysfs, vmemmap};
 use crate::file::own::{self, Whose};
 use crate::file::path::shown;
 use crate::report::error::Environment;
@@ -26,11 +26,12 @@ use crate::report::escape::printable;
 const ITERATOR: &str = "bpf_iter_kmem_cache";
 
 /// The names that templates ask for.
-pub const WANTED: [(Kind, &str); 20] = [
+pub const WANTED: [(Kind, &str); 24] = [
     (Kind::Struct, "kmem_cache"),
     (Kind::Struct, "kmem_cache_node"),
     (Kind::Struct, "kmem_cache_cpu"),
     (Kind::Struct, "slab"),
+    (Kind::Struct, "page"),
     (Kind::Struct, "slab_sheaf"),
     (Kind::Struct, "node_barn"),
     (Kind::Struct, "slub_percpu_sheaves"),
@@ -39,6 +40,9 @@ pub const WANTED: [(Kind, &str); 20] = [
     (Kind::Struct, "bpf_iter_meta"),
     (Kind::Enum, "_slab_flag_bits"),
     (Kind::Enum, "bpf_func_id"),
+    (Kind::Enum, "pagetype"),
+    (Kind::Enum, "pageflags"),
+    (Kind::Enum, "slab_flags"),
     (Kind::Func, ITERATOR),
     (Kind::Func, "bpf_iter_kmem_cache_new"),
     (Kind::Func, "bpf_iter_kmem_cache_next"),
@@ -75,6 +79,7 @@ pub struct KernelSchema {
     gfp_flags: OnceCell<Vec<(String, u32)>>,
     cpu_offsets: OnceCell<Result<Vec<u64>, String>>,
     slab_caches: OnceCell<Result<u64, Diagnostic>>,
+    page_array: OnceCell<Result<PageArray, String>>,
     may_goto: OnceCell<bool>,
     page_size: u64,
     source: &'static str,
@@ -113,6 +118,7 @@ impl KernelSchema {
         Ok(Self {
             cpu_offsets: OnceCell::from(Ok(vec![0])),
             slab_caches: OnceCell::from(Ok(0)),
+            page_array: OnceCell::from(Ok(PageArray { base: 0, page_offset: 0, record: 64 })),
             foreign: Some(path.to_owned()),
             ..Self::new(btf, 1, printable(name))
         })
@@ -163,6 +169,7 @@ impl KernelSchema {
             gfp_flags: OnceCell::new(),
             cpu_offsets: OnceCell::new(),
             slab_caches: OnceCell::new(),
+            page_array: OnceCell::new(),
             may_goto: OnceCell::new(),
             page_size: sys::page_size(),
             source: "live",
@@ -302,6 +309,15 @@ impl Schema for KernelSchema {
 
     fn slab_caches(&self) -> Result<u64, Diagnostic> {
         self.slab_caches.get_or_init(|| list::head(self)).clone()
+    }
+
+    fn enumerator(&self, type_name: &str, name: &str) -> Option<i64> {
+        let id = self.id(Kind::Enum, type_name)?;
+        self.btf.enumerators(id).find(|(found, _)| *found == name).map(|(_, value)| value)
+    }
+
+    fn page_array(&self) -> Result<PageArray, String> {
+        self.page_array.get_or_init(|| vmemmap::find(self)).clone()
     }
 
     fn shape(&self, id: TypeId) -> Option<Shape> {

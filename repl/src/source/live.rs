@@ -32,7 +32,7 @@ use query::value::Value;
 use super::kind::Kind;
 use super::run::{analyzed, decode, has};
 use super::stats::ScanStats;
-use super::{Choice, Prepared, ScanReport, Scanned, Sink, Source, gathered, runs};
+use super::{Choice, Prepared, ScanReport, Scanned, Sink, Source, gathered, pages, runs};
 use crate::kernel::kept::Kept;
 use crate::kernel::load::Loaded;
 use crate::kernel::read::Output;
@@ -198,6 +198,14 @@ impl Live {
         }
     }
 
+    /// What is to be said of a plan over slabs that finds no full ones, though they may be asked for.
+    fn without_full(&self, plan: &Plan) -> Option<String> {
+        let Target::Kernel { pages: false, .. } = plan.target else { return None };
+        let lacking = codegen::pages(&self.schema).err().map(|lacking| lacking.message);
+        let why = lacking.or_else(|| self.schema.page_array().err())?;
+        Some(format!("full slabs are not shown: {why}"))
+    }
+
     /// The rows of a plan.
     fn all(&self, plan: &Plan) -> Result<Scanned, Failure> {
         let mut stats = ScanStats::default();
@@ -250,6 +258,20 @@ impl Live {
     }
 }
 
+/// Scans in several runs.
+fn several(
+    plan: &Plan,
+    layout: &Layout,
+    program: &Program,
+    loaded: &mut Loaded,
+    stats: ScanStats,
+    sink: &mut Sink<'_>,
+) -> Result<ScanReport, Failure> {
+    let by_pages = matches!(plan.target, Target::Kernel { template: Template::Vmemmap, .. });
+    let scan = if by_pages { pages::scan } else { runs::scan };
+    scan(plan, layout, program, loaded, stats, sink)
+}
+
 impl Source for Live {
     fn capabilities(&self) -> &dyn Capabilities {
         &self.schema
@@ -268,7 +290,7 @@ impl Source for Live {
             })?,
         };
         let texts = codegen::has_texts(&self.schema);
-        Ok(Target::Kernel { template, pushdown: !choice.no_pushdown, texts })
+        Ok(Target::Kernel { template, pushdown: !choice.no_pushdown, texts, pages: false })
     }
 
     fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<ScanReport, Failure> {
@@ -279,7 +301,8 @@ impl Source for Live {
             stats.stages.lap("generate");
             let mut loaded = self.loaded(plan, &program)?;
             stats.stages.lap("load");
-            let report = runs::scan(plan, &layout, &program, &mut loaded, stats, sink)?;
+            let mut report = several(plan, &layout, &program, &mut loaded, stats, sink)?;
+            report.notes.extend(self.without_full(plan));
             if !plan.analyze {
                 self.kept.borrow_mut().put(program, loaded);
             }
@@ -297,7 +320,7 @@ impl Source for Live {
             let loaded = RefCell::new(loaded);
             return Ok(Box::new(move || {
                 let (loaded, stats) = (&mut loaded.borrow_mut(), ScanStats::default());
-                gathered(|sink| runs::scan(plan, &layout, &program, loaded, stats, sink))
+                gathered(|sink| several(plan, &layout, &program, loaded, stats, sink))
             }));
         }
         Ok(Box::new(move || match Self::rested(&loaded)? {

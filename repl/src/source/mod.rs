@@ -3,6 +3,7 @@
 
 pub mod kind;
 pub mod live;
+mod pages;
 pub mod proc;
 pub mod recording;
 mod run;

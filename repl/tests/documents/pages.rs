@@ -92,8 +92,12 @@ fn row(column: &Column) -> String {
         Source::Slab(figure) => match figure {
             SlabFigure::List | SlabFigure::Place => "the position of the program",
             SlabFigure::Address => {
-                "the slabs that `n->partial`, `c->slab` and `c->partial` lead to"
+                "the page descriptors of type `PGTY_slab`; by the lists, the slabs that `n->partial`, `c->slab` and `c->partial` lead to"
             }
+            SlabFigure::State => "`slab->counters`, `slab->freelist` and the page's flag `SL_partial`",
+            SlabFigure::Node => "the ranges of pages in `/proc/zoneinfo`; by the lists, the node whose list it is",
+            SlabFigure::Pfn => "the position of the page descriptor in `vmemmap`",
+            SlabFigure::Order => "the order in the second page's flags, if the page has `PG_head`",
             SlabFigure::Objects => "`slab->objects`",
             SlabFigure::Free => {
                 "objects − inuse of the slab; for `c->slab` also a walk of `c->freelist`"

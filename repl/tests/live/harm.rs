@@ -139,7 +139,7 @@ fn nothing_stays_behind_a_process() {
             fs::write(&file.0, queries(ending)).unwrap();
             let driver = match template {
                 Template::List => ["--source", "walk"],
-                Template::OpenCoded | Template::Iter => ["--template", template.name()],
+                _ => ["--template", template.name()],
             };
             let mut child = Running::start(
                 &[driver[0], driver[1], "--file", file.path()],

@@ -10,6 +10,7 @@ mod groups;
 mod harm;
 mod kernel;
 mod list;
+mod pages;
 mod parameters;
 mod paths;
 mod places;

@@ -61,7 +61,7 @@ fn slabs_add_up_to_caches() {
         let counts = settle(&ask::by(&session, "slabs"), |round| {
             for (columns, sums, lists) in [
                 (&nodes[..], "count(*), sum(free)", "list = 'node'"),
-                (cpus, "sum(free)", "list != 'node'"),
+                (cpus, "sum(free)", "list in ('cpu', 'cpu partial')"),
             ] {
                 if columns.is_empty() {
                     continue;

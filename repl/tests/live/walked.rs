@@ -93,7 +93,7 @@ pub fn compile<S: Schema>(schema: &S, template: Template, text: &str) -> (Plan, 
     let statements = parse_text(text).unwrap();
     let query = statements[0].0.query().unwrap();
     let bound = query::bind::bind(query, schema).unwrap();
-    let target = Target::Kernel { template, pushdown: true, texts: false };
+    let target = Target::Kernel { template, pushdown: true, texts: false, pages: false };
     let plan = plan(bound, target, text);
     let layout = Layout::new(&plan);
     // A cache has a row for each CPU.

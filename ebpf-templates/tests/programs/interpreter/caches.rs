@@ -256,7 +256,7 @@ pub fn collect(interpreter: &mut Interpreter, driver: &Driver, program: &Program
             assert_eq!(trailer, [16, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
             output
         }
-        Driver::OpenCoded { .. } | Driver::List(_) => {
+        Driver::OpenCoded { .. } | Driver::List(_) | Driver::Vmemmap(_) => {
             interpreter.run_syscall(program).unwrap();
             let map = interpreter.map();
             let start = rows::HEADER as usize;

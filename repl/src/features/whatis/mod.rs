@@ -7,7 +7,6 @@
 //!
 //! What cannot be told for certain is NULL, and the column `note` says why.
 
-mod pages;
 mod place;
 mod slab;
 
@@ -78,15 +77,10 @@ pub fn whatis(ask: &mut dyn Ask, addresses: &[u64]) -> Result<Output, Failure> {
     if !ask.source().kind().reads_memory() {
         return Err(refused(ask.source().kind()));
     }
-    let caches = ask.ask("select addr, page_order")?;
-    let ordered = |row: &Vec<Value>| match row.as_slice() {
-        [Value::UInt(addr), order] => Some((*addr, u32::try_from(order.integer()?).ok()?)),
-        _ => None,
-    };
-    let caches: Vec<(u64, u32)> = caches.rows.iter().filter_map(ordered).collect();
     let schema = ask.source().kernel().ok_or_else(|| refused(ask.source().kind()))?;
+    schema.may_run()?;
     let memory = Memory::open(schema, slab::members(schema))?;
-    let slabs = Slabs::new(&memory, &caches)?;
+    let slabs = Slabs::new(&memory);
     let mut lists = None;
     let mut rows = Vec::with_capacity(addresses.len());
     for (address, owner) in addresses.iter().zip(memory.owners(addresses)?) {

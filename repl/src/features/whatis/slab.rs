@@ -4,7 +4,7 @@
 //!
 //! The kernel lays a slab of 2^n pages on a multiple of its size. How many pages it has is one of two numbers: the
 //! order that the cache asks for, or, where memory was short, the least that one object needs. Each of the two would put
-//! its description at another place ([`Pages`]). A slab is found where the description names the cache and has as many
+//! its description at another place. A slab is found where the description names the cache and has as many
 //! objects as a slab of that order has; nothing is guessed.
 //!
 //! # Whether an object is free
@@ -17,9 +17,8 @@ use std::collections::BTreeSet;
 
 use ebpf_templates::insn::Size;
 use ebpf_templates::template::lookup::Owner;
-use query::schema::Schema;
+use query::schema::{PageArray, Schema};
 
-use super::pages::Pages;
 use crate::kernel::lookup::Memory;
 use crate::kernel::read::ReadError;
 
@@ -129,33 +128,29 @@ pub enum State {
 /// What slabs are read by.
 pub struct Slabs<'a> {
     pub memory: &'a Memory<'a>,
-    pages: Option<Pages>,
+    pages: Result<PageArray, String>,
 }
 
 impl<'a> Slabs<'a> {
-    /// `caches` are its caches, and the order of their slabs.
-    pub fn new(memory: &'a Memory<'a>, caches: &[(u64, u32)]) -> Result<Self, ReadError> {
-        Ok(Self { memory, pages: Pages::find(memory, caches)? })
+    pub fn new(memory: &'a Memory<'a>) -> Self {
+        Self { memory, pages: memory.schema.page_array() }
     }
 
     /// The slab of `cache` that `address` lies in; or why it is not known.
-    pub fn find(
-        &self,
-        address: u64,
-        cache: &Cache,
-    ) -> Result<Result<Slab, &'static str>, ReadError> {
-        let Some(pages) = self.pages else {
-            return Ok(Err("the address of the kernel's page descriptors could not be found"));
+    pub fn find(&self, address: u64, cache: &Cache) -> Result<Result<Slab, String>, ReadError> {
+        let pages = match &self.pages {
+            Ok(pages) => pages,
+            Err(why) => return Ok(Err(why.clone())),
         };
         let (Some(owner), Some(counters), Some(objects)) = (
             self.memory.offset("slab", "slab_cache"),
             self.memory.offset("slab", "counters"),
             self.memory.schema.member("slab", "objects"),
         ) else {
-            return Ok(Err("this kernel has no such members of struct slab"));
+            return Ok(Err("this kernel has no such members of struct slab".to_owned()));
         };
         let Some((first, count)) = objects.bits else {
-            return Ok(Err("this kernel has no such members of struct slab"));
+            return Ok(Err("this kernel has no such members of struct slab".to_owned()));
         };
         let first = 8 * (u64::from(objects.offset).wrapping_sub(counters)) + u64::from(first);
         let mut shapes = cache.shapes.to_vec();
@@ -164,7 +159,7 @@ impl<'a> Slabs<'a> {
         for (order, wanted) in shapes {
             let bytes = self.memory.schema.page_size() << order.min(32);
             let base = address & !(bytes - 1);
-            let description = pages.description(base);
+            let description = pages.description(base, self.memory.schema.page_size());
             let words = self.memory.words(&[description + owner, description + counters])?;
             let objects = words[1] >> first & ((1 << count) - 1);
             if words[0] == cache.addr && objects == wanted {
@@ -173,8 +168,10 @@ impl<'a> Slabs<'a> {
         }
         Ok(match found.as_slice() {
             [slab] => Ok(*slab),
-            [] => Err("no page descriptor at a possible start of its slab names the cache"),
-            _ => Err("its slab may have either of the cache's two orders"),
+            [] => {
+                Err("no page descriptor at a possible start of its slab names the cache".to_owned())
+            }
+            _ => Err("its slab may have either of the cache's two orders".to_owned()),
         })
     }
 
