@@ -23,7 +23,6 @@ use crate::report::error::Failure;
 use crate::report::escape::printable;
 use crate::report::message;
 use crate::shell::alert::Alert;
-use crate::shell::command::Next;
 use crate::shell::parameters::assignment;
 use crate::shell::session::Session;
 use crate::shell::{config, prompt, script};
@@ -162,7 +161,7 @@ fn answer(
         verb.run(session, out)?;
     }
     for text in texts {
-        if script::run_file(session, text, out)? == Next::Quit {
+        if script::run_file(session, text, out)?.is_break() {
             break;
         }
     }

@@ -9,6 +9,7 @@ use crate::report::error::Failure;
 use crate::shell::command::{features, library};
 use crate::shell::config::{self, Options};
 use crate::shell::parameters::assignment;
+use crate::shell::script;
 use crate::shell::session::Session;
 
 /// A subcommand.
@@ -59,7 +60,8 @@ impl Verb {
             Self::Report { name, values, sql } => {
                 let name = name.as_deref().unwrap_or_default();
                 let given = values.iter().map(|word| assignment(word)).collect::<Result<_, _>>()?;
-                library::run_report(session, name, *sql, given, out)?;
+                let next = library::run_report(session, name, *sql, given, out)?;
+                let _ = script::follow(session, next, out)?;
             }
             Self::Whatis { addresses } => {
                 session.run(&format!("whatis {}", addresses.join(" ")), None, out)?;

@@ -10,7 +10,6 @@
 //! A wrong line ends slabql with its place marked, as a wrong query does: habits that are half followed surprise.
 //! `--no-config` leaves both files alone, and the environment's settings too.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use query::diagnostic::{Diagnostic, Span};
@@ -21,10 +20,6 @@ use crate::features::input;
 use crate::file::own::Folder;
 use crate::report::error::Failure;
 use crate::report::escape::printable;
-use crate::report::message;
-use crate::shell::command::Next;
-use crate::shell::script;
-use crate::shell::session::Session;
 use crate::shell::setting::{self, Origin, SETTINGS, Settings, Value};
 use crate::sink::Medium;
 
@@ -42,6 +37,12 @@ pub struct Options<'a> {
     pub output: Option<&'a Path>,
     /// Whether the files and the environment are left alone.
     pub no_config: bool,
+}
+
+/// The file of what a prompt begins with, if there is one.
+#[must_use]
+pub fn start() -> Option<PathBuf> {
+    path(START).filter(|path| path.exists())
 }
 
 /// The settings: those of the file, over them those of the environment, and over both those of the command line.
@@ -140,16 +141,6 @@ fn with_remedy(mut failure: Failure) -> Failure {
         found.help.get_or_insert_with(|| REMEDY.to_owned());
     }
     failure
-}
-
-/// Runs what a prompt begins with. What fails is told, and the prompt begins all the same.
-pub fn start(session: &mut Session, out: &mut dyn Write) -> Next {
-    let Some(path) = path(START).filter(|path| path.exists()) else { return Next::Prompt };
-    let result = input::own(&path).and_then(|text| script::run_file(session, &text, out));
-    result.unwrap_or_else(|failure| {
-        message::failure(&failure);
-        Next::Prompt
-    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub mod alert;
 pub mod command;
 pub mod config;
 mod editor;
+mod ending;
 pub mod foreign;
 pub mod parameters;
 pub mod prompt;

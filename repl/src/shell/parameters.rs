@@ -7,7 +7,7 @@ use query::syntax::parameter::{ParameterValues, is_name, names, value_length};
 
 use crate::report::error::Failure;
 use crate::report::escape::printable;
-use crate::shell::command::{Next, write};
+use crate::shell::command::row::{Next, write};
 use crate::shell::session::Session;
 
 /// The name and the value of `name=value`, as an option of the command line has it.

@@ -6,15 +6,16 @@
 //! Standard output has rows only: where it is no terminal, the prompt is shown on the terminal that is there.
 
 use std::cell::RefCell;
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Write};
 use std::mem;
+use std::ops::ControlFlow;
 
 use rustyline::error::ReadlineError;
 
+use crate::features::input;
 use crate::kernel::signals::{self, Interrupts, Stdout};
 use crate::report::error::Failure;
 use crate::report::message;
-use crate::shell::command::Next;
 use crate::shell::config;
 use crate::shell::editor::LineEditor;
 use crate::shell::script;
@@ -31,7 +32,7 @@ pub fn run(session: &mut Session, start: bool) -> Result<(), Failure> {
     // While a line is edited Ctrl-C is a key like any other.
     let _catching = Interrupts::note().map_err(Failure::Write)?;
     let mut edited = String::new();
-    if start && config::start(&mut session.borrow_mut(), &mut io::stdout().lock()) == Next::Quit {
+    if start && begin(&mut session.borrow_mut(), &mut io::stdout().lock()).is_break() {
         return Ok(());
     }
     session.borrow_mut().sink.interactive = true;
@@ -66,12 +67,24 @@ pub fn run(session: &mut Session, start: bool) -> Result<(), Failure> {
         // Whatever failed then did so because of it.
         let result = result.or_else(|failure| signals::check().and(Err(failure)));
         match result {
-            Ok(Next::Prompt) => {}
-            Ok(Next::Quit) => return Ok(()),
+            Ok(ControlFlow::Continue(())) => {}
+            Ok(ControlFlow::Break(())) => return Ok(()),
             Err(failure) if failure.is_closed_pipe() => return Ok(()),
             Err(failure) => message::failure(&failure),
         }
     }
+}
+
+/// Runs what a prompt begins with. What fails is told, and the prompt begins all the same.
+fn begin(session: &mut Session, out: &mut dyn Write) -> ControlFlow<()> {
+    let Some(path) = config::start() else {
+        return ControlFlow::Continue(());
+    };
+    let result = input::own(&path).and_then(|text| script::run_file(session, &text, out));
+    result.unwrap_or_else(|failure| {
+        message::failure(&failure);
+        ControlFlow::Continue(())
+    })
 }
 
 /// Says what the prompt is over.

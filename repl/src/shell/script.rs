@@ -19,25 +19,21 @@
 //! - Each line is looked at a fixed number of times, however many pieces there are.
 
 use std::io::Write;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::ops::{ControlFlow, Range};
 
 use query::diagnostic::{Diagnostic, Span};
 use query::foreign::{STATEMENTS, instead};
 use query::suggest;
 use query::syntax::{self, Declarations, Lexer, Symbol, TokenKind, lex};
 
-use crate::features::input::{self, Text};
-use crate::file::path::is_standard;
+use crate::features::input::Text;
 use crate::kernel::signals;
 use crate::report::error::Failure;
-use crate::report::escape::printable;
 use crate::report::log::{self, Logged};
-use crate::shell::command::{self, Next, ending};
+use crate::shell::command::row::Script;
+use crate::shell::command::{self, Next};
+use crate::shell::ending;
 use crate::shell::session::Session;
-
-/// How deep files may read files.
-const MAX_DEPTH: usize = 16;
 
 /// A part of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,13 +93,13 @@ pub fn is_empty(text: &str) -> bool {
     lex(text).is_ok_and(|tokens| tokens.iter().all(|token| token.kind == semicolon))
 }
 
-/// Runs a text, which came from `file` if it came from one.
+/// Runs a text, which came from `file` if it came from one. It breaks off at `.quit`.
 pub fn run(
     session: &mut Session,
     text: &str,
     file: Option<&str>,
     out: &mut dyn Write,
-) -> Result<Next, Failure> {
+) -> Result<ControlFlow<()>, Failure> {
     session.note_parameters(text);
     // What a text runs in turn is a part of it in the log.
     if std::mem::replace(&mut session.running, true) {
@@ -120,7 +116,7 @@ fn run_pieces(
     file: Option<&str>,
     logged: bool,
     out: &mut dyn Write,
-) -> Result<Next, Failure> {
+) -> Result<ControlFlow<()>, Failure> {
     let mut declared = Declarations::default();
     for piece in pieces(text) {
         signals::check()?;
@@ -132,9 +128,10 @@ fn run_pieces(
             Piece::Command(at) => {
                 let line = &text[at.clone()];
                 let next = command::run(session, line, out)
+                    .and_then(|next| follow(session, next, out))
                     .map_err(|failure| in_file(failure, text, &at, file))?;
-                if next == Next::Quit {
-                    return Ok(Next::Quit);
+                if next.is_break() {
+                    return Ok(next);
                 }
             }
             Piece::Statements(at) => {
@@ -156,46 +153,47 @@ fn run_pieces(
             }
         }
     }
-    Ok(Next::Prompt)
+    Ok(ControlFlow::Continue(()))
+}
+
+/// Does what is next after a command: goes on, runs the text that the command has run, or breaks off.
+pub fn follow(
+    session: &mut Session,
+    next: Next,
+    out: &mut dyn Write,
+) -> Result<ControlFlow<()>, Failure> {
+    let Script { text, given, aside } = match next {
+        Next::Prompt => return Ok(ControlFlow::Continue(())),
+        Next::Quit => return Ok(ControlFlow::Break(())),
+        Next::Run(script) => *script,
+    };
+    let before = (session.last.clone(), session.parameters.clone());
+    let restores = given.is_some();
+    session.parameters.extend(given.into_iter().flatten());
+    let result = run_file(session, &text, out);
+    if aside {
+        session.last = before.0;
+    }
+    if restores {
+        session.parameters = before.1;
+    }
+    let next = result?;
+    out.flush().map_err(Failure::Write)?;
+    Ok(next)
 }
 
 /// Runs a text that was read from a file, so that what it reads is found beside it.
-pub fn run_file(session: &mut Session, text: &Text, out: &mut dyn Write) -> Result<Next, Failure> {
+pub fn run_file(
+    session: &mut Session,
+    text: &Text,
+    out: &mut dyn Write,
+) -> Result<ControlFlow<()>, Failure> {
     session.reading.extend(text.path.clone());
     let result = run(session, &text.text, text.file.as_deref(), out);
     if text.path.is_some() {
         session.reading.pop();
     }
     result
-}
-
-/// Runs the file that a `.read` names.
-pub fn read(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
-    if name.is_empty() {
-        return Err(Failure::command("`.read` takes a file", Some("`.read largest.slabql`")));
-    }
-    let folder = session.reading.last().and_then(|file| file.parent()).map(Path::to_owned);
-    let name = command::path(name)?;
-    let standard = is_standard(&name);
-    let path = if standard { name } else { folder.unwrap_or_default().join(name) };
-    let reads_itself = session.reading.iter().any(|file| same(file, &path));
-    if reads_itself || session.reading.len() >= MAX_DEPTH {
-        let shown = printable(path.as_os_str().as_encoded_bytes());
-        let message = if reads_itself {
-            format!("{shown} reads itself")
-        } else {
-            format!("`.read` is nested more than {MAX_DEPTH} deep at {shown}")
-        };
-        return Err(Failure::command(message, None));
-    }
-    let text = input::file(&path)?;
-    run_file(session, &text, out)
-}
-
-/// Whether two paths lead to one file.
-fn same(left: &Path, right: &Path) -> bool {
-    let real = |path: &Path| -> Option<PathBuf> { path.canonicalize().ok() };
-    real(left).is_some_and(|left| Some(left) == real(right))
 }
 
 /// The pieces of a text. A text of nothing but comments is a piece too, which has no query.

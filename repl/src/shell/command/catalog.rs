@@ -7,7 +7,7 @@ use query::catalog::{self, Column, Source, Table};
 use query::suggest;
 use query::{aggregate, function};
 
-use super::{Next, listed, write};
+use super::row::{Next, listed, write};
 use crate::features::members;
 use crate::report::error::Failure;
 use crate::report::escape::printable;

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use super::{Next, path};
+use super::row::{Next, path};
 use crate::features::doctor::Finding;
 use crate::features::{diff, doctor, snapshot, verify};
 use crate::file::path::words as words_of;

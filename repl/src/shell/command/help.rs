@@ -5,7 +5,8 @@ use std::io::Write;
 use query::syntax::Keyword;
 use query::{aggregate, function};
 
-use super::{COMMANDS, Command, Next, catalog, find, listed, unknown, write};
+use super::catalog;
+use super::row::{Command, Next, found, listed, unknown, write};
 use crate::report::error::Failure;
 use crate::shell::session::Session;
 
@@ -19,14 +20,19 @@ select [distinct] item, … [from table] [where condition] [group by key, …] [
 ";
 
 /// `.help [COMMAND]`: of a word that is no command, what it is in a query.
-pub fn help(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+pub fn help(
+    commands: &'static [Command],
+    session: &mut Session,
+    name: &str,
+    out: &mut dyn Write,
+) -> Result<Next, Failure> {
     if name.is_empty() {
-        return write(out, &all());
+        return write(out, &all(commands));
     }
     // With or without its dot.
     let dotted = format!(".{name}");
-    if let Some(command) = find(name).or_else(|| find(&dotted)) {
-        return write(out, &one(command));
+    if let Some(command) = found(commands, name).or_else(|| found(commands, &dotted)) {
+        return write(out, &one(commands, command));
     }
     let word = name.to_lowercase();
     let function = function::find(&word).map(|found| (found.call, found.described()));
@@ -43,15 +49,15 @@ pub fn help(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Ne
     if Keyword::find(&word).is_some() {
         return write(out, QUERY);
     }
-    Err(unknown(if name.starts_with(['.', '\\']) { name } else { &dotted }))
+    Err(unknown(commands, if name.starts_with(['.', '\\']) { name } else { &dotted }))
 }
 
-fn all() -> String {
+fn all(commands: &[Command]) -> String {
     let mut text = String::from("End queries with `;`. A command is a line of its own:\n");
-    for command in COMMANDS.iter().filter(|command| command.name.starts_with('.')) {
+    for command in commands.iter().filter(|command| command.name.starts_with('.')) {
         text.push_str(&format!("  {}\n", listed(&command.call(), CALL, 2, command.doc)));
     }
-    let of_psql = COMMANDS
+    let of_psql = commands
         .iter()
         .flat_map(|command| [command.name].into_iter().chain(command.aliases.iter().copied()));
     let of_psql: Vec<&str> = of_psql.filter(|name| name.starts_with('\\')).collect();
@@ -60,9 +66,9 @@ fn all() -> String {
     text
 }
 
-fn one(command: &Command) -> String {
+fn one(commands: &[Command], command: &Command) -> String {
     let mut text = format!("{}\n  {}\n", command.call(), command.doc);
-    if let Some(words) = command.takes.words() {
+    if let Some(words) = command.takes.words(commands) {
         text.push_str(&format!("  There are {}.\n", words.join(", ")));
     }
     if !command.aliases.is_empty() {

@@ -4,14 +4,13 @@ use std::io::Write;
 
 use query::syntax::ParameterValues;
 
-use super::{Next, said, write};
+use super::row::{Next, Script, said, write};
 use crate::features::input::Text;
 use crate::features::library::{self, REPORTS, title};
 use crate::report::error::Failure;
 use crate::report::escape::printable;
 use crate::report::message;
 use crate::shell::parameters::{all_known, assignments};
-use crate::shell::script;
 use crate::shell::session::Session;
 
 /// `.queries`: lists all.
@@ -40,10 +39,10 @@ pub fn save(session: &mut Session, name: &str, _: &mut dyn Write) -> Result<Next
 }
 
 /// `.run NAME [name=value…]`: runs a saved query, or a report.
-pub fn run(session: &mut Session, argument: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+pub fn run(_: &mut Session, argument: &str, _: &mut dyn Write) -> Result<Next, Failure> {
     let (name, rest) = argument.split_once(char::is_whitespace).unwrap_or((argument, ""));
     let text = library::text_of(name, ".run")?;
-    run_with(session, name, &text, assignments(rest)?, out)
+    run_with(name, text, assignments(rest)?)
 }
 
 /// `.report [NAME] [--sql] [name=value…]`: lists the reports, runs one or shows its text.
@@ -72,21 +71,11 @@ pub fn run_report(
     if sql {
         return said(session, out, |_, out| write(out, &text.text));
     }
-    run_with(session, name, &text, given, out)
+    run_with(name, text, given)
 }
 
-/// Runs a query file with values that hold for this run alone.
-fn run_with(
-    session: &mut Session,
-    name: &str,
-    text: &Text,
-    given: ParameterValues,
-    out: &mut dyn Write,
-) -> Result<Next, Failure> {
+/// Has a query file run with values that hold for this run alone.
+fn run_with(name: &str, text: Text, given: ParameterValues) -> Result<Next, Failure> {
     all_known(&given, &text.text, &format!("`{name}`"))?;
-    let before = session.parameters.clone();
-    session.parameters.extend(given);
-    let result = script::run_file(session, text, out);
-    session.parameters = before;
-    result
+    Ok(Next::Run(Box::new(Script { text, given: Some(given), aside: false })))
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Next, path, write};
+use super::row::{Next, path, write};
 use crate::report::error::Failure;
 use crate::report::escape::printable;
 use crate::report::log;

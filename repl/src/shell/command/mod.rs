@@ -7,129 +7,30 @@ mod help;
 pub mod library;
 mod log;
 mod queries;
+mod read;
+pub mod row;
 mod settings;
 mod sink;
 mod watch;
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
 
 use crossterm::cursor::MoveTo;
 use crossterm::terminal::{Clear, ClearType};
-use query::catalog::TABLES;
-use query::{foreign, suggest};
 
-use crate::features::library::REPORTS;
-use crate::file;
-use crate::render::width;
 use crate::report::error::Failure;
-use crate::report::terminal;
-use crate::shell::editor::{external, is_plain};
-use crate::shell::foreign::COMMANDS as COMMANDS_OF_OTHERS;
+use crate::shell::editor::external;
+use crate::shell::editor::text::is_plain;
+use crate::shell::parameters;
 use crate::shell::session::Session;
-use crate::shell::setting::{self, AUTO, SETTINGS, Setting};
-use crate::shell::{parameters, script};
-use crate::sink::{Medium, draw};
-
-/// A command.
-pub struct Command {
-    /// What is typed, with its dot; a row of its own has a backslash where psql's word means something else than
-    /// ours.
-    pub name: &'static str,
-    /// What else is understood: psql's words, and bare words that begin no query.
-    pub aliases: &'static [&'static str],
-    /// Its arguments, as `.help` shows them; none if empty.
-    pub arguments: &'static str,
-    /// What its first argument is.
-    pub takes: Takes,
-    /// A sentence.
-    pub doc: &'static str,
-    run: Run,
-}
-
-impl Command {
-    /// Its name and its arguments.
-    #[must_use]
-    pub fn call(&self) -> String {
-        format!("{} {}", self.name, self.arguments).trim_end().to_owned()
-    }
-}
-
-/// What an argument is, for whoever completes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Takes {
-    /// Nothing, or nothing that can be completed.
-    Nothing,
-    /// The path of a file.
-    File,
-    /// A table, or a member's path.
-    Table,
-    /// A column, or `TABLE.COLUMN`.
-    Column,
-    /// A format, or `auto`.
-    Format,
-    /// `on` or `off`.
-    Switch,
-    /// A command.
-    Command,
-    /// A setting.
-    Setting,
-    /// A parameter of queries that has a value.
-    Parameter,
-    /// A report.
-    Report,
-    /// A saved query, or a report.
-    Query,
-    /// What is done with a snapshot, and which one.
-    Snapshot,
-    /// Moments: snapshots by name, the running kernel, or the paths of recordings.
-    Moments,
-    /// A query.
-    Statement,
-    /// One of these.
-    Words(&'static [&'static str]),
-}
-
-impl Takes {
-    /// The words that can be typed, where they are always the same.
-    #[must_use]
-    pub fn words(self) -> Option<Vec<&'static str>> {
-        match self {
-            Self::Table => Some(TABLES.iter().map(|table| table.name).collect()),
-            Self::Format => setting::find("format").ok().and_then(Setting::names),
-            Self::Setting => Some(SETTINGS.iter().map(|setting| setting.name).collect()),
-            Self::Switch => Some(vec!["on", "off"]),
-            Self::Report => Some(REPORTS.iter().map(|(name, _)| *name).collect()),
-            Self::Command => Some(COMMANDS.iter().map(|command| command.name).collect()),
-            Self::Words(words) => Some(words.to_vec()),
-            Self::Snapshot => Some(vec!["save", "drop", "list"]),
-            Self::Nothing
-            | Self::File
-            | Self::Moments
-            | Self::Column
-            | Self::Parameter
-            | Self::Query
-            | Self::Statement => None,
-        }
-    }
-}
-
-/// Runs a command with its argument.
-type Run = fn(&mut Session, &str, &mut dyn Write) -> Result<Next, Failure>;
-
-/// What the prompt does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Asks for more.
-    Prompt,
-    /// Ends.
-    Quit,
-}
+use crate::shell::setting::AUTO;
+pub use row::{Command, Next, Takes, unknown};
+use row::{found, said};
 
 /// The commands, in the order of `.help`.
 #[rustfmt::skip]
 pub const COMMANDS: &[Command] = &[
-    Command { name: ".help", aliases: &["help", "?", "\\?", "\\h"], arguments: "[COMMAND]", takes: Takes::Command, doc: "Lists the commands, or describes one.", run: help::help },
+    Command { name: ".help", aliases: &["help", "?", "\\?", "\\h"], arguments: "[COMMAND]", takes: Takes::Command, doc: "Lists the commands, or describes one.", run: help },
     Command { name: ".tables", aliases: &["show tables", "\\dt"], arguments: "", takes: Takes::Nothing, doc: "Lists the tables.", run: catalog::tables },
     Command { name: ".schema", aliases: &["describe", "desc", "show columns from", "show create table"], arguments: "[TABLE|s->…]", takes: Takes::Table, doc: "Lists the columns of a table, or the members of a kernel struct.", run: catalog::schema },
     Command { name: ".functions", aliases: &["\\df"], arguments: "", takes: Takes::Nothing, doc: "Lists the functions and aggregates.", run: catalog::functions },
@@ -141,7 +42,7 @@ pub const COMMANDS: &[Command] = &[
     Command { name: ".unset", aliases: &["\\unset"], arguments: "NAME", takes: Takes::Parameter, doc: "Unsets a parameter.", run: parameters::unset },
     Command { name: ".params", aliases: &[], arguments: "[NAME]", takes: Takes::Query, doc: "Lists the parameters of the last query, a saved query or a report.", run: queries::params },
     Command { name: ".watch", aliases: &["\\watch"], arguments: "[INTERVAL] [QUERY]", takes: Takes::Statement, doc: "Repeats a query, or the last one, at an interval.", run: watch::run },
-    Command { name: ".read", aliases: &["\\i", "\\ir"], arguments: "FILE", takes: Takes::File, doc: "Runs a query file; in a file, paths are relative to that file.", run: script::read },
+    Command { name: ".read", aliases: &["\\i", "\\ir"], arguments: "FILE", takes: Takes::File, doc: "Runs a query file; in a file, paths are relative to that file.", run: read::read },
     Command { name: ".queries", aliases: &[], arguments: "", takes: Takes::Nothing, doc: "Lists the saved queries and the reports.", run: library::queries },
     Command { name: ".save", aliases: &[], arguments: "NAME", takes: Takes::Query, doc: "Saves the last query.", run: library::save },
     Command { name: ".edit", aliases: &["\\e"], arguments: "", takes: Takes::Nothing, doc: "Edits the last query in $VISUAL or $EDITOR; the result appears at the prompt.", run: external::edit },
@@ -178,10 +79,7 @@ const STATEMENTS: [&str; 10] =
 /// The command of a name or an alias.
 #[must_use]
 pub fn find(call: &str) -> Option<&'static Command> {
-    // Bare words are in either case, as SQL is; psql's letters are not.
-    let is_bare = !call.starts_with(['.', '\\']);
-    let same = |name: &&str| *name == call || (is_bare && name.eq_ignore_ascii_case(call));
-    COMMANDS.iter().find(|command| same(&command.name) || command.aliases.iter().any(same))
+    found(COMMANDS, call)
 }
 
 /// The command that a line calls, how it is called, and its argument.
@@ -214,8 +112,9 @@ pub fn is_command(line: &str) -> bool {
 
 /// Runs the command of a line.
 pub(crate) fn run(session: &mut Session, line: &str, out: &mut dyn Write) -> Result<Next, Failure> {
-    let (command, call, argument) = called(line)
-        .ok_or_else(|| unknown(line.trim().split([' ', '\t', ';']).next().unwrap_or_default()))?;
+    let (command, call, argument) = called(line).ok_or_else(|| {
+        unknown(COMMANDS, line.trim().split([' ', '\t', ';']).next().unwrap_or_default())
+    })?;
     if command.arguments.is_empty() && !argument.is_empty() {
         let message = format!("`{call}` takes no argument");
         return Err(Failure::command(message, None));
@@ -229,57 +128,9 @@ pub(crate) fn run(session: &mut Session, line: &str, out: &mut dyn Write) -> Res
     Ok(next)
 }
 
-/// Runs a command that says something, which goes where answers go.
-pub(crate) fn said(
-    session: &mut Session,
-    out: &mut dyn Write,
-    run: impl FnOnce(&mut Session, &mut dyn Write) -> Result<Next, Failure>,
-) -> Result<Next, Failure> {
-    let mut text = Vec::new();
-    session.sink.expect();
-    let result = run(session, &mut text);
-    let pager = session.settings.pager;
-    // What it said before it failed counts.
-    if session.sink.medium().unwrap_or(session.settings.standard) == Medium::Terminal {
-        let lines = terminal::wrapped(&String::from_utf8_lossy(&text), terminal::columns());
-        text = lines.into_bytes();
-    }
-    session.sink.give(&text, out, pager)?;
-    result
-}
-
-/// The path that is a command's argument.
-pub(crate) fn path(argument: &str) -> Result<PathBuf, Failure> {
-    file::path::argument(argument).map_err(|message| Failure::command(message, None))
-}
-
-/// Says that there is no such command, and which is near.
-fn unknown(call: &str) -> Failure {
-    // psql's words are short: nearly all are near to some of them.
-    let dotted = |name: &&str| name.starts_with('.');
-    let names = COMMANDS.iter().map(|command| command.name).filter(dotted);
-    let name = call.strip_prefix(['.', '\\']).unwrap_or(call);
-    let near = suggest::nearest(name, names.map(|name| &name[1..]));
-    let help = foreign::instead(COMMANDS_OF_OTHERS, call)
-        .map(str::to_owned)
-        .or_else(|| near.map(|near| suggest::question(format_args!(".{near}"))))
-        .unwrap_or_else(|| "`.help` lists the commands".to_owned());
-    Failure::command(format!("unknown command `{call}`"), Some(&help))
-}
-
-/// A name and what it is, which begins behind `columns`; a longer name has a line of its own, as in `--help`.
-fn listed(name: &str, columns: usize, indent: usize, doc: &str) -> String {
-    let wide = width(name);
-    let start = columns + indent + 2;
-    let gap =
-        if wide > columns { format!("\n{:start$}", "") } else { " ".repeat(columns + 2 - wide) };
-    format!("{name}{gap}{doc}")
-}
-
-/// Writes what a command has to say.
-pub(crate) fn write(out: &mut dyn Write, text: &str) -> Result<Next, Failure> {
-    draw(out, text)?;
-    Ok(Next::Prompt)
+/// `.help`, which knows the commands.
+fn help(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    help::help(COMMANDS, session, name, out)
 }
 
 /// `.clear`.

@@ -5,31 +5,25 @@ use std::io::Write;
 use query::syntax::parameter::{Declaration, declarations, names};
 use query::syntax::parse_given;
 
-use super::{Next, write};
+use super::row::{Next, Script, write};
+use crate::features::input::Text;
 use crate::features::library;
 use crate::report::error::Failure;
 use crate::report::escape::printable;
-use crate::shell::script;
 use crate::shell::session::Session;
 use crate::source::kind::Kind;
 
 /// `.explain [analyze] [QUERY]`: explains a query, or the last one.
-pub fn explain(
-    session: &mut Session,
-    argument: &str,
-    out: &mut dyn Write,
-) -> Result<Next, Failure> {
+pub fn explain(session: &mut Session, argument: &str, _: &mut dyn Write) -> Result<Next, Failure> {
     let (explain, query) = match argument.split_once(char::is_whitespace) {
         _ if argument == "analyze" => ("explain analyze ", ""),
         Some(("analyze", query)) => ("explain analyze ", query.trim()),
         _ => ("explain ", argument),
     };
     let query = if query.is_empty() { last(session)? } else { query.to_owned() };
+    let text = Text { text: format!("{explain}{query}"), file: None, path: None };
     // What is explained is no new last query.
-    let before = session.last.clone();
-    let result = script::run(session, &format!("{explain}{query}"), None, out);
-    session.last = before;
-    result
+    Ok(Next::Run(Box::new(Script { text, given: None, aside: true })))
 }
 
 /// The last query, without the `explain` that it may have had.

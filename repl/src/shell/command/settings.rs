@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Next, write};
+use super::row::{Next, write};
 use crate::render;
 use crate::report::error::Failure;
 use crate::shell::config;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::{Next, path};
+use super::row::{Next, path};
 use crate::file::path::is_standard;
 use crate::file::whole::{Readers, WholeFile};
 use crate::report::error::Failure;

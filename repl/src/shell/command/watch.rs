@@ -5,7 +5,7 @@ use std::io::Write;
 use query::syntax::ast::Statement;
 use query::syntax::parse_given;
 
-use super::Next;
+use super::row::Next;
 use crate::features::watch::{Options, interval};
 use crate::report::error::Failure;
 use crate::shell::session::Session;

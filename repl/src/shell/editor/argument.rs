@@ -7,7 +7,7 @@ use query::complete::{Candidate, Completion};
 use query::path::Base;
 use query::syntax::parameter;
 
-use super::Helper;
+use super::helper::Helper;
 use crate::features::library::{self, REPORTS};
 use crate::features::members;
 use crate::file::path::{QUOTES, at_home};
@@ -87,7 +87,7 @@ fn words(takes: Takes, session: &Session, word: &str) -> Vec<Candidate> {
             let saved = library::saved_names();
             saved.iter().map(|name| Candidate::new(name, "saved")).chain(reports()).collect()
         }
-        takes => takes.words().unwrap_or_default().into_iter().map(plain).collect(),
+        takes => takes.words(COMMANDS).unwrap_or_default().into_iter().map(plain).collect(),
     }
 }
 

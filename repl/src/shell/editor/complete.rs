@@ -5,11 +5,11 @@ use std::iter;
 use std::rc::Rc;
 
 use query::complete::{Candidate, Completion, Known, complete};
-use query::value::Value;
 use rustyline::completion::{Completer, Pair};
 use rustyline::{Context, Result};
 
-use super::{Helper, argument};
+use super::argument;
+use super::helper::Helper;
 use crate::render::{FORMATS, width};
 use crate::report::escape::printable;
 use crate::report::terminal::{self, cut};
@@ -106,15 +106,4 @@ fn listed(candidates: Vec<Candidate>) -> Vec<Pair> {
         Pair { display, replacement: text }
     };
     candidates.into_iter().map(pair).collect()
-}
-
-/// The names that a query of slabql's own gives.
-pub(super) fn names(session: &mut Session, query: &str) -> Rc<[String]> {
-    let Ok(output) = session.engine.ask(query) else { return Rc::default() };
-    let name = |row: &Vec<Value>| match row.first() {
-        Some(Value::Text(name)) => str::from_utf8(name).ok().map(str::to_owned),
-        _ => None,
-    };
-    let printable = |name: &String| !name.contains(char::is_control);
-    output.rows.iter().filter_map(name).filter(printable).collect()
 }

@@ -17,7 +17,7 @@ use crate::file::part::{MARK, Part};
 use crate::kernel::signals::{Held, Holder};
 use crate::report::error::{Failure, errno};
 use crate::report::escape::printable;
-use crate::shell::command::Next;
+use crate::shell::command::row::Next;
 use crate::shell::session::Session;
 use crate::sink::refused;
 

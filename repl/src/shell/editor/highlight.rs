@@ -9,7 +9,8 @@ use rustyline::highlight::{CmdKind, Highlighter};
 use unicode_width::UnicodeWidthChar;
 
 use super::complete::DOC;
-use super::{Helper, MORE};
+use super::helper::Helper;
+use super::text::MORE;
 use crate::report::escape::{is_hazard, printable};
 use crate::shell::command;
 use crate::shell::script::{self, Piece};

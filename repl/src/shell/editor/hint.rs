@@ -7,7 +7,8 @@ use rustyline::Context;
 use rustyline::hint::{Hint, Hinter};
 use rustyline::history::SearchDirection;
 
-use super::{FIRST, Helper, meant};
+use super::helper::Helper;
+use super::text::{FIRST, meant};
 use crate::render::width;
 use crate::report::escape::printable;
 use crate::report::terminal::{self, cut};

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use rustyline::history::MemHistory;
 use rustyline::{Editor, Helper};
 
-use super::shown;
+use super::text::shown;
 use crate::file::own::{self, Folder};
 use crate::file::whole::{Readers, WholeFile};
 use crate::report::error::errno;

@@ -14,7 +14,7 @@ use rustyline::{
     Cmd, ConditionalEventHandler, Event, EventContext, KeyCode, KeyEvent, Modifiers, RepeatCount,
 };
 
-use super::meant;
+use super::text::meant;
 use crate::shell::script;
 
 /// What rustyline has read ahead.

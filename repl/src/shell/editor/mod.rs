@@ -13,42 +13,29 @@
 mod argument;
 mod complete;
 pub(crate) mod external;
+mod helper;
 mod highlight;
 mod hint;
 mod history;
 mod keys;
+pub(crate) mod text;
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IsTerminal};
-use std::rc::Rc;
 use std::sync::Arc;
 
-use query::complete::Names;
 use rustyline::config::{Behavior, BellStyle};
 use rustyline::history::MemHistory;
-use rustyline::validate::Validator;
 use rustyline::{ColorMode, CompletionType, Config, Editor, Event, EventHandler};
 
 use crate::kernel::signals::{self, Held, Holder};
 use crate::report::message;
 use crate::shell::script;
 use crate::shell::session::Session;
-use crate::source::recording::named;
+use helper::Helper;
 use history::History;
-use keys::{Ahead, Keys};
-
-/// What stands before a statement.
-const FIRST: &str = "slabql> ";
-/// What stands before its further lines; as wide as a tab.
-const MORE: &str = "   ...> ";
-
-/// The terminals that rustyline does not edit on.
-const PLAIN: [&str; 3] = ["dumb", "cons25", "emacs"];
-
-/// Whether the terminal is one that is not drawn on.
-pub(crate) fn is_plain() -> bool {
-    std::env::var_os("TERM").is_some_and(|term| PLAIN.iter().any(|plain| term == *plain))
-}
+use keys::Keys;
+use text::{FIRST, MORE, is_plain, meant, shown};
 
 /// More candidates than these are shown after a question only.
 const MANY: usize = 200;
@@ -59,27 +46,6 @@ pub struct LineEditor<'s> {
     history: History,
     plain: bool,
 }
-
-/// Names, once they were asked for.
-type Cached = RefCell<Option<Rc<[String]>>>;
-
-/// What rustyline asks while a line is edited.
-pub(super) struct Helper<'s> {
-    /// Answers what there is; borrowed only while rustyline asks.
-    session: &'s RefCell<&'s mut Session>,
-    color: bool,
-    /// The names of caches, once asked for at this prompt.
-    names: [Cached; 2],
-    /// Whether the line is shown for the last time.
-    done: Cell<bool>,
-    /// The line as it was shown last.
-    line: RefCell<String>,
-    ahead: Arc<Ahead>,
-}
-
-impl rustyline::Helper for Helper<'_> {}
-// Enter decides by itself, see `Enter`.
-impl Validator for Helper<'_> {}
 
 impl<'s> LineEditor<'s> {
     /// An editor over the terminal. `color` says whether it shows colours.
@@ -181,55 +147,5 @@ impl<'s> LineEditor<'s> {
     /// Keeps what was entered.
     pub fn keep(&mut self, text: &str) {
         self.history.add(&mut self.editor, text.trim());
-    }
-}
-
-impl Helper<'_> {
-    /// Where the names of caches are kept, and what asks for them; none of names that are not kept.
-    fn asked(&self, which: Names) -> Option<(&Cached, &'static str)> {
-        match which {
-            Names::Own => Some((&self.names[0], "select name")),
-            Names::Aliases => Some((&self.names[1], "select alias from aliases")),
-            Names::Moments => None,
-        }
-    }
-
-    /// The names that are known; none if they are to be asked for.
-    fn known(&self, which: Names) -> Option<Rc<[String]>> {
-        match self.asked(which) {
-            Some((place, _)) => place.borrow().clone(),
-            // They are few, and come and go at the prompt.
-            None => Some(named::moments().into()),
-        }
-    }
-
-    /// Asks for names; there are none where the source cannot tell.
-    fn learn(&self, session: &mut Session, which: Names) {
-        if let Some((place, query)) = self.asked(which) {
-            place.replace(Some(complete::names(session, query)));
-        }
-    }
-}
-
-/// A text as it is edited.
-fn shown(text: &str) -> String {
-    text.replace('\n', "\n\t")
-}
-
-/// What was meant by a text that was edited.
-fn meant(text: &str) -> String {
-    text.replace("\n\t", "\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_come_back_as_they_were() {
-        for text in ["select 1;", "select\n  name\n\nlimit 1;", "'a\n'", ""] {
-            assert_eq!(meant(&shown(text)), text);
-        }
-        assert_eq!(MORE.len(), FIRST.len());
     }
 }
