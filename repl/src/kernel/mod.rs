@@ -29,6 +29,7 @@ pub mod read;
 pub mod rights;
 pub mod schema;
 pub mod signals;
+mod situation;
 pub mod sys;
 pub mod sysfs;
 pub mod trace;

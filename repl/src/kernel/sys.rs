@@ -10,6 +10,7 @@
 #![allow(unsafe_code)]
 
 mod allocator;
+mod handler;
 mod memory;
 mod signal;
 
@@ -27,8 +28,9 @@ use aya_obj::generated::{
 use ebpf_templates::Kind;
 
 pub use allocator::Allocator;
+pub use handler::Handler;
 pub use memory::{MapValue, VmlinuxBtf};
-pub use signal::{Handler, suffer};
+pub use signal::suffer;
 
 /// What programs and maps are called in the kernel.
 const NAME: &[u8] = b"slabql";

@@ -7,6 +7,7 @@ mod editor;
 mod ending;
 pub mod foreign;
 pub mod parameters;
+mod piece;
 pub mod prompt;
 pub mod script;
 pub mod session;

@@ -18,8 +18,8 @@ use crate::report::error::Failure;
 use crate::report::message;
 use crate::shell::config;
 use crate::shell::editor::LineEditor;
-use crate::shell::script;
 use crate::shell::session::Session;
+use crate::shell::{piece, script};
 
 /// Runs the prompt until it is left; first, if asked to, what its owner wants it to begin with.
 pub fn run(session: &mut Session, start: bool) -> Result<(), Failure> {
@@ -53,7 +53,7 @@ pub fn run(session: &mut Session, start: bool) -> Result<(), Failure> {
             }
             Err(error) => return Err(terminal(&error)),
         };
-        if script::is_empty(&text) {
+        if piece::is_empty(&text) {
             continue;
         }
         editor.keep(&text);

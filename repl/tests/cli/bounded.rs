@@ -44,7 +44,8 @@ fn pieces_are_not_copied_for_those_behind_them() {
     let mut session = Session::new(engine, Settings::default());
     let mut allocated = |text: String| {
         let before = BYTES.with(Cell::get);
-        script::run(&mut session, &text, None, &mut io::sink()).unwrap();
+        let next = script::run(&mut session, &text, None, &mut io::sink()).unwrap();
+        assert!(next.is_continue());
         BYTES.with(Cell::get) - before
     };
     let pieces = ".null x\nselect name where $p limit 0;\n";

@@ -6,22 +6,8 @@ use std::ptr;
 
 use rustix::process::Signal;
 
-use crate::kernel::signals;
-
-/// As long as this lives a signal is minded: it runs `signals::arrived`, and a system call that waits comes back.
-pub struct Handler {
-    signal: Signal,
-    before: libc::sigaction,
-}
-
-extern "C" fn handler(signal: libc::c_int) {
-    if let Some(signal) = Signal::from_named_raw(signal) {
-        signals::arrived(signal);
-    }
-}
-
 /// Sets what a signal does; gives what it did before.
-fn set(signal: Signal, action: &libc::sigaction) -> io::Result<libc::sigaction> {
+pub(super) fn set(signal: Signal, action: &libc::sigaction) -> io::Result<libc::sigaction> {
     // SAFETY: a `sigaction` is integers, a mask of bits and pointers that may be NULL, for which zeros are valid.
     let mut before: libc::sigaction = unsafe { mem::zeroed() };
     // SAFETY: both are of the type that sigaction(2) reads and writes. The action is one of `action_of`, or was in
@@ -33,31 +19,11 @@ fn set(signal: Signal, action: &libc::sigaction) -> io::Result<libc::sigaction> 
 }
 
 /// An action without flags: waiting system calls are not restarted, and the signal is blocked in its handler alone.
-fn action_of(handler: libc::sighandler_t) -> libc::sigaction {
+pub(super) fn action_of(handler: libc::sighandler_t) -> libc::sigaction {
     // SAFETY: as in `set`.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     action.sa_sigaction = handler;
     action
-}
-
-impl Handler {
-    /// Minds a signal. None if whoever started the process wants it ignored, and `always` does not object.
-    ///
-    /// A handler may only do what signal-safety(7) lists, which `signals::arrived` vouches for: system calls,
-    /// atomics and a lock that it does not wait for.
-    pub fn install(signal: Signal, always: bool) -> io::Result<Option<Self>> {
-        let ours: extern "C" fn(libc::c_int) = handler;
-        let before = set(signal, &action_of(ours as libc::sighandler_t))?;
-        let handler = Self { signal, before };
-        Ok((always || handler.before.sa_sigaction != libc::SIG_IGN).then_some(handler))
-    }
-}
-
-impl Drop for Handler {
-    fn drop(&mut self) {
-        // What was in force can be again.
-        let _ = set(self.signal, &self.before);
-    }
 }
 
 /// Does what a signal does to a process that does not mind it. Returns if the process is continued, or if the signal

@@ -14,7 +14,7 @@ use crate::render::{FORMATS, width};
 use crate::report::escape::printable;
 use crate::report::terminal::{self, cut};
 use crate::shell::command::COMMANDS;
-use crate::shell::script::{self, Piece};
+use crate::shell::piece::{Piece, pieces};
 use crate::shell::session::Session;
 
 /// What stands between a candidate and what it is.
@@ -37,7 +37,7 @@ impl Helper<'_> {
     pub(super) fn completed(&self, line: &str, cursor: usize) -> Completion {
         // Whatever runs has the session, and then nobody types.
         let Ok(mut session) = self.session.try_borrow_mut() else { return Completion::default() };
-        let piece = script::pieces(line).into_iter().rev().find(|piece| piece.start() <= cursor);
+        let piece = pieces(line).into_iter().rev().find(|piece| piece.start() <= cursor);
         let (start, command) = match piece {
             Some(Piece::Command(at)) if !line[at.start..cursor].contains('\n') => (at.start, true),
             Some(Piece::Command(at)) => (at.end, false),

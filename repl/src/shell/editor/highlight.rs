@@ -13,7 +13,7 @@ use super::helper::Helper;
 use super::text::MORE;
 use crate::report::escape::{is_hazard, printable};
 use crate::shell::command;
-use crate::shell::script::{self, Piece};
+use crate::shell::piece::{Piece, pieces};
 
 const RESET: &str = "\x1b[0m";
 const BOLD: &str = "\x1b[1m";
@@ -51,7 +51,7 @@ fn painted(line: &str, cursor: Option<usize>, color: bool) -> String {
 /// The marks of a line: of its statements, and of its commands' names.
 fn marks(line: &str, cursor: Option<usize>) -> Vec<Mark> {
     let mut all = Vec::new();
-    for piece in script::pieces(line) {
+    for piece in pieces(line) {
         let (statements, command) = match piece {
             Piece::Statements(at) => (Some(at), None),
             Piece::Command(at) => (None, Some(at)),

@@ -15,7 +15,7 @@ use rustyline::{
 };
 
 use super::text::meant;
-use crate::shell::script;
+use crate::shell::piece;
 
 /// What rustyline has read ahead.
 #[derive(Default)]
@@ -78,7 +78,7 @@ impl ConditionalEventHandler for Keys {
             KeyEvent(KeyCode::Enter, Modifiers::NONE)
             | KeyEvent(KeyCode::Char('J' | 'M'), Modifiers::CTRL) => {
                 let text = meant(context.line());
-                (!script::is_complete(&text) && script::lone_command(&text).is_none()).then(another)
+                (!piece::is_complete(&text) && piece::lone_command(&text).is_none()).then(another)
             }
             KeyEvent(KeyCode::Enter, Modifiers::ALT) => Some(another()),
             KeyEvent(KeyCode::Tab, Modifiers::NONE)

@@ -30,7 +30,7 @@ use rustyline::{ColorMode, CompletionType, Config, Editor, Event, EventHandler};
 
 use crate::kernel::signals::{self, Held, Holder};
 use crate::report::message;
-use crate::shell::script;
+use crate::shell::piece;
 use crate::shell::session::Session;
 use helper::Helper;
 use history::History;
@@ -104,8 +104,8 @@ impl<'s> LineEditor<'s> {
                 helper.ahead.forget();
             }
             text = meant(&line?);
-            let Some(at) = script::lone_command(&text) else { return Ok(text) };
-            message::line(script::UNFINISHED);
+            let Some(at) = piece::lone_command(&text) else { return Ok(text) };
+            message::line(piece::UNFINISHED);
             text.truncate(at);
         }
     }
@@ -132,12 +132,12 @@ impl<'s> LineEditor<'s> {
                 text.clear();
             }
             text.push_str(&line);
-            if let Some(at) = script::lone_command(&text) {
-                message::line(script::UNFINISHED);
+            if let Some(at) = piece::lone_command(&text) {
+                message::line(piece::UNFINISHED);
                 text.truncate(at);
                 continue;
             }
-            if script::is_complete(&text) {
+            if piece::is_complete(&text) {
                 return Ok(text);
             }
             text.push('\n');
