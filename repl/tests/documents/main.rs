@@ -17,6 +17,7 @@
 #![allow(missing_docs, clippy::unwrap_used)] // tests
 
 mod blocks;
+mod circles;
 #[path = "../common/mod.rs"]
 mod common;
 mod layers;
