@@ -1,12 +1,12 @@
-//! Renders an answer: a table, CSV, TSV, JSON, Markdown, a line a field, metrics.
+//! Renders an answer: a table, CSV, TSV, JSON, Markdown, a line a field, a page, an image, metrics.
 //!
-//! A [`Renderer`] is made from the columns, takes rows in batches and is finished. The table keeps rows, as it needs
-//! their widths, and so do metrics, which are written column by column. The bytes go to one writer, which a caller gives
+//! A [`Renderer`] is made from the columns, takes rows in batches and is finished. Tables, pages and images keep
+//! rows, as they need their widths, and so do metrics, which are written column by column. The bytes go to one writer, which a caller gives
 //! and gets back. That writer carries the answer and nothing else: row counts, warnings and times belong on standard
 //! error.
 //!
 //! ```text
-//! values ── unit ──▶ text for people    ──▶ table, markdown, vertical
+//! values ── unit ──▶ text for people    ──▶ table, markdown, vertical, html, svg
 //!        └─ unit ──▶ text for programs  ──▶ csv, tsv, json, ndjson, openmetrics
 //! ```
 //!
@@ -24,11 +24,14 @@ mod color;
 mod csv;
 mod format;
 mod grid;
+mod html;
 mod json;
 mod layout;
 mod markdown;
 mod openmetrics;
 mod options;
+mod scale;
+mod svg;
 mod table;
 mod unit;
 mod vertical;
@@ -62,6 +65,8 @@ pub static FORMATS: &[Format] = &[
     &json::NDJSON,
     &markdown::MARKDOWN,
     &VERTICAL,
+    &html::HTML,
+    &svg::SVG,
     &openmetrics::OPENMETRICS,
 ];
 
@@ -269,7 +274,8 @@ mod tests {
     #[test]
     fn no_format_for_people_lets_control_characters_through() {
         let output = answer(vec![("na\x1bme", Type::Text, Unit::None, fixture::nasty_texts())]);
-        for format in [&TABLE, &MARKDOWN, &VERTICAL, &JSON, &NDJSON] {
+        let for_people = FORMATS.iter().copied().filter(|format| format.for_people);
+        for format in for_people.chain([&JSON, &NDJSON]) {
             for width in [None, Some(0), Some(30), Some(200)] {
                 let options = Options { width, ..Options::default() };
                 let text =

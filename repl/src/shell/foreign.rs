@@ -46,7 +46,7 @@ pub const FORMATS: &[Row] = &[
     (&["tabs"], "write `tsv`"),
     (&["box", "column", "columns", "duckbox", "aligned", "wrapped", "pretty"], "write `table`"),
     (&["jsonlines", "jsonl"], "write `ndjson`"),
-    (&["html", "latex", "asciidoc"], "write `markdown`"),
+    (&["latex", "asciidoc"], "write `markdown`"),
 ];
 
 /// Options of psql, sqlite3, duckdb, mysql, bpftrace and slabtop.
@@ -56,7 +56,8 @@ pub const OPTIONS: &[Row] = &[
     (&["-csv", "--csv"], "write `--format csv`"),
     (&["-json", "--json"], "write `--format json`"),
     (&["-jsonlines"], "write `--format ndjson`"),
-    (&["-markdown", "--markdown", "-H", "--html", "-html"], "write `--format markdown`"),
+    (&["-markdown", "--markdown"], "write `--format markdown`"),
+    (&["-H", "--html", "-html"], "write `--format html`"),
     (&["-line", "-x", "--expanded", "-E", "--vertical"], "write `--format vertical`"),
     (&["-box", "-column", "-table", "--table"], "write `--format table`"),
     (&["-tabs", "-B", "--batch", "-list", "-A", "--no-align", "-F", "--field-separator", "-separator"], "write `--format csv` or `--format tsv`"),
