@@ -37,6 +37,10 @@ pub struct Query {
     pub inputs: Vec<Input>,
     /// The columns that the query names and the source cannot give.
     pub missing: Vec<Missing>,
+    /// The subqueries, each by where it stands, and what they came to.
+    pub subqueries: Vec<(Span, String)>,
+    /// What there is to say of their answers.
+    pub notes: Vec<String>,
 }
 
 /// A column that the source cannot give.
@@ -247,6 +251,18 @@ pub enum Compare {
 }
 
 impl Compare {
+    /// The same with its operands in the other order.
+    #[must_use]
+    pub fn turned(self) -> Self {
+        match self {
+            Self::Lt => Self::Gt,
+            Self::Le => Self::Ge,
+            Self::Gt => Self::Lt,
+            Self::Ge => Self::Le,
+            Self::Eq | Self::Ne => self,
+        }
+    }
+
     /// Whether it holds of two values in this order.
     #[must_use]
     pub fn holds(self, order: Ordering) -> bool {

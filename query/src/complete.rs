@@ -108,7 +108,8 @@ pub fn complete(text: &str, cursor: usize, known: &Known<'_>) -> Completion {
         return Completion { start, candidates: matching(names, word) };
     }
     let all: Vec<Token> = Lexer::new(text).filter_map(Result::ok).collect();
-    let scope = Scope::new(&all[scope::statement(&all, start)]);
+    let query = scope::query(&all[scope::statement(&all, start)], start);
+    let scope = Scope::new(&query);
     if let Some(candidates) = columns(start, &tokens, &scope) {
         return Completion { start, candidates: matching(candidates, word) };
     }
@@ -260,6 +261,7 @@ fn expressions(tokens: &[Token], scope: &Scope<'_>, no_word: bool, found: &mut V
     }));
     if tokens.last().is_some_and(|token| token.kind.symbol() == Some(Symbol::ParenOpen)) {
         found.push(Candidate::new(Keyword::Distinct.text(), "each value once"));
+        found.push(Candidate::new(Keyword::Select.text(), "a query, which runs first"));
     }
     let words = ["case", "cast", "not", "null", "true", "false"];
     found.extend(words.map(|word| Candidate::new(word, "")));

@@ -26,6 +26,8 @@ pub mod pattern;
 
 pub mod availability;
 
+pub mod subquery;
+
 pub mod complete;
 pub mod mark;
 pub mod scope;

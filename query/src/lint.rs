@@ -10,29 +10,20 @@ use crate::bound::Aggregate;
 use crate::capabilities::Capabilities;
 use crate::eval::number::round;
 use crate::plan::Plan;
-use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Item, Literal, Query};
+use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Literal, Query};
 use crate::value::Value;
 
 /// A sentence for each of them: of what is written out, in the order of the text, then of the aggregates of its plan.
 #[must_use]
 pub fn notes(query: &Query, plan: &Plan, capabilities: &dyn Capabilities) -> Vec<String> {
     let (mut notes, mut told) = (Vec::new(), HashSet::new());
-    let items = query.items.iter().filter_map(|item| match item {
-        Item::Expr { expr, .. } => Some(expr),
-        Item::Star(..) | Item::All(_) => None,
-    });
-    let keys = query.order_by.iter().map(|key| &key.expr);
-    let groups = query.group_by.iter().chain(&query.having);
-    let mut rest: Vec<&Expr> = items.chain(&query.filter).chain(groups).chain(keys).collect();
-    rest.reverse();
-    while let Some(expr) = rest.pop() {
+    query.walk(&mut |expr| {
         if let Some(note) = note(expr, capabilities)
             && told.insert(note.clone())
         {
             notes.push(note);
         }
-        rest.extend(children(expr).into_iter().rev());
-    }
+    });
     notes.extend(plan.group().into_iter().flat_map(|group| &group.aggregates).filter_map(part));
     notes
 }
@@ -45,30 +36,6 @@ fn part(aggregate: &Aggregate) -> Option<String> {
         let percent = round(part * 100.0, 12);
         format!("`percentile` takes a percentage from 0 to 100, and {part} is less than 1 percent; did you mean `percentile(…, {percent})`?")
     })
-}
-
-/// The expressions that one is made of, one level down.
-fn children(expr: &Expr) -> Vec<&Expr> {
-    match &expr.kind {
-        ExprKind::Unary(_, inner)
-        | ExprKind::IsNull { expr: inner, .. }
-        | ExprKind::Has { expr: inner, .. }
-        | ExprKind::Cast(inner, _) => vec![inner],
-        ExprKind::Binary(_, left, right)
-        | ExprKind::Match { expr: left, pattern: right, .. }
-        | ExprKind::InColumn { expr: left, list: right, .. } => vec![left, right],
-        ExprKind::Between { expr, low, high, .. } => vec![expr, low, high],
-        ExprKind::In { expr, list, .. } => std::iter::once(&**expr).chain(list).collect(),
-        ExprKind::Case { arms, otherwise } => {
-            let arms = arms.iter().flat_map(|(when, then)| [when, then]);
-            arms.chain(otherwise.as_deref()).collect()
-        }
-        ExprKind::Call(_, arguments) | ExprKind::CallDistinct(_, arguments) => {
-            arguments.iter().collect()
-        }
-        // A value or a name.
-        _ => Vec::new(),
-    }
 }
 
 /// What is to be said of an expression itself.

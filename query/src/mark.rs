@@ -84,7 +84,12 @@ pub fn mark(text: &str, cursor: Option<usize>) -> Vec<Mark> {
     let mut first = 0;
     while first < tokens.len() {
         let end = scope::statement(&tokens, tokens[first].span.start).end;
-        names(&tokens[first..end], cursor, &mut marks);
+        let statement = &tokens[first..end];
+        let subqueries = scope::subqueries(statement);
+        for subquery in &subqueries {
+            names(&statement[subquery.clone()], cursor, &mut marks);
+        }
+        names(&scope::outer(statement, &subqueries), cursor, &mut marks);
         first = end + 1;
     }
     marks.sort_by_key(|mark| mark.span.start);

@@ -28,8 +28,56 @@ pub fn statement(tokens: &[Token], at: usize) -> Range<usize> {
     start..length.map_or(tokens.len(), |length| split + length)
 }
 
+/// The subqueries that `tokens` have: ranges of them, each from its `select` on, without the `)` behind it.
+#[must_use]
+pub fn subqueries(tokens: &[Token]) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let (mut depth, mut open) = (0usize, None);
+    for (index, token) in tokens.iter().enumerate() {
+        match token.kind.symbol() {
+            Some(Symbol::ParenOpen) => {
+                depth += 1;
+                let select = tokens.get(index + 1).and_then(|token| token.kind.keyword());
+                if open.is_none() && select == Some(Keyword::Select) {
+                    open = Some((depth, index + 1));
+                }
+            }
+            Some(Symbol::ParenClose) => {
+                if let Some((_, start)) = open.take_if(|(at, _)| *at == depth) {
+                    found.push(start..index);
+                }
+                depth = depth.saturating_sub(1);
+            }
+            _ => {}
+        }
+    }
+    found.extend(open.map(|(_, start)| start..tokens.len()));
+    found
+}
+
+/// The query at the byte `at` of a statement: the subquery that is there, or else what is around all of them.
+#[must_use]
+pub fn query(tokens: &[Token], at: usize) -> Vec<Token> {
+    let subqueries = subqueries(tokens);
+    let is_at = |range: &&Range<usize>| {
+        let ends = tokens.get(range.end).map_or(usize::MAX, |close| close.span.start);
+        tokens[range.start].span.end < at && at <= ends
+    };
+    match subqueries.iter().find(is_at) {
+        Some(range) => tokens[range.clone()].to_vec(),
+        None => outer(tokens, &subqueries),
+    }
+}
+
+/// The tokens that are in none of `subqueries`.
+#[must_use]
+pub fn outer(tokens: &[Token], subqueries: &[Range<usize>]) -> Vec<Token> {
+    let inside = |index: usize| subqueries.iter().any(|range| range.contains(&index));
+    tokens.iter().enumerate().filter(|(index, _)| !inside(*index)).map(|(_, t)| t.clone()).collect()
+}
+
 impl<'a> Scope<'a> {
-    /// The scope of the statement that `tokens` make.
+    /// The scope of the query that `tokens` make, without those of its subqueries.
     #[must_use]
     pub fn new(tokens: &'a [Token]) -> Self {
         let keyword = |word| tokens.iter().position(|token| token.kind.keyword() == Some(word));

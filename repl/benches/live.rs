@@ -40,7 +40,7 @@ fn given(engine: &Engine, text: &str, parameters: &ParameterValues) -> Plan {
     let (statement, _) = parse_given(text, parameters).unwrap().remove(0);
     let query = statement.query().unwrap();
     let wrong = |diagnostic| panic!("{text}: {diagnostic:?}");
-    engine.plan(Asked { query, text, wrong: &wrong }, &mut Stages::default()).unwrap()
+    engine.plan(Asked::new(query, text, &wrong), &mut Stages::default()).unwrap()
 }
 
 fn planned(engine: &Engine, text: &str) -> Plan {

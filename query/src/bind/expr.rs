@@ -6,8 +6,9 @@
 use super::{Binder, call, flags, typing};
 use crate::bound::Expr;
 use crate::diagnostic::{Diagnostic, Span};
+use crate::subquery::Answer;
 use crate::syntax::ast::{self, BinaryOp, Ident, Literal, MatchOp, Quantifier, UnaryOp};
-use crate::value::Type;
+use crate::value::{Type, Value};
 
 /// The most nodes that aliases and definitions stand for in one query. An alias may be long and used often; what
 /// it comes to is written out at every use.
@@ -32,6 +33,8 @@ impl Binder<'_> {
             }
             E::In { expr, list, negated } => self.in_list(expr, list, *negated, span),
             E::InColumn { expr, list, negated } => self.in_column(expr, list, *negated, span),
+            E::InQuery { expr, query, negated } => self.in_query(expr, query, *negated, span),
+            E::Subquery(query) => self.subquery(query, span),
             E::Match { op, expr, pattern, negated } => {
                 self.matched(*op, [expr, pattern], *negated, span)
             }
@@ -84,8 +87,13 @@ impl Binder<'_> {
         right: &ast::Expr,
         span: Span,
     ) -> Result<Expr, Diagnostic> {
+        let subquery = |expr: &ast::Expr| matches!(expr.kind, ast::ExprKind::Subquery(_));
+        let answered = subquery(left) || subquery(right);
         let (left, right) = (self.operand(left)?, self.operand(right)?);
-        typing::binary(op, left, right, span)
+        typing::binary(op, left, right, span).map_err(|error| {
+            // What helps where a value is written out does not help here.
+            if answered { Diagnostic { help: None, ..error } } else { error }
+        })
     }
 
     fn between(
@@ -107,6 +115,39 @@ impl Binder<'_> {
     ) -> Result<Expr, Diagnostic> {
         let tested = self.operand(tested)?;
         typing::in_list(tested, self.list(list)?, negated, span)
+    }
+
+    /// The answer to a subquery.
+    fn answer(&self, query: &ast::Query) -> Result<&Answer, Diagnostic> {
+        self.answers.to(query).ok_or_else(|| {
+            Diagnostic::new(query.span, "a subquery cannot run here")
+                .help("run it first and pass its result: `.set x 4k`, `where size > $x`")
+        })
+    }
+
+    fn subquery(&self, query: &ast::Query, span: Span) -> Result<Expr, Diagnostic> {
+        let answer = self.answer(query)?;
+        let value = answer.values().first().cloned().unwrap_or(Value::Null);
+        Ok(typing::answered(value, answer.ty(), span))
+    }
+
+    fn in_query(
+        &mut self,
+        tested: &ast::Expr,
+        query: &ast::Query,
+        negated: bool,
+        span: Span,
+    ) -> Result<Expr, Diagnostic> {
+        let tested = self.operand(tested)?;
+        let answer = self.answer(query)?;
+        let constant = |value: &Value| typing::answered(value.clone(), answer.ty(), query.span);
+        typing::check_comparable(&tested, &constant(&Value::Null))
+            .map_err(|error| Diagnostic { help: None, ..error })?;
+        // Nothing is in an empty list, not even what is not known.
+        if answer.values().is_empty() {
+            return Ok(typing::constant(&Literal::Bool(negated), span));
+        }
+        typing::in_list(tested, answer.values().iter().map(constant).collect(), negated, span)
     }
 
     fn in_column(

@@ -41,12 +41,22 @@ use crate::catalog::{self, Column, Table};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::foreign;
 use crate::input::Input;
+use crate::subquery::Answers;
 use crate::suggest;
 use crate::syntax::ast::{self, BinaryOp};
 use group::Clause;
 
-/// Binds `query` to the catalog and to what the source can give.
+/// Binds `query`, which has no subqueries, to the catalog and to what the source can give.
 pub fn bind(query: &ast::Query, capabilities: &dyn Capabilities) -> Result<Query, Diagnostic> {
+    bind_with(query, capabilities, Answers::NONE)
+}
+
+/// The same of a query whose subqueries have run.
+pub fn bind_with(
+    query: &ast::Query,
+    capabilities: &dyn Capabilities,
+    answers: &Answers,
+) -> Result<Query, Diagnostic> {
     let table = match &query.from {
         None => catalog::TABLES[0],
         Some(name) => catalog::table(&name.name).ok_or_else(|| {
@@ -67,6 +77,7 @@ pub fn bind(query: &ast::Query, capabilities: &dyn Capabilities) -> Result<Query
         table,
         prefix: query.alias.as_ref().map_or(table.name, |alias| &alias.name),
         capabilities,
+        answers,
         inputs: Once::default(),
         missing: Vec::new(),
         aliases: BTreeMap::new(),
@@ -109,6 +120,8 @@ pub fn bind(query: &ast::Query, capabilities: &dyn Capabilities) -> Result<Query
         offset: query.offset.map_or(0, |count| count.rows),
         inputs: binder.inputs.all,
         missing: if told { binder.missing } else { Vec::new() },
+        subqueries: answers.told(),
+        notes: answers.notes.clone(),
     })
 }
 
@@ -135,6 +148,8 @@ struct Binder<'a> {
     /// What may stand before a column: the table's alias, or its name if it has none.
     prefix: &'a str,
     capabilities: &'a dyn Capabilities,
+    /// What the subqueries came to.
+    answers: &'a Answers,
     inputs: Once<Input>,
     missing: Vec<Missing>,
     /// What the aliases that can be named stand for.

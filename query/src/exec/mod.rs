@@ -125,7 +125,7 @@ impl<'a> Execution<'a> {
         let steps = plan.operators.iter().map(step).map(|step| (step, Flow::default())).collect();
         let note =
             |missing: &Missing| format!("`{}` is NULL: {}", missing.column.name, missing.reason);
-        let notes = plan.missing.iter().map(note).collect();
+        let notes = plan.notes.iter().cloned().chain(plan.missing.iter().map(note)).collect();
         let machine = Machine { host, previous: None, warnings: Warnings::of(host), notes };
         Self { plan, steps, machine }
     }

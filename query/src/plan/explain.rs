@@ -71,6 +71,18 @@ impl Operator {
     }
 }
 
+impl Plan {
+    /// The subqueries and what they came to, a line each.
+    #[must_use]
+    pub fn ran_before(&self) -> String {
+        let line = |(text, value): &(String, String)| {
+            let text: Vec<&str> = text.split_whitespace().collect();
+            format!("subquery {}: {value} (ran first)\n", text.join(" "))
+        };
+        self.subqueries.iter().map(line).collect()
+    }
+}
+
 /// Where something runs that runs in the kernel, unless there is a reason why not.
 fn place(reason: Option<&Reason>) -> String {
     reason.map_or_else(|| "kernel".to_owned(), |reason| format!("user space: {reason}"))
@@ -90,7 +102,8 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<String> =
             self.operators.iter().rev().map(|operator| operator.text(self)).collect();
-        f.write_str(&tree(lines.iter().map(String::as_str)))
+        f.write_str(&tree(lines.iter().map(String::as_str)))?;
+        f.write_str(&self.ran_before())
     }
 }
 

@@ -13,6 +13,7 @@ use super::group::Operand;
 use super::kernel::{Operation, Order, Pred, Scalar, TextTest};
 use crate::bound::{Arith, Compare, Expr, ExprKind, Range};
 use crate::diagnostic::Span;
+use crate::eval::{self, Warnings};
 use crate::function::{Evaluation, Kernel};
 use crate::input::Input;
 use crate::path::{Names, Path};
@@ -156,6 +157,13 @@ impl Lowerer<'_> {
         }
         if left.constant() == Some(&Value::Null) || right.constant() == Some(&Value::Null) {
             return Ok(Pred::Const(None));
+        }
+        // A float that is written out, or that a subquery came to, divides the integers.
+        if let Some((op, whole)) = divided(op, right) {
+            return self.compare(op, left, &whole);
+        }
+        if let Some((op, whole)) = divided(op.turned(), left) {
+            return self.compare(op.turned(), &whole, right);
         }
         let order = match (left.range.register(), right.range.register()) {
             (l, r) if l.within(Range::UINT) && r.within(Range::UINT) => Order::Unsigned,
@@ -322,11 +330,33 @@ impl Lowerer<'_> {
     }
 }
 
+/// The comparison of an integer with an integer that comes to the same as `op` with a constant float; none where there is
+/// none: no integer is equal to a fraction.
+fn divided(op: Compare, float: &Expr) -> Option<(Compare, Expr)> {
+    let Some(Value::Float(value)) = float.constant() else { return None };
+    #[allow(clippy::cast_possible_truncation)] // saturates, and then is beyond the range
+    let whole = value.floor() as i128;
+    let op = match op {
+        op if value.fract() == 0.0 => op,
+        Compare::Lt | Compare::Le => Compare::Le,
+        Compare::Gt | Compare::Ge => Compare::Gt,
+        Compare::Eq | Compare::Ne => return None,
+    };
+    let range = Range::of(whole);
+    let exact = eval::integer(whole, range.ty(), &mut Warnings::default());
+    let kind = ExprKind::Const(exact.integer().map(|_| exact)?);
+    Some((op, Expr { kind, ty: range.ty(), range, ..float.clone() }))
+}
+
 impl Lowerer<'_> {
-    /// A constant; what the text writes with a parameter is one that is likely to change.
+    /// A constant; what the text writes with a parameter or a subquery is one that is likely to change.
     fn constant(&self, span: Span, bits: u64) -> Scalar {
+        let changes = |text: &str| {
+            let words = || text.split(|c: char| !c.is_alphanumeric());
+            text.contains('$') || words().any(|word| word.eq_ignore_ascii_case("select"))
+        };
         match self.text.get(span.start..span.end) {
-            Some(text) if text.contains('$') => Scalar::Parameter { at: span.start, bits },
+            Some(text) if changes(text) => Scalar::Parameter { at: span.start, bits },
             _ => Scalar::Const(bits),
         }
     }

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use crate::bound::{self, Expr, ExprKind, Item, Key, Missing, Query};
 use crate::catalog::{Rows, SlabFigure, Source, Table};
 use crate::delta::{self, Delta};
+use crate::diagnostic::Span;
 use crate::input::Input;
 use crate::syntax::ast::Argument;
 use crate::value::Value;
@@ -97,6 +98,10 @@ pub struct Plan {
     pub operators: Vec<Operator>,
     /// The columns that the query names and the source cannot give.
     pub missing: Vec<Missing>,
+    /// The subqueries that ran before, as they are written, and what they came to.
+    pub subqueries: Vec<(String, String)>,
+    /// What there is to say of their answers.
+    pub notes: Vec<String>,
     /// Whether the program counts what each of its conditions is asked and lets pass, for `explain analyze`.
     pub analyze: bool,
 }
@@ -207,6 +212,9 @@ pub fn plan(mut query: Query, target: Target, text: &str) -> Plan {
         operators.push(Operator::Distinct);
     }
     let (limit, offset) = (query.limit, query.offset);
+    let written = |(span, value): (Span, String)| {
+        (text.get(span.start..span.end).unwrap_or_default().to_owned(), value)
+    };
     if !query.order_by.is_empty() {
         let wanted = limit.map_or(u64::MAX, |limit| limit.saturating_add(offset));
         operators.push(Operator::Sort { keys: query.order_by, wanted });
@@ -222,6 +230,8 @@ pub fn plan(mut query: Query, target: Target, text: &str) -> Plan {
         projected,
         operators,
         missing: query.missing,
+        subqueries: query.subqueries.into_iter().map(written).collect(),
+        notes: query.notes,
         analyze: false,
     }
 }

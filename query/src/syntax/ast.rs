@@ -112,6 +112,19 @@ pub struct Query {
     pub span: Span,
 }
 
+impl Query {
+    /// Calls `visit` on all expressions in it, but for those of its subqueries.
+    pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr)) {
+        let items = self.items.iter().filter_map(|item| match item {
+            Item::Expr { expr, .. } => Some(expr),
+            Item::Star(..) | Item::All(_) => None,
+        });
+        let keys = self.order_by.iter().map(|key| &key.expr);
+        let groups = self.group_by.iter().chain(&self.having);
+        items.chain(&self.filter).chain(groups).chain(keys).for_each(|expr| expr.walk(visit));
+    }
+}
+
 /// The number behind `limit` or `offset`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Count {
@@ -155,6 +168,56 @@ pub struct Expr {
     pub kind: ExprKind,
     /// Where it stands.
     pub span: Span,
+}
+
+impl Expr {
+    /// Calls `visit` on it, and on all that it is made of.
+    fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Self)) {
+        visit(self);
+        self.children(&mut |child| child.walk(visit));
+    }
+
+    /// Calls `visit` on the expressions that it is made of, one level down, in the order of the text.
+    pub fn children<'a>(&'a self, visit: &mut dyn FnMut(&'a Self)) {
+        match &self.kind {
+            ExprKind::Literal(_)
+            | ExprKind::Column(_)
+            | ExprKind::Qualified(..)
+            | ExprKind::Path(_)
+            | ExprKind::Subquery(_)
+            | ExprKind::CallStar(_) => {}
+            ExprKind::Unary(_, inner)
+            | ExprKind::IsNull { expr: inner, .. }
+            | ExprKind::Has { expr: inner, .. }
+            | ExprKind::InQuery { expr: inner, .. }
+            | ExprKind::Cast(inner, _) => visit(inner),
+            ExprKind::Binary(_, left, right)
+            | ExprKind::Match { expr: left, pattern: right, .. }
+            | ExprKind::InColumn { expr: left, list: right, .. } => {
+                visit(left);
+                visit(right);
+            }
+            ExprKind::Between { expr, low, high, .. } => {
+                visit(expr);
+                visit(low);
+                visit(high);
+            }
+            ExprKind::In { expr, list, .. } => {
+                visit(expr);
+                list.iter().for_each(visit);
+            }
+            ExprKind::Case { arms, otherwise } => {
+                for (when, then) in arms {
+                    visit(when);
+                    visit(then);
+                }
+                otherwise.as_deref().into_iter().for_each(visit);
+            }
+            ExprKind::Call(_, arguments) | ExprKind::CallDistinct(_, arguments) => {
+                arguments.iter().for_each(visit);
+            }
+        }
+    }
 }
 
 /// What an expression is.
@@ -201,6 +264,17 @@ pub enum ExprKind {
         /// `not in`
         negated: bool,
     },
+    /// `expr [not] in (select …)`
+    InQuery {
+        /// What is tested.
+        expr: Box<Expr>,
+        /// Its answer is what it may be.
+        query: Box<Query>,
+        /// `not in`
+        negated: bool,
+    },
+    /// `(select …)`
+    Subquery(Box<Query>),
     /// `expr [not] like pattern` and its kin.
     Match {
         /// What kind of pattern.

@@ -19,7 +19,7 @@ use super::number::size_text;
 use super::path;
 use super::predicate::test;
 use super::rule::{ident, keyword, list, symbol, values, word};
-use super::select::no_subqueries;
+use super::select::subquery;
 use super::token::{Keyword, Symbol, TokenKind};
 use crate::aggregate;
 use crate::diagnostic::{Diagnostic, Span};
@@ -250,7 +250,15 @@ fn literal(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
         Some(TokenKind::Keyword(Keyword::False)) => Literal::Bool(false),
         Some(TokenKind::Duration(_)) => return refuse(duration(input)),
         Some(TokenKind::Keyword(Keyword::Select)) => {
-            return refuse(no_subqueries(input));
+            return refuse(
+                Diagnostic::new(input.span(), "a subquery needs parentheses of its own")
+                    .help("write `(select …)`, and as an argument `abs((select …))`"),
+            );
+        }
+        Some(TokenKind::Keyword(Keyword::All)) if is_subquery(input.skip(1)) => {
+            return input
+                .expected("an expression")
+                .or_else(|error| quantified("all", input.span()).map_or(Err(error), refuse));
         }
         _ => return input.expected("an expression"),
     };
@@ -272,15 +280,44 @@ fn duration(input: Input<'_>) -> Diagnostic {
 /// Parses `( … )`. The span takes the parentheses in.
 fn parentheses(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
     let start = input.span();
+    if is_subquery(input) {
+        let (input, query) = subquery(input.skip(1))?;
+        let kind = ExprKind::Subquery(query);
+        return Ok((input, Box::new(Expr { kind, span: input.since(start) })));
+    }
     let (input, mut expr) = commit(climb(input.skip(1), OR))?;
     let (input, _) = commit(symbol(Symbol::ParenClose)(input))?;
     expr.span = input.since(start);
     Ok((input, expr))
 }
 
+/// Whether a query in parentheses comes next.
+pub(super) fn is_subquery(input: Input<'_>) -> bool {
+    input.peek_symbol() == Some(Symbol::ParenOpen)
+        && input.peek_at(1).and_then(TokenKind::keyword) == Some(Keyword::Select)
+}
+
+/// The error for a quantifier of subqueries that slabql has not, and of which `name` is one.
+fn quantified(name: &str, span: Span) -> Option<Diagnostic> {
+    let help = match name {
+        "exists" => {
+            "compare a number of rows: `(select count(*) …) > 0`; the subquery does not see the rows of the outer query"
+        }
+        "any" | "some" => "write `in (select …)` for `= any`, `> (select min(x) …)` for `> any`",
+        "all" => "write `not in (select …)` for `!= all`, `> (select max(x) …)` for `> all`",
+        _ => return None,
+    };
+    Some(Diagnostic::new(span, format!("there is no `{name} (select …)`")).help(help))
+}
+
 /// Parses a column, a path or a call.
 pub(super) fn name(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
     let (rest, ident) = ident(input, "an expression")?;
+    if is_subquery(rest)
+        && let Some(error) = quantified(&ident.name, ident.span)
+    {
+        return refuse(error);
+    }
     match rest.peek_symbol() {
         Some(Symbol::ParenOpen) => rest.nested(|rest| call(rest, ident)),
         _ if path::follows(rest, &ident) => path::path(rest, ident),

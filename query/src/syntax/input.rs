@@ -29,6 +29,8 @@ pub(super) struct State<'a> {
     operators: Cell<usize>,
     /// Whether a part of the expression was rewritten.
     pub rewritten: Cell<bool>,
+    /// Whether the expression is one of a subquery.
+    inside: Cell<bool>,
     /// How long the operands are, as text, that rewriting has repeated so far.
     repeated: Cell<usize>,
 }
@@ -50,6 +52,7 @@ impl<'a> State<'a> {
             nesting: Cell::new(0),
             operators: Cell::new(0),
             rewritten: Cell::new(false),
+            inside: Cell::new(false),
             repeated: Cell::new(0),
         }
     }
@@ -176,6 +179,22 @@ impl<'a> Input<'a> {
         }
         self.state.repeated.set(repeated);
         Ok((self, Box::new(expr.clone())))
+    }
+
+    /// Applies `rule` to a subquery, whose expressions are no part of the one around it. Subqueries do not nest.
+    pub fn subquery<T>(self, rule: impl FnOnce(Self) -> Parsed<'a, T>) -> Parsed<'a, T> {
+        if self.state.inside.replace(true) {
+            return refuse(
+                Diagnostic::new(self.span(), "a subquery cannot contain another one")
+                    .help("run the innermost query first and pass its result: `.set x 4k`, `where size > $x`"),
+            );
+        }
+        let (operators, rewritten) = (self.state.operators.get(), self.state.rewritten.get());
+        let parsed = rule(self);
+        self.state.operators.set(operators);
+        self.state.rewritten.set(rewritten);
+        self.state.inside.set(false);
+        parsed
     }
 
     /// Starts to count operators anew, for an expression that is part of no other.

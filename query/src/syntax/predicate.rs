@@ -7,10 +7,11 @@ use nom::combinator::{cut, opt};
 use nom::sequence::terminated;
 
 use super::ast::{BinaryOp, Expr, ExprKind, Ident, Literal, MatchOp, Quantifier, UnaryOp};
-use super::expr::{COMPARISON, name, operands, tighter};
+use super::expr::{COMPARISON, is_subquery, name, operands, tighter};
 use super::failure::{Failure, Parsed, commit, refuse};
 use super::input::Input;
 use super::rule::{ident, keyword, list, symbol, word};
+use super::select::subquery;
 use super::token::{Keyword, Symbol, TokenKind};
 use crate::diagnostic::Diagnostic;
 
@@ -69,6 +70,10 @@ fn is_in(input: Input<'_>, expr: Box<Expr>, negated: bool) -> Parsed<'_, ExprKin
     if named {
         let (input, list) = commit(name(input))?;
         return Ok((input, ExprKind::InColumn { expr, list, negated }));
+    }
+    if is_subquery(input) {
+        let (input, query) = subquery(input.skip(1))?;
+        return Ok((input, ExprKind::InQuery { expr, query, negated }));
     }
     input.hoped("a column");
     let (input, _) = commit(symbol(Symbol::ParenOpen)(input))?;

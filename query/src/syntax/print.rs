@@ -183,6 +183,10 @@ impl Display for Expr {
             ExprKind::InColumn { expr, list, negated } => {
                 write!(f, "{} {}in {list}", at(BIT_OR, expr), not(*negated))
             }
+            ExprKind::InQuery { expr, query, negated } => {
+                write!(f, "{} {}in ({query})", at(BIT_OR, expr), not(*negated))
+            }
+            ExprKind::Subquery(query) => write!(f, "({query})"),
             ExprKind::Match { op, expr, pattern, negated } => {
                 let (expr, pattern) = (at(BIT_OR, expr), at(BIT_OR, pattern));
                 match (op.text(), negated) {
@@ -279,6 +283,7 @@ fn level_of(kind: &ExprKind) -> Level {
         ExprKind::Between { .. }
         | ExprKind::In { .. }
         | ExprKind::InColumn { .. }
+        | ExprKind::InQuery { .. }
         | ExprKind::Match { .. }
         | ExprKind::IsNull { .. }
         | ExprKind::Has { .. } => COMPARISON,

@@ -16,7 +16,6 @@ use super::rule::{ident, keyword, list, symbol, word};
 use super::token::{Keyword, Symbol, TokenKind};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::foreign;
-use crate::path::Base;
 
 /// The clauses behind the select list, in their order.
 const CLAUSES: [Keyword; 7] = [
@@ -220,7 +219,10 @@ fn alias(input: Input<'_>) -> Parsed<'_, Option<Ident>> {
 /// Parses the table behind `from`, what is handed to it, and its alias.
 fn table(input: Input<'_>) -> Parsed<'_, (Ident, Vec<Argument>, Option<Ident>)> {
     if input.peek_symbol() == Some(Symbol::ParenOpen) {
-        return refuse(no_subqueries(input.skip(1)).label("expected a table"));
+        return refuse(
+            Diagnostic::new(input.span(), "`from` takes a table, not a query")
+                .help("a subquery is a value in an expression: `where size > (select avg(size))`"),
+        );
     }
     let (rest, table) = ident(input, "a table")?;
     let (rest, arguments) = match rest.peek_symbol() {
@@ -252,7 +254,8 @@ fn table_alias(input: Input<'_>) -> Parsed<'_, Option<Ident>> {
     let bare = |name: &str| {
         foreign_clause(name).is_none()
             && !formats(input)
-            && input.peek_at(1).is_none_or(|kind| ends(kind) || joins(kind))
+            && (input.peek_at(1).is_none_or(|kind| ends(kind) || joins(kind))
+                || formats(input.skip(1)))
     };
     let named = match input.peek() {
         Some(TokenKind::Keyword(Keyword::As)) => input.skip(1),
@@ -309,40 +312,11 @@ fn no_joins(span: Span) -> Diagnostic {
     )
 }
 
-/// The error for the query that begins at the next token, inside of another one.
-pub(super) fn no_subqueries(input: Input<'_>) -> Diagnostic {
-    let rest = (0..).map_while(|ahead| Some((ahead, input.peek_at(ahead)?)));
-    let mut open = 1;
-    let inside = rest.take_while(|(_, kind)| {
-        match kind.symbol() {
-            Some(Symbol::ParenOpen) => open += 1,
-            Some(Symbol::ParenClose) => open -= 1,
-            _ => {}
-        }
-        open > 0
-    });
-    // A column that is named with its table is one of the query around it.
-    let correlated = inside.into_iter().any(|(ahead, kind)| {
-        let TokenKind::Ident { name, .. } = kind else { return false };
-        Base::ALL.iter().all(|base| base.name() != name)
-            && input.peek_at(ahead + 1).and_then(TokenKind::symbol) == Some(Symbol::Dot)
-            && !matches!(
-                ahead.checked_sub(1).and_then(|before| input.peek_at(before)?.symbol()),
-                Some(Symbol::Dot | Symbol::Arrow)
-            )
-    });
-    let (message, help) = if correlated {
-        (
-            "there are no correlated subqueries",
-            "an expression sees only its own row; `group by` and `having` compare groups of rows",
-        )
-    } else {
-        (
-            "there are no subqueries",
-            "run the inner query first, then use its result: `.set x 4k`, `where size > $x`",
-        )
-    };
-    Diagnostic::new(input.span(), message).label("a query inside a query").help(help)
+/// Parses a subquery, and the `)` behind it.
+pub(super) fn subquery(input: Input<'_>) -> Parsed<'_, Box<Query>> {
+    let (input, inner) = input.nested(|input| input.subquery(|input| commit(query(input))))?;
+    let (input, _) = commit(symbol(Symbol::ParenClose)(input))?;
+    Ok((input, Box::new(inner)))
 }
 
 /// A rule that takes `word` and `by`; together they are `what`.
@@ -439,7 +413,9 @@ fn count<'a>(input: Input<'a>, clause: &str) -> Parsed<'a, Count> {
     };
     let rest = if clause == "offset" && word(rest, &["row", "rows"]) { rest.skip(1) } else { rest };
     match (rest.peek_symbol(), rest.peek_at(1)) {
-        (None | Some(Symbol::Semicolon), _) => Ok((rest, Count { rows: *rows, span: start })),
+        (None | Some(Symbol::Semicolon | Symbol::ParenClose), _) => {
+            Ok((rest, Count { rows: *rows, span: start }))
+        }
         (Some(Symbol::Comma), Some(TokenKind::Int(limit))) => {
             refuse(wrong(3).help(format!("write `limit {limit} offset {rows}`")))
         }

@@ -13,6 +13,8 @@ use ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel, Memory};
 use ebpf_templates::program::{Kind, Program};
 use ebpf_templates::template::driver::Driver;
 use ebpf_templates::template::rows;
+use slabql_query::bind::{bind, bind_with};
+use slabql_query::bound;
 use slabql_query::catalog::Lookup;
 use slabql_query::diagnostic::Diagnostic;
 use slabql_query::eval::Warnings;
@@ -20,6 +22,8 @@ use slabql_query::exec::{self, Host};
 use slabql_query::layout::{Layout, Row};
 use slabql_query::plan::{Plan, Target, Template};
 use slabql_query::schema::{Member, MemberKind, Schema, Shape, TypeId};
+use slabql_query::subquery::{self, Answer, Answers};
+use slabql_query::syntax::ast::Query;
 use slabql_query::syntax::parse_text;
 use slabql_query::value::Value;
 
@@ -188,6 +192,79 @@ pub struct Cache {
     pub nodes: Vec<Option<[(&'static str, u64); 3]>>,
 }
 
+/// The caches that `rows` reads.
+///
+/// | name | size | object size | order, objects | references | flags | slabs, objects, partial |
+/// |---|---|---|---|---|---|---|
+/// | kmalloc-8 | 8 | 8 | 0, 512 | 1 | KMALLOC | 2, 1024, 1 |
+/// | kmalloc-64 | 64 | 64 | 0, 64 | 3 | KMALLOC | 10, 640, 4 on two nodes |
+/// | dentry | 192 | 188 | 1, 42 | 1 | PANIC, ACCOUNT, RECLAIM_ACCOUNT | 100, 4200, 0 |
+/// | TCP | 2432 | 2368 | 3, 13 | 1 | HWCACHE_ALIGN, TYPESAFE_BY_RCU; a constructor | 3, 39, 2 |
+/// | kmem_cache | 256 | 232 | 0, 16 | -1: a boot cache | HWCACHE_ALIGN, PANIC | 5, 80, 0 |
+/// | the empty text | 0 | 0 | 0, 0 | 1 | none | no nodes |
+/// | NULL | the greatest | 1 | 31, 65535 | 1 | all | the greatest |
+///
+/// | name | state | frozen, level, order | label | set |
+/// |---|---|---|---|---|
+/// | kmalloc-8 | UP | 1, -3, 17 | first | ratio -7, tag balanced, which no NUL ends |
+/// | kmalloc-64 | DOWN | 0 | empty | none; delta -5 |
+/// | dentry | 7, which has no name | 0 | empty | an address that cannot be read; delta 1 |
+/// | the others | PARTIAL, whose number is 0 | 0 | empty | none |
+pub fn caches() -> Vec<Cache> {
+    type Numbers = (u64, u64, u64, u64, u64);
+    let cache = |name: Option<&str>,
+                 (flags, size, object_size, oo, refcount): Numbers,
+                 nodes: &[[u64; 3]]| {
+        let node = |[slabs, objects, partial]: [u64; 3]| {
+            [
+                ("nr_slabs.counter", slabs),
+                ("total_objects.counter", objects),
+                ("nr_partial", partial),
+            ]
+        };
+        Cache {
+            name: name.map(|name| name.as_bytes().to_vec()),
+            members: vec![
+                ("flags", flags),
+                ("size", size),
+                ("object_size", object_size),
+                ("oo.x", oo),
+                ("refcount", refcount),
+                ("ctor", if name == Some("TCP") { 0xffff_0000 } else { 0 }),
+            ],
+            nodes: nodes.iter().map(|numbers| Some(node(*numbers))).collect(),
+        }
+    };
+    let order = |order: u64, objects: u64| order << 16 | objects;
+    // Every count but that of a boot cache has the iterator's reference in it.
+    let mut caches = vec![
+        cache(Some("kmalloc-8"), (1 << 3, 8, 8, order(0, 512), 2), &[[2, 1024, 1]]),
+        cache(Some("kmalloc-64"), (1 << 3, 64, 64, order(0, 64), 4), &[[6, 384, 1], [4, 256, 3]]),
+        cache(Some("dentry"), (0xa100, 192, 188, order(1, 42), 2), &[[100, 4200, 0]]),
+        cache(Some("TCP"), (0x210, 2432, 2368, order(3, 13), 2), &[[3, 39, 2]]),
+        cache(Some("kmem_cache"), (0x110, 256, 232, order(0, 16), u64::MAX), &[[5, 80, 0]]),
+        cache(Some(""), (0, 0, 0, order(0, 0), 2), &[]),
+        cache(
+            None,
+            (u64::from(u32::MAX), u64::from(u32::MAX), 1, order(31, 0xffff), 2),
+            &[[i64::MAX.cast_unsigned(), i64::MAX.cast_unsigned(), u64::MAX]],
+        ),
+    ];
+    // What only paths read: bit-fields of 1, 4 and 5 bits, and a set.
+    let text = |text: &[u8; 8]| u64::from_le_bytes(*text);
+    caches[0].members.extend([
+        ("state", 1),
+        ("bits", 0b1_0001 << 10 | 0b1101 << 1 | 1),
+        ("label", text(b"first\0\0\0")),
+        ("kset->ratio", 0xfff9),
+        ("kset->tag", text(b"balanced")),
+    ]);
+    caches[1].members.extend([("state", 0xffff_ffff), ("delta", 5_u64.wrapping_neg())]);
+    // The set of this one was freed.
+    caches[2].members.extend([("state", 7), ("kset", 0xdead_0000), ("delta", 1)]);
+    caches
+}
+
 /// Puts caches into made-up memory.
 pub fn memory(caches: &[Cache]) -> Kernel {
     let fixture = Fixture::new();
@@ -245,12 +322,28 @@ pub fn memory(caches: &[Cache]) -> Kernel {
     kernel
 }
 
-/// Plans a query over the made-up kernel.
+/// Plans a query over the made-up kernel, whose subqueries are answered over [`caches`].
 pub fn plan(text: &str, target: Target) -> Result<Plan, Diagnostic> {
-    let fixture = Fixture::new();
     let statements = parse_text(text)?;
     let query = statements[0].0.query().expect("a query");
-    Ok(slabql_query::plan::plan(slabql_query::bind::bind(query, &fixture)?, target, text))
+    Ok(slabql_query::plan::plan(bound(query, text)?, target, text))
+}
+
+/// Binds a query to the made-up kernel, whose subqueries are answered over [`caches`].
+pub fn bound(query: &Query, text: &str) -> Result<bound::Query, Diagnostic> {
+    let fixture = Fixture::new();
+    let mut answers = Answers::default();
+    for inner in subquery::of(query)? {
+        let target = kernel(Template::OpenCoded, true);
+        let plan = slabql_query::plan::plan(bind(inner.query, &fixture)?, target, text);
+        let rows = run(&plan, &caches());
+        let output = exec::run(&plan, rows, &NoHost, &fixture, Warnings::default())
+            .expect("no host ends it");
+        let mut answer = Answer::new(inner, &output.columns)?;
+        answer.push(output.rows)?;
+        answers.add(answer);
+    }
+    bind_with(query, &fixture, &answers)
 }
 
 /// A plan's target in the kernel.

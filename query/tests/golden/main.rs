@@ -204,6 +204,13 @@ impl Tree<'_> {
             ExprKind::InColumn { expr, list, negated } => {
                 (format!("{}in column", not(*negated)), vec![expr, list])
             }
+            ExprKind::InQuery { expr, query, negated } => {
+                let source = &self.query[expr.span.start..query.span.end];
+                self.line(depth, &format!("{}in query   <- {source})", not(*negated)));
+                self.expr(depth + 1, expr);
+                return self.query(depth + 1, "query", query);
+            }
+            ExprKind::Subquery(query) => return self.query(depth, "subquery", query),
             ExprKind::Match { op, expr, pattern, negated } => {
                 (format!("{}{}", not(*negated), op.text()), vec![expr, pattern])
             }

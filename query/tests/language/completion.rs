@@ -72,6 +72,14 @@ const ALL: &[(&str, &str)] = &[
     ("select caches.nam|", "name"),
     ("select caches.nam| from caches c", ""),
     ("select name from caches ca where c|", "cached_cpu cached_sheaves cached_barns cached complete cpu_partial cpu_partial_slabs ctor ca. ceil( coalesce( concat( contains( count( case cast"),
+    // A subquery has a table of its own.
+    ("select name where size > (sel|", "select"),
+    ("select name where size > (select max(nr_par|) from nodes)", ""),
+    ("select name from nodes where part| > (select max(size) from caches)", "partial"),
+    ("select name where slabs > (select max(slabs) from nodes where no|) and size > 1", "node not"),
+    ("select name where slabs > (select max(slabs) from nodes) and no|", "not"),
+    ("select name where name in (select na| from aliases)", "name"),
+    ("select name where size > (select max(size)) |", "and or not in like ilike glob between is has group~by having order~by limit offset format"),
     // Names that the select list gives are known behind it.
     ("select size as total where to|", "total"),
     ("select to|, size as total", ""),

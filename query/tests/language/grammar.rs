@@ -1,6 +1,7 @@
 //! Holds `GRAMMAR.md` against the parser: its examples parse, and its lists of words are those of the lexer.
 
 use slabql_query::bind::{MAX_AGGREGATES, MAX_KEYS};
+use slabql_query::subquery::MAX_VALUES;
 use slabql_query::syntax::{
     Keyword, MAX_NESTING, MAX_OPERATORS, MAX_STEPS, MAX_TEXT, Symbol, parse_text,
 };
@@ -48,7 +49,9 @@ fn every_operator_is_in_the_table() {
 #[test]
 fn the_limits_are_those_of_the_parser() {
     let table = between("## Limits", "## Refused");
-    for limit in [MAX_TEXT, MAX_NESTING, MAX_OPERATORS, MAX_STEPS, MAX_KEYS, MAX_AGGREGATES] {
+    let limits =
+        [MAX_TEXT, MAX_NESTING, MAX_OPERATORS, MAX_STEPS, MAX_KEYS, MAX_AGGREGATES, MAX_VALUES];
+    for limit in limits {
         assert!(table.contains(&format!("| {limit} |")), "{limit}");
     }
 }

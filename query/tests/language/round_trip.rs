@@ -149,15 +149,51 @@ fn expr() -> impl Strategy<Value = Expr> {
                 }),
             1 => (vec((part.clone(), part.clone()), 1..3), option::of(boxed.clone()))
                 .prop_map(|(arms, otherwise)| ExprKind::Case { arms, otherwise }),
-            1 => (boxed, ident()).prop_map(|(expr, to)| ExprKind::Cast(expr, to)),
+            1 => (boxed.clone(), ident()).prop_map(|(expr, to)| ExprKind::Cast(expr, to)),
             1 => (ident(), vec(part.clone(), 0..3))
                 .prop_map(|(name, list)| ExprKind::Call(name, list)),
             1 => (ident(), vec(part, 1..3))
                 .prop_map(|(name, list)| ExprKind::CallDistinct(name, list)),
             1 => ident().prop_map(ExprKind::CallStar),
+            1 => subquery().prop_map(ExprKind::Subquery),
+            1 => (boxed.clone(), subquery(), not).prop_map(|(expr, query, negated)| {
+                ExprKind::InQuery { expr, query, negated }
+            }),
         ]
         .prop_map(new)
     })
+}
+
+/// A subquery, in which there is no other one.
+fn subquery() -> impl Strategy<Value = Box<Query>> {
+    let item = (literal(), option::of(ident()))
+        .prop_map(|(literal, alias)| Item::Expr { expr: new(ExprKind::Literal(literal)), alias });
+    let from = option::of((ident(), option::of(prefix())));
+    let filter = option::of(ident().prop_map(|name| new(ExprKind::Column(name))));
+    let limit = option::of(any::<u64>().prop_map(|rows| Count { rows, span: Span::default() }));
+    (any::<bool>(), vec(item, 1..3), from, filter, limit).prop_map(
+        |(distinct, items, from, filter, limit)| {
+            let (from, alias) = from.map_or((None, None), |(from, alias)| (Some(from), alias));
+            let (group_by, order_by, arguments) = (Vec::new(), Vec::new(), Vec::new());
+            let (having, offset, format, span) = (None, None, None, Span::default());
+            let query = Query {
+                distinct,
+                items,
+                from,
+                alias,
+                arguments,
+                filter,
+                group_by,
+                having,
+                order_by,
+                limit,
+                offset,
+                format,
+                span,
+            };
+            Box::new(query)
+        },
+    )
 }
 
 fn statement() -> impl Strategy<Value = Statement> {
@@ -229,6 +265,10 @@ fn forget(statement: &mut Statement) {
             return;
         }
     };
+    forget_query(query);
+}
+
+fn forget_query(query: &mut Query) {
     query.span = Span::default();
     forget_idents(&mut query.format);
     for item in &mut query.items {
@@ -276,6 +316,11 @@ fn forget_expr(expr: &mut Expr) {
         ExprKind::Binary(_, left, right) => forget_all([left, right]),
         ExprKind::Between { expr, low, high, .. } => {
             forget_all([expr, low, high]);
+        }
+        ExprKind::Subquery(query) => forget_query(query),
+        ExprKind::InQuery { expr, query, .. } => {
+            forget_expr(expr);
+            forget_query(query);
         }
         ExprKind::In { expr, list, .. } => {
             forget_expr(expr);

@@ -29,6 +29,7 @@ pub fn analyze(
     }
     stages.add("execute", all.saturating_sub(stats.stages.total()));
     let mut text = operators_with_rows(plan, stats.program.as_ref(), &stats.flow);
+    text.push_str(&plan.ran_before());
     text.push_str(&engine.listing(plan)?);
     text.extend(stats.program.as_ref().map(program));
     text.push_str(&times(&stages));

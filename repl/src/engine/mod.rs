@@ -11,7 +11,7 @@
 //!
 //! # Invariants
 //!
-//! Planning opens no file. The recordings that a query names are read by [`Engine::open`], before it runs, so that what
+//! Planning opens no file and runs nothing: the subqueries of a query run before, by [`Engine::answers`]. The recordings that a query names are read by [`Engine::open`], before it runs, so that what
 //! is wrong with one is marked in the text. The running kernel is read when the query runs.
 
 pub mod analyze;
@@ -21,6 +21,7 @@ mod choice;
 mod opened;
 mod planning;
 pub mod snapshot;
+mod subquery;
 pub mod tables;
 
 use std::collections::BTreeMap;
@@ -155,6 +156,26 @@ impl Engine {
         })
     }
 
+    /// The same for a plan that `renew` makes anew for each run but the first, because it has subqueries. The program
+    /// of one run serves the next if they differ in values alone.
+    pub fn renewed<'a>(&'a mut self, plan: &Plan, renew: &'a mut Renew<'a>) -> Runs<'a> {
+        self.source.keep();
+        Runs::Renewed(self, renew, Box::new(plan.clone()), true)
+    }
+
+    /// The rows of a plan, all at once.
+    fn gather(&mut self, plan: &Plan) -> Result<Scanned, Failure> {
+        if let Rows::Host(made) = plan.table.rows {
+            return self.put_together(plan, made.table);
+        }
+        let mut rows = Vec::new();
+        let report = self.source.scan(plan, &mut |mut batch| {
+            rows.append(&mut batch);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(Scanned { rows, report })
+    }
+
     /// What `explain` shows behind a plan.
     pub fn listing(&self, plan: &Plan) -> Result<String, Failure> {
         match plan.target {
@@ -197,18 +218,38 @@ impl Ask for Engine {
     }
 }
 
+/// Makes a plan again, for what its subqueries come to now.
+pub type Renew<'a> = dyn FnMut(&mut Engine) -> Result<Plan, Failure> + 'a;
+
 /// A plan that runs again and again.
 pub enum Runs<'a> {
     /// By its source.
     Scanned(&'a dyn Source, Prepared<'a>),
     /// By user space.
     Made(&'a mut Engine, &'a Plan, HostTable),
+    /// By either, as a plan that is made for each run; and whether the next run is the first.
+    Renewed(&'a mut Engine, &'a mut Renew<'a>, Box<Plan>, bool),
 }
 
 impl Runs<'_> {
+    /// The plan of the last run, if it is one of its own.
+    #[must_use]
+    pub fn plan(&self) -> Option<&Plan> {
+        match self {
+            Self::Renewed(_, _, plan, _) => Some(plan),
+            Self::Scanned(..) | Self::Made(..) => None,
+        }
+    }
+
     /// The rows of a run.
     pub fn run(&mut self) -> Result<Scanned, Failure> {
         match self {
+            Self::Renewed(engine, renew, plan, first) => {
+                if !std::mem::take(first) {
+                    **plan = renew(engine)?;
+                }
+                engine.gather(plan)
+            }
             Self::Scanned(_, scan) => scan(),
             Self::Made(engine, plan, table) => engine.put_together(plan, *table),
         }
@@ -219,7 +260,7 @@ impl Runs<'_> {
     pub fn source(&self) -> &dyn Source {
         match self {
             Self::Scanned(source, _) => *source,
-            Self::Made(engine, ..) => &*engine.source,
+            Self::Made(engine, ..) | Self::Renewed(engine, ..) => &*engine.source,
         }
     }
 }

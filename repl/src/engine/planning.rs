@@ -1,6 +1,6 @@
 //! Plans queries: from a syntax tree to what the source, or user space, is to do.
 
-use query::bind::bind;
+use query::bind::bind_with;
 use query::bound;
 use query::catalog::{Rows, Table};
 use query::codegen;
@@ -8,6 +8,7 @@ use query::delta;
 use query::diagnostic::Diagnostic;
 use query::plan::{Plan, Target, Template, plan};
 use query::schema::Schema;
+use query::subquery::Answers;
 use query::syntax::ast::{Query, Statement};
 use query::syntax::parse_text;
 
@@ -26,6 +27,16 @@ pub struct Asked<'a> {
     pub text: &'a str,
     /// The failure that a mistake in it is.
     pub wrong: &'a dyn Fn(Diagnostic) -> Failure,
+    /// What its subqueries came to.
+    pub answers: &'a Answers,
+}
+
+impl<'a> Asked<'a> {
+    /// A query of a text, without answers to subqueries.
+    #[must_use]
+    pub fn new(query: &'a Query, text: &'a str, wrong: &'a dyn Fn(Diagnostic) -> Failure) -> Self {
+        Self { query, text, wrong, answers: Answers::NONE }
+    }
 }
 
 impl Engine {
@@ -37,7 +48,7 @@ impl Engine {
     /// Plans a query that is asked once, which nothing can have changed for.
     pub fn plan_once(&self, asked: Asked<'_>, stages: &mut Stages) -> Result<Plan, Failure> {
         let plan = self.plan(asked, stages)?;
-        asked_once(&plan).map_err(asked.wrong)?;
+        asked_once(&plan, "only in a watch").map_err(asked.wrong)?;
         Ok(plan)
     }
 
@@ -57,7 +68,8 @@ impl Engine {
         stages: &mut Stages,
         adapt: &mut dyn FnMut(&mut bound::Query),
     ) -> Result<Plan, Failure> {
-        let mut bound = bind(asked.query, self.source.capabilities()).map_err(asked.wrong)?;
+        let mut bound = bind_with(asked.query, self.source.capabilities(), asked.answers)
+            .map_err(asked.wrong)?;
         adapt(&mut bound);
         stages.lap("bind");
         let target = match bound.table.rows {
@@ -107,7 +119,7 @@ impl Engine {
         let Some((Statement::Query(query), _)) = statements.first() else {
             unreachable!("`{text}` is one query")
         };
-        self.plan(Asked { query, text, wrong: &wrong }, &mut Stages::default())
+        self.plan(Asked::new(query, text, &wrong), &mut Stages::default())
     }
 
     /// Where the plans of this engine run.
@@ -116,11 +128,11 @@ impl Engine {
     }
 }
 
-/// Says no to a change in a query that is asked once.
-fn asked_once(plan: &Plan) -> Result<(), Diagnostic> {
+/// Says no to a change in a query that is asked once; changes work `where_` else.
+pub(super) fn asked_once(plan: &Plan, where_: &str) -> Result<(), Diagnostic> {
     let Some(change) = plan.change() else { return Ok(()) };
     let name = if change.rate { "rate" } else { "delta" };
-    let message = format!("`{name}` works only in a watch");
+    let message = format!("`{name}` works {where_}");
     Err(Diagnostic::new(change.span, message)
         .label("the change since the previous tick")
         .help("`watch 1s select …` repeats a query"))

@@ -22,7 +22,7 @@ use query::syntax::{Declarations, ParameterValues, parameter, parse_from};
 use super::setting::Settings;
 use super::settings;
 use super::stream::Stream;
-use crate::engine::{Asked, Engine, FallbackChain, analyze};
+use crate::engine::{Asked, Engine, FallbackChain, Renew, analyze};
 use crate::features::watch::{self, View};
 use crate::features::{merged, whatis};
 use crate::kernel::signals;
@@ -217,8 +217,9 @@ impl Session {
             }
             Statement::Explain(query) => {
                 let wrong = |diagnostic| of.wrong(diagnostic, &self.parameters);
-                let asked = Asked { query, text: of.text, wrong: &wrong };
-                let plan = self.engine.plan(asked, &mut stages)?;
+                let asked = Asked::new(query, of.text, &wrong);
+                let answers = &self.engine.answers(asked, &mut stages)?;
+                let plan = self.engine.plan(Asked { answers, ..asked }, &mut stages)?;
                 self.engine.open(&plan.arguments).map_err(wrong)?;
                 let program = self.engine.listing(&plan)?;
                 draw(out, &format!("{plan}{program}"))
@@ -243,7 +244,9 @@ impl Session {
     /// Plans a query that is asked once, and reads the recordings that it names.
     fn once(&mut self, query: &Query, of: Text<'_>, stages: &mut Stages) -> Result<Plan, Failure> {
         let wrong = |diagnostic| of.wrong(diagnostic, &self.parameters);
-        let plan = self.engine.plan_once(Asked { query, text: of.text, wrong: &wrong }, stages)?;
+        let asked = Asked::new(query, of.text, &wrong);
+        let answers = &self.engine.answers(asked, stages)?;
+        let plan = self.engine.plan_once(Asked { answers, ..asked }, stages)?;
         self.engine.open(&plan.arguments).map_err(wrong)?;
         if !plan.arguments.is_empty() {
             stages.lap("open");
@@ -266,10 +269,16 @@ impl Session {
         of: Text<'_>,
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
-        let wrong = |diagnostic| of.wrong(diagnostic, &self.parameters);
-        let (plan, identity) =
-            self.engine.plan_watched(Asked { query, text: of.text, wrong: &wrong })?;
-        self.engine.open(&plan.arguments).map_err(wrong)?;
+        let parameters = self.parameters.clone();
+        let wrong = |diagnostic| of.wrong(diagnostic, &parameters);
+        let asked = Asked::new(query, of.text, &wrong);
+        let planned = |engine: &mut Engine| {
+            let answers = &engine.answers(asked, &mut Stages::default())?;
+            let planned = engine.plan_watched(Asked { answers, ..asked })?;
+            engine.open(&planned.0.arguments).map_err(wrong)?;
+            Ok(planned)
+        };
+        let (plan, identity) = planned(&mut self.engine)?;
         self.lint(query, &plan);
         let (medium, elsewhere) = (self.medium(), self.sink.medium());
         let format = self.begin()?;
@@ -287,7 +296,9 @@ impl Session {
             out,
         };
         let query = of.text.get(query.span.start..query.span.end).unwrap_or_default();
-        watch::run(engine, (&plan, identity), query, options, view)
+        let mut again = |engine: &mut Engine| planned(engine).map(|(plan, _)| plan);
+        let renew = (!plan.subqueries.is_empty()).then_some(&mut again as &mut Renew<'_>);
+        watch::run(engine, (&plan, identity, renew), query, options, view)
     }
 
     /// Writes an answer that took no time worth telling.

@@ -59,12 +59,18 @@ pub fn plan(session: &Engine, text: &str) -> Result<Plan, Failure> {
     let wrong = |diagnostic| Failure::query(diagnostic, text, None);
     let statements = parse_text(text).map_err(wrong)?;
     let Some((Statement::Query(query), _)) = statements.first() else { panic!("{text}") };
-    session.plan(Asked { query, text, wrong: &wrong }, &mut Stages::default())
+    session.plan(Asked::new(query, text, &wrong), &mut Stages::default())
 }
 
 /// Runs one query.
 pub fn try_ask(session: &mut Engine, text: &str) -> Result<Answer, Failure> {
-    session.execute(&plan(session, text)?).map(Answer)
+    let wrong = |diagnostic| Failure::query(diagnostic, text, None);
+    let statements = parse_text(text).map_err(wrong)?;
+    let Some((Statement::Query(query), _)) = statements.first() else { panic!("{text}") };
+    let asked = Asked::new(query, text, &wrong);
+    let answers = &session.answers(asked, &mut Stages::default())?;
+    let plan = session.plan(Asked { answers, ..asked }, &mut Stages::default())?;
+    session.execute(&plan).map(Answer)
 }
 
 /// Runs one query that must have an answer.

@@ -65,3 +65,19 @@ fn what_changed_of_rows_of_one_name_is_not_made_up() {
     assert_eq!(rows, ["mlx5", "dentry", "mlx5"], "{err}");
     assert!(!err.contains(" new: ") && !err.contains(" gone: "), "{err}");
 }
+
+#[test]
+fn a_subquery_is_asked_at_every_tick() {
+    if lacks(&["unshare", "sh", "mount", "sed", "sleep", "cat"]) {
+        return;
+    }
+    let Some(_turn) = common::live() else { return };
+    let query = [
+        "select name, active_objs from slabinfo where active_objs > (select avg(active_objs) from slabinfo)",
+    ];
+    let (rows, err) = watched("", &query);
+    assert_eq!(rows, ["mlx5,500"], "{err}");
+    // The mean is now above 500.
+    let (rows, err) = watched("s/^dentry 7/dentry 9000/", &query);
+    assert_eq!(rows, ["dentry,9000"], "{err}");
+}

@@ -155,6 +155,19 @@ pub(super) fn constant(literal: &Literal, span: Span) -> Expr {
     Expr { range, ..node(ExprKind::Const(value), ty, unit, span) }
 }
 
+/// Types a value of a subquery.
+pub(super) fn answered(value: Value, (ty, unit): (Type, Unit), span: Span) -> Expr {
+    let range = Range::of(value.integer().unwrap_or_default());
+    let expr = Expr { range, ..node(ExprKind::Const(value), ty, unit, span) };
+    match expr.constant().and_then(Value::integer) {
+        Some(exact) if ty.is_integer() => {
+            let value = eval::integer(exact, range.ty(), &mut Warnings::default());
+            Expr { kind: ExprKind::Const(value), ty: range.ty(), ..expr }
+        }
+        _ => expr,
+    }
+}
+
 /// Computes an operation whose operands are all constants.
 fn fold(expr: Expr) -> Expr {
     let mut constant = true;

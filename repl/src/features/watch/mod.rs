@@ -27,7 +27,7 @@ mod ticks;
 
 use query::plan::Plan;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Renew};
 use crate::render::Capacity;
 use crate::report::error::Failure;
 use crate::sink::Medium;
@@ -35,10 +35,11 @@ pub use options::{Options, Until, View};
 use schedule::Schedule;
 use ticks::Ticks;
 
-/// Watches a plan of `query`, whose last `identity` columns tell rows apart.
-pub fn run(
-    engine: &mut Engine,
-    (plan, identity): (&Plan, Option<usize>),
+/// Watches a plan of `query`, whose last `identity` columns tell rows apart, and which `renew` makes anew for each tick
+/// if the query has subqueries.
+pub fn run<'a>(
+    engine: &'a mut Engine,
+    (plan, identity, renew): (&'a Plan, Option<usize>, Option<&'a mut Renew<'a>>),
     query: &str,
     options: Options,
     view: View<'_>,
@@ -55,7 +56,7 @@ pub fn run(
         let message = format!("`{name}` holds one answer, and a watch has many");
         return Err(Failure::command(message, Some(help)));
     }
-    let mut ticks = Ticks::new(engine, plan, identity)?;
+    let mut ticks = Ticks::new(engine, plan, identity, renew)?;
     let schedule = Schedule::new(options.interval);
     if screen::is_wanted(&view) {
         screen::run(&mut ticks, schedule, options, query, view)

@@ -8,7 +8,7 @@ use query::output::OutputColumn;
 use query::plan::Plan;
 use query::value::{Unit, Value};
 
-use crate::engine::{Engine, Runs};
+use crate::engine::{Engine, Renew, Runs};
 use crate::render::{Options, shown};
 use crate::report::error::Failure;
 
@@ -55,6 +55,7 @@ impl<'a> Ticks<'a> {
         engine: &'a mut Engine,
         plan: &'a Plan,
         identity: Option<usize>,
+        renew: Option<&'a mut Renew<'a>>,
     ) -> Result<Self, Failure> {
         let mut columns = exec::columns(plan, engine.source().capabilities());
         let identity = identity.map(|count| columns.split_off(columns.len() - count));
@@ -62,7 +63,10 @@ impl<'a> Ticks<'a> {
             plan,
             columns,
             identity,
-            runs: engine.prepare(plan)?,
+            runs: match renew {
+                Some(renew) => engine.renewed(plan, renew),
+                None => engine.prepare(plan)?,
+            },
             previous: PreviousTick::default(),
             before: None,
             notes: Vec::new(),
@@ -94,7 +98,8 @@ impl<'a> Ticks<'a> {
         self.previous.begin(begun - self.start);
         let scanned = self.runs.run()?;
         let host = self.runs.source();
-        let mut execution = Execution::new(self.plan, host).after(&mut self.previous);
+        let plan = self.runs.plan().unwrap_or(self.plan);
+        let mut execution = Execution::new(plan, host).after(&mut self.previous);
         let mut rows = execution.push(scanned.rows)?;
         let rest = execution.finish(scanned.report.warnings)?;
         rows.extend(rest.rows);
