@@ -74,6 +74,8 @@ fn plain_text(value: &Value, column: &OutputColumn) -> String {
     match (value, value.integer()) {
         (Value::UInt(bits), _) if column.ty.is_flags() => flags(*bits, column).join("|"),
         (_, Some(integer)) if column.unit == Unit::Hex => hex(integer),
+        // Digits of 128 bits take several times as long.
+        (Value::UInt(integer), _) => integer.to_string(),
         (_, Some(integer)) => integer.to_string(),
         (Value::Bool(value), _) => value.to_string(),
         // The shortest digits that are this double and no other; with an exponent where they are far apart.

@@ -374,14 +374,35 @@ fn row(
     let mut row = vec![Value::Null; width];
     for (cell, wanted) in cells.into_iter().zip(wanted) {
         if let Some((at, column)) = wanted {
-            row[*at] = from_json(serde_json::from_str(cell.get()).ok()?, column)?;
+            row[*at] = value(cell.get(), column)?;
         }
     }
     Some(row)
 }
 
+/// The value of a cell, which is JSON.
+fn value(cell: &str, column: &Column) -> Option<Value> {
+    let plain = match column.ty {
+        Type::UInt | Type::SlabFlags | Type::GfpFlags => cell.parse().ok().map(Value::UInt),
+        // Without a backslash a string is what stands between its quotes.
+        Type::Text if !cell.contains('\\') => cell
+            .strip_prefix('"')
+            .and_then(|text| text.strip_suffix('"'))
+            .map(|text| Value::Text(text.as_bytes().into())),
+        _ => None,
+    };
+    let value = match plain {
+        Some(value) => value,
+        None => from_json(serde_json::from_str(cell).ok()?, column)?,
+    };
+    let (low, high) = column.range();
+    let fits = column.ty == Type::Float
+        || value.integer().is_none_or(|value| (low..=high).contains(&value));
+    fits.then_some(value)
+}
+
 fn from_json(value: Json, column: &Column) -> Option<Value> {
-    let value = match (value, column.ty) {
+    Some(match (value, column.ty) {
         (Json::Null, _) => Value::Null,
         (Json::Bool(value), Type::Bool) => Value::Bool(value),
         (Json::Number(value), Type::Int) => Value::Int(value.as_i64()?),
@@ -396,11 +417,7 @@ fn from_json(value: Json, column: &Column) -> Option<Value> {
                 .collect::<Option<_>>()?,
         ),
         _ => return None,
-    };
-    let (low, high) = column.range();
-    let fits = column.ty == Type::Float
-        || value.integer().is_none_or(|value| (low..=high).contains(&value));
-    fits.then_some(value)
+    })
 }
 
 impl Capabilities for Recording {
