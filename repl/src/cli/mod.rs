@@ -2,6 +2,8 @@
 
 pub mod args;
 mod open;
+mod parse;
+mod values;
 pub mod verb;
 
 use std::env;

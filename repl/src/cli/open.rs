@@ -3,7 +3,8 @@
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
-use super::args::{Args, SourceName, TemplateName};
+use super::args::Args;
+use super::values::{SourceName, TemplateName};
 use crate::engine::{Engine, FallbackChain};
 use crate::features::input::{self, Text};
 use crate::report::error::Failure;

@@ -7,6 +7,7 @@ mod bounded;
 mod cases;
 #[path = "../common/mod.rs"]
 mod common;
+mod damage;
 mod files;
 mod formats;
 mod habits;
@@ -15,6 +16,7 @@ mod names;
 mod output;
 mod packaging;
 mod parameters;
+mod paths;
 mod query_files;
 mod snapshots;
 mod starts;
