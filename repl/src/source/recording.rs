@@ -23,8 +23,10 @@
 //! Derived columns are not stored: they are computed from the stored ones by the program that reads the file.
 //! A reader passes over keys and columns that it does not know, and refuses a greater version.
 
+mod answers;
 pub mod file;
 pub mod named;
+mod rows;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,33 +37,24 @@ use std::time::SystemTime;
 
 use query::availability::unavailable;
 use query::capabilities::Capabilities;
-use query::catalog::{self, Column, Lookup, Source as From, Table};
-use query::exec::Host;
-use query::layout::Row;
-use query::plan::{Plan, Target};
-use query::value::{Type, Value};
-use serde_json::value::RawValue;
+use query::catalog::{self, Column, Source as From, Table};
+use query::value::Value;
 use serde_json::{Map, Value as Json, json};
 
 use super::kind::Kind;
-use super::{Choice, ScanReport, Sink, Source};
 use crate::file::own::Whose;
 use crate::file::path::shown;
 use crate::file::whole::{Readers, WholeFile};
 use crate::kernel::signals;
-use crate::render::{text_from_json, text_to_json};
 use crate::report::error::Failure;
 use crate::report::escape::printable;
+use rows::{MAX_LINE, row, to_json};
 
 /// What a recording's header says that it is.
 const FORMAT: &str = "slabql recording";
 
-/// The most caches of a recording, and the most bytes of a line.
+/// The most caches of a recording.
 const MAX_ROWS: u64 = 1 << 20;
-const MAX_LINE: usize = 1 << 20;
-
-/// The rows that are handed on at once.
-const BATCH: usize = 1 << 16;
 
 /// The recording that the program carries, of a real kernel.
 const DEMO: &str = include_str!("demo.slab");
@@ -337,18 +330,6 @@ fn flags(object: &Json) -> Option<Vec<(String, u32)>> {
     Some(flags)
 }
 
-fn to_json(value: &Value) -> Json {
-    match value {
-        Value::Null => Json::Null,
-        Value::Bool(value) => json!(value),
-        Value::Int(value) => json!(value),
-        Value::UInt(value) => json!(value),
-        Value::Float(value) => json!(value),
-        Value::Text(text) => Json::String(text_to_json(text)),
-        Value::List(list) => list.iter().map(|text| Json::String(text_to_json(text))).collect(),
-    }
-}
-
 /// Fails if one of the columns is there twice.
 fn once<'a>(columns: impl Iterator<Item = &'a &'static Column>) -> Result<(), String> {
     let mut names = BTreeSet::new();
@@ -358,172 +339,4 @@ fn once<'a>(columns: impl Iterator<Item = &'a &'static Column>) -> Result<(), St
         }
     }
     Ok(())
-}
-
-/// A line as a row of `width` values, with the columns that are wanted in their places. A value that its column cannot
-/// have makes it none.
-fn row(
-    line: &str,
-    wanted: &[Option<(usize, &'static Column)>],
-    width: usize,
-) -> Option<Vec<Value>> {
-    let cells: Vec<&RawValue> = serde_json::from_str(line).ok()?;
-    if line.len() > MAX_LINE || cells.len() != wanted.len() {
-        return None;
-    }
-    let mut row = vec![Value::Null; width];
-    for (cell, wanted) in cells.into_iter().zip(wanted) {
-        if let Some((at, column)) = wanted {
-            row[*at] = value(cell.get(), column)?;
-        }
-    }
-    Some(row)
-}
-
-/// The value of a cell, which is JSON.
-fn value(cell: &str, column: &Column) -> Option<Value> {
-    let plain = match column.ty {
-        Type::UInt | Type::SlabFlags | Type::GfpFlags => cell.parse().ok().map(Value::UInt),
-        // Without a backslash a string is what stands between its quotes.
-        Type::Text if !cell.contains('\\') => cell
-            .strip_prefix('"')
-            .and_then(|text| text.strip_suffix('"'))
-            .map(|text| Value::Text(text.as_bytes().into())),
-        _ => None,
-    };
-    let value = match plain {
-        Some(value) => value,
-        None => from_json(serde_json::from_str(cell).ok()?, column)?,
-    };
-    let (low, high) = column.range();
-    let fits = column.ty == Type::Float
-        || value.integer().is_none_or(|value| (low..=high).contains(&value));
-    fits.then_some(value)
-}
-
-fn from_json(value: Json, column: &Column) -> Option<Value> {
-    Some(match (value, column.ty) {
-        (Json::Null, _) => Value::Null,
-        (Json::Bool(value), Type::Bool) => Value::Bool(value),
-        (Json::Number(value), Type::Int) => Value::Int(value.as_i64()?),
-        (Json::Number(value), Type::UInt | Type::SlabFlags | Type::GfpFlags) => {
-            Value::UInt(value.as_u64()?)
-        }
-        (Json::Number(value), Type::Float) => Value::Float(value.as_f64()?),
-        (Json::String(text), Type::Text) => Value::Text(text_from_json(&text)?.into()),
-        (Json::Array(list), Type::List) => Value::List(
-            list.iter()
-                .map(|text| Some(text_from_json(text.as_str()?)?.into()))
-                .collect::<Option<_>>()?,
-        ),
-        _ => return None,
-    })
-}
-
-impl Capabilities for Recording {
-    fn missing(&self, table: &Table, column: &Column) -> Option<String> {
-        let derived = matches!(column.source, From::Derived(_));
-        if !derived && !self.kind.has(table.rows) {
-            return Some(format!("a recording has no table `{}`", table.name));
-        }
-        if derived
-            || column.source == From::Given
-            || self.columns.iter().any(|name| name == column.name)
-        {
-            return None;
-        }
-        let reason = self.missing.get(column.name);
-        Some(
-            reason
-                .cloned()
-                .unwrap_or_else(|| format!("the recording has no column `{}`", column.name)),
-        )
-    }
-
-    fn source(&self) -> &'static str {
-        self.kind.name()
-    }
-
-    fn page_size(&self) -> u64 {
-        self.page_size
-    }
-
-    fn slab_flags(&self) -> &[(String, u32)] {
-        &self.slab_flags
-    }
-
-    fn gfp_flags(&self) -> &[(String, u32)] {
-        &self.gfp_flags
-    }
-}
-
-impl Host for Recording {
-    fn look_up(&self, _: Lookup, _: &[Vec<Value>]) -> Result<Vec<Value>, String> {
-        Err("a recording contains only what was looked up when it was taken".to_owned())
-    }
-
-    fn interrupted(&self) -> bool {
-        signals::happened()
-    }
-}
-
-impl Source for Recording {
-    fn capabilities(&self) -> &dyn Capabilities {
-        self
-    }
-
-    fn target(&self, choice: Choice) -> Result<Target, Failure> {
-        match choice.template {
-            None => Ok(Target::Rows("rows of a recording")),
-            Some(template) => {
-                let message = format!("a recording has no template `{}`", template.name());
-                Err(Failure::environment(message, Some("templates are for the running kernel")))
-            }
-        }
-    }
-
-    fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<ScanReport, Failure> {
-        let wanted = |name: &String| {
-            let at = plan.inputs.iter().position(|input| input.name() == name)?;
-            Some((at, plan.inputs[at].column()?))
-        };
-        let wanted: Vec<_> = self.columns.iter().map(wanted).collect();
-        let mut lines = self.lines().lines();
-        loop {
-            let mut rows = Vec::new();
-            for line in lines.by_ref().take(BATCH) {
-                signals::check()?;
-                let values = row(line, &wanted, plan.inputs.len())
-                    .ok_or_else(|| Failure::bug("a row of the recording is none any more", ""))?;
-                rows.push(Row { addr: 0, values });
-            }
-            let is_last = rows.len() < BATCH;
-            if sink(rows)?.is_break() || is_last {
-                return Ok(ScanReport::default());
-            }
-        }
-    }
-
-    fn explain(&self, _: &Plan) -> Result<String, Failure> {
-        Ok(String::new())
-    }
-
-    fn release(&self) -> &str {
-        &self.kernel
-    }
-
-    fn boot(&self) -> Option<String> {
-        self.boot.clone()
-    }
-
-    fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    fn label(&self) -> Option<String> {
-        Some(format!(
-            "{}: Linux {}, recorded {}; not this machine",
-            self.title, self.kernel, self.time
-        ))
-    }
 }

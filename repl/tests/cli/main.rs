@@ -18,5 +18,7 @@ mod packaging;
 mod parameters;
 mod paths;
 mod query_files;
+mod recordings;
+mod settings;
 mod snapshots;
 mod starts;

@@ -8,6 +8,7 @@ mod common;
 mod conditions;
 mod groups;
 mod harm;
+mod host_tables;
 mod kernel;
 mod list;
 mod pages;
