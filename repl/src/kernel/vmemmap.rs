@@ -16,6 +16,7 @@
 
 use std::collections::BTreeMap;
 
+use query::capabilities::Capabilities;
 use query::codegen;
 use query::layout::Layout;
 use query::plan::{Target, Template};
@@ -25,7 +26,6 @@ use query::syntax::parse_text;
 use super::load::Loaded;
 use super::lookup::Memory;
 use super::read::ReadError;
-use super::schema::KernelSchema;
 use super::zones::{self, Blocks, Range};
 
 /// The fewest pages that the line is drawn through.
@@ -38,7 +38,7 @@ const SECTION: u64 = 32_768;
 const CANDIDATES: usize = 1024;
 
 /// Where the kernel keeps the descriptions of pages; or why that is not known.
-pub fn find(schema: &KernelSchema) -> Result<PageArray, String> {
+pub fn find(schema: &(impl Schema + Capabilities)) -> Result<PageArray, String> {
     if !cfg!(target_arch = "x86_64") {
         return Err("page descriptors are found on x86-64 alone".to_owned());
     }
@@ -49,14 +49,14 @@ pub fn find(schema: &KernelSchema) -> Result<PageArray, String> {
     let caches = caches(schema).map_err(|error| failed(&error))?;
     let points = points_of(&memory, &caches).map_err(|error| failed(&error))?;
     let ranges = zones::ranges()?;
-    let line = Line::through(&points, pages.bytes.unsigned_abs().into(), schema.page_size())
+    let line = Line::through(&points, pages.bytes.unsigned_abs().into(), Schema::page_size(schema))
         .ok_or_else(|| failed(&"too few slabs have a free object"))?;
     let mut mapped = |addresses: &[u64]| memory.mapped(addresses).map_err(|error| failed(&error));
     line.array(&points, &ranges, zones::blocks().as_ref(), &mut mapped)
 }
 
 /// The addresses of all caches, and the orders of their slabs.
-fn caches(schema: &KernelSchema) -> Result<Vec<(u64, u32)>, String> {
+fn caches(schema: &(impl Schema + Capabilities)) -> Result<Vec<(u64, u32)>, String> {
     const TEXT: &str = "select addr, page_order";
     let unknown = || "the caches are not known".to_owned();
     let statements = parse_text(TEXT).map_err(|error| error.message)?;
