@@ -51,7 +51,8 @@ fn why_a_recording_lacks_a_column() {
     assert_eq!(run(".why memory").out, format!("caches.memory is NULL: {lacks}\n"));
     assert_eq!(
         run(".why page_order").out,
-        "caches.page_order is available: The order of a slab: it has 2^order pages.\n"
+        "caches.page_order is available: The order of a slab: it has 2^order pages.\n\
+         slabs.page_order is NULL: a recording has no table `slabs`\n"
     );
     let all = run(".why").out;
     assert!(all.contains("caches.size is NULL: ") && !all.contains("caches.oo"), "{all}");
