@@ -20,6 +20,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use crate::bound::{Arith, Expr, ExprKind};
+use crate::catalog::Lookup;
 use crate::exec::{Host, Interrupted};
 use crate::pattern::Extract;
 use crate::value::{Type, Value};
@@ -88,6 +89,31 @@ impl<'a> Warnings<'a> {
         self.range += 1;
         Value::Null
     }
+}
+
+/// The most steps that a constant takes while a query is bound, which nothing interrupts. One that takes more is left to
+/// the run.
+const FOLD_STEPS: usize = 1 << 10;
+
+/// Ends what takes too many steps.
+struct Folding;
+
+impl Host for Folding {
+    fn look_up(&self, _: Lookup, _: &[Vec<Value>]) -> Result<Vec<Value>, String> {
+        Err("it is only known while a query runs".to_owned())
+    }
+
+    fn interrupted(&self) -> bool {
+        true
+    }
+}
+
+/// The value of an expression that reads nothing, and whether there is something to say of it; none if it takes too long.
+pub(crate) fn constant(expr: &Expr) -> Option<(Value, bool)> {
+    let mut warnings = Warnings { taken: STEPS - FOLD_STEPS, ..Warnings::of(&Folding) };
+    let value = eval(expr, &[], &mut warnings);
+    warnings.check().ok()?;
+    Some((value, !warnings.is_empty()))
 }
 
 /// The value of `expr` for the inputs `row`.

@@ -8,6 +8,7 @@ use crate::bind::typing::{described, shape, unfit};
 use crate::bound::{self, Expr};
 use crate::diagnostic::Diagnostic;
 use crate::eval::{Warnings, number};
+use crate::exec::sort;
 use crate::plan::group::Sum;
 use crate::value::{Type, Value};
 
@@ -144,20 +145,23 @@ impl Accumulator for Percentile {
 
     fn merge(&mut self, _: &[Value]) {}
 
-    fn finish(self: Box<Self>, _: Type, _: &mut Warnings) -> Value {
-        percentile(self.part, self.whole, self.values)
+    fn finish(self: Box<Self>, _: Type, warnings: &mut Warnings) -> Value {
+        percentile(self.part, self.whole, self.values, warnings)
     }
 }
 
 /// The value that this part of `values` are not above; between two values in proportion.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn percentile(part: f64, whole: f64, mut values: Vec<Value>) -> Value {
+fn percentile(part: f64, whole: f64, mut values: Vec<Value>, warnings: &mut Warnings) -> Value {
     let Some(steps) = values.len().checked_sub(1) else { return Value::Null };
     let order = |a: &Value, b: &Value| a.compare(b).unwrap_or(Ordering::Equal);
+    if !sort::in_parts(&mut values, order, warnings) {
+        return Value::Null;
+    }
     let place = part * steps as f64 / whole;
     let (below, part) = ((place.floor() as usize).min(steps), place.fract());
-    let (_, low, above) = values.select_nth_unstable_by(below, order);
-    let next = above.iter().min_by(|a, b| order(a, b)).filter(|_| part > 0.0).unwrap_or(low);
+    let low = &values[below];
+    let next = values.get(below + 1).filter(|_| part > 0.0).unwrap_or(low);
     let (Some(least), Some(most)) = (low.float(), next.float()) else { return Value::Null };
     let between = match (low.integer(), next.integer()) {
         (Some(low), Some(next)) if (part - 0.5).abs() == 0.0 => number::ratio(low + next, 2),
@@ -171,6 +175,10 @@ fn percentile(part: f64, whole: f64, mut values: Vec<Value>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn percentile(part: f64, whole: f64, values: Vec<Value>) -> Value {
+        super::percentile(part, whole, values, &mut Warnings::default())
+    }
 
     #[test]
     fn percentiles_lie_between_values() {

@@ -17,7 +17,7 @@ pub mod identity;
 mod limit;
 mod look_up;
 pub mod previous_tick;
-mod sort;
+pub(crate) mod sort;
 pub mod wide;
 
 use std::sync::Arc;

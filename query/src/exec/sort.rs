@@ -69,19 +69,8 @@ impl<'a> Sort<'a> {
     fn cut(&mut self, warnings: &mut Warnings) {
         let mut rows = std::mem::take(&mut self.rows);
         self.full = false;
-        let mut part = PART;
-        loop {
-            for rows in rows.chunks_mut(part) {
-                if warnings.step(rows.len()) {
-                    return;
-                }
-                // It takes what is in order already as it is: two sorted halves are merged.
-                rows.sort_by(|left, right| self.order(left, right));
-            }
-            if part >= rows.len() {
-                break;
-            }
-            part *= 2;
+        if !in_parts(&mut rows, |left, right| self.order(left, right), warnings) {
+            return;
         }
         rows.truncate(self.wanted);
         self.full = rows.len() == self.wanted;
@@ -194,5 +183,27 @@ mod tests {
                 }
             }
         }
+    }
+}
+
+/// Sorts what may be so much that the run is to end meanwhile: then it is not sorted.
+pub(crate) fn in_parts<T>(
+    all: &mut [T],
+    order: impl Fn(&T, &T) -> Ordering,
+    warnings: &mut Warnings,
+) -> bool {
+    let mut part = PART;
+    loop {
+        for some in all.chunks_mut(part) {
+            if warnings.step(some.len()) {
+                return false;
+            }
+            // It takes what is in order already as it is: two sorted halves are merged.
+            some.sort_by(&order);
+        }
+        if part >= all.len() {
+            return true;
+        }
+        part *= 2;
     }
 }

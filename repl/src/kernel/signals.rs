@@ -15,7 +15,7 @@
 
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::panic;
@@ -154,6 +154,17 @@ pub fn check() -> Result<(), Failure> {
 /// The same for what reads or writes: whoever began it asks [`check`] when it has failed.
 pub fn check_io() -> io::Result<()> {
     check().map_err(|_| io::Error::other("interrupted"))
+}
+
+/// Reads a little at a time, and fails if what runs is to end.
+pub struct Checked<R>(pub R);
+
+impl<R: Read> Read for Checked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        check_io()?;
+        let most = buffer.len().min(1 << 16);
+        self.0.read(&mut buffer[..most])
+    }
 }
 
 /// Standard output, whose writes end when what runs does. Rust's own goes on with a write that a signal has ended.

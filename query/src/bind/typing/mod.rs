@@ -175,16 +175,12 @@ fn fold(expr: Expr) -> Expr {
     if !constant || expr.constant().is_some() || matches!(expr.kind, ExprKind::Input(_)) {
         return expr;
     }
-    let mut warnings = Warnings::default();
-    let value = eval::eval(&expr, &[], &mut warnings);
-    // A warning belongs to the run, so what would give one is left for it.
-    if !warnings.is_empty() {
-        return expr;
-    }
+    // A warning belongs to the run, so what would give one is left for it, as is what takes long.
+    let Some((value, false)) = eval::constant(&expr) else { return expr };
     // The type is that of the one value that there is.
     if let (true, Some(exact)) = (expr.ty.is_integer(), value.integer()) {
         let range = Range::of(exact);
-        let value = eval::integer(exact, range.ty(), &mut warnings);
+        let value = eval::integer(exact, range.ty(), &mut Warnings::default());
         return Expr { kind: ExprKind::Const(value), ty: range.ty(), range, ..expr };
     }
     Expr { kind: ExprKind::Const(value), ..expr }

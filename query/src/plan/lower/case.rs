@@ -9,7 +9,7 @@
 //! `case` makes of it: an integer beside floats becomes a float.
 
 use crate::bound::{Expr, ExprKind};
-use crate::eval::{self, Warnings};
+use crate::eval;
 use crate::input::Input;
 use crate::value::{Type, Value};
 
@@ -67,7 +67,10 @@ fn is_case(expr: &Expr) -> bool {
 fn known(condition: Expr, inputs: &[Input]) -> Expr {
     let value = match &condition.kind {
         ExprKind::IsNull(inner) if is_read(inner, inputs) => Value::Bool(false),
-        _ if condition.inputs().is_empty() => eval::eval(&condition, &[], &mut Warnings::default()),
+        _ if condition.inputs().is_empty() => match eval::constant(&condition) {
+            Some((value, _)) => value,
+            None => return condition,
+        },
         _ => return condition,
     };
     Expr { kind: ExprKind::Const(value), ..condition }

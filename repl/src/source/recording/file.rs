@@ -13,6 +13,7 @@ use flate2::write::GzEncoder;
 use flate2::{Compression, Crc};
 
 use crate::file::own::{self, Whose};
+use crate::kernel::signals::{self, Checked};
 use crate::report::error::Failure;
 
 /// The most bytes of a recording that are read, of one that is compressed behind its decompression too. A hundred
@@ -34,8 +35,8 @@ pub fn read(path: &Path, whose: Whose) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     // A byte more tells a file that is too long; a file may have no end.
     own::open(path, whose)
-        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| Failure::file("read", path, &error))?;
+        .and_then(|file| Checked(file).take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .or_else(|error| signals::check().and(Err(Failure::file("read", path, &error))))?;
     Ok(bytes)
 }
 
@@ -63,25 +64,45 @@ fn unpack_within(bytes: Vec<u8>, most: u64) -> Result<String, String> {
     if !bytes.starts_with(&GZIP) {
         return String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned());
     }
-    let (mut text, mut decoder) = (Vec::new(), GzDecoder::new(&*bytes));
+    let (mut text, mut decoder) = (Vec::new(), Checked(GzDecoder::new(&*bytes)));
     // A few bytes may stand for very many.
-    let read = Read::by_ref(&mut decoder).take(most + 1).read_to_end(&mut text);
+    let read = read_within(&mut decoder, most, &mut text);
     if text.len() as u64 > most {
         return Err("it is too long when it is decompressed".to_owned());
     }
     match read {
+        Err(_) if signals::happened() => Err("it was not read to its end".to_owned()),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             Err("it is compressed and truncated".to_owned())
         }
+        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+            Err("there is too little memory to decompress it".to_owned())
+        }
         Err(_) => Err("it is compressed and damaged".to_owned()),
-        Ok(_) if !decoder.into_inner().is_empty() => {
+        Ok(()) if !decoder.0.into_inner().is_empty() => {
             Err("it is compressed, with trailing data".to_owned())
         }
-        Ok(_) => {
+        Ok(()) => {
             text.shrink_to_fit();
             String::from_utf8(text)
                 .map_err(|_| "it is not UTF-8 when it is decompressed".to_owned())
         }
+    }
+}
+
+/// Reads to the end, or a byte beyond `most`. The text never has room for more, as one would that doubles.
+fn read_within(from: &mut impl Read, most: u64, text: &mut Vec<u8>) -> io::Result<()> {
+    let most = usize::try_from(most).unwrap_or(usize::MAX).saturating_add(1);
+    let mut piece = vec![0; LARGE];
+    loop {
+        let count = from.read(&mut piece)?.min(most - text.len());
+        if count == 0 {
+            return Ok(());
+        }
+        if text.capacity() - text.len() < count {
+            text.try_reserve_exact(text.len().max(LARGE).min(most - text.len()))?;
+        }
+        text.extend_from_slice(&piece[..count]);
     }
 }
 
