@@ -10,6 +10,7 @@
 
 pub mod caches;
 pub mod host;
+mod origin;
 pub mod parts;
 pub mod slabs;
 

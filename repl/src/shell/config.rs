@@ -20,7 +20,7 @@ use crate::features::input;
 use crate::file::own::Folder;
 use crate::report::error::Failure;
 use crate::report::escape::printable;
-use crate::shell::setting::{self, Origin, SETTINGS, Settings, Value};
+use crate::shell::setting::{self, Origin, SETTINGS, Settings, Timer, Value};
 use crate::sink::Medium;
 
 /// The file of settings.
@@ -48,7 +48,8 @@ pub fn start() -> Option<PathBuf> {
 /// The settings: those of the file, over them those of the environment, and over both those of the command line.
 pub fn settings(options: &Options<'_>, prompt: bool) -> Result<Settings, Failure> {
     let standard = options.output.map_or_else(Medium::default, Medium::file);
-    let mut settings = Settings { standard, timer: prompt, ..Settings::default() };
+    let timer = if prompt { Timer::On } else { Timer::Off };
+    let mut settings = Settings { standard, timer, ..Settings::default() };
     if !options.no_config {
         read(&mut settings)?;
         let variables = SETTINGS.iter().filter_map(|row| Some((row.name, row.from_environment()?)));
@@ -158,7 +159,7 @@ mod tests {
     fn lines_are_settings() {
         let settings =
             read("# habits\nexact = true\n\nformat = 'json'\ntimer = \"off\"\n").unwrap();
-        assert!(settings.exact && !settings.timer);
+        assert!(settings.exact && settings.timer == Timer::Off);
         assert_eq!(settings.format, render::of_name("json"));
         assert_eq!(settings.origins["format"], Origin::File("/c.toml:4".to_owned()));
         assert!(read("").unwrap().origins.is_empty());

@@ -28,7 +28,7 @@ pub fn run(session: &mut Session, start: bool) -> Result<(), Failure> {
     // The editor asks the session for names while it edits, and only then.
     let session = RefCell::new(session);
     let mut editor = LineEditor::new(&session, color).map_err(|error| terminal(&error))?;
-    greet(&mut session.borrow_mut());
+    greet(&mut session.borrow_mut(), editor.is_new());
     // While a line is edited Ctrl-C is a key like any other.
     let _catching = Interrupts::note().map_err(Failure::Write)?;
     let mut edited = String::new();
@@ -87,12 +87,23 @@ fn begin(session: &mut Session, out: &mut dyn Write) -> ControlFlow<()> {
     })
 }
 
-/// Says what the prompt is over.
-fn greet(session: &mut Session) {
+/// What is worth trying first.
+const FIRST: [&str; 3] = [
+    "select name, objects, active, memory, waste order by memory desc limit 10;",
+    "explain select name, slabs where objects > 1000;",
+    ".report hidden-free",
+];
+
+/// Says what the prompt is over, and to who is new to it what is worth trying.
+fn greet(session: &mut Session, new: bool) {
     session.engine.announce();
     let release = session.engine.source().release();
     let version = env!("CARGO_PKG_VERSION");
     message::line(&format!("slabql {version}, Linux {release}. `.help` for help."));
+    if new {
+        message::line("New here? Try these:");
+        FIRST.iter().for_each(|query| message::line(&format!("  {query}")));
+    }
     session.engine.source().keep();
 }
 

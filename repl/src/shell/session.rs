@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use query::bound::Key;
 use query::catalog;
@@ -19,7 +19,7 @@ use query::suggest;
 use query::syntax::ast::{Ident, Query, Statement};
 use query::syntax::{Declarations, ParameterValues, parameter, parse_from};
 
-use super::setting::Settings;
+use super::setting::{Settings, Timer};
 use super::settings;
 use super::stream::Stream;
 use crate::engine::{Asked, Engine, FallbackChain, Renew, analyze};
@@ -213,7 +213,7 @@ impl Session {
             Statement::Query(query) => {
                 let plan = self.once(query, of, &mut stages)?;
                 self.lint(query, &plan);
-                self.show(&plan, of.text, start, out)
+                self.show(&plan, of.text, (start, stages), out)
             }
             Statement::Explain(query) => {
                 let wrong = |diagnostic| of.wrong(diagnostic, &self.parameters);
@@ -307,38 +307,53 @@ impl Session {
         settings::answer(self.begin()?, self.options(), output, out)
     }
 
-    /// Runs a plan; writes its answer, its notes, and if asked what it took since `start`.
+    /// Runs a plan; writes its answer, its notes, and if asked what it took since `start`, or its stages.
     fn show(
         &mut self,
         plan: &Plan,
         text: &str,
-        start: Instant,
+        (start, mut stages): (Instant, Stages),
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
+        let run = Instant::now();
         let columns = query::exec::columns(plan, self.engine.source().capabilities());
         let format = self.begin()?;
         let sorted = sorted_by(plan, text);
         let options = Options { sorted, table: Some(plan.table.name), ..self.options() };
         let mut answer = Stream::new(format, columns, options, out);
         let Self { engine, alert, .. } = self;
-        let mut notes = engine
-            .run(plan, &mut |rows: Vec<_>| {
-                if !rows.is_empty() {
-                    alert.see_rows();
-                }
-                answer.rows(rows)
-            })?
-            .notes;
+        let report = engine.run(plan, &mut |rows: Vec<_>| {
+            if !rows.is_empty() {
+                alert.see_rows();
+            }
+            answer.rows(rows)
+        })?;
+        let mut notes = report.notes;
         if answer.count() == 0 {
             notes.extend(merged::notes(&mut self.engine, plan));
         }
         let took = start.elapsed();
+        if self.settings.timer == Timer::Stages {
+            let scan = &report.stats.stages;
+            scan.times().iter().for_each(|(stage, took)| stages.add(stage, *took));
+            stages.add("execute", run.elapsed().saturating_sub(scan.total()));
+        }
+        let render = Instant::now();
         self.alert.see_answer(answer.count());
         let rows = answer.finish(&notes)?;
-        if self.settings.timer {
+        if self.settings.timer != Timer::Off {
             let plural = if rows == 1 { "" } else { "s" };
             let rows = self.settings.options().count(rows);
-            message::line(&format!("({rows} row{plural} in {})", duration(took)));
+            let took = if self.settings.timer == Timer::Stages {
+                stages.add("render", render.elapsed());
+                let stage =
+                    |(stage, took): &(&str, Duration)| format!("{stage} {}", duration(*took));
+                let each: Vec<String> = stages.times().iter().map(stage).collect();
+                format!("{}: {}", duration(stages.total()), each.join(", "))
+            } else {
+                duration(took)
+            };
+            message::line(&format!("({rows} row{plural} in {took})"));
         }
         Ok(())
     }

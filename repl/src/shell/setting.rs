@@ -95,7 +95,7 @@ settings! {
     exact: bool = false, "on|off", "Shows plain integers instead of `4.0 KiB`.";
     thousands: bool = true, "on|off", "Shows counts as `1,605,942`, unless they are exact.";
     color: Color = Color::Auto, "WHEN", "When to use colours; `NO_COLOR` is respected.";
-    timer: bool = false, "on|off", "Shows the number of rows and the time after every answer; on at the prompt.";
+    timer: Timer = Timer::Off, "on|off|stages", "Shows the number of rows and the time after every answer, or the time of each stage; on at the prompt.";
     width: Option<u16> = None, "N", "The width of tables in columns; 0 for unlimited, `auto` for the terminal's.";
     null: String = Options::default().null, "TEXT", "The text shown for NULL in formats for people.";
     pager: bool = true, "on|off", "Shows long answers at the prompt in `$PAGER`, or `less -FRSX`; `--no-pager` is short for `--pager=off`.";
@@ -137,6 +137,41 @@ impl Value for bool {
 
     fn words() -> Option<Words> {
         Some(vec![("on", ""), ("off", "")])
+    }
+}
+
+/// What is told behind an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// Nothing.
+    Off,
+    /// How many rows it has, and what it took.
+    On,
+    /// What each stage took, too.
+    Stages,
+}
+
+impl Value for Timer {
+    const SWITCH: bool = true;
+
+    fn read(word: &str) -> Option<Self> {
+        match word {
+            "stages" => Some(Self::Stages),
+            word => bool::read(word).map(|on| if on { Self::On } else { Self::Off }),
+        }
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Self::Off => "off",
+            Self::On => "on",
+            Self::Stages => "stages",
+        }
+        .to_owned()
+    }
+
+    fn words() -> Option<Words> {
+        Some(vec![("on", ""), ("off", ""), ("stages", "")])
     }
 }
 

@@ -197,7 +197,10 @@ fn dot_commands_stand_between_statements() {
         ("\\tabels", "error: unknown command `\\tabels`\n  = help: did you mean `.tables`?\n"),
         ("\\zzzzz", "error: unknown command `\\zzzzz`\n  = help: `.help` lists the commands\n"),
         (".tables x", "error: `.tables` takes no argument\n"),
-        (".timer maybe", "error: `timer` cannot be `maybe`\n  = help: there are `on`, `off`\n"),
+        (
+            ".timer maybe",
+            "error: `timer` cannot be `maybe`\n  = help: there are `on`, `off`, `stages`\n",
+        ),
     ];
     for (text, expected) in wrong {
         let ran = demo([text]);

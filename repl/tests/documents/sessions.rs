@@ -100,7 +100,7 @@ fn start(home: &Path) -> PtySession {
 
 /// The text with `…` for each time.
 fn times(text: &str) -> String {
-    let time = Regex::new(r"(\(\d+ rows? in )[^)]*\)").unwrap();
+    let time = Regex::new(r"(\([\d,]+ rows? in )[^)]*\)").unwrap();
     time.replace_all(text, "$1…)").into_owned()
 }
 

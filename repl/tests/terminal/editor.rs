@@ -188,6 +188,9 @@ fn a_hint_is_taken_by_the_right_arrow() {
     screen.wait_for("two answers", |screen| screen.matches("(1 row in ").count() == 2);
     screen.text("select round(");
     screen.wait_line("slabql> select round(x, digits)");
+    // What was never typed goes with Ctrl-C.
+    screen.key("C-c");
+    screen.wait("slabql> select round(\nslabql>");
 }
 
 #[test]

@@ -40,12 +40,29 @@ pub fn examine() -> Vec<Finding> {
 /// Whether the running kernel's memory can be read.
 #[must_use]
 pub fn is_well(findings: &[Finding]) -> bool {
+    answers(findings, Kind::Live) || answers(findings, Kind::Walk)
+}
+
+/// Whether a source answers.
+fn answers(findings: &[Finding], kind: Kind) -> bool {
     findings.iter().any(|finding| {
-        let kinds = [Kind::Live, Kind::Walk].map(Kind::name);
-        finding.area == "source"
-            && finding.state == State::Ok
-            && kinds.contains(&finding.check.as_str())
+        finding.area == "source" && finding.state == State::Ok && finding.check == kind.name()
     })
+}
+
+/// All of it in a line: whether slabql can read this kernel, and where it cannot, what to do first.
+#[must_use]
+pub fn verdict(findings: &[Finding]) -> String {
+    let missing = findings.iter().filter(|finding| finding.state == State::Missing);
+    let remedy = missing.filter_map(|finding| finding.remedy.as_deref()).next();
+    let remedy = remedy.map_or_else(String::new, |remedy| format!("; {remedy}"));
+    if is_well(findings) {
+        "yes: slabql can read this kernel's memory".to_owned()
+    } else if answers(findings, Kind::Proc) {
+        format!("in part: slabql can read /proc and /sys, but not the kernel's memory{remedy}")
+    } else {
+        format!("no: slabql cannot read this kernel{remedy}")
+    }
 }
 
 /// The findings as an answer.
@@ -123,6 +140,15 @@ mod tests {
         assert_eq!(output.rows[0][4], Value::text("be root"));
         assert_eq!(output.rows[1][4], Value::Null);
         assert!(!is_well(&findings));
-        assert!(is_well(&[Finding::new("source", "live", State::Ok, "3 caches")]));
+        assert_eq!(verdict(&findings), "no: slabql cannot read this kernel; be root");
+        let with = |kind: &str| {
+            let source = Finding::new("source", kind, State::Ok, "3 caches");
+            let findings: Vec<_> = findings.iter().cloned().chain([source]).collect();
+            (is_well(&findings), verdict(&findings))
+        };
+        let yes = "yes: slabql can read this kernel's memory".to_owned();
+        assert_eq!([with("live"), with("walk")], [(true, yes.clone()), (true, yes)]);
+        let (well, part) = with("proc");
+        assert!(!well && part.starts_with("in part: ") && part.ends_with("; be root"), "{part}");
     }
 }

@@ -1,12 +1,14 @@
-//! The findings as a text for people: an area at a time, what is found wrapped, what would help below it.
+//! The findings as a text for people: first all of it in a line, then an area at a time, what is found wrapped, what
+//! would help below it.
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, ColumnConstraint, Table, Width};
 
 use super::finding::{Finding, State};
+use super::verdict;
 use crate::render::Options;
 use crate::report::escape::printable;
-use crate::report::terminal::ascii;
+use crate::report::terminal::{ascii, wrapped};
 
 /// Columns of a text that goes to no terminal, or to one that does not tell.
 const WIDTH: u16 = 100;
@@ -22,7 +24,8 @@ pub fn report(findings: &[Finding], options: &Options) -> String {
     let checks = longest(|finding| finding.check.chars().count());
     let widths = [states + 4, checks + 2].map(|size| u16::try_from(size).unwrap_or(u16::MAX));
     let left = width.saturating_sub(widths[0].saturating_add(widths[1])).max(LEAST);
-    let mut text = String::new();
+    let lines = wrapped(&printable(verdict(findings).as_bytes()), width.into());
+    let mut text = format!("{}\n", lines.trim_end());
     for area in findings.chunk_by(|one, other| one.area == other.area) {
         let mut table = Table::new();
         table.load_style(NOTHING).force_no_tty();
@@ -68,6 +71,8 @@ mod tests {
         ];
         let options = Options { width: Some(1), ..Options::default() };
         let expected = "\
+no: slabql cannot read this kernel; be
+  root
 rights
   missing  CAP_BPF         not in effect
                            help: be root

@@ -49,15 +49,28 @@ fn unknown_table(name: &str) -> Failure {
     Failure::command(message, help.as_deref())
 }
 
-/// The lines of `.schema` for a column.
-fn describe(session: &Session, table: &'static Table, column: &'static Column) -> String {
+/// The lines of `.schema` for a column: what it is, where it comes from, and why it is NULL here or elsewhere.
+pub(super) fn describe(
+    session: &Session,
+    table: &'static Table,
+    column: &'static Column,
+) -> String {
     let Column { name, ty, unit, doc, .. } = column;
     let mut text = format!("  {name:18} {:6} {:6} {doc}\n", ty.name(), unit.name());
-    if let Source::Derived(definition) = column.source {
-        let definition = definition.split_whitespace().collect::<Vec<_>>().join(" ");
-        text.push_str(&format!("  {:32} = {definition}\n", ""));
+    let missing = unavailable(table, column, session.engine.source().capabilities());
+    let elsewhere = match column.absent {
+        reason if reason.is_empty() || missing.as_deref() == Some(reason) => String::new(),
+        reason => format!("; on some kernels NULL: {reason}"),
+    };
+    let origin = match column.source {
+        Source::Derived(_) => format!("= {}{elsewhere}", column.origin().replace('`', "")),
+        Source::Given => elsewhere,
+        _ => format!("from: {}{elsewhere}", column.origin()),
+    };
+    if !origin.is_empty() {
+        text.push_str(&format!("  {:32} {origin}\n", ""));
     }
-    if let Some(reason) = unavailable(table, column, session.engine.source().capabilities()) {
+    if let Some(reason) = missing {
         text.push_str(&format!("  {:32} NULL here: {}\n", "", printable(reason.as_bytes())));
     }
     text

@@ -1,7 +1,9 @@
-//! `.help`: the table of commands, or one of them.
+//! `.help`: the table of commands, or what a word is: a command, a setting, or a part of a query.
 
 use std::io::Write;
 
+use query::catalog::host::FLAG_MEANINGS;
+use query::catalog::{Column, Table};
 use query::syntax::Keyword;
 use query::{aggregate, function};
 
@@ -9,6 +11,7 @@ use super::catalog;
 use super::row::{Command, Next, found, listed, unknown, write};
 use crate::report::error::Failure;
 use crate::shell::session::Session;
+use crate::shell::setting::{self, Setting};
 
 /// The columns of a command's call.
 const CALL: usize = 26;
@@ -16,10 +19,28 @@ const CALL: usize = 26;
 /// What a query is made of, for those who look a keyword up.
 const QUERY: &str = "\
 select [distinct] item, … [from table] [where condition] [group by key, …] [having condition]
-  [order by key [desc], …] [limit count] [offset count]
+  [order by key [desc], …] [limit count] [offset count] [format name]
 ";
 
-/// `.help [COMMAND]`: of a word that is no command, what it is in a query.
+/// The clauses of a query, each with a sentence and an example.
+#[rustfmt::skip]
+const CLAUSES: &[(&str, &str, &str)] = &[
+    ("select", "What is asked for: columns, expressions, aggregates; `*` is a choice of columns, `all` is every one.", "select name, memory / 1024 / 1024 as MiB"),
+    ("distinct", "Leaves out rows that repeat another one.", "select distinct kmalloc_type"),
+    ("from", "The table; `caches` if it is left out.", "select name, node, slabs from nodes"),
+    ("where", "Which rows are wanted. Whatever the kernel can decide never leaves it.", "select name where objects > 1000 and name not like 'kmalloc-%'"),
+    ("group", "One row for all rows with the same keys, for aggregates.", "select kmalloc_type, sum(memory) group by kmalloc_type"),
+    ("having", "Which groups are wanted.", "select size, count(*) group by size having count(*) > 3"),
+    ("order", "Sorts the answer by columns, expressions or positions in the select list; NULL comes last.", "select name, memory order by memory desc, name"),
+    ("limit", "The most rows that are wanted. `offset` leaves out the first ones.", "select name order by size limit 10 offset 10"),
+    ("offset", "Leaves out the first rows of the answer.", "select name order by size limit 10 offset 10"),
+    ("format", "How this one answer is written.", "select name, memory limit 3 format json"),
+    ("explain", "Shows the plan of a query and its program; `explain analyze` runs it and counts.", "explain analyze select name where objects > 1000"),
+    ("watch", "Repeats a query.", "watch 2s select name, active, delta(active) where delta(active) != 0"),
+    ("whatis", "Says what lies at kernel addresses.", "whatis ffff888100bea600"),
+];
+
+/// `.help [WORD]`: of a word that is no command, what it is in a query.
 pub fn help(
     commands: &'static [Command],
     session: &mut Session,
@@ -43,11 +64,31 @@ pub fn help(
     if query::catalog::table(&word).is_some() {
         return catalog::schema(session, &word, out);
     }
-    if query::catalog::TABLES.iter().any(|table| table.column(&word).is_some()) {
-        return catalog::why(session, &word, out);
+    let tables = query::catalog::TABLES.iter();
+    let columns: Vec<_> = tables.filter_map(|table| Some((*table, table.column(&word)?))).collect();
+    if !columns.is_empty() {
+        let _ = session.engine.settle();
+        let text = |(table, column): &(&'static Table, &'static Column)| {
+            format!("in {}:\n{}", table.name, catalog::describe(session, table, column))
+        };
+        return write(out, &columns.iter().map(text).collect::<String>());
+    }
+    let flag = name.to_uppercase();
+    let flag = flag.strip_prefix("SLAB_").unwrap_or(&flag);
+    if let Some((flag, meaning)) = FLAG_MEANINGS.iter().find(|(found, _)| *found == flag) {
+        let example = format!("select name where flags has {flag}");
+        return write(out, &format!("{flag}, a flag of caches\n  {meaning}\n  {example}\n"));
+    }
+    if let Some((_, doc, example)) = CLAUSES.iter().find(|(clause, ..)| *clause == word) {
+        return write(out, &format!("{QUERY}\n  {doc}\n  {example}\n"));
     }
     if Keyword::find(&word).is_some() {
         return write(out, QUERY);
+    }
+    if let Ok(setting) = setting::find(&word) {
+        let Setting { name, doc, .. } = setting;
+        let calls = format!("`.config {name}`, --{name}, {}", setting.variable());
+        return write(out, &format!("{name}, a setting: {calls}\n  {doc}\n"));
     }
     Err(unknown(commands, if name.starts_with(['.', '\\']) { name } else { &dotted }))
 }
@@ -77,4 +118,25 @@ fn one(commands: &[Command], command: &Command) -> String {
         text.push_str(&format!("  Also {}.\n", aliases.join(", ")));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use query::syntax::parse_text;
+
+    use super::*;
+
+    #[test]
+    fn clauses_have_examples_that_parse() {
+        for (clause, doc, example) in CLAUSES {
+            assert!(doc.ends_with('.') && example.contains(clause), "{clause}");
+            assert!(parse_text(example).is_ok(), "{example}");
+        }
+        // Each word that a statement or a clause begins with is told of.
+        let starts = query::complete::STARTS.iter().map(|(word, _)| word.text());
+        let clauses = ["from", "where", "group", "having", "order", "limit", "offset", "format"];
+        for word in starts.chain(clauses) {
+            assert!(CLAUSES.iter().any(|(clause, ..)| *clause == word), "{word}");
+        }
+    }
 }

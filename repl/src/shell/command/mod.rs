@@ -30,7 +30,7 @@ use row::{found, said};
 /// The commands, in the order of `.help`.
 #[rustfmt::skip]
 pub const COMMANDS: &[Command] = &[
-    Command { name: ".help", aliases: &["help", "?", "\\?", "\\h"], arguments: "[COMMAND]", takes: Takes::Command, doc: "Lists the commands, or describes one.", run: help },
+    Command { name: ".help", aliases: &["help", "?", "\\?", "\\h"], arguments: "[WORD]", takes: Takes::Command, doc: "Lists the commands; or describes one, a function, table, column, clause, flag or setting.", run: help },
     Command { name: ".tables", aliases: &["show tables", "\\dt"], arguments: "", takes: Takes::Nothing, doc: "Lists the tables.", run: catalog::tables },
     Command { name: ".schema", aliases: &["describe", "desc", "show columns from", "show create table"], arguments: "[TABLE|s->…]", takes: Takes::Table, doc: "Lists the columns of a table, or the members of a kernel struct.", run: catalog::schema },
     Command { name: ".functions", aliases: &["\\df"], arguments: "", takes: Takes::Nothing, doc: "Lists the functions and aggregates.", run: catalog::functions },
@@ -56,7 +56,7 @@ pub const COMMANDS: &[Command] = &[
     Command { name: ".output", aliases: &["\\o"], arguments: "[FILE]", takes: Takes::File, doc: "Writes all further answers to a file; without one, to standard output again.", run: sink::output },
     Command { name: ".once", aliases: &[], arguments: "FILE", takes: Takes::File, doc: "Writes the next answer to a file.", run: sink::once },
     Command { name: ".pipe", aliases: &[], arguments: "COMMAND", takes: Takes::Nothing, doc: "Sends the next answer to a shell command.", run: sink::pipe },
-    Command { name: ".timer", aliases: &[], arguments: "[on|off]", takes: Takes::Switch, doc: "Shows the number of rows and the time after every answer.", run: settings::timer },
+    Command { name: ".timer", aliases: &[], arguments: "[on|off|stages]", takes: Takes::Words(&["on", "off", "stages"]), doc: "Shows the number of rows and the time after every answer, or the time of each stage.", run: settings::timer },
     Command { name: ".log", aliases: &[], arguments: "[FILE|on|off]", takes: Takes::File, doc: "Appends all input, answers and messages to a file.", run: log::command },
     Command { name: ".config", aliases: &["\\pset"], arguments: "[NAME [VALUE]]", takes: Takes::Setting, doc: "Shows all settings and where each comes from; or shows or sets one.", run: settings::config },
     Command { name: ".width", aliases: &[], arguments: "[N|auto]", takes: Takes::Words(&[AUTO]), doc: "Sets the width of tables in columns: 0 for unlimited, `auto` for the terminal's.", run: settings::width },

@@ -7,14 +7,14 @@ use crate::render;
 use crate::report::error::Failure;
 use crate::shell::config;
 use crate::shell::session::Session;
-use crate::shell::setting::{self, Origin, SETTINGS, Value};
+use crate::shell::setting::{self, Origin, SETTINGS, Timer, Value};
 
 /// `.mode [FORMAT]`.
 pub fn mode(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
     one(session, "format", name, out)
 }
 
-/// `.timer [on|off]`.
+/// `.timer [on|off|stages]`.
 pub fn timer(session: &mut Session, switch: &str, out: &mut dyn Write) -> Result<Next, Failure> {
     one(session, "timer", switch, out)
 }
@@ -107,6 +107,6 @@ pub fn expanded(session: &mut Session, switch: &str, out: &mut dyn Write) -> Res
 
 /// `\timing [on|off]`: alone it turns the timer over.
 pub fn timing(session: &mut Session, switch: &str, out: &mut dyn Write) -> Result<Next, Failure> {
-    let other = if session.settings.timer { "off" } else { "on" };
+    let other = if session.settings.timer == Timer::Off { "on" } else { "off" };
     timer(session, if switch.is_empty() { other } else { switch }, out)
 }

@@ -1,20 +1,22 @@
-//! What the keys do that the line editor's own table does not say: Enter, and Tab in a paste.
+//! What the keys do that the line editor's own table does not say: Enter, Tab in a paste, and Ctrl-C behind a hint.
 //!
 //! Tab completes, but is text where more input waits behind it, as in a paste that the terminal does not mark. Part of that
 //! input rustyline has read already, and tells nobody how much. But the kernel counts what the process reads, so what
 //! was read between the time that a line was shown and a key came from the terminal.
 
 use std::fs;
-use std::io;
+use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crossterm::terminal::{Clear, ClearType};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustyline::{
     Cmd, ConditionalEventHandler, Event, EventContext, KeyCode, KeyEvent, Modifiers, RepeatCount,
 };
 
 use super::text::meant;
+use crate::report::message;
 use crate::shell::piece;
 
 /// What rustyline has read ahead.
@@ -65,6 +67,18 @@ impl Ahead {
     }
 }
 
+/// Clears the screen from the cursor on.
+fn clear_below() {
+    let clear = Clear(ClearType::FromCursorDown).to_string();
+    let mut stdout = io::stdout();
+    if stdout.is_terminal() {
+        // What cannot be cleared stays.
+        let _ = stdout.write_all(clear.as_bytes()).and_then(|()| stdout.flush());
+    } else {
+        message::prompt(&clear);
+    }
+}
+
 /// What each key does, where it is not what rustyline says.
 pub(super) struct Keys(pub Arc<Ahead>);
 
@@ -79,6 +93,13 @@ impl ConditionalEventHandler for Keys {
             | KeyEvent(KeyCode::Char('J' | 'M'), Modifiers::CTRL) => {
                 let text = meant(context.line());
                 (!piece::is_complete(&text) && piece::lone_command(&text).is_none()).then(another)
+            }
+            // A hint was never typed, so it does not stay behind with what was.
+            KeyEvent(KeyCode::Char('C'), Modifiers::CTRL) => {
+                if context.has_hint() {
+                    clear_below();
+                }
+                None
             }
             KeyEvent(KeyCode::Enter, Modifiers::ALT) => Some(another()),
             KeyEvent(KeyCode::Tab, Modifiers::NONE)

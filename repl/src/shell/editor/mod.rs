@@ -25,7 +25,7 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use rustyline::config::{Behavior, BellStyle};
-use rustyline::history::MemHistory;
+use rustyline::history::{History as _, MemHistory};
 use rustyline::{ColorMode, CompletionType, Config, Editor, Event, EventHandler};
 
 use crate::kernel::signals::{self, Held, Holder};
@@ -108,6 +108,11 @@ impl<'s> LineEditor<'s> {
             message::line(piece::UNFINISHED);
             text.truncate(at);
         }
+    }
+
+    /// Whether nothing was ever entered, as far as the history tells.
+    pub fn is_new(&self) -> bool {
+        self.editor.history().is_empty()
     }
 
     /// What was typed when the process was stopped.
