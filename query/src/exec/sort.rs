@@ -142,6 +142,28 @@ fn rank_number(value: &Value) -> Rank {
     if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
 }
 
+/// Sorts what may be so much that the run is to end meanwhile: then it is not sorted.
+pub(crate) fn in_parts<T>(
+    all: &mut [T],
+    order: impl Fn(&T, &T) -> Ordering,
+    warnings: &mut Warnings,
+) -> bool {
+    let mut part = PART;
+    loop {
+        for some in all.chunks_mut(part) {
+            if warnings.step(some.len()) {
+                return false;
+            }
+            // It takes what is in order already as it is: two sorted halves are merged.
+            some.sort_by(&order);
+        }
+        if part >= all.len() {
+            return true;
+        }
+        part *= 2;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,27 +205,5 @@ mod tests {
                 }
             }
         }
-    }
-}
-
-/// Sorts what may be so much that the run is to end meanwhile: then it is not sorted.
-pub(crate) fn in_parts<T>(
-    all: &mut [T],
-    order: impl Fn(&T, &T) -> Ordering,
-    warnings: &mut Warnings,
-) -> bool {
-    let mut part = PART;
-    loop {
-        for some in all.chunks_mut(part) {
-            if warnings.step(some.len()) {
-                return false;
-            }
-            // It takes what is in order already as it is: two sorted halves are merged.
-            some.sort_by(&order);
-        }
-        if part >= all.len() {
-            return true;
-        }
-        part *= 2;
     }
 }
