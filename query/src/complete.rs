@@ -206,11 +206,12 @@ fn starts() -> impl Iterator<Item = Candidate> {
 }
 
 /// The words that a statement begins with.
-pub const STARTS: [(Keyword, &str); 4] = [
+pub const STARTS: [(Keyword, &str); 5] = [
     (Keyword::Select, "asks"),
     (Keyword::Explain, "shows the plan and the program of a query"),
     (Keyword::Whatis, "what lies at an address"),
     (Keyword::Watch, "asks again and again"),
+    (Keyword::Trace, "asks what is allocated meanwhile"),
 ];
 
 /// The operators that are words, and what they ask.

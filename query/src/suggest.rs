@@ -56,7 +56,7 @@ pub fn meant<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Optio
     nearest(typed, names).map(question)
 }
 
-/// "did you mean `x`?", or the list of names where there are at most ten, or nothing.
+/// "did you mean `x`?", or the list of names where there are at most sixteen, or nothing.
 #[must_use]
 pub fn help<'a>(typed: &str, names: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
     if let Some(question) = meant(typed, names.clone()) {
@@ -65,7 +65,7 @@ pub fn help<'a>(typed: &str, names: impl IntoIterator<Item = &'a str> + Clone) -
     let all: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     match all.as_slice() {
         [one] => Some(format!("there is only {one}")),
-        [_, _, ..] if all.len() <= 10 => Some(format!("there are {}", all.join(", "))),
+        [_, _, ..] if all.len() <= 16 => Some(format!("there are {}", all.join(", "))),
         _ => None,
     }
 }

@@ -20,10 +20,13 @@ pub enum HostTable {
     Slabinfo,
     Columns,
     Diff,
+    Allocations,
+    Frees,
 }
 
 /// All of them, in the order of `.tables`.
-pub static TABLES: &[&Table] = &[&ALIASES, &FLAGS, &SLABINFO, &COLUMNS, &DIFF];
+pub static TABLES: &[&Table] =
+    &[&ALIASES, &FLAGS, &SLABINFO, &COLUMNS, &DIFF, &ALLOCATIONS, &FREES];
 
 /// Names of caches.
 #[rustfmt::skip]
@@ -123,6 +126,52 @@ pub static DIFF: Table = Table {
         Column::new("objects_after", INT, Count, Given, "The objects, used or free, after; NULL for a cache that is gone."),
         Column::new("delta_objects", INT, Count, Given, "The growth in objects, used or free."),
         Column::new("complete", BOOL, None, Given, "Whether every walk that active is computed from reached its end; if not, its figures are estimates."),
+    ],
+};
+
+/// What is allocated during a trace.
+#[rustfmt::skip]
+pub static ALLOCATIONS: Table = Table {
+    name: "allocations",
+    doc: "A row for each allocation during a trace: `trace 5s select … from allocations`.",
+    rows: Rows::Host(Made { table: HostTable::Allocations, takes: &[], needs: Needs::Tracepoints }),
+    star: &["name", "site", "addr", "bytes_alloc", "pid", "comm", "age", "state"],
+    identity: &[],
+    columns: &[
+        Column::new("name", TEXT, None, Given, "The name of the cache; NULL for large allocations, which take whole pages, and for a cache that is gone."),
+        Column::new("cache", UINT, Hex, Given, "The address of the cache; NULL for large allocations."),
+        Column::new("addr", UINT, Hex, Given, "The address of the object."),
+        Column::new("bytes_req", UINT, Bytes, Given, "The bytes that were asked for: of a cache of its own, the size of its objects."),
+        Column::new("bytes_alloc", UINT, Bytes, Given, "The bytes that were taken: the distance from one object of the cache to the next."),
+        Column::new("gfp", (Type::GfpFlags, 32), None, Given, "The flags of the allocation."),
+        Column::new("node", (Type::Int, 32), None, Given, "The NUMA node that was asked for; -1 for any."),
+        Column::new("cpu", (Type::UInt, 32), None, Given, "The CPU that allocated."),
+        Column::new("pid", (Type::UInt, 32), None, Given, "The process that ran; in an interrupt, the one it interrupted."),
+        Column::new("comm", TEXT, None, Given, "The name of the thread that ran."),
+        Column::new("site", TEXT, None, Given, "The kernel function that called the allocator, the offset in it and its size, and the module; NULL if the kernel has no symbol for it."),
+        Column::new("time", UINT, None, Given, "When it was allocated, in nanoseconds since the trace began."),
+        Column::new("age", UINT, None, Given, "How long ago that was at the end of the trace, in nanoseconds."),
+        Column::new("lifetime", UINT, None, Given, "How long it lived, in nanoseconds; NULL while it lives, or if the kernel did not tell of its free."),
+        Column::new("freed", BOOL, None, Given, "Whether it was freed by the end of the trace."),
+        Column::new("state", TEXT, None, Given, "`freed`; `held`, if it was looked at at the end and found in use; `unconfirmed`, if that could not be told."),
+    ],
+};
+
+/// What is freed during a trace.
+#[rustfmt::skip]
+pub static FREES: Table = Table {
+    name: "frees",
+    doc: "A row for each free during a trace: `trace 5s select … from frees`.",
+    rows: Rows::Host(Made { table: HostTable::Frees, takes: &[], needs: Needs::Tracepoints }),
+    star: &["name", "site", "pid", "comm"],
+    identity: &[],
+    columns: &[
+        Column::new("name", TEXT, None, Given, "The name of the cache; NULL for large allocations, which take whole pages, and for a cache that is gone."),
+        Column::new("cache", UINT, Hex, Given, "The address of the cache; NULL for large allocations."),
+        Column::new("cpu", (Type::UInt, 32), None, Given, "The CPU that freed."),
+        Column::new("pid", (Type::UInt, 32), None, Given, "The process that ran; in an interrupt, the one it interrupted."),
+        Column::new("comm", TEXT, None, Given, "The name of the thread that ran."),
+        Column::new("site", TEXT, None, Given, "The kernel function that called the allocator, the offset in it and its size, and the module; NULL if the kernel has no symbol for it."),
     ],
 };
 

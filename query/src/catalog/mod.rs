@@ -73,6 +73,8 @@ pub enum Needs {
     SlabFlags,
     /// The running kernel, whose files are read.
     RunningKernel,
+    /// The running kernel, in which programs are attached.
+    Tracepoints,
 }
 
 /// A column.

@@ -36,6 +36,8 @@ pub enum Statement {
     Analyze(Query),
     /// `watch 1s select …`
     Watch(Watch),
+    /// `trace 5s select …`
+    Trace(Trace),
     /// `whatis ADDRESS…`; at least one.
     Whatis(Vec<Address>),
 }
@@ -47,6 +49,7 @@ impl Statement {
         match self {
             Self::Query(query) | Self::Explain(query) | Self::Analyze(query) => Some(query),
             Self::Watch(watch) => Some(&watch.query),
+            Self::Trace(trace) => Some(&trace.query),
             Self::Whatis(_) => None,
         }
     }
@@ -60,6 +63,15 @@ pub struct Watch {
     /// How many ticks; without end if absent.
     pub count: Option<u64>,
     /// What is asked.
+    pub query: Query,
+}
+
+/// A query over what happens meanwhile.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    /// How long events are gathered, never 0.
+    pub duration: Duration,
+    /// What is asked of them.
     pub query: Query,
 }
 

@@ -48,8 +48,8 @@ pub(super) fn lex_from(text: &str, start: usize) -> Result<Vec<Token>, Diagnosti
 }
 
 /// The words that begin statements.
-const BEGINNINGS: [Keyword; 4] =
-    [Keyword::Select, Keyword::Explain, Keyword::Watch, Keyword::Whatis];
+const BEGINNINGS: [Keyword; 5] =
+    [Keyword::Select, Keyword::Explain, Keyword::Watch, Keyword::Trace, Keyword::Whatis];
 
 /// Whether nothing need follow `text`: it ends with a `;` that stands neither in a string nor in a comment, white space
 /// and comments aside, or its last statement begins with what begins none, which nothing behind it would mend.

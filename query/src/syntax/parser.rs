@@ -15,7 +15,7 @@ use nom::Parser;
 use nom::branch::alt;
 use nom::combinator::{cut, map, opt};
 
-use super::ast::{Address, Statement, Watch};
+use super::ast::{Address, Statement, Trace, Watch};
 use super::failure::{Parsed, commit, refuse};
 use super::input::{Input, State};
 use super::lexer::Lexer;
@@ -108,6 +108,9 @@ fn statement(input: Input<'_>) -> Parsed<'_, Statement> {
         Some(TokenKind::Keyword(Keyword::Watch)) => {
             map(watch, Statement::Watch).parse(input.skip(1))
         }
+        Some(TokenKind::Keyword(Keyword::Trace)) => {
+            map(trace, Statement::Trace).parse(input.skip(1))
+        }
         Some(TokenKind::Keyword(Keyword::Whatis)) => {
             map(whatis, Statement::Whatis).parse(input.skip(1))
         }
@@ -162,6 +165,27 @@ fn watch(input: Input<'_>) -> Parsed<'_, Watch> {
         }
     };
     map(cut(answered), |query| Watch { interval, count, query }).parse(rest)
+}
+
+/// Parses what stands behind `trace`: `5s select …`.
+fn trace(input: Input<'_>) -> Parsed<'_, Trace> {
+    let wrong = |message: &str, help: &str| {
+        refuse(Diagnostic::new(input.span(), message).help(help.to_owned()))
+    };
+    let duration = match input.peek() {
+        Some(TokenKind::Duration(duration)) if duration.is_zero() => {
+            return wrong("a trace cannot last no time", "the shortest trace is `1ms`");
+        }
+        Some(TokenKind::Duration(duration)) => *duration,
+        Some(TokenKind::Int(_) | TokenKind::Float(_) | TokenKind::Size(_)) => {
+            return wrong(
+                "a duration needs a unit",
+                "use whole milliseconds, seconds or minutes: `trace 500ms`, `trace 5s`, `trace 2m`",
+            );
+        }
+        _ => return commit(input.expected("a duration such as `5s`")),
+    };
+    map(cut(answered), |query| Trace { duration, query }).parse(input.skip(1))
 }
 
 /// Parses the number behind `count`.

@@ -7,7 +7,7 @@ use std::fmt::{self, Display, Formatter};
 
 use super::ast::{
     Address, Argument, Count, Expr, ExprKind, Ident, Item, Key, Literal, Path, Quantifier, Query,
-    Statement, StepKind, UnaryOp, Watch,
+    Statement, StepKind, Trace, UnaryOp, Watch,
 };
 use super::expr::{BIT_OR, COMPARISON, Level, NOT, PRIMARY, UNARY, level};
 use super::token::Keyword;
@@ -22,6 +22,9 @@ impl Display for Statement {
             Self::Watch(Watch { interval, count, query }) => {
                 let count = count.map_or_else(String::new, |count| format!("count {count} "));
                 write!(f, "watch {}ms {count}{query}", interval.as_millis())
+            }
+            Self::Trace(Trace { duration, query }) => {
+                write!(f, "trace {}ms {query}", duration.as_millis())
             }
             Self::Query(query) => query.fmt(f),
             Self::Explain(query) => write!(f, "explain {query}"),

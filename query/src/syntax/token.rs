@@ -88,7 +88,7 @@ spelled! {
         Is "is"  Null "null"  Has "has"  Any "any"
         Case "case"  When "when"  Then "then"  Else "else"  End "end"  Cast "cast"
         True "true"  False "false"
-        Explain "explain"  Analyze "analyze"  Watch "watch"  Whatis "whatis"
+        Explain "explain"  Analyze "analyze"  Watch "watch"  Trace "trace"  Whatis "whatis"
     }
 }
 
@@ -124,6 +124,7 @@ impl Keyword {
                 | Self::Explain
                 | Self::Analyze
                 | Self::Watch
+                | Self::Trace
                 | Self::Whatis
         )
     }

@@ -20,7 +20,7 @@ use std::path::Path;
 use goldenscript::{Command, Context};
 use slabql_query::diagnostic::{Diagnostic, Span};
 use slabql_query::plan::Template;
-use slabql_query::syntax::ast::{Expr, ExprKind, Item, Query, Statement, Watch};
+use slabql_query::syntax::ast::{Expr, ExprKind, Item, Query, Statement, Trace, Watch};
 use slabql_query::syntax::{Token, TokenKind, lex, parse_text};
 
 test_each_file::test_each_path! { in "./query/tests/scripts" => golden }
@@ -111,6 +111,10 @@ fn ast(query: &str) -> Result<String, Diagnostic> {
             Statement::Watch(Watch { interval, count, query }) => {
                 let count = count.map_or_else(String::new, |count| format!(" count {count}"));
                 tree.line(0, &format!("watch {interval:?}{count}"));
+                tree.query(1, "query", &query);
+            }
+            Statement::Trace(Trace { duration, query }) => {
+                tree.line(0, &format!("trace {duration:?}"));
                 tree.query(1, "query", &query);
             }
             Statement::Query(query) => tree.query(0, "query", &query),

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use slabql_query::diagnostic::{Diagnostic, Span};
 use slabql_query::syntax::ast::{
     Address, Argument, BinaryOp, Count, Expr, ExprKind, Ident, Item, Key, Literal, MatchOp, Path,
-    Quantifier, Query, Statement, Step, StepKind, UnaryOp, Watch,
+    Quantifier, Query, Statement, Step, StepKind, Trace, UnaryOp, Watch,
 };
 use slabql_query::syntax::{Keyword, Lexer, Symbol, is_complete, parse_text};
 
@@ -213,7 +213,9 @@ fn statement() -> impl Strategy<Value = Statement> {
     // No format says how a plan is shown.
     let explain = |query| Statement::Explain(Query { format: None, ..query });
     let analyze = |query| Statement::Analyze(Query { format: None, ..query });
-    let statements: [fn(Query) -> Statement; 4] = [Statement::Query, explain, analyze, watch];
+    let trace = |query| Statement::Trace(Trace { duration: Duration::from_millis(2500), query });
+    let statements: [fn(Query) -> Statement; 5] =
+        [Statement::Query, explain, analyze, watch, trace];
     let head = (
         prop::sample::select(statements.to_vec()),
         any::<bool>(),
@@ -258,6 +260,7 @@ fn forget(statement: &mut Statement) {
     let query = match statement {
         Statement::Query(query) | Statement::Explain(query) | Statement::Analyze(query) => query,
         Statement::Watch(watch) => &mut watch.query,
+        Statement::Trace(trace) => &mut trace.query,
         Statement::Whatis(addresses) => {
             for address in addresses {
                 address.span = Span::default();

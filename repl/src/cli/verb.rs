@@ -28,6 +28,20 @@ pub enum Verb {
         #[arg(long)]
         sql: bool,
     },
+    /// Answers a query over what is allocated and freed for a while: the tables `allocations` and `frees`.
+    Trace {
+        /// How long: `500ms`, `5s`, `2m`.
+        duration: String,
+
+        /// The query.
+        query: String,
+    },
+    /// Shows what is allocated for a while and still in use at its end, by cache and caller.
+    Leak {
+        /// A cache, and how long. Default: all caches, ten seconds.
+        #[arg(value_name = "CACHE|DURATION", num_args = 0..=2)]
+        words: Vec<String>,
+    },
     /// Identifies kernel addresses.
     Whatis {
         /// Kernel addresses.
@@ -62,6 +76,13 @@ impl Verb {
                 let given = values.iter().map(|word| assignment(word)).collect::<Result<_, _>>()?;
                 let next = library::run_report(session, name, *sql, given, out)?;
                 let _ = script::follow(session, next, out)?;
+            }
+            Self::Trace { duration, query } => {
+                session.run(&format!("trace {duration} {query}"), None, out)?;
+            }
+            Self::Leak { words } => {
+                let words = words.iter().map(String::as_str);
+                features::show_leak(session, &words.collect::<Vec<_>>(), out)?;
             }
             Self::Whatis { addresses } => {
                 session.run(&format!("whatis {}", addresses.join(" ")), None, out)?;

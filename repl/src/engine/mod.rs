@@ -29,6 +29,7 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use query::catalog::{HostTable, Rows};
+use query::eval::Warnings;
 use query::exec::{self, Execution};
 use query::layout::Row;
 use query::output::Output;
@@ -43,6 +44,9 @@ use crate::kernel::signals;
 use crate::report::error::Failure;
 use crate::source::{Choice, Prepared, ScanReport, Scanned, Source};
 use snapshot::Snapshot;
+
+/// The most rows of a batch of equal ones.
+const BATCH: u64 = 4096;
 
 /// A source, and what its plans depend on.
 pub struct Engine {
@@ -133,6 +137,35 @@ impl Engine {
         let rest = execution.finish(std::mem::take(&mut report.warnings))?;
         sink.rows(rest.rows)?;
         report.notes.splice(0..0, rest.notes);
+        report.stats.flow = rest.flow;
+        Ok(report)
+    }
+
+    /// The same over rows of the table, a value for each input of the plan, each as often as the number says.
+    pub fn run_counted(
+        &mut self,
+        plan: &Plan,
+        rows: &[(Vec<Value>, u64)],
+        sink: &mut dyn RowSink,
+    ) -> Result<ScanReport, Failure> {
+        sink.begin(exec::columns(plan, self.source.capabilities()))?;
+        let mut execution = Execution::new(plan, &*self.source);
+        'rows: for (values, count) in rows {
+            let mut left = *count;
+            while left > 0 {
+                signals::check()?;
+                let batch = left.min(BATCH);
+                let rows = (0..batch).map(|_| Row { addr: 0, values: values.clone() }).collect();
+                sink.rows(execution.push(rows)?)?;
+                left -= batch;
+                if execution.is_done() {
+                    break 'rows;
+                }
+            }
+        }
+        let rest = execution.finish(Warnings::default())?;
+        sink.rows(rest.rows)?;
+        let mut report = ScanReport { notes: rest.notes, ..ScanReport::default() };
         report.stats.flow = rest.flow;
         Ok(report)
     }

@@ -30,11 +30,19 @@ pub fn rows(table: HostTable) -> Make {
         HostTable::Flags => |ask, _, notes| flags(ask, notes),
         HostTable::Slabinfo => |ask, _, _| slabinfo(ask),
         HostTable::Columns => |ask, _, _| Ok(columns(ask)),
+        HostTable::Allocations => |_, _, _| Err(untraced("allocations")),
+        HostTable::Frees => |_, _, _| Err(untraced("frees")),
         HostTable::Diff => |_, snapshots, notes| match snapshots {
             [before, after] => Ok(compare(before, after, notes)),
             _ => Ok(Vec::new()),
         },
     }
+}
+
+/// That a table is read without a trace.
+fn untraced(table: &str) -> Failure {
+    let help = format!("`trace 5s select … from {table}` gathers rows for five seconds");
+    Failure::command(format!("`{table}` has rows only while it is traced"), Some(&help))
 }
 
 fn aliases(ask: &mut dyn Ask, notes: &mut Vec<String>) -> Result<Vec<Vec<Value>>, Failure> {

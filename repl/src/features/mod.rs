@@ -7,6 +7,7 @@ pub mod library;
 pub mod members;
 pub mod merged;
 pub mod snapshot;
+pub mod trace;
 pub mod verify;
 pub mod watch;
 pub mod whatis;

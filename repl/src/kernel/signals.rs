@@ -146,6 +146,12 @@ pub fn resumed() -> bool {
     RESUMED.swap(false, Ordering::Relaxed)
 }
 
+/// Whether SIGINT is noted, as at the prompt.
+#[must_use]
+pub fn noted() -> bool {
+    NOTED.load(Ordering::Relaxed)
+}
+
 /// Fails if what runs is to end.
 pub fn check() -> Result<(), Failure> {
     if happened() { Err(Failure::Interrupted) } else { Ok(()) }

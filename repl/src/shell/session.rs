@@ -16,15 +16,16 @@ use query::lint;
 use query::output::Output;
 use query::plan::Plan;
 use query::suggest;
-use query::syntax::ast::{Ident, Query, Statement};
+use query::syntax::ast::{Ident, Query, Statement, Trace};
 use query::syntax::{Declarations, ParameterValues, parameter, parse_from};
+use query::value::Value;
 
 use super::setting::{Settings, Timer};
 use super::settings;
 use super::stream::Stream;
 use crate::engine::{Asked, Engine, FallbackChain, Renew, analyze};
 use crate::features::watch::{self, View};
-use crate::features::{merged, whatis};
+use crate::features::{merged, trace, whatis};
 use crate::kernel::signals;
 use crate::render::{self, Format, Options, duration};
 use crate::report::error::Failure;
@@ -189,7 +190,7 @@ impl Session {
             || match statement {
                 // A watch that has begun goes on with one source.
                 Statement::Query(query) => self.watch.is_some() || of_columns(query),
-                Statement::Explain(_) | Statement::Watch(_) => true,
+                Statement::Explain(_) | Statement::Watch(_) | Statement::Trace(_) => true,
                 Statement::Whatis(_) | Statement::Analyze(_) => false,
             }
     }
@@ -213,7 +214,17 @@ impl Session {
             Statement::Query(query) => {
                 let plan = self.once(query, of, &mut stages)?;
                 self.lint(query, &plan);
-                self.show(&plan, of.text, (start, stages), out)
+                self.show(&plan, of.text, None, (start, stages), out)
+            }
+            Statement::Trace(Trace { duration, query }) => {
+                let plan = self.once(query, of, &mut stages)?;
+                self.lint(query, &plan);
+                let gathered = trace::gather(&mut self.engine, &plan, *duration)?;
+                for note in &gathered.notes {
+                    message::note(note);
+                }
+                message::line(&gathered.report);
+                self.show(&plan, of.text, Some(&gathered.rows), (start, stages), out)
             }
             Statement::Explain(query) => {
                 let wrong = |diagnostic| of.wrong(diagnostic, &self.parameters);
@@ -307,11 +318,13 @@ impl Session {
         settings::answer(self.begin()?, self.options(), output, out)
     }
 
-    /// Runs a plan; writes its answer, its notes, and if asked what it took since `start`, or its stages.
+    /// Runs a plan, over rows that were `counted` if there are any; writes its answer, its notes, and if asked what it
+    /// took since `start`, or its stages.
     fn show(
         &mut self,
         plan: &Plan,
         text: &str,
+        counted: Option<&[(Vec<Value>, u64)]>,
         (start, mut stages): (Instant, Stages),
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
@@ -322,12 +335,16 @@ impl Session {
         let options = Options { sorted, table: Some(plan.table.name), ..self.options() };
         let mut answer = Stream::new(format, columns, options, out);
         let Self { engine, alert, .. } = self;
-        let report = engine.run(plan, &mut |rows: Vec<_>| {
+        let mut sink = |rows: Vec<_>| {
             if !rows.is_empty() {
                 alert.see_rows();
             }
             answer.rows(rows)
-        })?;
+        };
+        let report = match counted {
+            Some(rows) => engine.run_counted(plan, rows, &mut sink)?,
+            None => engine.run(plan, &mut sink)?,
+        };
         let mut notes = report.notes;
         if answer.count() == 0 {
             notes.extend(merged::notes(&mut self.engine, plan));

@@ -153,6 +153,8 @@ fn an_answer_that_is_lost_is_told() {
             "whatis" => "0",
             "snapshot" => "-",
             "diff" => "a.slab a.slab",
+            "trace" => "1ms 'select count(*) from allocations'",
+            "leak" => "1ms",
             _ => "",
         };
         calls.push(format!("{} {arguments}", verb.get_name()));
@@ -161,8 +163,9 @@ fn an_answer_that_is_lost_is_told() {
         assert_eq!(shell(&folder, "\"$0\" snapshot a.slab").code, Some(0));
     }
     for call in calls {
-        let needs =
-            ["whatis", "snapshot", "diff", "verify"].iter().any(|verb| call.starts_with(verb));
+        let needs = ["whatis", "snapshot", "diff", "verify", "trace", "leak"]
+            .iter()
+            .any(|verb| call.starts_with(verb));
         if needs && !live {
             continue;
         }

@@ -170,6 +170,30 @@ fn nothing_stays_behind_a_process() {
 }
 
 #[test]
+fn nothing_stays_behind_a_trace() {
+    let Some(_turn) = common::live() else { return };
+    let before = pinned();
+    for signal in [Signal::KILL, Signal::TERM, Signal::INT] {
+        let query = "trace 10m select count(*) from allocations where freed";
+        let mut child = Running::start(&[query], Stdio::null(), Stdio::null());
+        let child_held = child.stop_when(|pid| {
+            let held = held(pid);
+            (held.links.len() == 4).then_some(held)
+        });
+        let held = child_held.expect("it was never seen with its programs");
+        assert_eq!(loaded(&held), held, "the kernel has what the process holds");
+        assert!(held.programs.len() >= 4 && held.maps.len() >= 3, "{held:?}");
+        child.signal(signal);
+        child.signal(Signal::CONT);
+        let status = child.end();
+        let wanted = if signal == Signal::INT { None } else { Some(signal.as_raw()) };
+        assert_eq!(status.signal(), wanted);
+        gone(&held);
+    }
+    assert_eq!(pinned().difference(&before).next(), None);
+}
+
+#[test]
 fn nothing_stays_behind_a_session() {
     let Some(_turn) = common::iterated() else { return };
     let mut log = Log::open();

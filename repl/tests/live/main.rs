@@ -26,6 +26,7 @@ mod slabs;
 mod sources;
 mod sys;
 mod tables;
+mod trace;
 mod tracer;
 mod truth;
 mod walk;

@@ -69,6 +69,10 @@ fn two_capabilities_suffice() {
         assert_eq!(code, Some(0), "{table}: {err}");
         assert!(out.trim_start_matches("count(*)\n").trim().parse::<u64>().unwrap() > 0, "{out}");
     }
+    let traced =
+        "trace 200ms select site, count(*) from allocations where site like '%+0x%' group by 1";
+    let Ran { out, err, code } = program.run(two, &["--format", "csv", traced]);
+    assert_eq!((code, out.lines().count() > 1), (Some(0), true), "{out}{err}");
     let Ran { err, code, .. } = program.run(two, &["select ctor where ctor_addr != 0 limit 1"]);
     assert_eq!(code, Some(0), "{err}");
     assert!(err.contains("`ctor` is NULL: /proc/kallsyms hides addresses"), "{err}");
@@ -92,6 +96,9 @@ fn what_is_lacking_is_named() {
         (&["syslog"], "CAP_BPF and CAP_PERFMON"),
         (&[], "CAP_BPF and CAP_PERFMON"),
     ] {
+        let traced = program.run(capabilities, &["trace 1s select site from allocations"]);
+        assert_eq!((traced.out.as_str(), traced.code), ("", Some(2)), "{capabilities:?}");
+        assert!(traced.err.contains(names), "{capabilities:?}: {}", traced.err);
         let Ran { out, err, code } = program.run(capabilities, &["select name limit 1"]);
         assert_eq!((out.as_str(), code), ("", Some(2)), "{capabilities:?}");
         let first = err.lines().next().unwrap_or_default();

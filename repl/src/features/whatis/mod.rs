@@ -10,6 +10,9 @@
 mod place;
 mod slab;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use query::output::{Output, OutputColumn};
 use query::value::{Type, Unit, Value};
 
@@ -18,7 +21,7 @@ use crate::kernel::lookup::Memory;
 use crate::report::error::Failure;
 use crate::source::kind::Kind;
 use place::{Lists, Place};
-use slab::{Cache, Object, Slabs, State};
+use slab::{Cache, Looked, Object, Slabs, State};
 
 /// The columns of the answer, in their order.
 fn columns() -> Vec<OutputColumn> {
@@ -100,6 +103,39 @@ pub fn whatis(ask: &mut dyn Ask, addresses: &[u64]) -> Result<Output, Failure> {
     Ok(Output { columns: columns(), rows, warnings: Vec::new() })
 }
 
+/// Whether each of these objects is in use; none where that is not known. A slab with many of them is read once.
+pub fn in_use(ask: &dyn Ask, objects: &[u64]) -> Result<Vec<Option<bool>>, Failure> {
+    let schema = ask.source().kernel().ok_or_else(|| refused(ask.source().kind()))?;
+    let memory = Memory::open(schema, slab::members(schema))?;
+    let slabs = Slabs::new(&memory);
+    let mut looked: HashMap<u64, Result<Looked, String>> = HashMap::new();
+    let mut found = Vec::with_capacity(objects.len());
+    for (address, owner) in objects.iter().zip(memory.owners(objects)?) {
+        let Some(owner) = owner else {
+            // Its slab is gone, and it with it.
+            found.push(Some(false));
+            continue;
+        };
+        let Some(cache) = Cache::new(owner, schema) else {
+            found.push(None);
+            continue;
+        };
+        let state = match slabs.find(*address, &cache)? {
+            Err(_) => None,
+            Ok(slab) => {
+                let looked = match looked.entry(slab.description) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => new.insert(slabs.look(&slab, &cache)?),
+                };
+                let state = looked.as_ref().ok().map(|looked| looked.state(*address));
+                state.map(|state| matches!(state, State::InUse { .. }))
+            }
+        };
+        found.push(state);
+    }
+    Ok(found)
+}
+
 /// That a source has no memory.
 fn refused(kind: Kind) -> Failure {
     if kind.is_here() {
@@ -126,19 +162,20 @@ fn of_slab(slabs: &Slabs<'_>, address: u64, cache: Cache) -> Result<Row, Failure
             let inside = u64::try_from(object.offset).is_ok_and(|at| at < cache.object_size);
             row.kind = if inside { "object" } else { "padding" };
             row.object = Some(object);
-            match slabs.state(&slab, &cache, object.start)? {
-                State::Free => row.state = Some("free"),
-                State::InUse { sheaves } => {
+            let looked = slabs.look(&slab, &cache)?;
+            match looked.map(|looked| looked.state(object.start)) {
+                Ok(State::Free) => row.state = Some("free"),
+                Ok(State::InUse { sheaves }) => {
                     row.state = Some("in use");
                     if sheaves {
                         row.notes.push("or in a sheaf held by no CPU or barn".to_owned());
                     }
                 }
-                State::Pending => {
+                Ok(State::Pending) => {
                     row.state = Some("free");
                     row.notes.push("freed, but kept until an RCU grace period ends".to_owned());
                 }
-                State::Unknown(reason) => {
+                Err(reason) => {
                     row.notes.push(format!("the state is unknown: {reason}"));
                 }
             }

@@ -121,8 +121,6 @@ pub enum State {
     InUse {
         sheaves: bool,
     },
-    /// Why it is not known.
-    Unknown(String),
 }
 
 /// What slabs are read by.
@@ -175,27 +173,22 @@ impl<'a> Slabs<'a> {
         })
     }
 
-    /// Whether an object of a slab is free.
-    pub fn state(&self, slab: &Slab, cache: &Cache, object: u64) -> Result<State, ReadError> {
+    /// Which objects of a slab are free; or why that is not known.
+    pub fn look(&self, slab: &Slab, cache: &Cache) -> Result<Result<Looked, String>, ReadError> {
         for _ in 0..TRIES {
             let before = match self.places(slab, cache)? {
                 Ok(places) => places,
-                Err(reason) => return Ok(State::Unknown(reason)),
+                Err(reason) => return Ok(Err(reason)),
             };
             let free = self.free(slab, cache, &before)?;
             if self.places(slab, cache)?.as_ref() != Ok(&before) {
                 continue;
             }
-            let Some(free) = free else { continue };
-            return Ok(if before.pending.contains(&object) {
-                State::Pending
-            } else if free.contains(&object) || before.held.contains(&object) {
-                State::Free
-            } else {
-                State::InUse { sheaves: before.sheaves }
-            });
+            if let Some(free) = free {
+                return Ok(Ok(Looked { free, places: before }));
+            }
         }
-        Ok(State::Unknown("the cache changed while its free objects were read".to_owned()))
+        Ok(Err("the cache changed while its free objects were read".to_owned()))
     }
 
     /// The objects of the slab's freelists; none if a list led elsewhere.
@@ -223,6 +216,27 @@ impl<'a> Slabs<'a> {
             }
         }
         Ok(Some(found))
+    }
+}
+
+/// Which objects of a slab are free.
+pub struct Looked {
+    /// Those on freelists.
+    free: BTreeSet<u64>,
+    places: Places,
+}
+
+impl Looked {
+    /// What is known of an object.
+    #[must_use]
+    pub fn state(&self, object: u64) -> State {
+        if self.places.pending.contains(&object) {
+            State::Pending
+        } else if self.free.contains(&object) || self.places.held.contains(&object) {
+            State::Free
+        } else {
+            State::InUse { sheaves: self.places.sheaves }
+        }
     }
 }
 

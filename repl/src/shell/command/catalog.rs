@@ -16,7 +16,7 @@ use crate::shell::session::Session;
 /// `.tables`.
 pub fn tables(_: &mut Session, _: &str, out: &mut dyn Write) -> Result<Next, Failure> {
     let lines: String =
-        catalog::TABLES.iter().map(|table| format!("{:10} {}\n", table.name, table.doc)).collect();
+        catalog::TABLES.iter().map(|table| format!("{:11} {}\n", table.name, table.doc)).collect();
     write(out, &lines)
 }
 

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use super::row::{Next, path};
 use crate::features::doctor::Finding;
+use crate::features::trace::leak;
 use crate::features::{diff, doctor, snapshot, verify};
 use crate::file::path::words as words_of;
 use crate::report::error::Failure;
@@ -32,6 +33,23 @@ pub fn verify(session: &mut Session, _: &str, out: &mut dyn Write) -> Result<Nex
 /// `.whatis ADDRESS…`.
 pub fn whatis(session: &mut Session, words: &str, out: &mut dyn Write) -> Result<Next, Failure> {
     session.run(&format!("whatis {words}"), None, out)?;
+    Ok(Next::Prompt)
+}
+
+/// `.leak [CACHE] [DURATION]`.
+pub fn leak(session: &mut Session, words: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let words = words_of(words).map_err(|message| Failure::command(message, None))?;
+    show_leak(session, &words.iter().map(String::as_str).collect::<Vec<_>>(), out)
+}
+
+/// Shows what is allocated for a while and still held.
+pub fn show_leak(
+    session: &mut Session,
+    words: &[&str],
+    out: &mut dyn Write,
+) -> Result<Next, Failure> {
+    let query = leak::query(&mut session.engine, words)?;
+    session.run(&query, None, out)?;
     Ok(Next::Prompt)
 }
 

@@ -37,6 +37,7 @@ pub const COMMANDS: &[Command] = &[
     Command { name: ".why", aliases: &[], arguments: "[COLUMN]", takes: Takes::Column, doc: "Explains why a column is NULL, or describes it; alone, lists all NULL ones.", run: catalog::why },
     Command { name: ".verify", aliases: &["verify"], arguments: "", takes: Takes::Nothing, doc: "Checks the figures against /proc/slabinfo and /sys/kernel/slab.", run: features::verify },
     Command { name: ".doctor", aliases: &["doctor"], arguments: "", takes: Takes::Nothing, doc: "Checks what slabql can use on this machine, what is missing, and how to fix it.", run: features::doctor },
+    Command { name: ".leak", aliases: &[], arguments: "[CACHE] [DURATION]", takes: Takes::Nothing, doc: "Shows what is allocated for a while and still in use at its end, by cache and caller; ten seconds by default.", run: features::leak },
     Command { name: ".whatis", aliases: &[], arguments: "ADDRESS…", takes: Takes::Nothing, doc: "Says what lies at addresses, as the statement `whatis` does.", run: features::whatis },
     Command { name: ".set", aliases: &["\\set"], arguments: "[NAME [VALUE]]", takes: Takes::Parameter, doc: "Sets the parameter $NAME; without a value, shows it; without a name, shows all.", run: parameters::set },
     Command { name: ".unset", aliases: &["\\unset"], arguments: "NAME", takes: Takes::Parameter, doc: "Unsets a parameter.", run: parameters::unset },
@@ -73,8 +74,10 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 /// The commands that run statements, whose answers find their own way.
-const STATEMENTS: [&str; 10] =
-    [".clear", ".explain", ".edit", ".read", ".report", ".run", ".watch", ".whatis", "\\g", "\\gx"];
+const STATEMENTS: [&str; 11] = [
+    ".clear", ".explain", ".edit", ".leak", ".read", ".report", ".run", ".watch", ".whatis", "\\g",
+    "\\gx",
+];
 
 /// The command of a name or an alias.
 #[must_use]

@@ -1,0 +1,288 @@
+//! Gathers what the kernel allocates and frees for a while, for a query to be answered over it: `trace 5s select …`.
+//!
+//! ```text
+//!   plan ─► columns read ─► fields, mode ─► programs ─ a while ─► counts, objects ─► names, symbols, states ─► rows
+//! ```
+//!
+//! A query that reads nothing of single objects is answered by counts: what it reads is what the kernel counts by, so
+//! that only groups come out. Otherwise each object is followed, and freed ones come out one by one.
+//!
+//! # Invariants
+//!
+//! - Nothing is attached before this is asked for, and nothing stays so behind it.
+//! - What is shown as held was looked at behind the end of the trace, and was found in use.
+//! - What is missing is told: the last line of a trace says what was lost and what was left out.
+
+pub mod leak;
+mod rows;
+
+use std::time::{Duration, Instant};
+
+use ebpf_templates::template::events::{Events, Field, Mode, Point};
+use query::catalog::{HostTable, Made, Rows};
+use query::eval::{self, Warnings};
+use query::input::Input;
+use query::plan::{Operator, Plan};
+use query::schema::Schema;
+use query::value::Value;
+use rustix::thread::{Timespec, nanosleep};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::engine::Engine;
+use crate::kernel::signals::{self, Interrupts};
+use crate::kernel::trace::symbols::Names;
+use crate::kernel::trace::{Losses, Object, Tracer};
+use crate::report::error::{Environment, Failure};
+use rows::{Caches, Maker};
+
+/// How often the ring of freed objects is emptied: in less time than the busiest kernel fills it.
+const NAP: Duration = Duration::from_millis(10);
+/// The most bytes of a map.
+const MAP_BYTES: usize = 64 << 20;
+/// The most entries of a map.
+const MAX_ENTRIES: usize = 1 << 18;
+/// The most objects that are kept after they were freed.
+const MAX_FREED: usize = 1 << 20;
+/// The most caches that the kernel is asked to tell from others.
+const MAX_ONLY: usize = 16;
+
+/// What was gathered.
+pub struct Gathered {
+    /// The rows, a value for each input of the plan, and how often each stands.
+    pub rows: Vec<(Vec<Value>, u64)>,
+    /// How it went, in one line.
+    pub report: String,
+    /// Sentences about what the rows leave out.
+    pub notes: Vec<String>,
+}
+
+/// What a trace is for.
+struct Wanted {
+    table: HostTable,
+    /// The columns that are read.
+    columns: Vec<&'static str>,
+}
+
+impl Wanted {
+    fn of(plan: &Plan) -> Result<Self, Failure> {
+        let traced = [HostTable::Allocations, HostTable::Frees];
+        match plan.table.rows {
+            Rows::Host(Made { table, .. }) if traced.contains(&table) => {
+                let columns = plan.inputs.iter().filter_map(Input::column);
+                Ok(Self { table, columns: columns.map(|column| column.name).collect() })
+            }
+            _ => {
+                let message = format!("`{}` is not a table of a trace", plan.table.name);
+                let help = "`trace` gathers `allocations` and `frees`; other tables need no trace";
+                Err(Failure::command(message, Some(help)))
+            }
+        }
+    }
+
+    fn reads(&self, column: &str) -> bool {
+        self.columns.contains(&column)
+    }
+
+    /// Whether single objects matter.
+    fn objects(&self) -> bool {
+        ["addr", "time", "age", "lifetime", "freed", "state"].iter().any(|name| self.reads(name))
+    }
+
+    /// What is kept of an event. Cache and site are always: by them it is known what the allocator does for itself.
+    fn fields(&self) -> Vec<Field> {
+        let needed = |field: &Field| match field {
+            Field::Cache | Field::Site => true,
+            Field::BytesReq => self.reads("bytes_req"),
+            Field::BytesAlloc => self.reads("bytes_alloc"),
+            Field::Gfp => self.reads("gfp"),
+            Field::Node => self.reads("node"),
+            Field::Cpu => self.reads("cpu"),
+            Field::Pid => self.reads("pid"),
+            Field::Comm => self.reads("comm"),
+        };
+        Field::ALL.into_iter().filter(needed).collect()
+    }
+}
+
+/// Gathers for `duration`, or until Ctrl-C.
+pub fn gather(engine: &mut Engine, plan: &Plan, duration: Duration) -> Result<Gathered, Failure> {
+    let wanted = Wanted::of(plan)?;
+    let caches = Caches::read(engine)?;
+    let schema = engine.source().kernel();
+    let schema = schema.ok_or_else(|| engine.source().kind().lacks(plan.table.name))?;
+    schema.may_run()?;
+    let get_kmem_cache = schema.function_id("bpf_get_kmem_cache");
+    let mut names = Names::open().map_err(|error| refused(&error))?;
+    let mode = if wanted.objects() { Mode::Objects { freed: true } } else { Mode::Counts };
+    let mut events = Events {
+        fields: wanted.fields(),
+        mode,
+        get_kmem_cache,
+        only: only(plan, &caches).unwrap_or_default(),
+        own: names.process().map_err(|error| refused(&error))?,
+        entries: 0,
+    };
+    let cpus = schema.cpu_offsets().map_or(1, <[u64]>::len);
+    events.entries = entries(&events, cpus);
+    let points = match wanted.table {
+        HostTable::Frees => Point::FREES.to_vec(),
+        _ => events.points(),
+    };
+    let mut tracer = Tracer::attach(events.clone(), &points)?;
+    let meanwhile = wait(&mut tracer, duration)?;
+    let mut objects = meanwhile.objects;
+    let losses = tracer.detach()?;
+    objects.extend(tracer.freed());
+    let counts = if mode == Mode::Counts {
+        tracer.counts()?
+    } else {
+        objects.extend(tracer.held()?);
+        Vec::new()
+    };
+    drop(tracer);
+
+    let mut caches = caches;
+    caches.learn(engine)?;
+    let site = events.fields.iter().position(|field| *field == Field::Site).unwrap_or_default();
+    let sites = objects.iter().map(|object| object.fields[site]);
+    let sites = sites.chain(counts.iter().map(|(fields, _)| fields[site]));
+    names.learn(sites).map_err(|error| refused(&error))?;
+    let mut maker = Maker::new(plan, &events.fields, &caches, &names, meanwhile.span);
+    if wanted.reads("state") || wanted.reads("freed") {
+        maker.confirm(engine, &objects)?;
+    }
+    let rows = match mode {
+        Mode::Counts => maker.of_counts(&counts),
+        Mode::Objects { .. } => maker.of_objects(&objects),
+    };
+    let took = meanwhile.span.1 - meanwhile.span.0;
+    let report = report(took, &rows, &maker, losses, meanwhile.dropped);
+    let mut notes = Vec::new();
+    if get_kmem_cache.is_none() {
+        let note = "`name` is NULL for kmalloc: its events name no cache, and Linux before 6.13 \
+                    finds it by no other way";
+        notes.push(note.to_owned());
+    }
+    Ok(Gathered { rows, report, notes })
+}
+
+/// Says why symbols cannot be had, and with them no trace.
+fn refused(error: &std::io::Error) -> Failure {
+    let failed = || Environment::failed("the program that names symbols cannot be run", error);
+    Environment::of_bpf(error).unwrap_or_else(failed).into()
+}
+
+/// How many entries a map has that takes no more than [`MAP_BYTES`].
+fn entries(events: &Events, cpus: usize) -> u32 {
+    let fixed = 64 + 8 * events.words();
+    let bytes = match events.mode {
+        Mode::Counts => fixed + 8 * cpus,
+        Mode::Objects { .. } => fixed + 16,
+    };
+    u32::try_from((MAP_BYTES / bytes).min(MAX_ENTRIES)).unwrap_or(u32::MAX)
+}
+
+/// The caches that conditions on their names let pass; none where all must be followed, for others might pass too.
+fn only(plan: &Plan, caches: &Caches) -> Option<Vec<u64>> {
+    let at = plan.inputs.iter().position(|input| input.column().is_some_and(|c| c.name == "name"));
+    let at = at?;
+    let conditions: Vec<_> = plan
+        .operators
+        .iter()
+        .filter_map(|operator| match operator {
+            Operator::Filter(condition) => Some(&condition.expr),
+            _ => None,
+        })
+        .filter(|expr| expr.inputs().iter().all(|input| *input == at))
+        .collect();
+    let passes = |name: Value| {
+        let mut row = vec![Value::Null; plan.inputs.len()];
+        row[at] = name;
+        let mut warnings = Warnings::default();
+        conditions.iter().all(|expr| {
+            let value = eval::eval(expr, &row, &mut warnings);
+            eval::truth(&value) == Some(true)
+        })
+    };
+    if conditions.is_empty() || passes(Value::Null) {
+        return None;
+    }
+    let only: Vec<u64> =
+        caches.all().filter(|(_, name)| passes(Value::text(name))).map(|c| c.0).collect();
+    match only.len() {
+        // No cache has this address.
+        0 => Some(vec![u64::MAX]),
+        1..=MAX_ONLY => Some(only),
+        _ => None,
+    }
+}
+
+/// What came meanwhile.
+struct Meanwhile {
+    /// Objects that were freed.
+    objects: Vec<Object>,
+    /// How many of those there was no room for.
+    dropped: u64,
+    /// When it began and ended, in nanoseconds of the monotonic clock.
+    span: (u64, u64),
+}
+
+/// Waits, and empties the ring. Ctrl-C ends it early, and the trace with it; what was gathered is shown.
+fn wait(tracer: &mut Tracer, duration: Duration) -> Result<Meanwhile, Failure> {
+    let noted = if signals::noted() {
+        None
+    } else {
+        Interrupts::note().map(Some).map_err(Failure::Write)?
+    };
+    let (start, began) = (Instant::now(), now());
+    let mut objects = Vec::new();
+    let mut dropped = 0;
+    while let Some(left) = duration.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
+        if signals::happened() {
+            signals::forget();
+            break;
+        }
+        if let Ok(nap) = Timespec::try_from(left.min(NAP)) {
+            let _ = nanosleep(&nap);
+        }
+        objects.extend(tracer.freed());
+        dropped += objects.len().saturating_sub(MAX_FREED) as u64;
+        objects.truncate(MAX_FREED);
+    }
+    drop(noted);
+    Ok(Meanwhile { objects, dropped, span: (began, now()) })
+}
+
+/// The monotonic clock, which the kernel's events have their time of.
+fn now() -> u64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    let [seconds, nanos] = [time.tv_sec, time.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
+    seconds * 1_000_000_000 + nanos
+}
+
+/// How a trace went.
+fn report(
+    took: u64,
+    rows: &[(Vec<Value>, u64)],
+    maker: &Maker<'_>,
+    losses: Losses,
+    dropped: u64,
+) -> String {
+    let events: u64 = rows.iter().map(|row| row.1).sum();
+    let mut text = format!(
+        "trace_report: {}.{:03} s, {events} events",
+        took / 1_000_000_000,
+        took / 1_000_000 % 1000
+    );
+    let parts = [
+        (losses.entries, "lost: the map was full"),
+        (losses.records + dropped, "freed objects lost: there was no room"),
+        (losses.missed, "lost: they interrupted another event"),
+        (maker.own, "of the allocator itself left out"),
+        (maker.dropped, "held without an event of their free, but free again"),
+    ];
+    for (count, what) in parts.into_iter().filter(|part| part.0 > 0) {
+        text.push_str(&format!(", {count} {what}"));
+    }
+    text
+}

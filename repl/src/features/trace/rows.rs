@@ -1,0 +1,215 @@
+//! Makes rows of what a trace gathered: names of caches, symbols, states.
+
+use std::collections::HashMap;
+
+use ebpf_templates::template::events::Field;
+use query::plan::Plan;
+use query::value::Value;
+
+use crate::engine::{Ask, Engine};
+use crate::features::whatis;
+use crate::kernel::trace::Object;
+use crate::kernel::trace::symbols::Names;
+use crate::report::error::Failure;
+
+/// What the functions are called in which the allocator allocates for itself.
+const OWN: [&str; 5] = [
+    "alloc_slab_obj_exts",
+    "alloc_empty_sheaf",
+    "__alloc_empty_sheaf",
+    "__pcs_",
+    "init_percpu_sheaves",
+];
+
+/// What is known of a cache.
+struct Cache {
+    name: Vec<u8>,
+    object_size: u64,
+    size: u64,
+}
+
+/// The caches, by their addresses.
+#[derive(Default)]
+pub struct Caches(HashMap<u64, Cache>);
+
+impl Caches {
+    /// All there are.
+    pub fn read(engine: &mut Engine) -> Result<Self, Failure> {
+        let mut caches = Self::default();
+        caches.learn(engine)?;
+        Ok(caches)
+    }
+
+    /// Adds those that are new.
+    pub fn learn(&mut self, ask: &mut dyn Ask) -> Result<(), Failure> {
+        for row in ask.ask("select addr, name, object_size, size from caches")?.rows {
+            if let [Value::UInt(addr), Value::Text(name), object_size, size] = row.as_slice() {
+                let number = |value: &Value| {
+                    value.integer().and_then(|value| u64::try_from(value).ok()).unwrap_or(0)
+                };
+                let (name, object_size, size) = (name.to_vec(), number(object_size), number(size));
+                self.0.entry(*addr).or_insert(Cache { name, object_size, size });
+            }
+        }
+        Ok(())
+    }
+
+    /// Their addresses and names.
+    pub fn all(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        self.0.iter().map(|(addr, cache)| (*addr, cache.name.as_slice()))
+    }
+}
+
+/// Makes rows.
+pub struct Maker<'a> {
+    /// The columns that are read, in the order of the plan's inputs.
+    columns: Vec<&'static str>,
+    fields: &'a [Field],
+    caches: &'a Caches,
+    names: &'a Names,
+    /// When the trace began and ended.
+    span: (u64, u64),
+    /// Of each object that no event freed, whether it is in use.
+    in_use: HashMap<u64, Option<bool>>,
+    /// Events of the allocator itself.
+    pub own: u64,
+    /// Objects that no event freed, and that are free.
+    pub dropped: u64,
+}
+
+impl<'a> Maker<'a> {
+    /// Begins.
+    pub fn new(
+        plan: &Plan,
+        fields: &'a [Field],
+        caches: &'a Caches,
+        names: &'a Names,
+        span: (u64, u64),
+    ) -> Self {
+        let column = |input: &query::input::Input| input.column().map_or("", |column| column.name);
+        let columns = plan.inputs.iter().map(column).collect();
+        Self { columns, fields, caches, names, span, in_use: HashMap::new(), own: 0, dropped: 0 }
+    }
+
+    /// Looks which objects are in use that no event freed.
+    pub fn confirm(&mut self, ask: &mut dyn Ask, objects: &[Object]) -> Result<(), Failure> {
+        let held = |object: &&Object| object.freed.is_none() && self.cache_of(&object.fields) != 0;
+        let held: Vec<u64> = objects.iter().filter(held).map(|object| object.addr).collect();
+        let states = whatis::in_use(ask, &held)?;
+        self.in_use = held.into_iter().zip(states).collect();
+        self.dropped = self.in_use.values().filter(|state| **state == Some(false)).count() as u64;
+        Ok(())
+    }
+
+    /// The rows of counts.
+    pub fn of_counts(&mut self, counts: &[(Vec<u64>, u64)]) -> Vec<(Vec<Value>, u64)> {
+        let mut rows = Vec::with_capacity(counts.len());
+        for (fields, count) in counts {
+            if self.is_own(fields) {
+                self.own += count;
+            } else {
+                rows.push((self.row(fields, None), *count));
+            }
+        }
+        rows
+    }
+
+    /// The rows of objects.
+    pub fn of_objects(&mut self, objects: &[Object]) -> Vec<(Vec<Value>, u64)> {
+        let mut rows = Vec::with_capacity(objects.len());
+        for object in objects {
+            if self.is_own(&object.fields) {
+                self.own += 1;
+            } else {
+                rows.push((self.row(&object.fields, Some(object)), 1));
+            }
+        }
+        rows
+    }
+
+    fn row(&self, fields: &[u64], object: Option<&Object>) -> Vec<Value> {
+        self.columns.iter().map(|column| self.value(column, fields, object)).collect()
+    }
+
+    fn value(&self, column: &str, fields: &[u64], object: Option<&Object>) -> Value {
+        let known = || self.caches.0.get(&self.cache_of(fields));
+        let field = |field| self.field(field, fields);
+        let number = |value: Option<u64>| value.map_or(Value::Null, Value::UInt);
+        // What `kmem_cache_alloc` does not tell is the cache's.
+        let bytes = |of: Field, cache: fn(&Cache) -> u64| {
+            number(field(of).filter(|bytes| *bytes > 0).or_else(|| known().map(cache)))
+        };
+        match column {
+            "name" => known().map_or(Value::Null, |cache| Value::text(&cache.name)),
+            "cache" => number(Some(self.cache_of(fields)).filter(|cache| *cache != 0)),
+            "bytes_req" => bytes(Field::BytesReq, |cache| cache.object_size),
+            "bytes_alloc" => bytes(Field::BytesAlloc, |cache| cache.size),
+            "gfp" => number(field(Field::Gfp)),
+            "node" => field(Field::Node).map_or(Value::Null, |node| {
+                let low = u32::try_from(node & 0xffff_ffff).unwrap_or_default();
+                Value::Int(low.cast_signed().into())
+            }),
+            "cpu" => number(field(Field::Cpu)),
+            "pid" => number(field(Field::Pid)),
+            "comm" => self.comm(fields),
+            "site" => {
+                let name = field(Field::Site).and_then(|site| self.names.name(site));
+                name.map_or(Value::Null, Value::text)
+            }
+            _ => object.map_or(Value::Null, |object| self.of_object(column, object)),
+        }
+    }
+
+    /// The value of a column of single objects.
+    fn of_object(&self, column: &str, object: &Object) -> Value {
+        let (began, ended) = self.span;
+        let in_use = match object.freed {
+            Some(_) => Some(false),
+            None => self.in_use.get(&object.addr).copied().flatten(),
+        };
+        match column {
+            "addr" => Value::UInt(object.addr),
+            "time" => Value::UInt(object.time.saturating_sub(began)),
+            "age" => Value::UInt(ended.saturating_sub(object.time)),
+            "lifetime" => match object.freed.filter(|freed| *freed > 0) {
+                Some(freed) => Value::UInt(freed.saturating_sub(object.time)),
+                None => Value::Null,
+            },
+            "freed" => in_use.map_or(Value::Null, |in_use| Value::Bool(!in_use)),
+            "state" => Value::text(match in_use {
+                Some(true) => "held",
+                Some(false) => "freed",
+                None => "unconfirmed",
+            }),
+            _ => Value::Null,
+        }
+    }
+
+    fn comm(&self, fields: &[u64]) -> Value {
+        let Some(at) = self.place(Field::Comm) else { return Value::Null };
+        let bytes: Vec<u8> =
+            fields.iter().skip(at).take(2).flat_map(|word| word.to_le_bytes()).collect();
+        let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+        Value::text(&bytes[..end])
+    }
+
+    /// Whether the allocator allocated it for itself, in the name of whoever ran.
+    fn is_own(&self, fields: &[u64]) -> bool {
+        let name = self.field(Field::Site, fields).and_then(|site| self.names.name(site));
+        name.is_some_and(|name| OWN.iter().any(|own| name.starts_with(own)))
+    }
+
+    fn cache_of(&self, fields: &[u64]) -> u64 {
+        self.field(Field::Cache, fields).unwrap_or(0)
+    }
+
+    fn field(&self, field: Field, fields: &[u64]) -> Option<u64> {
+        self.place(field).and_then(|at| fields.get(at)).copied()
+    }
+
+    /// The first word of a field.
+    fn place(&self, field: Field) -> Option<usize> {
+        let index = self.fields.iter().position(|found| *found == field)?;
+        Some(self.fields[..index].iter().map(|field| field.words()).sum())
+    }
+}

@@ -1,0 +1,161 @@
+//! A trace shows what a workload holds, to the object, and nothing of it once it is released.
+
+use std::any::Any;
+use std::io::Read;
+use std::os::unix::net::UnixDatagram;
+use std::process::{self, Child, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::process::{Resource, Signal, getrlimit, setrlimit};
+
+use crate::common;
+use crate::common::child::held;
+use crate::common::program::{SLABQL, command};
+use crate::common::start::{End, Start};
+use crate::common::wait;
+
+/// How long a process is given to come to where it waits.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How many of each thing are made.
+const COUNT: usize = 1500;
+/// How long the kernel takes to free what waits for readers.
+const GRACE: Duration = Duration::from_millis(500);
+
+type Held = Box<dyn Any>;
+
+fn sockets() -> Held {
+    Box::new((0..COUNT).map(|_| UnixDatagram::unbound().unwrap()).collect::<Vec<_>>())
+}
+
+fn epoll_items() -> Held {
+    let queue = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+    let event = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+    // Each number of the one file is an item of its own.
+    let numbers: Vec<_> = (0..COUNT).map(|_| event.try_clone().unwrap()).collect();
+    for (index, number) in numbers.iter().enumerate() {
+        let data = epoll::EventData::new_u64(index as u64);
+        epoll::add(&queue, number, data, epoll::EventFlags::IN).unwrap();
+    }
+    Box::new((numbers, queue))
+}
+
+/// A trace that runs until it is told to end.
+struct Trace(Child);
+
+impl Trace {
+    /// Starts it, and waits until its programs are attached.
+    fn start(query: &str, programs: usize) -> Self {
+        let mut command = command(SLABQL);
+        command.args(["--format", "csv", "trace", "10m", query]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.start();
+        wait("the programs of a trace", PATIENCE, || {
+            (held(child.id()).links.len() >= programs).then_some(())
+        });
+        Self(child)
+    }
+
+    /// Ends it as Ctrl-C does, and gives its rows and what it says of them.
+    fn end(mut self) -> (Vec<Vec<String>>, String) {
+        self.0.signal(Signal::INT);
+        let [mut out, mut err] = [String::new(), String::new()];
+        self.0.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        self.0.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        let status = self.0.wait().unwrap();
+        assert_eq!(status.code(), Some(0), "{err}");
+        let row = |line: &str| line.split(',').map(str::to_owned).collect();
+        (out.lines().skip(1).map(row).collect(), err)
+    }
+}
+
+/// What is held of each of these caches.
+fn counts(rows: &[Vec<String>], caches: &[&str]) -> Vec<usize> {
+    let count = |cache: &&str| {
+        let row = rows.iter().find(|row| row[0] == **cache);
+        row.map_or(0, |row| row[1].parse().unwrap())
+    };
+    caches.iter().map(count).collect()
+}
+
+#[test]
+fn what_a_workload_holds_is_shown_to_the_object() {
+    let Some(_turn) = common::live() else { return };
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = Some(16_384);
+    limit.maximum = limit.maximum.map(|maximum| maximum.max(16_384));
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let query = format!(
+        "select name, count(*) from allocations where state = 'held' and pid = {} group by name",
+        process::id()
+    );
+    for (make, caches) in
+        [(sockets as fn() -> Held, &["sock_inode_cache"][..]), (epoll_items, &["eventpoll_epi"])]
+    {
+        let trace = Trace::start(&query, 4);
+        let made = make();
+        let (rows, err) = trace.end();
+        assert_eq!(counts(&rows, caches), vec![COUNT; caches.len()], "{rows:?}\n{err}");
+        assert!(err.starts_with("trace_report: ") && !err.contains("full"), "{err}");
+        drop(made);
+
+        let trace = Trace::start(&query, 4);
+        drop(make());
+        // What is freed by `kfree_rcu` has no event: it is found free at the end.
+        thread::sleep(GRACE);
+        let (rows, err) = trace.end();
+        assert_eq!(counts(&rows, caches), vec![0; caches.len()], "{rows:?}\n{err}");
+    }
+}
+
+#[test]
+fn two_traces_count_the_same() {
+    let Some(_turn) = common::live() else { return };
+    let query = format!(
+        "select name, count(*), sum(bytes_alloc), max(bytes_req) from allocations \
+         where pid = {} and name = 'sock_inode_cache' group by name",
+        process::id()
+    );
+    let traces = [Trace::start(&query, 2), Trace::start(&query, 2)];
+    let made = sockets();
+    let [first, second] = traces.map(|trace| trace.end().0);
+    drop(made);
+    assert_eq!(first, second);
+    let sizes = "select name, size, object_size where name = 'sock_inode_cache'";
+    let ran = command(SLABQL).args(["--format", "csv", sizes]).ran();
+    let out = String::from_utf8(ran.stdout).unwrap();
+    let sizes: Vec<&str> = out.lines().nth(1).unwrap().split(',').collect();
+    let bytes = sizes[1].parse::<usize>().unwrap() * COUNT;
+    let [name, count, bytes, most] =
+        ["sock_inode_cache", &COUNT.to_string(), &bytes.to_string(), sizes[2]];
+    assert_eq!(first, [[name, count, bytes, most].map(str::to_owned)]);
+}
+
+#[test]
+fn frees_are_counted() {
+    let Some(_turn) = common::live() else { return };
+    let query = "select name, count(*) from frees where name = 'sock_inode_cache' group by name";
+    let trace = Trace::start(query, 2);
+    drop(sockets());
+    thread::sleep(GRACE);
+    let (rows, err) = trace.end();
+    assert!(counts(&rows, &["sock_inode_cache"])[0] >= COUNT, "{rows:?}\n{err}");
+}
+
+#[test]
+fn leaks_are_what_is_held() {
+    let Some(_turn) = common::live() else { return };
+    let mut command = command(SLABQL);
+    command.args(["--format", "csv", "leak", "sock_inode_cache", "10m"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.start();
+    wait("the programs of a trace", PATIENCE, || (held(child.id()).links.len() >= 4).then_some(()));
+    let made = sockets();
+    let (rows, err) = Trace(child).end();
+    drop(made);
+    let row = rows.iter().find(|row| row[1].starts_with("sock_alloc_inode+0x")).unwrap();
+    assert_eq!(row[0], "sock_inode_cache");
+    assert!(row[2].parse::<usize>().unwrap() >= COUNT, "{rows:?}\n{err}");
+    assert!(rows.iter().all(|row| row[0] == "sock_inode_cache"), "{rows:?}");
+}
