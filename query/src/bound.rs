@@ -27,6 +27,8 @@ pub struct Query {
     pub filter: Vec<Expr>,
     /// How rows become groups, if they do. Then the inputs of items and sort keys are those of a group's row.
     pub group: Option<Group>,
+    /// What is computed of all rows of the answer, or of its groups; [`ExprKind::Whole`] counts in it.
+    pub windows: Vec<Aggregate>,
     /// How rows are sorted.
     pub order_by: Vec<Key>,
     /// The most rows that are shown.
@@ -214,6 +216,8 @@ pub enum ExprKind {
     Extract(Box<Expr>, Extract),
     /// How much a value changed since the previous tick, or with `true` how much a second.
     Delta(bool, Box<Expr>),
+    /// What an aggregate over all rows of the answer comes to, by its number among those of the query.
+    Whole(usize),
     /// A function.
     Call(&'static Evaluation, Vec<Expr>),
 }
@@ -336,7 +340,7 @@ impl PartialEq for Expr {
 macro_rules! visit_children {
     ($kind:expr, $iter:ident, $visit:ident) => {
         match $kind {
-            ExprKind::Const(_) | ExprKind::Input(_) => {}
+            ExprKind::Const(_) | ExprKind::Input(_) | ExprKind::Whole(_) => {}
             ExprKind::Not(inner)
             | ExprKind::Neg(inner)
             | ExprKind::BitNot(inner)
@@ -406,7 +410,7 @@ impl Expr {
         let (mut parts, null) = (parts.into_iter(), |part: &Self| part.is_null());
         match &self.kind {
             ExprKind::Const(value) => *value == Value::Null,
-            ExprKind::Input(_) | ExprKind::IsNull(_) => false,
+            ExprKind::Input(_) | ExprKind::Whole(_) | ExprKind::IsNull(_) => false,
             ExprKind::And(..) | ExprKind::Or(..) => parts.all(null),
             ExprKind::Between(first, ..) | ExprKind::In(first, ..) => first.is_null(),
             ExprKind::Case(arms, otherwise) => {
@@ -417,6 +421,14 @@ impl Expr {
             ExprKind::Call(function, _) => function.nulls.holds(parts.map(null)),
             _ => parts.any(null),
         }
+    }
+
+    /// Whether a part of it is computed of all rows of the answer.
+    #[must_use]
+    pub fn names_whole(&self) -> bool {
+        let mut found = matches!(self.kind, ExprKind::Whole(_));
+        self.children(&mut |child| found |= child.names_whole());
+        found
     }
 
     /// The numbers of the inputs that it reads, each as often as it does.

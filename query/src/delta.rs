@@ -49,6 +49,7 @@ pub(crate) fn take_out(query: &mut Query, text: &str) -> Vec<Arc<Delta>> {
     let mut of_groups = Vec::new();
     let answer = query.items.iter_mut().map(|item| &mut item.expr);
     let answer = answer.chain(query.order_by.iter_mut().map(|key| &mut key.expr));
+    let answer = answer.chain(query.windows.iter_mut().flat_map(|window| &mut window.argument));
     if let Some(Group { keys, aggregates, having }) = &mut query.group {
         let first = keys.len() + aggregates.len();
         for key in &mut *keys {

@@ -124,6 +124,9 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
     let mut of = |inner: &Expr| eval(inner, row, warnings);
     match &expr.kind {
         ExprKind::Const(value) => value.clone(),
+        ExprKind::Whole(_) => {
+            unreachable!("a constant is put in its place when all rows are known")
+        }
         ExprKind::Input(input) => row.get(*input).cloned().unwrap_or(Value::Null),
         ExprKind::Not(inner) => truth(&of(inner)).map_or(Value::Null, |value| Value::Bool(!value)),
         ExprKind::And(left, right) => match truth(&of(left)) {

@@ -46,7 +46,8 @@ pub const STATEMENTS: &[Row] = &[
 /// Words where a clause could stand: the message, and what would work.
 #[rustfmt::skip]
 pub const CLAUSES: &[(&[&str], &str, &str)] = &[
-    (&["window", "qualify"], "there are no window functions", "`order by` and `limit` sort and truncate the answer"),
+    (&["window"], "there are no named windows", "`sum(x) over ()` covers all rows of the answer"),
+    (&["qualify"], "there is no `qualify`", "compare with a subquery: `where memory > 0.1 * (select sum(memory))`"),
     (&["for"], "there is no `for update`", "slabql only reads and takes no locks"),
     (&["tablesample"], "there is no `tablesample`", "`limit` truncates the answer"),
     (&["similar", "regexp", "rlike"], "there is no such operator", "match a regular expression with `~`: `name ~ '^kmalloc'`"),

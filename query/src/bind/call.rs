@@ -41,13 +41,16 @@ impl Binder<'_> {
                 .help(format!("write it as `{}`", function.call)));
         };
         wrong_arguments(function.arguments, function.call, arguments.len(), span)?;
+        if let Meaning::Share = function.meaning {
+            return self.share(&arguments[0], span);
+        }
         let mut arguments = self.list(arguments)?;
         match &function.meaning {
             Meaning::Delta(_) => self.followed(&name.name, span)?,
             Meaning::Constant(of) => {
                 return Ok(typing::constant(&of(self.capabilities), span));
             }
-            Meaning::Values(_) | Meaning::Expression(_) => {}
+            Meaning::Values(_) | Meaning::Expression(_) | Meaning::Share => {}
         }
         for implied in function.implied {
             let Some(column) = self.table.column(implied) else {

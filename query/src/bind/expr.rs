@@ -35,6 +35,7 @@ impl Binder<'_> {
             E::InColumn { expr, list, negated } => self.in_column(expr, list, *negated, span),
             E::InQuery { expr, query, negated } => self.in_query(expr, query, *negated, span),
             E::Subquery(query) => self.subquery(query, span),
+            E::Over(call) => self.over(call, span),
             E::Match { op, expr, pattern, negated } => {
                 self.matched(*op, [expr, pattern], *negated, span)
             }

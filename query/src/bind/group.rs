@@ -12,6 +12,7 @@ use super::{Binder, split, typing};
 use crate::aggregate;
 use crate::bound::{Aggregate, Expr, ExprKind, Group, Item, Key};
 use crate::diagnostic::{Diagnostic, Span};
+use crate::function;
 use crate::input::Input;
 use crate::syntax::ast::{self, Ident};
 use crate::value::Type;
@@ -36,6 +37,10 @@ pub(super) enum Clause {
     Key,
     /// In the argument of an aggregate.
     Aggregate,
+    /// In `having`.
+    Having,
+    /// In the argument of an aggregate over all rows of the answer.
+    Window,
 }
 
 impl Binder<'_> {
@@ -46,6 +51,88 @@ impl Binder<'_> {
         function: &'static aggregate::Aggregate,
         span: Span,
     ) -> Result<Expr, Diagnostic> {
+        let clause = std::mem::replace(&mut self.clause, Clause::Aggregate);
+        allowed(clause, span)?;
+        let aggregate = self.made(call, function, span)?;
+        self.clause = clause;
+        let number = self.aggregates.number(&call.to_string(), aggregate);
+        if number == MAX_AGGREGATES {
+            let message = format!("a query has at most {MAX_AGGREGATES} aggregates");
+            return Err(Diagnostic::new(span, message));
+        }
+        let Expr { ty, unit, range, .. } = self.aggregates.all[number].result;
+        let kind = ExprKind::Input(AGGREGATES + number);
+        Ok(Expr { kind, ty, unit, range, span, column: None })
+    }
+
+    /// Binds a call of an aggregate over all rows of the answer.
+    pub(super) fn over(&mut self, call: &ast::Expr, span: Span) -> Result<Expr, Diagnostic> {
+        let (ast::ExprKind::Call(name, _)
+        | ast::ExprKind::CallDistinct(name, _)
+        | ast::ExprKind::CallStar(name)) = &call.kind
+        else {
+            unreachable!("only a call has a window")
+        };
+        let clause = self.begin_window(span)?;
+        let Some(function) = aggregate::find(&name.name) else {
+            unreachable!("the parser has found it")
+        };
+        let window = self.made(call, function, span)?;
+        self.clause = clause;
+        self.window(window, span)
+    }
+
+    /// Binds `share(x)`, the percentage that `x` is of the sum of all `x`.
+    pub(super) fn share(&mut self, x: &ast::Expr, span: Span) -> Result<Expr, Diagnostic> {
+        let clause = self.begin_window(span)?;
+        let part = self.expr(x)?;
+        self.clause = clause;
+        let (Some(sum), Some(percentage)) = (aggregate::find("sum"), function::find("pct")) else {
+            unreachable!("there are both")
+        };
+        let (parameter, result) = (sum.ty)("share", &part, None)?;
+        let (name, argument) = (format!("sum({x})"), Some(part.clone()));
+        let all = Aggregate { name, function: sum, parameter, distinct: false, argument, result };
+        let all = self.window(all, span)?;
+        typing::call(percentage, vec![part, all], span)
+    }
+
+    /// Notes that binding is in the argument of an aggregate over all rows; says no where there is none. Gives where it
+    /// was before.
+    fn begin_window(&mut self, span: Span) -> Result<Clause, Diagnostic> {
+        let error = |message: &str| Diagnostic::new(span, message);
+        let place = match self.clause {
+            Clause::Answer => return Ok(std::mem::replace(&mut self.clause, Clause::Window)),
+            Clause::Where => "`where`",
+            Clause::Key => "`group by`",
+            Clause::Having => "`having`",
+            Clause::Aggregate | Clause::Window => {
+                return Err(error("an aggregate over all rows cannot stand in another aggregate")
+                    .label("computed only when all rows are known"));
+            }
+        };
+        Err(error(&format!("an aggregate over all rows is not allowed in {place}"))
+            .label("computed only when all rows are known")
+            .help("a subquery can be compared: `where memory > 0.1 * (select sum(memory))`"))
+    }
+
+    fn window(&mut self, window: Aggregate, span: Span) -> Result<Expr, Diagnostic> {
+        let number = self.windows.number(&window.name.clone(), window);
+        if number == MAX_AGGREGATES {
+            let message = format!("a query has at most {MAX_AGGREGATES} aggregates");
+            return Err(Diagnostic::new(span, message));
+        }
+        let Expr { ty, unit, range, .. } = self.windows.all[number].result;
+        Ok(Expr { kind: ExprKind::Whole(number), ty, unit, range, span, column: None })
+    }
+
+    /// An aggregate as it is called.
+    fn made(
+        &mut self,
+        call: &ast::Expr,
+        function: &'static aggregate::Aggregate,
+        span: Span,
+    ) -> Result<Aggregate, Diagnostic> {
         let (arguments, distinct): (&[ast::Expr], bool) = match &call.kind {
             ast::ExprKind::Call(_, arguments) => (arguments, false),
             ast::ExprKind::CallDistinct(_, arguments) => (arguments, true),
@@ -61,24 +148,13 @@ impl Binder<'_> {
         if !star {
             wrong_arguments(function.arguments, function.call, arguments.len(), span)?;
         }
-        let clause = std::mem::replace(&mut self.clause, Clause::Aggregate);
-        allowed(clause, span)?;
         let mut arguments = self.list(arguments)?;
-        self.clause = clause;
         let second = if arguments.len() > 1 { arguments.pop() } else { None };
         let argument = arguments.pop();
         let shape = argument.clone().unwrap_or_else(|| typing::null(Span::default()));
         let (parameter, result) = (function.ty)(function.name, &shape, second.as_ref())?;
         let name = call.to_string();
-        let aggregate = Aggregate { name, function, parameter, distinct, argument, result };
-        let number = self.aggregates.number(&call.to_string(), aggregate);
-        if number == MAX_AGGREGATES {
-            let message = format!("a query has at most {MAX_AGGREGATES} aggregates");
-            return Err(Diagnostic::new(span, message));
-        }
-        let Expr { ty, unit, range, .. } = self.aggregates.all[number].result;
-        let kind = ExprKind::Input(AGGREGATES + number);
-        Ok(Expr { kind, ty, unit, range, span, column: None })
+        Ok(Aggregate { name, function, parameter, distinct, argument, result })
     }
 
     /// Binds `group by`.
@@ -97,6 +173,9 @@ impl Binder<'_> {
                     item.expr.span = span;
                     if item.expr.inputs().iter().any(|input| *input >= AGGREGATES) {
                         allowed(Clause::Key, span)?;
+                    }
+                    if item.expr.names_whole() {
+                        self.begin_window(span)?;
                     }
                     item
                 }
@@ -141,7 +220,8 @@ impl Binder<'_> {
         }
         let shown = items.iter_mut().map(|item| &mut item.expr);
         let sorted = order_by.iter_mut().map(|key| &mut key.expr);
-        for expr in shown.chain(having.as_deref_mut()).chain(sorted) {
+        let windows = self.windows.all.iter_mut().filter_map(|window| window.argument.as_mut());
+        for expr in shown.chain(having.as_deref_mut()).chain(sorted).chain(windows) {
             of_group(expr, &keys, &self.inputs.all).map_err(|error| {
                 if rows { error.help("put conditions on rows in `where`") } else { error }
             })?;
@@ -216,7 +296,7 @@ fn neither(name: &str, ty: Type, keys: &[Item], span: Span) -> Diagnostic {
 fn allowed(clause: Clause, span: Span) -> Result<(), Diagnostic> {
     let error = |message: &str| Diagnostic::new(span, message);
     match clause {
-        Clause::Answer => Ok(()),
+        Clause::Answer | Clause::Having | Clause::Window => Ok(()),
         Clause::Where => Err(error("aggregates are not allowed in `where`")
             .label("computed only after `where` has selected the rows")
             .help("put conditions on groups in `having`")),

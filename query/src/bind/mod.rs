@@ -87,6 +87,7 @@ pub fn bind_with(
         written_out: 0,
         clause: Clause::Answer,
         aggregates: Once::default(),
+        windows: Once::default(),
     };
     let mut items = binder.items(&query.items)?;
     binder.hidden = HashSet::new();
@@ -100,14 +101,18 @@ pub fn bind_with(
     let filter = binder.conditions(query.filter.as_ref())?;
     let keys = binder.group_keys(query, &items)?;
     // It is split when its keys are found, of which one may be an `and`.
+    binder.clause = Clause::Having;
     let having = query.having.as_ref().map(|having| binder.condition(having)).transpose()?;
+    binder.clause = Clause::Answer;
     let mut order_by = binder.order_by(query, &items)?;
     let group = binder.grouped(query, keys, having, &mut items, &mut order_by)?;
+    let windows = binder.windows.all;
     // What is missing is worth a word where something is NULL for it, and not where the query does without.
     let shown = items.iter().map(|item| &item.expr);
     let sorted = order_by.iter().map(|key| &key.expr);
     let of_groups = group.iter().flat_map(group::of_rows);
-    let told = shown.chain(&filter).chain(sorted).chain(of_groups).any(Expr::is_null);
+    let of_all = windows.iter().filter_map(|window| window.argument.as_ref());
+    let told = of_all.chain(shown).chain(&filter).chain(sorted).chain(of_groups).any(Expr::is_null);
     Ok(Query {
         table,
         arguments: query.arguments.clone(),
@@ -115,6 +120,7 @@ pub fn bind_with(
         items,
         filter,
         group,
+        windows,
         order_by,
         limit: query.limit.map(|count| count.rows),
         offset: query.offset.map_or(0, |count| count.rows),
@@ -166,6 +172,8 @@ struct Binder<'a> {
     clause: Clause,
     /// The aggregates so far, each once.
     aggregates: Once<Aggregate>,
+    /// Those over all rows of the answer.
+    windows: Once<Aggregate>,
 }
 
 /// Things that a query names, each once. Those of one name are told apart by what they are.

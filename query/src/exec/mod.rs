@@ -20,10 +20,11 @@ pub mod previous_tick;
 pub(crate) mod sort;
 pub mod wide;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::bound::Missing;
-use crate::bound::{Expr, ExprKind, Item, Key};
+use crate::bound::{Expr, ExprKind};
 use crate::capabilities::Capabilities;
 use crate::catalog::Lookup;
 use crate::eval::{self, Warnings};
@@ -75,8 +76,10 @@ enum Step<'a> {
     /// The changes of this operator, its number among those of its kind, and the rows so far.
     Compare(&'a Compare, usize, Vec<Vec<Value>>),
     Group(Groups<'a>),
+    /// What all rows come to, and the rows so far.
+    Whole(Groups<'a>, Vec<Vec<Value>>),
     /// What is shown, and behind it in the row what is sorted by.
-    Project(&'a [Item], &'a [Key]),
+    Project(Vec<Cow<'a, Expr>>),
     Distinct(Distinct),
     Sort(Sort<'a>),
     Limit(Limit),
@@ -117,7 +120,12 @@ impl<'a> Execution<'a> {
                 Step::Compare(compare, compares.next().unwrap_or(0), Vec::new())
             }
             Operator::Group(group) => Step::Group(Groups::new(group)),
-            Operator::Project(items) => Step::Project(items, plan.order_by()),
+            Operator::Whole(group) => Step::Whole(Groups::new(group), Vec::new()),
+            Operator::Project(items) => {
+                let sorted = plan.order_by().iter().map(|key| &key.expr);
+                let shown = items.iter().map(|item| &item.expr);
+                Step::Project(shown.chain(sorted).map(Cow::Borrowed).collect())
+            }
             Operator::Distinct => Step::Distinct(Distinct::new(shown)),
             Operator::Sort { keys, wanted } => Step::Sort(Sort::new(keys, shown, *wanted)),
             Operator::Limit { limit, offset } => Step::Limit(Limit::new(*limit, *offset)),
@@ -147,7 +155,7 @@ impl<'a> Execution<'a> {
     #[must_use]
     pub fn is_done(&self) -> bool {
         let keeps = |(step, _): &(Step, Flow)| {
-            matches!(step, Step::Compare(..) | Step::Group(_) | Step::Sort(_))
+            matches!(step, Step::Compare(..) | Step::Group(_) | Step::Whole(..) | Step::Sort(_))
         };
         let limit = self.steps.last().map(|(step, _)| step);
         matches!(limit, Some(Step::Limit(limit)) if limit.is_reached())
@@ -158,17 +166,24 @@ impl<'a> Execution<'a> {
     pub fn finish(mut self, warnings: Warnings) -> Result<Rest, Interrupted> {
         let mut rows = Vec::new();
         for at in 0..self.steps.len() {
-            let (step, flow) = &mut self.steps[at];
+            let step = &mut self.steps[at].0;
             let kept = match std::mem::replace(step, Step::Done) {
                 Step::Group(groups) => groups.finish(&mut self.machine.warnings),
+                Step::Whole(groups, rows) => {
+                    let all = groups.finish(&mut self.machine.warnings).swap_remove(0);
+                    for (step, _) in &mut self.steps[at + 1..] {
+                        step.know(&all);
+                    }
+                    rows
+                }
                 Step::Sort(sort) => sort.finish(&mut self.machine.warnings),
                 Step::Compare(compare, number, rows) => self.machine.compare(number, compare, rows),
                 other => {
-                    *step = other;
+                    self.steps[at].0 = other;
                     continue;
                 }
             };
-            flow.out += kept.len() as u64;
+            self.steps[at].1.out += kept.len() as u64;
             rows = self.run(at + 1, kept)?;
         }
         let Machine { previous, warnings: own, mut notes, .. } = self.machine;
@@ -227,6 +242,12 @@ impl Machine<'_> {
 }
 
 impl Step<'_> {
+    /// Puts what all rows came to into what is shown.
+    fn know(&mut self, all: &[Value]) {
+        let Self::Project(exprs) = self else { return };
+        exprs.iter_mut().filter(|expr| expr.names_whole()).for_each(|expr| put(expr.to_mut(), all));
+    }
+
     /// What rows come to at once.
     fn run(
         &mut self,
@@ -252,11 +273,15 @@ impl Step<'_> {
             Self::Group(groups) => {
                 rows.drain(..).for_each(|row| groups.add(&row, warnings));
             }
-            Self::Project(items, keys) => {
-                let of_row =
-                    || items.iter().map(|item| &item.expr).chain(keys.iter().map(|key| &key.expr));
+            Self::Whole(groups, kept) => {
+                for row in &rows {
+                    groups.add(row, warnings);
+                }
+                kept.append(&mut rows);
+            }
+            Self::Project(exprs) => {
                 for row in &mut rows {
-                    *row = of_row().map(|expr| eval::eval(expr, row, warnings)).collect();
+                    *row = exprs.iter().map(|expr| eval::eval(expr, row, warnings)).collect();
                 }
             }
             Self::Distinct(distinct) => distinct.retain(&mut rows, warnings),
@@ -265,6 +290,14 @@ impl Step<'_> {
         }
         rows
     }
+}
+
+/// Puts what all rows came to into an expression.
+fn put(expr: &mut Expr, all: &[Value]) {
+    if let ExprKind::Whole(number) = expr.kind {
+        expr.kind = ExprKind::Const(all.get(number).cloned().unwrap_or(Value::Null));
+    }
+    expr.children_mut(&mut |child| put(child, all));
 }
 
 /// Runs `plan` over all its rows at once. `warnings` is what the scan itself had to say.

@@ -74,6 +74,8 @@ pub enum Meaning {
     Constant(fn(&dyn Capabilities) -> Literal),
     /// How much its argument changed since the previous tick of a watch, or with `true` how much a second.
     Delta(bool),
+    /// The percentage that its argument is of the sum over all rows of the answer.
+    Share,
     /// An expression of another kind, such as one that holds a compiled pattern.
     Expression(fn(&str, Vec<Expr>, Span) -> Result<Expr, Diagnostic>),
 }

@@ -42,6 +42,12 @@ pub(super) static ROWS: &[Function] = &[
     ),
     Function::new("rate(x)", (1, 1), "In a watch: `delta(x)` per second.", Meaning::Delta(true)),
     Function::new(
+        "share(x)",
+        (1, 1),
+        "x as a percentage of the sum of x over all rows of the answer: `pct(x, sum(x) over ())`.",
+        Meaning::Share,
+    ),
+    Function::new(
         "source()",
         (0, 0),
         "Where the rows come from: `live`, `walk`, `proc`, `recording` or `demo`.",

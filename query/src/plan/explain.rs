@@ -51,6 +51,10 @@ impl Operator {
                 format!("compare with the previous tick: {} (user space)", texts.join(", "))
             }
             Self::Group(group) => format!("{group} ({})", place(group.kernel.as_ref().err())),
+            Self::Whole(Group { aggregates, .. }) => {
+                let names: Vec<&str> = aggregates.iter().map(|made| made.name.as_str()).collect();
+                format!("over all rows: {} (user space)", names.join(", "))
+            }
             Self::Project(items) => {
                 let names: Vec<&str> = items.iter().map(|item| item.name.as_str()).collect();
                 format!("project {} (user space)", names.join(", "))

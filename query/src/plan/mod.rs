@@ -120,6 +120,8 @@ pub enum Operator {
     Compare(Compare),
     /// Makes groups.
     Group(Group),
+    /// Computes what aggregates come to over all rows, which make a single group.
+    Whole(Group),
     /// Computes what is shown.
     Project(Vec<Item>),
     /// Drops equal rows.
@@ -180,7 +182,8 @@ pub fn plan(mut query: Query, target: Target, text: &str) -> Plan {
         Some((group, _)) => group.of_rows().collect(),
         None => {
             let sorted = query.order_by.iter().map(|key| &key.expr);
-            query.items.iter().map(|item| &item.expr).chain(sorted).collect()
+            let all = query.windows.iter().filter_map(|window| window.argument.as_ref());
+            query.items.iter().map(|item| &item.expr).chain(sorted).chain(all).collect()
         }
     };
     let filtered = early.iter().chain(&late).map(|condition| &condition.expr);
@@ -206,6 +209,11 @@ pub fn plan(mut query: Query, target: Target, text: &str) -> Plan {
         }
         let condition = |expr| Condition::new(expr, text, Err("groups are complete only there"));
         operators.extend(having.into_iter().map(condition).map(Operator::Filter));
+    }
+    if !query.windows.is_empty() {
+        let kernel = Err("all rows are known only there");
+        let (keys, aggregates) = (Vec::new(), query.windows);
+        operators.push(Operator::Whole(Group { keys, aggregates, kernel }));
     }
     operators.push(Operator::Project(query.items));
     if query.distinct {
@@ -399,6 +407,7 @@ impl Plan {
                 Operator::Filter(condition) if condition.kernel.is_err() => return None,
                 Operator::Compare(_)
                 | Operator::Group(_)
+                | Operator::Whole(_)
                 | Operator::Distinct
                 | Operator::Sort { .. } => return None,
                 Operator::Limit { limit, offset } => {

@@ -202,6 +202,7 @@ impl Expr {
             | ExprKind::IsNull { expr: inner, .. }
             | ExprKind::Has { expr: inner, .. }
             | ExprKind::InQuery { expr: inner, .. }
+            | ExprKind::Over(inner)
             | ExprKind::Cast(inner, _) => visit(inner),
             ExprKind::Binary(_, left, right)
             | ExprKind::Match { expr: left, pattern: right, .. }
@@ -329,6 +330,8 @@ pub enum ExprKind {
     CallDistinct(Ident, Vec<Expr>),
     /// `name(*)`
     CallStar(Ident),
+    /// `name(…) over ()`: a call of an aggregate, over all rows of the answer.
+    Over(Box<Expr>),
 }
 
 /// The way from a row's struct to one of the kernel's members.

@@ -383,19 +383,41 @@ fn call(input: Input<'_>, name: Ident) -> Parsed<'_, Box<Expr>> {
     if aggregate.is_some() {
         input.hoped("`filter`");
     }
-    if input.peek_at(1).and_then(TokenKind::symbol) == Some(Symbol::ParenOpen) {
-        if word(input, &["filter"]) {
-            return filtered(input, kind, start);
-        }
-        if word(input, &["over"]) {
-            return refuse(
-                Diagnostic::new(input.span(), "there is no `over (…)`")
-                    .label("there are no window functions")
-                    .help("`order by` and `limit` sort and truncate the answer"),
-            );
-        }
+    let (input, call) = if opens(input, "filter") {
+        filtered(input, kind, start)?
+    } else {
+        (input, Box::new(Expr { kind, span: input.since(start) }))
+    };
+    if aggregate.is_some() {
+        input.hoped("`over ()`");
     }
-    Ok((input, Box::new(Expr { kind, span: input.since(start) })))
+    if opens(input, "over") { over(input, call, aggregate.is_some()) } else { Ok((input, call)) }
+}
+
+/// Whether `what` and a parenthesis come next.
+fn opens(input: Input<'_>, what: &str) -> bool {
+    input.peek_at(1).and_then(TokenKind::symbol) == Some(Symbol::ParenOpen) && word(input, &[what])
+}
+
+/// Parses `over ()` behind a call. The window is all rows of the answer.
+fn over(input: Input<'_>, call: Box<Expr>, aggregate: bool) -> Parsed<'_, Box<Expr>> {
+    if !aggregate {
+        return refuse(
+            Diagnostic::new(input.span(), "`over ()` belongs to an aggregate")
+                .label("there are no other window functions")
+                .help("`order by` and `limit` sort and truncate the answer"),
+        );
+    }
+    let rest = input.skip(2);
+    if rest.peek_symbol() != Some(Symbol::ParenClose) {
+        return refuse(
+            Diagnostic::new(rest.span(), "`over` takes an empty window only: `over ()`")
+                .label("there are no partitions, orders or frames")
+                .help("`group by` computes a value for each group"),
+        );
+    }
+    let (rest, start) = (rest.skip(1), call.span);
+    Ok((rest, Box::new(Expr { kind: ExprKind::Over(call), span: rest.since(start) })))
 }
 
 /// Parses `filter (where …)` behind a call of an aggregate, which then sees NULL where the condition does not hold.

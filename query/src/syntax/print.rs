@@ -189,6 +189,7 @@ impl Display for Expr {
             ExprKind::InQuery { expr, query, negated } => {
                 write!(f, "{} {}in ({query})", at(BIT_OR, expr), not(*negated))
             }
+            ExprKind::Over(call) => write!(f, "{call} over ()"),
             ExprKind::Subquery(query) => write!(f, "({query})"),
             ExprKind::Match { op, expr, pattern, negated } => {
                 let (expr, pattern) = (at(BIT_OR, expr), at(BIT_OR, pattern));

@@ -233,6 +233,7 @@ impl Tree<'_> {
                 (format!("call {name} distinct"), arguments.iter().collect())
             }
             ExprKind::CallStar(name) => (format!("call {name} star"), vec![]),
+            ExprKind::Over(call) => ("over all rows".to_owned(), vec![call]),
         };
         let source = &self.query[expr.span.start..expr.span.end];
         self.line(depth, &format!("{name}   <- {source}"));

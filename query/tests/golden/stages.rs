@@ -72,6 +72,11 @@ pub fn bound(text: &str) -> Result<String, Diagnostic> {
             writeln!(out, "having {}", prefix(condition, &answer)).unwrap();
         }
     }
+    for made in &query.windows {
+        let (name, function) = (&made.name, made.function.name);
+        let argument = made.argument.as_ref().map_or("*".to_owned(), |of| prefix(of, &answer));
+        writeln!(out, "over all rows {name}: ({function} {argument}{})", parameter(made)).unwrap();
+    }
     for key in &query.order_by {
         let direction = if key.descending { " desc" } else { "" };
         let nulls = if key.nulls_first { " nulls first" } else { "" };
@@ -93,7 +98,7 @@ fn parameter(made: &Aggregate) -> String {
 
 fn prefix(expr: &Expr, inputs: &[String]) -> String {
     let mut text = node(expr, inputs);
-    if !matches!(expr.kind, ExprKind::Const(_) | ExprKind::Input(_)) {
+    if !matches!(expr.kind, ExprKind::Const(_) | ExprKind::Input(_) | ExprKind::Whole(_)) {
         expr.children(&mut |child| text = format!("{text} {}", prefix(child, inputs)));
         text = format!("({text})");
     }
@@ -155,6 +160,7 @@ fn node(expr: &Expr, inputs: &[String]) -> String {
         ExprKind::In(..) => "in".to_owned(),
         ExprKind::Contains(..) => "contains".to_owned(),
         ExprKind::Extract(..) => "extract".to_owned(),
+        ExprKind::Whole(number) => format!("over_all[{number}]"),
         ExprKind::Match(_, pattern) => format!("matches {:?}", pattern.shape()),
         ExprKind::IsNull(_) => "is null".to_owned(),
         ExprKind::HasAll(_, mask) => format!("has all {mask:#x}"),

@@ -152,9 +152,16 @@ fn expr() -> impl Strategy<Value = Expr> {
             1 => (boxed.clone(), ident()).prop_map(|(expr, to)| ExprKind::Cast(expr, to)),
             1 => (ident(), vec(part.clone(), 0..3))
                 .prop_map(|(name, list)| ExprKind::Call(name, list)),
-            1 => (ident(), vec(part, 1..3))
+            1 => (ident(), vec(part.clone(), 1..3))
                 .prop_map(|(name, list)| ExprKind::CallDistinct(name, list)),
             1 => ident().prop_map(ExprKind::CallStar),
+            1 => (prop::sample::select(vec!["sum", "count"]), vec(part.clone(), 1..2), any::<bool>())
+                .prop_map(|(name, list, distinct)| {
+                    let (name, written) = (name.to_owned(), name.to_owned());
+                    let name = Ident { name, written, quoted: false, span: Span::default() };
+                    let call = if distinct { ExprKind::CallDistinct } else { ExprKind::Call };
+                    ExprKind::Over(Box::new(new(call(name, list))))
+                }),
             1 => subquery().prop_map(ExprKind::Subquery),
             1 => (boxed.clone(), subquery(), not).prop_map(|(expr, query, negated)| {
                 ExprKind::InQuery { expr, query, negated }
@@ -315,7 +322,9 @@ fn forget_expr(expr: &mut Expr) {
             forget_idents([&mut path.base]);
             path.steps.iter_mut().for_each(|step| step.span = Span::default());
         }
-        ExprKind::Unary(_, expr) | ExprKind::IsNull { expr, .. } => forget_expr(expr),
+        ExprKind::Over(expr) | ExprKind::Unary(_, expr) | ExprKind::IsNull { expr, .. } => {
+            forget_expr(expr);
+        }
         ExprKind::Binary(_, left, right) => forget_all([left, right]),
         ExprKind::Between { expr, low, high, .. } => {
             forget_all([expr, low, high]);

@@ -92,11 +92,31 @@ impl Exprs<'_> {
     fn compared(&mut self, depth: u32) -> Expr {
         let op = self.random.pick(&["=", "==", "!=", "<>", "<", "<=", ">", ">="]);
         let kind = self.kind();
+        if self.random.chance(15) {
+            return self.with_subquery(op, depth);
+        }
         let (a, b) = match kind {
             Kind::Int | Kind::Float => (self.number(depth), self.number(depth)),
             kind => (self.of(kind, depth), self.of(kind, depth)),
         };
         one(&format!("#16 {op} #26"), TEST, Kind::Bool, 0, &[&a, &b])
+    }
+
+    /// A comparison with what a subquery comes to, which may be no row, or a test for one of its values.
+    fn with_subquery(&mut self, op: &str, depth: u32) -> Expr {
+        let mut column = || self.random.pick(&["size", "object_size", "align", "slabs"]);
+        let (of, by) = (column(), column());
+        let filter = self.random.pick(&["", "where # > 64", "where # = 1", "where # % 3 = 0"]);
+        let from = format!("from caches {}", filter.replace('#', by));
+        let tested = self.of(Kind::Int, depth);
+        let not = self.random.pick(&["", "not "]);
+        let pattern = match self.random.below(4) {
+            0 => format!("#16 {not}in (select {of} {from})"),
+            1 => format!("#16 {op} (select count(*) {from})"),
+            2 => format!("#16 {op} (select min({of}) {from})"),
+            _ => format!("#16 {op} (select max({of}) {from})"),
+        };
+        one(&pattern, TEST, Kind::Bool, 0, &[&tested])
     }
 
     /// A test against a pattern.

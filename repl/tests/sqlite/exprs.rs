@@ -5,7 +5,7 @@
 
 use crate::expr::{BITS, Expr, PRIMARY, PRODUCT, SUM, TEST, UNARY, one, quoted, two};
 use crate::random::Random;
-use crate::rows::{COLUMNS, Kind};
+use crate::rows::{COLUMNS, Kind, ROWS_MAX};
 
 /// Beyond this slabql says NULL and SQLite turns to floats; a product of two smaller ones stays below 2^63.
 const LARGEST: u128 = 1 << 62;
@@ -323,6 +323,22 @@ impl Exprs<'_> {
         let part = format!("cast(substr(cast(#10 as blob), {start}{length}) as text)");
         let theirs = format!("iif(#10 is null, null, coalesce({part}, ''))");
         two(&format!("substr(#10, {start}{length})"), &theirs, PRIMARY, Kind::Bytes, 0, &[&text])
+    }
+
+    /// An aggregate of a leaf over all rows of the answer.
+    pub fn over_all_rows(&mut self) -> Expr {
+        let numbers = self.leaves.iter().filter(|leaf| leaf.kind == Kind::Int);
+        let numbers: Vec<Expr> = numbers.cloned().collect();
+        if numbers.is_empty() || self.random.chance(20) {
+            return Expr::name("count(*) over ()", Kind::Int, ROWS_MAX);
+        }
+        let of = &numbers[self.random.at(numbers.len())];
+        let (sum, most) = ("sum(#10) over ()", of.most.saturating_mul(ROWS_MAX));
+        if most < LARGEST && self.random.chance(40) {
+            return one(sum, PRIMARY, Kind::Int, most, &[of]);
+        }
+        let pattern = self.random.pick(&["max(#10) over ()", "min(#10) over ()"]);
+        one(pattern, PRIMARY, Kind::Int, of.most, &[of])
     }
 
     /// An aggregate over the leaves, of at most so many rows.

@@ -90,6 +90,11 @@ fn items(exprs: &mut Exprs<'_>, grouped: bool, depth: u32) -> Items {
             let depth = if exprs.random.chance(35) { 0 } else { depth };
             exprs.of(kind, depth)
         };
+        // What all rows come to has no name: no condition can name it.
+        if number > 0 && exprs.random.chance(15) {
+            items.push((exprs.over_all_rows(), None));
+            continue;
+        }
         let name = exprs.random.chance(40).then(|| exprs.random.pick(&NAMES).to_owned());
         // In groups a name that a column has would be the column here and the item there.
         items.push((

@@ -19,7 +19,7 @@ pub(in crate::bind) fn call(
         }
         Meaning::Expression(expression) => expression(function.name, arguments, span)?,
         Meaning::Delta(rate) => changed(*rate, arguments.swap_remove(0), function.name, span)?,
-        Meaning::Constant(_) => unreachable!("it is bound to a literal"),
+        Meaning::Constant(_) | Meaning::Share => unreachable!("it is bound to something else"),
     };
     Ok(fold(called))
 }

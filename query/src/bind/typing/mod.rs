@@ -172,7 +172,10 @@ pub(super) fn answered(value: Value, (ty, unit): (Type, Unit), span: Span) -> Ex
 fn fold(expr: Expr) -> Expr {
     let mut constant = true;
     expr.children(&mut |child| constant &= child.constant().is_some());
-    if !constant || expr.constant().is_some() || matches!(expr.kind, ExprKind::Input(_)) {
+    if !constant
+        || expr.constant().is_some()
+        || matches!(expr.kind, ExprKind::Input(_) | ExprKind::Whole(_))
+    {
         return expr;
     }
     // A warning belongs to the run, so what would give one is left for it, as is what takes long.
