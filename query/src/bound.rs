@@ -9,7 +9,7 @@ use crate::diagnostic::Span;
 use crate::function::Evaluation;
 use crate::input::Input;
 use crate::pattern::{Extract, Pattern};
-use crate::syntax::ast::Argument;
+use crate::syntax::ast::{Argument, MatchOp};
 use crate::value::{Type, Unit, Value};
 
 /// A query without names, whose expressions are typed.
@@ -202,6 +202,8 @@ pub enum ExprKind {
     Contains(Box<Expr>, Box<Expr>),
     /// Whether a text matches a pattern.
     Match(Box<Expr>, Pattern),
+    /// Whether a text matches a pattern that is computed.
+    MatchBy(MatchOp, Box<Expr>, Box<Expr>),
     /// Whether a value is NULL.
     IsNull(Box<Expr>),
     /// Whether all bits of a mask are set in a flag set.
@@ -354,6 +356,7 @@ macro_rules! visit_children {
             ExprKind::And(left, right)
             | ExprKind::Or(left, right)
             | ExprKind::Arith(_, left, right)
+            | ExprKind::MatchBy(_, left, right)
             | ExprKind::Compare(_, left, right)
             | ExprKind::Contains(left, right) => {
                 $visit(left);

@@ -22,14 +22,15 @@ use std::fmt;
 use crate::bound::{Arith, Expr, ExprKind};
 use crate::catalog::Lookup;
 use crate::exec::{Host, Interrupted};
-use crate::pattern::Extract;
+use crate::pattern::{Computed, Extract, Pattern};
+use crate::syntax::ast::MatchOp;
 use crate::value::{Type, Value};
 
 /// After so many steps the host is asked whether the run is to end: a millisecond or two.
 const STEPS: usize = 1 << 16;
 
 /// What a run has to say besides its answer, and whether it is to end.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub struct Warnings<'a> {
     /// How often arithmetic left its range.
     pub range: u64,
@@ -37,6 +38,10 @@ pub struct Warnings<'a> {
     pub long: u64,
     /// How often a text was too long for its pattern.
     pub steps: u64,
+    /// How often a computed pattern was none.
+    pub patterns: u64,
+    /// The patterns that were computed so far.
+    computed: Computed,
     /// The steps since the host was asked, and whether it said that the run is to end.
     taken: usize,
     interrupted: bool,
@@ -45,8 +50,9 @@ pub struct Warnings<'a> {
 
 impl fmt::Debug for Warnings<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { range, long, steps, .. } = self;
-        write!(f, "{range} out of range, {long} too long, {steps} too long for a pattern")
+        let Self { range, long, steps, patterns, .. } = self;
+        write!(f, "{range} out of range, {long} too long, {steps} too long for a pattern, ")?;
+        write!(f, "{patterns} no patterns")
     }
 }
 
@@ -58,8 +64,8 @@ impl<'a> Warnings<'a> {
 
     /// Whether there is nothing to say.
     #[must_use]
-    pub fn is_empty(self) -> bool {
-        self.range + self.long + self.steps == 0
+    pub fn is_empty(&self) -> bool {
+        self.range + self.long + self.steps + self.patterns == 0
     }
 
     /// Counts steps: nodes of an expression, bytes of a text, states of a pattern. Gives whether the run is to end; then
@@ -76,6 +82,23 @@ impl<'a> Warnings<'a> {
     /// Fails if the run is to end.
     pub(crate) fn check(&self) -> Result<(), Interrupted> {
         if self.interrupted { Err(Interrupted) } else { Ok(()) }
+    }
+
+    /// Whether a text matches a computed pattern; NULL, and a word about it, where that is none.
+    fn matched(&mut self, op: MatchOp, text: &[u8], pattern: &[u8]) -> Value {
+        let Some(pattern) = self.computed.pattern(op, pattern) else {
+            self.patterns += 1;
+            return Value::Null;
+        };
+        self.held_against(&pattern, text)
+    }
+
+    /// Whether a text matches a pattern.
+    fn held_against(&mut self, pattern: &Pattern, text: &[u8]) -> Value {
+        if self.step(pattern.steps(text)) {
+            return Value::Null;
+        }
+        pattern.matches(text).map_or_else(|| self.bounded(), Value::Bool)
     }
 
     /// A NULL for a text that is too long for its pattern, and a word about it.
@@ -195,11 +218,12 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
         },
         // An input by now.
         ExprKind::Delta(..) => Value::Null,
+        ExprKind::MatchBy(op, tested, pattern) => match (of(tested), of(pattern)) {
+            (Value::Text(text), Value::Text(pattern)) => warnings.matched(*op, &text, &pattern),
+            _ => Value::Null,
+        },
         ExprKind::Match(tested, pattern) => match of(tested) {
-            Value::Text(text) if warnings.step(pattern.steps(&text)) => Value::Null,
-            Value::Text(text) => {
-                pattern.matches(&text).map_or_else(|| warnings.bounded(), Value::Bool)
-            }
+            Value::Text(text) => warnings.held_against(pattern, &text),
             _ => Value::Null,
         },
         ExprKind::IsNull(inner) => Value::Bool(of(inner) == Value::Null),

@@ -1,6 +1,9 @@
 //! Patterns of `like`, `ilike`, `glob` and `~`: all of them become one regular expression. And what `regexp_extract`
 //! and `regexp_replace` make of a text by one.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use memchr::memmem;
 use regex_lite::{Regex, RegexBuilder};
 
@@ -72,6 +75,31 @@ impl Pattern {
     #[must_use]
     pub fn shape(&self) -> &Shape {
         &self.shape
+    }
+}
+
+/// The most computed patterns that are kept.
+const MAX_COMPUTED: usize = 256;
+
+/// Patterns that were computed, each compiled once as long as there are few: none where a text is no pattern.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Computed(Known);
+
+type Known = HashMap<(MatchOp, Box<[u8]>), Option<Arc<Pattern>>>;
+
+impl Computed {
+    /// The pattern that a text is.
+    pub fn pattern(&mut self, op: MatchOp, text: &[u8]) -> Option<Arc<Pattern>> {
+        let key = (op, text.into());
+        if let Some(known) = self.0.get(&key) {
+            return known.clone();
+        }
+        if self.0.len() == MAX_COMPUTED {
+            self.0.clear();
+        }
+        let made = Pattern::new(op, &String::from_utf8_lossy(text)).ok().map(Arc::new);
+        self.0.insert(key, made.clone());
+        made
     }
 }
 

@@ -169,23 +169,8 @@ impl Binder<'_> {
         negated: bool,
         span: Span,
     ) -> Result<Expr, Diagnostic> {
-        let tested = self.operand(tested)?;
-        let place = self.operand(pattern)?.span;
-        typing::matched(op, *tested, (self.literal(pattern), place), negated, span)
-    }
-
-    /// The literal that an expression is, or is an alias of.
-    fn literal<'a>(&'a self, expr: &'a ast::Expr) -> Option<&'a Literal> {
-        let meant = match &expr.kind {
-            ast::ExprKind::Column(name) if self.table.column(&name.name).is_none() => {
-                self.aliases.get(&name.name)?
-            }
-            _ => expr,
-        };
-        match &meant.kind {
-            ast::ExprKind::Literal(literal) => Some(literal),
-            _ => None,
-        }
+        let (tested, pattern) = (self.operand(tested)?, self.operand(pattern)?);
+        typing::matched(op, *tested, *pattern, negated, span)
     }
 
     fn is_null(

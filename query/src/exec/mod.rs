@@ -163,6 +163,7 @@ impl<'a> Execution<'a> {
     }
 
     /// Ends. `warnings` is what the scan itself had to say.
+    #[expect(clippy::needless_pass_by_value, reason = "what a scan said is told once")]
     pub fn finish(mut self, warnings: Warnings) -> Result<Rest, Interrupted> {
         let mut rows = Vec::new();
         for at in 0..self.steps.len() {
@@ -202,6 +203,10 @@ impl<'a> Execution<'a> {
         }
         if own.steps > 0 {
             let note = "a text was too long for its pattern; those results are NULL";
+            notes.push(note.to_owned());
+        }
+        if own.patterns + warnings.patterns > 0 {
+            let note = "a computed pattern was not valid; those results are NULL";
             notes.push(note.to_owned());
         }
         Ok(Rest { rows, notes, flow: self.steps.into_iter().map(|(_, flow)| flow).collect() })

@@ -124,6 +124,9 @@ impl Lowerer<'_> {
                 let zero = Scalar::Const(0);
                 Pred::Compare(Compare::Ne, Order::Unsigned, self.input(*input), zero)
             }
+            ExprKind::MatchBy(..) => {
+                return Err("the kernel matches only patterns that are written out");
+            }
             ExprKind::Contains(..) => return Err(LOOKUP),
             ExprKind::IsNull(inner) if inner.ty == Type::Text => match self.named(inner) {
                 Some((scalar, _)) => is_null(scalar),

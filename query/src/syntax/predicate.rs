@@ -13,7 +13,7 @@ use super::input::Input;
 use super::rule::{ident, keyword, list, symbol, word};
 use super::select::subquery;
 use super::token::{Keyword, Symbol, TokenKind};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Span};
 
 /// Parses what is behind `expr`: `[not] between`, `[not] in`, patterns, `is …` and `has`.
 pub(super) fn test(input: Input<'_>, expr: Box<Expr>) -> Parsed<'_, Box<Expr>> {
@@ -160,14 +160,58 @@ fn is_distinct(input: Input<'_>, left: Box<Expr>, same: bool) -> Parsed<'_, Expr
 
 /// Parses the pattern that `expr` is held against.
 fn pattern(input: Input<'_>, op: MatchOp, expr: Box<Expr>, negated: bool) -> Parsed<'_, ExprKind> {
-    let (input, pattern) = tighter(input, COMPARISON)?;
-    if word(input, &["escape"]) && matches!(input.peek_at(1), Some(TokenKind::Text(_))) {
-        return refuse(
-            Diagnostic::new(input.span(), "there is no `escape`")
-                .help("escape `%` and `_` with a backslash: `like '100\\%'`"),
-        );
+    let (input, mut pattern) = tighter(input, COMPARISON)?;
+    if word(input, &["escape"])
+        && let Some(TokenKind::Text(escape)) = input.peek_at(1)
+    {
+        let span = input.skip(1).span();
+        match escaped(op, &pattern, escape, input.span(), span) {
+            Ok(text) => pattern.kind = ExprKind::Literal(Literal::Text(text)),
+            Err(error) => return refuse(error),
+        }
+        return Ok((input.skip(2), ExprKind::Match { op, expr, pattern, negated }));
     }
     Ok((input, ExprKind::Match { op, expr, pattern, negated }))
+}
+
+/// A pattern whose escape character is another one than the backslash, or none, as one with the backslash. `word` is where
+/// `escape` stands, `at` where the character does.
+fn escaped(
+    op: MatchOp,
+    pattern: &Expr,
+    escape: &str,
+    word: Span,
+    at: Span,
+) -> Result<String, Diagnostic> {
+    if !matches!(op, MatchOp::Like | MatchOp::Ilike) {
+        return Err(Diagnostic::new(word, "`escape` belongs to `like` and `ilike`")
+            .help("escape with a backslash"));
+    }
+    let ExprKind::Literal(Literal::Text(text)) = &pattern.kind else {
+        return Err(Diagnostic::new(word, "`escape` needs a pattern that is written out")
+            .help("in a computed pattern, escape with a backslash"));
+    };
+    let mut chars = escape.chars();
+    let (escape, None) = (chars.next(), chars.next()) else {
+        return Err(Diagnostic::new(at, "`escape` takes a single character, or none"));
+    };
+    let (mut out, mut chars) = (String::new(), text.chars());
+    while let Some(c) = chars.next() {
+        match c {
+            c if Some(c) == escape => {
+                let Some(next) = chars.next() else {
+                    return Err(Diagnostic::new(
+                        pattern.span,
+                        "the pattern ends with its escape character",
+                    ));
+                };
+                out.extend(['\\', next]);
+            }
+            '\\' => out.push_str("\\\\"),
+            c => out.push(c),
+        }
+    }
+    Ok(out)
 }
 
 /// Parses the flags behind `has`.

@@ -159,6 +159,7 @@ fn node(expr: &Expr, inputs: &[String]) -> String {
         ExprKind::Between(..) => "between".to_owned(),
         ExprKind::In(..) => "in".to_owned(),
         ExprKind::Contains(..) => "contains".to_owned(),
+        ExprKind::MatchBy(op, ..) => format!("matches_by {}", op.text()),
         ExprKind::Extract(..) => "extract".to_owned(),
         ExprKind::Whole(number) => format!("over_all[{number}]"),
         ExprKind::Match(_, pattern) => format!("matches {:?}", pattern.shape()),

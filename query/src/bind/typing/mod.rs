@@ -56,21 +56,30 @@ pub(super) fn unary(op: UnaryOp, inner: Box<Expr>, span: Span) -> Result<Expr, D
     }
 }
 
-/// Types `x like pattern` and its kin. The pattern is none, or no text, where it is not written out.
+/// Types `x like pattern` and its kin.
 pub(super) fn matched(
     op: MatchOp,
     mut tested: Expr,
-    (pattern, place): (Option<&Literal>, Span),
+    mut pattern: Expr,
     negated: bool,
     span: Span,
 ) -> Result<Expr, Diagnostic> {
     text(&mut tested, op.text())?;
-    let Some(Literal::Text(wanted)) = pattern else {
-        let what = format!("the pattern of `{}` must be a literal", op.text());
-        let help = format!("in single quotes: {}", example(op));
-        return Err(Diagnostic::new(place, what).help(help));
+    let place = pattern.span;
+    let wanted = match pattern.constant() {
+        Some(Value::Text(wanted)) => String::from_utf8_lossy(wanted).into_owned(),
+        Some(value) if *value != Value::Null => {
+            let what = format!("the pattern of `{}` must be a text", op.text());
+            let help = format!("put it in single quotes: {}", example(op));
+            return Err(Diagnostic::new(place, what).help(help));
+        }
+        _ => {
+            text(&mut pattern, op.text())?;
+            let kind = ExprKind::MatchBy(op, tested.into(), pattern.into());
+            return Ok(negate(node(kind, Type::Bool, Unit::None, span), negated));
+        }
     };
-    let pattern = Pattern::new(op, wanted).map_err(|error| {
+    let pattern = Pattern::new(op, &wanted).map_err(|error| {
         let what = format!("`{}` cannot take this pattern", op.text());
         Diagnostic::new(place, what).label(first_line(&error))
     })?;
