@@ -102,7 +102,9 @@ fn greet(session: &mut Session, new: bool) {
     message::line(&format!("slabql {version}, Linux {release}. `.help` for help."));
     if new {
         message::line("New here? Try these:");
-        FIRST.iter().for_each(|query| message::line(&format!("  {query}")));
+        for query in FIRST {
+            message::line(&format!("  {query}"));
+        }
     }
     session.engine.source().keep();
 }

@@ -53,8 +53,8 @@ fn answers(findings: &[Finding], kind: Kind) -> bool {
 /// All of it in a line: whether slabql can read this kernel, and where it cannot, what to do first.
 #[must_use]
 pub fn verdict(findings: &[Finding]) -> String {
-    let missing = findings.iter().filter(|finding| finding.state == State::Missing);
-    let remedy = missing.filter_map(|finding| finding.remedy.as_deref()).next();
+    let mut missing = findings.iter().filter(|finding| finding.state == State::Missing);
+    let remedy = missing.find_map(|finding| finding.remedy.as_deref());
     let remedy = remedy.map_or_else(String::new, |remedy| format!("; {remedy}"));
     if is_well(findings) {
         "yes: slabql can read this kernel's memory".to_owned()
