@@ -39,6 +39,7 @@ pub const STATEMENTS: &[Row] = &[
     (&["top", "slabtop"], "`watch 2s select name, objects, active, memory order by memory desc limit 20`"),
     (&["leak", "leaks", "kmemleak"], "`watch 10s select name, active, delta(active) order by 3 desc` shows which caches grow"),
     (&["sort"], "`order by` sorts: `select name, memory order by memory desc`"),
+    (&["slabql"], "leave `slabql` out: at its prompt, a line is a query or a command"),
     (&["kmem"], "`select *` lists the caches; `whatis ADDRESS` identifies an address"),
     (&["kprobe", "kretprobe", "fentry", "fexit", "kfunc", "kretfunc", "tracepoint", "rawtracepoint", "uprobe", "uretprobe", "usdt", "iter", "interval", "profile"], "slabql runs queries, not scripts: `select name, active` shows the current state, `watch 1s select name, delta(active)` changes"),
 ];

@@ -31,9 +31,12 @@ impl Args {
         }
         let options =
             words.iter().skip(1).map_while(|word| word.to_str().filter(|word| *word != "--"));
+        // The first of several words: `kmem -s`.
+        let first = words.get(1).filter(|_| words.len() > 2).and_then(|word| word.to_str());
+        let other = first.and_then(|word| foreign::instead(foreign::STATEMENTS, word));
         for option in options {
             if let Some(help) = foreign::instead(OPTIONS, option) {
-                return Err(unexpected(option, help));
+                return Err(unexpected(option, other.unwrap_or(help)));
             }
         }
         // With a blank before it, a comment is no option.
@@ -68,7 +71,8 @@ impl Args {
             if word.is_some_and(|word| {
                 error.kind() == ErrorKind::UnknownArgument && !word.starts_with('-')
             }) {
-                suggest(&mut error, "a query is a single argument: put it in quotes");
+                let quotes = "a query is a single argument: put it in quotes";
+                suggest(&mut error, other.unwrap_or(quotes));
             }
             Err(error)
         })

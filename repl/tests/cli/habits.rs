@@ -3,7 +3,8 @@
 use std::fs;
 
 use crate::common::lacks;
-use crate::common::program::{Folder, demo, demo_reads, error};
+use crate::common::program::{Folder, Ran, SLABQL, command, demo, demo_reads, error};
+use crate::common::start::Start;
 
 #[test]
 fn a_query_may_begin_with_a_comment() {
@@ -57,4 +58,22 @@ fn null_in_csv_is_nothing_and_the_empty_text_is_quotes() {
     assert_eq!(demo(["select ctor limit 1"]).out, "ctor\n\n");
     let ran = demo(["select name, ctor, '' limit 1"]);
     assert_eq!(ran.out, "name,ctor,''\nbtrfs_delayed_node,,\"\"\n");
+}
+
+#[test]
+fn commands_of_other_programs_are_answered() {
+    for (words, help) in [
+        (&["kmem", "-s"][..], "tip: `select *` lists the caches; `whatis ADDRESS` identifies"),
+        (&["ls", "-l", "dentry"], "tip: `.tables` lists the tables"),
+        (&["man", "slabql"], "tip: `.help` lists the commands"),
+    ] {
+        let ran: Ran = command(SLABQL).args(words).ran().into();
+        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{words:?}");
+        assert!(ran.err.contains(help), "{words:?}: {}", ran.err);
+    }
+    let ran = demo(["slabql leak dentry"]);
+    assert!(error(&ran).contains("help: leave `slabql` out"), "{}", ran.err);
+    let ran = demo(["help me"]);
+    assert!(error(&ran).starts_with("error: there is no help on `me`"), "{}", ran.err);
+    assert!(error(&ran).ends_with("  = help: `.help` lists the commands\n"), "{}", ran.err);
 }

@@ -8,7 +8,7 @@ use query::syntax::Keyword;
 use query::{aggregate, function};
 
 use super::catalog;
-use super::row::{Command, Next, found, listed, unknown, write};
+use super::row::{Command, Next, found, instead_of, listed, unknown, write};
 use crate::report::error::Failure;
 use crate::shell::session::Session;
 use crate::shell::setting::{self, Setting};
@@ -90,7 +90,11 @@ pub fn help(
         let calls = format!("`.config {name}`, --{name}, {}", setting.variable());
         return write(out, &format!("{name}, a setting: {calls}\n  {doc}\n"));
     }
-    Err(unknown(commands, if name.starts_with(['.', '\\']) { name } else { &dotted }))
+    if name.starts_with(['.', '\\']) {
+        return Err(unknown(commands, name));
+    }
+    let message = format!("there is no help on `{name}`");
+    Err(Failure::command(message, Some(&instead_of(commands, &dotted))))
 }
 
 fn all(commands: &[Command]) -> String {

@@ -161,17 +161,23 @@ pub fn path(argument: &str) -> Result<PathBuf, Failure> {
 }
 
 /// Says that there is no such command, and which is near.
+#[must_use]
 pub fn unknown(commands: &[Command], call: &str) -> Failure {
+    Failure::command(format!("unknown command `{call}`"), Some(&instead_of(commands, call)))
+}
+
+/// What to write instead of a command that there is not.
+#[must_use]
+pub fn instead_of(commands: &[Command], call: &str) -> String {
     // psql's words are short: nearly all are near to some of them.
     let dotted = |name: &&str| name.starts_with('.');
     let names = commands.iter().map(|command| command.name).filter(dotted);
     let name = call.strip_prefix(['.', '\\']).unwrap_or(call);
     let near = suggest::nearest(name, names.map(|name| &name[1..]));
-    let help = foreign::instead(COMMANDS_OF_OTHERS, call)
+    foreign::instead(COMMANDS_OF_OTHERS, call)
         .map(str::to_owned)
         .or_else(|| near.map(|near| suggest::question(format_args!(".{near}"))))
-        .unwrap_or_else(|| "`.help` lists the commands".to_owned());
-    Failure::command(format!("unknown command `{call}`"), Some(&help))
+        .unwrap_or_else(|| "`.help` lists the commands".to_owned())
 }
 
 /// A name and what it is, which begins behind `columns`; a longer name has a line of its own, as in `--help`.
