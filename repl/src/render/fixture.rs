@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use query::output::{Output, OutputColumn};
 use query::value::{Type, Unit, Value};
 
-use super::{Format, Options, render};
+use super::unit::flags;
+use super::{Format, Options, render, text_to_json};
 
 /// A column of integers.
 pub fn column(name: &str) -> OutputColumn {
@@ -119,4 +120,76 @@ pub fn random_answer() -> impl Strategy<Value = Output> {
             warnings: vec![],
         })
     })
+}
+
+/// What a reader has of a value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Read {
+    Null,
+    Bool(bool),
+    Integer(i128),
+    Float(f64),
+    Text(String),
+    List(Vec<String>),
+}
+
+/// What a reader must have of a row.
+pub fn expected(output: &Output, row: &[Value]) -> Vec<Read> {
+    let mut read = Vec::new();
+    for (value, column) in row.iter().zip(&output.columns) {
+        let is_flags = column.ty.is_flags();
+        read.push(match value {
+            Value::Null => Read::Null,
+            Value::Bool(value) => Read::Bool(*value),
+            Value::UInt(bits) if is_flags => Read::Text(flags(*bits, column).join("|")),
+            Value::Int(_) | Value::UInt(_) if column.ty != Type::Float => {
+                Read::Integer(value.integer().unwrap())
+            }
+            Value::Int(_) | Value::UInt(_) | Value::Float(_) => Read::Float(value.float().unwrap()),
+            Value::Text(text) => Read::Text(text_to_json(text)),
+            Value::List(items) => Read::List(items.iter().map(|item| text_to_json(item)).collect()),
+        });
+        if is_flags {
+            read.push(value.integer().map_or(Read::Null, Read::Integer));
+        }
+    }
+    read
+}
+
+/// An answer with the edges of every type.
+pub fn edges() -> Output {
+    let names = nasty_texts();
+    let list = |texts: &[Value]| {
+        let text = |value: &Value| match value {
+            Value::Text(text) => text.clone(),
+            _ => unreachable!(),
+        };
+        Value::List(texts.iter().map(text).collect())
+    };
+    let mut columns = vec![
+        OutputColumn::new("name", Type::Text, Unit::None),
+        OutputColumn::new("uint", Type::UInt, Unit::Hex),
+        OutputColumn::new("int", Type::Int, Unit::Bytes),
+        OutputColumn::new("list", Type::List, Unit::None),
+        OutputColumn::new("flags", Type::SlabFlags, Unit::None),
+        OutputColumn::new("name", Type::Float, Unit::Percent),
+        OutputColumn::new("null", Type::Null, Unit::None),
+    ];
+    columns[4].flag_names = Some([("A".to_owned(), 0)].into());
+    let rows = names.iter().enumerate().map(|(at, name)| match at % 7 {
+        0 => vec![Value::Null; 7],
+        _ => vec![
+            name.clone(),
+            [Value::UInt(u64::MAX), Value::UInt(0), Value::UInt(1 << 63)][at % 3].clone(),
+            [Value::Int(i64::MIN), Value::Int(-1), Value::UInt(i64::MAX.cast_unsigned())][at % 3]
+                .clone(),
+            [Value::List(vec![]), list(&names[..at]), list(&names[at..=at])][at % 3].clone(),
+            Value::UInt(at as u64),
+            [Value::Float(0.1), Value::Float(f64::MIN_POSITIVE), Value::Float(-1e308)][at % 3]
+                .clone(),
+            Value::Null,
+        ],
+    });
+    let rows = rows.collect();
+    Output { columns, rows, warnings: vec![] }
 }

@@ -37,6 +37,8 @@ pub enum Capacity {
     Many,
     /// One, which is complete when it is written: a watch has no use for it.
     One,
+    /// One, of bytes that no terminal shows; a watch makes it longer, tick by tick.
+    Binary,
 }
 
 /// The rows of an answer in one format. It is called once for a batch.

@@ -8,12 +8,14 @@ use crate::render::{Format, Options, Renderer};
 use crate::report::error::Failure;
 use crate::report::terminal;
 use crate::shell::setting::Settings;
-use crate::sink::Medium;
+use crate::sink::{Medium, refuse_binary};
 
 impl Settings {
     /// Writes an answer where the command line wants it.
     pub fn answer(&self, output: &Output, out: &mut dyn Write) -> Result<(), Failure> {
-        answer(self.format_on(None), self.options(), output, out)
+        let format = self.format_on(None);
+        refuse_binary(format, self.standard)?;
+        answer(format, self.options(), output, out)
     }
 
     /// The format of an answer that goes somewhere else than the command line says, or not.

@@ -100,6 +100,7 @@ impl Sink {
 
     /// Begins an answer in a format, unless its place would have two of which one stands alone.
     pub fn begin(&mut self, format: Format, medium: Medium) -> Result<(), Failure> {
+        refuse_binary(format, medium)?;
         self.format = Some(format);
         let written = match (&self.now, &self.all) {
             _ if medium == Medium::Terminal => return Ok(()),
@@ -213,6 +214,15 @@ impl Sink {
             Place::Standard => None,
         })
     }
+}
+
+/// Refuses bytes that a terminal cannot show.
+pub fn refuse_binary(format: Format, medium: Medium) -> Result<(), Failure> {
+    if format.capacity != Capacity::Binary || medium != Medium::Terminal {
+        return Ok(());
+    }
+    let help = "write it to a file with `--output FILE` or `.once FILE`, or to a pipe";
+    Err(Failure::command(format!("a terminal cannot show `{}`", format.name), Some(help)))
 }
 
 /// What an answer is written on.
