@@ -246,12 +246,13 @@ fn why_a_column_is_null() {
         let ran = demo([text]);
         assert_eq!((ran.code, ran.out.as_str(), error(&ran)), (Some(0), expected, ""), "{text}");
     }
+    let of_nodes = "there are `name`, `addr`, `node`, `slabs`, `objects`, `partial`, `free_partial`, `barn_full`, `barn_empty`, `cached_barns`, `complete`";
     let list = "`select * from columns` lists the columns";
     let tables = "there are `caches`, `nodes`, `cpus`, `slabs`, `aliases`, `flags`, `slabinfo`, `columns`, `diff`";
     for (text, message, help) in [
         (".why nonsense", "unknown column `nonsense`", list),
         (".why cpu_partal", "unknown column `cpu_partal`", "did you mean `cpu_partial`?"),
-        (".why nodes.size", "unknown column `nodes.size`", list),
+        (".why nodes.size", "unknown column `nodes.size`", of_nodes),
         (".why node.slabs", "unknown table `node`", "did you mean `nodes`?"),
         (".why processes.slabs", "unknown table `processes`", tables),
         (".why a b", "unknown column `a b`", list),
