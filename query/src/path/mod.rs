@@ -1,6 +1,6 @@
 //! Members of the kernel's structs, named in a query: `s->node[0]->nr_partial`.
 //!
-//! A path begins at a struct of the row and goes on by members, elements and pointers. [`walk`] follows it through
+//! A path begins at a struct of the row and goes on by members, elements and pointers. [`walk()`] follows it through
 //! the kernel's types, and what it comes to is a [`Path`]: the pointers that the program follows, the place of the
 //! member behind the last of them, and how its bytes are read.
 //!

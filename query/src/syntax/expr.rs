@@ -3,7 +3,7 @@
 //! [`climb`] reads an operand and then every operator that binds at least as tightly as it was asked for; for the
 //! right operand it calls itself, asking for more. One function instead of one a level keeps the stack flat: the
 //! recursion is as deep as the tree, whatever the number of levels. For the same reason the rules that call themselves
-//! pass boxes, and [`commit`] to a result where others [`cut`] a rule: a combinator is a frame or two more a level.
+//! pass boxes, and [`commit`] to a result where others `cut` a rule: a combinator is a frame or two more a level.
 //!
 //! # Invariants
 //!
