@@ -46,6 +46,7 @@ pub mod head;
 pub mod list;
 pub mod lookup;
 pub mod node;
+pub mod objects;
 pub mod offsets;
 pub mod partial;
 pub mod peek;

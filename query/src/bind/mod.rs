@@ -134,7 +134,9 @@ pub fn bind_with(
 /// Whether the table is handed what it takes.
 fn check_arguments(query: &ast::Query, table: &Table) -> Result<(), Diagnostic> {
     let (takes, name) = (table.takes(), table.name);
-    let Some(from) = query.from.as_ref().filter(|_| takes.len() != query.arguments.len()) else {
+    let fits = takes.len() == query.arguments.len()
+        || (query.arguments.is_empty() && table.takes_nothing_too());
+    let Some(from) = query.from.as_ref().filter(|_| !fits) else {
         return Ok(());
     };
     let end = query.arguments.last().map_or(from.span, |last| last.span).end;

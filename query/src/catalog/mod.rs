@@ -10,6 +10,7 @@
 
 pub mod caches;
 pub mod host;
+pub mod objects;
 mod origin;
 pub mod parts;
 pub mod slabs;
@@ -49,6 +50,8 @@ pub enum Rows {
     Cpus,
     /// Each slab of each cache.
     Slabs,
+    /// Each object of each slab: user space makes them of slabs.
+    Objects,
     /// What user space puts together.
     Host(Made),
 }
@@ -276,7 +279,7 @@ impl Column {
 
 /// All tables; the first is meant where `from` is left out.
 pub static TABLES: LazyLock<Vec<&'static Table>> = LazyLock::new(|| {
-    let walked = [&caches::CACHES, &parts::NODES, &parts::CPUS, &slabs::SLABS];
+    let walked = [&caches::CACHES, &parts::NODES, &parts::CPUS, &slabs::SLABS, &objects::OBJECTS];
     walked.into_iter().chain(host::TABLES.iter().copied()).collect()
 });
 
@@ -292,8 +295,15 @@ impl Table {
     pub fn takes(&self) -> &'static [&'static str] {
         match self.rows {
             Rows::Host(made) => made.takes,
+            Rows::Objects => &["dentry"],
             _ => &[],
         }
+    }
+
+    /// Whether what it takes can be left out.
+    #[must_use]
+    pub fn takes_nothing_too(&self) -> bool {
+        self.rows == Rows::Objects
     }
 
     /// The column of this name, hidden ones too.

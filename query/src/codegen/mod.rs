@@ -221,7 +221,7 @@ impl Hooks for Generator<'_> {
             Rows::Cpus => self.cpus(asm, emitter, next),
             Rows::Slabs if self.by_pages => self.pages(asm, emitter, next),
             Rows::Slabs => self.slabs(asm, emitter, next),
-            Rows::Caches | Rows::Host(_) => {
+            Rows::Caches | Rows::Objects | Rows::Host(_) => {
                 self.filter(asm, next)?;
                 self.emit(asm, emitter)
             }

@@ -28,7 +28,7 @@ const PERCPU: u64 = 0x3_0000;
 /// Bytes of a CPU's area.
 const AREA: usize = 8192;
 /// The secret of mangled freelists.
-const RANDOM: u64 = 0x9e37_79b9_7f4a_7c15;
+pub const RANDOM: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Where a cache lies.
 #[derive(Clone, Debug, Default)]

@@ -8,6 +8,7 @@ mod equivalence;
 mod groups;
 mod integers;
 mod list;
+mod objects;
 mod pages;
 mod parts;
 mod slabs;

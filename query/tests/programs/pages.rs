@@ -48,12 +48,12 @@ const SLABS: [Slab; 12] = [
     (2001, 0,  3,  3, 0,      false, false), // outside
 ];
 
-fn record(pfn: u64) -> u64 {
+pub(super) fn record(pfn: u64) -> u64 {
     PAGES + 64 * pfn
 }
 
 /// A made-up kernel with these slabs, in turn of two caches.
-fn world(era: Era) -> World {
+pub(super) fn world(era: Era) -> World {
     let cache =
         |name: &str| Model { name: name.into(), nodes: vec![Some(node(0))], ..Model::default() };
     let mut world = World::of(era, 2, 2, &[cache("first"), cache("second")]);

@@ -118,7 +118,7 @@ impl Engine {
         sink.begin(exec::columns(plan, self.source.capabilities()))?;
         let made = match plan.table.rows {
             Rows::Host(made) => Some(self.put_together(plan, made.table)?),
-            Rows::Caches | Rows::Nodes | Rows::Cpus | Rows::Slabs => None,
+            Rows::Caches | Rows::Nodes | Rows::Cpus | Rows::Slabs | Rows::Objects => None,
         };
         let (source, chain) = (&*self.source, &mut self.chain);
         let mut execution = Execution::new(plan, source);

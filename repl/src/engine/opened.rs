@@ -3,24 +3,29 @@
 use std::rc::Rc;
 use std::time::SystemTime;
 
+use query::catalog::Rows;
 use query::diagnostic::Diagnostic;
+use query::plan::Plan;
 use query::syntax::ast::Argument;
 
 use super::snapshot::Snapshot;
 use super::{Ask, Engine};
 use crate::report::error::{Failure, Message};
+use crate::source::objects;
 use crate::source::recording::named::{self, LIVE};
 
 impl Engine {
-    /// Reads the recordings that a plan names, before it runs. The error marks the name of one that cannot be read.
-    pub fn open(&mut self, arguments: &[Argument]) -> Result<(), Diagnostic> {
+    /// Reads the recordings that a plan names, and looks for the caches, before it runs. The error marks the name of one
+    /// that cannot be read or is not there.
+    pub fn open(&mut self, plan: &Plan) -> Result<(), Diagnostic> {
         // Most queries name none, those that a query over `diff` asks in turn neither.
-        if arguments.is_empty() {
+        if plan.arguments.is_empty() {
             return Ok(());
         }
         self.snapshots.clear();
-        for Argument { text, span } in arguments {
+        for Argument { text, span } in &plan.arguments {
             let opened = match text.as_str() {
+                name if plan.table.rows == Rows::Objects => objects::is_cache(&*self.source, name),
                 LIVE => live_is_asked(self),
                 word => recorded(word).map(|snapshot| {
                     self.snapshots.insert(word.to_owned(), Rc::new(snapshot));

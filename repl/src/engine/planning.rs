@@ -75,6 +75,12 @@ impl Engine {
         let target = match bound.table.rows {
             Rows::Caches => self.target()?,
             Rows::Nodes | Rows::Cpus | Rows::Slabs => self.target_of_parts(bound.table)?,
+            Rows::Objects if !self.source.kind().has(bound.table.rows) => {
+                return Err(self.source.kind().lacks(bound.table.name));
+            }
+            Rows::Objects => {
+                Target::Rows("slabs by the descriptors of all pages, objects in user space")
+            }
             Rows::Host(_) => Target::Rows("user space"),
         };
         let plan = plan(bound, target, asked.text);

@@ -19,7 +19,7 @@ impl Engine {
             asked_once(&plan, "in no subquery").map_err(asked.wrong)?;
             let columns = exec::columns(&plan, self.source.capabilities());
             let mut answer = Answer::new(subquery, &columns).map_err(asked.wrong)?;
-            self.open(&plan.arguments).map_err(asked.wrong)?;
+            self.open(&plan).map_err(asked.wrong)?;
             let mut take =
                 |rows| answer.push(rows).map_err(|error: Diagnostic| (asked.wrong)(error));
             let notes = self.run(&plan, &mut take)?.notes;

@@ -18,6 +18,7 @@
 pub mod btf;
 pub mod drop_privileges;
 mod functions;
+pub mod held;
 pub mod kept;
 pub mod keys;
 pub mod list;

@@ -17,11 +17,15 @@
 use std::collections::BTreeMap;
 
 use query::capabilities::Capabilities;
+use query::catalog::Lookup;
 use query::codegen;
+use query::eval::Warnings;
+use query::exec::{self, Host};
 use query::layout::Layout;
 use query::plan::{Target, Template};
 use query::schema::{PageArray, Schema};
 use query::syntax::parse_text;
+use query::value::Value;
 
 use super::load::Loaded;
 use super::lookup::Memory;
@@ -57,25 +61,48 @@ pub fn find(schema: &(impl Schema + Capabilities)) -> Result<PageArray, String> 
 
 /// The addresses of all caches, and the orders of their slabs.
 fn caches(schema: &(impl Schema + Capabilities)) -> Result<Vec<(u64, u32)>, String> {
-    const TEXT: &str = "select addr, page_order";
+    let cache = |row: Vec<Value>| match row.as_slice() {
+        [Value::UInt(addr), order] => Some((*addr, u32::try_from(order.integer()?).ok()?)),
+        _ => None,
+    };
+    Ok(of_caches(schema, "select addr, page_order")?.into_iter().filter_map(cache).collect())
+}
+
+/// A host that is asked nothing.
+struct NoHost;
+
+impl Host for NoHost {
+    fn look_up(&self, _: Lookup, _: &[Vec<Value>]) -> Result<Vec<Value>, String> {
+        Err("it is not looked up".to_owned())
+    }
+
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
+/// The answer of a query over caches, with room for a few thousand of them.
+pub fn of_caches(
+    schema: &(impl Schema + Capabilities),
+    text: &str,
+) -> Result<Vec<Vec<Value>>, String> {
+    /// The space for rows, in times of what a usual kernel needs.
+    const FACTOR: u32 = 16;
     let unknown = || "the caches are not known".to_owned();
-    let statements = parse_text(TEXT).map_err(|error| error.message)?;
+    let statements = parse_text(text).map_err(|error| error.message)?;
     let query = statements.first().and_then(|(statement, _)| statement.query());
     let bound = query::bind::bind(query.ok_or_else(unknown)?, schema).map_err(|it| it.message)?;
     let template = codegen::templates(schema).first().copied().unwrap_or(Template::List);
     let target = Target::Kernel { template, pushdown: false, texts: false, pages: false };
-    let plan = query::plan::plan(bound, target, TEXT);
+    let plan = query::plan::plan(bound, target, text);
     let layout = Layout::new(&plan);
-    let program = codegen::generate(&plan, &layout, schema, 1).map_err(|error| error.message)?;
+    let program =
+        codegen::generate(&plan, &layout, schema, FACTOR).map_err(|error| error.message)?;
     let loaded = Loaded::load(&program).map_err(|error| error.to_string())?;
     let output = loaded.run().map_err(|error| error.to_string())?;
-    let oo = plan.inputs.iter().position(|input| input.name() == "oo").ok_or_else(unknown)?;
     let rows = layout.decode(&output.bytes).map_err(|_| unknown())?;
-    let cache = |row: query::layout::Row| {
-        let oo = row.values[oo].integer()?;
-        Some((row.addr, u32::try_from(oo >> 16).ok()?))
-    };
-    Ok(rows.into_iter().filter_map(cache).collect())
+    let answer = exec::run(&plan, rows, &NoHost, schema, Warnings::default());
+    answer.map(|answer| answer.rows).map_err(|_| unknown())
 }
 
 /// Says of each address whether something is mapped there.

@@ -231,7 +231,7 @@ impl Session {
                 let asked = Asked::new(query, of.text, &wrong);
                 let answers = &self.engine.answers(asked, &mut stages)?;
                 let plan = self.engine.plan(Asked { answers, ..asked }, &mut stages)?;
-                self.engine.open(&plan.arguments).map_err(wrong)?;
+                self.engine.open(&plan).map_err(wrong)?;
                 let program = self.engine.listing(&plan)?;
                 draw(out, &format!("{plan}{program}"))
             }
@@ -258,7 +258,7 @@ impl Session {
         let asked = Asked::new(query, of.text, &wrong);
         let answers = &self.engine.answers(asked, stages)?;
         let plan = self.engine.plan_once(Asked { answers, ..asked }, stages)?;
-        self.engine.open(&plan.arguments).map_err(wrong)?;
+        self.engine.open(&plan).map_err(wrong)?;
         if !plan.arguments.is_empty() {
             stages.lap("open");
         }
@@ -286,7 +286,7 @@ impl Session {
         let planned = |engine: &mut Engine| {
             let answers = &engine.answers(asked, &mut Stages::default())?;
             let planned = engine.plan_watched(Asked { answers, ..asked })?;
-            engine.open(&planned.0.arguments).map_err(wrong)?;
+            engine.open(&planned.0).map_err(wrong)?;
             Ok(planned)
         };
         let (plan, identity) = planned(&mut self.engine)?;

@@ -71,7 +71,7 @@ impl Kind {
         match rows {
             Rows::Caches => true,
             Rows::Nodes => self.is_here(),
-            Rows::Cpus | Rows::Slabs => self.reads_memory(),
+            Rows::Cpus | Rows::Slabs | Rows::Objects => self.reads_memory(),
             Rows::Host(Made { needs, .. }) => match needs {
                 Needs::Caches => true,
                 Needs::SlabFlags => self != Self::Proc,

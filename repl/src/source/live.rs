@@ -32,7 +32,7 @@ use query::value::Value;
 use super::kind::Kind;
 use super::run::{analyzed, decode, has};
 use super::stats::ScanStats;
-use super::{Choice, Prepared, ScanReport, Scanned, Sink, Source, gathered, pages, runs};
+use super::{Choice, Prepared, ScanReport, Scanned, Sink, Source, gathered, objects, pages, runs};
 use crate::kernel::kept::Kept;
 use crate::kernel::load::Loaded;
 use crate::kernel::read::Output;
@@ -133,7 +133,7 @@ impl Live {
         let parts = match plan.table.rows {
             Rows::Nodes => self.schema.nodes() as usize,
             Rows::Cpus => self.schema.cpu_offsets().map_or(1, <[u64]>::len),
-            Rows::Caches | Rows::Slabs | Rows::Host(_) => 1,
+            Rows::Caches | Rows::Slabs | Rows::Objects | Rows::Host(_) => 1,
         };
         // A cache has a row for each part, on large machines thousands.
         let most = u32::try_from(4 * parts).unwrap_or(u32::MAX).clamp(MAX_FACTOR, 16 * MAX_FACTOR);
@@ -244,7 +244,9 @@ impl Live {
             let lost = match plan.table.rows {
                 _ if self.walks => "rows may be missing, and figures too small",
                 Rows::Nodes | Rows::Cpus => "rows may be missing, and figures too small",
-                Rows::Caches | Rows::Slabs | Rows::Host(_) => "figures may be too small",
+                Rows::Caches | Rows::Slabs | Rows::Objects | Rows::Host(_) => {
+                    "figures may be too small"
+                }
             };
             notes.push(format!("the kernel terminated a loop: {lost}"));
         }
@@ -295,6 +297,9 @@ impl Source for Live {
 
     fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<ScanReport, Failure> {
         self.schema.may_run()?;
+        if plan.table.rows == Rows::Objects {
+            return objects::scan(&self.schema, plan, sink);
+        }
         if plan.table.rows == Rows::Slabs {
             let mut stats = ScanStats::default();
             let (layout, program) = self.generate(plan, 1)?;
@@ -314,6 +319,9 @@ impl Source for Live {
 
     fn prepare<'a>(&'a self, plan: &'a Plan) -> Result<Prepared<'a>, Failure> {
         self.schema.may_run()?;
+        if plan.table.rows == Rows::Objects {
+            return Ok(Box::new(move || gathered(|sink| objects::scan(&self.schema, plan, sink))));
+        }
         let (layout, program) = self.generate(plan, 1)?;
         let loaded = Loaded::load(&program)?;
         if plan.table.rows == Rows::Slabs {

@@ -3,6 +3,7 @@
 
 pub mod kind;
 pub mod live;
+pub mod objects;
 mod pages;
 pub mod proc;
 pub mod recording;

@@ -218,6 +218,7 @@ fn why_a_column_is_null() {
     let all = "nodes.* is NULL: a recording has no table `nodes`\n\
                cpus.* is NULL: a recording has no table `cpus`\n\
                slabs.* is NULL: a recording has no table `slabs`\n\
+               objects.* is NULL: a recording has no table `objects`\n\
                slabinfo.* is NULL: a recording has no table `slabinfo`\n\
                allocations.* is NULL: a recording has no table `allocations`\n\
                frees.* is NULL: a recording has no table `frees`\n";
@@ -248,7 +249,7 @@ fn why_a_column_is_null() {
     }
     let of_nodes = "there are `name`, `addr`, `node`, `slabs`, `objects`, `partial`, `free_partial`, `barn_full`, `barn_empty`, `cached_barns`, `complete`";
     let list = "`select * from columns` lists the columns";
-    let tables = "there are `caches`, `nodes`, `cpus`, `slabs`, `aliases`, `flags`, `slabinfo`, `columns`, `diff`, `allocations`, `frees`";
+    let tables = "there are `caches`, `nodes`, `cpus`, `slabs`, `objects`, `aliases`, `flags`, `slabinfo`, `columns`, `diff`, `allocations`, `frees`";
     for (text, message, help) in [
         (".why nonsense", "unknown column `nonsense`", list),
         (".why cpu_partal", "unknown column `cpu_partal`", "did you mean `cpu_partial`?"),

@@ -11,6 +11,7 @@ mod harm;
 mod host_tables;
 mod kernel;
 mod list;
+mod objects;
 mod pages;
 mod parameters;
 mod paths;

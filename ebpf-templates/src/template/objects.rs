@@ -1,0 +1,206 @@
+//! Gives the slabs that [`super::vmemmap`] finds as rows that say of each object whether it is free.
+//!
+//! ```text
+//! byte 0            16     24       28     32
+//!      row header   page   objects  flags  a bit an object, set for one on the slab's freelist …
+//! ```
+//!
+//! A row of an object would be larger than a slab's bit, so rows of objects are made by the reader. It also knows which
+//! objects CPUs, sheaves and barns hold ready: to the slab they are in use.
+//!
+//! # Consistency
+//!
+//! The freelist is followed without a lock. A list that leaves the slab, is longer than the slab has objects, or has
+//! another length than the counters say, marks the row: [`INCOMPLETE`] if the slab changed meanwhile, else [`CORRUPT`].
+
+use std::convert::Infallible;
+
+use super::driver::{Driver, Hooks, Room};
+use super::node::{round, zero};
+use super::rows::{self, Scratch, page};
+use super::vmemmap::Vmemmap;
+use crate::assembler::{Assembler, Label};
+use crate::insn::{Alu, Cond, Insn, Reg, Size};
+use crate::program::Program;
+
+/// Where the number of the slab's first page lies in a row (u64).
+pub const PFN: i16 = 16;
+/// Where the number of its objects lies (u32).
+pub const OBJECTS: i16 = 24;
+/// Where its flags lie (u32): [`INCOMPLETE`], [`CORRUPT`].
+pub const FLAGS: i16 = 28;
+/// Where the bits begin.
+pub const BITS: i16 = 32;
+
+/// In [`FLAGS`]: the slab changed while it was read.
+pub const INCOMPLETE: i32 = 1;
+/// In [`FLAGS`]: its freelist is none of this slab.
+pub const CORRUPT: i32 = 2;
+
+/// The most objects that a row has bits for.
+pub const MAX_BITS: u16 = 8192;
+/// The space for rows, in bytes.
+const SPACE: u32 = 256 << 10;
+/// So many steps along freelists cost a run as much as a slab.
+const STEPS_A_SLAB: i32 = 2;
+
+/// The program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Objects {
+    /// The walk.
+    pub vmemmap: Vmemmap,
+    /// Where page 0 lies, or would.
+    pub page_offset: u64,
+    /// Bytes of a page.
+    pub page_size: u32,
+    /// The offset of `size` in `struct kmem_cache`.
+    pub size: i16,
+    /// The offset of `offset`.
+    pub free_offset: i16,
+    /// The offset of `random`, if pointers of freelists are mangled with it.
+    pub random: Option<i16>,
+    /// The bits of a row, a multiple of 64.
+    pub bits: u16,
+    /// The one cache that is wanted; 0 for all.
+    pub only: u64,
+}
+
+impl Objects {
+    /// Builds the program.
+    #[must_use]
+    pub fn build(&self) -> Program {
+        let fixed = BITS.unsigned_abs() + self.bits / 8;
+        let row_max = u32::from(fixed);
+        let room = Room { row_fixed: fixed, row_max, space: SPACE, places: 0, counters: 0 };
+        let mut scratch = Scratch::behind_page();
+        let [steps, start, flags] = [(); 3].map(|()| scratch.take());
+        let mut rows = SlabRows { objects: *self, steps, start, flags, next: None };
+        Driver::Vmemmap(self.vmemmap)
+            .build(room, &[], &mut rows)
+            .unwrap_or_else(|never| match never {})
+    }
+}
+
+/// Makes the rows; the numbers lie in the header.
+struct SlabRows {
+    objects: Objects,
+    /// The steps along the freelist.
+    steps: i16,
+    /// Where the slab's first page lies.
+    start: i16,
+    /// The flags of the row.
+    flags: i16,
+    /// Where the next slab is looked for.
+    next: Option<Label>,
+}
+
+impl Hooks for SlabRows {
+    type Error = Infallible;
+
+    fn filter(&mut self, asm: &mut Assembler, skip: Label) -> Result<(), Infallible> {
+        self.next = Some(skip);
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, page::STATE));
+        asm.jump_imm(Cond::Eq, Reg::R1, page::KFENCE, skip);
+        if self.objects.only != 0 {
+            asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::SELF));
+            asm.set(Reg::R2, self.objects.only);
+            asm.jump_reg(Cond::Ne, Reg::R1, Reg::R2, skip);
+        }
+        Ok(())
+    }
+
+    fn columns(&mut self, asm: &mut Assembler) -> Result<(), Infallible> {
+        let load = |asm: &mut Assembler, dst, from| {
+            asm.push(Insn::load(Size::Dw, dst, Reg::R6, from));
+        };
+        load(asm, Reg::R1, page::PFN);
+        asm.push(Insn::store(Size::Dw, Reg::R8, PFN, Reg::R1));
+        asm.push(Insn::alu_imm(Alu::Mul, Reg::R1, self.objects.page_size.cast_signed()));
+        asm.set(Reg::R2, self.objects.page_offset);
+        asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R2));
+        asm.push(Insn::store(Size::Dw, Reg::R6, self.start, Reg::R1));
+        load(asm, Reg::R1, page::OBJECTS);
+        asm.push(Insn::store(Size::W, Reg::R8, OBJECTS, Reg::R1));
+        zero(asm, [self.steps, self.flags].into_iter());
+        self.freelist(asm);
+        let next = self.next.unwrap_or_else(|| unreachable!("the filter comes first"));
+        self.objects.vmemmap.check(asm, next);
+        let [known, same] = ["flags", "same"].map(|name| asm.label(name));
+        load(asm, Reg::R1, self.flags);
+        load(asm, Reg::R2, page::INCOMPLETE);
+        asm.jump_imm(Cond::Eq, Reg::R2, 0, same);
+        asm.push(Insn::mov_imm(Reg::R1, INCOMPLETE));
+        asm.jump(known);
+        asm.bind(same);
+        asm.comment("as many as the counters say");
+        load(asm, Reg::R2, page::FROZEN);
+        asm.jump_imm(Cond::Ne, Reg::R2, 0, known);
+        load(asm, Reg::R2, page::FREE);
+        load(asm, Reg::R3, self.steps);
+        asm.jump_reg(Cond::Eq, Reg::R2, Reg::R3, known);
+        asm.push(Insn::mov_imm(Reg::R1, CORRUPT));
+        asm.bind(known);
+        asm.push(Insn::store(Size::W, Reg::R8, FLAGS, Reg::R1));
+        load(asm, Reg::R1, page::BUDGET);
+        load(asm, Reg::R2, self.steps);
+        asm.push(Insn::alu_imm(Alu::Div, Reg::R2, STEPS_A_SLAB));
+        asm.push(Insn::alu(Alu::Sub, Reg::R1, Reg::R2));
+        asm.push(Insn::store(Size::Dw, Reg::R6, page::BUDGET, Reg::R1));
+        asm.push(Insn::mov_imm(Reg::R9, i32::from(BITS) + i32::from(self.objects.bits / 8)));
+        Ok(())
+    }
+}
+
+impl SlabRows {
+    /// Appends the setting of a bit of the row at `R8` for each object on the slab's freelist. Takes `R0` to `R5` and
+    /// `R9`.
+    fn freelist(&self, asm: &mut Assembler) {
+        let Objects { vmemmap, size, free_offset, random, bits, .. } = self.objects;
+        let [object, corrupt, end] =
+            ["object", "corrupt", "freelist_end"].map(|name| asm.label(name));
+        asm.comment("the freelist");
+        asm.push(Insn::load(Size::Dw, Reg::R9, Reg::R6, page::FREELIST));
+        asm.bind(object);
+        asm.may_goto(corrupt);
+        asm.jump_imm(Cond::Eq, Reg::R9, 0, end);
+        round(asm, self.steps, bits.into(), corrupt);
+        asm.push(Insn::mov(Reg::R1, Reg::R9));
+        asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R6, self.start));
+        asm.push(Insn::alu(Alu::Sub, Reg::R1, Reg::R2));
+        asm.push(Insn::load(Size::W, Reg::R2, Reg::R7, size));
+        asm.jump_imm(Cond::Eq, Reg::R2, 0, corrupt);
+        asm.push(Insn::alu(Alu::Div, Reg::R1, Reg::R2));
+        asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R6, page::OBJECTS));
+        asm.jump_reg(Cond::Ge, Reg::R1, Reg::R2, corrupt);
+        asm.jump_imm(Cond::Ge, Reg::R1, bits.into(), corrupt);
+        asm.push(Insn::mov(Reg::R2, Reg::R1));
+        asm.push(Insn::alu_imm(Alu::And, Reg::R2, 63));
+        asm.push(Insn::alu_imm(Alu::Rsh, Reg::R1, 6));
+        asm.push(Insn::alu_imm(Alu::Lsh, Reg::R1, 3));
+        asm.push(Insn::mov(Reg::R3, Reg::R8));
+        asm.push(Insn::alu(Alu::Add, Reg::R3, Reg::R1));
+        asm.push(Insn::mov_imm(Reg::R4, 1));
+        asm.push(Insn::alu(Alu::Lsh, Reg::R4, Reg::R2));
+        asm.push(Insn::load(Size::Dw, Reg::R5, Reg::R3, BITS));
+        asm.push(Insn::alu(Alu::Or, Reg::R5, Reg::R4));
+        asm.push(Insn::store(Size::Dw, Reg::R3, BITS, Reg::R5));
+        asm.push(Insn::load(Size::W, Reg::R1, Reg::R7, free_offset));
+        asm.push(Insn::alu(Alu::Add, Reg::R9, Reg::R1));
+        asm.push(Insn::mov(Reg::R1, Reg::R9));
+        vmemmap.slab.peek.load(asm, 0);
+        match random {
+            // freelist_ptr_decode(): the pointer, the cache's secret and where it lies, byte-swapped.
+            Some(random) => {
+                asm.push(Insn::swap(Reg::R9));
+                asm.push(Insn::alu(Alu::Xor, Reg::R9, Reg::R0));
+                asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R7, random));
+                asm.push(Insn::alu(Alu::Xor, Reg::R9, Reg::R1));
+            }
+            None => asm.push(Insn::mov(Reg::R9, Reg::R0)),
+        }
+        asm.jump(object);
+        asm.bind(corrupt);
+        asm.push(Insn::store_imm(Size::Dw, Reg::R6, self.flags, CORRUPT));
+        asm.bind(end);
+    }
+}

@@ -1,0 +1,37 @@
+//! The table of objects.
+//!
+//! The kernel's program sends slabs with a bit an object, and user space makes rows of objects of them: so conditions on
+//! objects run there.
+
+use super::{Column, Rows, Source, Table};
+use crate::value::{Type, Unit};
+
+const TEXT: (Type, u8) = (Type::Text, 64);
+const U32: (Type, u8) = (Type::UInt, 32);
+const U64: (Type, u8) = (Type::UInt, 64);
+const BOOL: (Type, u8) = (Type::Bool, 1);
+
+use Source::Given;
+use Unit::{Bytes, Hex, None};
+
+/// Objects.
+#[rustfmt::skip]
+pub static OBJECTS: Table = Table {
+    name: "objects",
+    doc: "A row for each object of each slab, used or free; `objects('dentry')` reads one cache, by its name or an alias.",
+    rows: Rows::Objects,
+    star: &["name", "addr", "slab", "index", "size", "state"],
+    identity: &["addr", "cache"],
+    columns: &[
+        Column::new("name", TEXT, None, Given, "The name of the cache."),
+        Column::new("cache", U64, Hex, Given, "The address of the cache."),
+        Column::new("addr", U64, Hex, Given, "The address of the object."),
+        Column::new("slab", U64, Hex, Given, "The address of its slab: `addr` in `slabs`."),
+        Column::new("index", U32, None, Given, "The number of the object in its slab, from 0."),
+        Column::new("node", U32, None, Given, "The node whose memory the slab is; NULL where the memory of nodes overlaps."),
+        Column::new("size", U32, Bytes, Given, "The distance from this object to the next."),
+        Column::new("object_size", U32, Bytes, Given, "The size that users of the cache see."),
+        Column::new("state", TEXT, None, Given, "Whether the object is handed out (`used`), free in its slab (`free`), or kept ready: on the freelist of a CPU's slab (`cpu`), in a CPU's sheaf (`sheaf`) or a barn's (`barn`), or freed until an RCU grace period ends (`rcu`)."),
+        Column::new("complete", BOOL, None, Given, "Whether the slab stayed as it was while it was read, and its freelist and counters agree."),
+    ],
+};

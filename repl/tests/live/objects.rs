@@ -1,0 +1,120 @@
+//! The objects of the running kernel: as many as its counters say, each once, and those that a workload makes are in use
+//! while it holds them.
+
+use std::collections::BTreeSet;
+
+use query::plan::{Target, Template};
+use rustix::event::{EventfdFlags, epoll, eventfd};
+use slabql::engine::Engine;
+use slabql::source::Choice;
+
+use crate::common;
+use crate::common::ask::{self, Answer};
+use crate::common::child::slabql;
+use crate::common::settle::{enough, settle};
+
+/// An engine over the running kernel; none where its page descriptors cannot be walked.
+fn walked() -> Option<Engine> {
+    let engine = ask::live(Choice::default());
+    let plan = ask::plan(&engine, "select addr from slabs").unwrap();
+    let by_pages = matches!(plan.target, Target::Kernel { template: Template::Vmemmap, .. });
+    by_pages.then_some(engine)
+}
+
+fn ask_of(session: &mut Engine, text: &str) -> Answer {
+    let output = session.ask(text);
+    Answer(output.unwrap_or_else(|failure| panic!("{text}: {}", failure.text())))
+}
+
+/// Of some caches: objects, and used ones.
+const SOME: &str =
+    "('kmalloc-4k', 'task_struct', 'mm_struct', 'kmalloc-512', 'kmem_cache', 'kmem_cache_node')";
+
+#[test]
+fn objects_are_those_that_the_counters_say() {
+    let Some(_turn) = common::live() else { return };
+    let Some(mut session) = walked() else { return };
+    let some = format!(
+        "select name from caches where objects between 1 and 3000 or name in {SOME} limit 12"
+    );
+    let names = ask_of(&mut session, &some).texts("name");
+    let number =
+        |answer: Answer| answer.0.rows.first().map_or("0".to_owned(), |row| ask::text(&row[0]));
+    let counts = settle("objects", |round| {
+        for name in &names {
+            let caches = format!("select sum(objects) from caches where name = '{name}'");
+            let objects = format!("select count(*) from objects('{name}')");
+            let cell = [&caches, &objects, &caches].map(|text| number(ask_of(&mut session, text)));
+            round.cell("objects", name, cell);
+        }
+    });
+    enough(&counts, &["objects"], 6);
+}
+
+#[test]
+fn what_a_workload_makes_is_used() {
+    const COUNT: usize = 700;
+    let Some(_turn) = common::live() else { return };
+    let Some(mut session) = walked() else { return };
+    let mut used = || -> BTreeSet<String> {
+        let text = "select addr from objects('eventpoll_epi') where state = 'used'";
+        ask_of(&mut session, text).texts("addr").into_iter().collect()
+    };
+    let make = || {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        let file = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+        let copies: Vec<_> = (0..COUNT).map(|_| file.try_clone().unwrap()).collect();
+        for copy in &copies {
+            epoll::add(&epoll, copy, epoll::EventData::new_u64(0), epoll::EventFlags::IN).unwrap();
+        }
+        (epoll, file, copies)
+    };
+    drop(make());
+    // Others may make some too.
+    let exact = (0..20).any(|_| {
+        let before = used();
+        let held = make();
+        let during = used();
+        drop(held);
+        let after = used();
+        let new: BTreeSet<&String> = during.difference(&before).collect();
+        new.len() == COUNT
+            && during.len() == before.len() + COUNT
+            && new.iter().all(|it| !after.contains(*it))
+    });
+    assert!(exact, "never just {COUNT} more");
+}
+
+#[test]
+fn a_cache_is_named_by_any_of_its_names() {
+    let Some(_turn) = common::live() else { return };
+    if walked().is_none() {
+        return;
+    }
+    let ran = slabql(&["select count(*) from objects('no-such-cache')"]);
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    assert!(said.contains("there is no cache `no-such-cache`") && said.contains("^^^"), "{said}");
+    let aliases =
+        slabql(&["--format", "csv", "select alias, name from aliases where alias != name limit 1"]);
+    let text = String::from_utf8(aliases.stdout).unwrap();
+    // A cache of that name may have no objects, but it is found.
+    let Some((alias, name)) = text.lines().nth(1).and_then(|line| line.split_once(',')) else {
+        return;
+    };
+    let count = |name: &str| {
+        let text = format!("select count(*) from objects('{name}')");
+        slabql(&["--format", "csv", &text]).stdout
+    };
+    assert!((0..20).any(|_| count(alias) == count(name) && !count(name).is_empty()));
+}
+
+#[test]
+fn a_source_without_memory_refuses() {
+    for source in ["proc", "demo"] {
+        let ran = slabql(&["--source", source, "select addr from objects"]);
+        let said = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!(ran.status.code(), Some(2), "{said}");
+        assert!(said.contains("no table `objects`"), "{said}");
+    }
+}
