@@ -55,10 +55,15 @@ impl Args {
             args
         });
         parsed.or_else(|mut error| {
-            let word = error.get(ContextKind::InvalidArg).map(ToString::to_string);
+            // A word that resembles a subcommand is one that is misspelt, for clap.
+            let context = match error.kind() {
+                ErrorKind::UnknownArgument => Some(ContextKind::InvalidArg),
+                ErrorKind::InvalidSubcommand => Some(ContextKind::InvalidSubcommand),
+                _ => None,
+            };
+            let word = context.and_then(|kind| error.get(kind)).map(ToString::to_string);
             // The words of a command need no quotes.
             if let Some(word) = &word
-                && error.kind() == ErrorKind::UnknownArgument
                 && let Some(at) = words.windows(2).position(|pair| {
                     pair[1] == **word && pair[0].to_str().is_some_and(command::begins)
                 })
@@ -68,9 +73,7 @@ impl Args {
                 words[at].push(behind);
                 return Self::of(words);
             }
-            if word.is_some_and(|word| {
-                error.kind() == ErrorKind::UnknownArgument && !word.starts_with('-')
-            }) {
+            if word.is_some_and(|word| !word.starts_with('-')) {
                 let quotes = "a query is a single argument: put it in quotes";
                 suggest(&mut error, other.unwrap_or(quotes));
             }

@@ -24,7 +24,9 @@ pub fn report(findings: &[Finding], options: &Options) -> String {
     let checks = longest(|finding| finding.check.chars().count());
     let widths = [states + 4, checks + 2].map(|size| u16::try_from(size).unwrap_or(u16::MAX));
     let left = width.saturating_sub(widths[0].saturating_add(widths[1])).max(LEAST);
-    let lines = wrapped(&printable(verdict(findings).as_bytes()), width.into());
+    // As wide as the areas below it.
+    let whole = width.max(widths[0].saturating_add(widths[1]).saturating_add(left));
+    let lines = wrapped(&printable(verdict(findings).as_bytes()), whole.into());
     let mut text = format!("{}\n", lines.trim_end());
     for area in findings.chunk_by(|one, other| one.area == other.area) {
         let mut table = Table::new();
@@ -71,8 +73,7 @@ mod tests {
         ];
         let options = Options { width: Some(1), ..Options::default() };
         let expected = "\
-no: slabql cannot read this kernel; be
-  root
+no: slabql cannot read this kernel; be root
 rights
   missing  CAP_BPF         not in effect
                            help: be root
