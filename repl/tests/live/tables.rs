@@ -296,7 +296,10 @@ fn a_recording_says_what_it_has_not() {
         "nodes,a recording has no table `nodes`",
         "cpus,a recording has no table `cpus`",
         "slabs,a recording has no table `slabs`",
+        "objects,a recording has no table `objects`",
         "slabinfo,a recording has no table `slabinfo`",
+        "allocations,a recording has no table `allocations`",
+        "frees,a recording has no table `frees`",
     ];
     assert_eq!(count(&["--demo"], "not available"), missing);
     assert_eq!(
