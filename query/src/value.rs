@@ -135,6 +135,12 @@ impl Value {
         }
     }
 
+    /// Its integer, if it is one that is not negative.
+    #[must_use]
+    pub fn unsigned(&self) -> Option<u64> {
+        self.integer().and_then(|value| u64::try_from(value).ok())
+    }
+
     /// Its number as a double, rounded to the nearest.
     #[must_use]
     #[allow(clippy::cast_precision_loss)] // a double is what was asked for

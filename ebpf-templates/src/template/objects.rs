@@ -18,6 +18,7 @@ use std::convert::Infallible;
 use super::driver::{Driver, Hooks, Room};
 use super::node::{round, zero};
 use super::rows::{self, Scratch, page};
+use super::slab::next_free;
 use super::vmemmap::Vmemmap;
 use crate::assembler::{Assembler, Label};
 use crate::insn::{Alu, Cond, Insn, Reg, Size};
@@ -184,20 +185,7 @@ impl SlabRows {
         asm.push(Insn::load(Size::Dw, Reg::R5, Reg::R3, BITS));
         asm.push(Insn::alu(Alu::Or, Reg::R5, Reg::R4));
         asm.push(Insn::store(Size::Dw, Reg::R3, BITS, Reg::R5));
-        asm.push(Insn::load(Size::W, Reg::R1, Reg::R7, free_offset));
-        asm.push(Insn::alu(Alu::Add, Reg::R9, Reg::R1));
-        asm.push(Insn::mov(Reg::R1, Reg::R9));
-        vmemmap.slab.peek.load(asm, 0);
-        match random {
-            // freelist_ptr_decode(): the pointer, the cache's secret and where it lies, byte-swapped.
-            Some(random) => {
-                asm.push(Insn::swap(Reg::R9));
-                asm.push(Insn::alu(Alu::Xor, Reg::R9, Reg::R0));
-                asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R7, random));
-                asm.push(Insn::alu(Alu::Xor, Reg::R9, Reg::R1));
-            }
-            None => asm.push(Insn::mov(Reg::R9, Reg::R0)),
-        }
+        next_free(asm, vmemmap.slab.peek, free_offset, random);
         asm.jump(object);
         asm.bind(corrupt);
         asm.push(Insn::store_imm(Size::Dw, Reg::R6, self.flags, CORRUPT));

@@ -17,7 +17,7 @@
 use super::node::{add_to, ended, round, zero};
 use super::peek::Peek;
 use super::rows;
-use super::slab::{Slab, try_again};
+use super::slab::{Slab, next_free, try_again};
 use crate::assembler::{Assembler, Label};
 use crate::insn::{Alu, Cond, Insn, Reg, Size};
 
@@ -337,20 +337,7 @@ impl PerCpu {
         asm.may_goto(cut);
         asm.jump_imm(Cond::Eq, Reg::R9, 0, end);
         round(asm, steps, FREELIST, torn);
-        asm.push(Insn::load(Size::W, Reg::R1, Reg::R7, cpu_slab.free_offset));
-        asm.push(Insn::alu(Alu::Add, Reg::R9, Reg::R1));
-        asm.push(Insn::mov(Reg::R1, Reg::R9));
-        self.slab.peek.load(asm, 0);
-        match cpu_slab.random {
-            // freelist_ptr_decode(): the pointer, the cache's secret and where it lies, byte-swapped.
-            Some(random) => {
-                asm.push(Insn::swap(Reg::R9));
-                asm.push(Insn::alu(Alu::Xor, Reg::R9, Reg::R0));
-                asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R7, random));
-                asm.push(Insn::alu(Alu::Xor, Reg::R9, Reg::R1));
-            }
-            None => asm.push(Insn::mov(Reg::R9, Reg::R0)),
-        }
+        next_free(asm, self.slab.peek, cpu_slab.free_offset, cpu_slab.random);
         asm.jump(object);
         asm.bind(end);
         asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, steps));

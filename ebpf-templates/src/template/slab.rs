@@ -12,6 +12,24 @@ use crate::insn::{Alu, Cond, Insn, Reg, Size};
 /// How often a walk is begun.
 pub(super) const TRIES: i32 = 3;
 
+/// Appends `R9 = the object behind R9 on its freelist`, of the cache in `R7`. `R0` to `R5` are lost.
+pub(super) fn next_free(asm: &mut Assembler, peek: Peek, free_offset: i16, random: Option<i16>) {
+    asm.push(Insn::load(Size::W, Reg::R1, Reg::R7, free_offset));
+    asm.push(Insn::alu(Alu::Add, Reg::R9, Reg::R1));
+    asm.push(Insn::mov(Reg::R1, Reg::R9));
+    peek.load(asm, 0);
+    match random {
+        // freelist_ptr_decode(): the pointer, the cache's secret and where it lies, byte-swapped.
+        Some(random) => {
+            asm.push(Insn::swap(Reg::R9));
+            asm.push(Insn::alu(Alu::Xor, Reg::R9, Reg::R0));
+            asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R7, random));
+            asm.push(Insn::alu(Alu::Xor, Reg::R9, Reg::R1));
+        }
+        None => asm.push(Insn::mov(Reg::R9, Reg::R0)),
+    }
+}
+
 /// Appends the end of a walk that failed: back to `again`, where it begins, or, the third time, on with what it
 /// found and the row counted as incomplete. `R0` to `R2` are lost.
 pub(super) fn try_again(asm: &mut Assembler, tries: i16, again: Label, incomplete: i16) {

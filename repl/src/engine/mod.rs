@@ -11,8 +11,9 @@
 //!
 //! # Invariants
 //!
-//! Planning opens no file and runs nothing: the subqueries of a query run before, by [`Engine::answers`]. The recordings that a query names are read by [`Engine::open`], before it runs, so that what
-//! is wrong with one is marked in the text. The running kernel is read when the query runs.
+//! Planning opens no file and runs nothing: the subqueries of a query run before, by [`Engine::answers`]. The recordings
+//! that a query names are read by [`Engine::open`], before it runs, so that what is wrong with one is marked in the text.
+//! The running kernel is read when the query runs.
 
 pub mod analyze;
 mod ask;

@@ -13,8 +13,8 @@
 //! | flags | Utf8, `A\|B`, and behind it `UInt64`, `…_bits` | the same |
 //!
 //! An `int` from 2^63 on, which an expression that can also be negative may have, is refused: no type of 64 bits holds
-//! both, and most readers take a decimal for no number. Every column can be NULL. Texts are as in JSON ([`text_to_json`]), as both formats demand UTF-8. Equal names get
-//! numbers. Percentages are hundredths, and what a number counts is in the metadata.
+//! both, and most readers take a decimal for no number. Every column can be NULL. Texts are as in JSON
+//! ([`text_to_json`]), as both formats demand UTF-8. Equal names get numbers. Percentages are hundredths, and what a number counts is in the metadata.
 
 use std::io;
 

@@ -11,7 +11,8 @@
 //! # Layout
 //!
 //! Each column of numbers is a gauge: `slabql`, the table, the column and the unit make its name. All other columns are
-//! labels, and so are numbers that tell rows apart, and addresses, whose sums and means tell nothing. NULL is a sample, or a label, that is not there.
+//! labels, and so are numbers that tell rows apart, and addresses, whose sums and means tell nothing. NULL is a sample, or a
+//! label, that is not there.
 //!
 //! | unit | metric |
 //! |---|---|

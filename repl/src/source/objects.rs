@@ -48,7 +48,7 @@ fn caches(schema: &KernelSchema) -> Result<Vec<Cache>, Failure> {
         Value::Text(text) => text.to_vec(),
         _ => Vec::new(),
     };
-    let number = |value: &Value| value.integer().and_then(|it| u64::try_from(it).ok()).unwrap_or(0);
+    let number = |value: &Value| value.unsigned().unwrap_or(0);
     let cache = |row: Vec<Value>| {
         let [addr, name, size, object_size, pad, slabs, objects, folder] = row.as_slice() else {
             return None;

@@ -9,7 +9,7 @@ use ebpf_templates::program::Program;
 use query::layout::Layout;
 use query::plan::Plan;
 
-use super::run::{analyzed, decode};
+use super::run::{decode, inspect};
 use super::stats::ScanStats;
 use super::{ScanReport, Sink};
 use crate::kernel::load::Loaded;
@@ -36,9 +36,7 @@ pub fn scan(
     let _ = walk(&ranges, program, loaded, &mut |loaded, mut output, _| {
         report.stats.stages.lap("run");
         if plan.analyze {
-            output.reads += usize::from(report.stats.program.is_some());
-            report.stats.program = Some(analyzed(loaded, program, &output)?);
-            report.stats.stages.lap("inspect");
+            inspect(&mut report.stats, loaded, program, &mut output)?;
         }
         let rows = decode(layout, &output)?;
         report.stats.stages.lap("decode");

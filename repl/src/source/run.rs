@@ -27,6 +27,19 @@ pub(super) fn analyzed(
     })
 }
 
+/// Notes for `explain analyze` what a further run of a program did.
+pub(super) fn inspect(
+    stats: &mut stats::ScanStats,
+    loaded: &Loaded,
+    program: &Program,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    output.reads += usize::from(stats.program.is_some());
+    stats.program = Some(analyzed(loaded, program, output)?);
+    stats.stages.lap("inspect");
+    Ok(())
+}
+
 /// The rows of a run.
 pub(super) fn decode(layout: &Layout, output: &Output) -> Result<Vec<Row>, Failure> {
     layout.decode(&output.bytes).map_err(|not_rows| {

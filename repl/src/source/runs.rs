@@ -20,7 +20,7 @@ use query::layout::{Layout, Row};
 use query::plan::Plan;
 use query::value::Value;
 
-use super::run::{analyzed, decode, has};
+use super::run::{decode, has, inspect};
 use super::stats::ScanStats;
 use super::{ScanReport, Sink};
 use crate::kernel::load::Loaded;
@@ -49,9 +49,7 @@ pub fn scan(
         let mut output = loaded.run()?;
         report.stats.stages.lap("run");
         if plan.analyze {
-            output.reads += usize::from(report.stats.program.is_some());
-            report.stats.program = Some(analyzed(loaded, program, &output)?);
-            report.stats.stages.lap("inspect");
+            inspect(&mut report.stats, loaded, program, &mut output)?;
         }
         torn |= has(output.flags, rows::TORN);
         let rows = given.unknown(decode(layout, &output)?);

@@ -1,7 +1,9 @@
 //! Asks a source as the program does, and finds the cells of an answer by name.
 
+use std::collections::BTreeMap;
+
 use query::output::Output;
-use query::plan::{Plan, Template};
+use query::plan::{Plan, Target, Template};
 use query::syntax::ast::Statement;
 use query::syntax::parse_text;
 use query::value::Value;
@@ -71,6 +73,30 @@ pub fn try_ask(session: &mut Engine, text: &str) -> Result<Answer, Failure> {
     let answers = &session.answers(asked, &mut Stages::default())?;
     let plan = session.plan(Asked { answers, ..asked }, &mut Stages::default())?;
     session.execute(&plan).map(Answer)
+}
+
+/// Asks as a user would: nodes, CPUs and tables of user space have targets of their own.
+pub fn whole(session: &mut Engine, text: &str) -> Answer {
+    let output = session.ask(text);
+    Answer(output.unwrap_or_else(|failure| panic!("{text}: {}", failure.text())))
+}
+
+/// The rows of a query whose first two columns are a cache's address and name, by these: the numbers behind them.
+pub fn by_cache(session: &mut Engine, query: &str) -> BTreeMap<String, Vec<String>> {
+    let answer = whole(session, query);
+    let row = |row: &Vec<Value>| {
+        let cells: Vec<String> = row.iter().map(text).collect();
+        (format!("{} {}", cells[0], cells[1]), cells[2..].to_vec())
+    };
+    answer.0.rows.iter().map(row).collect()
+}
+
+/// An engine over the running kernel; none where its page descriptors cannot be walked.
+pub fn by_pages() -> Option<Engine> {
+    let engine = live(Choice::default());
+    let plan = plan(&engine, "select addr from slabs").unwrap();
+    let by_pages = matches!(plan.target, Target::Kernel { template: Template::Vmemmap, .. });
+    by_pages.then_some(engine)
 }
 
 /// Runs one query that must have an answer.

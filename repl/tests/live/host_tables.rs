@@ -9,7 +9,7 @@ use crate::common::ask::{self};
 use crate::common::child::slabql;
 use crate::common::settle::{enough, settle};
 use crate::common::witness::{self, SLAB};
-use crate::tables::{ask_of, keys};
+use crate::tables::keys;
 use query::catalog::{Needs, Rows, TABLES};
 use slabql::source::Choice;
 
@@ -18,19 +18,19 @@ fn flags_are_counted() {
     let Some(_turn) = common::live() else { return };
     for mut session in ask::sources() {
         let counts = settle(&ask::by(&session, "flags"), |round| {
-            let flags = ask_of(&mut session, "select flag, bit, caches from flags");
+            let flags = ask::whole(&mut session, "select flag, bit, caches from flags");
             for (flag, count) in flags.texts("flag").iter().zip(flags.texts("caches")) {
                 let text = format!("select name where flags has {flag}");
-                let mut caches = || ask_of(&mut session, &text).len().to_string();
+                let mut caches = || ask::whole(&mut session, &text).len().to_string();
                 round.cell("caches", flag, [caches(), count, caches()]);
             }
             let bits = flags.numbers("bit").into_iter().collect::<BTreeSet<_>>();
             assert_eq!(bits.len(), flags.len(), "a bit is named twice");
         });
         enough(&counts, &["caches"], 10);
-        let unknown = ask_of(&mut session, "select flag from flags where meaning is null");
+        let unknown = ask::whole(&mut session, "select flag from flags where meaning is null");
         assert_eq!(unknown.len(), 0, "{:?}", unknown.texts("flag"));
-        let known = ask_of(&mut session, "select flag from flags where caches > 0");
+        let known = ask::whole(&mut session, "select flag from flags where caches > 0");
         assert!(known.len() > 5);
     }
 }
@@ -55,9 +55,9 @@ fn aliases_are_the_links() {
         let mut names = 0;
         let counts = settle(&ask::by(&session, "aliases"), |round| {
             let before = witness();
-            let rows = ask_of(&mut session, "select alias, name, addr, sysfs_id from aliases");
+            let rows = ask::whole(&mut session, "select alias, name, addr, sysfs_id from aliases");
             let after = witness();
-            let caches = ask_of(&mut session, "select name, addr, alias_count");
+            let caches = ask::whole(&mut session, "select name, addr, alias_count");
             names = rows.len();
             let ours: BTreeSet<(String, String)> =
                 rows.texts("alias").into_iter().zip(rows.texts("sysfs_id")).collect();
@@ -136,7 +136,7 @@ fn slabinfo_is_the_file() {
     assert_eq!(head[1..], columns, "the file's own names");
     let counts = settle("slabinfo", |round| {
         let before = read();
-        let rows = ask_of(&mut session, "select all from slabinfo");
+        let rows = ask::whole(&mut session, "select all from slabinfo");
         let after = read();
         let ours: Vec<Vec<String>> =
             rows.0.rows.iter().map(|row| row.iter().map(ask::text).collect()).collect();
@@ -164,7 +164,7 @@ fn slabinfo_is_the_file() {
 fn columns_are_the_catalog() {
     let Some(_turn) = common::live() else { return };
     let mut session = ask::live(Choice::default());
-    let rows = ask_of(&mut session, "select all from columns");
+    let rows = ask::whole(&mut session, "select all from columns");
     let shown: usize = TABLES.iter().map(|table| table.shown().count()).sum();
     assert_eq!(rows.len(), shown);
     // What is said to be there is never NULL for a reason, and the other way round.
@@ -178,13 +178,13 @@ fn columns_are_the_catalog() {
                 "select available, reason from columns where \"table\" = '{}' and \"column\" = '{}'",
                 table.name, column.name
             );
-            let row = ask_of(&mut session, &text);
+            let row = ask::whole(&mut session, &text);
             // The objects of one cache, if not two times the running kernel.
             let example = if table.takes_nothing_too() { "'kmem_cache'" } else { "'live'" };
             let texts: Vec<&str> = table.takes().iter().map(|_| example).collect();
             let texts =
                 if texts.is_empty() { String::new() } else { format!("({})", texts.join(", ")) };
-            let answer = ask_of(
+            let answer = ask::whole(
                 &mut session,
                 &format!("select \"{}\" from {}{texts} limit 1", column.name, table.name),
             );
@@ -193,7 +193,7 @@ fn columns_are_the_catalog() {
             assert_eq!(row.texts("reason") == ["NULL"], !warned, "{text}");
         }
     }
-    let missing = ask_of(
+    let missing = ask::whole(
         &mut session,
         "select \"table\", \"column\", reason from columns where not available",
     );
@@ -236,9 +236,9 @@ fn verify_finds_nothing_wrong() {
 fn a_merged_name_is_told() {
     let Some(_turn) = common::iterated() else { return };
     let mut session = ask::live(Choice::default());
-    let merged = ask_of(&mut session, "select alias, name from aliases where alias <> name");
+    let merged = ask::whole(&mut session, "select alias, name from aliases where alias <> name");
     // A cache may have had the name before or after.
-    let names = ask_of(&mut session, "select name").texts("name");
+    let names = ask::whole(&mut session, "select name").texts("name");
     let pairs = merged.texts("alias").into_iter().zip(merged.texts("name"));
     let Some((alias, cache)) = pairs.into_iter().find(|(alias, _)| !names.contains(alias)) else {
         common::skip("no cache is merged");

@@ -2,30 +2,17 @@
 //! while it holds them.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use query::plan::{Target, Template};
 use rustix::event::{EventfdFlags, epoll, eventfd};
-use slabql::engine::Engine;
-use slabql::source::Choice;
 
 use crate::common;
 use crate::common::ask::{self, Answer};
 use crate::common::child::slabql;
 use crate::common::settle::{enough, settle};
 
-/// An engine over the running kernel; none where its page descriptors cannot be walked.
-fn walked() -> Option<Engine> {
-    let engine = ask::live(Choice::default());
-    let plan = ask::plan(&engine, "select addr from slabs").unwrap();
-    let by_pages = matches!(plan.target, Target::Kernel { template: Template::Vmemmap, .. });
-    by_pages.then_some(engine)
-}
-
-fn ask_of(session: &mut Engine, text: &str) -> Answer {
-    let output = session.ask(text);
-    Answer(output.unwrap_or_else(|failure| panic!("{text}: {}", failure.text())))
-}
-
+/// How long freed objects are waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Of some caches: objects, and used ones.
 const SOME: &str =
     "('kmalloc-4k', 'task_struct', 'mm_struct', 'kmalloc-512', 'kmem_cache', 'kmem_cache_node')";
@@ -33,18 +20,19 @@ const SOME: &str =
 #[test]
 fn objects_are_those_that_the_counters_say() {
     let Some(_turn) = common::live() else { return };
-    let Some(mut session) = walked() else { return };
+    let Some(mut session) = ask::by_pages() else { return };
     let some = format!(
         "select name from caches where objects between 1 and 3000 or name in {SOME} limit 12"
     );
-    let names = ask_of(&mut session, &some).texts("name");
+    let names = ask::whole(&mut session, &some).texts("name");
     let number =
         |answer: Answer| answer.0.rows.first().map_or("0".to_owned(), |row| ask::text(&row[0]));
     let counts = settle("objects", |round| {
         for name in &names {
             let caches = format!("select sum(objects) from caches where name = '{name}'");
             let objects = format!("select count(*) from objects('{name}')");
-            let cell = [&caches, &objects, &caches].map(|text| number(ask_of(&mut session, text)));
+            let cell =
+                [&caches, &objects, &caches].map(|text| number(ask::whole(&mut session, text)));
             round.cell("objects", name, cell);
         }
     });
@@ -55,10 +43,10 @@ fn objects_are_those_that_the_counters_say() {
 fn what_a_workload_makes_is_used() {
     const COUNT: usize = 700;
     let Some(_turn) = common::live() else { return };
-    let Some(mut session) = walked() else { return };
+    let Some(mut session) = ask::by_pages() else { return };
     let mut used = || -> BTreeSet<String> {
         let text = "select addr from objects('eventpoll_epi') where state = 'used'";
-        ask_of(&mut session, text).texts("addr").into_iter().collect()
+        ask::whole(&mut session, text).texts("addr").into_iter().collect()
     };
     let make = || {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
@@ -69,18 +57,19 @@ fn what_a_workload_makes_is_used() {
         }
         (epoll, file, copies)
     };
-    drop(make());
     // Others may make some too.
     let exact = (0..20).any(|_| {
         let before = used();
         let held = make();
         let during = used();
         drop(held);
-        let after = used();
         let new: BTreeSet<&String> = during.difference(&before).collect();
-        new.len() == COUNT
-            && during.len() == before.len() + COUNT
-            && new.iter().all(|it| !after.contains(*it))
+        // They are freed behind an RCU grace period, and are used until then.
+        common::wait("the end of the items", PATIENCE, || {
+            let after = used();
+            new.iter().all(|it| !after.contains(*it)).then_some(())
+        });
+        new.len() == COUNT && during.len() == before.len() + COUNT
     });
     assert!(exact, "never just {COUNT} more");
 }
@@ -88,7 +77,7 @@ fn what_a_workload_makes_is_used() {
 #[test]
 fn a_cache_is_named_by_any_of_its_names() {
     let Some(_turn) = common::live() else { return };
-    if walked().is_none() {
+    if ask::by_pages().is_none() {
         return;
     }
     let ran = slabql(&["select count(*) from objects('no-such-cache')"]);

@@ -1,38 +1,13 @@
 //! The walk of page descriptors finds just the slabs that the running kernel counts, each once, in short runs, and needs
 //! no more rights than any other query.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::common;
-use crate::common::ask::{self, Answer};
+use crate::common::ask;
 use crate::common::child::slabql;
 use crate::common::settle::{enough, settle};
-use query::plan::{Target, Template};
 use slabql::engine::Engine;
-use slabql::source::Choice;
-
-/// An engine over the running kernel; none where its page descriptors cannot be walked.
-fn walked() -> Option<Engine> {
-    let engine = ask::live(Choice::default());
-    let plan = ask::plan(&engine, "select addr from slabs").unwrap();
-    let by_pages = matches!(plan.target, Target::Kernel { template: Template::Vmemmap, .. });
-    by_pages.then_some(engine)
-}
-
-fn ask_of(session: &mut Engine, text: &str) -> Answer {
-    let output = session.ask(text);
-    Answer(output.unwrap_or_else(|failure| panic!("{text}: {}", failure.text())))
-}
-
-/// The rows of a query whose first two columns are a cache's address and name, by these: the numbers behind them.
-fn by_cache(session: &mut Engine, text: &str) -> BTreeMap<String, Vec<String>> {
-    let answer = ask_of(session, text);
-    let row = |row: &Vec<query::value::Value>| {
-        let cells: Vec<String> = row.iter().map(ask::text).collect();
-        (format!("{} {}", cells[0], cells[1]), cells[2..].to_vec())
-    };
-    answer.0.rows.iter().map(row).collect()
-}
 
 #[test]
 fn every_slab_of_every_cache_is_found() {
@@ -40,11 +15,11 @@ fn every_slab_of_every_cache_is_found() {
     const SLABS: &str = "select cache, name, count(*), sum(objects) from slabs where state != 'kfence' group by cache, name";
     const COLUMNS: [&str; 2] = ["slabs", "objects"];
     let Some(_turn) = common::live() else { return };
-    let Some(mut session) = walked() else { return };
+    let Some(mut session) = ask::by_pages() else { return };
     session.source().keep();
     let counts = settle(&ask::by(&session, "slabs"), |round| {
         let [before, ours, after] =
-            [CACHES, SLABS, CACHES].map(|text| by_cache(&mut session, text));
+            [CACHES, SLABS, CACHES].map(|text| ask::by_cache(&mut session, text));
         for (key, first) in &before {
             let Some(second) = after.get(key) else { continue };
             for (index, column) in COLUMNS.iter().enumerate() {
@@ -60,10 +35,10 @@ fn every_slab_of_every_cache_is_found() {
 #[test]
 fn a_slab_is_shown_once_in_its_place() {
     let Some(_turn) = common::live() else { return };
-    let Some(mut session) = walked() else { return };
+    let Some(mut session) = ask::by_pages() else { return };
     let caches: BTreeSet<String> =
-        ask_of(&mut session, "select addr from caches").texts("addr").into_iter().collect();
-    let slabs = ask_of(&mut session, "select addr, pfn, cache, objects, active from slabs");
+        ask::whole(&mut session, "select addr from caches").texts("addr").into_iter().collect();
+    let slabs = ask::whole(&mut session, "select addr, pfn, cache, objects, active from slabs");
     let pages = slabs.numbers("pfn");
     assert!(pages.is_sorted_by(|one, next| one < next), "a page comes twice");
     assert!(
@@ -82,7 +57,7 @@ fn a_slab_is_shown_once_in_its_place() {
 #[test]
 fn lists_hold_what_the_descriptors_say() {
     let Some(_turn) = common::live() else { return };
-    let Some(mut session) = walked() else { return };
+    let Some(mut session) = ask::by_pages() else { return };
     session.source().keep();
     for (columns, condition) in [
         ("addr, state, free, pages, pfn", "state = 'partial'"),
@@ -93,7 +68,7 @@ fn lists_hold_what_the_descriptors_say() {
         let by_pages =
             format!("select {columns} from slabs where ({condition}) and free >= 0 or pfn = 0");
         let rows = |session: &mut Engine, text: &str| -> BTreeSet<Vec<String>> {
-            let answer = ask_of(session, text);
+            let answer = ask::whole(session, text);
             answer.0.rows.iter().map(|row| row.iter().map(ask::text).collect()).collect()
         };
         let template = |session: &Engine, text: &str| ask::plan(session, text).unwrap().target;
@@ -110,7 +85,7 @@ fn lists_hold_what_the_descriptors_say() {
 #[test]
 fn explain_says_which_walk_and_why() {
     let Some(_turn) = common::live() else { return };
-    if walked().is_none() {
+    if ask::by_pages().is_none() {
         return;
     }
     for (text, line) in [

@@ -1,7 +1,7 @@
 //! The slabs of the running kernel: they add up to the figures of `caches`, a long list goes through little memory, and
 //! who has seen enough ends the reading.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::ops::ControlFlow;
@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common;
-use crate::common::ask::{self, Answer};
+use crate::common::ask;
 use crate::common::child::{Held, held, slabql};
 use crate::common::files::Files;
 use crate::common::lacks;
@@ -21,7 +21,6 @@ use crate::common::settle::{enough, settle};
 use crate::common::start::{self, End, Start};
 use crate::common::tmux::Tmux;
 use query::layout::Row;
-use query::value::Value;
 use rustix::process::Signal;
 use slabql::engine::Engine;
 use slabql::kernel::sys::{VMLINUX_BTF, VmlinuxBtf};
@@ -33,21 +32,6 @@ const MOST_KIB: u64 = 8 << 10;
 /// The space for the rows of a run, in bytes.
 const RUN: u64 = 256 << 10;
 
-fn ask_of(session: &mut Engine, text: &str) -> Answer {
-    let output = session.ask(text);
-    Answer(output.unwrap_or_else(|failure| panic!("{text}: {}", failure.text())))
-}
-
-/// The rows of a query whose first two columns are a cache's address and name, by these: the numbers behind them.
-fn by_cache(session: &mut Engine, text: &str) -> BTreeMap<String, Vec<String>> {
-    let answer = ask_of(session, text);
-    let row = |row: &Vec<Value>| {
-        let cells: Vec<String> = row.iter().map(ask::text).collect();
-        (format!("{} {}", cells[0], cells[1]), cells[2..].to_vec())
-    };
-    answer.0.rows.iter().map(row).collect()
-}
-
 #[test]
 fn slabs_add_up_to_caches() {
     let Some(_turn) = common::live() else { return };
@@ -55,7 +39,7 @@ fn slabs_add_up_to_caches() {
         // To load a program makes and undoes objects of just the caches that are compared.
         session.source().keep();
         let has_cpu_slabs =
-            ask_of(&mut session, "select addr where cached_cpu is not null limit 1").len();
+            ask::whole(&mut session, "select addr where cached_cpu is not null limit 1").len();
         let nodes = ["partial", "free_partial"];
         let cpus: &[&str] = if has_cpu_slabs == 1 { &["cached_cpu"] } else { &[] };
         let counts = settle(&ask::by(&session, "slabs"), |round| {
@@ -72,7 +56,7 @@ fn slabs_add_up_to_caches() {
                     "select cache, name, {sums} from slabs where {lists} group by cache, name"
                 );
                 let [before, ours, after] =
-                    [&figures, &slabs, &figures].map(|text| by_cache(&mut session, text));
+                    [&figures, &slabs, &figures].map(|text| ask::by_cache(&mut session, text));
                 for (key, first) in &before {
                     let Some(second) = after.get(key) else { continue };
                     for (index, column) in columns.iter().enumerate() {
@@ -102,7 +86,7 @@ fn conditions_are_those_of_user_space() {
     ] {
         let text = format!("select distinct cache, node, cpu from slabs where {condition}");
         let keys = |session: &mut Engine| {
-            let answer = ask_of(session, &text);
+            let answer = ask::whole(session, &text);
             let row = |index: usize| {
                 ["cache", "node", "cpu"].map(|column| answer.texts(column)[index].clone())
             };
@@ -143,7 +127,7 @@ fn a_long_list_goes_through_little_memory() {
     let Some(_turn) = common::live() else { return };
     let files = Files::new(2, 640_000, 21);
     let mut session = ask::live(Choice::default());
-    let longest = ask_of(
+    let longest = ask::whole(
         &mut session,
         "select name, addr, partial from caches order by partial desc limit 1",
     );

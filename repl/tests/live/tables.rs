@@ -17,12 +17,6 @@ use crate::walked::Prepared;
 use query::plan::Template;
 use slabql::engine::Engine;
 
-/// Asks as a user would: nodes, CPUs and tables of user space have targets of their own.
-pub fn ask_of(session: &mut Engine, text: &str) -> Answer {
-    let output = session.ask(text);
-    Answer(output.unwrap_or_else(|failure| panic!("{text}: {}", failure.text())))
-}
-
 /// What a cache is called in a comparison: names are not unique.
 pub fn keys(answer: &Answer) -> Vec<String> {
     let addrs = answer.numbers("addr");
@@ -99,9 +93,9 @@ fn every_cache_has_every_node() {
     for mut session in ask::sources() {
         let nodes = witness::nodes();
         let counts = settle(&ask::by(&session, "rows of nodes"), |round| {
-            let before = keys(&ask_of(&mut session, "select name, addr"));
-            let parts = ask_of(&mut session, "select name, addr, node from nodes");
-            let after = keys(&ask_of(&mut session, "select name, addr"));
+            let before = keys(&ask::whole(&mut session, "select name, addr"));
+            let parts = ask::whole(&mut session, "select name, addr, node from nodes");
+            let after = keys(&ask::whole(&mut session, "select name, addr"));
             let expected = |caches: &Vec<String>| (caches.len() * nodes.len()).to_string();
             round.cell(
                 "rows",
@@ -133,7 +127,7 @@ fn nodes_are_those_of_sysfs() {
     let Some(_turn) = common::live() else { return };
     for mut session in ask::sources() {
         let folder = |session: &mut Engine| -> BTreeMap<u64, String> {
-            let caches = ask_of(session, "select addr, sysfs_id");
+            let caches = ask::whole(session, "select addr, sysfs_id");
             caches.numbers("addr").into_iter().zip(caches.texts("sysfs_id")).collect()
         };
         let files = [("slabs", "slabs"), ("total_objects", "objects"), ("partial", "partial")];
@@ -141,7 +135,8 @@ fn nodes_are_those_of_sysfs() {
             let folders = folder(&mut session);
             for (file, column) in files {
                 let before = lines(file);
-                let rows = ask_of(&mut session, &format!("select addr, node, {column} from nodes"));
+                let rows =
+                    ask::whole(&mut session, &format!("select addr, node, {column} from nodes"));
                 let after = lines(file);
                 let cells = rows.numbers("addr").into_iter().zip(rows.numbers("node"));
                 for ((addr, node), ours) in cells.zip(rows.texts(column)) {
@@ -173,9 +168,9 @@ fn every_cache_has_every_possible_cpu() {
         let possible = list("/sys/devices/system/cpu/possible").unwrap();
         let online = list("/sys/devices/system/cpu/online").unwrap();
         let counts = settle(&ask::by(&session, "rows of CPUs"), |round| {
-            let before = keys(&ask_of(&mut session, "select name, addr"));
-            let parts = ask_of(&mut session, "select name, addr, cpu, online from cpus");
-            let after = keys(&ask_of(&mut session, "select name, addr"));
+            let before = keys(&ask::whole(&mut session, "select name, addr"));
+            let parts = ask::whole(&mut session, "select name, addr, cpu, online from cpus");
+            let after = keys(&ask::whole(&mut session, "select name, addr"));
             let expected = |caches: &Vec<String>| (caches.len() * possible.len()).to_string();
             round.cell(
                 "rows",
@@ -205,7 +200,7 @@ fn cpus_are_those_of_sysfs() {
     }
     for mut session in ask::sources() {
         // From 7.0 on the file is there without the lists, and says nothing.
-        if ask_of(&mut session, "select partial_slabs from cpus limit 1").texts("partial_slabs")
+        if ask::whole(&mut session, "select partial_slabs from cpus limit 1").texts("partial_slabs")
             == ["NULL"]
         {
             eprintln!("the kernel has no CPU partial lists");
@@ -215,13 +210,13 @@ fn cpus_are_those_of_sysfs() {
         let mut unequal = BTreeMap::<String, u32>::new();
         let mut all = 0;
         for _ in 0..20 {
-            let caches = ask_of(&mut session, "select name, addr, sysfs_id");
+            let caches = ask::whole(&mut session, "select name, addr, sysfs_id");
             let folders: BTreeMap<String, String> =
                 keys(&caches).into_iter().zip(caches.texts("sysfs_id")).collect();
             all = folders.len();
             let read = || [lines("slabs_cpu_partial"), lines("cpu_slabs")];
             let before = read();
-            let rows = ask_of(
+            let rows = ask::whole(
                 &mut session,
                 "select name, addr, cpu, partial_slabs, slab is not null as there from cpus where online",
             );

@@ -44,9 +44,7 @@ impl Caches {
     pub fn learn(&mut self, ask: &mut dyn Ask) -> Result<(), Failure> {
         for row in ask.ask("select addr, name, object_size, size from caches")?.rows {
             if let [Value::UInt(addr), Value::Text(name), object_size, size] = row.as_slice() {
-                let number = |value: &Value| {
-                    value.integer().and_then(|value| u64::try_from(value).ok()).unwrap_or(0)
-                };
+                let number = |value: &Value| value.unsigned().unwrap_or(0);
                 let (name, object_size, size) = (name.to_vec(), number(object_size), number(size));
                 self.0.entry(*addr).or_insert(Cache { name, object_size, size });
             }
