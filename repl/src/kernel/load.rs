@@ -16,8 +16,6 @@ use super::functions;
 use super::sys::{self, Functions, Map, MapValue, Prog};
 use crate::report::error::{Environment, Failure, errno};
 
-/// How often a load that a signal interrupted is tried.
-const TRIES: usize = 5;
 /// The first room for the verifier's log, in bytes.
 const LOG_FIRST: usize = 256 << 10;
 /// The most room for the verifier's log. What does not fit is its beginning.
@@ -151,7 +149,7 @@ pub(super) fn no_memory(error: &io::Error) -> LoadError {
 pub(super) fn with_map(program: &Program, map: &Map) -> Result<Prog, LoadError> {
     let insns = patched(program, &[map]);
     let functions = functions::of(program).map_err(|error| no_memory(&error))?;
-    retried(|| sys::prog_load(&insns, program.kind, functions.as_ref(), None))
+    sys::prog_load(&insns, program.kind, functions.as_ref(), None)
         .map_err(|error| explain(program, &insns, functions.as_ref(), error))
 }
 
@@ -168,18 +166,6 @@ pub fn patched(program: &Program, maps: &[&Map]) -> Vec<u8> {
     program.insns.iter().flat_map(patch).collect()
 }
 
-/// Repeats a load that ended for a signal: the verifier gives up on one, and the kernel says EAGAIN.
-pub(super) fn retried(mut load: impl FnMut() -> io::Result<Prog>) -> io::Result<Prog> {
-    let mut result = load();
-    for _ in 1..TRIES {
-        match &result {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => result = load(),
-            _ => break,
-        }
-    }
-    result
-}
-
 /// Says why the load of `program` failed with `error`.
 fn explain(
     program: &Program,
@@ -191,8 +177,7 @@ fn explain(
         return LoadError::Environment(environment);
     }
     let mut log = vec![0; LOG_FIRST];
-    while let Err(again) =
-        retried(|| sys::prog_load(insns, program.kind, functions, Some(&mut log)))
+    while let Err(again) = sys::prog_load(insns, program.kind, functions, Some(&mut log))
         && again.raw_os_error() == Some(libc::ENOSPC)
         && log.len() < LOG_MAX
     {

@@ -6,7 +6,6 @@ use std::io;
 
 use ebpf_templates::{Insn, Kind, Reg};
 
-use super::load::retried;
 use super::sys;
 use crate::report::error::Environment;
 
@@ -23,7 +22,7 @@ pub fn may_goto() -> Result<bool, Environment> {
 /// Whether the kernel takes these instructions. The error says why that cannot be told.
 fn takes(insns: &[Insn]) -> Result<bool, Environment> {
     let bytes: Vec<u8> = insns.iter().flat_map(|insn| insn.to_bytes()).collect();
-    match retried(|| sys::prog_load(&bytes, Kind::Syscall, None, None)) {
+    match sys::prog_load(&bytes, Kind::Syscall, None, None) {
         Ok(_) => Ok(true),
         Err(error) => refused(&error),
     }

@@ -225,6 +225,9 @@ impl AsFd for Prog {
 /// A program of [`Prog`] where it is attached, until this is dropped.
 pub struct Link(OwnedFd);
 
+/// How often a load that a signal interrupted is tried.
+const LOADS: usize = 5;
+
 /// Loads the program that `insns` are the bytes of. With a `log` the verifier writes to it, up to its length, and
 /// ends with a NUL; where it is too short the error is ENOSPC. Refuses with EINVAL a program that calls a helper that
 /// changes the process.
@@ -277,7 +280,16 @@ pub fn prog_load(
     // SAFETY: the kernel reads instructions, functions and the licence, which ends with a NUL, and writes to the
     // log, each with its length or count beside it and borrowed longer than the call. It returns a new descriptor. What
     // runs later cannot write to this process but by the helpers that were refused: the verifier keeps it to its maps.
-    unsafe { bpf_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr) }.map(Prog)
+    let mut load = || unsafe { bpf_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr) };
+    let mut loaded = load();
+    for _ in 1..LOADS {
+        // The verifier gives up on a signal, and the kernel says EAGAIN.
+        if !matches!(&loaded, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+            break;
+        }
+        loaded = load();
+    }
+    loaded.map(Prog)
 }
 
 /// Whether an instruction calls one of [`MEDDLING`]. The second half of a wide one has no code, so is none.
