@@ -128,8 +128,15 @@ pub fn gather(engine: &mut Engine, plan: &Plan, duration: Duration) -> Result<Ga
         HostTable::Frees => Point::FREES.to_vec(),
         _ => events.points(),
     };
+    // Before anything is attached: a trace that Ctrl-C ends has an answer.
+    let interrupts = if signals::noted() {
+        None
+    } else {
+        Interrupts::note().map(Some).map_err(Failure::Write)?
+    };
     let mut tracer = Tracer::attach(events.clone(), &points)?;
-    let meanwhile = wait(&mut tracer, duration)?;
+    let meanwhile = wait(&mut tracer, duration);
+    drop(interrupts);
     let mut objects = meanwhile.objects;
     let losses = tracer.detach()?;
     objects.extend(tracer.freed());
@@ -228,12 +235,7 @@ struct Meanwhile {
 }
 
 /// Waits, and empties the ring. Ctrl-C ends it early, and the trace with it; what was gathered is shown.
-fn wait(tracer: &mut Tracer, duration: Duration) -> Result<Meanwhile, Failure> {
-    let noted = if signals::noted() {
-        None
-    } else {
-        Interrupts::note().map(Some).map_err(Failure::Write)?
-    };
+fn wait(tracer: &mut Tracer, duration: Duration) -> Meanwhile {
     let (start, began) = (Instant::now(), now());
     let mut objects = Vec::new();
     let mut dropped = 0;
@@ -249,8 +251,7 @@ fn wait(tracer: &mut Tracer, duration: Duration) -> Result<Meanwhile, Failure> {
         dropped += objects.len().saturating_sub(MAX_FREED) as u64;
         objects.truncate(MAX_FREED);
     }
-    drop(noted);
-    Ok(Meanwhile { objects, dropped, span: (began, now()) })
+    Meanwhile { objects, dropped, span: (began, now()) }
 }
 
 /// The monotonic clock, which the kernel's events have their time of.
