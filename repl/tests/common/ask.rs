@@ -27,11 +27,17 @@ pub fn live(choice: Choice) -> Engine {
 }
 
 /// Engines over the running kernel, one for each way to its caches: by its iterator if it has one, and by its list.
+/// Their programs stay loaded: to load one makes and undoes objects of just the caches that are compared.
 pub fn sources() -> Vec<Engine> {
     let walk = Live::walk().unwrap_or_else(|failure| panic!("{}", failure.text()));
     let live = live(Choice::default());
     let live = (live.source().kind() == Kind::Live).then_some(live);
-    live.into_iter().chain([session(Box::new(walk), Choice::default())]).collect()
+    let all: Vec<Engine> =
+        live.into_iter().chain([session(Box::new(walk), Choice::default())]).collect();
+    for session in &all {
+        session.source().keep();
+    }
+    all
 }
 
 /// The running kernel's version, as `(6, 12)`.
@@ -91,9 +97,10 @@ pub fn by_cache(session: &mut Engine, query: &str) -> BTreeMap<String, Vec<Strin
     answer.0.rows.iter().map(row).collect()
 }
 
-/// An engine over the running kernel; none where its page descriptors cannot be walked.
+/// An engine over the running kernel whose programs stay loaded; none where its page descriptors cannot be walked.
 pub fn by_pages() -> Option<Engine> {
     let engine = live(Choice::default());
+    engine.source().keep();
     let plan = plan(&engine, "select addr from slabs").unwrap();
     let by_pages = matches!(plan.target, Target::Kernel { template: Template::Vmemmap, .. });
     by_pages.then_some(engine)

@@ -12,7 +12,7 @@ use crate::common::child::slabql;
 use crate::common::settle::{enough, settle};
 
 /// How long freed objects are waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Of some caches: objects, and used ones.
 const SOME: &str =
     "('kmalloc-4k', 'task_struct', 'mm_struct', 'kmalloc-512', 'kmem_cache', 'kmem_cache_node')";

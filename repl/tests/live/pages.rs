@@ -16,7 +16,6 @@ fn every_slab_of_every_cache_is_found() {
     const COLUMNS: [&str; 2] = ["slabs", "objects"];
     let Some(_turn) = common::live() else { return };
     let Some(mut session) = ask::by_pages() else { return };
-    session.source().keep();
     let counts = settle(&ask::by(&session, "slabs"), |round| {
         let [before, ours, after] =
             [CACHES, SLABS, CACHES].map(|text| ask::by_cache(&mut session, text));
@@ -58,7 +57,6 @@ fn a_slab_is_shown_once_in_its_place() {
 fn lists_hold_what_the_descriptors_say() {
     let Some(_turn) = common::live() else { return };
     let Some(mut session) = ask::by_pages() else { return };
-    session.source().keep();
     for (columns, condition) in [
         ("addr, state, free, pages, pfn", "state = 'partial'"),
         ("addr, cpu, list", "list is not null and name like 'kmalloc%'"),

@@ -36,8 +36,6 @@ const RUN: u64 = 256 << 10;
 fn slabs_add_up_to_caches() {
     let Some(_turn) = common::live() else { return };
     for mut session in ask::sources() {
-        // To load a program makes and undoes objects of just the caches that are compared.
-        session.source().keep();
         let has_cpu_slabs =
             ask::whole(&mut session, "select addr where cached_cpu is not null limit 1").len();
         let nodes = ["partial", "free_partial"];

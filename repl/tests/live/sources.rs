@@ -85,9 +85,6 @@ fn walk_gives_what_live_gives() {
         common::skip("the kernel has no iterator");
         return;
     };
-    for session in &sessions {
-        session.source().keep();
-    }
     for table in TABLES {
         let columns = catalog::table(table.0).unwrap().columns;
         let columns: Vec<&str> = columns.iter().map(|column| column.name).collect();
