@@ -9,7 +9,7 @@
 //! .read others.slabql                          relative to this file
 //! ```
 //!
-//! The text falls into [pieces](super::piece), which run in their order. A piece is parsed when its turn comes, because a
+//! The text falls into pieces (`shell/piece.rs`), which run in their order. A piece is parsed when its turn comes, because a
 //! command before it may have given a parameter its value.
 //!
 //! # Invariants

@@ -1,4 +1,4 @@
-//! The commands `\g` and `\gx`. Behind a query they [end](crate::shell::ending) it; alone they run the last one.
+//! The commands `\g` and `\gx`. Behind a query they end it; alone they run the last one.
 
 use std::io::Write;
 
