@@ -95,6 +95,8 @@ pub enum Unit {
     Bar,
     /// An address or a set of bits, shown in hexadecimal.
     Hex,
+    /// Of a text: the functions of a stack, the outermost first, with `;` between them.
+    Stack,
 }
 
 impl Unit {
@@ -108,6 +110,7 @@ impl Unit {
             Self::Percent => "%",
             Self::Bar => "bar",
             Self::Hex => "hex",
+            Self::Stack => "stack",
         }
     }
 }

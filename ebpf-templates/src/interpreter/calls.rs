@@ -51,6 +51,7 @@ impl Run<'_> {
                 self.write(dst, &text[..size.min(text.len())])?;
                 Some(0)
             }
+            Behaviour::Stack(frames) => Some(self.stack(frames)?),
             Behaviour::Returns(value) => Some(value),
             Behaviour::IterNew => Some(self.iter_new()?),
             Behaviour::IterNext => Some(self.iter_next()?),
@@ -71,6 +72,18 @@ impl Run<'_> {
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         self.check_own(addr, size)?;
         Ok((addr, size))
+    }
+
+    fn stack(&mut self, frames: [u64; 3]) -> Result<u64, Reason> {
+        let dst = self.get(2)?;
+        let size = usize::try_from(self.get(3)?).unwrap_or(usize::MAX);
+        self.check_own(dst, size)?;
+        self.get(4)?;
+        let taken = if frames[0] == 0 { &[][..] } else { &frames };
+        let mut bytes: Vec<u8> = taken.iter().flat_map(|frame| frame.to_le_bytes()).collect();
+        bytes.resize(size, 0);
+        self.write(dst, &bytes)?;
+        Ok(if taken.is_empty() { EFAULT } else { 8 * taken.len() as u64 })
     }
 
     fn probe_read_kernel(&mut self) -> Result<u64, Reason> {

@@ -79,6 +79,8 @@ pub enum Behaviour {
     RingOutput,
     /// `bpf_get_current_comm(text, bytes)`: this text.
     Comm([u8; 16]),
+    /// `bpf_get_stack(ctx, frames, bytes, flags)`: these frames and zeros behind them, or `-EFAULT` if the first is 0.
+    Stack([u64; 3]),
     /// Takes no argument, and returns this number.
     Returns(u64),
     /// `bpf_iter_kmem_cache_new(state)`

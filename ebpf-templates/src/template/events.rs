@@ -7,10 +7,16 @@
 //! ```text
 //!   Counts   map 0: fields of the event ─► how often, for each CPU
 //!   Objects  map 0: address ─► time, fields       allocated, and not freed since
-//!            map 2: address, time freed, time, fields   a record for each that was freed, if wanted
+//!            ring:  address, time freed, time, fields   a record for each that was freed, if wanted
+//!   stacks   map 2: the frames of a stack ─► its number, which is what the field holds
 //! ```
 //!
-//! Map 1 counts what is lost because a map is full: entries of map 0, then records of map 2, for each CPU.
+//! Map 1 counts what is lost for each CPU: entries of map 0 that had no room, records of the ring, stacks.
+//!
+//! The frames themselves are the key of a stack, so that no two stacks are ever taken for one. The number is made of a
+//! count, the CPU and the program: whoever puts a stack into the map first gives it its number, and all others read it
+//! there. The frames are gathered in map 3, in which each program has a place of its own on each CPU, because one
+//! program may interrupt another.
 //!
 //! # Registers
 //!
@@ -36,8 +42,17 @@ use crate::program::{Kind, Program};
 pub const ENTRIES: u32 = 0;
 /// The map that counts losses.
 pub const LOST: u32 = 1;
-/// The ring of objects that were freed.
-pub const FREED: u32 = 2;
+/// The map of stacks, if they are taken.
+pub const STACKS: u32 = 2;
+/// The map in which the frames of a stack are gathered.
+const FRAMES: u32 = 3;
+
+/// The most frames of a stack.
+pub const DEPTH: usize = 48;
+/// The most stacks.
+pub const MAX_STACKS: u32 = 1 << 14;
+/// Frames that a stack begins with and that are the program's own: itself, and what calls it.
+const OWN_FRAMES: i32 = 2;
 
 /// Bytes of the ring; a power of two.
 const RING_BYTES: u32 = 8 << 20;
@@ -54,6 +69,8 @@ const TIME: (u32, &str) = (5, "ktime_get_ns");
 const CPU: (u32, &str) = (8, "get_smp_processor_id");
 const PID: (u32, &str) = (14, "get_current_pid_tgid");
 const COMM: (u32, &str) = (16, "get_current_comm");
+const STACK: (u32, &str) = (67, "get_stack");
+const CGROUP: (u32, &str) = (80, "get_current_cgroup_id");
 const OUTPUT: (u32, &str) = (130, "ringbuf_output");
 
 /// A tracepoint.
@@ -108,6 +125,16 @@ impl Point {
         }
     }
 
+    /// Its number among all of them.
+    fn number(self) -> i32 {
+        match self {
+            Self::CacheAlloc => 0,
+            Self::Kmalloc => 1,
+            Self::CacheFree => 2,
+            Self::Kfree => 3,
+        }
+    }
+
     fn is_free(self) -> bool {
         Self::FREES.contains(&self)
     }
@@ -149,11 +176,15 @@ pub enum Field {
     Pid,
     /// The name of the thread; of 16 bytes.
     Comm,
+    /// The number of the process's cgroup in the hierarchy of version 2.
+    Cgroup,
+    /// The number of the stack, which map [`STACKS`] knows; 0 if it could not be taken.
+    Stack,
 }
 
 impl Field {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Cache,
         Self::Site,
         Self::BytesReq,
@@ -163,6 +194,8 @@ impl Field {
         Self::Cpu,
         Self::Pid,
         Self::Comm,
+        Self::Cgroup,
+        Self::Stack,
     ];
 
     /// The eight bytes that it takes, how often.
@@ -206,7 +239,10 @@ struct Frame {
     key: i16,
     value: i16,
     record: i16,
-    zero: i16,
+    /// The key of an array.
+    number: i16,
+    /// Where the frames of the stack are gathered.
+    frames: i16,
 }
 
 impl Events {
@@ -218,6 +254,13 @@ impl Events {
             Mode::Counts => words.max(2).next_multiple_of(2),
             Mode::Objects { .. } => words,
         }
+    }
+
+    /// The first word of a field.
+    #[must_use]
+    pub fn place(&self, field: Field) -> Option<usize> {
+        let index = self.fields.iter().position(|found| *found == field)?;
+        Some(self.fields[..index].iter().map(|field| field.words()).sum())
     }
 
     /// The maps of the programs, by number.
@@ -235,10 +278,29 @@ impl Events {
                 name: "slabql_lost",
                 kind: MapKind::PercpuArray,
                 key_bytes: 4,
-                value_bytes: 16,
+                value_bytes: 24,
                 entries: 1,
             },
         ];
+        if self.takes_stacks() {
+            let bytes = 8 * u32::try_from(DEPTH).unwrap_or(0);
+            maps.extend([
+                MapSpec {
+                    name: "slabql_stacks",
+                    kind: MapKind::Hash,
+                    key_bytes: bytes,
+                    value_bytes: 8,
+                    entries: MAX_STACKS,
+                },
+                MapSpec {
+                    name: "slabql_frames",
+                    kind: MapKind::PercpuArray,
+                    key_bytes: 4,
+                    value_bytes: bytes + 8,
+                    entries: 4,
+                },
+            ]);
+        }
         if self.mode == (Mode::Objects { freed: true }) {
             maps.push(MapSpec {
                 name: "slabql_freed",
@@ -249,6 +311,18 @@ impl Events {
             });
         }
         maps
+    }
+
+    /// Whether the stack of an event is one of the fields.
+    #[must_use]
+    pub fn takes_stacks(&self) -> bool {
+        self.fields.contains(&Field::Stack)
+    }
+
+    /// The number of the ring of objects that were freed.
+    #[must_use]
+    pub fn ring(&self) -> u32 {
+        if self.takes_stacks() { FRAMES + 1 } else { LOST + 1 }
     }
 
     /// The tracepoints whose programs make the rows of allocations.
@@ -268,7 +342,8 @@ impl Events {
             key: asm.reserve(if objects { 8 } else { words })?,
             value: asm.reserve(if objects { words + 8 } else { 8 })?,
             record: asm.reserve(if objects { words + 24 } else { 0 })?,
-            zero: asm.reserve(8)?,
+            number: asm.reserve(8)?,
+            frames: asm.reserve(8)?,
         };
         let [out, lost] = ["out", "lost"].map(|name| asm.label(name));
         asm.comment(format!("raw_tp/{}", point.tracepoint()));
@@ -335,10 +410,10 @@ impl Events {
         }
     }
 
-    /// Stores the fields from `at` on; `bytes` in all are set.
-    fn store(&self, asm: &mut Assembler, point: Point, at: i16, bytes: usize) {
+    /// Stores the fields from `at` on, and what is behind them up to the size of all.
+    fn store(&self, asm: &mut Assembler, point: Point, frame: &Frame, at: i16) {
         asm.comment("its fields");
-        let end = at + i16::try_from(bytes).unwrap_or(0);
+        let end = at + i16::try_from(8 * self.words()).unwrap_or(0);
         let mut at = at;
         for field in &self.fields {
             match (field, point.argument(*field)) {
@@ -366,6 +441,11 @@ impl Events {
                     asm.push(Insn::mov_imm(Reg::R2, 16));
                     asm.call(COMM.0, COMM.1);
                 }
+                (Field::Cgroup, None) => {
+                    asm.call(CGROUP.0, CGROUP.1);
+                    asm.push(Insn::store(Size::Dw, Reg::R10, at, Reg::R0));
+                }
+                (Field::Stack, None) => stack(asm, point, frame, at),
                 (_, None) => asm.zero(Reg::R10, at, 8),
             }
             at += 8 * i16::try_from(field.words()).unwrap_or(1);
@@ -376,7 +456,7 @@ impl Events {
     /// Adds 1 to the count of the fields.
     fn counted(&self, asm: &mut Assembler, point: Point, frame: &Frame, lost: Label) {
         let there = asm.label("there");
-        self.store(asm, point, frame.key, 8 * self.words());
+        self.store(asm, point, frame, frame.key);
         asm.comment("one more");
         look_up(asm, frame.key);
         asm.jump_imm(Cond::Ne, Reg::R0, 0, there);
@@ -391,7 +471,7 @@ impl Events {
 
     /// Keeps an object that was allocated.
     fn held(&self, asm: &mut Assembler, point: Point, frame: &Frame, freed: bool, lost: Label) {
-        self.store(asm, point, frame.value + 8, 8 * self.words());
+        self.store(asm, point, frame, frame.value + 8);
         asm.call(TIME.0, TIME.1);
         asm.push(Insn::store(Size::Dw, Reg::R10, frame.value, Reg::R0));
         asm.push(Insn::store(Size::Dw, Reg::R10, frame.key, Reg::R7));
@@ -438,7 +518,7 @@ impl Events {
             asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R8, 8 * word));
             asm.push(Insn::store(Size::Dw, Reg::R10, frame.record + 16 + 8 * word, Reg::R1));
         }
-        asm.map(Reg::R1, FREED);
+        asm.map(Reg::R1, self.ring());
         address(asm, Reg::R2, frame.record);
         asm.push(Insn::mov_imm(Reg::R3, i32::from(16 + 8 * words)));
         asm.push(Insn::mov_imm(Reg::R4, 0));
@@ -446,6 +526,64 @@ impl Events {
         asm.jump_imm(Cond::Eq, Reg::R0, 0, next);
         count_loss(asm, frame, 8, next);
     }
+}
+
+/// Stores the number of the stack.
+fn stack(asm: &mut Assembler, point: Point, frame: &Frame, at: i16) {
+    let [taken, known, lost] = ["taken", "known", "no_stack"].map(|name| asm.label(name));
+    let bytes = i32::try_from(8 * DEPTH).unwrap_or(0);
+    let look_up_frames = |asm: &mut Assembler| {
+        asm.map(Reg::R1, STACKS);
+        asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R10, frame.frames));
+        asm.add(Reg::R2, 8);
+        asm.call(LOOKUP.0, LOOKUP.1);
+    };
+    asm.comment("the place of this program on this CPU");
+    asm.zero(Reg::R10, at, 8);
+    asm.push(Insn::store_imm(Size::Dw, Reg::R10, frame.number, point.number()));
+    asm.map(Reg::R1, FRAMES);
+    address(asm, Reg::R2, frame.number);
+    asm.call(LOOKUP.0, LOOKUP.1);
+    asm.jump_imm(Cond::Eq, Reg::R0, 0, taken);
+    asm.push(Insn::store(Size::Dw, Reg::R10, frame.frames, Reg::R0));
+    asm.comment("the frames, and zeros behind them");
+    asm.push(Insn::mov(Reg::R1, Reg::R6));
+    asm.push(Insn::mov(Reg::R2, Reg::R0));
+    asm.add(Reg::R2, 8);
+    asm.push(Insn::mov_imm(Reg::R3, bytes));
+    asm.push(Insn::mov_imm(Reg::R4, OWN_FRAMES));
+    asm.call(STACK.0, STACK.1);
+    asm.jump_imm(Cond::SLe, Reg::R0, 0, lost);
+    look_up_frames(asm);
+    asm.jump_imm(Cond::Ne, Reg::R0, 0, known);
+    asm.comment("a new one: its number is count, CPU, program");
+    asm.call(CPU.0, CPU.1);
+    asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R10, frame.frames));
+    asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R1, 0));
+    asm.add(Reg::R2, 1);
+    asm.push(Insn::store(Size::Dw, Reg::R1, 0, Reg::R2));
+    asm.push(Insn::alu_imm(Alu::Lsh, Reg::R2, 16));
+    asm.push(Insn::alu(Alu::Or, Reg::R2, Reg::R0));
+    asm.push(Insn::alu_imm(Alu::Lsh, Reg::R2, 2));
+    asm.add(Reg::R2, point.number());
+    asm.push(Insn::store(Size::Dw, Reg::R10, at, Reg::R2));
+    asm.push(Insn::mov(Reg::R2, Reg::R1));
+    asm.add(Reg::R2, 8);
+    asm.map(Reg::R1, STACKS);
+    address(asm, Reg::R3, at);
+    asm.push(Insn::mov_imm(Reg::R4, BPF_NOEXIST));
+    asm.call(UPDATE.0, UPDATE.1);
+    asm.comment("another CPU may have been first");
+    look_up_frames(asm);
+    asm.jump_imm(Cond::Ne, Reg::R0, 0, known);
+    asm.zero(Reg::R10, at, 8);
+    asm.bind(lost);
+    count_loss(asm, frame, 16, taken);
+    asm.jump(taken);
+    asm.bind(known);
+    asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R0, 0));
+    asm.push(Insn::store(Size::Dw, Reg::R10, at, Reg::R1));
+    asm.bind(taken);
 }
 
 /// `dst = the place of the frame`
@@ -480,9 +618,9 @@ fn increment(asm: &mut Assembler, at: i16) {
 /// Counts a loss and goes on at `next`.
 fn count_loss(asm: &mut Assembler, frame: &Frame, at: i16, next: Label) {
     asm.comment("lost: there is no room");
-    asm.zero(Reg::R10, frame.zero, 8);
+    asm.zero(Reg::R10, frame.number, 8);
     asm.map(Reg::R1, LOST);
-    address(asm, Reg::R2, frame.zero);
+    address(asm, Reg::R2, frame.number);
     asm.call(LOOKUP.0, LOOKUP.1);
     asm.jump_imm(Cond::Eq, Reg::R0, 0, next);
     increment(asm, at);

@@ -9,7 +9,7 @@ const INT: (Type, u8) = (Type::Int, 64);
 const BOOL: (Type, u8) = (Type::Bool, 1);
 
 use Source::Given;
-use Unit::{Bytes, Count, Hex, None};
+use Unit::{Bytes, Count, Hex, None, Stack};
 
 /// A table whose rows user space puts together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,7 +148,9 @@ pub static ALLOCATIONS: Table = Table {
         Column::new("cpu", (Type::UInt, 32), None, Given, "The CPU that allocated."),
         Column::new("pid", (Type::UInt, 32), None, Given, "The process that ran; in an interrupt, the one it interrupted."),
         Column::new("comm", TEXT, None, Given, "The name of the thread that ran."),
+        Column::new("cgroup", TEXT, None, Given, "The path of the process's cgroup in the hierarchy of version 2; NULL for one that is gone, or not visible here."),
         Column::new("site", TEXT, None, Given, "The kernel function that called the allocator, the offset in it and its size, and the module; NULL if the kernel has no symbol for it."),
+        Column::new("stack", TEXT, Stack, Given, "The functions that led to it, the outermost first, with `;` between them; NULL if the stack could not be taken."),
         Column::new("time", UINT, None, Given, "When it was allocated, in nanoseconds since the trace began."),
         Column::new("age", UINT, None, Given, "How long ago that was at the end of the trace, in nanoseconds."),
         Column::new("lifetime", UINT, None, Given, "How long it lived, in nanoseconds; NULL while it lives, or if the kernel did not tell of its free."),
@@ -171,7 +173,9 @@ pub static FREES: Table = Table {
         Column::new("cpu", (Type::UInt, 32), None, Given, "The CPU that freed."),
         Column::new("pid", (Type::UInt, 32), None, Given, "The process that ran; in an interrupt, the one it interrupted."),
         Column::new("comm", TEXT, None, Given, "The name of the thread that ran."),
+        Column::new("cgroup", TEXT, None, Given, "The path of the process's cgroup in the hierarchy of version 2; NULL for one that is gone, or not visible here."),
         Column::new("site", TEXT, None, Given, "The kernel function that called the allocator, the offset in it and its size, and the module; NULL if the kernel has no symbol for it."),
+        Column::new("stack", TEXT, Stack, Given, "The functions that led to it, the outermost first, with `;` between them; NULL if the stack could not be taken."),
     ],
 };
 

@@ -24,6 +24,7 @@ pub static ARROW: FormatRow = FormatRow {
     help: "an Arrow IPC stream",
     for_people: false,
     capacity: Capacity::Binary,
+    stacks_only: false,
     begin: |frame, out| {
         let fields = fields(frame);
         let schema = Arc::new(Schema::new(fields.iter().map(field).collect::<Vec<_>>()));

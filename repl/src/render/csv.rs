@@ -26,6 +26,7 @@ pub static CSV: FormatRow = FormatRow {
     help: "comma-separated values (RFC 4180)",
     for_people: false,
     capacity: Capacity::Many,
+    stacks_only: false,
     begin: |frame, out| Separated::begin(frame, out, b',', b"", push_quoted),
 };
 
@@ -36,6 +37,7 @@ pub static TSV: FormatRow = FormatRow {
     help: "tab-separated values, with backslash escapes and \\N for NULL",
     for_people: false,
     capacity: Capacity::Many,
+    stacks_only: false,
     begin: |frame, out| Separated::begin(frame, out, b'\t', b"\\N", push_escaped),
 };
 

@@ -26,6 +26,8 @@ pub struct FormatRow {
     pub for_people: bool,
     /// How many answers a file of it can have.
     pub capacity: Capacity,
+    /// Whether it refuses an answer without a stack and a number.
+    pub stacks_only: bool,
     /// Starts an answer: writes the header, where the format can have one before it has seen rows.
     pub begin: fn(&Frame, &mut dyn Write) -> io::Result<Box<dyn Rows>>,
 }

@@ -21,6 +21,7 @@ pub static HTML: FormatRow = FormatRow {
     help: "a page with a table to sort and bars",
     for_people: true,
     capacity: Capacity::One,
+    stacks_only: false,
     begin: |frame, _| Ok(Box::new(Page(Scaled::new(frame)))),
 };
 

@@ -40,6 +40,7 @@ pub static JSON: FormatRow = FormatRow {
     help: "one array of objects",
     for_people: false,
     capacity: Capacity::Many,
+    stacks_only: false,
     begin: |frame, out| {
         out.write_all(b"[")?;
         Ok(Box::new(Json::new(frame, true)?))
@@ -53,6 +54,7 @@ pub static NDJSON: FormatRow = FormatRow {
     help: "one object per line",
     for_people: false,
     capacity: Capacity::Many,
+    stacks_only: false,
     begin: |frame, _| Ok(Box::new(Json::new(frame, false)?)),
 };
 

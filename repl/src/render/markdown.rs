@@ -17,6 +17,7 @@ pub static MARKDOWN: FormatRow = FormatRow {
     help: "a GitHub Markdown table",
     for_people: true,
     capacity: Capacity::Many,
+    stacks_only: false,
     begin: |frame, out| {
         if !frame.columns.is_empty() {
             write_line(frame.names().iter().map(|name| escape(name)), out)?;

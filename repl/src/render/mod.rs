@@ -1,5 +1,5 @@
-//! Renders an answer: a table, CSV, TSV, JSON, Markdown, a line a field, a page, an image, metrics, Parquet,
-//! Arrow.
+//! Renders an answer: a table, CSV, TSV, JSON, Markdown, a line a field, a page, an image, metrics, folded stacks,
+//! Parquet, Arrow.
 //!
 //! A [`Renderer`] is made from the columns, takes rows in batches and is finished. Tables, pages and images keep
 //! rows, as they need their widths, and so do metrics, which are written column by column. The bytes go to one writer, which a caller gives
@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! values ── unit ──▶ text for people    ──▶ table, markdown, vertical, html, svg
-//!        ├─ unit ──▶ text for programs  ──▶ csv, tsv, json, ndjson, openmetrics
+//!        ├─ unit ──▶ text for programs  ──▶ csv, tsv, json, ndjson, openmetrics, folded
 //!        └─ columnar ─▶ typed columns   ──▶ parquet, arrow
 //! ```
 //!
@@ -26,6 +26,7 @@ mod arrow;
 mod color;
 mod columnar;
 mod csv;
+mod folded;
 mod format;
 mod grid;
 mod html;
@@ -73,6 +74,7 @@ pub static FORMATS: &[Format] = &[
     &html::HTML,
     &svg::SVG,
     &openmetrics::OPENMETRICS,
+    &folded::FOLDED,
     &parquet::PARQUET,
     &arrow::ARROW,
 ];
@@ -193,6 +195,7 @@ mod tests {
             help: "how many rows there are",
             for_people: true,
             capacity: Capacity::Many,
+            stacks_only: false,
             begin: |_, _| Ok(Box::new(Count(0))),
         };
         let rows = vec![vec![Value::UInt(1)]; 3];
@@ -216,9 +219,10 @@ mod tests {
     fn a_closed_pipe_is_told_as_one() {
         for &format in FORMATS {
             for rows in [1, 5000] {
-                let rows = (0..rows).map(|row| vec![Value::UInt(row), Value::UInt(row)]).collect();
-                let addr = OutputColumn::new("addr", Type::UInt, Unit::Hex);
-                let output = Output { columns: vec![addr, column("x")], rows, warnings: vec![] };
+                let stack = |row: u64| Value::text(row.to_string());
+                let rows = (0..rows).map(|row| vec![stack(row), Value::UInt(row)]).collect();
+                let stack = OutputColumn::new("stack", Type::Text, Unit::Stack);
+                let output = Output { columns: vec![stack, column("x")], rows, warnings: vec![] };
                 let error = render(format, &output, Options::default(), &mut Closed).unwrap_err();
                 assert_eq!(error.kind(), io::ErrorKind::BrokenPipe, "{format:?}");
             }
@@ -231,7 +235,7 @@ mod tests {
             (
                 "name",
                 Type::Text,
-                Unit::None,
+                Unit::Stack,
                 vec![Value::text("a"), Value::text("longer"), Value::Null],
             ),
             (
@@ -273,8 +277,8 @@ mod tests {
         assert_eq!(text(&NDJSON, columns()), "");
         assert_eq!(text(&MARKDOWN, columns()), "| a | b |\n| ---: | ---: |\n");
         assert_eq!(text(&VERTICAL, columns()), "");
-        let complete = |format: &Format| format.capacity != Capacity::Many;
-        for &format in FORMATS.iter().filter(|format| !complete(format)) {
+        let any = |format: &&Format| format.capacity == Capacity::Many && !format.stacks_only;
+        for &format in FORMATS.iter().filter(any) {
             let empty = text(format, vec![]);
             assert!(empty.trim_matches(['[', ']', '\n']).is_empty(), "{format:?}: {empty:?}");
         }

@@ -54,6 +54,7 @@ pub static OPENMETRICS: FormatRow = FormatRow {
     help: "metrics for Prometheus: a gauge per number, labels of the other columns",
     for_people: false,
     capacity: Capacity::One,
+    stacks_only: false,
     begin: |frame, _| Ok(Box::new(Metrics::new(frame)?)),
 };
 
@@ -127,7 +128,7 @@ impl Gauge {
         let unit = match column.unit {
             Unit::Bytes => Some("bytes"),
             Unit::Percent | Unit::Bar => Some("ratio"),
-            Unit::None | Unit::Count | Unit::Hex => None,
+            Unit::None | Unit::Count | Unit::Hex | Unit::Stack => None,
         };
         let second = column.per_second.then_some("per_second");
         let unit: Vec<&str> = unit.into_iter().chain(second).collect();

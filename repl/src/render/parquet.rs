@@ -30,6 +30,7 @@ pub static PARQUET: FormatRow = FormatRow {
     help: "a Parquet file",
     for_people: false,
     capacity: Capacity::Binary,
+    stacks_only: false,
     begin: |frame, out| {
         let mut file = File::new(fields(frame)).map_err(io::Error::other)?;
         file.hand_on(out)?;

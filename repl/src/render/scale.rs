@@ -13,7 +13,7 @@ pub struct Scaled {
 }
 
 /// Whether a column has bars: numbers that neither tell rows apart nor are addresses.
-fn has_bars(column: &OutputColumn) -> bool {
+pub fn has_bars(column: &OutputColumn) -> bool {
     column.ty.is_number() && column.unit != Unit::Hex && !column.identifies
 }
 

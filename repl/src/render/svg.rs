@@ -26,6 +26,7 @@ pub static SVG: FormatRow = FormatRow {
     help: "an image: a line per row, with bars",
     for_people: true,
     capacity: Capacity::One,
+    stacks_only: false,
     begin: |frame, _| Ok(Box::new(Image(Scaled::new(frame)))),
 };
 

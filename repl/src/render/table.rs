@@ -28,6 +28,7 @@ pub static TABLE: FormatRow = FormatRow {
     help: "aligned columns, for a terminal",
     for_people: true,
     capacity: Capacity::Many,
+    stacks_only: false,
     begin: |frame, _| {
         Ok(Box::new(Table { rows: Vec::new(), seen: Seen::new(frame.columns.len()) }))
     },

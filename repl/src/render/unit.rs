@@ -43,14 +43,14 @@ pub fn shown(value: &Value, column: &OutputColumn, options: &Options) -> Option<
         Value::Int(_) | Value::UInt(_) | Value::Float(_) if exact => plain_text(value, column),
         Value::Int(_) | Value::UInt(_) => match column.unit {
             Unit::Hex => plain_text(value, column),
-            Unit::None | Unit::Count => digits(plain_text(value, column)),
+            Unit::None | Unit::Count | Unit::Stack => digits(plain_text(value, column)),
             Unit::Bytes => bytes(value.float().unwrap_or_default()),
             Unit::Percent => format!("{} %", digits(plain_text(value, column))),
             Unit::Bar => bar(value.float().unwrap_or_default()),
         },
         Value::Float(number) => match column.unit {
             Unit::Bar => bar(*number),
-            Unit::None | Unit::Count | Unit::Hex => digits(float(*number)),
+            Unit::None | Unit::Count | Unit::Hex | Unit::Stack => digits(float(*number)),
             Unit::Bytes => bytes(*number),
             Unit::Percent => format!("{} %", digits(format!("{number:.1}"))),
         },

@@ -24,6 +24,7 @@ pub static VERTICAL: FormatRow = FormatRow {
     help: "one field per line",
     for_people: true,
     capacity: Capacity::Many,
+    stacks_only: false,
     begin: |frame, _| Ok(Box::new(Fields::new(frame))),
 };
 

@@ -4,7 +4,7 @@
 //! statements of a piece are parsed before the first one runs.
 
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ use crate::engine::{Asked, Engine, FallbackChain, Renew, analyze};
 use crate::features::watch::{self, View};
 use crate::features::{merged, trace, whatis};
 use crate::kernel::signals;
-use crate::render::{self, Format, Options, duration};
+use crate::render::{self, Format, Options, Renderer, duration};
 use crate::report::error::Failure;
 use crate::report::message;
 use crate::shell::alert::Alert;
@@ -219,6 +219,7 @@ impl Session {
             Statement::Trace(Trace { duration, query }) => {
                 let plan = self.once(query, of, &mut stages)?;
                 self.lint(query, &plan);
+                self.check_format(&plan)?;
                 let gathered = trace::gather(&mut self.engine, &plan, *duration)?;
                 for note in &gathered.notes {
                     message::note(note);
@@ -263,6 +264,15 @@ impl Session {
             stages.lap("open");
         }
         Ok(plan)
+    }
+
+    /// Fails if the format refuses the columns of a plan, before it takes its time.
+    fn check_format(&self, plan: &Plan) -> Result<(), Failure> {
+        let columns = query::exec::columns(plan, self.engine.source().capabilities());
+        let format = self.settings.format_on(self.sink.medium());
+        let mut nowhere = io::sink();
+        let begun = Renderer::new(format, columns, self.options(), &mut nowhere);
+        begun.map(drop).map_err(Failure::Write)
     }
 
     /// Tells what a query may not mean as it is written.

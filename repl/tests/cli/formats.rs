@@ -15,7 +15,7 @@ const ROWS: &str =
 
 #[test]
 fn a_reader_that_leaves_ends_it_quietly() {
-    for format in FORMATS {
+    for format in FORMATS.iter().filter(|format| !format.stacks_only) {
         let mut child = command(SLABQL);
         // More than a pipe holds.
         let many = format!("{ROWS}, name || '{}' as text", "x".repeat(4000));
@@ -34,7 +34,7 @@ fn a_full_disk_leaves_the_old_file_whole_in_each_format() {
         return;
     }
     let Some(_turn) = common::live() else { return };
-    for format in FORMATS {
+    for format in FORMATS.iter().filter(|format| !format.stacks_only) {
         let folder = Folder::new();
         let script = "mount -t tmpfs -o size=8k,mode=0700 none \"$1\" && cd \"$1\" && echo old > f \
                       && \"$0\" --demo --format \"$2\" --output f \"$3\"; echo code $?; cat f; ls -A";
@@ -78,6 +78,19 @@ fn a_format_that_holds_one_answer_is_given_one() {
             assert_eq!(ran.code, Some(1), "{name}");
             assert!(error(&ran).starts_with(&says), "{name}: {}", ran.err);
         }
+    }
+}
+
+#[test]
+fn what_has_no_stack_is_not_folded() {
+    for (query, says) in [
+        ("select name, memory", "error: folded stacks need a stack, and the query has none\n"),
+        ("select 1", "error: folded stacks need a stack, and the query has none\n"),
+    ] {
+        let ran = demo(["--format", "folded", query]);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{query}");
+        let help = "  = help: `trace 5s select stack, count(*) from allocations group by stack`\n";
+        assert_eq!(error(&ran), format!("{says}{help}"), "{query}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! A trace shows what a workload holds, to the object, and nothing of it once it is released.
 
 use std::any::Any;
+use std::fs;
 use std::io::Read;
 use std::os::unix::net::UnixDatagram;
 use std::process::{self, Child, Stdio};
@@ -47,8 +48,12 @@ struct Trace(Child);
 impl Trace {
     /// Starts it, and waits until its programs are attached.
     fn start(query: &str, programs: usize) -> Self {
+        Self::start_in("csv", query, programs)
+    }
+
+    fn start_in(format: &str, query: &str, programs: usize) -> Self {
         let mut command = command(SLABQL);
-        command.args(["--format", "csv", "trace", "10m", query]);
+        command.args(["--format", format, "trace", "10m", query]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.start();
         wait("the programs of a trace", PATIENCE, || {
@@ -58,15 +63,20 @@ impl Trace {
     }
 
     /// Ends it as Ctrl-C does, and gives its rows and what it says of them.
-    fn end(mut self) -> (Vec<Vec<String>>, String) {
+    fn end(self) -> (Vec<Vec<String>>, String) {
+        let (out, err) = self.end_as_text();
+        let row = |line: &str| line.split(',').map(str::to_owned).collect();
+        (out.lines().skip(1).map(row).collect(), err)
+    }
+
+    fn end_as_text(mut self) -> (String, String) {
         self.0.signal(Signal::INT);
         let [mut out, mut err] = [String::new(), String::new()];
         self.0.stdout.take().unwrap().read_to_string(&mut out).unwrap();
         self.0.stderr.take().unwrap().read_to_string(&mut err).unwrap();
         let status = self.0.wait().unwrap();
         assert_eq!(status.code(), Some(0), "{err}");
-        let row = |line: &str| line.split(',').map(str::to_owned).collect();
-        (out.lines().skip(1).map(row).collect(), err)
+        (out, err)
     }
 }
 
@@ -130,6 +140,48 @@ fn two_traces_count_the_same() {
     let [name, count, bytes, most] =
         ["sock_inode_cache", &COUNT.to_string(), &bytes.to_string(), sizes[2]];
     assert_eq!(first, [[name, count, bytes, most].map(str::to_owned)]);
+}
+
+#[test]
+fn stacks_lead_from_the_cgroup_to_the_caller_and_have_all_events() {
+    let Some(_turn) = common::live() else { return };
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap();
+    let cgroup = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap();
+    for (condition, programs) in [("", 2), ("and state = 'held'", 4)] {
+        let query = format!(
+            "select cgroup, stack, name, count(*) from allocations \
+             where pid = {} and name = 'sock_inode_cache' {condition} group by 1, 2, 3",
+            process::id()
+        );
+        let trace = Trace::start_in("folded", &query, programs);
+        let made = sockets();
+        let (out, err) = trace.end_as_text();
+        drop(made);
+        assert!(err.starts_with("note: stacks cost the kernel "), "{err}");
+        let mut sum = 0;
+        for line in out.lines() {
+            let (stack, weight) = line.rsplit_once(' ').unwrap();
+            let frames: Vec<&str> = stack.split(';').collect();
+            assert_eq!(frames[0], cgroup, "{line}");
+            assert!(frames.contains(&"__x64_sys_socket") || frames.contains(&"__sys_socket"));
+            let [.., outer, site, name] = frames[..] else { panic!("{line}") };
+            assert_eq!((site, name), ("sock_alloc_inode", "sock_inode_cache"), "{line}");
+            assert!(outer.starts_with("alloc_inode"), "{line}");
+            sum += weight.parse::<usize>().unwrap();
+        }
+        assert_eq!(sum, COUNT, "{out}\n{err}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_refused_takes_no_trace() {
+    let Some(_turn) = common::live() else { return };
+    let query = "select name, count(*) from allocations group by name";
+    // The test ends long before the trace would.
+    let ran = command(SLABQL).args(["--format", "folded", "trace", "10m", query]).ran();
+    let err = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{err}");
+    assert!(err.starts_with("error: folded stacks need a stack"), "{err}");
 }
 
 #[test]

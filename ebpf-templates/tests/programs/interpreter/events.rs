@@ -1,13 +1,19 @@
 //! Events are counted and objects held as the kernel's arguments say.
 
 use slabql_ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel};
-use slabql_ebpf_templates::template::events::{ENTRIES, Events, FREED, Field, LOST, Mode, Point};
+use slabql_ebpf_templates::template::events::{
+    DEPTH, ENTRIES, Events, Field, LOST, Mode, Point, STACKS,
+};
 use slabql_ebpf_templates::template::symbols::Symbols;
 
 const TIME: u64 = 5_000;
 const PID: u64 = 77;
 const CACHE: u64 = 0xffff_8881_0004_2a00;
 const SITE: u64 = 0xffff_ffff_8123_4567;
+const CGROUP: u64 = 4711;
+const FRAMES: [u64; 3] = [SITE - 0x10, SITE, SITE + 0x100];
+/// The numbers of the first stacks that the programs of `kmem_cache_alloc` and `kmalloc` find on CPU 3.
+const FIRST: [u64; 2] = [(1 << 16 | 3) << 2, (1 << 16 | 3) << 2 | 1];
 const OBJECT: u64 = 0xffff_8881_0200_0040;
 
 fn events(fields: &[Field], mode: Mode) -> Events {
@@ -26,6 +32,8 @@ fn kernel(process: u64) -> Kernel {
         .helper(8, Behaviour::Returns(3))
         .helper(14, Behaviour::Returns(process << 32 | 0x4e))
         .helper(16, Behaviour::Comm(comm))
+        .helper(67, Behaviour::Stack(FRAMES))
+        .helper(80, Behaviour::Returns(CGROUP))
         .helper(130, Behaviour::RingOutput)
         .kfunc(700, Behaviour::GetCache);
     kernel.slabs = vec![(OBJECT & !0xfff..(OBJECT & !0xfff) + 0x1000, CACHE)];
@@ -52,7 +60,7 @@ fn entries(interpreter: &Interpreter, map: u32) -> Vec<(Vec<u64>, Vec<u64>)> {
     entries.filter(|(key, _)| key.len() >= 8).map(|(k, v)| (words(&k), words(&v))).collect()
 }
 
-/// What was lost: entries and records.
+/// What was lost: entries, records and stacks.
 fn lost(interpreter: &Interpreter) -> Vec<u64> {
     words(&interpreter.table(LOST).entries()[0].1)
 }
@@ -78,7 +86,7 @@ fn events_of_every_point_are_counted_by_cache_and_site() {
             run(&mut interpreter, &events, point, &arguments);
         }
         assert_eq!(entries(&interpreter, ENTRIES), [(vec![CACHE, SITE], vec![3])], "{point:?}");
-        assert_eq!(lost(&interpreter), [0, 0], "{point:?}");
+        assert_eq!(lost(&interpreter), [0, 0, 0], "{point:?}");
     }
 }
 
@@ -95,10 +103,74 @@ fn every_field_is_that_of_the_event() {
     assert_eq!(
         found,
         [
-            (vec![CACHE, SITE, 0, 0, 0xdc0, 1, 3, PID, comm, 0], vec![1]),
-            (vec![CACHE, SITE, 40, 64, 0xcc0, any, 3, PID, comm, 0], vec![1]),
+            (vec![CACHE, SITE, 0, 0, 0xdc0, 1, 3, PID, comm, 0, CGROUP, FIRST[1]], vec![1]),
+            (vec![CACHE, SITE, 40, 64, 0xcc0, any, 3, PID, comm, 0, CGROUP, FIRST[1]], vec![1]),
         ]
     );
+}
+
+/// From now on this is the stack.
+fn take_stack(interpreter: &mut Interpreter, frames: [u64; 3]) {
+    let kernel = std::mem::take(interpreter.kernel_mut());
+    *interpreter.kernel_mut() = kernel.helper(67, Behaviour::Stack(frames));
+}
+
+/// Its frames, and zeros behind them.
+fn frames(taken: &[u64]) -> Vec<u64> {
+    let mut frames = taken.to_vec();
+    frames.resize(DEPTH, 0);
+    frames
+}
+
+#[test]
+fn each_stack_has_one_number() {
+    for mode in [Mode::Counts, Mode::Objects { freed: true }] {
+        let events = Events { entries: 3, ..events(&[Field::Stack], mode) };
+        let mut interpreter = interpreter(&events, PID);
+        let other = [SITE + 8, 0, 0];
+        for (stack, point) in [
+            (FRAMES, Point::CacheAlloc),
+            (FRAMES, Point::Kmalloc),
+            (other, Point::Kmalloc),
+            (FRAMES, Point::CacheAlloc),
+        ] {
+            take_stack(&mut interpreter, stack);
+            run(&mut interpreter, &events, point, &[SITE, OBJECT, CACHE, 0, 0, 0]);
+        }
+        let stacks = [(frames(&FRAMES), vec![FIRST[0]]), (frames(&other[..1]), vec![FIRST[1]])];
+        let mut found = entries(&interpreter, STACKS);
+        found.sort();
+        assert_eq!(found, stacks);
+        assert_eq!(lost(&interpreter), [0, 0, 0]);
+        // Where none can be taken the event counts without one.
+        take_stack(&mut interpreter, [0; 3]);
+        run(&mut interpreter, &events, Point::CacheAlloc, &[SITE, OBJECT, CACHE, 0, 0]);
+        assert_eq!(lost(&interpreter), [0, 0, 1]);
+        let numbers = entries(&interpreter, ENTRIES);
+        match mode {
+            Mode::Counts => assert_eq!(
+                numbers,
+                [(vec![0, 0], vec![1]), (vec![FIRST[0], 0], vec![3]), (vec![FIRST[1], 0], vec![1])]
+            ),
+            Mode::Objects { .. } => assert_eq!(numbers, [(vec![OBJECT], vec![TIME, 0])]),
+        }
+    }
+}
+
+#[test]
+fn a_stack_without_room_is_counted_as_lost() {
+    let events = events(&[Field::Stack], Mode::Counts);
+    let mut maps = events.maps();
+    maps[STACKS as usize].entries = 1;
+    let mut interpreter = Interpreter::new(kernel(PID), 0).maps(&maps);
+    for site in [1, 2, 1, 2] {
+        take_stack(&mut interpreter, [site, 0, 0]);
+        run(&mut interpreter, &events, Point::Kfree, &[SITE, OBJECT]);
+    }
+    let number = (1 << 16 | 3) << 2 | 3;
+    assert_eq!(entries(&interpreter, STACKS), [(frames(&[1]), vec![number])]);
+    assert_eq!(entries(&interpreter, ENTRIES), [(vec![0, 0], vec![2]), (vec![number, 0], vec![2])]);
+    assert_eq!(lost(&interpreter), [0, 0, 2]);
 }
 
 #[test]
@@ -136,7 +208,7 @@ fn what_has_no_room_is_counted_as_lost() {
             run(&mut interpreter, &events, Point::CacheAlloc, &[number, object, CACHE, 0, 0]);
         }
         assert_eq!(entries(&interpreter, ENTRIES).len(), 2);
-        assert_eq!(lost(&interpreter), [2, 0]);
+        assert_eq!(lost(&interpreter), [2, 0, 0]);
     }
 }
 
@@ -157,12 +229,12 @@ fn objects_are_held_until_they_are_freed() {
         let held = [(vec![second], vec![TIME, SITE, PID])];
         assert_eq!(entries(&interpreter, ENTRIES), held);
         if freed {
-            let records = interpreter.table(FREED).records();
+            let records = interpreter.table(events.ring()).records();
             let records: Vec<_> = records.iter().map(|record| words(record)).collect();
             let gone = vec![first, TIME, TIME, SITE, PID];
             assert_eq!(records, [gone, vec![second, 0, TIME, SITE + 1, PID]]);
         }
-        assert_eq!(lost(&interpreter), [0, 0]);
+        assert_eq!(lost(&interpreter), [0, 0, 0]);
     }
 }
 
@@ -170,14 +242,14 @@ fn objects_are_held_until_they_are_freed() {
 fn a_record_without_room_is_counted_as_lost() {
     let events = events(&[Field::Site], Mode::Objects { freed: true });
     let mut maps = events.maps();
-    maps[FREED as usize].entries = 40;
+    maps[events.ring() as usize].entries = 40;
     let mut interpreter = Interpreter::new(kernel(PID), 0).maps(&maps);
     for _ in 0..3 {
         run(&mut interpreter, &events, Point::CacheAlloc, &[SITE, OBJECT, CACHE, 0, 0]);
         run(&mut interpreter, &events, Point::CacheFree, &[0, OBJECT, CACHE]);
     }
-    assert_eq!(interpreter.table(FREED).records().len(), 1);
-    assert_eq!(lost(&interpreter), [0, 2]);
+    assert_eq!(interpreter.table(events.ring()).records().len(), 1);
+    assert_eq!(lost(&interpreter), [0, 2, 0]);
     assert_eq!(entries(&interpreter, ENTRIES), []);
 }
 

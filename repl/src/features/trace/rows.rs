@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
-use ebpf_templates::template::events::Field;
+use ebpf_templates::template::events::{Events, Field};
 use query::plan::Plan;
 use query::value::Value;
 
+use super::stacks::Stacks;
 use crate::engine::{Ask, Engine};
 use crate::features::whatis;
 use crate::kernel::trace::Object;
+use crate::kernel::trace::cgroups::Cgroups;
 use crate::kernel::trace::symbols::Names;
 use crate::report::error::Failure;
 
@@ -58,13 +60,20 @@ impl Caches {
     }
 }
 
+/// What is known of the numbers in events.
+pub struct Known<'a> {
+    pub events: &'a Events,
+    pub caches: Caches,
+    pub names: Names,
+    pub stacks: Stacks,
+    pub cgroups: Cgroups,
+}
+
 /// Makes rows.
 pub struct Maker<'a> {
     /// The columns that are read, in the order of the plan's inputs.
     columns: Vec<&'static str>,
-    fields: &'a [Field],
-    caches: &'a Caches,
-    names: &'a Names,
+    known: &'a Known<'a>,
     /// When the trace began and ended.
     span: (u64, u64),
     /// Of each object that no event freed, whether it is in use.
@@ -77,16 +86,10 @@ pub struct Maker<'a> {
 
 impl<'a> Maker<'a> {
     /// Begins.
-    pub fn new(
-        plan: &Plan,
-        fields: &'a [Field],
-        caches: &'a Caches,
-        names: &'a Names,
-        span: (u64, u64),
-    ) -> Self {
+    pub fn new(plan: &Plan, known: &'a Known<'a>, span: (u64, u64)) -> Self {
         let column = |input: &query::input::Input| input.column().map_or("", |column| column.name);
         let columns = plan.inputs.iter().map(column).collect();
-        Self { columns, fields, caches, names, span, in_use: HashMap::new(), own: 0, dropped: 0 }
+        Self { columns, known, span, in_use: HashMap::new(), own: 0, dropped: 0 }
     }
 
     /// Looks which objects are in use that no event freed.
@@ -130,7 +133,7 @@ impl<'a> Maker<'a> {
     }
 
     fn value(&self, column: &str, fields: &[u64], object: Option<&Object>) -> Value {
-        let known = || self.caches.0.get(&self.cache_of(fields));
+        let known = || self.known.caches.0.get(&self.cache_of(fields));
         let field = |field| self.field(field, fields);
         let number = |value: Option<u64>| value.map_or(Value::Null, Value::UInt);
         // What `kmem_cache_alloc` does not tell is the cache's.
@@ -150,9 +153,16 @@ impl<'a> Maker<'a> {
             "cpu" => number(field(Field::Cpu)),
             "pid" => number(field(Field::Pid)),
             "comm" => self.comm(fields),
+            "cgroup" => {
+                let path = field(Field::Cgroup).and_then(|cgroup| self.known.cgroups.path(cgroup));
+                path.map_or(Value::Null, Value::text)
+            }
             "site" => {
-                let name = field(Field::Site).and_then(|site| self.names.name(site));
+                let name = field(Field::Site).and_then(|site| self.known.names.name(site));
                 name.map_or(Value::Null, Value::text)
+            }
+            "stack" => {
+                field(Field::Stack).map_or(Value::Null, |stack| self.known.stacks.text(stack))
             }
             _ => object.map_or(Value::Null, |object| self.of_object(column, object)),
         }
@@ -184,7 +194,7 @@ impl<'a> Maker<'a> {
     }
 
     fn comm(&self, fields: &[u64]) -> Value {
-        let Some(at) = self.place(Field::Comm) else { return Value::Null };
+        let Some(at) = self.known.events.place(Field::Comm) else { return Value::Null };
         let bytes: Vec<u8> =
             fields.iter().skip(at).take(2).flat_map(|word| word.to_le_bytes()).collect();
         let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
@@ -193,7 +203,7 @@ impl<'a> Maker<'a> {
 
     /// Whether the allocator allocated it for itself, in the name of whoever ran.
     fn is_own(&self, fields: &[u64]) -> bool {
-        let name = self.field(Field::Site, fields).and_then(|site| self.names.name(site));
+        let name = self.field(Field::Site, fields).and_then(|site| self.known.names.name(site));
         name.is_some_and(|name| OWN.iter().any(|own| name.starts_with(own)))
     }
 
@@ -202,12 +212,6 @@ impl<'a> Maker<'a> {
     }
 
     fn field(&self, field: Field, fields: &[u64]) -> Option<u64> {
-        self.place(field).and_then(|at| fields.get(at)).copied()
-    }
-
-    /// The first word of a field.
-    fn place(&self, field: Field) -> Option<usize> {
-        let index = self.fields.iter().position(|found| *found == field)?;
-        Some(self.fields[..index].iter().map(|field| field.words()).sum())
+        self.known.events.place(field).and_then(|at| fields.get(at)).copied()
     }
 }

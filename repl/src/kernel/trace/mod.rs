@@ -11,22 +11,29 @@
 //!
 //! What the numbers mean: names of caches and rows of tables are made by whoever asked for the trace.
 
+pub mod cgroups;
 pub mod symbols;
 
+use std::collections;
 use std::error::Error;
 use std::io;
 
-use aya::maps::{HashMap, Map, MapData, PerCpuArray, PerCpuHashMap, RingBuf};
+use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, PerCpuHashMap, RingBuf};
 use aya::programs::RawTracePoint;
 use aya::{Ebpf, EbpfLoader, Pod};
 use ebpf_templates::object::{self, Function};
-use ebpf_templates::template::events::{ENTRIES, Events, FREED, LOST, Point};
+use ebpf_templates::template::events::{DEPTH, ENTRIES, Events, LOST, Point, STACKS};
 
 use super::sys;
 use crate::report::error::{Environment, Failure};
 
-/// The most words of an entry: the time, and all fields.
+/// The most words of the fields of an event.
 const MOST: usize = 12;
+/// The same behind the time.
+const MOST_HELD: usize = 1 + MOST;
+
+/// The frames of stacks by the numbers of the stacks, the innermost first.
+pub type Stacks = collections::HashMap<u64, Vec<u64>>;
 
 /// Programs that are attached.
 pub struct Tracer {
@@ -56,6 +63,8 @@ pub struct Losses {
     pub entries: u64,
     /// Freed objects that the ring had no room for.
     pub records: u64,
+    /// Stacks that could not be taken, or that there was no room for.
+    pub stacks: u64,
     /// Events in the middle of the same program on the same CPU.
     pub missed: u64,
 }
@@ -67,7 +76,7 @@ impl Tracer {
         let loaded = EbpfLoader::new().btf(None).load(&elf);
         let mut ebpf = loaded.map_err(|error| refused("load the programs", &error))?;
         let maps = events.maps();
-        let freed = match maps.get(FREED as usize).and_then(|map| ebpf.take_map(map.name)) {
+        let freed = match maps.get(events.ring() as usize).and_then(|map| ebpf.take_map(map.name)) {
             None => None,
             Some(map) => {
                 let ring = RingBuf::try_from(map);
@@ -110,10 +119,10 @@ impl Tracer {
             missed += info.map_or(0, |info| info.missed);
             program.unload().map_err(|error| refused("detach a program", &error))?;
         }
-        let map: PerCpuArray<_, [u64; 2]> = self.map(LOST)?.try_into().map_err(unreadable)?;
+        let map: PerCpuArray<_, [u64; 3]> = self.map(LOST)?.try_into().map_err(unreadable)?;
         let lost = map.get(&0, 0).map_err(unreadable)?;
         let sum = |at: usize| lost.iter().map(|lost| lost[at]).sum();
-        Ok(Losses { entries: sum(0), records: sum(1), missed })
+        Ok(Losses { entries: sum(0), records: sum(1), stacks: sum(2), missed })
     }
 
     /// How often each combination of fields was seen.
@@ -155,7 +164,8 @@ impl Tracer {
             9 => self.held_of::<9>(),
             10 => self.held_of::<10>(),
             11 => self.held_of::<11>(),
-            _ => self.held_of::<MOST>(),
+            12 => self.held_of::<12>(),
+            _ => self.held_of::<MOST_HELD>(),
         }
     }
 
@@ -174,6 +184,20 @@ impl Tracer {
             }
         }
         Ok(objects)
+    }
+
+    /// The stacks that events had.
+    pub fn stacks(&self) -> Result<Stacks, Failure> {
+        if !self.events.takes_stacks() {
+            return Ok(Stacks::new());
+        }
+        let map: HashMap<_, [u64; DEPTH], u64> =
+            self.map(STACKS)?.try_into().map_err(unreadable)?;
+        let stack = |entry: Result<([u64; DEPTH], u64), MapError>| {
+            let (frames, number) = entry.map_err(unreadable)?;
+            Ok((number, frames.into_iter().take_while(|frame| *frame != 0).collect()))
+        };
+        map.iter().map(stack).collect()
     }
 
     fn map(&self, number: u32) -> Result<&Map, Failure> {
@@ -207,7 +231,7 @@ fn program(ebpf: &mut Ebpf, point: Point) -> Result<&mut RawTracePoint, Failure>
 }
 
 /// A map that cannot be read.
-fn unreadable(error: impl Into<aya::maps::MapError>) -> Failure {
+fn unreadable(error: impl Into<MapError>) -> Failure {
     refused("read a map of the trace", &error.into())
 }
 
