@@ -63,15 +63,26 @@ pub struct Item {
     pub expr: Expr,
 }
 
-/// How rows become groups. A group is a row of its own: the keys, then the aggregates.
+/// How rows become groups. A group is a row of its own: the keys, then the aggregates, and with totals whether the row is
+/// the totals.
 #[derive(Clone, Debug)]
 pub struct Group {
     /// The values that the rows of a group have in common; without any all rows are one group, even if there are none.
     pub keys: Vec<Item>,
     /// What is computed of each group.
     pub aggregates: Vec<Aggregate>,
+    /// Whether there is a row over all groups: what the aggregates come to over all rows, under keys that are NULL.
+    pub totals: bool,
     /// The conditions on a group's row that it must all satisfy.
     pub having: Vec<Expr>,
+}
+
+impl Group {
+    /// The place in a group's row that says whether it is the totals, if there are totals.
+    #[must_use]
+    pub fn totals_at(&self) -> Option<usize> {
+        self.totals.then_some(self.keys.len() + self.aggregates.len())
+    }
 }
 
 /// An aggregate.

@@ -50,8 +50,9 @@ pub(crate) fn take_out(query: &mut Query, text: &str) -> Vec<Arc<Delta>> {
     let answer = query.items.iter_mut().map(|item| &mut item.expr);
     let answer = answer.chain(query.order_by.iter_mut().map(|key| &mut key.expr));
     let answer = answer.chain(query.windows.iter_mut().flat_map(|window| &mut window.argument));
-    if let Some(Group { keys, aggregates, having }) = &mut query.group {
-        let first = keys.len() + aggregates.len();
+    if let Some(group) = &mut query.group {
+        let first = group.keys.len() + group.aggregates.len() + usize::from(group.totals);
+        let Group { keys, aggregates, having, .. } = group;
         for key in &mut *keys {
             rows.take(&mut key.expr);
         }
@@ -120,8 +121,9 @@ pub fn identified(query: &mut Query) -> Option<usize> {
     if let Some(group) = &query.group {
         let keys = group.keys.iter().enumerate();
         let keys = keys.map(|(key, item)| hidden(key, item.expr.ty, item.expr.unit));
-        query.items.extend(keys);
-        return Some(group.keys.len());
+        let totals = group.totals_at().map(|at| hidden(at, Type::Bool, Unit::None));
+        query.items.extend(keys.chain(totals));
+        return Some(group.keys.len() + usize::from(group.totals));
     }
     if query.table.identity.is_empty() {
         return None;

@@ -73,6 +73,7 @@ pub const WORDS_BEFORE: &[Row] = &[
     (&["div"], "write `/` for division"),
     (&["into"], "redirect standard output instead: `slabql … > file`"),
     (&["exclude"], "list the columns to show: `select name, size`"),
+    (&["with"], "`with totals` belongs to `group by`: `select kmalloc_type, count(*) group by 1 with totals`"),
 ];
 
 /// Operators.
@@ -106,6 +107,8 @@ pub const FUNCTIONS: &[Row] = &[
     (&["sleep", "pg_sleep"], "`watch 1s select …` repeats a query"),
     (&["version"], "`.source` shows the kernel release"),
     (&["hist"], "write `histogram(x)`"),
+    (&["first", "last", "first_value", "last_value", "arg_max", "arg_min"], "rows have no order: write `min(x)`, `max(x)` or `any_value(x)`, or sort with `order by … limit 1`; in a watch, `delta(x)` compares with the previous tick"),
+    (&["rollup", "cube", "grouping"], "`group by … with totals` adds one row over all groups"),
 ];
 
 /// Columns, of slabtop and /proc/slabinfo above all.

@@ -164,7 +164,8 @@ fn names(tokens: &[Token], cursor: Option<usize>, marks: &mut Vec<Mark>) {
         flags = stands_for_flags(tokens, index, flags);
         let TokenKind::Ident { name, .. } = &token.kind else { continue };
         let selected = select.is_some_and(|select| index > select) && !flags;
-        let kind = match role(tokens, index, selected) {
+        let is_table = index > 0 && scope.from == Some(index - 1);
+        let kind = match role(tokens, index, selected, is_table) {
             Role::Other => continue,
             Role::Function => {
                 if function::find(name).is_some() || aggregate::find(name).is_some() {
@@ -221,8 +222,9 @@ enum Role {
     Other,
 }
 
-/// What the name at `index` of a statement must be; `selected` is whether it is behind `select` and no flag.
-fn role(tokens: &[Token], index: usize, selected: bool) -> Role {
+/// What the name at `index` of a statement must be; `selected` is whether it is behind `select` and no flag, `is_table`
+/// whether it is behind the `from` of a table.
+fn role(tokens: &[Token], index: usize, selected: bool, is_table: bool) -> Role {
     let kind = |at: Option<usize>| at.and_then(|at| tokens.get(at)).map(|token| &token.kind);
     let symbol = |at| kind(at).and_then(TokenKind::symbol);
     let (before, behind) = (index.checked_sub(1), Some(index + 1));
@@ -237,8 +239,8 @@ fn role(tokens: &[Token], index: usize, selected: bool) -> Role {
         return Role::Other;
     }
     match (before_kind, symbol(behind)) {
-        (TokenKind::Keyword(Keyword::From), Some(Symbol::ParenOpen)) => Role::Other,
-        (TokenKind::Keyword(Keyword::From), _) => Role::Table,
+        (_, Some(Symbol::ParenOpen)) if is_table => Role::Other,
+        _ if is_table => Role::Table,
         (_, Some(Symbol::ParenOpen)) => Role::Function,
         (TokenKind::Keyword(word), _) => match word {
             Keyword::As | Keyword::End | Keyword::Null | Keyword::True | Keyword::False => {

@@ -34,6 +34,8 @@ pub struct OutputColumn {
     pub doc: Option<String>,
     /// Whether it is a part of what tells rows apart: a key of groups, the number of a node or CPU.
     pub identifies: bool,
+    /// Whether it says which row is the totals of `with totals`.
+    pub totals: bool,
 }
 
 impl OutputColumn {
@@ -48,6 +50,7 @@ impl OutputColumn {
             flag_names: None,
             doc: None,
             identifies: false,
+            totals: false,
         }
     }
 

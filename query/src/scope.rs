@@ -12,6 +12,8 @@ use crate::syntax::{Keyword, Symbol, Token, TokenKind};
 pub struct Scope<'a> {
     /// The table; none where `from` names one that there is not.
     pub table: Option<&'static Table>,
+    /// The number of the `from` before it.
+    pub from: Option<usize>,
     /// The table's alias: `from caches as c`.
     pub alias: Option<&'a str>,
     /// The names that items of the select list are given.
@@ -81,15 +83,15 @@ impl<'a> Scope<'a> {
     #[must_use]
     pub fn new(tokens: &'a [Token]) -> Self {
         let keyword = |word| tokens.iter().position(|token| token.kind.keyword() == Some(word));
-        let from = keyword(Keyword::From).map(|from| from + 1);
-        let table = match from.and_then(|at| tokens.get(at)).map(|token| &token.kind) {
+        let from = outside(tokens).find(|at| is_from(tokens, *at));
+        let table = match from.and_then(|at| tokens.get(at + 1)).map(|token| &token.kind) {
             Some(TokenKind::Ident { name, .. }) => catalog::table(name),
             _ => Some(catalog::TABLES[0]),
         };
         let start = keyword(Keyword::Select).map_or(tokens.len(), |select| select + 1);
         let aliases = aliases(&tokens[start..]);
-        let alias = from.and_then(|from| alias(tokens.get(from + 1..)?));
-        Self { table, alias, aliases }
+        let alias = from.and_then(|from| alias(tokens.get(from + 2..)?));
+        Self { table, from, alias, aliases }
     }
 
     /// Whether a name before a dot is that of the table.
@@ -97,6 +99,25 @@ impl<'a> Scope<'a> {
     pub fn is_table(&self, name: &str) -> bool {
         self.alias.or(self.table.map(|table| table.name)) == Some(name)
     }
+}
+
+/// The numbers of the tokens that are in no parentheses: `substring(x from 2)` names no table.
+fn outside(tokens: &[Token]) -> impl Iterator<Item = usize> {
+    let mut depth = 0usize;
+    (0..tokens.len()).filter(move |at| {
+        match tokens[*at].kind.symbol() {
+            Some(Symbol::ParenOpen) => depth += 1,
+            Some(Symbol::ParenClose) => depth = depth.saturating_sub(1),
+            _ => return depth == 0,
+        }
+        false
+    })
+}
+
+/// Whether a token is the `from` before a table, and not that of `is distinct from`.
+fn is_from(tokens: &[Token], at: usize) -> bool {
+    let keyword = |at: usize| tokens[at].kind.keyword();
+    keyword(at) == Some(Keyword::From) && (at == 0 || keyword(at - 1) != Some(Keyword::Distinct))
 }
 
 /// The alias of a table, which `tokens` stand behind.
@@ -115,25 +136,17 @@ fn alias(mut tokens: &[Token]) -> Option<&str> {
 
 /// The names given to items of a select list, which `tokens` begin with.
 fn aliases(tokens: &[Token]) -> Vec<&str> {
-    let mut depth = 0usize;
     let mut found = Vec::new();
-    let mut before: Option<&TokenKind> = None;
-    for token in tokens {
-        match &token.kind {
-            TokenKind::Symbol(Symbol::ParenOpen) => depth += 1,
-            TokenKind::Symbol(Symbol::ParenClose) => depth = depth.saturating_sub(1),
-            // `cast(x as text)` gives no name: it is inside.
-            TokenKind::Ident { name, .. } if depth == 0 && before.is_some_and(names) => {
+    // `cast(x as text)` gives no name: it is inside.
+    for at in outside(tokens) {
+        match &tokens[at].kind {
+            TokenKind::Ident { name, .. } if at > 0 && names(&tokens[at - 1].kind) => {
                 found.push(name.as_str());
             }
-            TokenKind::Keyword(
-                Keyword::From | Keyword::Where | Keyword::Group | Keyword::Order,
-            ) => {
-                break;
-            }
+            TokenKind::Keyword(Keyword::Where | Keyword::Group | Keyword::Order) => break,
+            _ if is_from(tokens, at) => break,
             _ => {}
         }
-        before = Some(&token.kind);
     }
     found
 }
@@ -161,7 +174,7 @@ mod tests {
     fn tables_and_aliases_are_found() {
         let of = |text: &str| {
             let tokens = lex(text).unwrap();
-            let Scope { table, alias, aliases } = Scope::new(&tokens);
+            let Scope { table, alias, aliases, .. } = Scope::new(&tokens);
             let alias = alias.map_or_else(String::new, |alias| format!(" as {alias}"));
             format!("{}{alias} {}", table.map_or("none", |table| table.name), aliases.join(" "))
         };
@@ -175,6 +188,9 @@ mod tests {
         assert_eq!(of("select c.size total from caches c where"), "caches as c total");
         assert_eq!(of("select 1 from diff('a', 'b') as d"), "diff as d ");
         assert_eq!(of("select 1 from caches where size = 1"), "caches ");
+        assert_eq!(of("select name is distinct from ctor same from nodes"), "nodes same");
+        assert_eq!(of("select substring(name from 2) rest from nodes"), "nodes rest");
+        assert_eq!(of("select substring(name from size) rest"), "caches rest");
     }
 
     #[test]

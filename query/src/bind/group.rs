@@ -209,7 +209,7 @@ impl Binder<'_> {
         query: &ast::Query,
         keys: Vec<Item>,
         mut having: Option<Box<Expr>>,
-        items: &mut [Item],
+        items: &mut Vec<Item>,
         order_by: &mut [Key],
     ) -> Result<Option<Group>, Diagnostic> {
         let aggregates = std::mem::take(&mut self.aggregates.all);
@@ -230,7 +230,13 @@ impl Binder<'_> {
         if let Some(having) = having {
             split(*having, &mut conditions);
         }
-        Ok(Some(Group { keys, aggregates, having: conditions }))
+        let group = Group { keys, aggregates, totals: query.totals, having: conditions };
+        if let Some(at) = group.totals_at() {
+            let kind = ExprKind::Input(at);
+            let expr = Expr { kind, ty: Type::Bool, ..typing::null(Span::default()) };
+            items.push(Item { name: "total".to_owned(), expr });
+        }
+        Ok(Some(group))
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! - NULL is a key like another: rows without a value are a group.
 //! - Without keys all rows are one group, and it is there even if they are not.
+//! - The totals take all that the groups take, not what these came to: no mean is one of means.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,6 +24,8 @@ pub(super) struct Groups<'a> {
     /// The number of the group of a key, by its bytes.
     numbers: HashMap<Box<[u8]>, usize>,
     states: Vec<State>,
+    /// What all rows come to, if it is asked for.
+    totals: Option<State>,
     /// The bytes of the row at hand.
     bytes: Vec<u8>,
 }
@@ -37,8 +40,9 @@ struct State {
 
 impl<'a> Groups<'a> {
     pub(super) fn new(group: &'a plan::Group) -> Self {
-        let mut groups =
-            Self { group, numbers: HashMap::new(), states: Vec::new(), bytes: Vec::new() };
+        let totals = group.totals.map(|_| State::new(vec![Value::Null; group.keys.len()], group));
+        let (numbers, bytes) = (HashMap::new(), Vec::new());
+        let mut groups = Self { group, numbers, states: Vec::new(), totals, bytes };
         if group.keys.is_empty() {
             groups.begin(Vec::new());
         }
@@ -69,26 +73,22 @@ impl<'a> Groups<'a> {
             let keys = keys.iter().map(|key| eval::eval(&key.expr, row, &mut told)).collect();
             self.begin(keys)
         });
-        let state = &mut self.states[number];
+        let (state, bytes) = (&mut self.states[number], &mut self.bytes);
         for (index, aggregate) in self.group.aggregates.iter().enumerate() {
-            let accumulator = &mut state.aggregates[index];
-            let Some(argument) = &aggregate.argument else {
-                accumulator.add(&Value::Bool(true), warnings);
-                continue;
+            let mut add = |value: &Value, warnings: &mut Warnings| {
+                state.add(index, aggregate.distinct, value, bytes, warnings);
+                if let Some(totals) = &mut self.totals {
+                    totals.add(index, aggregate.distinct, value, bytes, warnings);
+                }
             };
-            with(argument, row, warnings, |value, warnings| {
-                if *value == Value::Null {
-                    return;
-                }
-                if aggregate.distinct {
-                    self.bytes.clear();
-                    encode(value, &mut self.bytes);
-                    if !state.seen[index].insert((*self.bytes).into()) {
-                        return;
+            match &aggregate.argument {
+                None => add(&Value::Bool(true), warnings),
+                Some(argument) => with(argument, row, warnings, |value, warnings| {
+                    if *value != Value::Null {
+                        add(value, warnings);
                     }
-                }
-                accumulator.add(value, warnings);
-            });
+                }),
+            }
         }
     }
 
@@ -100,9 +100,11 @@ impl<'a> Groups<'a> {
             encode(key, &mut self.bytes);
         }
         let number = self.found().unwrap_or_else(|| self.begin(keys.to_vec()));
-        for (part, made) in kernel.parts.iter().zip(&mut self.states[number].aggregates) {
+        for (index, part) in kernel.parts.iter().enumerate() {
             let (these, rest) = words.split_at(part.sum.words().min(words.len()));
-            made.merge(these);
+            for state in [&mut self.states[number]].into_iter().chain(&mut self.totals) {
+                state.aggregates[index].merge(these);
+            }
             words = rest;
         }
     }
@@ -112,29 +114,56 @@ impl<'a> Groups<'a> {
         self.numbers.get(&*self.bytes).copied()
     }
 
-    /// The rows of the groups.
-    pub(super) fn finish(self, warnings: &mut Warnings) -> Vec<Vec<Value>> {
-        let aggregates = &self.group.aggregates;
-        let row = |state: State| {
+    /// The rows of the groups, and that of the totals.
+    pub(super) fn finish(self, warnings: &mut Warnings) -> (Vec<Vec<Value>>, Option<Vec<Value>>) {
+        let Self { group, states, totals, .. } = self;
+        let mut row = |state: State, is_totals: bool| {
             let mut row = state.keys;
-            let made = state.aggregates.into_iter().zip(aggregates);
+            let made = state.aggregates.into_iter().zip(&group.aggregates);
             row.extend(made.map(|(made, aggregate)| made.finish(aggregate.result.ty, warnings)));
+            row.extend(group.totals.map(|_| Value::Bool(is_totals)));
             row
         };
-        self.states.into_iter().map(row).collect()
+        let rows = states.into_iter().map(|state| row(state, false)).collect();
+        (rows, totals.map(|state| row(state, true)))
     }
 
     /// Begins the group of `keys`, whose bytes are at hand.
     fn begin(&mut self, keys: Vec<Value>) -> usize {
         let number = self.states.len();
         self.numbers.insert((*self.bytes).into(), number);
-        let aggregates = &self.group.aggregates;
-        self.states.push(State {
+        self.states.push(State::new(keys, self.group));
+        number
+    }
+}
+
+impl State {
+    fn new(keys: Vec<Value>, group: &plan::Group) -> Self {
+        let aggregates = &group.aggregates;
+        Self {
             keys,
             aggregates: aggregates.iter().map(|made| (made.function.begin)(made)).collect(),
             seen: aggregates.iter().map(|_| HashSet::new()).collect(),
-        });
-        number
+        }
+    }
+
+    /// Adds a value to an aggregate; `bytes` is room for its own.
+    fn add(
+        &mut self,
+        index: usize,
+        distinct: bool,
+        value: &Value,
+        bytes: &mut Vec<u8>,
+        warnings: &mut Warnings,
+    ) {
+        if distinct {
+            bytes.clear();
+            encode(value, bytes);
+            if !self.seen[index].insert((**bytes).into()) {
+                return;
+            }
+        }
+        self.aggregates[index].add(value, warnings);
     }
 }
 

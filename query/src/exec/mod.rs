@@ -83,6 +83,8 @@ enum Step<'a> {
     Distinct(Distinct),
     Sort(Sort<'a>),
     Limit(Limit),
+    /// The groups have them; they pass over the operators between, but for what is computed of a row.
+    Totals,
 }
 
 /// The rows that went into an operator and came out of it, all batches together.
@@ -129,6 +131,7 @@ impl<'a> Execution<'a> {
             Operator::Distinct => Step::Distinct(Distinct::new(shown)),
             Operator::Sort { keys, wanted } => Step::Sort(Sort::new(keys, shown, *wanted)),
             Operator::Limit { limit, offset } => Step::Limit(Limit::new(*limit, *offset)),
+            Operator::Totals => Step::Totals,
         };
         let steps = plan.operators.iter().map(step).map(|step| (step, Flow::default())).collect();
         let note =
@@ -166,19 +169,30 @@ impl<'a> Execution<'a> {
     #[expect(clippy::needless_pass_by_value, reason = "what a scan said is told once")]
     pub fn finish(mut self, warnings: Warnings) -> Result<Rest, Interrupted> {
         let mut rows = Vec::new();
+        let mut totals = None;
         for at in 0..self.steps.len() {
             let step = &mut self.steps[at].0;
             let kept = match std::mem::replace(step, Step::Done) {
-                Step::Group(groups) => groups.finish(&mut self.machine.warnings),
+                Step::Group(groups) => {
+                    let (kept, of_all) = groups.finish(&mut self.machine.warnings);
+                    totals = of_all;
+                    kept
+                }
                 Step::Whole(groups, rows) => {
-                    let all = groups.finish(&mut self.machine.warnings).swap_remove(0);
+                    let all = groups.finish(&mut self.machine.warnings).0.swap_remove(0);
                     for (step, _) in &mut self.steps[at + 1..] {
                         step.know(&all);
                     }
                     rows
                 }
                 Step::Sort(sort) => sort.finish(&mut self.machine.warnings),
-                Step::Compare(compare, number, rows) => self.machine.compare(number, compare, rows),
+                Step::Compare(compare, number, mut rows) => {
+                    let groups = rows.len();
+                    rows.extend(totals);
+                    let mut rows = self.machine.compare(number, compare, rows);
+                    totals = rows.drain(groups..).next();
+                    rows
+                }
                 other => {
                     self.steps[at].0 = other;
                     continue;
@@ -186,6 +200,10 @@ impl<'a> Execution<'a> {
             };
             self.steps[at].1.out += kept.len() as u64;
             rows = self.run(at + 1, kept)?;
+        }
+        // Without rows there is nothing that they are the totals of.
+        if let Some(totals) = totals.filter(|_| !rows.is_empty()) {
+            rows.push(self.project(&totals));
         }
         let Machine { previous, warnings: own, mut notes, .. } = self.machine;
         let first = previous.as_ref().is_none_or(|previous| previous.is_first());
@@ -210,6 +228,23 @@ impl<'a> Execution<'a> {
             notes.push(note.to_owned());
         }
         Ok(Rest { rows, notes, flow: self.steps.into_iter().map(|(_, flow)| flow).collect() })
+    }
+
+    /// What is shown of the totals.
+    fn project(&mut self, totals: &[Value]) -> Vec<Value> {
+        let mut shown = Vec::new();
+        for (step, flow) in &mut self.steps {
+            match step {
+                Step::Project(exprs) => {
+                    let warnings = &mut self.machine.warnings;
+                    let exprs = exprs.iter().take(self.plan.items().len());
+                    shown = exprs.map(|expr| eval::eval(expr, totals, warnings)).collect();
+                }
+                Step::Totals => flow.out += 1,
+                _ => {}
+            }
+        }
+        shown
     }
 
     /// What rows come to that go into operator number `first`.
@@ -262,7 +297,7 @@ impl Step<'_> {
     ) -> Vec<Vec<Value>> {
         let warnings = &mut machine.warnings;
         match self {
-            Self::Done => {}
+            Self::Done | Self::Totals => {}
             Self::Filter(expr) => {
                 rows.retain(|row| eval::truth(&eval::eval(expr, row, warnings)) == Some(true));
             }
@@ -323,6 +358,7 @@ pub fn run(
 /// The columns of the answer.
 #[must_use]
 pub fn columns(plan: &Plan, capabilities: &dyn Capabilities) -> Vec<OutputColumn> {
+    let totals = plan.totals_item();
     plan.items()
         .iter()
         .enumerate()
@@ -336,7 +372,8 @@ pub fn columns(plan: &Plan, capabilities: &dyn Capabilities) -> Vec<OutputColumn
             };
             let per_second = plan.change_of(at).is_some_and(|change| change.rate);
             let doc = doc(plan, &item.expr).filter(|_| plan.change_of(at).is_none());
-            OutputColumn { name, ty, unit, per_second, flag_names, doc, identifies }
+            let totals = totals == Some(at);
+            OutputColumn { name, ty, unit, per_second, flag_names, doc, identifies, totals }
         })
         .collect()
 }

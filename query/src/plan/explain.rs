@@ -71,6 +71,7 @@ impl Operator {
                     _ => format!("limit {limit}, offset {offset}"),
                 }
             }
+            Self::Totals => "add the totals (user space)".to_owned(),
         }
     }
 }

@@ -20,13 +20,16 @@ const MAX_WORDS: usize = 128;
 /// The slots that a program takes to find a group, at most, and for each key and each aggregate.
 const SLOTS: [usize; 3] = [64, 16, 32];
 
-/// How rows become groups. A group is a row of its own: the keys, then the aggregates.
+/// How rows become groups. A group is a row of its own: the keys, then the aggregates, and with totals whether the row is
+/// the totals.
 #[derive(Clone, Debug)]
 pub struct Group {
     /// The values that the rows of a group have in common; without any all rows are one group, even if there are none.
     pub keys: Vec<Item>,
     /// What is computed of each group.
     pub aggregates: Vec<Aggregate>,
+    /// The place in a group's row that says whether it is the totals, if there are totals.
+    pub totals: Option<usize>,
     /// What the kernel's program does, or why it does not.
     pub kernel: Result<InKernel, Reason>,
 }

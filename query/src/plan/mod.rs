@@ -5,7 +5,7 @@
 //!                                 │
 //!   user space   other conditions ─ look-ups ─ conditions on them ─ group, conditions on groups
 //!                                 │
-//!                project ─ distinct ─ sort ─ offset, limit
+//!                project ─ distinct ─ sort ─ offset, limit ─ totals
 //! ```
 //!
 //! Every condition that has a form in the kernel runs there, cheapest first, as long as the program has room for it.
@@ -140,6 +140,8 @@ pub enum Operator {
         /// The rows that are passed over first.
         offset: u64,
     },
+    /// Adds the totals of the groups behind an answer that has rows.
+    Totals,
 }
 
 /// What changed of rows since the tick before.
@@ -170,11 +172,14 @@ pub fn plan(mut query: Query, target: Target, text: &str) -> Plan {
     let lowerer = Lowerer { text, inputs: &inputs, texts, repeatable };
     let Conditions { pushed, early, late, room } = condition::place(query.filter, target, &lowerer);
     let in_user_space = !(early.is_empty() && late.is_empty());
-    let group = query.group.map(|bound::Group { keys, aggregates, having }| {
+    let group = query.group.map(|group| {
+        let totals = group.totals_at();
+        let bound::Group { keys, aggregates, having, .. } = group;
         let place = (query.table, target);
         let kernel = group::lower(&keys, &aggregates, in_user_space, place, &lowerer, room);
-        (Group { keys, aggregates, kernel }, having)
+        (Group { keys, aggregates, totals, kernel }, having)
     });
+    let totals = group.as_ref().and_then(|(group, _)| group.totals);
 
     let read: Vec<&Expr> = match &group {
         // The program reads what it needs, and sends groups.
@@ -201,10 +206,12 @@ pub fn plan(mut query: Query, target: Target, text: &str) -> Plan {
     }
     operators.extend(late.into_iter().map(Operator::Filter));
     if let Some((group, having)) = group {
-        let (keys, width) = (group.keys.len(), group.keys.len() + group.aggregates.len());
+        let keys = group.keys.len();
+        let width = keys + group.aggregates.len() + usize::from(totals.is_some());
         operators.push(Operator::Group(group));
         if !of_groups.is_empty() {
-            let (identity, changes) = ((0..keys).collect(), (width..).zip(of_groups).collect());
+            let identity = (0..keys).chain(totals).collect();
+            let changes = (width..).zip(of_groups).collect();
             operators.push(Operator::Compare(Compare { identity, changes }));
         }
         let condition = |expr| Condition::new(expr, text, Err("groups are complete only there"));
@@ -213,7 +220,7 @@ pub fn plan(mut query: Query, target: Target, text: &str) -> Plan {
     if !query.windows.is_empty() {
         let kernel = Err("all rows are known only there");
         let (keys, aggregates) = (Vec::new(), query.windows);
-        operators.push(Operator::Whole(Group { keys, aggregates, kernel }));
+        operators.push(Operator::Whole(Group { keys, aggregates, totals: None, kernel }));
     }
     operators.push(Operator::Project(query.items));
     if query.distinct {
@@ -229,6 +236,9 @@ pub fn plan(mut query: Query, target: Target, text: &str) -> Plan {
     }
     if limit.is_some() || offset > 0 {
         operators.push(Operator::Limit { limit, offset });
+    }
+    if totals.is_some() {
+        operators.push(Operator::Totals);
     }
     Plan {
         table: query.table,
@@ -299,6 +309,13 @@ impl Plan {
     #[must_use]
     pub fn group_in_kernel(&self) -> Option<&InKernel> {
         self.group()?.kernel.as_ref().ok()
+    }
+
+    /// The item that says whether a row is the totals, if there are totals.
+    #[must_use]
+    pub fn totals_item(&self) -> Option<usize> {
+        let at = ExprKind::Input(self.group()?.totals?);
+        self.items().iter().position(|item| item.expr.kind == at)
     }
 
     /// What is shown.
@@ -394,7 +411,7 @@ impl Plan {
     /// Whether an input, of a row or of a group's row, is a part of what tells rows apart.
     fn is_identity(&self, group: Option<&Group>, input: usize) -> bool {
         match group {
-            Some(group) => input < group.keys.len(),
+            Some(group) => input < group.keys.len() || group.totals == Some(input),
             None => self.table.identity.contains(&self.inputs[input].name()),
         }
     }
@@ -416,7 +433,8 @@ impl Plan {
                 Operator::Scan
                 | Operator::Filter(_)
                 | Operator::LookUp(_)
-                | Operator::Project(_) => {}
+                | Operator::Project(_)
+                | Operator::Totals => {}
             }
         }
         None

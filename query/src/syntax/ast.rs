@@ -110,6 +110,8 @@ pub struct Query {
     pub filter: Option<Expr>,
     /// `group by`. A plain integer is the position of an item of the select list.
     pub group_by: Vec<Expr>,
+    /// `with totals`, behind `group by`.
+    pub totals: bool,
     /// `having`
     pub having: Option<Expr>,
     /// `order by`

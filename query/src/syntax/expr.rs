@@ -90,9 +90,14 @@ fn operand(input: Input<'_>) -> Parsed<'_, Expr> {
     climb(input, OR).map(|(input, expr)| (input, *expr))
 }
 
-/// Parses operators that bind at least as tightly as `least`, and their operands.
+/// Parses an operand, operators that bind at least as tightly as `least`, and their operands.
 fn climb(input: Input<'_>, least: Level) -> Parsed<'_, Box<Expr>> {
-    let (mut input, mut left) = prefix(input, least)?;
+    let (input, left) = prefix(input, least)?;
+    climb_on(input, left, least)
+}
+
+/// Parses operators behind `left` that bind at least as tightly as `least`, and their operands.
+fn climb_on(mut input: Input<'_>, mut left: Box<Expr>, least: Level) -> Parsed<'_, Box<Expr>> {
     let mut compared = false;
     loop {
         let Some(infix) = input.peek().and_then(infix) else {
@@ -198,6 +203,62 @@ fn called_with(input: Input<'_>) -> Parsed<'_, Vec<Expr>> {
     let (input, list) = commit(list(operand)(input))?;
     let (input, _) = commit(symbol(Symbol::ParenClose)(input))?;
     Ok((input, list))
+}
+
+/// Parses the arguments of `position`, which may be written `part in text`.
+fn position(input: Input<'_>) -> Parsed<'_, Vec<Expr>> {
+    // What binds less tightly than the `in` is no part.
+    if input.peek_keyword() == Some(Keyword::Not) {
+        return called_with(input);
+    }
+    let (rest, part) = commit(climb(input, BIT_OR))?;
+    if rest.peek_keyword() == Some(Keyword::In) {
+        let (rest, text) = tighter(rest.skip(1), COMPARISON)?;
+        let (rest, _) = commit(symbol(Symbol::ParenClose)(rest))?;
+        return Ok((rest, vec![*text, *part]));
+    }
+    rest.hoped("`in`");
+    let (rest, first) = commit(climb_on(rest, part, OR))?;
+    others(rest, vec![*first])
+}
+
+/// Parses the arguments of `substring`, which may be written `text from start for length`, either part alone too.
+fn substring(input: Input<'_>) -> Parsed<'_, Vec<Expr>> {
+    let (mut input, text) = commit(operand(input))?;
+    let start = input.span();
+    let mut arguments = vec![text];
+    if let Ok((rest, _)) = keyword(Keyword::From)(input) {
+        let (rest, from) = commit(operand(rest))?;
+        arguments.push(from);
+        input = rest;
+    }
+    if word(input, &["for"]) {
+        let one = ExprKind::Literal(Literal::Int(1));
+        if arguments.len() == 1 {
+            arguments.push(Expr { kind: one, span: start });
+        }
+        let (rest, length) = commit(operand(input.skip(1)))?;
+        arguments.push(length);
+        input = rest;
+    } else {
+        input.hoped("`for`");
+    }
+    if arguments.len() == 1 {
+        return others(input, arguments);
+    }
+    let (input, _) = commit(symbol(Symbol::ParenClose)(input))?;
+    Ok((input, arguments))
+}
+
+/// Parses what stands behind the first argument of a call.
+fn others(input: Input<'_>, mut arguments: Vec<Expr>) -> Parsed<'_, Vec<Expr>> {
+    if let Ok((rest, _)) = symbol(Symbol::Comma)(input) {
+        let (rest, mut list) = called_with(rest)?;
+        arguments.append(&mut list);
+        return Ok((rest, arguments));
+    }
+    let (input, _) = commit(symbol(Symbol::ParenClose)(input))?;
+    Ok((input, arguments))
 }
 
 /// Parses an operand and the operators before it.
@@ -376,7 +437,11 @@ fn call(input: Input<'_>, name: Ident) -> Parsed<'_, Box<Expr>> {
         _ => {
             // An empty list was possible too, and a message says so.
             let _ = symbol(Symbol::ParenClose)(input);
-            let (input, arguments) = called_with(input)?;
+            let (input, arguments) = match name.name.as_str() {
+                "position" => position(input)?,
+                "substr" | "substring" => substring(input)?,
+                _ => called_with(input)?,
+            };
             (input, ExprKind::Call(name, arguments))
         }
     };

@@ -61,6 +61,9 @@ impl Display for Query {
             f.write_str(" group by ")?;
             list(f, &self.group_by)?;
         }
+        if self.totals {
+            f.write_str(" with totals")?;
+        }
         if let Some(having) = &self.having {
             write!(f, " having {having}")?;
         }

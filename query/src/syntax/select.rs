@@ -72,6 +72,7 @@ pub(super) fn query(input: Input<'_>) -> Parsed<'_, Query> {
     let (input, filter) = clause(Keyword::Where, expression).parse(input)?;
     let group_by = by(Keyword::Group, "`group by`");
     let (input, group_by) = opt(preceded(group_by, cut(list(expression)))).parse(input)?;
+    let (input, totals) = if group_by.is_some() { totals(input)? } else { (input, false) };
     let (input, having) = clause(Keyword::Having, expression).parse(input)?;
     let order_by = by(Keyword::Order, "`order by`");
     let (input, order_by) = opt(preceded(order_by, cut(list(key)))).parse(input)?;
@@ -105,6 +106,7 @@ pub(super) fn query(input: Input<'_>) -> Parsed<'_, Query> {
         arguments,
         filter,
         group_by,
+        totals,
         having,
         order_by,
         limit,
@@ -315,6 +317,12 @@ fn no_joins(span: Span) -> Diagnostic {
 /// Parses a subquery, and the `)` behind it.
 pub(super) fn subquery(input: Input<'_>) -> Parsed<'_, Box<Query>> {
     let (input, inner) = input.nested(|input| input.subquery(|input| commit(query(input))))?;
+    if inner.totals {
+        return refuse(
+            Diagnostic::new(inner.span, "a subquery has no totals row")
+                .help("leave `with totals` out; a second subquery without `group by` gives totals"),
+        );
+    }
     let (input, _) = commit(symbol(Symbol::ParenClose)(input))?;
     Ok((input, Box::new(inner)))
 }
@@ -326,6 +334,30 @@ fn by<'a>(word: Keyword, what: &'static str) -> impl Fn(Input<'a>) -> Parsed<'a,
             return input.expected(what);
         }
         value((), cut(keyword(Keyword::By))).parse(input.skip(1))
+    }
+}
+
+/// Parses `with totals` behind the keys of `group by`; what other dialects have there is refused.
+fn totals(input: Input<'_>) -> Parsed<'_, bool> {
+    if !word(input, &["with"]) {
+        input.hoped("`with totals`");
+        return Ok((input, false));
+    }
+    let rest = input.skip(1);
+    if word(rest, &["totals"]) {
+        return Ok((rest.skip(1), true));
+    }
+    match rest.peek() {
+        Some(TokenKind::Ident { name, quoted: false })
+            if matches!(name.as_str(), "rollup" | "cube") =>
+        {
+            let error = Diagnostic::new(
+                rest.skip(1).since(input.span()),
+                format!("there is no `with {name}`"),
+            );
+            refuse(error.help("`with totals` adds one row over all groups"))
+        }
+        _ => commit(rest.expected("`totals`")),
     }
 }
 

@@ -168,6 +168,9 @@ impl Tree<'_> {
             self.line(depth + 1, "group by");
             self.expr(depth + 2, key);
         }
+        if query.totals {
+            self.line(depth + 1, "with totals");
+        }
         if let Some(having) = &query.having {
             self.line(depth + 1, "having");
             self.expr(depth + 2, having);

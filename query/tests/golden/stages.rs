@@ -37,7 +37,8 @@ fn names(query: &Query) -> [Vec<String>; 2] {
     let rows: Vec<String> = query.inputs.iter().map(|input| input.name().to_owned()).collect();
     let groups = query.group.as_ref().map(|group| {
         let made = group.aggregates.iter().map(|made| made.name.clone());
-        group.keys.iter().map(|key| key.name.clone()).chain(made).collect()
+        let totals = group.totals.then(|| "totals".to_owned());
+        group.keys.iter().map(|key| key.name.clone()).chain(made).chain(totals).collect()
     });
     [rows.clone(), groups.unwrap_or(rows)]
 }

@@ -191,6 +191,7 @@ fn subquery() -> impl Strategy<Value = Box<Query>> {
                 arguments,
                 filter,
                 group_by,
+                totals: false,
                 having,
                 order_by,
                 limit,
@@ -229,7 +230,7 @@ fn statement() -> impl Strategy<Value = Statement> {
         vec(item, 1..4),
         option::of((ident(), vec(argument, 0..3), option::of(prefix()))),
     );
-    let groups = (vec(expr(), 0..3), option::of(expr()));
+    let groups = (vec(expr(), 0..3), any::<bool>(), option::of(expr()));
     let tail = (option::of(expr()), groups, vec(key, 0..3), count(), count(), option::of(ident()));
     let address = any::<u64>().prop_map(|value| Address { value, span: Span::default() });
     let whatis = vec(address, 1..4).prop_map(Statement::Whatis);
@@ -238,7 +239,8 @@ fn statement() -> impl Strategy<Value = Statement> {
             (statement, distinct, items, from),
             (filter, groups, order_by, limit, offset, format),
         )| {
-            let (group_by, having) = groups;
+            let (group_by, totals, having) = groups;
+            let totals = totals && !group_by.is_empty();
             let (from, arguments, alias) =
                 from.map_or((None, Vec::new(), None), |table| (Some(table.0), table.1, table.2));
             let query = Query {
@@ -249,6 +251,7 @@ fn statement() -> impl Strategy<Value = Statement> {
                 arguments,
                 filter,
                 group_by,
+                totals,
                 having,
                 order_by,
                 limit,

@@ -49,17 +49,33 @@ fn aggregate() -> impl Strategy<Value = String> {
     ]
 }
 
+/// The parts of a list between the commas that are in no parentheses or quotes.
+fn top_level(list: &str) -> Vec<&str> {
+    let (mut depth, mut quoted) = (0, false);
+    list.split(|c| {
+        match c {
+            '\'' => quoted = !quoted,
+            '(' if !quoted => depth += 1,
+            ')' if !quoted => depth -= 1,
+            _ => {}
+        }
+        c == ',' && depth == 0 && !quoted
+    })
+    .collect()
+}
+
 fn query() -> impl Strategy<Value = String> {
     let keys = prop::collection::vec(key(), 0..4);
     let aggregates = prop::collection::vec(aggregate(), 1..5);
-    (keys, aggregates, prop::option::weighted(0.3, condition())).prop_map(
-        |(keys, aggregates, condition)| {
+    (keys, aggregates, prop::option::weighted(0.3, condition()), any::<bool>()).prop_map(
+        |(keys, aggregates, condition, totals)| {
             let items: Vec<&str> = keys.iter().chain(&aggregates).map(String::as_str).collect();
             let filter = condition.map_or_else(String::new, |text| format!(" where {text}"));
             // By position, as a key that is a number would be taken for one.
             let positions: Vec<String> = (1..=keys.len()).map(|at| at.to_string()).collect();
             let group = if keys.is_empty() { "" } else { " group by " };
-            format!("select {}{filter}{group}{}", items.join(", "), positions.join(", "))
+            let totals = if totals && !keys.is_empty() { " with totals" } else { "" };
+            format!("select {}{filter}{group}{}{totals}", items.join(", "), positions.join(", "))
         },
     )
 }
@@ -76,6 +92,26 @@ proptest! {
         for template in TEMPLATES {
             let got = answer(&planned(&text, template, true), &caches);
             prop_assert_eq!(&got.rows, &expected.rows, "{} by {}", &text, template.name());
+        }
+        // The totals are the answer of the same query without keys.
+        if let Some(grouped) = text.strip_suffix(" with totals")
+            && let Some(totals) = expected.rows.last()
+        {
+            let (all, keys) = grouped.split_once(" group by ").unwrap();
+            let keys = keys.split(", ").count();
+            let aggregates = expected.columns.len() - keys - 1;
+            let (list, filter) = all.split_once(" where ").unwrap_or((all, "true"));
+            let items = list.strip_prefix("select ").unwrap();
+            for (at, key) in totals[..keys].iter().enumerate() {
+                // A constant is one in all rows.
+                let constant = expected.rows.iter().all(|row| row[at] == *key);
+                prop_assert!(*key == Value::Null || constant, "{}", &text);
+            }
+            prop_assert_eq!(totals.last(), Some(&Value::Bool(true)));
+            let items = top_level(items).split_off(keys).join(",");
+            let alone = format!("select {items} where {filter}");
+            let alone = answer(&planned(&alone, Template::OpenCoded, true), &caches);
+            prop_assert_eq!(&totals[keys..keys + aggregates], &alone.rows[0][..], "{}", &text);
         }
     }
 }

@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn what_no_type_holds_is_refused() {
         let columns = vec![OutputColumn::new("n", Type::Int, Unit::None)];
-        let frame = Frame { columns, options: super::super::options::Options::default() };
+        let frame = Frame::new(columns, super::super::options::Options::default());
         let fields = fields(&frame);
         for fits in [Value::Int(i64::MIN), Value::UInt(i64::MAX.cast_unsigned()), Value::Null] {
             assert!(check(&fields, &[vec![fits]]).is_ok());
@@ -149,8 +149,7 @@ mod tests {
 
     #[test]
     fn names_differ_and_flags_have_their_number() {
-        let frame =
-            Frame { columns: edges().columns, options: super::super::options::Options::default() };
+        let frame = Frame::new(edges().columns, super::super::options::Options::default());
         let names: Vec<_> =
             fields(&frame).into_iter().map(|field| (field.name, field.unit)).collect();
         let expected = [

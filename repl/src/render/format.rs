@@ -96,16 +96,46 @@ pub struct Hidden {
 
 /// What a format knows besides the rows.
 pub struct Frame {
+    /// The columns that are shown.
     pub columns: Vec<OutputColumn>,
     pub options: Options,
+    /// Whether a row says behind these columns if it is the totals.
+    totals: bool,
 }
 
 impl Frame {
+    /// For programs, which read all columns.
+    pub fn new(columns: Vec<OutputColumn>, options: Options) -> Self {
+        Self { columns, options, totals: false }
+    }
+
+    /// For people, to whom the row with the totals is shown as such, in place of a column that says which one it is.
+    pub fn for_people(mut columns: Vec<OutputColumn>, options: Options) -> Self {
+        let totals = columns.pop_if(|column| column.totals).is_some();
+        Self { columns, options, totals }
+    }
+
+    /// Whether a row is the totals, for people.
+    pub fn is_totals(&self, row: &[Value]) -> bool {
+        self.totals && row.get(self.columns.len()) == Some(&Value::Bool(true))
+    }
+
     /// The texts of a row for people; None is NULL.
     pub fn cells(&self, row: &[Value]) -> Vec<Option<String>> {
         let pairs = row.iter().zip(&self.columns);
         let options = &self.options;
-        pairs.map(|(value, column)| Some(self.fit(shown(value, column, options)?))).collect()
+        let mut cells: Vec<_> =
+            pairs.map(|(value, column)| Some(self.fit(shown(value, column, options)?))).collect();
+        if self.is_totals(row) {
+            // What tells groups apart is NULL in it.
+            let mut label = "total";
+            for (cell, column) in cells.iter_mut().zip(&self.columns) {
+                if column.identifies && cell.is_none() {
+                    *cell = Some(std::mem::take(&mut label).to_owned());
+                }
+            }
+        }
+        cells
     }
 
     /// A text in the characters of the terminal.
@@ -137,3 +167,68 @@ impl Frame {
 
 /// Rows that are written at once: between them writing may end.
 pub const BATCH: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use query::output::Output;
+    use query::value::Type;
+
+    use super::super::fixture::rendered;
+    use super::super::{FORMATS, of_name};
+    use super::*;
+
+    /// Two groups, one of them of NULL, and their totals.
+    fn grouped() -> Output {
+        let mut kind = OutputColumn::new("kind", Type::Text, Unit::None);
+        let mut total = OutputColumn::new("total", Type::Bool, Unit::None);
+        kind.identifies = true;
+        (total.identifies, total.totals) = (true, true);
+        let row = |kind, n, total| vec![kind, Value::UInt(n), Value::Bool(total)];
+        Output {
+            columns: vec![kind, OutputColumn::new("n", Type::UInt, Unit::Count), total],
+            rows: vec![
+                row(Value::text("dma"), 3, false),
+                row(Value::Null, 12, false),
+                row(Value::Null, 15, true),
+            ],
+            warnings: vec![],
+        }
+    }
+
+    fn text(format: &str) -> String {
+        String::from_utf8(rendered(of_name(format).unwrap(), &grouped())).unwrap()
+    }
+
+    #[test]
+    fn totals_are_marked_for_people() {
+        assert_eq!(
+            text("table"),
+            "kind    n\n─────────\ndma     3\nNULL   12\n─────────\ntotal  15\n"
+        );
+        assert!(text("vertical").ends_with(
+            "── row 2 ───────────────────────────────\nkind  NULL\nn     12\n\
+             ── total ───────────────────────────────\nkind  total\nn     15\n"
+        ));
+        assert!(text("markdown").ends_with("| NULL | 12 |\n| **total** | **15** |\n"));
+        let page = text("html");
+        // The totals are no measure of bars, and have none.
+        assert!(
+            page.contains("title=\"12\" style=\"--bar:100.0%\">12</td></tr>\n</tbody>\n<tfoot>\n")
+        );
+        assert!(page.contains("title=\"15\">15</td></tr>\n</tfoot>\n"), "{page}");
+        let image = text("svg");
+        assert!(image.contains("font-weight=\"bold\">total</text>"), "{image}");
+        assert_eq!(image.matches("fill=\"#48c\"").count(), 2, "{image}");
+    }
+
+    #[test]
+    fn programs_read_a_column() {
+        for format in FORMATS.iter().filter(|format| !format.for_people) {
+            let bytes = rendered(format, &grouped());
+            assert!(bytes.windows(5).any(|some| some == b"total"), "{format:?}");
+        }
+        assert_eq!(text("csv"), "kind,n,total\ndma,3,false\n,12,false\n,15,true\n");
+        assert!(text("ndjson").ends_with("{\"kind\":null,\"n\":15,\"total\":true}\n"));
+        assert!(text("openmetrics").contains("slabql_n{total=\"true\"} 15\n"));
+    }
+}

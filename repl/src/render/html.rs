@@ -35,6 +35,7 @@ th button:focus-visible{outline:2px solid}
 th[aria-sort=ascending] button::after{content:\" \\2191\"}
 th[aria-sort=descending] button::after{content:\" \\2193\"}
 td{padding:.1em .6em;overflow-wrap:anywhere}
+tfoot td{border-top:1px solid;font-weight:bold}
 tr:hover td{background-color:#8882}
 .n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums;overflow-wrap:normal}
 .n[style]{background:linear-gradient(#48c6,#48c6) no-repeat left/var(--bar) 80%}
@@ -59,8 +60,8 @@ for (const head of document.querySelectorAll('th')) head.firstChild.onclick = ()
 struct Page(Scaled);
 
 impl Rows for Page {
-    fn add(&mut self, _: &Frame, rows: &[Vec<Value>], _: &mut dyn Write) -> io::Result<()> {
-        self.0.add(rows);
+    fn add(&mut self, frame: &Frame, rows: &[Vec<Value>], _: &mut dyn Write) -> io::Result<()> {
+        self.0.add(frame, rows);
         Ok(())
     }
 
@@ -80,7 +81,14 @@ impl Rows for Page {
         }
         out.write_all(b"</tr>\n</thead>\n<tbody>\n")?;
         let ranks: Vec<_> = (0..frame.columns.len()).map(|at| ranks(&scaled.rows, at)).collect();
+        let mut part_of_table = "tbody";
         for (number, row) in scaled.rows.iter().enumerate() {
+            let is_totals = frame.is_totals(row);
+            if is_totals {
+                // It stays below, whatever rows are sorted by.
+                part_of_table = "tfoot";
+                out.write_all(b"</tbody>\n<tfoot>\n")?;
+            }
             out.write_all(b"<tr>")?;
             for (at, (cell, value)) in frame.cells(row).into_iter().zip(row).enumerate() {
                 let Some(cell) = cell else {
@@ -93,14 +101,14 @@ impl Rows for Page {
                     let exact = plain(value, column).unwrap_or_default();
                     write!(out, " class=\"n\" title=\"{}\"", escaped(&printable(&exact)))?;
                 }
-                if let Some(part) = scaled.part(at, value) {
+                if let Some(part) = scaled.part(at, value).filter(|_| !is_totals) {
                     write!(out, " style=\"--bar:{:.1}%\"", part.min(1.0) * 100.0)?;
                 }
                 write!(out, ">{}</td>", escaped(&cell))?;
             }
             out.write_all(b"</tr>\n")?;
         }
-        write!(out, "</tbody>\n</table>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n")
+        write!(out, "</{part_of_table}>\n</table>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n")
     }
 }
 

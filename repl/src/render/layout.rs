@@ -155,6 +155,11 @@ impl Layout {
         Some(Self { columns, widths })
     }
 
+    /// The columns on screen of a line.
+    pub fn width(&self) -> usize {
+        taken(self.widths.iter().copied())
+    }
+
     /// The columns that are not shown.
     pub fn hidden(&self, frame: &Frame, seen: &Seen) -> Vec<Hidden> {
         let names = frame.names().into_iter().enumerate();

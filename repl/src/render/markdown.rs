@@ -38,11 +38,12 @@ impl Rows for Markdown {
             return Ok(());
         }
         for row in rows {
+            let bold = frame.is_totals(row);
             let cells = frame.cells(row).into_iter();
-            write_line(
-                cells.map(|cell| escape(cell.as_ref().unwrap_or(&frame.options.null))),
-                out,
-            )?;
+            let cells = cells.map(|cell| escape(cell.as_ref().unwrap_or(&frame.options.null)));
+            let cells = cells
+                .map(|cell| if bold && !cell.is_empty() { format!("**{cell}**") } else { cell });
+            write_line(cells, out)?;
         }
         Ok(())
     }

@@ -107,7 +107,8 @@ impl<'a> Renderer<'a> {
         options: Options,
         out: &'a mut dyn Write,
     ) -> io::Result<Self> {
-        let frame = Frame { columns, options };
+        let frame = if format.for_people { Frame::for_people } else { Frame::new };
+        let frame = frame(columns, options);
         let rows = (format.begin)(&frame, out)?;
         Ok(Self { frame, rows, out })
     }

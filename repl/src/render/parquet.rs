@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(groups, [65_536, 65_536, 18_928]);
 
         // Long texts end a group sooner, and what is written is not kept.
-        let frame = Frame { columns: output.columns, options: Options::default() };
+        let frame = Frame::new(output.columns, Options::default());
         let mut file = File::new(fields(&frame)).unwrap();
         let mut out = Vec::new();
         for n in 0..100 {

@@ -26,8 +26,9 @@ impl Scaled {
         Self { rows: Vec::new(), tops: frame.columns.iter().map(top).collect() }
     }
 
-    pub fn add(&mut self, rows: &[Vec<Value>]) {
-        for row in rows {
+    pub fn add(&mut self, frame: &Frame, rows: &[Vec<Value>]) {
+        // Beside the totals, parts of them would have no bars to speak of.
+        for row in rows.iter().filter(|row| !frame.is_totals(row)) {
             for (top, value) in self.tops.iter_mut().zip(row) {
                 if let (Some(top), Some(number)) = (top, value.float()) {
                     *top = top.max(number);

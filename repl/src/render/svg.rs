@@ -35,6 +35,8 @@ const CHARACTER: f64 = 7.8;
 const LINE: f64 = 20.0;
 const GAP: f64 = 16.0;
 const BAR: f64 = 120.0;
+/// What makes a text bold: names, and the totals.
+const BOLD: &str = " font-weight=\"bold\"";
 /// The columns on screen that a text may have.
 const WIDEST: usize = 48;
 
@@ -83,8 +85,8 @@ fn cut(text: &str, is_number: bool) -> Cow<'_, str> {
 }
 
 impl Rows for Image {
-    fn add(&mut self, _: &Frame, rows: &[Vec<Value>], _: &mut dyn Write) -> io::Result<()> {
-        self.0.add(rows);
+    fn add(&mut self, frame: &Frame, rows: &[Vec<Value>], _: &mut dyn Write) -> io::Result<()> {
+        self.0.add(frame, rows);
         Ok(())
     }
 
@@ -116,12 +118,14 @@ impl Rows for Image {
              <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>"
         )?;
         for (name, place) in names.iter().zip(&places) {
-            place.write(name, LINE, " font-weight=\"bold\"", out)?;
+            place.write(name, LINE, BOLD, out)?;
         }
         for (number, (cells, row)) in rows.iter().zip(&scaled.rows).enumerate() {
             let bottom = (number as f64 + 2.0) * LINE;
+            let is_totals = frame.is_totals(row);
+            let weight = if is_totals { BOLD } else { "" };
             for (at, (cell, place)) in cells.iter().zip(&places).enumerate() {
-                if let Some(part) = scaled.part(at, &row[at]) {
+                if let Some(part) = scaled.part(at, &row[at]).filter(|_| !is_totals) {
                     writeln!(
                         out,
                         "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"12\" fill=\"#48c\"/>",
@@ -130,7 +134,7 @@ impl Rows for Image {
                         (part.min(1.0) * BAR).max(1.0),
                     )?;
                 }
-                place.write(cell, bottom, "", out)?;
+                place.write(cell, bottom, weight, out)?;
             }
         }
         out.write_all(b"</svg>\n")

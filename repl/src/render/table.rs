@@ -7,6 +7,8 @@
 //! dentry            192 B    51934  PANIC|ACCO…
 //! ```
 //!
+//! The totals of `with totals` stand below a line of their own.
+//!
 //! [`Layout`] decides which columns there is room for. Rows are kept as text until the end, because the last row may be the widest. They are laid out in batches, so
 //! that the copies of comfy-table do not add up.
 
@@ -30,13 +32,15 @@ pub static TABLE: FormatRow = FormatRow {
     capacity: Capacity::Many,
     stacks_only: false,
     begin: |frame, _| {
-        Ok(Box::new(Table { rows: Vec::new(), seen: Seen::new(frame.columns.len()) }))
+        let seen = Seen::new(frame.columns.len());
+        Ok(Box::new(Table { rows: Vec::new(), totals: None, seen }))
     },
 };
 
 /// A table, kept until its end.
 struct Table {
     rows: Vec<Vec<Option<String>>>,
+    totals: Option<Vec<Option<String>>>,
     seen: Seen,
 }
 
@@ -45,7 +49,11 @@ impl Rows for Table {
         for row in rows {
             let cells = frame.cells(row);
             self.seen.add(cells.iter().map(|cell| cell.as_deref().unwrap_or(&frame.options.null)));
-            self.rows.push(cells);
+            if frame.is_totals(row) {
+                self.totals = Some(cells);
+            } else {
+                self.rows.push(cells);
+            }
         }
         Ok(())
     }
@@ -64,12 +72,13 @@ impl Rows for Table {
             let (header, _) = layout.header(&names, |_| Attribute::Bold);
             let mut header = Some(header);
             let mut rows = self.rows.into_iter();
+            let cells = |mut cells: Vec<Option<String>>| -> Vec<Cell> {
+                let cell = |at: &usize| value_cell(frame, cells[*at].take());
+                layout.columns.iter().map(cell).collect()
+            };
             while header.is_some() || rows.len() > 0 {
                 signals::check_io()?;
-                let cells = rows.by_ref().take(BATCH).map(|mut cells| -> Vec<Cell> {
-                    let cell = |at: &usize| value_cell(frame, cells[*at].take());
-                    layout.columns.iter().map(cell).collect()
-                });
+                let cells = rows.by_ref().take(BATCH).map(cells);
                 let first = header.is_some();
                 let mut table = layout.table(frame, header.take(), cells);
                 if first {
@@ -77,11 +86,18 @@ impl Rows for Table {
                 }
                 grid::write(&table, out)?;
             }
+            if let Some(totals) = self.totals {
+                writeln!(out, "{}", frame.glyphs().rule.to_string().repeat(layout.width()))?;
+                grid::write(&layout.table(frame, None, [cells(totals)].into_iter()), out)?;
+            }
         } else {
             let mut fields = Fields::new(frame);
             for row in self.rows {
                 signals::check_io()?;
-                fields.write(frame, row, out)?;
+                fields.write(frame, row, false, out)?;
+            }
+            if let Some(totals) = self.totals {
+                fields.write(frame, totals, true, out)?;
             }
         }
         Ok(())

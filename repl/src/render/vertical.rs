@@ -37,7 +37,8 @@ const GAP: usize = 2;
 
 impl Rows for Fields {
     fn add(&mut self, frame: &Frame, rows: &[Vec<Value>], out: &mut dyn Write) -> io::Result<()> {
-        rows.iter().try_for_each(|row| self.write(frame, frame.cells(row), out))
+        rows.iter()
+            .try_for_each(|row| self.write(frame, frame.cells(row), frame.is_totals(row), out))
     }
 }
 
@@ -60,6 +61,7 @@ impl Fields {
         &mut self,
         frame: &Frame,
         cells: Vec<Option<String>>,
+        is_totals: bool,
         out: &mut dyn Write,
     ) -> io::Result<()> {
         if self.names.is_empty() {
@@ -68,7 +70,8 @@ impl Fields {
         self.row += 1;
         let width = frame.width();
         let dash = frame.glyphs().rule;
-        let title = format!("{dash}{dash} row {} ", self.row);
+        let row = if is_totals { "total".to_owned() } else { format!("row {}", self.row) };
+        let title = format!("{dash}{dash} {row} ");
         let fill =
             width.map_or(RULE, |width| width.min(RULE)).saturating_sub(title.chars().count());
         let rule = format!("{title}{}", dash.to_string().repeat(fill));

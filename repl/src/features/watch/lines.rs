@@ -203,13 +203,14 @@ fn status(state: &State) -> String {
 fn cells(state: &State, entry: &Entry) -> Vec<String> {
     let columns = state.frame.columns.iter().enumerate();
     let options = &state.frame.options;
+    let mut texts = state.frame.cells(&entry.values);
     let text = |(at, column): (usize, &OutputColumn)| {
         let value: &Value = &entry.values[at];
         // The figures of a row that is gone are of another time than those beside them.
         if entry.mark == Mark::Gone && !state.identifies[at] {
             return String::new();
         }
-        let mut text = shown(value, column, options).unwrap_or_else(|| options.null.clone());
+        let mut text = texts[at].take().unwrap_or_else(|| options.null.clone());
         // Of what is a change already its own change tells nothing.
         let plain = state.deltas && column.unit != Unit::Hex && !state.changes[at];
         let before = entry.before.as_ref().map(|before| &before[at]).filter(|_| plain);
@@ -315,6 +316,32 @@ mod tests {
         assert!(screen(&mut state)[3].contains("[5]"));
         tick(&mut state, &[("dentry", 0, 1)]);
         assert!(!screen(&mut state)[3].contains('['));
+    }
+
+    #[test]
+    fn totals_stand_below_whatever_is_sorted_by() {
+        let mut columns = state().frame.columns;
+        let mut total = OutputColumn::new("total", query::value::Type::Bool, Unit::None);
+        (columns[0].identifies, total.totals) = (true, true);
+        columns.push(total);
+        let options = crate::render::Options::default();
+        let mut state =
+            State::new(columns, options, "", std::time::Duration::from_secs(1), (80, 9));
+        let row = |name, active: u64, totals| {
+            vec![name, Value::UInt(active), Value::UInt(0), Value::Bool(totals)]
+        };
+        let rows = vec![
+            row(Value::text("dentry"), 2, false),
+            row(Value::text("filp"), 10, false),
+            row(Value::Null, 12, true),
+        ];
+        super::super::state::tests::take(&mut state, rows);
+        for keys in [&[][..], &[Key::Reverse], &[Key::Right, Key::Right], &[Key::Reverse]] {
+            keys.iter().for_each(|key| drop(state.key(*key)));
+            let shown = screen(&mut state);
+            assert!(!shown[2].contains("total"), "{}", shown[2]);
+            assert!(shown[5].starts_with("  total") && shown[5].contains("12"), "{shown:?}");
+        }
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl State {
             identifies: vec![true; columns.len()],
             sorted: options.sorted.clone(),
             // A screen is a table however little of it there is room for, and knows all styles.
-            frame: Frame { columns, options: Options { fields: None, color: true, ..options } },
+            frame: Frame::for_people(columns, Options { fields: None, color: true, ..options }),
             query: query.split_whitespace().collect::<Vec<_>>().join(" "),
             interval,
             paused: false,
@@ -216,6 +216,8 @@ impl State {
         } else if self.reversed {
             self.entries.reverse();
         }
+        // Whatever is sorted by, what all rows come to stands below them.
+        self.entries.sort_by_key(|entry| self.frame.is_totals(&entry.values));
         self.clamp();
     }
 
@@ -246,13 +248,17 @@ pub(super) mod tests {
 
     /// Takes the next tick, which has these rows.
     pub fn tick(state: &mut State, rows: &[(&str, u64, u64)]) {
-        let key = |values: &Vec<Value>| identity::key(&values[..1]);
-        let known = state.rows.iter().filter(|row| row.mark != Mark::Gone);
-        let known: Vec<_> = known.map(|row| key(&row.values)).collect();
         let values = |(name, active, memory): &(&str, u64, u64)| {
             vec![Value::text(name), Value::UInt(*active), Value::UInt(*memory)]
         };
-        let rows: Vec<Vec<Value>> = rows.iter().map(values).collect();
+        take(state, rows.iter().map(values).collect());
+    }
+
+    /// The same of rows whose first value tells them apart.
+    pub fn take(state: &mut State, rows: Vec<Vec<Value>>) {
+        let key = |values: &Vec<Value>| identity::key(&values[..1]);
+        let known = state.rows.iter().filter(|row| row.mark != Mark::Gone);
+        let known: Vec<_> = known.map(|row| key(&row.values)).collect();
         let keys: Vec<_> = rows.iter().map(key).collect();
         let Matched { before, gone } = identity::matched(&known, &keys);
         state.tick(Tick {

@@ -136,6 +136,10 @@ impl<'a> Ticks<'a> {
 
     /// What a row is called: by what tells it apart, without addresses where there is anything else.
     fn label(&self, row: &[Value], hidden: &[Value]) -> String {
+        let totals = row.iter().zip(&self.columns).find(|(_, column)| column.totals);
+        if totals.is_some_and(|(value, _)| *value == Value::Bool(true)) {
+            return "total".to_owned();
+        }
         let (values, columns) = match &self.identity {
             Some(columns) if !columns.is_empty() => (hidden, columns),
             _ => (row, &self.columns),
