@@ -98,7 +98,7 @@ impl Generator<'_> {
         let place = self.keys.places[number];
         self.operand(asm, key, null)?;
         asm.push(Insn::store(Size::Dw, Reg::R10, place, Reg::R1));
-        if let (Operand::Number(_, true), Some(nulls)) = (key, self.keys.nulls) {
+        if let Some(nulls) = self.keys.nulls.filter(|_| key.can_be_null()) {
             asm.jump(known);
             asm.bind(null);
             asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::ZERO));
@@ -130,7 +130,7 @@ impl Generator<'_> {
             }
         };
         group::count(asm, counted);
-        if let Some(Operand::Number(_, true)) = part.operand {
+        if part.operand.as_ref().is_some_and(Operand::can_be_null) {
             asm.bind(null);
         }
         Ok(())
@@ -145,6 +145,12 @@ impl Generator<'_> {
     ) -> Result<(), Diagnostic> {
         match operand {
             Operand::Number(scalar, _) => self.scalar(asm, scalar, 0, null),
+            Operand::Chosen(pred, scalar) => {
+                let yes = asm.label("chosen");
+                self.pred(asm, pred, Exits { yes, no: null, null, next: yes })?;
+                asm.bind(yes);
+                self.scalar(asm, scalar, 0, null)
+            }
             Operand::Truth(pred) => {
                 let (yes, no, known) = (asm.label("true"), asm.label("false"), asm.label("known"));
                 self.pred(asm, pred, Exits { yes, no, null: no, next: yes })?;

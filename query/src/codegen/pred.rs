@@ -82,6 +82,10 @@ impl Generator<'_> {
             Pred::Not(inner) => {
                 self.pred(asm, inner, Exits { yes: no, no: yes, null, next })?;
             }
+            Pred::Known(inner, value) => {
+                let null = if *value { yes } else { no };
+                self.pred(asm, inner, Exits { yes, no, null, next })?;
+            }
             Pred::And(left, right) => {
                 let other = asm.label("and");
                 let null_left = if null == no { no } else { other };

@@ -7,7 +7,7 @@ use crate::bind::typing::{boolean, check_comparable, common, shape};
 use crate::bound::{Expr, ExprKind};
 use crate::diagnostic::Diagnostic;
 use crate::eval::{Warnings, as_type, truth};
-use crate::plan::kernel::Scalar;
+use crate::plan::kernel::{Pred, Scalar};
 use crate::plan::lower::{FUNCTIONS, Lowerer, MIXED, Reason};
 use crate::value::{Type, Value};
 
@@ -23,7 +23,7 @@ pub(super) static ROWS: &[Function] = &[
         },
     )
     .nulls(Nulls::All)
-    .kernel(Kernel::Scalar(first_in_kernel))
+    .kernel(Kernel::Either(first_in_kernel, first_condition))
     .aliases(&["ifnull"]),
     Function::values(
         "greatest(x, …)",
@@ -91,6 +91,10 @@ fn extreme(arguments: Vec<Value>, wanted: Ordering, ty: Type, warnings: &mut War
         _ => best,
     });
     as_type(best.unwrap_or(Value::Null), ty, warnings)
+}
+
+fn first_condition(lowerer: &Lowerer<'_>, arguments: &[Expr]) -> Result<Pred, Reason> {
+    lowerer.first(arguments)
 }
 
 /// Members of the cache itself are never NULL in the kernel, so such a first argument decides.

@@ -119,6 +119,11 @@ pub enum Kernel {
     Scalar(fn(&Lowerer<'_>, &Expr, &[Expr]) -> Result<Scalar, Reason>),
     /// A condition on its arguments.
     Pred(fn(&Lowerer<'_>, &[Expr]) -> Result<Pred, Reason>),
+    /// Either, by the type of the call.
+    Either(
+        fn(&Lowerer<'_>, &Expr, &[Expr]) -> Result<Scalar, Reason>,
+        fn(&Lowerer<'_>, &[Expr]) -> Result<Pred, Reason>,
+    ),
 }
 
 /// As many arguments as are given.

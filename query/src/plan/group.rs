@@ -50,6 +50,8 @@ pub enum Operand {
     Number(Scalar, bool),
     /// A condition, which is never NULL.
     Truth(Pred),
+    /// A number where a condition is true, and else NULL.
+    Chosen(Pred, Scalar),
 }
 
 /// What an aggregate is in the kernel.
@@ -107,7 +109,7 @@ impl InKernel {
     /// Whether a key can be NULL.
     #[must_use]
     pub fn null_keys(&self) -> bool {
-        self.keys.iter().any(|key| matches!(key, Operand::Number(_, true)))
+        self.keys.iter().any(Operand::can_be_null)
     }
 
     /// The words of a group's row, without that for keys that are NULL.
@@ -130,6 +132,16 @@ impl Sum {
 }
 
 impl Operand {
+    /// Whether it is NULL for some row.
+    #[must_use]
+    pub fn can_be_null(&self) -> bool {
+        match self {
+            Self::Number(_, null) => *null,
+            Self::Truth(_) => false,
+            Self::Chosen(..) => true,
+        }
+    }
+
     /// The numbers of the inputs that it reads.
     #[must_use]
     pub fn inputs(&self) -> Vec<usize> {
@@ -140,6 +152,11 @@ impl Operand {
                 inputs
             }
             Self::Truth(pred) => pred.inputs(),
+            Self::Chosen(pred, scalar) => {
+                let mut inputs = pred.inputs();
+                scalar.inputs(&mut inputs);
+                inputs
+            }
         }
     }
 
@@ -148,6 +165,10 @@ impl Operand {
         match self {
             Self::Number(scalar, _) => visit(scalar),
             Self::Truth(pred) => pred.scalars(visit),
+            Self::Chosen(pred, scalar) => {
+                pred.scalars(visit);
+                visit(scalar);
+            }
         }
     }
 
@@ -157,6 +178,7 @@ impl Operand {
         match self {
             Self::Number(scalar, _) => scalar.depth(),
             Self::Truth(pred) => pred.depth(),
+            Self::Chosen(pred, scalar) => pred.depth().max(scalar.depth()),
         }
     }
 
@@ -166,6 +188,7 @@ impl Operand {
         match self {
             Self::Number(scalar, _) => scalar.slots(),
             Self::Truth(pred) => pred.slots(),
+            Self::Chosen(pred, scalar) => pred.slots() + scalar.slots(),
         }
     }
 }

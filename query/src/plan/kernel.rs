@@ -47,6 +47,8 @@ pub enum Pred {
     TextIsNull(usize),
     /// Whether a number is NULL.
     IsNull(Scalar),
+    /// A condition, with what it counts as where it is NULL.
+    Known(Box<Pred>, bool),
     /// Not.
     Not(Box<Pred>),
     /// And.
@@ -142,7 +144,7 @@ impl Pred {
             | Self::HasAll(scalar, _)
             | Self::HasAny(scalar, _)
             | Self::IsNull(scalar) => visit(scalar),
-            Self::Not(inner) => inner.scalars(visit),
+            Self::Not(inner) | Self::Known(inner, _) => inner.scalars(visit),
             Self::And(left, right) | Self::Or(left, right) => {
                 left.scalars(visit);
                 right.scalars(visit);
@@ -159,7 +161,7 @@ impl Pred {
             }
             Self::TextHas { input, literal, .. } => visit(*input, literal.len()),
             Self::TextIsNull(input) => visit(*input, 0),
-            Self::Not(inner) => inner.texts(visit),
+            Self::Not(inner) | Self::Known(inner, _) => inner.texts(visit),
             Self::And(left, right) | Self::Or(left, right) => {
                 left.texts(visit);
                 right.texts(visit);
@@ -177,12 +179,18 @@ impl Pred {
             Self::In { scalar, null, .. } => *null || scalar.can_be_null(),
             Self::HasAll(scalar, _) | Self::HasAny(scalar, _) => scalar.can_be_null(),
             Self::TextIn { .. } | Self::TextHas { .. } => true,
-            Self::TextIsNull(_) | Self::IsNull(_) => false,
+            Self::TextIsNull(_) | Self::IsNull(_) | Self::Known(..) => false,
             Self::Not(inner) => inner.can_be_null(),
             Self::And(left, right) | Self::Or(left, right) => {
                 left.can_be_null() || right.can_be_null()
             }
         }
+    }
+
+    /// The same, with what it counts as where it is NULL.
+    #[must_use]
+    pub fn known(self, value: bool) -> Self {
+        if self.can_be_null() { Self::Known(self.into(), value) } else { self }
     }
 
     /// Whether it reads a text.
@@ -205,7 +213,7 @@ impl Pred {
             | Self::HasAll(scalar, _)
             | Self::HasAny(scalar, _)
             | Self::IsNull(scalar) => scalar.depth(),
-            Self::Not(inner) => inner.depth(),
+            Self::Not(inner) | Self::Known(inner, _) => inner.depth(),
             Self::And(left, right) | Self::Or(left, right) => left.depth().max(right.depth()),
         }
     }
@@ -225,7 +233,7 @@ impl Pred {
             Self::TextHas { literal, .. } => 40 + 7 * (literal.len() / 8 + 1),
             Self::TextIsNull(_) => 20,
             Self::IsNull(scalar) => scalar.slots() + 4,
-            Self::Not(inner) => inner.slots(),
+            Self::Not(inner) | Self::Known(inner, _) => inner.slots(),
             Self::And(left, right) | Self::Or(left, right) => left.slots() + right.slots(),
         }
     }

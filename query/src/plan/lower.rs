@@ -23,6 +23,8 @@ use crate::value::{Type, Value};
 /// Why a condition runs in user space.
 pub type Reason = &'static str;
 
+/// The slots of a condition that is worth testing twice.
+const SHORT: usize = 256;
 /// The deepest nesting of parentheses that the frame has room for; see [`Pred::depth`].
 const MAX_DEPTH: usize = 16;
 
@@ -34,6 +36,7 @@ const LOOKUP: Reason = "the value is looked up in user space";
 const CHANGE: Reason = "changes are computed in user space";
 const TEXTS: Reason = "the kernel keeps no texts for groups";
 const DEEP: Reason = "it is nested too deeply for the kernel's stack";
+const TWICE: Reason = "it would be tested twice, and is too long for that";
 const BOOLEANS: Reason = "a condition used as a value cannot run in the kernel";
 
 /// Lowers expressions over the inputs of a query.
@@ -65,6 +68,9 @@ impl Lowerer<'_> {
             }
             Type::Bool => Operand::Truth(self.pred(expr)?),
             Type::Text => return Err(TEXTS),
+            _ if let Some((when, then)) = case::chosen(expr) => {
+                Operand::Chosen(self.pred(when)?, self.scalar(then)?)
+            }
             _ => {
                 let scalar = self.scalar(expr)?;
                 let null = scalar.can_be_null();
@@ -72,7 +78,7 @@ impl Lowerer<'_> {
             }
         };
         match &operand {
-            Operand::Truth(pred) if pred.reads_text() => Err(TEXTS),
+            Operand::Truth(pred) | Operand::Chosen(pred, _) if pred.reads_text() => Err(TEXTS),
             Operand::Truth(pred) if pred.can_be_null() => {
                 Err("the kernel keeps no condition for groups that can be NULL")
             }
@@ -81,7 +87,7 @@ impl Lowerer<'_> {
         }
     }
 
-    fn pred(&self, expr: &Expr) -> Result<Pred, Reason> {
+    pub(crate) fn pred(&self, expr: &Expr) -> Result<Pred, Reason> {
         if let Some(plain) = case::taken_apart(expr, self.inputs) {
             return self.pred(&plain);
         }
@@ -117,9 +123,10 @@ impl Lowerer<'_> {
             }
             ExprKind::HasAll(set, mask) => Pred::HasAll(self.scalar(set)?, *mask),
             ExprKind::HasAny(set, mask) => Pred::HasAny(self.scalar(set)?, *mask),
-            ExprKind::Call(Evaluation { kernel: Kernel::Pred(lower), .. }, arguments) => {
-                lower(self, arguments)?
-            }
+            ExprKind::Call(
+                Evaluation { kernel: Kernel::Pred(lower) | Kernel::Either(_, lower), .. },
+                arguments,
+            ) => lower(self, arguments)?,
             ExprKind::Input(input) if self.inputs[*input].in_kernel() => {
                 let zero = Scalar::Const(0);
                 Pred::Compare(Compare::Ne, Order::Unsigned, self.input(*input), zero)
@@ -133,6 +140,15 @@ impl Lowerer<'_> {
                 None => Pred::TextIsNull(self.text_input(inner)?),
             },
             ExprKind::IsNull(inner) if inner.ty == Type::List => return Err(LOOKUP),
+            ExprKind::IsNull(inner) if inner.ty == Type::Bool => match self.pred(inner)? {
+                pred if !pred.can_be_null() => Pred::Const(Some(false)),
+                pred if pred.slots() > SHORT => return Err(TWICE),
+                // It is NULL if it counts as whatever NULL does.
+                pred => Pred::And(
+                    pred.clone().known(true).into(),
+                    Pred::Not(pred.known(false).into()).into(),
+                ),
+            },
             ExprKind::IsNull(inner) => is_null(self.scalar(inner)?),
             ExprKind::Case(..) => return Err("`case` runs in user space"),
             ExprKind::Call(..) => return Err(FUNCTIONS),
@@ -323,9 +339,10 @@ impl Lowerer<'_> {
             {
                 self.scalar(inner)?
             }
-            ExprKind::Call(Evaluation { kernel: Kernel::Scalar(lower), .. }, arguments) => {
-                lower(self, expr, arguments)?
-            }
+            ExprKind::Call(
+                Evaluation { kernel: Kernel::Scalar(lower) | Kernel::Either(lower, _), .. },
+                arguments,
+            ) => lower(self, expr, arguments)?,
             ExprKind::Case(..) => return Err("`case` runs in user space"),
             ExprKind::Call(..) => return Err(FUNCTIONS),
             _ => return Err("it cannot run in the kernel"),
@@ -362,6 +379,25 @@ impl Lowerer<'_> {
             Some(text) if changes(text) => Scalar::Parameter { at: span.start, bits },
             _ => Scalar::Const(bits),
         }
+    }
+
+    /// The first of several conditions that is not NULL.
+    pub(crate) fn first(&self, conditions: &[Expr]) -> Result<Pred, Reason> {
+        let mut lowered = conditions.iter().map(|condition| self.pred(condition)).rev();
+        let last = lowered.next().unwrap_or(Ok(Pred::Const(None)))?;
+        lowered.try_fold(last, |rest, pred| {
+            let pred = pred?;
+            Ok(match rest {
+                _ if !pred.can_be_null() => pred,
+                Pred::Const(None) => pred,
+                Pred::Const(Some(value)) => pred.known(value),
+                _ if pred.slots() > SHORT => return Err(TWICE),
+                rest => Pred::Or(
+                    pred.clone().known(false).into(),
+                    Pred::And(pred.known(true).into(), rest.into()).into(),
+                ),
+            })
+        })
     }
 
     /// The greatest or the least of several numbers.

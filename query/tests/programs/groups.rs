@@ -33,6 +33,8 @@ fn key() -> impl Strategy<Value = String> {
         2 => prop::sample::select(vec!["flags", "rcu", "page_order", "refcount", "addr", "name"])
             .prop_map(str::to_owned),
         1 => condition(),
+        1 => condition().prop_map(|when| format!("({when}) is not true")),
+        1 => (condition(), scalar()).prop_map(|(when, x)| format!("case when {when} then {x} end")),
     ]
 }
 
@@ -40,7 +42,10 @@ fn key() -> impl Strategy<Value = String> {
 fn aggregate() -> impl Strategy<Value = String> {
     let names = prop::sample::select(vec!["count", "sum", "avg", "min", "max"]);
     prop_oneof![
-        8 => (names, scalar()).prop_map(|(name, x)| format!("{name}({x})")),
+        8 => (names.clone(), scalar()).prop_map(|(name, x)| format!("{name}({x})")),
+        4 => (names, scalar(), condition())
+            .prop_map(|(name, x, when)| format!("{name}({x}) filter (where {when})")),
+        1 => condition().prop_map(|when| format!("count(*) filter (where {when})")),
         2 => Just("count(*)".to_owned()),
         1 => Just("max(rcu)".to_owned()),
         1 => Just("count(flags)".to_owned()),

@@ -4,12 +4,13 @@
 //!   case when c then x else y end = 1   ►   c and x = 1 or not c and y = 1
 //! ```
 //!
-//! The two are the same where `c` is never NULL: a `case` takes NULL for false, `and` does not. So only conditions on
-//! what the kernel reads itself, and which is never NULL there, are taken apart. And only where each result is what the
-//! `case` makes of it: an integer beside floats becomes a float.
+//! The two are the same where `c` is never NULL: a `case` takes NULL for false, `and` does not. So a condition that can be
+//! NULL becomes `coalesce(c, false)`. And a `case` is taken apart only where each result is what it makes of it: an integer
+//! beside floats becomes a float.
 
 use crate::bound::{Expr, ExprKind};
 use crate::eval;
+use crate::function::{self, Meaning};
 use crate::input::Input;
 use crate::value::{Type, Value};
 
@@ -36,11 +37,11 @@ pub(super) fn taken_apart(condition: &Expr, inputs: &[Input]) -> Option<Expr> {
     };
     let ExprKind::Case(arms, otherwise) = &case.kind else { return None };
     let mut results = arms.iter().map(|(_, then)| then).chain(otherwise.as_deref());
-    if !arms.iter().all(|(when, _)| is_certain(when, inputs))
-        || !results.all(|result| stays(result, case))
-    {
+    if !results.all(|result| stays(result, case)) {
         return None;
     }
+    let arms = arms.iter().map(|(when, then)| Some((certain(when, inputs)?, then)));
+    let arms = arms.collect::<Option<Vec<_>>>()?;
     let test = |kind| Expr { kind, ty: Type::Bool, ..condition.clone() };
     let of = |value: &Expr| known(test(with(value.clone())), inputs);
     let null = Expr { kind: ExprKind::Const(Value::Null), ..case.clone() };
@@ -51,6 +52,27 @@ pub(super) fn taken_apart(condition: &Expr, inputs: &[Input]) -> Option<Expr> {
         let passed = test(ExprKind::And(not.into(), rest.into()));
         test(ExprKind::Or(taken.into(), passed.into()))
     }))
+}
+
+/// The condition and the number of a `case` that gives this number where the condition is true, and else NULL, as an
+/// aggregate with `filter` sees it.
+pub(super) fn chosen(expr: &Expr) -> Option<(&Expr, &Expr)> {
+    let ExprKind::Case(arms, otherwise) = &expr.kind else { return None };
+    let [(when, then)] = arms.as_slice() else { return None };
+    let null = otherwise.as_deref().is_none_or(|value| value.constant() == Some(&Value::Null));
+    (null && stays(then, expr)).then_some((when, then))
+}
+
+/// The same condition, false where it would be NULL.
+fn certain(condition: &Expr, inputs: &[Input]) -> Option<Expr> {
+    if is_certain(condition, inputs) {
+        return Some(condition.clone());
+    }
+    let Meaning::Values(coalesce) = &function::find("coalesce")?.meaning else { return None };
+    let value = ExprKind::Const(Value::Bool(false));
+    let value = Expr { kind: value, column: None, ..condition.clone() };
+    let kind = ExprKind::Call(coalesce, vec![condition.clone(), value]);
+    Some(Expr { kind, column: None, ..condition.clone() })
 }
 
 /// Whether a result is the same as a value of its `case`.

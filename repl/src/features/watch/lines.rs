@@ -324,7 +324,7 @@ mod tests {
         let mut total = OutputColumn::new("total", query::value::Type::Bool, Unit::None);
         (columns[0].identifies, total.totals) = (true, true);
         columns.push(total);
-        let options = crate::render::Options::default();
+        let options = render::Options::default();
         let mut state =
             State::new(columns, options, "", std::time::Duration::from_secs(1), (80, 9));
         let row = |name, active: u64, totals| {
@@ -337,7 +337,9 @@ mod tests {
         ];
         super::super::state::tests::take(&mut state, rows);
         for keys in [&[][..], &[Key::Reverse], &[Key::Right, Key::Right], &[Key::Reverse]] {
-            keys.iter().for_each(|key| drop(state.key(*key)));
+            for key in keys {
+                state.key(*key);
+            }
             let shown = screen(&mut state);
             assert!(!shown[2].contains("total"), "{}", shown[2]);
             assert!(shown[5].starts_with("  total") && shown[5].contains("12"), "{shown:?}");
