@@ -2,7 +2,7 @@
 //!
 //! | program | gives of each address |
 //! |---|---|
-//! | [`Owners`] | the slab cache whose object lies there, by `bpf_get_kmem_cache`, with members and its name |
+//! | [`Owners`] | the slab cache whose object lies there, by `bpf_get_kmem_cache`, and its name |
 //! | [`Words`] | the eight bytes there, 0 where nothing is mapped |
 //! | [`Mapped`] | whether something is mapped there |
 //!
@@ -27,13 +27,11 @@ use crate::program::{Kind, Program};
 const NEXT: i16 = rows::SCRATCH;
 
 /// The program that finds the caches of addresses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owners {
     /// The BTF id of `bpf_get_kmem_cache`.
     pub get_kmem_cache: u32,
-    /// The members of `struct kmem_cache` that are given, by offset and size; with no sign.
-    pub members: Vec<(i16, Size)>,
-    /// The offset of its `name`.
+    /// The offset of `name` in `struct kmem_cache`.
     pub name: i16,
     /// The number of the helper `bpf_probe_read_kernel_str`.
     pub read_str: u32,
@@ -64,8 +62,6 @@ pub struct Mapped {
 pub struct Owner {
     /// The address of the cache.
     pub cache: u64,
-    /// Its members, in the order of [`Owners::members`].
-    pub members: Vec<u64>,
     /// Its name, if it can be read.
     pub name: Option<Vec<u8>>,
 }
@@ -113,19 +109,14 @@ fn loop_over(
 
 impl Owners {
     /// Where the length of the name lies in a record, its NUL counted; 0 is no name. The name is behind it.
-    fn length(&self) -> i16 {
-        8 * (1 + i16::try_from(self.members.len()).unwrap_or(i16::MAX / 8 - 1))
-    }
-
+    const LENGTH: i16 = 8;
     /// Bytes of a record.
-    fn record(&self) -> u32 {
-        u32::from(self.length().unsigned_abs()) + 8 + u32::from(rows::TEXT_ROOM)
-    }
+    const RECORD: u32 = 16 + rows::TEXT_ROOM as u32;
 
     /// Builds the program.
     #[must_use]
     pub fn build(&self) -> Program {
-        let (count, record) = (self.count, self.record());
+        let (count, record) = (self.count, Self::RECORD);
         let mut asm = Assembler::new(Kind::Syscall, rows::HEADER + count * (record + 8));
         asm.comment("syscall: whose object lies at each address");
         loop_over(&mut asm, count, record, |asm, next| {
@@ -133,20 +124,14 @@ impl Owners {
             asm.jump_imm(Cond::Eq, Reg::R0, 0, next);
             asm.push(Insn::mov(Reg::R7, Reg::R0));
             asm.push(Insn::store(Size::Dw, Reg::R8, 0, Reg::R0));
-            let mut at = 8;
-            for (offset, size) in &self.members {
-                asm.push(Insn::load(*size, Reg::R1, Reg::R7, *offset));
-                asm.push(Insn::store(Size::Dw, Reg::R8, at, Reg::R1));
-                at += 8;
-            }
             asm.comment("its name");
             asm.push(Insn::load(Size::Dw, Reg::R3, Reg::R7, self.name));
             asm.push(Insn::mov_imm(Reg::R2, i32::from(rows::TEXT_BYTES)));
             asm.push(Insn::mov(Reg::R1, Reg::R8));
-            asm.add(Reg::R1, i32::from(self.length()) + 8);
+            asm.add(Reg::R1, i32::from(Self::LENGTH) + 8);
             asm.call(self.read_str, "probe_read_kernel_str");
             asm.jump_imm(Cond::SLe, Reg::R0, 0, next);
-            asm.push(Insn::store(Size::Dw, Reg::R8, self.length(), Reg::R0));
+            asm.push(Insn::store(Size::Dw, Reg::R8, Self::LENGTH, Reg::R0));
         });
         asm.finish()
     }
@@ -154,14 +139,12 @@ impl Owners {
     /// What the map's value says of address number `index`; none if no cache has an object there.
     #[must_use]
     pub fn decode(&self, value: &[u8], index: usize) -> Option<Owner> {
-        let start = rows::HEADER as usize + index * self.record() as usize;
+        let start = rows::HEADER as usize + index * Self::RECORD as usize;
         let cache = word(value, start).filter(|cache| *cache != 0)?;
-        let member = |number: usize| word(value, start + 8 * (number + 1));
-        let members = (0..self.members.len()).map(member).collect::<Option<Vec<_>>>()?;
-        let at = start + usize::from(self.length().unsigned_abs());
+        let at = start + usize::from(Self::LENGTH.unsigned_abs());
         let length = usize::try_from(word(value, at)?).ok()?;
         let name = length.checked_sub(1).and_then(|bytes| value.get(at + 8..at + 8 + bytes));
-        Some(Owner { cache, members, name: name.map(<[u8]>::to_vec) })
+        Some(Owner { cache, name: name.map(<[u8]>::to_vec) })
     }
 }
 

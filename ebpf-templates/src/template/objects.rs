@@ -28,7 +28,7 @@ use crate::program::Program;
 pub const PFN: i16 = 16;
 /// Where the number of its objects lies (u32).
 pub const OBJECTS: i16 = 24;
-/// Where its flags lie (u32): [`INCOMPLETE`], [`CORRUPT`].
+/// Where its flags lie (u32): [`INCOMPLETE`], [`CORRUPT`], [`OF_CPU`].
 pub const FLAGS: i16 = 28;
 /// Where the bits begin.
 pub const BITS: i16 = 32;
@@ -37,6 +37,9 @@ pub const BITS: i16 = 32;
 pub const INCOMPLETE: i32 = 1;
 /// In [`FLAGS`]: its freelist is none of this slab.
 pub const CORRUPT: i32 = 2;
+
+/// In [`FLAGS`]: a CPU holds the slab, alone or on its partial list.
+pub const OF_CPU: i32 = 4;
 
 /// The most objects that a row has bits for.
 pub const MAX_BITS: u16 = 8192;
@@ -58,6 +61,8 @@ pub struct Objects {
     pub size: i16,
     /// The offset of `offset`.
     pub free_offset: i16,
+    /// The offset of `red_left_pad`, if the kernel has it.
+    pub red_left_pad: Option<i16>,
     /// The offset of `random`, if pointers of freelists are mangled with it.
     pub random: Option<i16>,
     /// The bits of a row, a multiple of 64.
@@ -126,7 +131,7 @@ impl Hooks for SlabRows {
         self.freelist(asm);
         let next = self.next.unwrap_or_else(|| unreachable!("the filter comes first"));
         self.objects.vmemmap.check(asm, next);
-        let [known, same] = ["flags", "same"].map(|name| asm.label(name));
+        let [known, same, other] = ["flags", "same", "of_no_cpu"].map(|name| asm.label(name));
         load(asm, Reg::R1, self.flags);
         load(asm, Reg::R2, page::INCOMPLETE);
         asm.jump_imm(Cond::Eq, Reg::R2, 0, same);
@@ -141,6 +146,10 @@ impl Hooks for SlabRows {
         asm.jump_reg(Cond::Eq, Reg::R2, Reg::R3, known);
         asm.push(Insn::mov_imm(Reg::R1, CORRUPT));
         asm.bind(known);
+        load(asm, Reg::R2, page::STATE);
+        asm.jump_imm(Cond::Ne, Reg::R2, page::CPU, other);
+        asm.push(Insn::alu_imm(Alu::Or, Reg::R1, OF_CPU));
+        asm.bind(other);
         asm.push(Insn::store(Size::W, Reg::R8, FLAGS, Reg::R1));
         load(asm, Reg::R1, page::BUDGET);
         load(asm, Reg::R2, self.steps);
@@ -156,7 +165,7 @@ impl SlabRows {
     /// Appends the setting of a bit of the row at `R8` for each object on the slab's freelist. Takes `R0` to `R5` and
     /// `R9`.
     fn freelist(&self, asm: &mut Assembler) {
-        let Objects { vmemmap, size, free_offset, random, bits, .. } = self.objects;
+        let Objects { vmemmap, size, free_offset, red_left_pad, random, bits, .. } = self.objects;
         let [object, corrupt, end] =
             ["object", "corrupt", "freelist_end"].map(|name| asm.label(name));
         asm.comment("the freelist");
@@ -168,9 +177,17 @@ impl SlabRows {
         asm.push(Insn::mov(Reg::R1, Reg::R9));
         asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R6, self.start));
         asm.push(Insn::alu(Alu::Sub, Reg::R1, Reg::R2));
+        if let Some(pad) = red_left_pad {
+            asm.push(Insn::load(Size::W, Reg::R2, Reg::R7, pad));
+            asm.push(Insn::alu(Alu::Sub, Reg::R1, Reg::R2));
+        }
         asm.push(Insn::load(Size::W, Reg::R2, Reg::R7, size));
         asm.jump_imm(Cond::Eq, Reg::R2, 0, corrupt);
+        asm.push(Insn::mov(Reg::R3, Reg::R1));
         asm.push(Insn::alu(Alu::Div, Reg::R1, Reg::R2));
+        // Between two objects there is none.
+        asm.push(Insn::alu(Alu::Mul, Reg::R2, Reg::R1));
+        asm.jump_reg(Cond::Ne, Reg::R2, Reg::R3, corrupt);
         asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R6, page::OBJECTS));
         asm.jump_reg(Cond::Ge, Reg::R1, Reg::R2, corrupt);
         asm.jump_imm(Cond::Ge, Reg::R1, bits.into(), corrupt);

@@ -79,6 +79,13 @@ pub struct Slab {
 }
 
 impl Bits {
+    /// These bits of a number.
+    #[must_use]
+    pub fn of(self, number: u64) -> u64 {
+        let above = 64 - self.first.unsigned_abs() - u32::from(self.count);
+        number << above >> (above + self.first.unsigned_abs())
+    }
+
     /// Appends `register = these bits of it`.
     pub(super) fn extract(self, asm: &mut Assembler, register: Reg) {
         let above = 64 - self.first - i32::from(self.count);

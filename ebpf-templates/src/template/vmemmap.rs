@@ -38,7 +38,7 @@ const BLOCK: i32 = 64;
 /// The array is mapped for so many pages, and aligned to that, or not at all.
 const MAPPED: i32 = 512;
 /// The largest order that is believed: a page of 1 GiB.
-const MAX_ORDER: i32 = 18;
+pub const MAX_ORDER: i32 = 18;
 /// The order of a block.
 const BLOCK_ORDER: i32 = 6;
 /// Where the helper puts what it reads.
@@ -229,8 +229,9 @@ impl Vmemmap {
 
     /// Appends the reading of what is known of the slab whose record is `R7`, and `R7 = its cache`.
     fn figures(&self, asm: &mut Assembler, places: &Places) {
-        let [kfence, full, cpu, unlisted, some, known] =
-            ["kfence", "full", "cpu", "unlisted", "some", "known"].map(|name| asm.label(name));
+        let [kfence, real, full, cpu, unlisted, some, known] =
+            ["kfence", "real", "full", "cpu", "unlisted", "some", "known"]
+                .map(|name| asm.label(name));
         let (peek, next) = (self.slab.peek, places.next);
         let load = |asm: &mut Assembler, dst, from| {
             asm.push(Insn::load(Size::Dw, dst, Reg::R6, from));
@@ -270,13 +271,10 @@ impl Vmemmap {
         asm.push(Insn::mov(Reg::R8, Reg::R0));
         self.slab.objects.extract(asm, Reg::R8);
         store(asm, page::OBJECTS, Reg::R8);
-        asm.push(Insn::mov(Reg::R1, Reg::R0));
-        self.slab.free(asm, next);
-        store(asm, page::FREE, Reg::R1);
-        asm.push(Insn::mov(Reg::R9, Reg::R1));
         for (slot, value) in [(page::FROZEN, 0), (page::INCOMPLETE, 0), (page::LIST, page::NONE)] {
             set(asm, slot, value);
         }
+        self.free(asm);
         asm.push(Insn::store_imm(Size::Dw, Reg::R6, page::PLACE, page::UNKNOWN));
         if let Some(frozen) = self.slab.frozen {
             load(asm, Reg::R1, page::COUNTERS);
@@ -287,7 +285,9 @@ impl Vmemmap {
         asm.jump_imm(Cond::Eq, Reg::R9, 0, full);
         load(asm, Reg::R1, page::FREELIST);
         // KFENCE's pages pretend to be slabs of one object that is neither in use nor free.
-        asm.jump_imm(Cond::Eq, Reg::R1, 0, kfence);
+        asm.jump_imm(Cond::Ne, Reg::R1, 0, real);
+        asm.jump_imm(Cond::Eq, Reg::R8, 1, kfence);
+        asm.bind(real);
         if let Some(listed) = self.listed {
             load(asm, Reg::R1, page::FLAGS);
             asm.push(Insn::alu_imm(Alu::And, Reg::R1, 1 << listed));
@@ -323,6 +323,21 @@ impl Vmemmap {
         load(asm, Reg::R1, rows::SELF);
         peek.cast(asm, self.cache_type);
         asm.push(Insn::mov(Reg::R7, Reg::R0));
+    }
+
+    /// Appends the number of free objects of the slab whose counters are `R0`, kept and in `R9`. Takes `R1` and `R2`.
+    fn free(&self, asm: &mut Assembler) {
+        let [torn, counted] = ["torn", "counted"].map(|name| asm.label(name));
+        asm.push(Insn::mov(Reg::R1, Reg::R0));
+        self.slab.free(asm, torn);
+        asm.jump(counted);
+        asm.bind(torn);
+        // More objects in use than there are: not a slab any more, or a corrupt one.
+        asm.push(Insn::store_imm(Size::Dw, Reg::R6, page::INCOMPLETE, 1));
+        asm.push(Insn::mov_imm(Reg::R1, 0));
+        asm.bind(counted);
+        asm.push(Insn::store(Size::Dw, Reg::R6, page::FREE, Reg::R1));
+        asm.push(Insn::mov(Reg::R9, Reg::R1));
     }
 
     /// Appends the second look at the slab that the header speaks of: goes to `next` if it is none any more, and marks

@@ -52,6 +52,13 @@ pub trait Accumulator {
     /// Adds a value, which is not NULL.
     fn add(&mut self, value: &Value, warnings: &mut Warnings);
 
+    /// Adds so many equal values.
+    fn add_times(&mut self, value: &Value, times: u64, warnings: &mut Warnings) {
+        for _ in 0..times {
+            self.add(value, warnings);
+        }
+    }
+
     /// Adds the words that values came to in the kernel; see [`Sum`].
     fn merge(&mut self, words: &[Value]);
 

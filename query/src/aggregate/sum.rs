@@ -142,6 +142,10 @@ impl Accumulator for Count {
         self.0 += 1;
     }
 
+    fn add_times(&mut self, _: &Value, times: u64, _: &mut Warnings) {
+        self.0 += times;
+    }
+
     fn merge(&mut self, words: &[Value]) {
         if let [Value::UInt(more)] = words {
             self.0 += more;
@@ -185,6 +189,16 @@ impl Accumulator for Total {
         }
     }
 
+    fn add_times(&mut self, value: &Value, times: u64, warnings: &mut Warnings) {
+        match value.integer() {
+            Some(value) => {
+                self.count += times;
+                self.integers += value * i128::from(times);
+            }
+            None => (0..times).for_each(|_| self.add(value, warnings)),
+        }
+    }
+
     fn merge(&mut self, words: &[Value]) {
         if let [Value::UInt(lower), Value::Int(upper), Value::UInt(count)] = words {
             self.integers += i128::from(*upper) << 64 | i128::from(*lower);
@@ -214,6 +228,13 @@ impl Accumulator for Mean {
         if let Value::Float(value) = *value {
             let (least, most) = self.1.unwrap_or((value, value));
             self.1 = Some((least.min(value), most.max(value)));
+        }
+    }
+
+    fn add_times(&mut self, value: &Value, times: u64, warnings: &mut Warnings) {
+        match value {
+            Value::Float(_) => (0..times).for_each(|_| self.add(value, warnings)),
+            value => self.0.add_times(value, times, warnings),
         }
     }
 

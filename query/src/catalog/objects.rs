@@ -14,6 +14,9 @@ const BOOL: (Type, u8) = (Type::Bool, 1);
 use Source::Given;
 use Unit::{Bytes, Hex, None};
 
+/// The columns that differ among the objects of a slab that are in one state.
+pub const OF_EACH: [&str; 2] = ["addr", "index"];
+
 /// Objects.
 #[rustfmt::skip]
 pub static OBJECTS: Table = Table {

@@ -21,6 +21,8 @@ use crate::value::Value;
 /// The groups so far.
 pub(super) struct Groups<'a> {
     group: &'a plan::Group,
+    /// Where a row says how many rows it stands for, if it does.
+    times: Option<usize>,
     /// The number of the group of a key, by its bytes.
     numbers: HashMap<Box<[u8]>, usize>,
     states: Vec<State>,
@@ -39,10 +41,10 @@ struct State {
 }
 
 impl<'a> Groups<'a> {
-    pub(super) fn new(group: &'a plan::Group) -> Self {
+    pub(super) fn new(group: &'a plan::Group, times: Option<usize>) -> Self {
         let totals = group.totals.map(|_| State::new(vec![Value::Null; group.keys.len()], group));
         let (numbers, bytes) = (HashMap::new(), Vec::new());
-        let mut groups = Self { group, numbers, states: Vec::new(), totals, bytes };
+        let mut groups = Self { group, times, numbers, states: Vec::new(), totals, bytes };
         if group.keys.is_empty() {
             groups.begin(Vec::new());
         }
@@ -73,12 +75,13 @@ impl<'a> Groups<'a> {
             let keys = keys.iter().map(|key| eval::eval(&key.expr, row, &mut told)).collect();
             self.begin(keys)
         });
+        let times = self.times.and_then(|at| row.get(at)?.unsigned()).unwrap_or(1);
         let (state, bytes) = (&mut self.states[number], &mut self.bytes);
         for (index, aggregate) in self.group.aggregates.iter().enumerate() {
             let mut add = |value: &Value, warnings: &mut Warnings| {
-                state.add(index, aggregate.distinct, value, bytes, warnings);
+                state.add(index, aggregate.distinct, (value, times), bytes, warnings);
                 if let Some(totals) = &mut self.totals {
-                    totals.add(index, aggregate.distinct, value, bytes, warnings);
+                    totals.add(index, aggregate.distinct, (value, times), bytes, warnings);
                 }
             };
             match &aggregate.argument {
@@ -147,12 +150,12 @@ impl State {
         }
     }
 
-    /// Adds a value to an aggregate; `bytes` is room for its own.
+    /// Adds a value so many times to an aggregate; `bytes` is room for its own.
     fn add(
         &mut self,
         index: usize,
         distinct: bool,
-        value: &Value,
+        (value, mut times): (&Value, u64),
         bytes: &mut Vec<u8>,
         warnings: &mut Warnings,
     ) {
@@ -162,8 +165,9 @@ impl State {
             if !self.seen[index].insert((**bytes).into()) {
                 return;
             }
+            times = 1;
         }
-        self.aggregates[index].add(value, warnings);
+        self.aggregates[index].add_times(value, times, warnings);
     }
 }
 

@@ -121,8 +121,11 @@ impl<'a> Execution<'a> {
             Operator::Compare(compare) => {
                 Step::Compare(compare, compares.next().unwrap_or(0), Vec::new())
             }
-            Operator::Group(group) => Step::Group(Groups::new(group)),
-            Operator::Whole(group) => Step::Whole(Groups::new(group), Vec::new()),
+            Operator::Group(group) => {
+                let times = plan.counted.then_some(plan.inputs.len());
+                Step::Group(Groups::new(group, times))
+            }
+            Operator::Whole(group) => Step::Whole(Groups::new(group, None), Vec::new()),
             Operator::Project(items) => {
                 let sorted = plan.order_by().iter().map(|key| &key.expr);
                 let shown = items.iter().map(|item| &item.expr);

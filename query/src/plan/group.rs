@@ -9,8 +9,10 @@ use super::Target;
 use super::condition::MAX_SLOTS;
 use super::kernel::{Pred, Scalar};
 use super::lower::{Lowerer, Reason};
-use crate::bound::{Aggregate, Expr, Item};
+use crate::bound::{self, Aggregate, Expr, Item};
+use crate::catalog::objects::OF_EACH;
 use crate::catalog::{Rows, Table};
+use crate::input::Input;
 use crate::value::Type;
 
 /// The most keys that the frame of a program has room for beside what conditions take.
@@ -230,6 +232,17 @@ pub(super) fn lower(
         return Err("there is no room left in the program");
     }
     Ok(made)
+}
+
+/// Whether groups of rows of `table` can be made of rows that are counted: what is read is the same for all objects of a
+/// slab in one state, and no aggregate minds their order.
+pub(super) fn counts(table: &Table, group: &bound::Group, inputs: &[Input]) -> bool {
+    let counts = |made: &Aggregate| {
+        made.distinct || made.function.kernel.is_some() || made.argument.is_none()
+    };
+    table.rows == Rows::Objects
+        && group.aggregates.iter().all(counts)
+        && !inputs.iter().any(|input| OF_EACH.contains(&input.name()))
 }
 
 fn part(aggregate: &Aggregate, lowerer: &Lowerer<'_>) -> Result<Part, Reason> {

@@ -80,6 +80,9 @@ pub enum Target {
     Rows(&'static str),
 }
 
+/// What rows of objects are made of where their number suffices.
+const COUNTED: &str = "slabs by the descriptors of all pages, objects counted by their bits";
+
 /// A plan.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -96,6 +99,9 @@ pub struct Plan {
     /// What is done, from the scan to the answer: each takes the rows of the one before it. This order is the only one:
     /// `explain` prints it, `exec` runs it, `explain analyze` counts along it.
     pub operators: Vec<Operator>,
+    /// Whether a row of the source stands for as many rows as the value behind its inputs says: of objects that differ in
+    /// nothing that the query reads.
+    pub counted: bool,
     /// The columns that the query names and the source cannot give.
     pub missing: Vec<Missing>,
     /// The subqueries that ran before, as they are written, and what they came to.
@@ -167,6 +173,12 @@ pub fn plan(mut query: Query, target: Target, text: &str) -> Plan {
         .collect();
     let identity =
         if changes.is_empty() { Vec::new() } else { delta::identity(query.table, &mut inputs) };
+    let counted = changes.is_empty()
+        && query.group.as_ref().is_some_and(|group| group::counts(query.table, group, &inputs));
+    let target = match target {
+        Target::Rows(_) if counted => Target::Rows(COUNTED),
+        target => target,
+    };
     let texts = matches!(target, Target::Kernel { texts: true, .. });
     let repeatable = query.table.rows != Rows::Slabs;
     let lowerer = Lowerer { text, inputs: &inputs, texts, repeatable };
@@ -247,6 +259,7 @@ pub fn plan(mut query: Query, target: Target, text: &str) -> Plan {
         inputs,
         projected,
         operators,
+        counted,
         missing: query.missing,
         subqueries: query.subqueries.into_iter().map(written).collect(),
         notes: query.notes,

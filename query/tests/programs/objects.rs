@@ -50,6 +50,7 @@ fn rows(world: &World, only: u64) -> Vec<Row> {
         page_size: 4096,
         size: offset("size"),
         free_offset: offset("offset"),
+        red_left_pad: None,
         random: Some(offset("random")),
         bits: 128,
         only,
@@ -97,7 +98,13 @@ fn free_objects_are_told_by_their_bits() {
         let expected: [&[u64]; 10] =
             [&[], &[3, 41], &[], &all, &[0, 1, 62, 63], &[], &[], &[7], &[98], &[]];
         assert_eq!(free, expected, "{era:?}");
-        assert!(found.iter().all(|row| row.2 == 0), "{found:?}");
+        let flagged = |row: &&Row| row.2 != 0;
+        let of_cpu: Vec<u64> = found.iter().filter(flagged).map(|row| row.0).collect();
+        // What a CPU holds is told, and that is all.
+        let expected: &[u64] = if era == Era::Sheaves { &[600] } else { &[516, 600] };
+        assert_eq!(of_cpu, expected, "{era:?}");
+        let only = objects::OF_CPU.unsigned_abs();
+        assert!(found.iter().all(|row| matches!(row.2, 0) || row.2 == only), "{found:?}");
         assert_eq!(found[1].1, 42);
         let cache = world.caches[1].at;
         let of_one: Vec<u64> = rows(&world, cache).iter().map(|row| row.0).collect();
@@ -121,6 +128,15 @@ fn a_freelist_of_no_slab_is_told() {
     assert_eq!(flags(&|world| free(world, 62, &[41, 3], memory(world, 62) + SIZE * 42)), corrupt);
     assert_eq!(flags(&|world| free(world, 62, &[41], 0)), corrupt);
     assert_eq!(flags(&|world| free(world, 62, &[41, 3, 5], 0)), corrupt);
+    assert_eq!(
+        flags(&|world| free(world, 62, &[41, 3], memory(world, 62) + SIZE * 7 + 8)),
+        corrupt
+    );
+    // Without a freelist it is no page of KFENCE: that has one object.
+    assert_eq!(flags(&|world| world.write("slab", record(62), "freelist", 0)), corrupt);
+    // More objects in use than it has.
+    let counters = 43 + (42 << 16);
+    assert_ne!(flags(&|world| world.write("slab", record(62), "counters", counters)), 0);
     // Random words are no address.
     assert_eq!(flags(&|world| free(world, 62, &[41, 3], 0x1234_5678_9abc_def0)), corrupt);
 }

@@ -1,4 +1,5 @@
-//! Holds the figures of `caches` against the kernel's own: `/proc/slabinfo` and `/sys/kernel/slab`.
+//! Holds the figures of `caches` against the kernel's own, `/proc/slabinfo` and `/sys/kernel/slab`, and what a walk over all
+//! slabs finds against both.
 //!
 //! Each witness is read before and after the figures. A figure that one of the readings shows is equal; one that
 //! neither shows has moved, if the readings differ, and is wrong if they agree. What looks wrong is looked at again,
@@ -11,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
@@ -22,6 +24,7 @@ use crate::engine::Engine;
 use crate::engine::tables::read_slabinfo;
 use crate::kernel::sysfs::SLABINFO;
 use crate::report::error::Failure;
+use crate::source::bitmaps::Walk;
 
 /// How often what looks wrong is looked at.
 const ROUNDS: u32 = 6;
@@ -40,6 +43,8 @@ enum Witness {
     Slabinfo(usize),
     /// The first number in a file of the cache's folder.
     Sysfs(&'static str),
+    /// The column `active` of `caches`.
+    Active,
 }
 
 /// What is compared: the column, as an expression that is an integer, and where the kernel says it.
@@ -75,6 +80,24 @@ const CHECKS: &[(&str, &str, Witness)] = &[
     ("flags",                  "cast(flags has POISON as int)",             Witness::Sysfs("poison")),
     ("flags",                  "cast(flags has STORE_USER as int)",         Witness::Sysfs("store_user")),
     ("flags",                  "cast(flags has TRACE as int)",              Witness::Sysfs("trace")),
+];
+
+/// What a walk over all slabs found of a cache.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    slabs: u64,
+    objects: u64,
+    used: u64,
+}
+
+/// A figure of what was found.
+type Count = fn(&Found) -> u64;
+
+/// What is compared of that. The numbers of these follow those of the others.
+const FOUND: &[(&str, Count, Witness)] = &[
+    ("slabs found", |found| found.slabs, Witness::Sysfs("slabs")),
+    ("objects found", |found| found.objects, Witness::Sysfs("total_objects")),
+    ("objects used", |found| found.used, Witness::Active),
 ];
 
 /// What became of a figure.
@@ -150,7 +173,7 @@ fn look_again(verdicts: &mut Verdicts, again: Verdicts) {
 /// One look at all caches, after a pause.
 fn round(engine: &mut Engine, pause: Duration) -> Result<Verdicts, Failure> {
     let figures: Vec<&str> = CHECKS.iter().map(|(_, figure, _)| *figure).collect();
-    let text = format!("select name, addr, sysfs_id, {}", figures.join(", "));
+    let text = format!("select name, addr, sysfs_id, active, {}", figures.join(", "));
     let folders = engine.ask("select sysfs_id")?;
     let in_slabinfo = PathBuf::from(SLABINFO);
     let in_sysfs = match folders.rows.first().and_then(|row| row.first()) {
@@ -159,40 +182,42 @@ fn round(engine: &mut Engine, pause: Duration) -> Result<Verdicts, Failure> {
     };
     let read = || -> Result<_, Failure> {
         let slabinfo = holding(&[&in_sysfs], slabinfo)?;
-        Ok((slabinfo, holding(&[&in_slabinfo], || sysfs(&folders))))
+        Ok((slabinfo, holding(&[&in_slabinfo], || sysfs(&folders, CHECKS))))
     };
     let plan = engine.own_plan(&text)?;
     let scan = engine.source().prepare(&plan)?;
+    // Where slabs cannot be walked there is nothing to compare.
+    let mut walk = engine.source().kernel().and_then(|schema| Walk::open(schema, None).ok());
     sleep(pause);
     let before = read()?;
     let scanned = holding(&[&in_slabinfo, &in_sysfs], &scan)?;
     let after = read()?;
+    let found = match &mut walk {
+        Some(walk) => {
+            let found = holding(&[&in_slabinfo, &in_sysfs], || found(walk))?;
+            let again = holding(&[&in_slabinfo, &in_sysfs], &scan)?;
+            let last = holding(&[&in_slabinfo], || sysfs(&folders, FOUND));
+            Some((found, active(&engine.finish(&plan, again)?), last))
+        }
+        None => None,
+    };
     let answer = engine.finish(&plan, scanned)?;
     let mut verdicts = Verdicts::new();
     let mut seen = BTreeMap::new();
     for row in &answer.rows {
-        let [Value::Text(name), Value::UInt(addr), id, figures @ ..] = row.as_slice() else {
+        let [Value::Text(name), Value::UInt(addr), Value::Text(id), active, figures @ ..] =
+            row.as_slice()
+        else {
             continue;
         };
         let name = String::from_utf8_lossy(name).into_owned();
-        let id = match id {
-            Value::Text(id) => String::from_utf8_lossy(id).into_owned(),
-            _ => continue,
-        };
+        let id = String::from_utf8_lossy(id).into_owned();
         // Names repeat: the first of a name is the first of it in the file too, as both are in the list's order.
         let count = seen.entry(name.clone()).or_insert(0_usize);
         let nth = *count;
         *count += 1;
-        for (check, ((column, _, witness), figure)) in CHECKS.iter().zip(figures).enumerate() {
-            let says = |(slabinfo, sysfs): &(Slabinfo, Sysfs)| match witness {
-                Witness::Slabinfo(field) => slabinfo.get(&name)?.get(nth)?.get(*field)?.integer(),
-                Witness::Sysfs(file) => sysfs.get(&id)?.get(file).copied(),
-            };
-            let (Some(first), Some(second), Some(figure)) =
-                (says(&before), says(&after), figure.integer())
-            else {
-                continue;
-            };
+        let mut judge = |check: usize, column: &str, witness: Witness, said: [Option<i128>; 3]| {
+            let [Some(first), Some(figure), Some(second)] = said else { return };
             let verdict = match verdict(first, figure, second) {
                 Verdict::Wrong if witness.counts_itself(&name) && figure + 1 == first => {
                     Verdict::Moved
@@ -201,9 +226,54 @@ fn round(engine: &mut Engine, pause: Duration) -> Result<Verdicts, Failure> {
             };
             let text = format!("{name}: {column} is {figure}, {} says {first}", witness.name());
             verdicts.insert((check, *addr, name.clone()), (verdict, text));
+        };
+        for (check, ((column, _, witness), figure)) in CHECKS.iter().zip(figures).enumerate() {
+            let says = |(slabinfo, sysfs): &(Slabinfo, Sysfs)| match witness {
+                Witness::Slabinfo(field) => slabinfo.get(&name)?.get(nth)?.get(*field)?.integer(),
+                Witness::Sysfs(file) => sysfs.get(&id)?.get(file).copied(),
+                Witness::Active => None,
+            };
+            judge(check, column, *witness, [says(&before), figure.integer(), says(&after)]);
+        }
+        let Some((found, active_after, last)) = &found else { continue };
+        let found = found.get(addr).copied().unwrap_or_default();
+        for (check, (column, count, witness)) in (CHECKS.len()..).zip(FOUND) {
+            let says = |sysfs: &Sysfs, active: Option<i128>| match witness {
+                Witness::Sysfs(file) => sysfs.get(&id)?.get(file).copied(),
+                Witness::Active => active,
+                Witness::Slabinfo(_) => None,
+            };
+            let first = says(&after.1, active.integer());
+            let second = says(last, active_after.get(addr).copied());
+            judge(check, column, *witness, [first, Some(count(&found).into()), second]);
         }
     }
     Ok(verdicts)
+}
+
+/// What a walk over all slabs finds, by the caches' addresses.
+fn found(walk: &mut Walk<'_>) -> Result<BTreeMap<u64, Found>, Failure> {
+    let held = walk.held()?;
+    let caches = walk.caches.clone();
+    let mut found = vec![Found::default(); caches.len()];
+    let _ = walk.run(&mut |slab, cache| {
+        let of = &mut found[cache];
+        let free = slab.free() + slab.held(&held, &caches[cache]).count() as u64;
+        of.slabs += 1;
+        of.objects += slab.objects;
+        of.used += slab.objects.saturating_sub(free);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(caches.iter().map(|cache| cache.addr).zip(found).collect())
+}
+
+/// The column `active`, by the caches' addresses.
+fn active(answer: &Output) -> BTreeMap<u64, i128> {
+    let active = |row: &Vec<Value>| match row.as_slice() {
+        [_, Value::UInt(addr), _, active, ..] => Some((*addr, active.integer()?)),
+        _ => None,
+    };
+    answer.rows.iter().filter_map(active).collect()
 }
 
 /// Runs `look` while the files are open and have the buffers that reading gives them.
@@ -232,15 +302,15 @@ fn slabinfo() -> Result<Slabinfo, Failure> {
     Ok(lines)
 }
 
-/// Reads the files of every folder. One that is not there, as its option is not built in, says nothing.
-fn sysfs(folders: &Output) -> Sysfs {
+/// Reads the files of every folder that `checks` name. One that is not there, as its option is not built in, says nothing.
+fn sysfs<T>(folders: &Output, checks: &[(&str, T, Witness)]) -> Sysfs {
     let mut found = Sysfs::new();
     for row in &folders.rows {
         let Some(Value::Text(id)) = row.first() else { continue };
         let id = String::from_utf8_lossy(id).into_owned();
-        let files = CHECKS.iter().filter_map(|(_, _, witness)| match witness {
+        let files = checks.iter().filter_map(|(_, _, witness)| match witness {
             Witness::Sysfs(file) => Some(*file),
-            Witness::Slabinfo(_) => None,
+            Witness::Slabinfo(_) | Witness::Active => None,
         });
         let number = |file: &'static str| {
             let text = fs::read_to_string(Path::new(SLAB).join(&id).join(file)).ok()?;
@@ -262,6 +332,7 @@ impl Witness {
         match self {
             Self::Slabinfo(_) => SLABINFO.to_owned(),
             Self::Sysfs(file) => format!("{SLAB}/…/{file}"),
+            Self::Active => "`active` of the table `caches`".to_owned(),
         }
     }
 }
@@ -278,7 +349,9 @@ fn summary(verdicts: &Verdicts) -> Output {
         number("moved"),
         number("wrong"),
     ];
-    let row = |(check, (column, _, witness)): (usize, &(&str, &str, Witness))| {
+    let checks = CHECKS.iter().map(|(column, _, witness)| (column, witness));
+    let found = FOUND.iter().map(|(column, _, witness)| (column, witness));
+    let row = |(check, (column, witness)): (usize, (&&str, &Witness))| {
         let count = |wanted: Option<Verdict>| {
             let of_check = verdicts.iter().filter(|((number, _, _), _)| *number == check);
             let counted =
@@ -294,7 +367,7 @@ fn summary(verdicts: &Verdicts) -> Output {
             count(Some(Verdict::Wrong)),
         ]
     };
-    let rows = CHECKS.iter().enumerate().map(row).collect();
+    let rows = checks.chain(found).enumerate().map(row).collect();
     Output { columns, rows, warnings: Vec::new() }
 }
 
@@ -335,7 +408,7 @@ mod tests {
             [(1, Wrong), (2, Moved), (3, Equal), (4, Equal), (5, Moved), (6, Moved), (7, Equal)];
         assert_eq!(verdicts, look(&expected));
         let rows = summary(&verdicts).rows;
-        assert_eq!(rows.len(), CHECKS.len());
+        assert_eq!(rows.len(), CHECKS.len() + FOUND.len());
         assert_eq!(rows[1][2..], [7, 3, 3, 1].map(Value::UInt));
         assert_eq!(rows[0][2..], [0; 4].map(Value::UInt));
     }

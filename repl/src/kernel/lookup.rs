@@ -4,8 +4,7 @@
 //! [`ebpf_templates::template::lookup`].
 
 use ebpf_templates::Program;
-use ebpf_templates::insn::Size;
-use ebpf_templates::template::lookup::{Mapped, Owner, Owners, Words};
+use ebpf_templates::template::lookup::{Mapped, Owner, Owners, Words as ReadWords};
 use ebpf_templates::template::peek::Peek;
 use query::schema::Schema;
 
@@ -49,12 +48,36 @@ impl Probe {
     }
 }
 
+/// Memory that is read by words.
+pub trait Words {
+    /// The word at each address; 0 where nothing is mapped.
+    fn words(&self, addresses: &[u64]) -> Result<Vec<u64>, ReadError>;
+
+    /// Where members lie.
+    fn schema(&self) -> &dyn Schema;
+
+    /// The word at one address.
+    fn word(&self, address: u64) -> Result<u64, ReadError> {
+        Ok(self.words(&[address])?.first().copied().unwrap_or(0))
+    }
+
+    /// The words so far behind each address.
+    fn words_behind(&self, bases: &[u64], offset: u64) -> Result<Vec<u64>, ReadError> {
+        let at: Vec<u64> = bases.iter().map(|base| base.wrapping_add(offset)).collect();
+        self.words(&at)
+    }
+
+    /// The offset of a member, if the kernel has it.
+    fn offset(&self, owner: &str, path: &str) -> Option<u64> {
+        self.schema().member(owner, path).map(|member| member.offset.into())
+    }
+}
+
 /// The kernel's memory.
 pub struct Memory<'a> {
-    /// Where members lie.
-    pub schema: &'a dyn Schema,
+    schema: &'a dyn Schema,
     owners: Option<(Owners, Probe)>,
-    words: (Words, Probe),
+    words: (ReadWords, Probe),
     mapped: Option<(Mapped, Probe)>,
 }
 
@@ -78,22 +101,21 @@ fn function(schema: &dyn Schema, name: &str) -> Result<u32, LoadError> {
     })
 }
 
-fn words(schema: &dyn Schema) -> Result<(Words, Probe), LoadError> {
+fn words(schema: &dyn Schema) -> Result<(ReadWords, Probe), LoadError> {
     let peek = Peek {
         rdonly_cast: function(schema, "bpf_rdonly_cast")?,
         slab_type: schema.struct_id("slab").ok_or_else(|| lacking("struct `slab`"))?,
         counters: offset(schema, "slab", "counters")?,
     };
-    let words = Words { peek, count: COUNT };
+    let words = ReadWords { peek, count: COUNT };
     Ok((words, Probe::load(&words.build())?))
 }
 
 impl<'a> Memory<'a> {
-    /// Opens it. `members` are those of `struct kmem_cache` that [`Self::owners`] gives, by offset and size.
-    pub fn open(schema: &'a dyn Schema, members: Vec<(i16, Size)>) -> Result<Self, LoadError> {
+    /// Opens it, for words and the owners of addresses.
+    pub fn open(schema: &'a dyn Schema) -> Result<Self, LoadError> {
         let owners = Owners {
             get_kmem_cache: function(schema, "bpf_get_kmem_cache")?,
-            members,
             name: offset(schema, "kmem_cache", "name")?,
             read_str: schema
                 .helper("probe_read_kernel_str")
@@ -134,9 +156,10 @@ impl<'a> Memory<'a> {
         }
         Ok(found)
     }
+}
 
-    /// The word at each address; 0 where nothing is mapped.
-    pub fn words(&self, addresses: &[u64]) -> Result<Vec<u64>, ReadError> {
+impl Words for Memory<'_> {
+    fn words(&self, addresses: &[u64]) -> Result<Vec<u64>, ReadError> {
         let (words, probe) = &self.words;
         let mut found = Vec::with_capacity(addresses.len());
         for part in addresses.chunks(COUNT as usize) {
@@ -146,14 +169,7 @@ impl<'a> Memory<'a> {
         Ok(found)
     }
 
-    /// The word at one address.
-    pub fn word(&self, address: u64) -> Result<u64, ReadError> {
-        Ok(self.words(&[address])?.first().copied().unwrap_or(0))
-    }
-
-    /// The offset of a member, if the kernel has it.
-    #[must_use]
-    pub fn offset(&self, owner: &str, path: &str) -> Option<u64> {
-        self.schema.member(owner, path).map(|member| member.offset.into())
+    fn schema(&self) -> &dyn Schema {
+        self.schema
     }
 }

@@ -31,6 +31,7 @@ pub mod rights;
 pub mod schema;
 pub mod signals;
 mod situation;
+pub mod slab;
 pub mod sys;
 pub mod sysfs;
 pub mod trace;

@@ -68,6 +68,9 @@ impl AsRef<[u8]> for Image {
     }
 }
 
+/// Gives the addresses of all caches, and the orders of their slabs; or says why they are not known.
+pub type OfCaches = fn(&KernelSchema) -> Result<Vec<(u64, u32)>, String>;
+
 /// The running kernel's types and figures.
 pub struct KernelSchema {
     btf: Btf<Image>,
@@ -80,6 +83,7 @@ pub struct KernelSchema {
     cpu_offsets: OnceCell<Result<Vec<u64>, String>>,
     slab_caches: OnceCell<Result<u64, Diagnostic>>,
     page_array: OnceCell<Result<PageArray, String>>,
+    caches: OfCaches,
     may_goto: OnceCell<bool>,
     page_size: u64,
     source: &'static str,
@@ -160,6 +164,12 @@ impl KernelSchema {
         Self { source, ..self }
     }
 
+    /// The same kernel, whose caches are asked for by `caches`: a query is planned on another floor.
+    #[must_use]
+    pub fn asked_by(self, caches: OfCaches) -> Self {
+        Self { caches, ..self }
+    }
+
     fn new(btf: Btf<Image>, nodes: u32, release: String) -> Self {
         Self {
             wanted: btf.find(&WANTED),
@@ -170,6 +180,7 @@ impl KernelSchema {
             cpu_offsets: OnceCell::new(),
             slab_caches: OnceCell::new(),
             page_array: OnceCell::new(),
+            caches: |_| Err("the caches are not known".to_owned()),
             may_goto: OnceCell::new(),
             page_size: sys::page_size(),
             source: "live",
@@ -317,7 +328,7 @@ impl Schema for KernelSchema {
     }
 
     fn page_array(&self) -> Result<PageArray, String> {
-        self.page_array.get_or_init(|| vmemmap::find(self)).clone()
+        self.page_array.get_or_init(|| vmemmap::find(self, || (self.caches)(self))).clone()
     }
 
     fn shape(&self, id: TypeId) -> Option<Shape> {

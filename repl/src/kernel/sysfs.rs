@@ -44,6 +44,14 @@ impl Aliases {
     }
 }
 
+/// Whether a cache has this name: a folder, or a link to one.
+#[must_use]
+pub fn has_cache(name: &str) -> bool {
+    // A folder with a made-up name is no name.
+    let is_name = !name.starts_with([':', '.']) && !name.contains('/');
+    is_name && Path::new(SLAB).join(name).is_dir()
+}
+
 /// Reads all aliases. The error says why there are none.
 pub fn aliases() -> Result<Aliases, String> {
     aliases_in(Path::new(SLAB))

@@ -16,19 +16,10 @@
 
 use std::collections::BTreeMap;
 
-use query::capabilities::Capabilities;
-use query::catalog::Lookup;
 use query::codegen;
-use query::eval::Warnings;
-use query::exec::{self, Host};
-use query::layout::Layout;
-use query::plan::{Target, Template};
 use query::schema::{PageArray, Schema};
-use query::syntax::parse_text;
-use query::value::Value;
 
-use super::load::Loaded;
-use super::lookup::Memory;
+use super::lookup::{Memory, Words};
 use super::read::ReadError;
 use super::zones::{self, Blocks, Range};
 
@@ -41,8 +32,12 @@ const SECTION: u64 = 32_768;
 /// The most candidates that are looked at: a machine of 64 TiB has so many.
 const CANDIDATES: usize = 1024;
 
-/// Where the kernel keeps the descriptions of pages; or why that is not known.
-pub fn find(schema: &(impl Schema + Capabilities)) -> Result<PageArray, String> {
+/// Where the kernel keeps the descriptions of pages; or why that is not known. `caches` gives the addresses of all caches,
+/// and the orders of their slabs.
+pub fn find(
+    schema: &dyn Schema,
+    caches: impl FnOnce() -> Result<Vec<(u64, u32)>, String>,
+) -> Result<PageArray, String> {
     if !cfg!(target_arch = "x86_64") {
         return Err("page descriptors are found on x86-64 alone".to_owned());
     }
@@ -50,59 +45,13 @@ pub fn find(schema: &(impl Schema + Capabilities)) -> Result<PageArray, String> 
     let failed =
         |error: &dyn std::fmt::Display| format!("page descriptors cannot be found: {error}");
     let memory = Memory::of_words(schema).map_err(|error| failed(&error))?;
-    let caches = caches(schema).map_err(|error| failed(&error))?;
+    let caches = caches().map_err(|error| failed(&error))?;
     let points = points_of(&memory, &caches).map_err(|error| failed(&error))?;
     let ranges = zones::ranges()?;
-    let line = Line::through(&points, pages.bytes.unsigned_abs().into(), Schema::page_size(schema))
+    let line = Line::through(&points, pages.bytes.unsigned_abs().into(), schema.page_size())
         .ok_or_else(|| failed(&"too few slabs have a free object"))?;
     let mut mapped = |addresses: &[u64]| memory.mapped(addresses).map_err(|error| failed(&error));
     line.array(&points, &ranges, zones::blocks().as_ref(), &mut mapped)
-}
-
-/// The addresses of all caches, and the orders of their slabs.
-fn caches(schema: &(impl Schema + Capabilities)) -> Result<Vec<(u64, u32)>, String> {
-    let cache = |row: Vec<Value>| match row.as_slice() {
-        [Value::UInt(addr), order] => Some((*addr, u32::try_from(order.integer()?).ok()?)),
-        _ => None,
-    };
-    Ok(of_caches(schema, "select addr, page_order")?.into_iter().filter_map(cache).collect())
-}
-
-/// A host that is asked nothing.
-struct NoHost;
-
-impl Host for NoHost {
-    fn look_up(&self, _: Lookup, _: &[Vec<Value>]) -> Result<Vec<Value>, String> {
-        Err("it is not looked up".to_owned())
-    }
-
-    fn interrupted(&self) -> bool {
-        false
-    }
-}
-
-/// The answer of a query over caches, with room for a few thousand of them.
-pub fn of_caches(
-    schema: &(impl Schema + Capabilities),
-    text: &str,
-) -> Result<Vec<Vec<Value>>, String> {
-    /// The space for rows, in times of what a usual kernel needs.
-    const FACTOR: u32 = 16;
-    let unknown = || "the caches are not known".to_owned();
-    let statements = parse_text(text).map_err(|error| error.message)?;
-    let query = statements.first().and_then(|(statement, _)| statement.query());
-    let bound = query::bind::bind(query.ok_or_else(unknown)?, schema).map_err(|it| it.message)?;
-    let template = codegen::templates(schema).first().copied().unwrap_or(Template::List);
-    let target = Target::Kernel { template, pushdown: false, texts: false, pages: false };
-    let plan = query::plan::plan(bound, target, text);
-    let layout = Layout::new(&plan);
-    let program =
-        codegen::generate(&plan, &layout, schema, FACTOR).map_err(|error| error.message)?;
-    let loaded = Loaded::load(&program).map_err(|error| error.to_string())?;
-    let output = loaded.run().map_err(|error| error.to_string())?;
-    let rows = layout.decode(&output.bytes).map_err(|_| unknown())?;
-    let answer = exec::run(&plan, rows, &NoHost, schema, Warnings::default());
-    answer.map(|answer| answer.rows).map_err(|_| unknown())
 }
 
 /// Says of each address whether something is mapped there.
@@ -222,10 +171,11 @@ fn of_nodes(memory: &Memory<'_>, caches: &[(u64, u32)]) -> Result<Points, ReadEr
         return Ok(Points::new());
     };
     // The first node that there is. On others there is nothing that this one does not show as well.
-    let nodes = at(memory, node, caches.iter().map(|(cache, _)| *cache))?;
-    let firsts = at(memory, partial, nodes)?;
+    let addresses: Vec<u64> = caches.iter().map(|(cache, _)| *cache).collect();
+    let nodes = memory.words_behind(&addresses, node)?;
+    let firsts = memory.words_behind(&nodes, partial)?;
     let slabs: Vec<u64> = firsts.iter().map(|first| first.wrapping_sub(list)).collect();
-    let objects = at(memory, freelist, slabs.iter().copied())?;
+    let objects = memory.words_behind(&slabs, freelist)?;
     points(memory, caches, &slabs, &objects)
 }
 
@@ -236,16 +186,17 @@ fn of_cpus(memory: &Memory<'_>, caches: &[(u64, u32)]) -> Result<Points, ReadErr
         member("kmem_cache", "cpu_slab"),
         member("kmem_cache_cpu", "slab"),
         member("kmem_cache_cpu", "freelist"),
-        memory.schema.cpu_offsets(),
+        memory.schema().cpu_offsets(),
     ) else {
         return Ok(Points::new());
     };
     let mut found = Points::new();
-    let pointers = at(memory, pointer, caches.iter().map(|(cache, _)| *cache))?;
+    let addresses: Vec<u64> = caches.iter().map(|(cache, _)| *cache).collect();
+    let pointers = memory.words_behind(&addresses, pointer)?;
     for cpu in cpus {
-        let bases = || pointers.iter().map(|pointer| pointer.wrapping_add(*cpu));
-        let slabs = at(memory, slab, bases())?;
-        let objects = at(memory, freelist, bases())?;
+        let bases: Vec<u64> = pointers.iter().map(|pointer| pointer.wrapping_add(*cpu)).collect();
+        let slabs = memory.words_behind(&bases, slab)?;
+        let objects = memory.words_behind(&bases, freelist)?;
         found.extend(points(memory, caches, &slabs, &objects)?);
     }
     Ok(found)
@@ -259,21 +210,10 @@ fn points(
     objects: &[u64],
 ) -> Result<Points, ReadError> {
     let Some(owner) = memory.offset("slab", "slab_cache") else { return Ok(Points::new()) };
-    let owners = at(memory, owner, slabs.iter().copied())?;
-    let page_size = memory.schema.page_size();
+    let owners = memory.words_behind(slabs, owner)?;
+    let page_size = memory.schema().page_size();
     let found = (0..caches.len()).filter(|&i| owners[i] == caches[i].0 && objects[i] != 0);
     Ok(found.map(|i| (first_page(objects[i] / page_size, caches[i].1), slabs[i])).collect())
-}
-
-/// The words so far behind each address.
-fn at(
-    memory: &Memory<'_>,
-    offset: u64,
-    from: impl IntoIterator<Item = u64>,
-) -> Result<Vec<u64>, ReadError> {
-    let addresses: Vec<u64> =
-        from.into_iter().map(|address| address.wrapping_add(offset)).collect();
-    memory.words(&addresses)
 }
 
 /// The first of the 2^`order` pages of a slab that `page` is one of.

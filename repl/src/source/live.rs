@@ -32,7 +32,9 @@ use query::value::Value;
 use super::kind::Kind;
 use super::run::{analyzed, decode, has};
 use super::stats::ScanStats;
-use super::{Choice, Prepared, ScanReport, Scanned, Sink, Source, gathered, objects, pages, runs};
+use super::{
+    Choice, Prepared, ScanReport, Scanned, Sink, Source, caches, gathered, objects, pages, runs,
+};
 use crate::kernel::kept::Kept;
 use crate::kernel::load::Loaded;
 use crate::kernel::read::Output;
@@ -89,12 +91,13 @@ impl Live {
     }
 
     fn iterated(schema: KernelSchema) -> Self {
+        let schema = schema.asked_by(caches::orders);
         let templates = codegen::templates(&schema);
         Self { schema, templates, walks: false, kept: RefCell::default() }
     }
 
     fn followed(schema: KernelSchema) -> Self {
-        let schema = schema.by(Kind::Walk.name());
+        let schema = schema.by(Kind::Walk.name()).asked_by(caches::orders);
         Self { schema, templates: vec![Template::List], walks: true, kept: RefCell::default() }
     }
 

@@ -1,6 +1,8 @@
 //! Where rows come from: the running kernel in several ways, a recording, or the recording that the program carries.
 //! The [engine](crate::engine) chooses one.
 
+pub mod bitmaps;
+mod caches;
 pub mod kind;
 pub mod live;
 pub mod objects;

@@ -14,6 +14,7 @@ use super::stats::ScanStats;
 use super::{ScanReport, Sink};
 use crate::kernel::load::Loaded;
 use crate::kernel::read::Output;
+use crate::kernel::signals;
 use crate::kernel::zones::{self, Range};
 use crate::report::error::Failure;
 
@@ -63,6 +64,7 @@ pub(super) fn walk(
         while pfn < range.end {
             loaded.walk(pfn, range.end.min(pfn + PAGES), range.node);
             let output = loaded.run()?;
+            signals::check()?;
             stuck = if output.left_at > pfn { 0 } else { stuck + 1 };
             if stuck == STUCK {
                 let message = format!("the walk of page descriptors does not leave page {pfn}");

@@ -8,7 +8,7 @@ use crate::common::kmsg::Log;
 use query::schema::Schema;
 use slabql::engine::Engine;
 use slabql::features::whatis;
-use slabql::kernel::lookup::Memory;
+use slabql::kernel::lookup::{Memory, Words};
 use slabql::kernel::schema::KernelSchema;
 use slabql::source::Choice;
 
@@ -87,7 +87,7 @@ fn free_objects_are_those_of_the_freelists() {
     let Some(_turn) = common::iterated() else { return };
     let mut session = ask::live(Choice::default());
     let schema = KernelSchema::open().unwrap();
-    let memory = Memory::open(&schema, Vec::new()).unwrap();
+    let memory = Memory::open(&schema).unwrap();
     let text = format!(
         "select addr, size, objects_per_slab as n where partial > 0 and n <= {OBJECTS} and \
          coalesce(sheaf_capacity, 0) = 0 and not debugged and page_order <= 3 limit {SLABS}"
@@ -146,7 +146,7 @@ fn objects_in_sheaves_are_free() {
         eprintln!("this kernel has no sheaves");
         return;
     }
-    let memory = Memory::open(&schema, Vec::new()).unwrap();
+    let memory = Memory::open(&schema).unwrap();
     let offset = |owner: &str, path: &str| memory.offset(owner, path).unwrap();
     let caches = ask::ask(&mut session, "select addr where sheaf_capacity > 0").numbers("addr");
     let mut free = 0;

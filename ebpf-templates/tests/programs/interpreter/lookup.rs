@@ -9,13 +9,7 @@ use slabql_ebpf_templates::template::peek::Peek;
 const NAME: u64 = 16;
 
 fn owners(count: u32) -> Owners {
-    Owners {
-        get_kmem_cache: 700,
-        members: vec![(0, Size::W), (8, Size::Dw)],
-        name: 16,
-        read_str: 115,
-        count,
-    }
+    Owners { get_kmem_cache: 700, name: 16, read_str: 115, count }
 }
 
 fn kernel(memory: Memory) -> Kernel {
@@ -40,19 +34,15 @@ fn owners_are_those_of_the_slabs() {
     let mut memory = Memory::new();
     let text = memory.allocate_text(b"dentry");
     let [named, nameless] = [0, 1].map(|_| memory.allocate(24));
-    memory.write_int(named, Size::W, 192);
-    memory.write_int(named + 8, Size::Dw, u64::MAX);
     memory.write_int(named + NAME, Size::Dw, text);
-    memory.write_int(nameless, Size::W, 64);
     let mut kernel = kernel(memory);
     kernel.slabs = vec![(0x1000..0x2000, named), (0x3000..0x5000, nameless)];
     let owners = owners(5);
     let value = run(&kernel, &owners.build(), &[0x1fff, 0x2000, 0x4fff, 0, 0x1000]);
-    let dentry =
-        Owner { cache: named, members: vec![192, u64::MAX], name: Some(b"dentry".to_vec()) };
+    let dentry = Owner { cache: named, name: Some(b"dentry".to_vec()) };
     assert_eq!(owners.decode(&value, 0), Some(dentry.clone()));
     assert_eq!(owners.decode(&value, 1), None);
-    let other = Owner { cache: nameless, members: vec![64, 0], name: None };
+    let other = Owner { cache: nameless, name: None };
     assert_eq!(owners.decode(&value, 2), Some(other));
     assert_eq!(owners.decode(&value, 3), None);
     assert_eq!(owners.decode(&value, 4), Some(dentry));

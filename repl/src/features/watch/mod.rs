@@ -25,15 +25,46 @@ mod screen;
 mod state;
 mod ticks;
 
+use std::time::Duration;
+
+use query::catalog::Rows;
 use query::plan::Plan;
 
 use crate::engine::{Engine, Renew};
 use crate::render::Capacity;
 use crate::report::error::Failure;
+use crate::report::message;
 use crate::sink::Medium;
 pub use options::{Options, Until, View};
 use schedule::Schedule;
 use ticks::Ticks;
+
+/// A watch takes at most this part of a CPU, if each of its ticks goes through all slabs.
+const PART: u32 = 20;
+/// Intervals that are chosen are multiples of this one.
+const STEP: Duration = Duration::from_millis(100);
+
+/// The interval that is worth the price of a tick, which is told.
+fn least(price: Duration) -> Duration {
+    let steps = (price * PART).as_nanos().div_ceil(STEP.as_nanos());
+    STEP * u32::try_from(steps).unwrap_or(u32::MAX)
+}
+
+/// The same options, with an interval at which the ticks are affordable. Says what a tick costs.
+fn affordable(ticks: &mut Ticks<'_>, options: Options) -> Result<Options, Failure> {
+    let price = ticks.price()?;
+    ticks.least = least(price);
+    let interval = options.interval.max(ticks.least);
+    let shown = price.as_micros().div_ceil(1000);
+    let mut note = format!("a tick takes {shown}ms of a CPU");
+    if interval > options.interval {
+        let [interval, wanted] = [interval, options.interval].map(interval::text);
+        note +=
+            &format!(": there is one every {interval} instead of {wanted}, which is 5% of a CPU");
+    }
+    message::note(&note);
+    Ok(Options { interval, ..options })
+}
 
 /// Watches a plan of `query`, whose last `identity` columns tell rows apart, and which `renew` makes anew for each tick
 /// if the query has subqueries.
@@ -57,10 +88,30 @@ pub fn run<'a>(
         return Err(Failure::command(message, Some(help)));
     }
     let mut ticks = Ticks::new(engine, plan, identity, renew)?;
+    let options = match plan.table.rows {
+        Rows::Slabs | Rows::Objects => affordable(&mut ticks, options)?,
+        Rows::Caches | Rows::Nodes | Rows::Cpus | Rows::Host(_) => options,
+    };
     let schedule = Schedule::new(options.interval);
     if screen::is_wanted(&view) {
         screen::run(&mut ticks, schedule, options, query, view)
     } else {
         blocks::run(&mut ticks, schedule, options, view)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_is_worth_its_price() {
+        for (price, interval) in
+            [(0, 0), (1, 100), (5, 100), (6, 200), (90, 1800), (60_000, 1_200_000)]
+        {
+            let [price, interval] = [price, interval].map(Duration::from_millis);
+            assert_eq!(least(price), interval, "{price:?}");
+            assert!(interval >= PART * price);
+        }
     }
 }

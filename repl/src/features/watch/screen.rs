@@ -56,6 +56,7 @@ pub fn run(
     let size = size().unwrap_or((80, 24));
     let mut state = State::new(columns, rendering(), query, options.interval, size);
     (state.changes, state.identifies) = (ticks.changes(), ticks.identifies());
+    state.least = ticks.least;
     let held = Held::begin(Holder::Screen, None).map_err(|error| terminal(&error))?;
     let ended = signals::draw()
         .map_err(|error| terminal(&error))

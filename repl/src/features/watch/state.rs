@@ -43,6 +43,8 @@ pub struct State {
     /// The text of the query, on one line.
     pub query: String,
     pub interval: Duration,
+    /// The shortest one that is gone to.
+    pub least: Duration,
     pub paused: bool,
     /// Whether numbers are shown with what they changed by.
     pub deltas: bool,
@@ -90,6 +92,7 @@ impl State {
             frame: Frame::for_people(columns, Options { fields: None, color: true, ..options }),
             query: query.split_whitespace().collect::<Vec<_>>().join(" "),
             interval,
+            least: Duration::ZERO,
             paused: false,
             deltas: false,
             sort: None,
@@ -143,6 +146,7 @@ impl State {
             Key::Longer | Key::Shorter => {
                 let now = self.interval;
                 let next = interval::next(now, key == Key::Longer);
+                let next = next.filter(|next| *next >= self.least);
                 self.interval = next.unwrap_or(now);
                 return if next.is_some() { Action::Restart } else { Action::Draw };
             }
@@ -344,6 +348,9 @@ pub(super) mod tests {
             (state.key(Key::Longer), state.interval),
             (Action::Draw, Duration::from_mins(10))
         );
+        state.least = state.interval;
+        assert_eq!(state.key(Key::Shorter), Action::Draw);
+        state.least = Duration::ZERO;
         state.interval = Duration::from_millis(70);
         assert_eq!(state.key(Key::Shorter), Action::Restart);
         assert_eq!(state.key(Key::Shorter), Action::Draw);

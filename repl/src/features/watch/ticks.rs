@@ -7,6 +7,7 @@ use query::exec::{self, Execution, previous_tick::PreviousTick};
 use query::output::OutputColumn;
 use query::plan::Plan;
 use query::value::{Unit, Value};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::engine::{Engine, Renew, Runs};
 use crate::render::{Options, shown};
@@ -26,6 +27,15 @@ pub struct Ticks<'a> {
     notes: Vec<String>,
     start: Instant,
     pub count: u64,
+    /// The shortest interval that the ticks are worth.
+    pub least: Duration,
+}
+
+/// The processor time that this process has taken.
+fn cpu_time() -> Duration {
+    let taken = clock_gettime(ClockId::ProcessCPUTime);
+    let (seconds, nanos) = (u64::try_from(taken.tv_sec), u32::try_from(taken.tv_nsec));
+    Duration::new(seconds.unwrap_or(0), nanos.unwrap_or(0))
 }
 
 /// What a tick gave.
@@ -72,6 +82,7 @@ impl<'a> Ticks<'a> {
             notes: Vec::new(),
             start: Instant::now(),
             count: 0,
+            least: Duration::ZERO,
         })
     }
 
@@ -90,6 +101,18 @@ impl<'a> Ticks<'a> {
     /// The time since the start.
     pub fn now(&self) -> Duration {
         self.start.elapsed()
+    }
+
+    /// Asks once, for nothing but the processor time that a tick takes.
+    pub fn price(&mut self) -> Result<Duration, Failure> {
+        let before = cpu_time();
+        let scanned = self.runs.run()?;
+        let plan = self.runs.plan().unwrap_or(self.plan);
+        let mut execution = Execution::new(plan, self.runs.source());
+        let _ = execution.push(scanned.rows)?;
+        let _ = execution.finish(scanned.report.warnings)?;
+        self.start = Instant::now();
+        Ok(cpu_time().saturating_sub(before))
     }
 
     /// Takes a tick.

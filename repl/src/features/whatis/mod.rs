@@ -1,27 +1,28 @@
 //! Says what lies at an address: `whatis`.
 //!
 //! ```text
-//!   bpf_get_kmem_cache ── a cache ──► slab ──► where its objects are ──► is it free
+//!   bpf_get_kmem_cache ── a cache ──► slab ──► where its objects are ──► is it free, are its neighbours
 //!          └── none ──► what the architecture and the kernel's lists say
 //! ```
 //!
 //! What cannot be told for certain is NULL, and the column `note` says why.
 
 mod place;
-mod slab;
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeSet;
 
+use ebpf_templates::template::lookup::Owner;
 use query::output::{Output, OutputColumn};
 use query::value::{Type, Unit, Value};
 
 use crate::engine::Ask;
+use crate::kernel::held::Holder;
 use crate::kernel::lookup::Memory;
+use crate::kernel::schema::KernelSchema;
+use crate::kernel::slab::{End, Look, Looked, Object, Shape, Slab, Slabs};
 use crate::report::error::Failure;
 use crate::source::kind::Kind;
 use place::{Lists, Place};
-use slab::{Cache, Looked, Object, Slabs, State};
 
 /// The columns of the answer, in their order.
 fn columns() -> Vec<OutputColumn> {
@@ -36,6 +37,9 @@ fn columns() -> Vec<OutputColumn> {
         ("offset", Type::Int, Unit::None),
         ("state", Type::Text, Unit::None),
         ("slab", Type::UInt, Unit::Hex),
+        ("slab_state", Type::Text, Unit::None),
+        ("previous", Type::Text, Unit::None),
+        ("next", Type::Text, Unit::None),
         ("note", Type::Text, Unit::None),
     ]
     .map(|(name, ty, unit)| OutputColumn::new(name, ty, unit))
@@ -46,31 +50,40 @@ fn columns() -> Vec<OutputColumn> {
 #[derive(Debug, Default)]
 struct Row {
     kind: &'static str,
-    cache: Option<Cache>,
+    owner: Option<Owner>,
+    object_size: Option<u64>,
     object: Option<Object>,
     state: Option<&'static str>,
     slab: Option<u64>,
+    slab_state: Option<&'static str>,
+    /// The states of the objects before and behind it.
+    neighbours: [Option<&'static str>; 2],
     notes: Vec<String>,
 }
 
 impl Row {
     fn values(self, address: u64) -> Vec<Value> {
         let number = |value: Option<u64>| value.map_or(Value::Null, Value::UInt);
-        let cache = self.cache.as_ref();
-        let name = cache.and_then(|cache| cache.name.as_ref());
+        let text = |value: Option<&str>| value.map_or(Value::Null, Value::text);
+        let owner = self.owner.as_ref();
+        let name = owner.and_then(|owner| owner.name.as_ref());
+        let [previous, next] = self.neighbours;
         let note = self.notes.join("; ");
         vec![
             Value::UInt(address),
             Value::text(self.kind),
             name.map_or(Value::Null, Value::text),
-            number(cache.map(|cache| cache.addr)),
-            number(cache.map(|cache| cache.object_size)),
+            number(owner.map(|owner| owner.cache)),
+            number(self.object_size),
             number(self.object.map(|object| object.start)),
             number(self.object.map(|object| object.index)),
             self.object.map_or(Value::Null, |object| Value::Int(object.offset)),
-            self.state.map_or(Value::Null, Value::text),
+            text(self.state),
             number(self.slab),
-            if note.is_empty() { Value::Null } else { Value::text(note) },
+            text(self.slab_state),
+            text(previous),
+            text(next),
+            text(Some(note.as_str()).filter(|note| !note.is_empty())),
         ]
     }
 }
@@ -80,23 +93,18 @@ pub fn whatis(ask: &mut dyn Ask, addresses: &[u64]) -> Result<Output, Failure> {
     if !ask.source().kind().reads_memory() {
         return Err(refused(ask.source().kind()));
     }
-    let schema = ask.source().kernel().ok_or_else(|| refused(ask.source().kind()))?;
+    let schema = schema(ask)?;
     schema.may_run()?;
-    let memory = Memory::open(schema, slab::members(schema))?;
-    let slabs = Slabs::new(&memory);
+    let memory = Memory::open(schema)?;
+    let slabs = slabs(schema, &memory);
     let mut lists = None;
     let mut rows = Vec::with_capacity(addresses.len());
     for (address, owner) in addresses.iter().zip(memory.owners(addresses)?) {
-        let row = match owner.map(|owner| Cache::new(owner, schema)) {
-            Some(Some(cache)) => of_slab(&slabs, *address, cache)?,
-            Some(None) => {
-                let notes = vec!["this kernel has no such members of struct kmem_cache".to_owned()];
-                Row { kind: "slab", notes, ..Row::default() }
-            }
-            None => {
-                let Place { kind, note } = lists.get_or_insert_with(Lists::read).place(*address);
-                Row { kind, notes: note.into_iter().collect(), ..Row::default() }
-            }
+        let row = if let Some(owner) = owner {
+            of_slab(&memory, &slabs, *address, owner)?
+        } else {
+            let Place { kind, note } = lists.get_or_insert_with(Lists::read).place(*address);
+            Row { kind, notes: note.into_iter().collect(), ..Row::default() }
         };
         rows.push(row.values(*address));
     }
@@ -105,35 +113,39 @@ pub fn whatis(ask: &mut dyn Ask, addresses: &[u64]) -> Result<Output, Failure> {
 
 /// Whether each of these objects is in use; none where that is not known. A slab with many of them is read once.
 pub fn in_use(ask: &dyn Ask, objects: &[u64]) -> Result<Vec<Option<bool>>, Failure> {
-    let schema = ask.source().kernel().ok_or_else(|| refused(ask.source().kind()))?;
-    let memory = Memory::open(schema, slab::members(schema))?;
-    let slabs = Slabs::new(&memory);
-    let mut looked: HashMap<u64, Result<Looked, String>> = HashMap::new();
-    let mut found = Vec::with_capacity(objects.len());
-    for (address, owner) in objects.iter().zip(memory.owners(objects)?) {
-        let Some(owner) = owner else {
-            // Its slab is gone, and it with it.
-            found.push(Some(false));
-            continue;
-        };
-        let Some(cache) = Cache::new(owner, schema) else {
-            found.push(None);
-            continue;
-        };
-        let state = match slabs.find(*address, &cache)? {
-            Err(_) => None,
-            Ok(slab) => {
-                let looked = match looked.entry(slab.description) {
-                    Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(new) => new.insert(slabs.look(&slab, &cache)?),
-                };
-                let state = looked.as_ref().ok().map(|looked| looked.state(*address));
-                state.map(|state| matches!(state, State::InUse { .. }))
+    let schema = schema(ask)?;
+    let memory = Memory::open(schema)?;
+    let owners = memory.owners(objects)?;
+    // Where the slab is gone, the object is too.
+    let gone = |owner: &Option<Owner>| owner.is_none().then_some(false);
+    let Ok(slabs) = slabs(schema, &memory) else { return Ok(owners.iter().map(gone).collect()) };
+    let of = slabs.of(objects)?;
+    let pages: BTreeSet<u64> = of.iter().flatten().map(|slab| slab.pfn).collect();
+    let pages: Vec<u64> = pages.into_iter().collect();
+    let looks = slabs.look(&pages)?;
+    let state = |(index, object): (usize, &u64)| {
+        let owner = owners[index].as_ref();
+        let slab = of[index].filter(|slab| owner.is_some_and(|owner| owner.cache == slab.cache));
+        let look = slab.and_then(|slab| pages.binary_search(&slab.pfn).ok()).map(|at| &looks[at]);
+        match look {
+            Some(Look::Rests(looked)) if is_whole(looked) => {
+                Some(matches!(state(looked, *object), State::InUse))
             }
-        };
-        found.push(state);
-    }
-    Ok(found)
+            _ => gone(&owners[index]),
+        }
+    };
+    Ok(objects.iter().enumerate().map(state).collect())
+}
+
+/// The running kernel.
+fn schema(ask: &dyn Ask) -> Result<&KernelSchema, Failure> {
+    ask.source().kernel().ok_or_else(|| refused(ask.source().kind()))
+}
+
+/// What reads its slabs; or why nothing does.
+fn slabs<'a>(schema: &'a KernelSchema, memory: &'a Memory<'_>) -> Result<Slabs<'a>, String> {
+    use query::schema::Schema;
+    Slabs::new(memory, schema.cpu_offsets()?)
 }
 
 /// That a source has no memory.
@@ -146,41 +158,115 @@ fn refused(kind: Kind) -> Failure {
     Failure::environment(message, Some("`whatis` needs the running kernel"))
 }
 
-/// What lies at an address of a slab of `cache`.
-fn of_slab(slabs: &Slabs<'_>, address: u64, cache: Cache) -> Result<Row, Failure> {
-    let slab = match slabs.find(address, &cache)? {
-        Ok(slab) => slab,
-        Err(reason) => {
-            let notes = vec![format!("the slab is unknown: {reason}")];
-            return Ok(Row { kind: "slab", cache: Some(cache), notes, ..Row::default() });
-        }
-    };
-    let mut row = Row { kind: "slab", slab: Some(slab.description), ..Row::default() };
-    match slab.object(address, &cache) {
-        None => row.notes.push("after the last object of the slab".to_owned()),
-        Some(object) => {
-            let inside = u64::try_from(object.offset).is_ok_and(|at| at < cache.object_size);
-            row.kind = if inside { "object" } else { "padding" };
-            row.object = Some(object);
-            let looked = slabs.look(&slab, &cache)?;
-            match looked.map(|looked| looked.state(object.start)) {
-                Ok(State::Free) => row.state = Some("free"),
-                Ok(State::InUse { sheaves }) => {
-                    row.state = Some("in use");
-                    if sheaves {
-                        row.notes.push("or in a sheaf held by no CPU or barn".to_owned());
-                    }
-                }
-                Ok(State::Pending) => {
-                    row.state = Some("free");
-                    row.notes.push("freed, but kept until an RCU grace period ends".to_owned());
-                }
-                Err(reason) => {
-                    row.notes.push(format!("the state is unknown: {reason}"));
-                }
-            }
+/// What is known of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// On its slab's freelist.
+    Free,
+    /// Free to the kernel's users, but kept ready.
+    Held(Holder),
+    /// Handed out.
+    InUse,
+}
+
+impl State {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Free | Self::Held(_) => "free",
+            Self::InUse => "in use",
         }
     }
-    row.cache = Some(cache);
+
+    /// What else is to be said.
+    fn note(self, shape: &Shape) -> Option<&'static str> {
+        match self {
+            Self::Held(Holder::Rcu) => Some("freed, but kept until an RCU grace period ends"),
+            Self::InUse if shape.has_sheaves => Some("or in a sheaf held by no CPU or barn"),
+            Self::Free | Self::Held(_) | Self::InUse => None,
+        }
+    }
+}
+
+/// Whether a slab's freelist leads to its end.
+fn is_whole(looked: &Looked) -> bool {
+    looked.free.end == End::Null
+}
+
+/// What is known of an object of a slab.
+fn state(looked: &Looked, object: u64) -> State {
+    let held = looked.held.iter().find(|held| held.addr == object);
+    match held {
+        Some(held) => State::Held(held.holder),
+        None if looked.free.objects.contains(&object) => State::Free,
+        None => State::InUse,
+    }
+}
+
+/// The word for a slab, as in `slabs`.
+fn slab_state(slab: &Slab) -> &'static str {
+    match slab.inuse {
+        _ if slab.frozen => "cpu",
+        0 => "empty",
+        inuse if inuse >= slab.objects => "full",
+        _ => "partial",
+    }
+}
+
+/// What lies at an address of a slab of a cache.
+fn of_slab(
+    memory: &Memory<'_>,
+    slabs: &Result<Slabs<'_>, String>,
+    address: u64,
+    owner: Owner,
+) -> Result<Row, Failure> {
+    let shape = Shape::read(memory, &[owner.cache])?.pop().flatten();
+    let object_size = shape.map(|shape| shape.object_size);
+    let unknown = |reason: &str, owner: Owner| {
+        let notes = vec![format!("the slab is unknown: {reason}")];
+        Row { kind: "slab", owner: Some(owner), object_size, notes, ..Row::default() }
+    };
+    let slabs = match slabs {
+        Ok(slabs) => slabs,
+        Err(reason) => return Ok(unknown(reason, owner)),
+    };
+    let found = slabs.of(&[address])?.pop().flatten();
+    let Some((slab, shape)) = found.filter(|slab| slab.cache == owner.cache).zip(shape) else {
+        return Ok(unknown("no page descriptor that it could begin at names the cache", owner));
+    };
+    let mut row = Row {
+        kind: "slab",
+        owner: Some(owner),
+        object_size,
+        slab: Some(slab.description),
+        slab_state: Some(slab_state(&slab)),
+        ..Row::default()
+    };
+    let Some(object) = slab.object(address, &shape) else {
+        row.notes.push("after the last object of the slab".to_owned());
+        return Ok(row);
+    };
+    let inside = u64::try_from(object.offset).is_ok_and(|at| at < shape.object_size);
+    row.kind = if inside { "object" } else { "padding" };
+    row.object = Some(object);
+    match slabs.look(&[slab.pfn])?.pop() {
+        Some(Look::Rests(looked)) if is_whole(&looked) => {
+            let own = state(&looked, object.start);
+            row.state = Some(own.text());
+            row.notes.extend(own.note(&shape).map(str::to_owned));
+            let neighbours =
+                [object.start.wrapping_sub(shape.size), object.start.wrapping_add(shape.size)];
+            let is_one = |object: &u64| looked.slab.has(*object, &shape);
+            row.neighbours = neighbours
+                .map(|object| Some(object).filter(is_one).map(|it| state(&looked, it).text()));
+        }
+        Some(Look::Rests(_)) => {
+            let note = "the state is unknown: the freelist is corrupt; `slabql check` says where";
+            row.notes.push(note.to_owned());
+        }
+        _ => {
+            let note = "the state is unknown: the slab changed while its free objects were read";
+            row.notes.push(note.to_owned());
+        }
+    }
     Ok(row)
 }

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use super::row::{Next, path};
 use crate::features::doctor::Finding;
 use crate::features::trace::leak;
-use crate::features::{diff, doctor, snapshot, verify};
+use crate::features::{check, diff, doctor, snapshot, verify};
 use crate::file::path::words as words_of;
 use crate::report::error::Failure;
 use crate::report::message;
@@ -28,6 +28,44 @@ pub fn verify(session: &mut Session, _: &str, out: &mut dyn Write) -> Result<Nex
     let plural = if wrong.len() == 1 { "figure is" } else { "figures are" };
     let message = format!("{} {plural} different from the kernel's", wrong.len());
     Err(Failure::command(message, None))
+}
+
+/// `.check [CACHE]`.
+pub fn check(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let words = words_of(name).map_err(|message| Failure::command(message, None))?;
+    let name = match words.as_slice() {
+        [] => None,
+        [name] => Some(name.as_str()),
+        _ => return Err(Failure::command("`.check` takes the name of one cache", None)),
+    };
+    show_check(session, name, out)
+}
+
+/// Shows what is wrong with slabs, and fails if something is.
+pub fn show_check(
+    session: &mut Session,
+    name: Option<&str>,
+    out: &mut dyn Write,
+) -> Result<Next, Failure> {
+    let checked = check::check(&session.engine, name)?;
+    session.answer(&checked.output, out)?;
+    let plural = |count: u64, one: &str| match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {one}s"),
+    };
+    if checked.unsettled > 0 {
+        let slabs = plural(checked.unsettled as u64, "slab");
+        message::note(&format!("{slabs} changed at every look: nothing is known of them"));
+    }
+    let of = plural(checked.caches as u64, "cache");
+    let slabs = plural(checked.slabs, "slab");
+    let faults = checked.output.rows.len() as u64;
+    if faults == 0 {
+        message::line(&format!("{slabs} of {of} checked: nothing is wrong"));
+        return Ok(Next::Prompt);
+    }
+    let faults = plural(faults, "fault");
+    Err(Failure::command(format!("{faults} found in {slabs} of {of}"), None))
 }
 
 /// `.whatis ADDRESS…`.

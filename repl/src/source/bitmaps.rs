@@ -1,0 +1,336 @@
+//! Walks slabs, full ones too, each with a bit for each of its objects, set for those on the slab's freelist.
+//!
+//! All that a walk takes of the kernel is taken before it, and kept for another one.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use ebpf_templates::program::Program;
+use ebpf_templates::template::objects::{self, Objects};
+use ebpf_templates::template::rows;
+use ebpf_templates::template::vmemmap::Vmemmap;
+use query::codegen;
+use query::schema::{PageArray, Schema};
+use query::suggest;
+use query::value::Value;
+
+use super::caches::Asked;
+use super::pages;
+use crate::kernel::held::{Held, HeldObject};
+use crate::kernel::load::Loaded;
+use crate::kernel::lookup::Memory;
+use crate::kernel::schema::KernelSchema;
+use crate::kernel::sysfs;
+use crate::kernel::zones::{self, Range};
+use crate::report::error::Failure;
+
+/// What is asked of caches.
+const CACHES: &str =
+    "select addr, name, size, object_size, red_left_pad, slabs, objects_per_slab, sysfs_id";
+/// The fewest objects that a slab has bits for.
+const FEWEST: u64 = 512;
+
+/// A cache.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    /// Its address.
+    pub addr: u64,
+    /// Its name.
+    pub name: Vec<u8>,
+    /// From one object to the next.
+    pub size: u64,
+    /// What users of the cache see of an object.
+    pub object_size: u64,
+    /// The bytes before an object that belong to it.
+    pub red_left_pad: u64,
+    slabs: i128,
+    objects_per_slab: u64,
+    /// Its folder under /sys/kernel/slab.
+    folder: Vec<u8>,
+}
+
+impl Cache {
+    /// Its name as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.name).into_owned()
+    }
+}
+
+/// A slab, as the program sends it.
+#[derive(Clone, Copy, Debug)]
+pub struct Slab<'a> {
+    /// The number of its first page.
+    pub pfn: u64,
+    /// Its first byte.
+    pub start: u64,
+    /// Its objects, used or free.
+    pub objects: u64,
+    /// The node whose memory it is.
+    pub node: Option<u32>,
+    /// Whether it stayed as it was while it was read, and its freelist fits its counters.
+    pub complete: bool,
+    /// Whether it stayed as it was, and its freelist does not fit.
+    pub corrupt: bool,
+    /// Whether a CPU holds it, alone or on its partial list, and so keeps its free objects ready.
+    pub of_cpu: bool,
+    bits: &'a [u8],
+}
+
+impl Slab<'_> {
+    /// Whether object number `index` is on the slab's freelist.
+    #[must_use]
+    pub fn is_free(&self, index: u64) -> bool {
+        let byte = usize::try_from(index / 8).ok().and_then(|at| self.bits.get(at));
+        byte.is_some_and(|byte| byte >> (index % 8) & 1 == 1)
+    }
+
+    /// How many are.
+    #[must_use]
+    pub fn free(&self) -> u64 {
+        self.bits.iter().map(|byte| u64::from(byte.count_ones())).sum()
+    }
+
+    /// The objects that are kept ready of those that the slab counts as used, by their numbers.
+    pub fn held<'h>(
+        &self,
+        held: &'h Held,
+        cache: &Cache,
+    ) -> impl Iterator<Item = (u64, &'h HeldObject)> {
+        let (slab, size) = (*self, cache.size.max(1));
+        let first = slab.start.wrapping_add(cache.red_left_pad);
+        let mut last = None;
+        let within = held.within(slab.start, slab.start.wrapping_add(slab.objects * size)).iter();
+        within.filter_map(move |held| {
+            let behind = held.addr.checked_sub(first)?;
+            let index = behind / size;
+            // What is held twice is one object.
+            let new = last.replace(index) != Some(index);
+            let is_one = behind % size == 0 && index < slab.objects;
+            (is_one && new && !slab.is_free(index)).then_some((index, held))
+        })
+    }
+}
+
+/// Takes a slab with the number of its cache, and says whether more are wanted.
+pub type Take<'a> = dyn FnMut(Slab<'_>, usize) -> Result<ControlFlow<()>, Failure> + 'a;
+
+/// Walks slabs, as often as wanted.
+pub struct Walk<'a> {
+    /// Where pages are described, and lie.
+    pub array: PageArray,
+    /// The kernel's memory, by words.
+    pub memory: Memory<'a>,
+    /// The caches whose slabs are wanted.
+    pub caches: Vec<Cache>,
+    /// The distances of CPUs' own memory.
+    pub cpus: &'a [u64],
+    asked: Asked<'a>,
+    page_size: u64,
+    by_addr: HashMap<u64, usize>,
+    program: Program,
+    loaded: Loaded,
+    ranges: Vec<Range>,
+    /// The slabs that the last walk found of each of the caches.
+    found: Vec<i128>,
+}
+
+/// Says that the machine lacks something.
+fn refused(why: &str) -> Failure {
+    Failure::environment(format!("objects cannot be listed: {why}"), None)
+}
+
+fn caches(asked: &Asked<'_>) -> Result<Vec<Cache>, Failure> {
+    let rows = asked.rows()?;
+    let text = |value: &Value| match value {
+        Value::Text(text) => text.to_vec(),
+        _ => Vec::new(),
+    };
+    let number = |value: &Value| value.unsigned().unwrap_or(0);
+    let cache = |row: Vec<Value>| {
+        let [addr, name, size, object_size, pad, slabs, objects, folder] = row.as_slice() else {
+            return None;
+        };
+        Some(Cache {
+            addr: number(addr),
+            name: text(name),
+            size: number(size),
+            object_size: number(object_size),
+            red_left_pad: number(pad),
+            slabs: slabs.integer().unwrap_or(-1),
+            objects_per_slab: number(objects),
+            folder: text(folder),
+        })
+    };
+    Ok(rows.into_iter().filter_map(cache).collect())
+}
+
+/// Which of `caches` has this name, or the alias.
+fn named(caches: &[Cache], name: &str) -> Result<usize, Failure> {
+    if let Some(index) = caches.iter().position(|cache| cache.name == name.as_bytes()) {
+        return Ok(index);
+    }
+    let aliases = sysfs::aliases().unwrap_or_default();
+    let has = |cache: &Cache| {
+        let folder = String::from_utf8_lossy(&cache.folder);
+        aliases.of(&folder).iter().any(|alias| alias == name)
+    };
+    caches.iter().position(has).ok_or_else(|| {
+        let names: Vec<String> = caches.iter().map(Cache::text).collect();
+        let help = suggest::meant(name, names.iter().map(String::as_str));
+        Failure::command(format!("there is no cache `{name}`"), help.as_deref())
+    })
+}
+
+/// Fails where the kernel has no cache of this name.
+pub fn is_cache(schema: &KernelSchema, name: &str) -> Result<(), Failure> {
+    schema.may_run()?;
+    // Most names are a folder or a link there.
+    if sysfs::has_cache(name) {
+        return Ok(());
+    }
+    let asked = Asked::new(schema, CACHES)?;
+    named(&caches(&asked)?, name).map(|_| ())
+}
+
+impl<'a> Walk<'a> {
+    /// Takes what walks over the slabs of all caches need, or of the one of this name.
+    pub fn open(schema: &'a KernelSchema, name: Option<&str>) -> Result<Self, Failure> {
+        let array = schema.page_array().map_err(|why| refused(&why))?;
+        let cpus = schema.cpu_offsets().map_err(|why| refused(&why))?;
+        let ranges = zones::ranges().map_err(|why| refused(&why))?;
+        let memory = Memory::of_words(schema)?;
+        let asked = Asked::new(schema, CACHES)?;
+        let mut caches = caches(&asked)?;
+        if let Some(name) = name {
+            caches = vec![caches.swap_remove(named(&caches, name)?)];
+        }
+        let only = name.and_then(|_| caches.first()).map_or(0, |cache| cache.addr);
+        let most = caches.iter().map(|cache| cache.objects_per_slab).max().unwrap_or(0).max(FEWEST);
+        let program = program(schema, array, most, only)?;
+        let loaded = Loaded::load(&program)?;
+        let by_addr = caches.iter().map(|cache| cache.addr).zip(0..).collect();
+        let found = vec![0; caches.len()];
+        let page_size = schema.page_size();
+        Ok(Self {
+            array,
+            memory,
+            caches,
+            cpus,
+            asked,
+            page_size,
+            by_addr,
+            program,
+            loaded,
+            ranges,
+            found,
+        })
+    }
+
+    /// What CPUs and barns keep ready now.
+    pub fn held(&self) -> Result<Held, Failure> {
+        let addresses: Vec<u64> = self.caches.iter().map(|cache| cache.addr).collect();
+        Ok(Held::read(&self.memory, &addresses, self.cpus)?)
+    }
+
+    /// Whether the kernel maps memory at this address, in its mapping of all memory.
+    #[must_use]
+    pub fn is_memory(&self, address: u64) -> bool {
+        let pfn = address.wrapping_sub(self.array.page_offset) / self.page_size;
+        self.ranges.iter().any(|range| range.contains(pfn))
+    }
+
+    /// Walks, and hands each slab to `take` with its cache, a number in `caches`.
+    pub fn run(&mut self, take: &mut Take<'_>) -> Result<ControlFlow<()>, Failure> {
+        let Self { array, by_addr, program, loaded, ranges, found, page_size, .. } = self;
+        found.fill(0);
+        pages::walk(ranges, program, loaded, &mut |_, output, range: &Range| {
+            let mut at = 0;
+            while let Some((size, cache, mut slab)) = slab(&output.bytes[at..]) {
+                at += size;
+                // One that was made meanwhile is not known.
+                let Some(cache) = by_addr.get(&cache).copied() else { continue };
+                found[cache] += 1;
+                slab.node = range.node;
+                slab.start = array.page_offset.wrapping_add(slab.pfn.wrapping_mul(*page_size));
+                if take(slab, cache)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    /// Of which caches slabs came or went during the last walk, so that some may not have been seen.
+    pub fn moved(&self) -> Result<Vec<String>, Failure> {
+        let after = caches(&self.asked)?.into_iter().map(|cache| (cache.addr, cache.slabs));
+        let after: HashMap<u64, i128> = after.collect();
+        let moved = |(cache, found): &(&Cache, &i128)| {
+            let after = after.get(&cache.addr).copied().unwrap_or(cache.slabs);
+            cache.slabs >= 0 && **found < cache.slabs.min(after)
+        };
+        Ok(self
+            .caches
+            .iter()
+            .zip(&self.found)
+            .filter(moved)
+            .map(|(cache, _)| cache.text())
+            .collect())
+    }
+}
+
+/// The program that gives slabs with bits for so many objects.
+fn program(
+    schema: &KernelSchema,
+    array: PageArray,
+    most: u64,
+    only: u64,
+) -> Result<Program, Failure> {
+    let vmemmap = codegen::pages(schema).map_err(|lacking| refused(&lacking.message))?;
+    let offset = |path: &str| {
+        let member = schema.member("kmem_cache", path);
+        member.and_then(|member| i16::try_from(member.offset).ok())
+    };
+    let needed = |path: &str| {
+        offset(path)
+            .ok_or_else(|| refused(&format!("the kernel has no member `kmem_cache.{path}`")))
+    };
+    let most = u16::try_from(most).unwrap_or(u16::MAX).clamp(64, objects::MAX_BITS);
+    Ok(Objects {
+        vmemmap: Vmemmap { base: array.base, ..vmemmap },
+        page_offset: array.page_offset,
+        page_size: u32::try_from(schema.page_size()).unwrap_or(4096),
+        size: needed("size")?,
+        free_offset: needed("offset")?,
+        red_left_pad: offset("red_left_pad"),
+        random: offset("random"),
+        bits: most.next_multiple_of(64),
+        only,
+    }
+    .build())
+}
+
+/// The slab at the start of `bytes`: the row's size, the cache, and what the row itself says.
+fn slab(bytes: &[u8]) -> Option<(usize, u64, Slab<'_>)> {
+    let word = |at: i16| {
+        let bytes = bytes.get(usize::from(at.unsigned_abs())..)?;
+        Some(u64::from_le_bytes(*bytes.first_chunk()?))
+    };
+    let half = |at: i16| {
+        let bytes = bytes.get(usize::from(at.unsigned_abs())..)?;
+        Some(u32::from_le_bytes(*bytes.first_chunk()?))
+    };
+    let size = half(rows::ROW_SIZE)? as usize;
+    let flags = half(objects::FLAGS)?;
+    let slab = Slab {
+        pfn: word(objects::PFN)?,
+        start: 0,
+        objects: half(objects::OBJECTS)?.into(),
+        node: None,
+        complete: flags & !objects::OF_CPU.unsigned_abs() == 0,
+        of_cpu: flags & objects::OF_CPU.unsigned_abs() != 0,
+        corrupt: flags & objects::CORRUPT.unsigned_abs() != 0,
+        bits: bytes.get(usize::from(objects::BITS.unsigned_abs())..size)?,
+    };
+    Some((size, word(rows::ROW_ADDR)?, slab))
+}
