@@ -1,4 +1,4 @@
-#![doc = include_str!("../../ARCHITECTURE.md")]
+#![doc = include_str!("ARCHITECTURE.md")]
 #![forbid(unsafe_code)]
 
 pub mod diagnostic;

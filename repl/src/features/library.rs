@@ -1,7 +1,8 @@
 //! Queries by name: those that were saved, and the reports that slabql carries.
 //!
 //! A saved query is the file `slabql/queries/NAME.slabql` in the XDG data folder; a report is a file of the folder
-//! `examples`. Either is a query file, whose first comment is its title.
+//! `examples`, which the folder `reports` of this crate points to so that a package has them too. Either is a query file,
+//! whose first comment is its title.
 
 use std::fs;
 use std::io::{self, Read};
@@ -21,7 +22,7 @@ const ENDING: &str = ".slabql";
 /// Names the reports, which are files of `examples`.
 macro_rules! reports {
     ($($name:literal)*) => {
-        &[$(($name, include_str!(concat!("../../../examples/", $name, ".slabql")))),*]
+        &[$(($name, include_str!(concat!("../../reports/", $name, ".slabql")))),*]
     };
 }
 
