@@ -19,7 +19,7 @@ pub const STATEMENTS: &[Row] = &[
     (&["analyze"], "write `explain analyze select …`"),
     (&["show"], "`show tables` lists the tables, `describe caches` the columns of a table; there is only one database"),
     (&["describe", "desc"], "`describe caches`, on a line of its own, lists the columns of a table"),
-    (&["summarize", "summarise"], "`describe caches` lists the columns; `select min(size), avg(size), max(size)` summarizes one"),
+    (&["summarize", "summarise"], "`.summarize select * from caches`, on a line of its own, sums up each column"),
     (&["pivot", "unpivot"], "use `group by`: `select kmalloc_type, sum(memory) group by 1`"),
     (&["use", "attach", "detach", "connect", "database"], "there is only one database; `from` selects the table, `.source` the source"),
     (&["set", "reset", "pragma"], "`.config` shows and sets settings, `.set NAME VALUE` a parameter; `describe caches` lists columns"),

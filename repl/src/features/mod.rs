@@ -8,6 +8,7 @@ pub mod library;
 pub mod members;
 pub mod merged;
 pub mod snapshot;
+pub mod summary;
 pub mod trace;
 pub mod verify;
 pub mod watch;

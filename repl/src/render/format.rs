@@ -80,10 +80,12 @@ pub struct Glyphs {
     pub rule: char,
     /// What stands at the end of a text that is cut.
     pub cut: &'static str,
+    /// What stands for rows that are left out.
+    pub gap: &'static str,
 }
 
-const UNICODE: Glyphs = Glyphs { rule: '─', cut: "…" };
-const ASCII: Glyphs = Glyphs { rule: '-', cut: "..." };
+const UNICODE: Glyphs = Glyphs { rule: '─', cut: "…", gap: "·" };
+const ASCII: Glyphs = Glyphs { rule: '-', cut: "...", gap: ":" };
 
 /// A column that is not shown, for lack of room.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -32,6 +32,7 @@ const MIN_NAME: usize = 20;
 const AROUND: usize = 3;
 
 /// What the columns have held so far.
+#[derive(Clone)]
 pub(crate) struct Seen {
     /// The columns on screen of the widest value of each.
     widths: Vec<usize>,

@@ -59,7 +59,7 @@ pub use json::{text_from_json, text_to_json};
 pub(crate) use layout::{Layout, Seen};
 pub use options::Options;
 pub use table::TABLE;
-pub use unit::{duration, plain, shown};
+pub use unit::{bar, duration, plain, shown, spark};
 pub use vertical::VERTICAL;
 
 /// The formats, in the order of help texts. One that is missing here is dead code.

@@ -17,6 +17,8 @@ pub struct Options {
     pub null: String,
     /// Where a table that does not fit may be written one field per line instead: the lines of the screen.
     pub fields: Option<u16>,
+    /// The most rows that a table shows, its first and its last ones; none for all.
+    pub rows: Option<u16>,
     /// The columns that a table hides last: those that the answer is sorted by.
     pub sorted: Vec<usize>,
     /// Whether only ASCII is shown.
@@ -34,6 +36,7 @@ impl Default for Options {
             color: false,
             null: "NULL".to_owned(),
             fields: None,
+            rows: None,
             sorted: Vec::new(),
             ascii: false,
             table: None,

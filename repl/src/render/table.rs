@@ -7,11 +7,13 @@
 //! dentry            192 B    51934  PANIC|ACCO…
 //! ```
 //!
-//! The totals of `with totals` stand below a line of their own.
+//! The totals of `with totals` stand below a line of their own. Of more rows than are wanted the first and the last ones are
+//! shown, with a line of dots between them and a line that says how many there are. The others are never made text.
 //!
 //! [`Layout`] decides which columns there is room for. Rows are kept as text until the end, because the last row may be the widest. They are laid out in batches, so
 //! that the copies of comfy-table do not add up.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 
 use comfy_table::{Attribute, Cell};
@@ -33,34 +35,75 @@ pub static TABLE: FormatRow = FormatRow {
     stacks_only: false,
     begin: |frame, _| {
         let seen = Seen::new(frame.columns.len());
-        Ok(Box::new(Table { rows: Vec::new(), totals: None, seen }))
+        let (rows, last, totals) = (Vec::new(), VecDeque::new(), None);
+        Ok(Box::new(Table { rows, last, count: 0, totals, seen }))
     },
 };
 
+/// The texts of a row.
+type Cells = Vec<Option<String>>;
+
 /// A table, kept until its end.
 struct Table {
-    rows: Vec<Vec<Option<String>>>,
-    totals: Option<Vec<Option<String>>>,
+    /// The first rows.
+    rows: Vec<Cells>,
+    /// The last rows, as long as more may come than are shown.
+    last: VecDeque<Cells>,
+    count: usize,
+    totals: Option<Cells>,
+    /// What the first rows and the totals hold.
     seen: Seen,
+}
+
+impl Table {
+    /// How many rows are shown from the first one on, and how many up to the last one.
+    fn shown(frame: &Frame) -> (usize, usize) {
+        let most = frame.options.rows.map_or(usize::MAX, usize::from);
+        (most.div_ceil(2), most / 2)
+    }
+
+    /// What all rows hold that are shown.
+    fn seen(&self, frame: &Frame) -> Seen {
+        let mut seen = self.seen.clone();
+        self.last.iter().for_each(|cells| seen.add(texts(frame, cells)));
+        seen
+    }
+}
+
+/// The texts of cells as they are shown.
+fn texts<'a>(frame: &'a Frame, cells: &'a Cells) -> impl Iterator<Item = &'a str> {
+    cells.iter().map(|cell| cell.as_deref().unwrap_or(&frame.options.null))
 }
 
 impl Rows for Table {
     fn add(&mut self, frame: &Frame, rows: &[Vec<Value>], _: &mut dyn Write) -> io::Result<()> {
-        for row in rows {
-            let cells = frame.cells(row);
-            self.seen.add(cells.iter().map(|cell| cell.as_deref().unwrap_or(&frame.options.null)));
-            if frame.is_totals(row) {
-                self.totals = Some(cells);
-            } else {
-                self.rows.push(cells);
-            }
+        let (first, last) = Self::shown(frame);
+        // They come behind all rows.
+        let (rows, totals) = match rows.split_last() {
+            Some((totals, rows)) if frame.is_totals(totals) => (rows, Some(frame.cells(totals))),
+            _ => (rows, None),
+        };
+        if let Some(cells) = totals {
+            self.seen.add(texts(frame, &cells));
+            self.totals = Some(cells);
         }
+        self.count += rows.len();
+        let (begin, rest) = rows.split_at(rows.len().min(first.saturating_sub(self.rows.len())));
+        for row in begin {
+            let cells = frame.cells(row);
+            self.seen.add(texts(frame, &cells));
+            self.rows.push(cells);
+        }
+        let rest = &rest[rest.len().saturating_sub(last)..];
+        self.last.drain(..(self.last.len() + rest.len()).saturating_sub(last));
+        self.last.extend(rest.iter().map(|row| frame.cells(row)));
         Ok(())
     }
 
     fn hidden(&self, frame: &Frame) -> Vec<Hidden> {
-        let layout = Layout::new(frame, &frame.names(), &self.seen);
-        layout.map(|layout| layout.hidden(frame, &self.seen)).unwrap_or_default()
+        let seen = self.seen(frame);
+        let layout = Layout::new(frame, &frame.names(), &seen);
+        layout.map(|layout| layout.hidden(frame, &seen)).unwrap_or_default()
     }
 
     fn finish(self: Box<Self>, frame: &Frame, out: &mut dyn Write) -> io::Result<()> {
@@ -68,15 +111,19 @@ impl Rows for Table {
             return Ok(());
         }
         let names = frame.names();
-        if let Some(layout) = Layout::new(frame, &names, &self.seen) {
+        let seen = self.seen(frame);
+        let shown = self.rows.len() + self.last.len();
+        let more = self.count > shown;
+        let gap = more.then(|| vec![Some(frame.glyphs().gap.to_owned()); names.len()]);
+        let mut rows = self.rows.into_iter().chain(gap).chain(self.last).peekable();
+        if let Some(layout) = Layout::new(frame, &names, &seen) {
             let (header, _) = layout.header(&names, |_| Attribute::Bold);
             let mut header = Some(header);
-            let mut rows = self.rows.into_iter();
-            let cells = |mut cells: Vec<Option<String>>| -> Vec<Cell> {
+            let cells = |mut cells: Cells| -> Vec<Cell> {
                 let cell = |at: &usize| value_cell(frame, cells[*at].take());
                 layout.columns.iter().map(cell).collect()
             };
-            while header.is_some() || rows.len() > 0 {
+            while header.is_some() || rows.peek().is_some() {
                 signals::check_io()?;
                 let cells = rows.by_ref().take(BATCH).map(cells);
                 let first = header.is_some();
@@ -92,13 +139,18 @@ impl Rows for Table {
             }
         } else {
             let mut fields = Fields::new(frame);
-            for row in self.rows {
+            for row in rows {
                 signals::check_io()?;
                 fields.write(frame, row, false, out)?;
             }
             if let Some(totals) = self.totals {
                 fields.write(frame, totals, true, out)?;
             }
+        }
+        if more {
+            let count = |rows| frame.options.count(rows);
+            let all = "`.last` or `--rows 0` shows all";
+            writeln!(out, "{} rows ({} shown; {all})", count(self.count), count(shown))?;
         }
         Ok(())
     }
@@ -156,6 +208,32 @@ a_cache_with_quite_a_long_name      4.0 KiB    NULL  PANIC|0x8000
         assert_eq!(at_width(&caches(), 66), expected);
         assert_eq!(at_width(&caches(), 0), expected);
         assert_eq!(with(&caches(), Options::default()), expected);
+    }
+
+    #[test]
+    fn of_many_rows_the_first_and_the_last_are_shown() {
+        let numbers = |count: u64| {
+            let rows = (1..=count).map(Value::UInt).collect();
+            answer(vec![("n", Type::UInt, Unit::Count, rows)])
+        };
+        let most = |count, rows| {
+            let rows = Some(rows);
+            with(&numbers(count), Options { rows, ..Options::default() })
+        };
+        let all = with(&numbers(5), Options::default());
+        assert_eq!(most(5, 5), all);
+        assert_eq!(most(5, 6), all);
+        // As wide as what is shown.
+        let text = most(12_345, 3);
+        let (table, told) = text.split_once("12,345 rows").unwrap();
+        assert_eq!(told, " (3 shown; `.last` or `--rows 0` shows all)\n");
+        let rows: Vec<&str> = table.lines().skip(2).map(str::trim).collect();
+        assert_eq!(rows, ["1", "2", "·", "12,345"]);
+        let exact = Options { rows: Some(2), exact: true, ascii: true, ..Options::default() };
+        assert_eq!(
+            with(&numbers(1000), exact),
+            "   n\n----\n   1\n   :\n1000\n1000 rows (2 shown; `.last` or `--rows 0` shows all)\n"
+        );
     }
 
     #[test]

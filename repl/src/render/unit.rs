@@ -46,10 +46,10 @@ pub fn shown(value: &Value, column: &OutputColumn, options: &Options) -> Option<
             Unit::None | Unit::Count | Unit::Stack => digits(plain_text(value, column)),
             Unit::Bytes => bytes(value.float().unwrap_or_default()),
             Unit::Percent => format!("{} %", digits(plain_text(value, column))),
-            Unit::Bar => bar(value.float().unwrap_or_default()),
+            Unit::Bar => bar(value.float().unwrap_or_default(), BAR),
         },
         Value::Float(number) => match column.unit {
-            Unit::Bar => bar(*number),
+            Unit::Bar => bar(*number, BAR),
             Unit::None | Unit::Count | Unit::Hex | Unit::Stack => digits(float(*number)),
             Unit::Bytes => bytes(*number),
             Unit::Percent => format!("{} %", digits(format!("{number:.1}"))),
@@ -109,12 +109,16 @@ pub(super) fn flags(bits: u64, column: &OutputColumn) -> Vec<String> {
     names
 }
 
-/// Returns a bar as long as the part of a whole: from nothing up to 20 blocks, the last in eighths. What is more than
-/// the whole has a mark behind the bar.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within 0 and 160
-fn bar(part: f64) -> String {
+/// The blocks of the longest bar in a table.
+const BAR: usize = 20;
+
+/// Returns a bar as long as the part of a whole: from nothing up to so many blocks, the last in eighths. What is more
+/// than the whole has a mark behind the bar.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)] // columns on screen
+#[must_use]
+pub fn bar(part: f64, blocks: usize) -> String {
     const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
-    let eighths = (part.clamp(0.0, 1.0) * 160.0).round() as usize;
+    let eighths = (part.clamp(0.0, 1.0) * (8 * blocks) as f64).round() as usize;
     let mut bar = "█".repeat(eighths / 8);
     if !eighths.is_multiple_of(8) {
         bar.push(EIGHTHS[eighths % 8]);
@@ -123,6 +127,19 @@ fn bar(part: f64) -> String {
         bar.push('+');
     }
     bar
+}
+
+/// Returns a character for each number, the taller the nearer it is to the greatest; a blank for 0 and for what is below.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within 0 and 7
+#[must_use]
+pub fn spark(numbers: &[f64]) -> String {
+    const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let top = numbers.iter().copied().fold(0.0, f64::max);
+    let level = |number: &f64| match number / top * 8.0 {
+        part if part > 0.0 => LEVELS[(part.ceil() as usize).clamp(1, 8) - 1],
+        _ => ' ',
+    };
+    numbers.iter().map(level).collect()
 }
 
 /// Returns a number of bytes with a binary prefix.
@@ -179,6 +196,7 @@ mod tests {
         color: false,
         null: String::new(),
         fields: None,
+        rows: None,
         sorted: Vec::new(),
         ascii: false,
         table: None,

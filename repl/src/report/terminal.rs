@@ -50,13 +50,19 @@ pub fn ascii(text: &str) -> String {
         match character {
             _ if character.is_ascii() => plain.push(character),
             '…' => plain.push_str("..."),
-            '─' => plain.push('-'),
+            '─' | '▃' => plain.push('-'),
             'µ' => plain.push('u'),
             '×' => plain.push('x'),
             '→' => plain.push_str("->"),
             '←' => plain.push_str("<-"),
             '↑' | '▲' => plain.push('^'),
             '↓' | '▼' => plain.push('v'),
+            '▁' => plain.push('.'),
+            '▂' => plain.push(':'),
+            '▄' => plain.push('='),
+            '▅' => plain.push('+'),
+            '▆' => plain.push('*'),
+            '▇' => plain.push('%'),
             '█' | '▉' | '▊' | '▋' | '▌' => plain.push('#'),
             // Less than half of a block.
             '▍' | '▎' | '▏' => {}

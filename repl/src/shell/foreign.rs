@@ -15,7 +15,7 @@ pub const COMMANDS: &[Row] = &[
     (&["\\p", "\\print", "\\w", "\\write", "\\ef", "\\ev"], "`.edit` opens the last query in an editor, `.save NAME` keeps it"),
     (&["\\s"], "the arrow keys and Ctrl-R search the history; `.log FILE` keeps it"),
     // What there is.
-    (&["\\l", "\\dn", ".databases", ".dbinfo", ".open", ".connection"], "there is one database; `.source` says what answers, `--from FILE` asks a recording"),
+    (&["\\l", "\\dn", ".databases", ".dbinfo", ".connection"], "there is one database; `.source` says what answers, `--from FILE` asks a recording"),
     (&["\\du", "\\dg", "\\dp", "\\z", "\\ddp", ".auth", "\\password"], "who may ask is the kernel's business: `.doctor` says what this process may read"),
     (&["\\di", "\\dv", "\\dm", "\\ds", "\\dd", "\\dx", "\\dD", "\\dT", "\\sf", "\\sv", ".indexes", ".indices"], "`\\d` lists the tables, `\\d caches` the columns of one, `\\df` the functions"),
     (&[".columns"], "`.schema caches` lists the columns of a table"),
@@ -27,7 +27,8 @@ pub const COMMANDS: &[Row] = &[
     (&[".echo", ".trace"], "`.log FILE` keeps all that is typed, answered and told"),
     (&[".show", ".prompt", "\\encoding"], "`.config` shows all settings"),
     (&[".stats", ".eqp", ".scanstats", ".progress"], "`.timer on` tells the time of answers, `explain analyze select …` where it goes"),
-    (&[".limit", ".maxrows", ".maxwidth", ".columnwidth"], "`limit 10` cuts an answer, `.width 80` sets the columns of a table"),
+    (&[".limit", ".maxwidth", ".columnwidth"], "`limit 10` cuts an answer, `.width 80` sets the columns of a table"),
+    (&[".maxrows"], "`.config rows 40` sets the most rows of a table on a terminal"),
     // What runs.
     (&[".bail"], "a file ends at its first error, and the prompt goes on"),
     (&["\\!", ".shell", ".system", "\\setenv", "\\getenv"], "`.pipe COMMAND` hands the next answer to a command of the shell; Ctrl-Z leaves for the shell itself"),

@@ -24,7 +24,7 @@ use crate::shell::{piece, script};
 /// Runs the prompt until it is left; first, if asked to, what its owner wants it to begin with.
 pub fn run(session: &mut Session, start: bool) -> Result<(), Failure> {
     let color = session.settings.color.on(true);
-    session.at_prompt = true;
+    (session.at_prompt, session.keeps) = (true, true);
     // The editor asks the session for names while it edits, and only then.
     let session = RefCell::new(session);
     let mut editor = LineEditor::new(&session, color).map_err(|error| terminal(&error))?;

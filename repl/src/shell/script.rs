@@ -60,7 +60,9 @@ fn run_pieces(
     out: &mut dyn Write,
 ) -> Result<ControlFlow<()>, Failure> {
     let mut declared = Declarations::default();
-    for piece in pieces(text) {
+    let pieces = pieces(text);
+    session.keeps |= pieces.iter().any(|piece| matches!(piece, Piece::Command(_)));
+    for piece in pieces {
         signals::check()?;
         let (Piece::Command(at) | Piece::Statements(at) | Piece::Ended(at, _)) = &piece;
         if logged {

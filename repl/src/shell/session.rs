@@ -50,6 +50,10 @@ pub struct Session {
     pub parameters: ParameterValues,
     /// The statements that ran last, as they were written.
     pub last: String,
+    /// The answer that was shown last, where somebody may ask for it again.
+    pub latest: Option<Latest>,
+    /// Whether somebody may: at a prompt, or in a text that has commands.
+    pub keeps: bool,
     /// Whether a text is run, which may run others.
     pub running: bool,
     /// What `.edit` left for the prompt; none where there is no prompt.
@@ -62,6 +66,25 @@ pub struct Session {
     pub reading: Vec<PathBuf>,
     /// The parameters that texts used or declared so far.
     seen: BTreeSet<String>,
+}
+
+/// The most rows of an answer that are kept.
+pub const KEPT: usize = 100_000;
+
+/// The most rows of a table on a terminal, unless a setting says otherwise or a pager shows all.
+const SHOWN: u16 = 40;
+
+/// An answer that was shown.
+#[derive(Clone, Debug)]
+pub struct Latest {
+    /// Its columns and rows.
+    pub output: Output,
+    /// How many rows it had: more than [`KEPT`] are not there any more.
+    pub count: usize,
+    /// The columns that it is sorted by.
+    pub sorted: Vec<usize>,
+    /// The table that it is of, if it is of one.
+    pub table: Option<&'static str>,
 }
 
 /// A text, and the file that it came from if it came from one.
@@ -90,6 +113,8 @@ impl Session {
             alert: Alert::default(),
             parameters: ParameterValues::new(),
             last: String::new(),
+            latest: None,
+            keeps: false,
             running: false,
             edited: None,
             watch: None,
@@ -325,7 +350,60 @@ impl Session {
     /// Writes an answer that took no time worth telling.
     pub fn answer(&mut self, output: &Output, out: &mut dyn Write) -> Result<(), Failure> {
         self.alert.see_answer(output.rows.len());
-        settings::answer(self.begin()?, self.options(), output, out)
+        settings::answer(self.begin()?, self.options(), output, out)?;
+        if self.keeps {
+            let (output, count) = (output.clone(), output.rows.len());
+            self.latest = Some(Latest { output, count, sorted: Vec::new(), table: None });
+        }
+        Ok(())
+    }
+
+    /// The answer that was shown last, whole.
+    pub fn latest(&self) -> Result<&Latest, Failure> {
+        match &self.latest {
+            Some(latest) if latest.count > KEPT => {
+                let count = |rows| self.settings.options().count(rows);
+                let (all, most) = (count(latest.count), count(KEPT));
+                let message =
+                    format!("the last answer had {all} rows, and at most {most} are kept");
+                let help = "`.once FILE` writes all rows of the next answer to a file";
+                Err(Failure::command(message, Some(help)))
+            }
+            Some(latest) => Ok(latest),
+            None => Err(Failure::command("there is no answer yet", Some("run a query first"))),
+        }
+    }
+
+    /// Writes the answer that was shown last again, with all of its rows.
+    pub fn again(&mut self, out: &mut dyn Write) -> Result<(), Failure> {
+        let Latest { output, sorted, table, .. } = self.latest()?.clone();
+        let mut target = self.sink.open(out, self.settings.pager)?;
+        let written = self.begin().and_then(|format| {
+            let options = Options { sorted, table, ..self.options() };
+            settings::answer(format, options, &output, &mut target)
+        });
+        self.sink.close(target, written)
+    }
+
+    /// The answer to a query, which nobody is shown.
+    pub fn gather(&mut self, text: &str) -> Result<Output, Failure> {
+        let of = Text { text, file: None };
+        let wrong = |diagnostic| of.wrong(diagnostic, &self.parameters);
+        let statements = parse_from(text, 0, &mut Declarations::default(), &self.parameters);
+        let statements = statements.map_err(wrong)?;
+        let [(Statement::Query(query), _)] = statements.as_slice() else {
+            return Err(Failure::command("a summary is of one query, `select …`", None));
+        };
+        let _ = self.engine.settle();
+        let plan = self.once(query, of, &mut Stages::default())?;
+        let columns = query::exec::columns(&plan, self.engine.source().capabilities());
+        let mut rows = Vec::new();
+        let report = self.engine.run(&plan, &mut |batch: Vec<_>| {
+            rows.extend(batch);
+            Ok(())
+        })?;
+        report.notes.iter().for_each(|note| message::note(note));
+        Ok(Output { columns, rows, warnings: Vec::new() })
     }
 
     /// Runs a plan, over rows that were `counted` if there are any; writes its answer, its notes, and if asked what it
@@ -342,8 +420,13 @@ impl Session {
         let columns = query::exec::columns(plan, self.engine.source().capabilities());
         let format = self.begin()?;
         let sorted = sorted_by(plan, text);
-        let options = Options { sorted, table: Some(plan.table.name), ..self.options() };
+        let (table, rows) = (Some(plan.table.name), self.rows());
+        let options = Options { sorted: sorted.clone(), table, rows, ..self.options() };
+        let kept = self.keeps.then(|| columns.clone());
         let mut answer = Stream::new(format, columns, options, out);
+        if self.keeps {
+            answer = answer.keep(KEPT);
+        }
         let Self { engine, alert, .. } = self;
         let mut sink = |rows: Vec<_>| {
             if !rows.is_empty() {
@@ -367,7 +450,11 @@ impl Session {
         }
         let render = Instant::now();
         self.alert.see_answer(answer.count());
-        let rows = answer.finish(&notes)?;
+        let (rows, values) = answer.finish(&notes)?;
+        if let Some(columns) = kept {
+            let output = Output { columns, rows: values, warnings: Vec::new() };
+            self.latest = Some(Latest { output, count: rows, sorted, table });
+        }
         if self.settings.timer != Timer::Off {
             let plural = if rows == 1 { "" } else { "s" };
             let rows = self.settings.options().count(rows);
@@ -395,6 +482,24 @@ impl Session {
         let format = self.settings.format_on(self.sink.medium());
         self.sink.begin(format, self.medium())?;
         Ok(format)
+    }
+
+    /// The format of the answer that is written next.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.settings.format_on(self.sink.medium())
+    }
+
+    /// The most rows of an answer that are shown; none for all.
+    fn rows(&self) -> Option<u16> {
+        if self.medium() != Medium::Terminal {
+            return None;
+        }
+        let paged = self.settings.pager && self.sink.is_paged();
+        match self.settings.rows {
+            Some(rows) => Some(rows).filter(|rows| *rows > 0),
+            None => (!paged).then_some(SHOWN),
+        }
     }
 
     /// What its renderer is told.

@@ -97,6 +97,7 @@ settings! {
     color: Color = Color::Auto, "WHEN", "When to use colours; `NO_COLOR` is respected.";
     timer: Timer = Timer::Off, "on|off|stages", "Shows the number of rows and the time after every answer, or the time of each stage; on at the prompt.";
     width: Option<u16> = None, "N", "The width of tables in columns; 0 for unlimited, `auto` for the terminal's.";
+    rows: Option<u16> = None, "N", "The most rows of a table on a terminal, the first and the last ones; 0 for all, `auto` for 40 where no pager shows all.";
     null: String = Options::default().null, "TEXT", "The text shown for NULL in formats for people.";
     pager: bool = true, "on|off", "Shows long answers at the prompt in `$PAGER`, or `less -FRSX`; `--no-pager` is short for `--pager=off`.";
 }

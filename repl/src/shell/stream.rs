@@ -18,6 +18,9 @@ use crate::report::message;
 pub struct Stream<'a> {
     /// How many rows it has so far.
     count: usize,
+    /// The most rows that are kept, and those that were written; none of an answer that has more.
+    most: usize,
+    kept: Vec<Vec<Value>>,
     state: State<'a>,
 }
 
@@ -54,7 +57,21 @@ impl<'a> Stream<'a> {
         out: &'a mut dyn Write,
     ) -> Self {
         let begin = Begin { format, columns, options, out };
-        Self { count: 0, state: State::Held(begin, Vec::new()) }
+        Self { count: 0, most: 0, kept: Vec::new(), state: State::Held(begin, Vec::new()) }
+    }
+
+    /// Keeps the rows of an answer that has no more than `most`.
+    pub fn keep(self, most: usize) -> Self {
+        Self { most, ..self }
+    }
+
+    /// Keeps rows that were written.
+    fn written(&mut self, rows: Vec<Vec<Value>>) {
+        if self.count <= self.most {
+            self.kept.extend(rows);
+        } else {
+            self.kept = Vec::new();
+        }
     }
 
     /// Adds rows.
@@ -70,10 +87,13 @@ impl<'a> Stream<'a> {
                 let mut renderer = begin.renderer()?;
                 renderer.rows(&held).map_err(Failure::Write)?;
                 renderer.rows(&rows).map_err(Failure::Write)?;
+                self.written(held);
+                self.written(rows);
                 State::Open(renderer)
             }
             State::Open(mut renderer) => {
                 renderer.rows(&rows).map_err(Failure::Write)?;
+                self.written(rows);
                 State::Open(renderer)
             }
             State::Broken => State::Broken,
@@ -86,14 +106,15 @@ impl<'a> Stream<'a> {
         self.count
     }
 
-    /// Writes what is not written, and tells the notes. Gives the number of rows.
-    pub fn finish(self, notes: &[String]) -> Result<usize, Failure> {
-        match self.state {
+    /// Writes what is not written, and tells the notes. Gives the number of rows, and those that are kept.
+    pub fn finish(mut self, notes: &[String]) -> Result<(usize, Vec<Vec<Value>>), Failure> {
+        match std::mem::replace(&mut self.state, State::Broken) {
             State::Held(begin, rows) => {
                 tell(notes);
                 let mut renderer = begin.renderer()?;
                 renderer.rows(&rows).map_err(Failure::Write)?;
                 finish(renderer)?;
+                self.written(rows);
             }
             State::Open(renderer) => {
                 finish(renderer)?;
@@ -101,7 +122,7 @@ impl<'a> Stream<'a> {
             }
             State::Broken => {}
         }
-        Ok(self.count)
+        Ok((self.count, self.kept))
     }
 }
 
@@ -187,7 +208,7 @@ mod tests {
         stream.rows(batch(1)).unwrap();
         stream.rows(Vec::new()).unwrap();
         assert_eq!((stream.count(), seen.text().as_str()), (1, ""));
-        assert_eq!(stream.finish(&[]).unwrap(), 1);
+        assert_eq!(stream.finish(&[]).unwrap().0, 1);
         assert_eq!(seen.text(), "n\n1\n");
     }
 
@@ -200,7 +221,7 @@ mod tests {
             stream.rows(batch(number)).unwrap();
         }
         assert_eq!(seen.text(), "n\n1\n2\n3\n");
-        assert_eq!(stream.finish(&[]).unwrap(), 3);
+        assert_eq!(stream.finish(&[]).unwrap().0, 3);
         assert_eq!(seen.text(), "n\n1\n2\n3\n");
     }
 

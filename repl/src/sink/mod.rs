@@ -136,6 +136,12 @@ impl Sink {
         self.close(target, written)
     }
 
+    /// Whether a pager would show the next answer if it is long.
+    #[must_use]
+    pub fn is_paged(&self) -> bool {
+        self.interactive && io::stdout().is_terminal() && pager::is_there()
+    }
+
     /// Opens the place of an answer; `given` is standard output. A `pager` is asked for where it is of use.
     pub fn open<'a>(
         &mut self,
@@ -146,13 +152,7 @@ impl Sink {
         let place = self.place();
         let append = !self.has_once() && self.all.as_ref().is_some_and(|(_, written)| written.any);
         let to = match &place {
-            None if pager
-                && self.interactive
-                && io::stdout().is_terminal()
-                && pager::is_there() =>
-            {
-                To::Paged(Paged::new(given))
-            }
+            None if pager && self.is_paged() => To::Paged(Paged::new(given)),
             None | Some(Place::Standard) => To::Given(given),
             Some(Place::File(path)) => To::File(self.opened(AnswerFile::open(path, append))?),
             Some(Place::Command(command)) => To::Command(self.opened(Child::shell(command))?),

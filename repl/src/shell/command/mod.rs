@@ -1,5 +1,6 @@
 //! Dot commands: one table, from which `.help`, completion and the book's page are made.
 
+mod answers;
 mod catalog;
 pub mod ending;
 pub mod features;
@@ -52,6 +53,10 @@ pub const COMMANDS: &[Command] = &[
     Command { name: ".report", aliases: &["report"], arguments: "[NAME] [--sql] [X=VALUE…]", takes: Takes::Report, doc: "Runs a report, or shows its query; without a name, lists the reports.", run: library::report },
     Command { name: ".snapshot", aliases: &[], arguments: "[save NAME|drop NAME|list]", takes: Takes::Snapshot, doc: "Saves the current state of all caches, to compare with later.", run: features::snapshot },
     Command { name: ".diff", aliases: &[], arguments: "A [B]", takes: Takes::Moments, doc: "Shows what changed between two snapshots, or since one.", run: features::diff },
+    Command { name: ".last", aliases: &[], arguments: "[FORMAT]", takes: Takes::Format, doc: "Shows the last answer again, whole; or in another format.", run: answers::last },
+    Command { name: ".summarize", aliases: &[], arguments: "[QUERY]", takes: Takes::Statement, doc: "Sums up each column of a query's answer, or of the last one: how many values, the least, quartiles, the greatest, a histogram.", run: answers::summarize },
+    Command { name: ".freq", aliases: &[], arguments: "COLUMN [from …] [where …]", takes: Takes::Column, doc: "Counts how often each value of a column occurs.", run: answers::freq },
+    Command { name: ".open", aliases: &[], arguments: "NAME", takes: Takes::Cache, doc: "Shows all there is of a cache: its columns, its other names, its nodes and CPUs.", run: answers::open },
     Command { name: ".explain", aliases: &[], arguments: "[analyze] [QUERY]", takes: Takes::Statement, doc: "Shows the plan of a query, or of the last one.", run: queries::explain },
     Command { name: ".source", aliases: &["\\conninfo"], arguments: "[SOURCE]", takes: Takes::Words(&["live", "walk", "proc", "demo"]), doc: "Shows the source in use and why no better one is; or switches to another.", run: queries::source },
     Command { name: ".mode", aliases: &[], arguments: "[FORMAT]", takes: Takes::Format, doc: "Sets or shows the output format.", run: settings::mode },
@@ -75,9 +80,9 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 /// The commands that run statements, whose answers find their own way.
-const STATEMENTS: [&str; 11] = [
-    ".clear", ".explain", ".edit", ".leak", ".read", ".report", ".run", ".watch", ".whatis", "\\g",
-    "\\gx",
+const STATEMENTS: [&str; 14] = [
+    ".clear", ".explain", ".edit", ".freq", ".last", ".leak", ".open", ".read", ".report", ".run",
+    ".watch", ".whatis", "\\g", "\\gx",
 ];
 
 /// The command of a name or an alias.

@@ -54,6 +54,8 @@ pub enum Takes {
     Table,
     /// A column, or `TABLE.COLUMN`.
     Column,
+    /// The name of a cache.
+    Cache,
     /// A format, or `auto`.
     Format,
     /// `on` or `off`.
@@ -95,6 +97,7 @@ impl Takes {
             | Self::File
             | Self::Moments
             | Self::Column
+            | Self::Cache
             | Self::Parameter
             | Self::Query
             | Self::Statement => None,

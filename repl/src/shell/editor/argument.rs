@@ -18,6 +18,9 @@ use crate::source::recording::named::{self, LIVE};
 /// What makes a statement of a member's path.
 const SELECT: &str = "select ";
 
+/// What makes one of a cache's name.
+const NAMED: &str = "select name where alias_of('";
+
 /// What could stand at the end of `text`, a command with a part of its arguments.
 pub(super) fn complete(helper: &Helper<'_>, session: &mut Session, text: &str) -> Completion {
     let (call, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
@@ -37,6 +40,16 @@ pub(super) fn complete(helper: &Helper<'_>, session: &mut Session, text: &str) -
             let query = format!("{SELECT}{rest}");
             let mut completion = helper.statement(session, &query, query.len());
             completion.start = first + completion.start.saturating_sub(SELECT.len());
+            return completion;
+        }
+        Takes::Cache => {
+            let query = format!("{NAMED}{rest}");
+            let mut completion = helper.statement(session, &query, query.len());
+            completion.start = first + completion.start.saturating_sub(NAMED.len());
+            // A name that a command takes needs no quote at its end.
+            for candidate in &mut completion.candidates {
+                candidate.text = candidate.label.clone();
+            }
             return completion;
         }
         Takes::Query | Takes::Report if start > first => parameters(rest, word),
