@@ -13,4 +13,5 @@ mod pages;
 mod parts;
 mod slabs;
 mod torn_walks;
+mod types;
 mod walks;
