@@ -17,7 +17,7 @@ pub fn templates(schema: &dyn Schema) -> Vec<Template> {
 /// What the kernel must have, and has not.
 pub(super) fn lacking(what: &str) -> Diagnostic {
     Diagnostic::new(Span::default(), format!("the kernel has no {what}"))
-        .help("the live source needs Linux 6.13 or later")
+        .help("`slabql doctor` lists what the source needs and this kernel lacks")
 }
 
 /// Whether the kernel has the functions of texts that conditions may need.

@@ -96,7 +96,7 @@ fn offset(schema: &dyn Schema, owner: &str, path: &str) -> Result<i16, LoadError
 fn function(schema: &dyn Schema, name: &str) -> Result<u32, LoadError> {
     schema.function_id(name).ok_or_else(|| {
         let message = format!("`whatis` needs the kernel's function `{name}`");
-        let help = Some("it was added in Linux 6.13".to_owned());
+        let help = Some("Linux 6.13 and later have it".to_owned());
         LoadError::Environment(Environment { message, help })
     })
 }

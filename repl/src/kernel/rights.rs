@@ -47,12 +47,14 @@ impl Environment {
         )
     }
 
-    /// The kernel has no iterator over its caches.
+    /// The kernel has no iterator over its caches, of whatever release it is: one that is new enough may have been built
+    /// without.
     #[must_use]
     pub fn no_iterator(release: &str) -> Self {
         Self::new(format!(
-            "the live source needs Linux 6.13 or later with CONFIG_SLUB; this is {release}"
+            "this kernel, Linux {release}, has no slab cache iterator: its BTF lacks the function `bpf_iter_kmem_cache`"
         ))
+        .help("Linux 6.13 and later have it, if built with CONFIG_SLUB and CONFIG_BPF_SYSCALL")
     }
 
     /// Says what about this machine explains that bpf(2) failed with `error`; none if nothing does.
@@ -286,7 +288,7 @@ mod tests {
         );
         assert_eq!(
             Environment::no_iterator("6.8.0").message,
-            "the live source needs Linux 6.13 or later with CONFIG_SLUB; this is 6.8.0"
+            "this kernel, Linux 6.8.0, has no slab cache iterator: its BTF lacks the function `bpf_iter_kmem_cache`"
         );
     }
 }
