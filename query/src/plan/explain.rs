@@ -88,6 +88,19 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// What is done where a number leaves the registers of the program, if one can: a line.
+    #[must_use]
+    pub fn otherwise(&self) -> String {
+        if self.can_overflow() {
+            "if arithmetic overflows 64 bits in the kernel: another scan of all rows, chosen in user space\n"
+                .to_owned()
+        } else {
+            String::new()
+        }
+    }
+}
+
 /// Where something runs that runs in the kernel, unless there is a reason why not.
 fn place(reason: Option<&Reason>) -> String {
     reason.map_or_else(|| "kernel".to_owned(), |reason| format!("user space: {reason}"))

@@ -314,6 +314,20 @@ impl Scalar {
         }
     }
 
+    /// Whether a number in it can leave its register, and is checked for that.
+    #[must_use]
+    pub fn is_checked(&self) -> bool {
+        match self {
+            Self::Const(_) | Self::Parameter { .. } | Self::Input(_) | Self::Far(_) => false,
+            Self::Neg(inner, checked) => *checked || inner.is_checked(),
+            Self::BitNot(inner) | Self::Abs(inner) | Self::Log2(inner, _) => inner.is_checked(),
+            Self::Extreme { left, right, .. } => left.is_checked() || right.is_checked(),
+            Self::Arith(operation, left, right) => {
+                operation.checked || left.is_checked() || right.is_checked()
+            }
+        }
+    }
+
     /// Whether there are rows of which it is NULL.
     #[must_use]
     pub fn can_be_null(&self) -> bool {

@@ -32,7 +32,7 @@ pub use condition::Condition;
 use condition::Conditions;
 pub use group::Group;
 use group::InKernel;
-use kernel::Pred;
+use kernel::{Pred, Scalar};
 use lower::Lowerer;
 pub use price::{AFTER_ALL, CPU_WALK, NODE_WALK, SUM, cost, dearest};
 
@@ -307,6 +307,17 @@ impl Plan {
     /// The conditions that run in the kernel, in their order, and what runs.
     pub fn pushed(&self) -> impl Iterator<Item = (&Condition, &Pred)> {
         self.conditions().filter_map(|condition| Some((condition, condition.kernel.as_ref().ok()?)))
+    }
+
+    /// Whether its program may find that a number leaves a register, so that [`crate::exec::wide`] computes anew.
+    #[must_use]
+    pub fn can_overflow(&self) -> bool {
+        let mut found = false;
+        let mut visit = |scalar: &Scalar| found |= scalar.is_checked();
+        self.pushed().for_each(|(_, pred)| pred.scalars(&mut visit));
+        let operands = self.group_in_kernel().into_iter().flat_map(InKernel::operands);
+        operands.for_each(|operand| operand.scalars(&mut visit));
+        found
     }
 
     /// How rows become groups, if they do; what follows is then computed of a group's row.

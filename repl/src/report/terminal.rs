@@ -73,7 +73,8 @@ pub fn ascii(text: &str) -> String {
 }
 
 /// Breaks the lines of a text between words, so that none is longer than `columns`. What goes on in another line begins
-/// below the last column of the text, if it has columns, or a little to the right of where its line begins.
+/// below the last column of the text, if it has columns, or a little to the right of where its line begins; that of a plan
+/// stands under its operator.
 #[must_use]
 pub fn wrapped(text: &str, columns: usize) -> String {
     let mut lines = String::with_capacity(text.len());
@@ -103,6 +104,7 @@ fn indent(line: &str, columns: usize) -> usize {
     } else {
         None
     };
+    let label = label.or_else(|| line[start..].starts_with("-> ").then_some(start + 3));
     let indent = label.unwrap_or(if column > start { column } else { start + 2 });
     let indent = line.get(..indent).map_or(start, str::width);
     let fits = |indent: &usize| *indent <= columns / 2;
@@ -151,6 +153,7 @@ note: one two
             wrapped("  name  text  one two three four", 28),
             "  name  text  one two three\n              four"
         );
+        assert_eq!(wrapped("   -> filter one two", 16), "   -> filter one\n      two");
         assert_eq!(wrapped("  = help: one two three", 20), "  = help: one two\n          three");
         assert_eq!(wrapped(&"x".repeat(25), 10), "xxxxxxxx\n  xxxxxxxx\n  xxxxxxxx\n  x");
         // Neither a name nor an option has a place to be broken at.

@@ -29,7 +29,7 @@ use crate::features::{merged, trace, whatis};
 use crate::kernel::signals;
 use crate::render::{self, Format, Options, Renderer, duration};
 use crate::report::error::Failure;
-use crate::report::message;
+use crate::report::{message, terminal};
 use crate::shell::alert::Alert;
 use crate::shell::foreign::FORMATS;
 use crate::sink::{Medium, Sink, draw};
@@ -259,7 +259,7 @@ impl Session {
                 let plan = self.engine.plan(Asked { answers, ..asked }, &mut stages)?;
                 self.engine.open(&plan).map_err(wrong)?;
                 let program = self.engine.listing(&plan)?;
-                draw(out, &format!("{plan}{program}"))
+                self.explained(&format!("{plan}{}{program}", plan.otherwise()), out)
             }
             Statement::Whatis(addresses) => {
                 let addresses: Vec<u64> = addresses.iter().map(|address| address.value).collect();
@@ -273,8 +273,16 @@ impl Session {
                 for note in &notes {
                     message::note(note);
                 }
-                draw(out, &text)
+                self.explained(&text, out)
             }
+        }
+    }
+
+    /// Writes what explains a query: on a terminal its lines go on under each other.
+    fn explained(&self, text: &str, out: &mut dyn Write) -> Result<(), Failure> {
+        match self.medium() {
+            Medium::Terminal => draw(out, &terminal::wrapped(text, terminal::columns())),
+            _ => draw(out, text),
         }
     }
 

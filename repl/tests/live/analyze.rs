@@ -134,6 +134,12 @@ fn a_second_scan_is_told() {
         let notes = String::from_utf8_lossy(&output.stderr);
         assert_eq!(notes.contains("the caches were scanned again"), twice, "{condition}: {notes}");
     }
+    // The plan tells of it beforehand, whether it will happen or not.
+    for (condition, may) in [("addr - 64 > 0", true), ("memory > 1", true), ("size > 0", false)] {
+        let output = slabql(&[&format!("explain select name where {condition}")]);
+        let plan = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(plan.contains("another scan of all rows"), may, "{condition}: {plan}");
+    }
 }
 
 #[test]

@@ -142,6 +142,14 @@ fn what_is_told_is_broken_between_words() {
         text.contains(" Shows all settings and where each comes from; or\n                              shows or sets one.\n"),
         "{text}"
     );
+    // A line of a plan goes on under its operator.
+    let plan = screen.ask(
+        &format!("explain select name where name = 'a'{};", " or name = 'ab'".repeat(6)),
+        "-> scan",
+    );
+    let filter = plan.split_once("\n-> filter ").unwrap().1.split_once("\n   -> scan").unwrap().0;
+    let mut lines = filter.lines().skip(1);
+    assert!(lines.clone().count() > 0 && lines.all(|line| line.starts_with("   ")), "{plan}");
     let wrong = format!("select name{} from caches;", ", nme".repeat(30));
     let text = screen.ask(&wrong, "\n  = help: ");
     assert!(

@@ -1,6 +1,7 @@
 //! The program at a terminal: the prompt, its history, and what only a person sees.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -11,11 +12,13 @@ use crate::common::program::{Folder, SLABQL, demo};
 use crate::common::start;
 use crate::common::start::{End, Start};
 use crate::common::wait;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use rexpect::process::WaitStatus;
 use rexpect::reader::Options;
 use rexpect::session::{PtySession, spawn_with_options};
 use slabql::kernel::schema::KernelSchema;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const PROMPT: &str = "slabql> ";
 /// A prompt on a new line; with every key the one before it is drawn again.
@@ -268,7 +271,7 @@ fn what_is_no_text_is_an_error() {
     }
     let mut terminal = Terminal::prompt(&Folder::new());
     let mut keys = terminal.session.process().get_file_handle().unwrap();
-    std::io::Write::write_all(&mut keys, b"select \xff\xfe\n").unwrap();
+    Write::write_all(&mut keys, b"select \xff\xfe\n").unwrap();
     terminal.wait("error: ");
     terminal.wait(PROMPT);
     terminal.key("\x03");
@@ -465,6 +468,33 @@ fn an_interrupt_ends_the_query_and_not_the_prompt() {
     terminal.key("\x04");
     terminal.wait("code 0");
     terminal.wait("in order");
+}
+
+#[test]
+fn an_interrupt_ends_the_decompression_of_a_recording() {
+    if lacks(&["sh", "stty", "tty"]) {
+        return;
+    }
+    let home = Folder::new();
+    // So many zeros that they are decompressed for a while, and not so many that they are refused.
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    let zeros = vec![b'0'; 1 << 20];
+    (0..120).for_each(|_| gzip.write_all(&zeros).unwrap());
+    let bytes = gzip.finish().unwrap();
+    let file = home.file("zeros.slab", &bytes);
+    let query = format!("select count(*) from diff('{0}', '{0}');", file.display());
+    let mut terminal = Terminal::prompt(&home);
+    terminal.session.send_line(&query).unwrap();
+    terminal.wait(";\r\r\n");
+    terminal.key("\x03");
+    let (said, sent) = (terminal.wait("interrupted\r\n"), Instant::now());
+    assert!(!said.contains("not a recording"), "{said}");
+    terminal.wait(PROMPT);
+    assert!(sent.elapsed() < Duration::from_secs(5));
+    assert_eq!(fs::read(file).unwrap(), bytes);
+    terminal.session.send_line("select name limit 1;").unwrap();
+    terminal.wait("btrfs_delayed_node");
+    terminal.key("\x04");
 }
 
 #[test]
