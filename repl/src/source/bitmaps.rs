@@ -137,7 +137,7 @@ pub struct Walk<'a> {
 
 /// Says that the machine lacks something.
 fn refused(why: &str) -> Failure {
-    Failure::environment(format!("objects cannot be listed: {why}"), None)
+    Failure::environment(format!("slabs cannot be walked: {why}"), None)
 }
 
 fn caches(asked: &Asked<'_>) -> Result<Vec<Cache>, Failure> {
@@ -196,10 +196,11 @@ pub fn is_cache(schema: &KernelSchema, name: &str) -> Result<(), Failure> {
 impl<'a> Walk<'a> {
     /// Takes what walks over the slabs of all caches need, or of the one of this name.
     pub fn open(schema: &'a KernelSchema, name: Option<&str>) -> Result<Self, Failure> {
+        // Whoever has no rights is told that, and how to get them.
+        let memory = Memory::of_words(schema)?;
         let array = schema.page_array().map_err(|why| refused(&why))?;
         let cpus = schema.cpu_offsets().map_err(|why| refused(&why))?;
         let ranges = zones::ranges().map_err(|why| refused(&why))?;
-        let memory = Memory::of_words(schema)?;
         let asked = Asked::new(schema, CACHES)?;
         let mut caches = caches(&asked)?;
         if let Some(name) = name {

@@ -99,6 +99,10 @@ fn what_is_lacking_is_named() {
         let traced = program.run(capabilities, &["trace 1s select site from allocations"]);
         assert_eq!((traced.out.as_str(), traced.code), ("", Some(2)), "{capabilities:?}");
         assert!(traced.err.contains(names), "{capabilities:?}: {}", traced.err);
+        let Ran { out, err, code } = program.run(capabilities, &["check"]);
+        assert_eq!((out.as_str(), code), ("", Some(2)), "{capabilities:?}");
+        let first = err.lines().next().unwrap_or_default();
+        assert!(first.ends_with(&format!("needs {names}")), "{capabilities:?}: {err}");
         let Ran { out, err, code } = program.run(capabilities, &["select name limit 1"]);
         assert_eq!((out.as_str(), code), ("", Some(2)), "{capabilities:?}");
         let first = err.lines().next().unwrap_or_default();
