@@ -1,6 +1,7 @@
 //! The slabs of a kernel that is well have no fault, and the reports over all slabs answer.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use crate::common;
 use crate::common::ask;
@@ -60,6 +61,10 @@ fn an_interrupt_ends_a_walk_within_a_run() {
         let ended = walk.run(&mut |_, _| {
             if interrupt && slabs == 0 {
                 kill_process(getpid(), Signal::INT).unwrap();
+                // Another thread may be the one that takes it.
+                common::wait("the signal", Duration::from_secs(30), || {
+                    signals::happened().then_some(())
+                });
             }
             slabs += 1;
             Ok(ControlFlow::Continue(()))
