@@ -53,17 +53,23 @@ impl<'a> Groups<'a> {
 
     /// Adds a row to its group.
     pub(super) fn add(&mut self, row: &[Value], warnings: &mut Warnings) {
+        let times = self.times.and_then(|at| row.get(at)?.unsigned()).unwrap_or(1);
+        self.add_times(row, times, warnings);
+    }
+
+    /// Adds so many equal rows to their group.
+    pub(super) fn add_times(&mut self, row: &[Value], times: u64, warnings: &mut Warnings) {
         if warnings.step(self.group.aggregates.len() + 1) {
             return;
         }
         match &self.group.kernel {
             Ok(kernel) => self.merge(row, kernel),
-            Err(_) => self.add_inputs(row, warnings),
+            Err(_) => self.add_inputs(row, times, warnings),
         }
     }
 
     /// Adds a row of inputs.
-    fn add_inputs(&mut self, row: &[Value], warnings: &mut Warnings) {
+    fn add_inputs(&mut self, row: &[Value], times: u64, warnings: &mut Warnings) {
         self.bytes.clear();
         for key in &self.group.keys {
             with(&key.expr, row, warnings, |value, _| encode(value, &mut self.bytes));
@@ -75,7 +81,6 @@ impl<'a> Groups<'a> {
             let keys = keys.iter().map(|key| eval::eval(&key.expr, row, &mut told)).collect();
             self.begin(keys)
         });
-        let times = self.times.and_then(|at| row.get(at)?.unsigned()).unwrap_or(1);
         let (state, bytes) = (&mut self.states[number], &mut self.bytes);
         for (index, aggregate) in self.group.aggregates.iter().enumerate() {
             let mut add = |value: &Value, warnings: &mut Warnings| {

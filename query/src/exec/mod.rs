@@ -157,6 +157,32 @@ impl<'a> Execution<'a> {
         self.run(0, rows.into_iter().map(|row| row.values).collect())
     }
 
+    /// Takes a row that stands for `count` equal ones, if they only go into groups, in one step for all of them.
+    /// Otherwise it takes none, and they are to be pushed one by one.
+    pub fn push_counted(&mut self, row: &[Value], count: u64) -> Result<bool, Interrupted> {
+        let passes = |(step, _): &(Step, Flow)| {
+            matches!(step, Step::Done | Step::Filter(_) | Step::LookUp(_))
+        };
+        let grouped = self.steps.iter().position(|step| !passes(step));
+        let Some((before, [(Step::Group(groups), flow), ..])) =
+            grouped.and_then(|at| self.steps.split_at_mut_checked(at))
+        else {
+            return Ok(false);
+        };
+        let mut rows = vec![row.to_vec()];
+        for (step, flow) in before {
+            flow.into += count * rows.len() as u64;
+            rows = step.run(rows, &mut self.machine, self.plan);
+            flow.out += count * rows.len() as u64;
+        }
+        for row in rows.iter().filter(|_| count > 0) {
+            flow.into += count;
+            groups.add_times(row, count, &mut self.machine.warnings);
+        }
+        self.machine.warnings.check()?;
+        Ok(true)
+    }
+
     /// Whether the answer is whole, whatever rows may follow.
     #[must_use]
     pub fn is_done(&self) -> bool {

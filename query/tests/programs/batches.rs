@@ -76,6 +76,56 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn rows_that_stand_for_several_are_those(
+        filter in prop::sample::select(vec!["", " where size > 2", " where 6 / size > align"]),
+        numbers in prop::collection::vec((0..5_u64, 0..9_u64, 1..6_u64), 0..50),
+    ) {
+        let made = "count(*), count(4 / align), count(distinct align), sum(align), sum(align * 0.5), \
+                    avg(align), avg(align * 0.5), min(align), max(align), stddev(align), \
+                    variance(align * 0.5), median(align), histogram(align), bit_or(align), \
+                    bit_and(align), any_value(align), group_concat(align)";
+        let plan = planned(&format!("select size, {made}{filter} group by size"));
+        let once: Vec<_> = numbers.iter().map(|(size, align, _)| (*size, *align)).collect();
+        let counts = numbers.iter().map(|(.., count)| *count);
+        let (mut counted, mut whole) =
+            (Execution::new(&plan, &NoHost), Execution::new(&plan, &NoHost));
+        for (row, count) in rows(&plan, &once).into_iter().zip(counts) {
+            prop_assert!(counted.push_counted(&row.values, count).unwrap());
+            whole.push((0..count).map(|_| row.clone()).collect()).unwrap();
+        }
+        let [counted, whole] = [counted, whole].map(|all| all.finish(Warnings::default()).unwrap());
+        // Of floats that are added one by one the last digit may differ.
+        let close = |left: &Value, right: &Value| match (left.float(), right.float()) {
+            (Some(left), Some(right)) => (left - right).abs() <= 1e-9 * left.abs(),
+            _ => left == right,
+        };
+        for (left, right) in counted.rows.iter().zip(&whole.rows) {
+            prop_assert!(left.iter().zip(right).all(|(l, r)| close(l, r)), "{left:?}\n{right:?}");
+        }
+        prop_assert_eq!(counted.rows.len(), whole.rows.len());
+        prop_assert_eq!(counted.flow, whole.flow);
+    }
+}
+
+#[test]
+fn what_goes_into_no_group_is_pushed_one_by_one() {
+    for text in ["select size", "select distinct size", "select size order by size"] {
+        let plan = planned(text);
+        let row = &rows(&plan, &[(1, 0)])[0];
+        assert!(!Execution::new(&plan, &NoHost).push_counted(&row.values, 3).unwrap(), "{text}");
+    }
+    // A million million rows take no longer than one.
+    let plan = planned("select count(*), sum(size), group_concat(distinct align)");
+    let row = &rows(&plan, &[(3, 7)])[0];
+    let mut execution = Execution::new(&plan, &NoHost);
+    assert!(execution.push_counted(&row.values, 1 << 40).unwrap());
+    let made = execution.finish(Warnings::default()).unwrap().rows;
+    let values = vec![Value::UInt(1 << 40), Value::UInt(3 << 40), Value::text("7")];
+    assert_eq!(made, [values]);
+}
+
 #[test]
 fn a_limit_ends_an_answer_and_an_order_keeps_it_open() {
     for (text, done) in [

@@ -152,7 +152,8 @@ impl Engine {
         sink.begin(exec::columns(plan, self.source.capabilities()))?;
         let mut execution = Execution::new(plan, &*self.source);
         'rows: for (values, count) in rows {
-            let mut left = *count;
+            let grouped = execution.push_counted(values, *count)?;
+            let mut left = if grouped { 0 } else { *count };
             while left > 0 {
                 signals::check()?;
                 let batch = left.min(BATCH);

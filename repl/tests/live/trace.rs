@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixDatagram;
 use std::process::{self, Child, Stdio};
 use std::thread;
@@ -16,6 +16,7 @@ use crate::common::child::held;
 use crate::common::program::{SLABQL, command};
 use crate::common::start::{End, Start};
 use crate::common::wait;
+use crate::common::zram::{CACHE, zram};
 
 /// How long a process is given to come to where it waits.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -193,6 +194,53 @@ fn frees_are_counted() {
     thread::sleep(GRACE);
     let (rows, err) = trace.end();
     assert!(counts(&rows, &["sock_inode_cache"])[0] >= COUNT, "{rows:?}\n{err}");
+}
+
+#[test]
+fn a_cache_that_is_created_meanwhile_is_told() {
+    let Some(_turn) = common::live() else { return };
+    let Some(device) = zram() else { return };
+    let query = format!("select count(*) from allocations where name = '{CACHE}'");
+    let trace = Trace::start(&query, 2);
+    let (rows, err) = device.with_cache(|| trace.end());
+    assert_eq!(rows, [["0"]]);
+    let note = "note: created during the trace, so its allocations are not among the rows: ";
+    assert!(err.starts_with(&format!("{note}`{CACHE}`\n")), "{err}");
+}
+
+/// What `slabql` says and shows of these words, and of this text at its prompt.
+fn said(words: &[&str], text: &str) -> (String, String) {
+    let mut command = command(SLABQL);
+    command.args(["--format", "csv"]).args(words).stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).start();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let ran = child.finish();
+    let [out, err] = [ran.stdout, ran.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert_eq!(ran.status.code(), Some(0), "{err}");
+    (out, err)
+}
+
+#[test]
+fn leak_takes_an_alias_a_line_of_the_shell_and_a_source_that_cannot_trace() {
+    let Some(_turn) = common::live() else { return };
+    let head = "name,site,held,bytes,bytes_per_second,bytes_per_day,oldest_seconds";
+    let (out, err) = said(&[], ".leak dentry 50ms\n");
+    assert_eq!((out.lines().next(), err.contains("trace_report")), (Some(head), true), "{err}");
+
+    let query =
+        "select alias, name from aliases where alias <> name and alias not like ':%' limit 1";
+    let (out, _) = said(&[query], "");
+    if let Some((alias, name)) = out.lines().nth(1).and_then(|row| row.split_once(',')) {
+        let (out, err) = said(&["leak", alias, "50ms"], "");
+        let note =
+            format!("note: `{alias}` was merged into `{name}`: objects of both are counted\n");
+        assert!(out.starts_with(head) && err.starts_with(&note), "{err}");
+    }
+
+    let (out, err) = said(&["--source", "proc", "leak", "50ms"], "");
+    assert!(out.starts_with("name,objects,bytes,bytes_per_second,bytes_per_day\n"), "{out}");
+    let note = "note: the source `proc` cannot trace: these are the caches that grew, without who";
+    assert!(err.contains(note), "{err}");
 }
 
 #[test]

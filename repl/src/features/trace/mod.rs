@@ -124,11 +124,12 @@ pub fn gather(engine: &mut Engine, plan: &Plan, duration: Duration) -> Result<Ga
     let get_kmem_cache = schema.function_id("bpf_get_kmem_cache");
     let mut names = Names::open().map_err(|error| refused(&error))?;
     let mode = if wanted.objects() { Mode::Objects { freed: true } } else { Mode::Counts };
+    let followed = only(plan, &caches);
     let mut events = Events {
         fields: wanted.fields(),
         mode,
         get_kmem_cache,
-        only: only(plan, &caches).unwrap_or_default(),
+        only: followed.clone().unwrap_or_default(),
         own: names.process().map_err(|error| refused(&error))?,
         entries: 0,
     };
@@ -143,11 +144,7 @@ pub fn gather(engine: &mut Engine, plan: &Plan, duration: Duration) -> Result<Ga
     }
     let mut cgroups = if wanted.reads("cgroup") { Cgroups::read() } else { Cgroups::default() };
     // Before anything is attached: a trace that Ctrl-C ends has an answer.
-    let interrupts = if signals::noted() {
-        None
-    } else {
-        Interrupts::note().map(Some).map_err(Failure::Write)?
-    };
+    let interrupts = noted()?;
     let mut tracer = Tracer::attach(events.clone(), &points)?;
     let meanwhile = wait(&mut tracer, duration);
     drop(interrupts);
@@ -192,6 +189,19 @@ pub fn gather(engine: &mut Engine, plan: &Plan, duration: Duration) -> Result<Ga
     let took = meanwhile.span.1 - meanwhile.span.0;
     let report = report(took, &rows, &maker, losses, meanwhile.dropped);
     let mut notes = Vec::new();
+    if let Some(before) = &followed {
+        let created = passing(plan, &known.caches).unwrap_or_default();
+        let created = created.into_iter().filter(|cache| !before.contains(cache));
+        let names = created.filter_map(|cache| known.caches.name(cache));
+        let names: Vec<_> =
+            names.map(|name| format!("`{}`", String::from_utf8_lossy(name))).collect();
+        if !names.is_empty() {
+            notes.push(format!(
+                "created during the trace, so its allocations are not among the rows: {}",
+                names.join(", ")
+            ));
+        }
+    }
     if get_kmem_cache.is_none() {
         let note = "`name` is NULL for kmalloc: its events name no cache, and Linux before 6.13 \
                     finds it by no other way";
@@ -216,8 +226,18 @@ fn entries(events: &Events, cpus: usize) -> u32 {
     u32::try_from((MAP_BYTES / bytes).min(MAX_ENTRIES)).unwrap_or(u32::MAX)
 }
 
-/// The caches that conditions on their names let pass; none where all must be followed, for others might pass too.
+/// The caches that the kernel is told to follow; none where that is all of them.
 fn only(plan: &Plan, caches: &Caches) -> Option<Vec<u64>> {
+    match passing(plan, caches)? {
+        // No cache has this address.
+        only if only.is_empty() => Some(vec![u64::MAX]),
+        only if only.len() <= MAX_ONLY => Some(only),
+        _ => None,
+    }
+}
+
+/// The caches that conditions on their names let pass; none if what has no name passes too.
+fn passing(plan: &Plan, caches: &Caches) -> Option<Vec<u64>> {
     let at = plan.inputs.iter().position(|input| input.column().is_some_and(|c| c.name == "name"));
     let at = at?;
     let conditions: Vec<_> = plan
@@ -241,14 +261,7 @@ fn only(plan: &Plan, caches: &Caches) -> Option<Vec<u64>> {
     if conditions.is_empty() || passes(Value::Null) {
         return None;
     }
-    let only: Vec<u64> =
-        caches.all().filter(|(_, name)| passes(Value::text(name))).map(|c| c.0).collect();
-    match only.len() {
-        // No cache has this address.
-        0 => Some(vec![u64::MAX]),
-        1..=MAX_ONLY => Some(only),
-        _ => None,
-    }
+    Some(caches.all().filter(|(_, name)| passes(Value::text(name))).map(|cache| cache.0).collect())
 }
 
 /// What came meanwhile.
@@ -266,6 +279,16 @@ fn wait(tracer: &mut Tracer, duration: Duration) -> Meanwhile {
     let (start, began) = (Instant::now(), now());
     let mut objects = Vec::new();
     let mut dropped = 0;
+    nap(duration, start, &mut || {
+        objects.extend(tracer.freed());
+        dropped += objects.len().saturating_sub(MAX_FREED) as u64;
+        objects.truncate(MAX_FREED);
+    });
+    Meanwhile { objects, dropped, span: (began, now()) }
+}
+
+/// Lets `duration` pass since `start`, or the time until Ctrl-C, and calls `meanwhile` again and again.
+fn nap(duration: Duration, start: Instant, meanwhile: &mut dyn FnMut()) {
     while let Some(left) = duration.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
         if signals::happened() {
             signals::forget();
@@ -274,11 +297,25 @@ fn wait(tracer: &mut Tracer, duration: Duration) -> Meanwhile {
         if let Ok(nap) = Timespec::try_from(left.min(NAP)) {
             let _ = nanosleep(&nap);
         }
-        objects.extend(tracer.freed());
-        dropped += objects.len().saturating_sub(MAX_FREED) as u64;
-        objects.truncate(MAX_FREED);
+        meanwhile();
     }
-    Meanwhile { objects, dropped, span: (began, now()) }
+}
+
+/// Sees to it that Ctrl-C is noted until this is dropped.
+fn noted() -> Result<Option<Interrupts>, Failure> {
+    if signals::noted() {
+        return Ok(None);
+    }
+    Interrupts::note().map(Some).map_err(Failure::Write)
+}
+
+/// Lets `duration` pass, or the time until Ctrl-C. Gives the time that passed.
+fn pause(duration: Duration) -> Result<Duration, Failure> {
+    let interrupts = noted()?;
+    let start = Instant::now();
+    nap(duration, start, &mut || {});
+    drop(interrupts);
+    Ok(start.elapsed())
 }
 
 /// The monotonic clock, which the kernel's events have their time of.

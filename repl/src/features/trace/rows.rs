@@ -54,6 +54,11 @@ impl Caches {
         Ok(())
     }
 
+    /// The name of a cache.
+    pub fn name(&self, cache: u64) -> Option<&[u8]> {
+        self.0.get(&cache).map(|cache| cache.name.as_slice())
+    }
+
     /// Their addresses and names.
     pub fn all(&self) -> impl Iterator<Item = (u64, &[u8])> {
         self.0.iter().map(|(addr, cache)| (*addr, cache.name.as_slice()))

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use super::row::{Next, path};
 use crate::features::doctor::Finding;
-use crate::features::trace::leak;
+use crate::features::trace::leak::Leak;
 use crate::features::{check, diff, doctor, snapshot, verify};
 use crate::file::path::words as words_of;
 use crate::report::error::Failure;
@@ -86,8 +86,20 @@ pub fn show_leak(
     words: &[&str],
     out: &mut dyn Write,
 ) -> Result<Next, Failure> {
-    let query = leak::query(&mut session.engine, words)?;
-    session.run(&query, None, out)?;
+    let leak = Leak::of(&mut session.engine, words)?;
+    leak.note.iter().for_each(|note| message::note(note));
+    let traced = session.run(&leak.query(), None, out);
+    let kind = session.engine.source().kind();
+    if matches!(traced, Err(Failure::Environment(_))) && kind.is_here() && !kind.reads_memory() {
+        message::note(&format!(
+            "the source `{}` cannot trace: these are the caches that grew, without who allocated",
+            kind.name()
+        ));
+        let grown = leak.grown(&mut session.engine)?;
+        session.answer(&grown, out)?;
+        return Ok(Next::Prompt);
+    }
+    traced?;
     Ok(Next::Prompt)
 }
 
