@@ -56,6 +56,22 @@ pub struct MapSpec {
     pub entries: u32,
 }
 
+impl MapSpec {
+    /// The bytes of the kernel's memory that it takes, with `cpus` CPUs: what hangs on each entry is about 64 bytes.
+    #[must_use]
+    pub fn memory(&self, cpus: u64) -> u64 {
+        let [entries, key, value] =
+            [self.entries, self.key_bytes, self.value_bytes.next_multiple_of(8)].map(u64::from);
+        let key = key.next_multiple_of(8);
+        match self.kind {
+            MapKind::Hash => entries * (64 + key + value),
+            MapKind::PercpuHash => entries * (64 + key + value * cpus),
+            MapKind::PercpuArray => entries * value * cpus,
+            MapKind::RingBuffer => entries,
+        }
+    }
+}
+
 /// A program of an object.
 #[derive(Clone, Copy, Debug)]
 pub struct Function<'a> {

@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use query::suggest;
-use query::syntax::MAX_TEXT;
+use query::syntax::{MAX_TEXT, TokenKind, lex};
 
 use super::input::{self, Text};
 use crate::file::own::{self, Folder, Whose};
@@ -30,8 +30,10 @@ macro_rules! reports {
 pub const REPORTS: &[(&str, &str)] = reports! {
     "absent"
     "alike"
+    "allocators"
     "barns"
     "cache"
+    "churn"
     "constructors"
     "corrupt"
     "debug"
@@ -48,6 +50,8 @@ pub const REPORTS: &[(&str, &str)] = reports! {
     "kmalloc-types"
     "large-orders"
     "largest"
+    "leaks"
+    "lifetimes"
     "list"
     "low-memory"
     "merged"
@@ -74,6 +78,17 @@ pub const REPORTS: &[(&str, &str)] = reports! {
     "usercopy"
     "waste"
 };
+
+/// How long a query file traces the kernel, as it is written there; none if it does not.
+#[must_use]
+pub fn traced(text: &str) -> Option<&str> {
+    let tokens = lex(text).ok()?;
+    let lasts = tokens.windows(2).find_map(|pair| {
+        let is_trace = text[pair[0].span.start..pair[0].span.end].eq_ignore_ascii_case("trace");
+        (is_trace && matches!(pair[1].kind, TokenKind::Duration(_))).then_some(pair[1].span)
+    })?;
+    text.get(lasts.start..lasts.end)
+}
 
 /// The title of a query file: its first comment. Neither `#!` nor `-- param` is one.
 #[must_use]
@@ -235,6 +250,17 @@ mod tests {
         for none in ["", "select name -- A", "--\nselect 1; -- A", "#!/x\nselect 1"] {
             assert_eq!(title(none), "", "{none}");
         }
+    }
+
+    #[test]
+    fn a_file_that_traces_says_how_long() {
+        assert_eq!(traced("-- trace 9s\nTRACE 5s select 1 from frees;"), Some("5s"));
+        for none in ["select name as trace", "watch 5s select name", "-- trace 5s\nselect '", ""] {
+            assert_eq!(traced(none), None, "{none}");
+        }
+        let traces = REPORTS.iter().filter(|(_, text)| traced(text).is_some());
+        let names: Vec<&str> = traces.map(|(name, _)| *name).collect();
+        assert_eq!(names, ["allocators", "churn", "leaks", "lifetimes"]);
     }
 
     #[test]

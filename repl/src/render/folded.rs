@@ -9,7 +9,7 @@
 //! each program, with the names of caches at the top.
 //!
 //! A frame is the name of a function alone, because its callers differ by offsets that only spread them. Where that makes
-//! stacks equal there are several lines of one stack, which all readers add up. NULL is `[unknown]`. In a name, `;` and
+//! stacks equal there are several lines of one stack, which all readers add up. The totals of `with totals` are left out. NULL is `[unknown]`. In a name, `;` and
 //! whatever could end a line or steer a terminal are written as bytes, `\xNN`.
 
 use std::io::{self, Write};
@@ -43,6 +43,8 @@ struct Folded {
     /// Those of frames, in order.
     frames: Vec<usize>,
     weight: usize,
+    /// Says which row is the totals, which readers make themselves.
+    totals: Option<usize>,
 }
 
 impl Folded {
@@ -84,13 +86,19 @@ impl Folded {
         }
         let (weights, frames): (Vec<usize>, Vec<usize>) =
             (0..columns.len()).partition(|at| has_bars(&columns[*at]));
-        Ok(Self { frames, weight: weights.first().copied().unwrap_or_default() })
+        let (totals, frames): (Vec<usize>, Vec<usize>) =
+            frames.into_iter().partition(|at| columns[*at].totals);
+        let weight = weights.first().copied().unwrap_or_default();
+        Ok(Self { frames, weight, totals: totals.first().copied() })
     }
 }
 
 impl Rows for Folded {
     fn add(&mut self, frame: &Frame, rows: &[Vec<Value>], out: &mut dyn Write) -> io::Result<()> {
         for row in rows {
+            if self.totals.is_some_and(|at| row[at] == Value::Bool(true)) {
+                continue;
+            }
             // No weight is none.
             let Some(weight) = row[self.weight].integer() else { continue };
             if weight < 0 {
@@ -152,6 +160,15 @@ mod tests {
         let lines = rendered(&FOLDED, &answer(vec![numbers("n", Type::UInt), stacks(&texts)]));
         let lines = String::from_utf8(lines).unwrap();
         assert_eq!(lines, format!("a;b.part.0 [isofs];0xffffffff81 5\noperator+0x {}\n", u64::MAX));
+    }
+
+    #[test]
+    fn totals_are_no_stack() {
+        let rows = vec![Value::Bool(false), Value::Bool(true)];
+        let total = ("total", Type::Bool, Unit::None, rows);
+        let mut answer = answer(vec![stacks(&["a;b", "c"]), numbers("n", Type::UInt), total]);
+        answer.columns[2].totals = true;
+        assert_eq!(String::from_utf8(rendered(&FOLDED, &answer)).unwrap(), "a;b 5\n");
     }
 
     #[test]

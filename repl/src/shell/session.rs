@@ -245,7 +245,8 @@ impl Session {
                 let plan = self.once(query, of, &mut stages)?;
                 self.lint(query, &plan);
                 self.check_format(&plan)?;
-                let gathered = trace::gather(&mut self.engine, &plan, *duration)?;
+                let gathered =
+                    trace::gather(&mut self.engine, &plan, *duration, self.settings.memory.0)?;
                 for note in &gathered.notes {
                     message::note(note);
                 }

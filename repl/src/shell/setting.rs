@@ -8,8 +8,10 @@
 use std::collections::BTreeMap;
 use std::env;
 
+use query::syntax::{TokenKind, lex};
 use query::{foreign, suggest};
 
+use crate::features::trace::DEFAULT_MEMORY;
 use crate::render::{self, Color, FORMATS, Format, Options};
 use crate::report::error::{Failure, Message};
 use crate::report::escape::printable;
@@ -99,6 +101,7 @@ settings! {
     width: Option<u16> = None, "N", "The width of tables in columns; 0 for unlimited, `auto` for the terminal's.";
     rows: Option<u16> = None, "N", "The most rows of a table on a terminal, the first and the last ones; 0 for all, `auto` for 40 where no pager shows all.";
     null: String = Options::default().null, "TEXT", "The text shown for NULL in formats for people.";
+    memory: Size = Size(DEFAULT_MEMORY), "SIZE", "The most memory of the kernel that the maps of a trace may take.";
     pager: bool = true, "on|off", "Shows long answers at the prompt in `$PAGER`, or `less -FRSX`; `--no-pager` is short for `--pager=off`.";
 }
 
@@ -187,6 +190,29 @@ impl Value for Color {
 
     fn words() -> Option<Words> {
         Some(Self::ALL.map(|color| (color.name(), color.help())).to_vec())
+    }
+}
+
+/// A number of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+impl Value for Size {
+    fn read(word: &str) -> Option<Self> {
+        match lex(word).ok()?.as_slice() {
+            [token] => match token.kind {
+                TokenKind::Size(bytes) | TokenKind::Int(bytes) => Some(Self(bytes)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn shown(&self) -> String {
+        let unit = [("GiB", 30), ("MiB", 20), ("KiB", 10), ("", 0)];
+        let whole = unit.into_iter().find(|(_, shift)| self.0.trailing_zeros() >= *shift);
+        let (name, shift) = whole.filter(|_| self.0 > 0).unwrap_or(("", 0));
+        format!("{}{name}", self.0 >> shift)
     }
 }
 

@@ -11,6 +11,8 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::process::{Resource, Signal, getrlimit, setrlimit};
 
+use slabql::features::library::{self, REPORTS};
+
 use crate::common;
 use crate::common::child::held;
 use crate::common::program::{SLABQL, command};
@@ -108,7 +110,7 @@ fn what_a_workload_holds_is_shown_to_the_object() {
         let made = make();
         let (rows, err) = trace.end();
         assert_eq!(counts(&rows, caches), vec![COUNT; caches.len()], "{rows:?}\n{err}");
-        assert!(err.starts_with("trace_report: ") && !err.contains("full"), "{err}");
+        assert!(err.contains("\ntrace_report: ") && !err.contains("full"), "{err}");
         drop(made);
 
         let trace = Trace::start(&query, 4);
@@ -158,7 +160,7 @@ fn stacks_lead_from_the_cgroup_to_the_caller_and_have_all_events() {
         let made = sockets();
         let (out, err) = trace.end_as_text();
         drop(made);
-        assert!(err.starts_with("note: stacks cost the kernel "), "{err}");
+        assert!(err.contains("\nnote: stacks cost the kernel "), "{err}");
         let mut sum = 0;
         for line in out.lines() {
             let (stack, weight) = line.rsplit_once(' ').unwrap();
@@ -172,6 +174,20 @@ fn stacks_lead_from_the_cgroup_to_the_caller_and_have_all_events() {
         }
         assert_eq!(sum, COUNT, "{out}\n{err}");
     }
+}
+
+#[test]
+fn what_maps_take_is_told_and_bounded() {
+    let Some(_turn) = common::live() else { return };
+    let query = "select stack, state, count(*) from allocations group by 1, 2";
+    let (_, err) = said(&["--memory", "40MiB", "trace", "1ms", query], "");
+    let told = err.strip_prefix("note: the trace takes ").and_then(|rest| rest.split_once(" MiB "));
+    let told: f64 = told.unwrap().0.parse().unwrap();
+    assert!((39.0..=40.0).contains(&told), "{err}");
+    let ran = command(SLABQL).args(["--memory", "1MiB", "trace", "10m", query]).ran();
+    let err = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{err}");
+    assert!(err.contains("and may take 1.0 MiB\n  = help: `--memory "), "{err}");
 }
 
 #[test]
@@ -205,7 +221,7 @@ fn a_cache_that_is_created_meanwhile_is_told() {
     let (rows, err) = device.with_cache(|| trace.end());
     assert_eq!(rows, [["0"]]);
     let note = "note: created during the trace, so its allocations are not among the rows: ";
-    assert!(err.starts_with(&format!("{note}`{CACHE}`\n")), "{err}");
+    assert!(err.contains(&format!("{note}`{CACHE}`\n")), "{err}");
 }
 
 /// What `slabql` says and shows of these words, and of this text at its prompt.
@@ -241,6 +257,31 @@ fn leak_takes_an_alias_a_line_of_the_shell_and_a_source_that_cannot_trace() {
     assert!(out.starts_with("name,objects,bytes,bytes_per_second,bytes_per_day\n"), "{out}");
     let note = "note: the source `proc` cannot trace: these are the caches that grew, without who";
     assert!(err.contains(note), "{err}");
+}
+
+#[test]
+fn reports_that_trace_have_rows() {
+    let Some(_turn) = common::live() else { return };
+    for (name, text) in REPORTS.iter().filter(|(_, text)| library::traced(text).is_some()) {
+        let short = text.replace("trace 5s", "trace 200ms");
+        assert_ne!(short, *text, "{name}");
+        // Something is to happen meanwhile.
+        let (out, err) = said(&[&short], "");
+        assert!(out.starts_with("name,") && err.contains("\ntrace_report: 0.2"), "{name}: {err}");
+    }
+    let mut command = command(SLABQL);
+    command.args(["--format", "csv", "report", "churn", "rows=1"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.start();
+    wait("the programs of a trace", PATIENCE, || (held(child.id()).links.len() >= 2).then_some(()));
+    let made = sockets();
+    let (rows, err) = Trace(child).end();
+    drop(made);
+    assert_eq!(rows.len(), 1, "{err}");
+    assert!(
+        err.starts_with("note: `churn` traces the kernel for 5s; Ctrl-C ends it early\n"),
+        "{err}"
+    );
 }
 
 #[test]

@@ -42,10 +42,10 @@ use stacks::Stacks;
 
 /// How often the ring of freed objects is emptied: in less time than the busiest kernel fills it.
 const NAP: Duration = Duration::from_millis(10);
-/// The most bytes of a map.
-const MAP_BYTES: usize = 64 << 20;
-/// The most entries of a map.
-const MAX_ENTRIES: usize = 1 << 18;
+/// The memory that maps may take if nothing else is said, in bytes.
+pub const DEFAULT_MEMORY: u64 = 128 << 20;
+/// The fewest entries of a map that are worth a trace, and the most.
+const ENTRIES: (u64, u64) = (1 << 10, 1 << 18);
 /// The most objects that are kept after they were freed.
 const MAX_FREED: usize = 1 << 20;
 /// What is said before stacks are taken.
@@ -114,8 +114,13 @@ impl Wanted {
     }
 }
 
-/// Gathers for `duration`, or until Ctrl-C.
-pub fn gather(engine: &mut Engine, plan: &Plan, duration: Duration) -> Result<Gathered, Failure> {
+/// Gathers for `duration`, or until Ctrl-C, with maps of at most `memory` bytes.
+pub fn gather(
+    engine: &mut Engine,
+    plan: &Plan,
+    duration: Duration,
+    memory: u64,
+) -> Result<Gathered, Failure> {
     let wanted = Wanted::of(plan)?;
     let caches = Caches::read(engine)?;
     let schema = engine.source().kernel();
@@ -134,11 +139,13 @@ pub fn gather(engine: &mut Engine, plan: &Plan, duration: Duration) -> Result<Ga
         entries: 0,
     };
     let cpus = schema.cpu_offsets().map_or(1, <[u64]>::len);
-    events.entries = entries(&events, cpus);
+    let (entries, bytes) = room(&events, cpus as u64, memory)?;
+    events.entries = entries;
     let points = match wanted.table {
         HostTable::Frees => Point::FREES.to_vec(),
         _ => events.points(),
     };
+    message::note(&format!("the trace takes {} of the kernel's memory", in_mib(bytes)));
     if wanted.reads("stack") {
         message::note(STACKS_COST);
     }
@@ -216,14 +223,33 @@ fn refused(error: &std::io::Error) -> Failure {
     Environment::of_bpf(error).unwrap_or_else(failed).into()
 }
 
-/// How many entries a map has that takes no more than [`MAP_BYTES`].
-fn entries(events: &Events, cpus: usize) -> u32 {
-    let fixed = 64 + 8 * events.words();
-    let bytes = match events.mode {
-        Mode::Counts => fixed + 8 * cpus,
-        Mode::Objects { .. } => fixed + 16,
+/// How many entries there is room for in `memory` bytes besides all else, and the bytes that all of it takes.
+fn room(events: &Events, cpus: u64, memory: u64) -> Result<(u32, u64), Failure> {
+    let other: u64 = events.maps().iter().skip(1).map(|map| map.memory(cpus)).sum();
+    let all = |entries: u64| {
+        let entries = u32::try_from(entries).unwrap_or(u32::MAX);
+        let maps = Events { entries, ..events.clone() }.maps();
+        other + maps.first().map_or(0, |map| map.memory(cpus))
     };
-    u32::try_from((MAP_BYTES / bytes).min(MAX_ENTRIES)).unwrap_or(u32::MAX)
+    let (fewest, most) = ENTRIES;
+    let each = (all(most) - other).div_ceil(most).max(1);
+    if all(fewest) > memory {
+        let needed = in_mib(all(fewest));
+        let message = format!(
+            "the maps of this trace take {needed} at least, and may take {}",
+            in_mib(memory)
+        );
+        let help = format!("`--memory {}MiB` suffices", all(fewest).div_ceil(1 << 20));
+        return Err(Failure::command(message, Some(&help)));
+    }
+    let entries = ((memory - other) / each).clamp(fewest, most);
+    Ok((u32::try_from(entries).unwrap_or(u32::MAX), all(entries)))
+}
+
+/// A number of bytes as people read it.
+fn in_mib(bytes: u64) -> String {
+    let tenths = (bytes * 10).div_ceil(1 << 20);
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
 
 /// The caches that the kernel is told to follow; none where that is all of them.
@@ -351,4 +377,39 @@ fn report(
         text.push_str(&format!(", {count} {what}"));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_fit_their_memory_or_say_what_would_do() {
+        let fields = vec![Field::Cache, Field::Site, Field::Stack];
+        for mode in [Mode::Counts, Mode::Objects { freed: true }] {
+            let (only, fields) = (Vec::new(), fields.clone());
+            let events = Events { fields, mode, get_kmem_cache: None, only, own: 1, entries: 0 };
+            for cpus in [1, 2, 64, 512] {
+                let (mut least, mut before) = (None, 0);
+                for memory in (0..512).map(|mib| mib << 20) {
+                    match room(&events, cpus, memory) {
+                        Ok((entries, bytes)) => {
+                            least.get_or_insert(memory);
+                            assert!(bytes <= memory, "{mode:?} {cpus} {memory}: {bytes}");
+                            assert!(entries >= before && u64::from(entries) <= ENTRIES.1);
+                            before = entries;
+                        }
+                        Err(failure) => {
+                            assert_eq!(least, None, "more memory is enough as well");
+                            let text = failure.text();
+                            assert!(text.contains("`--memory "), "{text}");
+                        }
+                    }
+                }
+                let least = least.unwrap_or_default();
+                let below = room(&events, cpus, least - (1 << 20)).unwrap_err().text();
+                assert!(below.contains(&format!("`--memory {}MiB`", least >> 20)), "{below}");
+            }
+        }
+    }
 }

@@ -71,6 +71,9 @@ pub fn run_report(
     if sql {
         return said(session, out, |_, out| write(out, &text.text));
     }
+    if let Some(lasts) = library::traced(&text.text) {
+        message::note(&format!("`{name}` traces the kernel for {lasts}; Ctrl-C ends it early"));
+    }
     run_with(name, text, given)
 }
 
