@@ -18,7 +18,7 @@ use crate::bind::TYPES;
 use crate::capabilities::Capabilities;
 use crate::catalog::Table;
 use crate::diagnostic::Span;
-use crate::path::{self, Base};
+use crate::path::{self, Base, Roots};
 use crate::scope::{self, Scope};
 use crate::syntax::ast::{Expr, ExprKind, Item, Path, Statement};
 use crate::syntax::{Keyword, Lexer, Symbol, Token, TokenKind, expected, parse_text};
@@ -113,7 +113,7 @@ pub fn complete(text: &str, cursor: usize, known: &Known<'_>) -> Completion {
     if let Some(candidates) = columns(start, &tokens, &scope) {
         return Completion { start, candidates: matching(candidates, word) };
     }
-    if let Some(candidates) = members(before, start, &tokens, known) {
+    if let Some(candidates) = members(before, start, &tokens, &scope, known) {
         return Completion { start, candidates: matching(candidates.into_iter(), word) };
     }
     let candidates = words(before, &tokens, &scope, word.is_empty(), known);
@@ -255,10 +255,7 @@ fn expressions(tokens: &[Token], scope: &Scope<'_>, no_word: bool, found: &mut V
     found.extend(aggregate::AGGREGATES.iter().map(|a| call(a.name, a.call, a.doc)));
     let bases = Base::ALL.iter().filter(|base| scope.table.is_some_and(|t| base.is_of(t.rows)));
     found.extend(bases.map(|base| {
-        Candidate::new(
-            format!("{}->", base.name()),
-            format!("a member of struct {}", base.structure()),
-        )
+        Candidate::new(format!("{}->", base.name()), format!("a member of {}", base.described()))
     }));
     if tokens.last().is_some_and(|token| token.kind.symbol() == Some(Symbol::ParenOpen)) {
         found.push(Candidate::new(Keyword::Distinct.text(), "each value once"));
@@ -309,6 +306,7 @@ fn members(
     before: &str,
     start: usize,
     tokens: &[Token],
+    scope: &Scope<'_>,
     known: &Known<'_>,
 ) -> Option<Vec<Candidate>> {
     let (mark, path) = tokens.split_last()?;
@@ -330,16 +328,17 @@ fn members(
         }
         first = token.span.start;
     }
-    let members = listed(&before[first..mark.span.start], known);
+    let members = listed(&before[first..mark.span.start], scope, known);
     Some(members.unwrap_or_default())
 }
 
 /// The members of the struct at the end of a path.
-fn listed(text: &str, known: &Known<'_>) -> Option<Vec<Candidate>> {
+fn listed(text: &str, scope: &Scope<'_>, known: &Known<'_>) -> Option<Vec<Candidate>> {
     let schema = known.capabilities.schema()?;
     let path = path_of(text)?;
     let base = Base::ALL.into_iter().find(|base| base.name() == path.base.name)?;
-    let (_, _, members) = path::list(schema, base, &path).ok()?;
+    let root = Roots::new(&scope.arguments).of(schema, base, path.base.span).ok()?;
+    let (_, _, members) = path::list(schema, &root, &path).ok()?;
     let named = members.into_iter().filter(|member| !member.name.is_empty());
     Some(named.map(|member| Candidate::new(member.name, member.ty)).collect())
 }

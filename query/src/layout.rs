@@ -15,7 +15,7 @@
 use ebpf_templates::template::driver::Room;
 use ebpf_templates::template::{group, rows};
 
-use crate::catalog::{Rows, Source};
+use crate::catalog::Source;
 use crate::path::{self, Names};
 use crate::plan::Plan;
 use crate::plan::group::{InKernel, Sum};
@@ -107,9 +107,12 @@ impl Layout {
         }
         let mut places = Vec::with_capacity(plan.projected.len());
         let mut offset = rows::ROW_HEADER;
+        // What is given comes from elsewhere.
+        let projected =
+            || plan.projected.iter().copied().filter(|input| plan.inputs[*input].in_kernel());
         let size = |input: usize| plan.inputs[input].bits().max(8).next_power_of_two() / 8;
         for wanted in [8, 4, 2, 1] {
-            for &input in &plan.projected {
+            for input in projected() {
                 let found = &plan.inputs[input];
                 let integer = found.source() != Some(Source::Address) && !found.is_text();
                 if integer && size(input) == wanted {
@@ -131,7 +134,7 @@ impl Layout {
         }
         offset = offset.next_multiple_of(2);
         let mut texts = 0;
-        for &input in &plan.projected {
+        for input in projected() {
             if plan.inputs[input].source() == Some(Source::Address) {
                 places.push((input, ValuePlace::Address));
             } else if plan.inputs[input].is_text() {
@@ -141,10 +144,8 @@ impl Layout {
             }
         }
         places.sort_by_key(|(input, _)| *input);
-        let names = plan
-            .projected
-            .iter()
-            .filter_map(|input| plan.inputs[*input].names().map(|names| (*input, names.clone())));
+        let names = projected()
+            .filter_map(|input| plan.inputs[input].names().map(|names| (input, names.clone())));
         Self {
             places,
             names: names.collect(),
@@ -154,7 +155,7 @@ impl Layout {
             texts,
             groups: false,
             nulls: None,
-            run: (plan.table.rows == Rows::Slabs).then(|| plan.enough().unwrap_or(u32::MAX)),
+            run: plan.table.rows.in_several_runs().then(|| plan.enough().unwrap_or(u32::MAX)),
         }
     }
 
@@ -213,8 +214,9 @@ impl Layout {
         Ok(found)
     }
 
-    /// Reads the row at the start of `bytes`: its size and its values.
-    fn row(&self, bytes: &[u8]) -> Option<(usize, Row)> {
+    /// Reads the row at the start of `bytes`: its size and its values. None if there is no row of this layout.
+    #[must_use]
+    pub fn row(&self, bytes: &[u8]) -> Option<(usize, Row)> {
         let size = usize::try_from(unsigned(bytes, rows::ROW_SIZE.unsigned_abs(), 4)?).ok()?;
         let bytes = bytes.get(..size)?;
         let kind = unsigned(bytes, rows::ROW_KIND.unsigned_abs(), 4)?;

@@ -124,6 +124,44 @@ impl PageArray {
     }
 }
 
+/// The objects that a query over `objects` reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Objects {
+    /// The address of their cache; 0 where those of all caches are read.
+    pub cache: u64,
+    /// The most of them that are in one slab.
+    pub most: u64,
+    /// The bytes of one that its users see.
+    pub size: u64,
+    /// The struct that each of them is; or why that is not known.
+    pub structure: Result<String, Unknown>,
+}
+
+/// What is not known of objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// What is wrong.
+    pub message: String,
+    /// What would work.
+    pub help: Option<String>,
+    /// Which of the table's arguments is to blame, if one is.
+    pub argument: Option<usize>,
+}
+
+impl Unknown {
+    /// What is not known, and what would work.
+    #[must_use]
+    pub fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { message: message.into(), help: Some(help.into()), argument: None }
+    }
+
+    /// The same, of which an argument of the table is to blame.
+    #[must_use]
+    pub fn of(self, argument: usize) -> Self {
+        Self { argument: Some(argument), ..self }
+    }
+}
+
 /// The kernel, as far as a compiler needs it.
 pub trait Schema {
     /// The member of `struct type_name` at `path`: names joined by dots, elements of arrays by a number in
@@ -185,6 +223,12 @@ pub trait Schema {
     /// Where the descriptions of pages lie; or why that is not known. Only what is asked of slabs needs it.
     fn page_array(&self) -> Result<PageArray, String> {
         Err("the address of the kernel's page descriptors is not known".to_owned())
+    }
+
+    /// The objects of the cache that the table's arguments name, and of the struct that they name; without any, those of
+    /// all caches. Only what is asked of members of objects needs it.
+    fn objects(&self, _arguments: &[&str]) -> Result<Objects, Unknown> {
+        Err(Unknown { message: "the caches are not known".to_owned(), help: None, argument: None })
     }
 
     /// What the type `id` is; none where it cannot be told.

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use crate::catalog::{self, Table};
+use crate::syntax::ast::Argument;
 use crate::syntax::{Keyword, Symbol, Token, TokenKind};
 
 /// The names of a statement.
@@ -14,6 +15,8 @@ pub struct Scope<'a> {
     pub table: Option<&'static Table>,
     /// The number of the `from` before it.
     pub from: Option<usize>,
+    /// What is handed to it: `from objects('dentry')`.
+    pub arguments: Vec<Argument>,
     /// The table's alias: `from caches as c`.
     pub alias: Option<&'a str>,
     /// The names that items of the select list are given.
@@ -91,7 +94,8 @@ impl<'a> Scope<'a> {
         let start = keyword(Keyword::Select).map_or(tokens.len(), |select| select + 1);
         let aliases = aliases(&tokens[start..]);
         let alias = from.and_then(|from| alias(tokens.get(from + 2..)?));
-        Self { table, from, alias, aliases }
+        let arguments = from.and_then(|from| tokens.get(from + 2..)).map(arguments);
+        Self { table, from, arguments: arguments.unwrap_or_default(), alias, aliases }
     }
 
     /// Whether a name before a dot is that of the table.
@@ -118,6 +122,20 @@ fn outside(tokens: &[Token]) -> impl Iterator<Item = usize> {
 fn is_from(tokens: &[Token], at: usize) -> bool {
     let keyword = |at: usize| tokens[at].kind.keyword();
     keyword(at) == Some(Keyword::From) && (at == 0 || keyword(at - 1) != Some(Keyword::Distinct))
+}
+
+/// What is handed to a table, which `tokens` stand behind.
+fn arguments(tokens: &[Token]) -> Vec<Argument> {
+    let Some((open, rest)) = tokens.split_first() else { return Vec::new() };
+    if open.kind.symbol() != Some(Symbol::ParenOpen) {
+        return Vec::new();
+    }
+    let inside = rest.iter().take_while(|it| it.kind.symbol() != Some(Symbol::ParenClose));
+    let text = |token: &Token| match &token.kind {
+        TokenKind::Text(text) => Some(Argument { text: text.clone(), span: token.span }),
+        _ => None,
+    };
+    inside.filter_map(text).collect()
 }
 
 /// The alias of a table, which `tokens` stand behind.
@@ -174,9 +192,14 @@ mod tests {
     fn tables_and_aliases_are_found() {
         let of = |text: &str| {
             let tokens = lex(text).unwrap();
-            let Scope { table, alias, aliases, .. } = Scope::new(&tokens);
+            let Scope { table, arguments, alias, aliases, .. } = Scope::new(&tokens);
+            let handed: String = arguments.iter().map(|it| format!("({}) ", it.text)).collect();
             let alias = alias.map_or_else(String::new, |alias| format!(" as {alias}"));
-            format!("{}{alias} {}", table.map_or("none", |table| table.name), aliases.join(" "))
+            format!(
+                "{}{alias} {handed}{}",
+                table.map_or("none", |table| table.name),
+                aliases.join(" ")
+            )
         };
         assert_eq!(of("select name as n, size s2, count(*) total from nodes"), "nodes n s2 total");
         assert_eq!(of("select cast(name as text), size + 1 where"), "caches ");
@@ -186,7 +209,7 @@ mod tests {
         );
         assert_eq!(of("where"), "caches ");
         assert_eq!(of("select c.size total from caches c where"), "caches as c total");
-        assert_eq!(of("select 1 from diff('a', 'b') as d"), "diff as d ");
+        assert_eq!(of("select 1 from diff('a', 'b') as d"), "diff as d (a) (b) ");
         assert_eq!(of("select 1 from caches where size = 1"), "caches ");
         assert_eq!(of("select name is distinct from ctor same from nodes"), "nodes same");
         assert_eq!(of("select substring(name from 2) rest from nodes"), "nodes rest");

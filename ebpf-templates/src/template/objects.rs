@@ -8,14 +8,18 @@
 //! A row of an object would be larger than a slab's bit, so rows of objects are made by the reader. It also knows which
 //! objects CPUs, sheaves and barns hold ready: to the slab they are in use.
 //!
+//! Where members of objects are wanted, a [`Visitor`] makes rows of those that are not on the freelist. They follow the
+//! row of their slab, whose kind is [`rows::KIND_SLAB`], and all rows of a slab are those of one run.
+//!
 //! # Consistency
 //!
 //! The freelist is followed without a lock. A list that leaves the slab, is longer than the slab has objects, or has
 //! another length than the counters say, marks the row: [`INCOMPLETE`] if the slab changed meanwhile, else [`CORRUPT`].
+//! What could have changed is read again behind the members of all its objects.
 
 use std::convert::Infallible;
 
-use super::driver::{Driver, Hooks, Room};
+use super::driver::{Driver, Emitter, Hooks, Room};
 use super::node::{round, zero};
 use super::rows::{self, Scratch, page};
 use super::slab::next_free;
@@ -71,33 +75,171 @@ pub struct Objects {
     pub only: u64,
 }
 
-impl Objects {
-    /// Builds the program.
-    #[must_use]
-    pub fn build(&self) -> Program {
-        let fixed = BITS.unsigned_abs() + self.bits / 8;
-        let row_max = u32::from(fixed);
-        let room = Room { row_fixed: fixed, row_max, space: SPACE, places: 0, counters: 0 };
-        let mut scratch = Scratch::behind_page();
-        let [steps, start, flags] = [(); 3].map(|()| scratch.take());
-        let mut rows = SlabRows { objects: *self, steps, start, flags, next: None };
-        Driver::Vmemmap(self.vmemmap)
-            .build(room, &[], &mut rows)
-            .unwrap_or_else(|never| match never {})
-    }
-}
-
-/// Makes the rows; the numbers lie in the header.
-struct SlabRows {
-    objects: Objects,
+/// The numbers that a walk over the objects of slabs keeps in the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Own {
     /// The steps along the freelist.
     steps: i16,
     /// Where the slab's first page lies.
     start: i16,
     /// The flags of the row.
     flags: i16,
+    /// Where the row of the slab begins, behind the first row.
+    row: i16,
+    /// The number of the next object.
+    index: i16,
+    /// The address of the object.
+    pub object: i16,
+}
+
+impl Own {
+    /// Takes its numbers.
+    pub fn new(scratch: &mut Scratch) -> Self {
+        let [steps, start, flags, row, index, object] = [(); 6].map(|()| scratch.take());
+        Self { steps, start, flags, row, index, object }
+    }
+}
+
+/// Makes rows of objects.
+pub trait Visitor {
+    /// Why it cannot.
+    type Error;
+
+    /// Appends the row of the object whose address is at [`Own::object`]; goes to `skip` if it is not wanted. `R6` and
+    /// `R7`, the cache, stay.
+    fn object(&mut self, asm: &mut Assembler, skip: Label) -> Result<(), Self::Error>;
+}
+
+impl Objects {
+    /// Builds the program that gives slabs alone.
+    #[must_use]
+    pub fn build(&self) -> Program {
+        let (row_fixed, row_max) = (self.slab_row(), u32::from(self.slab_row()));
+        let room = Room { row_fixed, row_max, space: SPACE, places: 0, counters: 0 };
+        let own = Own::new(&mut Scratch::behind_page());
+        let mut rows = SlabRows { objects: *self, own, next: None, alone: true };
+        Driver::Vmemmap(self.vmemmap)
+            .build(room, &[], &mut rows)
+            .unwrap_or_else(|never| match never {})
+    }
+
+    /// Bytes of the row of a slab.
+    fn slab_row(&self) -> u16 {
+        BITS.unsigned_abs() + self.bits / 8
+    }
+
+    /// The most that a slab takes with its objects, of which a row takes at most `row_max` bytes.
+    fn slab_max(&self, row_max: u32) -> u32 {
+        u32::from(self.slab_row()) + u32::from(self.bits) * row_max
+    }
+
+    /// The room for rows of objects, with the space that they take together with those of their slabs.
+    #[must_use]
+    pub fn room(&self, of_objects: Room) -> Room {
+        /// So many slabs fit into a run, however large they are.
+        const SLABS: u32 = 2;
+        let space = of_objects.space.max(SLABS * self.slab_max(of_objects.row_max));
+        Room { space, ..of_objects }
+    }
+
+    /// Appends the rows of the slab that the header speaks of, whose cache is in `R7`: its own, and those that `visitor`
+    /// makes of its objects. Code goes to `next` if the slab is not wanted.
+    pub fn walk<V: Visitor>(
+        &self,
+        asm: &mut Assembler,
+        emitter: &Emitter,
+        next: Label,
+        own: Own,
+        visitor: &mut V,
+    ) -> Result<(), V::Error> {
+        let [object, cut, done, gone] =
+            ["each_object", "cut", "objects_done", "slab_gone"].map(|name| asm.label(name));
+        let load = |asm: &mut Assembler, dst, from| {
+            asm.push(Insn::load(Size::Dw, dst, Reg::R6, from));
+        };
+        let mut rows = SlabRows { objects: *self, own, next: None, alone: false };
+        rows.filter(asm, next).unwrap_or_else(|never| match never {});
+        load(asm, Reg::R1, rows::CURSOR);
+        asm.push(Insn::store(Size::Dw, Reg::R6, own.row, Reg::R1));
+        let row_max = self.slab_max(emitter.room.row_max);
+        let room = Room { row_fixed: self.slab_row(), row_max, ..emitter.room };
+        let of_slabs = Emitter { room, ..*emitter };
+        of_slabs.row(asm, &mut rows).unwrap_or_else(|never| match never {});
+        asm.comment("the objects that are not on the freelist");
+        zero(asm, [own.index].into_iter());
+        asm.bind(object);
+        asm.may_goto(cut);
+        load(asm, Reg::R1, own.index);
+        load(asm, Reg::R2, page::OBJECTS);
+        asm.jump_reg(Cond::Ge, Reg::R1, Reg::R2, done);
+        asm.jump_imm(Cond::Ge, Reg::R1, self.bits.into(), done);
+        asm.push(Insn::mov(Reg::R2, Reg::R1));
+        asm.add(Reg::R2, 1);
+        asm.push(Insn::store(Size::Dw, Reg::R6, own.index, Reg::R2));
+        self.slab_row_at(asm, room, own, cut);
+        asm.push(Insn::mov(Reg::R2, Reg::R1));
+        asm.push(Insn::alu_imm(Alu::Rsh, Reg::R2, 6));
+        asm.push(Insn::alu_imm(Alu::Lsh, Reg::R2, 3));
+        asm.push(Insn::alu(Alu::Add, Reg::R8, Reg::R2));
+        asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R8, BITS));
+        asm.push(Insn::mov(Reg::R3, Reg::R1));
+        asm.push(Insn::alu_imm(Alu::And, Reg::R3, 63));
+        asm.push(Insn::alu(Alu::Rsh, Reg::R2, Reg::R3));
+        asm.push(Insn::alu_imm(Alu::And, Reg::R2, 1));
+        asm.jump_imm(Cond::Ne, Reg::R2, 0, object);
+        asm.push(Insn::load(Size::W, Reg::R2, Reg::R7, self.size));
+        asm.push(Insn::alu(Alu::Mul, Reg::R1, Reg::R2));
+        load(asm, Reg::R2, own.start);
+        asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R2));
+        if let Some(pad) = self.red_left_pad {
+            asm.push(Insn::load(Size::W, Reg::R2, Reg::R7, pad));
+            asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R2));
+        }
+        asm.push(Insn::store(Size::Dw, Reg::R6, own.object, Reg::R1));
+        visitor.object(asm, object)?;
+        asm.jump(object);
+        asm.bind(cut);
+        asm.comment("the run ends before the slab");
+        load(asm, Reg::R1, own.row);
+        asm.push(Insn::store(Size::Dw, Reg::R6, rows::CURSOR, Reg::R1));
+        asm.jump(emitter.full());
+        asm.bind(gone);
+        load(asm, Reg::R1, own.row);
+        asm.push(Insn::store(Size::Dw, Reg::R6, rows::CURSOR, Reg::R1));
+        asm.jump(next);
+        asm.bind(done);
+        self.vmemmap.check(asm, gone);
+        rows.flags(asm);
+        asm.push(Insn::store(Size::Dw, Reg::R6, own.flags, Reg::R1));
+        self.slab_row_at(asm, room, own, cut);
+        load(asm, Reg::R1, own.flags);
+        asm.push(Insn::store(Size::W, Reg::R8, FLAGS, Reg::R1));
+        // Its members cost about as much as a slab.
+        load(asm, Reg::R1, page::BUDGET);
+        load(asm, Reg::R2, page::OBJECTS);
+        asm.push(Insn::alu(Alu::Sub, Reg::R1, Reg::R2));
+        asm.push(Insn::store(Size::Dw, Reg::R6, page::BUDGET, Reg::R1));
+        Ok(())
+    }
+
+    /// Appends `R8 = the row of the slab`. Takes `R3`.
+    fn slab_row_at(&self, asm: &mut Assembler, room: Room, own: Own, cut: Label) {
+        let last = i32::try_from(room.space - u32::from(self.slab_row())).unwrap_or(i32::MAX);
+        asm.push(Insn::load(Size::Dw, Reg::R3, Reg::R6, own.row));
+        asm.jump_imm(Cond::Gt, Reg::R3, last, cut);
+        asm.map_value(Reg::R8, rows::HEADER);
+        asm.push(Insn::alu(Alu::Add, Reg::R8, Reg::R3));
+    }
+}
+
+/// Makes the rows of slabs; the numbers lie in the header.
+struct SlabRows {
+    objects: Objects,
+    own: Own,
     /// Where the next slab is looked for.
     next: Option<Label>,
+    /// Whether no rows of objects follow, behind which the slab is looked at again.
+    alone: bool,
 }
 
 impl Hooks for SlabRows {
@@ -124,35 +266,20 @@ impl Hooks for SlabRows {
         asm.push(Insn::alu_imm(Alu::Mul, Reg::R1, self.objects.page_size.cast_signed()));
         asm.set(Reg::R2, self.objects.page_offset);
         asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R2));
-        asm.push(Insn::store(Size::Dw, Reg::R6, self.start, Reg::R1));
+        asm.push(Insn::store(Size::Dw, Reg::R6, self.own.start, Reg::R1));
         load(asm, Reg::R1, page::OBJECTS);
         asm.push(Insn::store(Size::W, Reg::R8, OBJECTS, Reg::R1));
-        zero(asm, [self.steps, self.flags].into_iter());
+        asm.push(Insn::store_imm(Size::W, Reg::R8, rows::ROW_KIND, rows::KIND_SLAB));
+        zero(asm, [self.own.steps, self.own.flags].into_iter());
         self.freelist(asm);
-        let next = self.next.unwrap_or_else(|| unreachable!("the filter comes first"));
-        self.objects.vmemmap.check(asm, next);
-        let [known, same, other] = ["flags", "same", "of_no_cpu"].map(|name| asm.label(name));
-        load(asm, Reg::R1, self.flags);
-        load(asm, Reg::R2, page::INCOMPLETE);
-        asm.jump_imm(Cond::Eq, Reg::R2, 0, same);
-        asm.push(Insn::mov_imm(Reg::R1, INCOMPLETE));
-        asm.jump(known);
-        asm.bind(same);
-        asm.comment("as many as the counters say");
-        load(asm, Reg::R2, page::FROZEN);
-        asm.jump_imm(Cond::Ne, Reg::R2, 0, known);
-        load(asm, Reg::R2, page::FREE);
-        load(asm, Reg::R3, self.steps);
-        asm.jump_reg(Cond::Eq, Reg::R2, Reg::R3, known);
-        asm.push(Insn::mov_imm(Reg::R1, CORRUPT));
-        asm.bind(known);
-        load(asm, Reg::R2, page::STATE);
-        asm.jump_imm(Cond::Ne, Reg::R2, page::CPU, other);
-        asm.push(Insn::alu_imm(Alu::Or, Reg::R1, OF_CPU));
-        asm.bind(other);
-        asm.push(Insn::store(Size::W, Reg::R8, FLAGS, Reg::R1));
+        if self.alone {
+            let next = self.next.unwrap_or_else(|| unreachable!("the filter comes first"));
+            self.objects.vmemmap.check(asm, next);
+            self.flags(asm);
+            asm.push(Insn::store(Size::W, Reg::R8, FLAGS, Reg::R1));
+        }
         load(asm, Reg::R1, page::BUDGET);
-        load(asm, Reg::R2, self.steps);
+        load(asm, Reg::R2, self.own.steps);
         asm.push(Insn::alu_imm(Alu::Div, Reg::R2, STEPS_A_SLAB));
         asm.push(Insn::alu(Alu::Sub, Reg::R1, Reg::R2));
         asm.push(Insn::store(Size::Dw, Reg::R6, page::BUDGET, Reg::R1));
@@ -162,6 +289,32 @@ impl Hooks for SlabRows {
 }
 
 impl SlabRows {
+    /// Appends `R1 = the flags of the row`, behind the second look at the slab. Takes `R2` and `R3`.
+    fn flags(&self, asm: &mut Assembler) {
+        let load = |asm: &mut Assembler, dst, from| {
+            asm.push(Insn::load(Size::Dw, dst, Reg::R6, from));
+        };
+        let [known, same, other] = ["flags", "same", "of_no_cpu"].map(|name| asm.label(name));
+        load(asm, Reg::R1, self.own.flags);
+        load(asm, Reg::R2, page::INCOMPLETE);
+        asm.jump_imm(Cond::Eq, Reg::R2, 0, same);
+        asm.push(Insn::mov_imm(Reg::R1, INCOMPLETE));
+        asm.jump(known);
+        asm.bind(same);
+        asm.comment("as many as the counters say");
+        load(asm, Reg::R2, page::FROZEN);
+        asm.jump_imm(Cond::Ne, Reg::R2, 0, known);
+        load(asm, Reg::R2, page::FREE);
+        load(asm, Reg::R3, self.own.steps);
+        asm.jump_reg(Cond::Eq, Reg::R2, Reg::R3, known);
+        asm.push(Insn::mov_imm(Reg::R1, CORRUPT));
+        asm.bind(known);
+        load(asm, Reg::R2, page::STATE);
+        asm.jump_imm(Cond::Ne, Reg::R2, page::CPU, other);
+        asm.push(Insn::alu_imm(Alu::Or, Reg::R1, OF_CPU));
+        asm.bind(other);
+    }
+
     /// Appends the setting of a bit of the row at `R8` for each object on the slab's freelist. Takes `R0` to `R5` and
     /// `R9`.
     fn freelist(&self, asm: &mut Assembler) {
@@ -173,9 +326,9 @@ impl SlabRows {
         asm.bind(object);
         asm.may_goto(corrupt);
         asm.jump_imm(Cond::Eq, Reg::R9, 0, end);
-        round(asm, self.steps, bits.into(), corrupt);
+        round(asm, self.own.steps, bits.into(), corrupt);
         asm.push(Insn::mov(Reg::R1, Reg::R9));
-        asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R6, self.start));
+        asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R6, self.own.start));
         asm.push(Insn::alu(Alu::Sub, Reg::R1, Reg::R2));
         if let Some(pad) = red_left_pad {
             asm.push(Insn::load(Size::W, Reg::R2, Reg::R7, pad));
@@ -205,7 +358,7 @@ impl SlabRows {
         next_free(asm, vmemmap.slab.peek, free_offset, random);
         asm.jump(object);
         asm.bind(corrupt);
-        asm.push(Insn::store_imm(Size::Dw, Reg::R6, self.flags, CORRUPT));
+        asm.push(Insn::store_imm(Size::Dw, Reg::R6, self.own.flags, CORRUPT));
         asm.bind(end);
     }
 }

@@ -22,16 +22,19 @@ pub struct Peek {
 impl Peek {
     /// Appends `R0 = *(u64 *)(R1 + offset)`. Takes `R1` to `R5`.
     pub fn load(&self, asm: &mut Assembler, offset: i32) {
-        asm.add(Reg::R1, offset - i32::from(self.counters));
-        self.cast(asm, self.slab_type);
-        asm.push(Insn::load(Size::Dw, Reg::R0, Reg::R0, self.counters));
+        self.read(asm, Size::Dw, offset);
     }
 
     /// Appends `R0 = *(u8 *)(R1 + offset)`. Takes `R1` to `R5`.
     pub fn byte(&self, asm: &mut Assembler, offset: i32) {
+        self.read(asm, Size::B, offset);
+    }
+
+    /// Appends `R0 = *(R1 + offset)`, of so many bytes. Takes `R1` to `R5`.
+    pub fn read(&self, asm: &mut Assembler, size: Size, offset: i32) {
         asm.add(Reg::R1, offset - i32::from(self.counters));
         self.cast(asm, self.slab_type);
-        asm.push(Insn::load(Size::B, Reg::R0, Reg::R0, self.counters));
+        asm.push(Insn::load(size, Reg::R0, Reg::R0, self.counters));
     }
 
     /// Appends `R0 = (type *)R1`. Takes `R1` to `R5`.

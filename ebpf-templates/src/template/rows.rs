@@ -192,6 +192,8 @@ pub const ROW_HEADER: u16 = 16;
 pub const KIND_ROW: i32 = 1;
 /// The row after the last: the iterator came to its end.
 pub const KIND_END: i32 = 2;
+/// A row of a slab, behind which those of its objects come: see [`super::objects`].
+pub const KIND_SLAB: i32 = 3;
 
 /// The bytes that a text takes of the kernel at most, its NUL included. Of 257 the text is longer than 255 bytes.
 pub const TEXT_BYTES: u16 = 257;

@@ -41,6 +41,7 @@ use crate::catalog::{self, Column, Table};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::foreign;
 use crate::input::Input;
+use crate::path::Roots;
 use crate::subquery::Answers;
 use crate::suggest;
 use crate::syntax::ast::{self, BinaryOp};
@@ -78,6 +79,7 @@ pub fn bind_with(
         prefix: query.alias.as_ref().map_or(table.name, |alias| &alias.name),
         capabilities,
         answers,
+        roots: Roots::new(&query.arguments),
         inputs: Once::default(),
         missing: Vec::new(),
         aliases: BTreeMap::new(),
@@ -134,8 +136,7 @@ pub fn bind_with(
 /// Whether the table is handed what it takes.
 fn check_arguments(query: &ast::Query, table: &Table) -> Result<(), Diagnostic> {
     let (takes, name) = (table.takes(), table.name);
-    let fits = takes.len() == query.arguments.len()
-        || (query.arguments.is_empty() && table.takes_nothing_too());
+    let fits = table.takes_so_many().contains(&query.arguments.len());
     let Some(from) = query.from.as_ref().filter(|_| !fits) else {
         return Ok(());
     };
@@ -145,8 +146,10 @@ fn check_arguments(query: &ast::Query, table: &Table) -> Result<(), Diagnostic> 
         Diagnostic::new(span, format!("the table `{name}` takes no arguments"))
             .help(format!("write `from {name}`"))
     } else {
+        let (least, most) = table.takes_so_many().into_inner();
+        let many = if least == most { "" } else { "at most " };
         let example: Vec<String> = takes.iter().map(|text| format!("'{text}'")).collect();
-        Diagnostic::new(span, format!("the table `{name}` takes {} arguments", takes.len()))
+        Diagnostic::new(span, format!("the table `{name}` takes {many}{most} arguments"))
             .help(format!("write `from {name}({})`", example.join(", ")))
     })
 }
@@ -158,6 +161,8 @@ struct Binder<'a> {
     capabilities: &'a dyn Capabilities,
     /// What the subqueries came to.
     answers: &'a Answers,
+    /// What paths begin at.
+    roots: Roots<'a>,
     inputs: Once<Input>,
     missing: Vec<Missing>,
     /// What the aliases that can be named stand for.

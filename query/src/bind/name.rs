@@ -74,9 +74,14 @@ impl Binder<'_> {
         let is_base =
             |base: &Base| base.name() == name.name && base.is_of(self.table.rows) && !name.quoted;
         if let Some(base) = Base::ALL.iter().find(|base| is_base(base)) {
+            let (label, of) = match base.structure() {
+                Some(structure) => (format!("the row's `struct {structure}`"), ""),
+                None => ("the row's object".to_owned(), " from objects('dentry')"),
+            };
+            let name = &name.name;
             return error
-                .label(format!("the row's `struct {}`", base.structure()))
-                .help(format!("`{0}->…` reads a member; `.schema {0}` lists them", name.name));
+                .label(label)
+                .help(format!("`{name}->…` reads a member; `.schema {name}{of}` lists them"));
         }
         let aliases = self.aliases.keys().map(String::as_str);
         let names = self.table.shown().map(|column| column.name).chain(aliases);
@@ -141,7 +146,7 @@ impl Binder<'_> {
         span: Span,
         number: bool,
     ) -> Result<Expr, Diagnostic> {
-        let input = path::input(self.capabilities, self.table, path, number)?;
+        let input = path::input(self.capabilities, self.table, path, number, &mut self.roots)?;
         Ok(self.input_at(&input, span))
     }
 

@@ -180,5 +180,7 @@ pub static CACHES: Table = Table {
             "The address of the constructor, 0 if none.").hidden(),
         Column::new("ctor", TEXT, None, Host(Lookup::Symbol, &["ctor_addr"]),
             "The symbol name of the constructor; NULL if none."),
+        Column::new("type", TEXT, None, Host(Lookup::Type, &["sysfs_id", "name", "object_size"]),
+            "The struct that its objects are, told by the cache's name and checked against their size; NULL if unknown, or if caches of different types were merged."),
     ],
 };

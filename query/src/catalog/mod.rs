@@ -15,6 +15,7 @@ mod origin;
 pub mod parts;
 pub mod slabs;
 
+use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 use crate::syntax::{Keyword, Lexer, TokenKind};
@@ -54,6 +55,14 @@ pub enum Rows {
     Objects,
     /// What user space puts together.
     Host(Made),
+}
+
+impl Rows {
+    /// Whether the kernel's program gives them in as many runs as it takes.
+    #[must_use]
+    pub fn in_several_runs(self) -> bool {
+        matches!(self, Self::Slabs | Self::Objects)
+    }
 }
 
 /// How user space puts the rows of a table together.
@@ -217,6 +226,9 @@ pub enum Lookup {
     Symbol,
     /// Whether the CPU of this number is online.
     Online,
+    /// The struct that the objects of the cache are whose folder under `/sys/kernel/slab` is the first, whose name the
+    /// second, and whose object size the third.
+    Type,
 }
 
 impl Column {
@@ -295,15 +307,17 @@ impl Table {
     pub fn takes(&self) -> &'static [&'static str] {
         match self.rows {
             Rows::Host(made) => made.takes,
-            Rows::Objects => &["dentry"],
+            Rows::Objects => &["kmalloc-1k", "struct pipe_buffer"],
             _ => &[],
         }
     }
 
-    /// Whether what it takes can be left out.
+    /// How many arguments it takes: all of its example, or fewer where they can be left out.
     #[must_use]
-    pub fn takes_nothing_too(&self) -> bool {
-        self.rows == Rows::Objects
+    pub fn takes_so_many(&self) -> RangeInclusive<usize> {
+        let most = self.takes().len();
+        let least = if self.rows == Rows::Objects { 0 } else { most };
+        least..=most
     }
 
     /// The column of this name, hidden ones too.

@@ -1,7 +1,7 @@
 //! The table of objects.
 //!
 //! The kernel's program sends slabs with a bit an object, and user space makes rows of objects of them: so conditions on
-//! objects run there.
+//! these columns run there. Those on members of objects run in the kernel.
 
 use super::{Column, Rows, Source, Table};
 use crate::value::{Type, Unit};

@@ -27,6 +27,7 @@
 mod figures;
 mod group;
 mod needs;
+mod objects;
 mod pages;
 mod parts;
 mod path;
@@ -40,10 +41,12 @@ use ebpf_templates::assembler::{Assembler, FrameFull, Label};
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
 use ebpf_templates::program::Program;
 use ebpf_templates::template::driver::{self, Emitter, Hooks};
+use ebpf_templates::template::objects::Objects;
 use ebpf_templates::template::rows::{self, Scratch};
 use ebpf_templates::template::text::buffer_bytes;
 
 pub use needs::{has_texts, templates};
+pub use objects::objects;
 pub use walk::{pages, rounds};
 
 use crate::catalog::{Rows, Source, Walk};
@@ -67,7 +70,12 @@ pub fn generate(
         unreachable!("a plan over rows has no program")
     };
     let driver = driver(template, schema)?;
+    let objects = match plan.table.rows {
+        Rows::Objects => Some(objects::of(plan, schema)?),
+        _ => None,
+    };
     let room = layout.room(factor);
+    let room = objects.map_or(room, |objects| objects.room(room));
     let mut parameters = Vec::new();
     let mut visit = |scalar: &Scalar| {
         scalar.parameters(&mut |at, bits| {
@@ -103,6 +111,8 @@ pub fn generate(
         keys: Keys::default(),
         read: None,
         node: None,
+        objects,
+        object: None,
     };
     let by_cpu = |input: usize| match plan.inputs[input].source() {
         Some(Source::Walk(walk)) => walk.by_cpu(),
@@ -168,6 +178,10 @@ struct Generator<'a> {
     read: Option<i16>,
     /// Where the address of the row's node lies in the header.
     node: Option<i16>,
+    /// The walk over objects, if rows are theirs.
+    objects: Option<Objects>,
+    /// Where the address of the row's object lies in the header.
+    object: Option<i16>,
 }
 
 /// The frame is full. The planner bounds what a query puts there, so that no query that was ever seen comes here.
@@ -221,7 +235,8 @@ impl Hooks for Generator<'_> {
             Rows::Cpus => self.cpus(asm, emitter, next),
             Rows::Slabs if self.by_pages => self.pages(asm, emitter, next),
             Rows::Slabs => self.slabs(asm, emitter, next),
-            Rows::Caches | Rows::Objects | Rows::Host(_) => {
+            Rows::Objects => self.objects(asm, emitter, next),
+            Rows::Caches | Rows::Host(_) => {
                 self.filter(asm, next)?;
                 self.emit(asm, emitter)
             }
@@ -229,6 +244,11 @@ impl Hooks for Generator<'_> {
     }
 
     fn columns(&mut self, asm: &mut Assembler) -> Result<(), Diagnostic> {
+        if let Some(object) = self.object {
+            // By its address the reader knows the rest.
+            asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, object));
+            asm.push(Insn::store(Size::Dw, Reg::R8, rows::ROW_ADDR, Reg::R1));
+        }
         for (input, place) in &self.layout.places {
             match *place {
                 ValuePlace::Address => {}

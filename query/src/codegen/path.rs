@@ -3,14 +3,14 @@
 //! What lies in the cache itself is loaded through the iterator's pointer, in one instruction. All else is read by the
 //! helper `bpf_probe_read_kernel` at addresses that are computed as numbers: it says whether the memory could be read,
 //! so what cannot be is NULL and not 0; and the verifier neither searches for what a pointer points to nor minds
-//! unions and bit-fields.
+//! unions and bit-fields. What lies in an object of a slab is mapped memory, and is loaded as walks load words.
 
 use ebpf_templates::assembler::{Assembler, Label};
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
 use ebpf_templates::template::rows::resume;
 
-use super::Generator;
 use super::needs::helper;
+use super::{Generator, walk};
 use crate::diagnostic::Diagnostic;
 use crate::path::{Base, Number, Path, Stored};
 
@@ -33,10 +33,18 @@ impl Generator<'_> {
     ) -> Result<(), Diagnostic> {
         let path = self.plan.inputs[input].path().expect("only a path is far");
         let size = size(path);
-        self.address(asm, path, null)?;
-        self.read(asm, size, null)?;
-        asm.push(Insn::load(size, Reg::R1, Reg::R10, self.frame()));
+        if path.base == Base::Object && path.hops.is_empty() {
+            self.peek(asm, size, path.offset)?;
+            asm.push(Insn::mov(Reg::R1, Reg::R0));
+        } else {
+            self.address(asm, path, null)?;
+            self.read(asm, size, null)?;
+            asm.push(Insn::load(size, Reg::R1, Reg::R10, self.frame()));
+        }
         extract(asm, Reg::R1, path);
+        if path.is_null_by_zero() {
+            asm.jump_imm(Cond::Eq, Reg::R1, 0, null);
+        }
         Ok(())
     }
 
@@ -48,7 +56,17 @@ impl Generator<'_> {
         path: &Path,
         null: Label,
     ) -> Result<(), Diagnostic> {
+        let mut hops = path.hops.as_slice();
         match path.base {
+            Base::Object => match hops.split_first() {
+                Some((first, rest)) => {
+                    self.peek(asm, Size::Dw, *first)?;
+                    asm.push(Insn::mov(Reg::R3, Reg::R0));
+                    asm.jump_imm(Cond::Eq, Reg::R3, 0, null);
+                    hops = rest;
+                }
+                None => asm.push(Insn::load(Size::Dw, Reg::R3, Reg::R6, self.object())),
+            },
             Base::Cache => asm.push(Insn::mov(Reg::R3, Reg::R7)),
             Base::Slab => asm.push(Insn::load(Size::Dw, Reg::R3, Reg::R6, resume::SLAB)),
             Base::Node => {
@@ -56,7 +74,7 @@ impl Generator<'_> {
                 asm.push(Insn::load(Size::Dw, Reg::R3, Reg::R6, node));
             }
         }
-        for hop in &path.hops {
+        for hop in hops {
             asm.add(Reg::R3, hop.cast_signed());
             self.read(asm, Size::Dw, null)?;
             asm.push(Insn::load(Size::Dw, Reg::R3, Reg::R10, self.frame()));
@@ -64,6 +82,19 @@ impl Generator<'_> {
         }
         asm.add(Reg::R3, path.offset.cast_signed());
         Ok(())
+    }
+
+    /// Appends `R0 = what lies so far in the row's object`, of `size` bytes. An object is memory that is mapped, so nothing
+    /// is asked of a helper.
+    fn peek(&self, asm: &mut Assembler, size: Size, offset: u32) -> Result<(), Diagnostic> {
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, self.object()));
+        walk::slab(self.schema)?.peek.read(asm, size, offset.cast_signed());
+        Ok(())
+    }
+
+    /// Where the address of the row's object lies.
+    fn object(&self) -> i16 {
+        self.object.expect("a row of an object has its address")
     }
 
     /// Appends the reading of `size` bytes at `R3` into the frame; goes to `null` where they cannot be read.

@@ -2,7 +2,7 @@
 //! the name of a snapshot, where a table takes one.
 
 use super::{Candidate, Completion, Known, Names};
-use crate::catalog::{self, Column};
+use crate::catalog::{self, Column, Rows};
 use crate::scope::{self, Scope};
 use crate::syntax::{Keyword, Lexer, Symbol, Token, TokenKind};
 
@@ -107,8 +107,13 @@ fn in_parentheses(tokens: &[Token]) -> Option<Asked<'_>> {
         TokenKind::Keyword(Keyword::In) => compared(before),
         TokenKind::Ident { name, .. } if name == "alias_of" => Some(Asked::Names(Names::Aliases)),
         TokenKind::Ident { name, .. } if is_from(before) => {
-            let takes = catalog::table(name).filter(|table| !table.takes().is_empty());
-            takes.map(|_| Asked::Names(Names::Moments))
+            match catalog::table(name)? {
+                // Its second argument is a struct, of which there are thousands.
+                table if table.rows == Rows::Objects => {
+                    (tokens.len() == open + 1).then_some(Asked::Names(Names::Aliases))
+                }
+                table => (!table.takes().is_empty()).then_some(Asked::Names(Names::Moments)),
+            }
         }
         TokenKind::Ident { .. } => compared(tokens.get(..open + 2)?),
         _ => None,

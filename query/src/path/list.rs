@@ -1,6 +1,6 @@
 //! Lists the members of a struct, as `.schema s->kobj` does.
 
-use super::Base;
+use super::Root;
 use super::walk::MemberPlace;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::schema::{Field, Schema, Shape};
@@ -26,13 +26,13 @@ pub struct Listed {
     pub depth: usize,
 }
 
-/// The struct at the end of `path`, as C spells it, its bytes, and its members.
+/// The struct at the end of `path`, which begins at `root`, as C spells it, its bytes, and its members.
 pub fn list(
     schema: &dyn Schema,
-    base: Base,
+    root: &Root,
     path: &ast::Path,
 ) -> Result<(String, u64, Vec<Listed>), Diagnostic> {
-    let mut place = MemberPlace::new(schema, base, path)?;
+    let mut place = MemberPlace::new(schema, root, path)?;
     let mut span: Span = path.base.span;
     for step in &path.steps {
         place.step(step)?;

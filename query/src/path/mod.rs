@@ -7,15 +7,18 @@
 //! # NULL
 //!
 //! A value is NULL where a pointer on the way is NULL or leads to memory that cannot be read. A pointer at the end of
-//! a path is a number, and of none it is 0; a `char *` of none is NULL, as it has no text.
+//! a path is a number, and of none it is 0; but of an object it is NULL, so that `o->d_inode is null` asks for what has no
+//! inode. A `char *` of none is NULL, as it has no text.
 
 mod list;
 mod member;
+mod root;
 mod walk;
 
 use std::sync::Arc;
 
 pub use list::{Listed, list};
+pub use root::{Root, Roots};
 pub use walk::walk;
 
 use crate::capabilities::Capabilities;
@@ -51,6 +54,8 @@ pub enum Base {
     Node,
     /// `slab`: the row's `struct slab`.
     Slab,
+    /// `o`: the row's object, a struct that depends on its cache.
+    Object,
 }
 
 /// How a value lies in memory.
@@ -96,12 +101,14 @@ pub enum Number {
 /// The enumerators of an enum and their values.
 pub type Names = Arc<[(String, i64)]>;
 
-/// What a query that names `path` reads of a row of `table`; with `number`, an enum as its number.
+/// What a query that names `path` reads of a row of `table`; with `number`, an enum as its number. `roots` knows what
+/// its paths begin at.
 pub fn input(
     capabilities: &dyn Capabilities,
     table: &Table,
     path: &ast::Path,
     number: bool,
+    roots: &mut Roots<'_>,
 ) -> Result<Input, Diagnostic> {
     let Some(schema) = capabilities.schema() else {
         let span = path.steps.last().map_or(path.base.span, |last| path.base.span.to(last.span));
@@ -109,13 +116,13 @@ pub fn input(
             .label("a recording contains only columns")
             .help(format!("`.schema {}` lists the columns", table.name)));
     };
-    let found = walk(schema, table, path)?;
+    let found = walk(schema, table, path, roots)?;
     Ok(Input::Path(Arc::new(if number { found.as_number() } else { found })))
 }
 
 impl Base {
     /// Every one of them.
-    pub const ALL: [Self; 3] = [Self::Cache, Self::Node, Self::Slab];
+    pub const ALL: [Self; 4] = [Self::Cache, Self::Node, Self::Slab, Self::Object];
 
     /// What it is called in a query.
     #[must_use]
@@ -124,16 +131,27 @@ impl Base {
             Self::Cache => "s",
             Self::Node => "n",
             Self::Slab => "slab",
+            Self::Object => "o",
         }
     }
 
-    /// What it is in the kernel.
+    /// The struct that it is in the kernel; none of an object, whose struct depends on its cache.
     #[must_use]
-    pub fn structure(self) -> &'static str {
+    pub fn structure(self) -> Option<&'static str> {
         match self {
-            Self::Cache => "kmem_cache",
-            Self::Node => "kmem_cache_node",
-            Self::Slab => "slab",
+            Self::Cache => Some("kmem_cache"),
+            Self::Node => Some("kmem_cache_node"),
+            Self::Slab => Some("slab"),
+            Self::Object => None,
+        }
+    }
+
+    /// What its members are of, in a phrase.
+    #[must_use]
+    pub fn described(self) -> String {
+        match self.structure() {
+            Some(name) => format!("struct {name}"),
+            None => "an object of the cache".to_owned(),
         }
     }
 
@@ -144,6 +162,7 @@ impl Base {
             Self::Cache => !matches!(rows, Rows::Host(_)),
             Self::Node => rows == Rows::Nodes,
             Self::Slab => rows == Rows::Slabs,
+            Self::Object => rows == Rows::Objects,
         }
     }
 }
@@ -191,6 +210,13 @@ impl Path {
             Stored::Number { size, .. } => 8 * size,
             Stored::Text { .. } => 64,
         }
+    }
+
+    /// Whether it is a pointer of an object, which is NULL where it leads nowhere.
+    #[must_use]
+    pub fn is_null_by_zero(&self) -> bool {
+        self.base == Base::Object
+            && matches!(self.value, Stored::Number { kind: Number::Pointer, .. })
     }
 
     /// Whether it is read as a text.

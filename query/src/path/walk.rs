@@ -5,7 +5,7 @@
 //! into another object. Compilers mark such pointers or do not; the ones that caches have are known besides.
 
 use super::member::{Found, Holder, holder};
-use super::{Base, Number, Path, Stored};
+use super::{Base, Number, Path, Root, Roots, Stored};
 use crate::catalog::Table;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::schema::{Field, Schema, Shape, TypeId};
@@ -16,11 +16,19 @@ use crate::syntax::ast::{self, Step, StepKind};
 const OFFSET_MAX: u32 = 1 << 28;
 /// What the pointers of a cache point to that are offsets into the memory of each CPU.
 const PER_CPU: [&str; 2] = ["kmem_cache_cpu", "slub_percpu_sheaves"];
+/// What may stand before a type's name.
+const QUALIFIERS: [&str; 2] = ["const", "volatile"];
 
 /// Finds the value that `path` leads to from a row of `table`.
-pub fn walk(schema: &dyn Schema, table: &Table, path: &ast::Path) -> Result<Path, Diagnostic> {
+pub fn walk(
+    schema: &dyn Schema,
+    table: &Table,
+    path: &ast::Path,
+    roots: &mut Roots<'_>,
+) -> Result<Path, Diagnostic> {
     let base = base(table, &path.base)?;
-    let mut place = MemberPlace::new(schema, base, path)?;
+    let root = roots.of(schema, base, path.base.span)?;
+    let mut place = MemberPlace::new(schema, &root, path)?;
     for step in &path.steps {
         place.step(step)?;
     }
@@ -43,9 +51,15 @@ fn base(table: &Table, name: &ast::Ident) -> Result<Base, Diagnostic> {
             .label("the node of a row")
             .help("`from nodes` has it; the node with the number 0 is `s->node[0]`"),
         (_, "slab") => error.label("the slab of a row").help("`from slabs` has it"),
+        (_, "o") => error
+            .label("the object of a row")
+            .help("`from objects('dentry')` has it, for a cache by its name"),
         _ => {
-            let all = of_table()
-                .map(|base| format!("`{}`, its `struct {}`", base.name(), base.structure()));
+            let its = |base: Base| match base.structure() {
+                Some(name) => format!("`{}`, its `struct {name}`", base.name()),
+                None => format!("`{}`, the object itself", base.name()),
+            };
+            let all = of_table().map(its);
             error.help(format!("paths start with {}", all.collect::<Vec<_>>().join(", or ")))
         }
     })
@@ -55,6 +69,8 @@ fn base(table: &Table, name: &ast::Ident) -> Result<Base, Diagnostic> {
 pub(super) struct MemberPlace<'a> {
     schema: &'a dyn Schema,
     base: Base,
+    /// Of an object, its bytes.
+    room: Option<u64>,
     /// What lies here, as it is declared.
     ty: TypeId,
     /// What it is called so far.
@@ -74,16 +90,18 @@ impl<'a> MemberPlace<'a> {
     /// The start of a path.
     pub(super) fn new(
         schema: &'a dyn Schema,
-        base: Base,
+        root: &Root,
         path: &ast::Path,
     ) -> Result<Self, Diagnostic> {
-        let Some(id) = schema.struct_id(base.structure()) else {
-            let what = format!("the kernel's types have no `struct {}`", base.structure());
+        let Root { base, structure, room } = root;
+        let Some(id) = schema.struct_id(structure) else {
+            let what = format!("the kernel's types have no `struct {structure}`");
             return Err(Diagnostic::new(path.base.span, what));
         };
         Ok(Self {
             schema,
-            base,
+            base: *base,
+            room: *room,
             ty: TypeId(id),
             text: base.name().to_owned(),
             at_base: true,
@@ -91,7 +109,7 @@ impl<'a> MemberPlace<'a> {
             at: 0,
             width: None,
             union: false,
-            member: (String::new(), base.structure().to_owned()),
+            member: (String::new(), structure.clone()),
         })
     }
 
@@ -357,11 +375,23 @@ impl<'a> MemberPlace<'a> {
 
     /// An offset that a program can add to a pointer.
     fn byte(&self, at: u64, span: Span) -> Result<u32, Diagnostic> {
+        if let Some(room) = self.room.filter(|room| self.hops.is_empty() && at >= *room) {
+            let error = self.wrong(span, "is not in the cache's objects");
+            return Err(error.label(format!("at byte {at}; an object has {room} bytes")));
+        }
         let offset = u32::try_from(at).ok().filter(|at| *at <= OFFSET_MAX);
         offset.ok_or_else(|| self.wrong(span, "is too far from the start of its struct"))
     }
 
+    /// Whether texts are made of it: `char`, or what is declared as `unsigned char`, but not `u8`.
     fn is_char(&self, id: TypeId) -> bool {
-        matches!(self.schema.shape(id), Some(Shape::Integer { name, size: 1, .. }) if name == "char")
+        match self.schema.shape(id) {
+            Some(Shape::Integer { name, size: 1, .. }) if name == "unsigned char" => {
+                let declared = self.schema.spelling(id);
+                declared.split(' ').filter(|word| !QUALIFIERS.contains(word)).eq(name.split(' '))
+            }
+            Some(Shape::Integer { name, size: 1, .. }) => name == "char",
+            _ => false,
+        }
     }
 }

@@ -18,6 +18,9 @@ impl Operator {
                     Target::Kernel { template, pages, .. } => {
                         let by = match (plan.table.rows, template, pages) {
                             (Rows::Slabs, Template::Vmemmap, _) => ": the descriptors of all pages",
+                            (Rows::Objects, ..) => {
+                                ": the descriptors of all pages; members of objects in use"
+                            }
                             (Rows::Slabs, _, true) => {
                                 ": the lists, which hold all that is asked for"
                             }

@@ -212,7 +212,7 @@ pub(super) fn lower(
         }
         Target::Rows(_) => return Err("the rows are in user space already"),
     }
-    if table.rows == Rows::Slabs {
+    if table.rows.in_several_runs() {
         return Err("the rows of this table come in several runs");
     }
     if filtered {
@@ -242,7 +242,7 @@ pub(super) fn counts(table: &Table, group: &bound::Group, inputs: &[Input]) -> b
     };
     table.rows == Rows::Objects
         && group.aggregates.iter().all(counts)
-        && !inputs.iter().any(|input| OF_EACH.contains(&input.name()))
+        && !inputs.iter().any(|input| input.in_kernel() || OF_EACH.contains(&input.name()))
 }
 
 fn part(aggregate: &Aggregate, lowerer: &Lowerer<'_>) -> Result<Part, Reason> {

@@ -22,7 +22,7 @@ mod slabs;
 use std::sync::Arc;
 
 use crate::bound::{self, Expr, ExprKind, Item, Key, Missing, Query};
-use crate::catalog::{Rows, SlabFigure, Source, Table};
+use crate::catalog::{SlabFigure, Source, Table};
 use crate::delta::{self, Delta};
 use crate::diagnostic::Span;
 use crate::input::Input;
@@ -180,7 +180,7 @@ pub fn plan(mut query: Query, target: Target, text: &str) -> Plan {
         target => target,
     };
     let texts = matches!(target, Target::Kernel { texts: true, .. });
-    let repeatable = query.table.rows != Rows::Slabs;
+    let repeatable = !query.table.rows.in_several_runs();
     let lowerer = Lowerer { text, inputs: &inputs, texts, repeatable };
     let Conditions { pushed, early, late, room } = condition::place(query.filter, target, &lowerer);
     let in_user_space = !(early.is_empty() && late.is_empty());

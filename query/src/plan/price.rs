@@ -23,7 +23,7 @@ pub fn cost(input: &Input) -> u8 {
         Input::Delta(_) => return 0,
         Input::Path(path) => {
             return match path.base {
-                Base::Slab => CPU_WALK,
+                Base::Slab | Base::Object => CPU_WALK,
                 Base::Node => SUM,
                 Base::Cache => u8::from(!path.is_direct()),
             };

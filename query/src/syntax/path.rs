@@ -11,11 +11,9 @@ use super::rule::symbol;
 use super::token::{Symbol, TokenKind};
 use crate::diagnostic::Diagnostic;
 
-/// What the structs of a row are called. Behind any other name a dot is no step of a path.
-const BASES: [&str; 3] = ["s", "n", "slab"];
-
-/// What no table can be called, because a path begins with it, or will: `o` is kept for objects.
-pub(super) const ROOTS: [&str; 4] = ["s", "n", "o", "slab"];
+/// What the structs of a row are called, and no table: a path begins with it. Behind any other name a dot is no step of a
+/// path.
+pub(super) const BASES: [&str; 4] = ["s", "n", "o", "slab"];
 
 /// Whether a path goes on behind `base`.
 pub(super) fn follows(rest: Input<'_>, base: &Ident) -> bool {

@@ -274,7 +274,7 @@ fn table_alias(input: Input<'_>) -> Parsed<'_, Option<Ident>> {
 /// What is wrong with an alias that paths begin with.
 fn no_alias(alias: &Ident) -> Option<Diagnostic> {
     let message = format!("`{}` cannot be the alias of a table", alias.name);
-    path::ROOTS.contains(&alias.name.as_str()).then(|| {
+    path::BASES.contains(&alias.name.as_str()).then(|| {
         Diagnostic::new(alias.span, message)
             .label("the root of member paths such as `s->kobj.name`")
             .help("choose another name, such as `c`")

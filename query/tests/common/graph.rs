@@ -6,8 +6,9 @@
 //!   enum cache_state state;                               short ratio, ratios[2];
 //!   unsigned frozen:1; int level:4; unsigned order:5;     char tag[8];
 //!   struct kobject kobj;                                  struct kset *parent;
-//!   struct kmem_cache_node *node[1024];                 };
-//!   struct kset *kset;
+//!   struct kmem_cache_node *node[1024];                   const unsigned char *alias;
+//!   struct kset *kset;                                    u8 *bytes;
+//!                                                       };
 //!   char label[8];                                      struct kmem_cache_node {
 //!   union { long delta; bool ready; };                    unsigned long nr_partial;
 //!   struct kmem_cache_cpu *cpu_slab;                      atomic_long_t nr_slabs, total_objects;
@@ -31,7 +32,7 @@ const STATE: u32 = 11;
 const KOBJECT: u32 = 12;
 const NODE_POINTER: u32 = 13;
 const NODES: u32 = 14;
-const KSET: u32 = 15;
+pub const KSET: u32 = 15;
 const KSET_POINTER: u32 = 16;
 const LABEL: u32 = 17;
 const CHOICE: u32 = 18;
@@ -44,6 +45,10 @@ const ATOMIC: u32 = 24;
 const SHORT: u32 = 25;
 const RATIOS: u32 = 26;
 const WIDE: u32 = 27;
+const BYTE: u32 = 28;
+const NAME: u32 = 29;
+const U8: u32 = 30;
+const BYTES: u32 = 31;
 /// The structs of a row.
 pub const CACHE: u32 = 76;
 pub const NODE: u32 = 77;
@@ -88,8 +93,10 @@ pub fn shape(TypeId(id): TypeId) -> Option<(Shape, u64, &'static str)> {
                 field("ratios", RATIOS, 10),
                 field("tag", LABEL, 16),
                 field("parent", KSET_POINTER, 24),
+                field("alias", NAME, 32),
+                field("bytes", BYTES, 40),
             ];
-            (structure("kset", fields), 32, "struct kset")
+            (structure("kset", fields), 48, "struct kset")
         }
         KSET_POINTER => (pointer(KSET), 8, "struct kset *"),
         LABEL => (array(CHAR, 8), 8, "char[8]"),
@@ -105,6 +112,10 @@ pub fn shape(TypeId(id): TypeId) -> Option<(Shape, u64, &'static str)> {
         OPAQUE_POINTER => (pointer(OPAQUE), 8, "struct opaque *"),
         COUNTS => (pointer(UINT), 8, "unsigned int *"),
         ATOMIC => (structure("", vec![field("counter", LONG, 0)]), 8, "atomic_long_t"),
+        BYTE => (integer("unsigned char", 1, false), 1, "const unsigned char"),
+        U8 => (integer("unsigned char", 1, false), 1, "u8"),
+        NAME => (pointer(BYTE), 8, "const unsigned char *"),
+        BYTES => (pointer(U8), 8, "u8 *"),
         RATIOS => (array(SHORT, 2), 4, "short[2]"),
         CACHE => (structure("kmem_cache", cache()), 216, "struct kmem_cache"),
         NODE => {

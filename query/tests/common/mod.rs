@@ -21,7 +21,7 @@ use slabql_query::eval::Warnings;
 use slabql_query::exec::{self, Host};
 use slabql_query::layout::{Layout, Row};
 use slabql_query::plan::{Plan, Target, Template};
-use slabql_query::schema::{Member, MemberKind, Schema, Shape, TypeId};
+use slabql_query::schema::{Member, MemberKind, Objects, Schema, Shape, TypeId, Unknown};
 use slabql_query::subquery::{self, Answer, Answers};
 use slabql_query::syntax::ast::Query;
 use slabql_query::syntax::parse_text;
@@ -121,6 +121,7 @@ impl Schema for Fixture {
         match name {
             "kmem_cache" => Some(graph::CACHE),
             "kmem_cache_node" => Some(graph::NODE),
+            "kset" => Some(graph::KSET),
             _ => None,
         }
     }
@@ -151,6 +152,20 @@ impl Schema for Fixture {
 
     fn cpu_offsets(&self) -> Result<&[u64], String> {
         Err("the made-up kernel has no per-CPU memory".to_owned())
+    }
+
+    fn objects(&self, arguments: &[&str]) -> Result<Objects, Unknown> {
+        let structure = match arguments {
+            ["kset"] => Ok("kset".to_owned()),
+            ["kset", structure] => Ok(structure.trim_start_matches("struct ").to_owned()),
+            ["merged"] => {
+                let merged = "several caches are merged: `merged`, `kset`";
+                Err(Unknown::new(merged, "name the type: `objects('merged', 'struct kset')`").of(0))
+            }
+            [] => Err(Unknown::new("objects of all caches", "name a cache")),
+            _ => return Err(Unknown::new("there is no such cache", "name a cache").of(0)),
+        };
+        Ok(Objects { cache: 0x1000, most: 100, size: 28, structure })
     }
 
     fn shape(&self, id: TypeId) -> Option<Shape> {

@@ -1,7 +1,9 @@
 //! The types of a made-up kernel with slabs, in each form that they have had.
 
 use slabql_query::diagnostic::Diagnostic;
-use slabql_query::schema::{Member, MemberKind, PageArray, Schema, Shape, TypeId};
+use slabql_query::schema::{
+    Member, MemberKind, Objects, PageArray, Schema, Shape, TypeId, Unknown,
+};
 
 use super::Fixture;
 use super::model::Era;
@@ -24,6 +26,8 @@ pub struct Types {
     /// Members that it lacks.
     pub lacking: Vec<(&'static str, &'static str)>,
     pub base: Fixture,
+    /// The objects that queries over `objects` read.
+    pub objects: Option<Objects>,
 }
 
 impl Types {
@@ -99,6 +103,7 @@ impl Schema for Types {
             .iter()
             .position(|known| *known == name)
             .map(|at| u32::try_from(at).unwrap() + NODE_TYPE)
+            .or_else(|| self.base.struct_id(name))
     }
 
     fn function_id(&self, name: &str) -> Option<u32> {
@@ -151,6 +156,11 @@ impl Schema for Types {
 
     fn page_array(&self) -> Result<PageArray, String> {
         Ok(PageArray { base: PAGES, page_offset: 0xffff_8880_0000_0000, record: 64 })
+    }
+
+    fn objects(&self, _: &[&str]) -> Result<Objects, Unknown> {
+        let unknown = || Unknown::new("the world has no objects", "give it some");
+        self.objects.clone().ok_or_else(unknown)
     }
 
     fn shape(&self, id: TypeId) -> Option<Shape> {

@@ -78,7 +78,8 @@ impl World {
             memory.write_int(at, Size::Dw, head);
         }
         let (lacking, base) = (Vec::new(), Fixture::new());
-        let types = Types { era, nodes, offsets, hardened, old: false, head, lacking, base };
+        let types =
+            Types { era, nodes, offsets, hardened, old: false, head, lacking, base, objects: None };
         Self {
             types,
             memory,

@@ -285,6 +285,7 @@ impl Host for Machine {
             }
             (Lookup::Online, _) => Value::Bool(true),
             (Lookup::Aliases, _) => Value::List(Vec::new()),
+            (Lookup::Type, _) => Value::text("kset"),
         };
         Ok(arguments.iter().map(answer).collect())
     }

@@ -130,6 +130,15 @@ const ALL: &[(&str, &str)] = &[
     ("select name, n->nr_| from nodes", "nr_partial nr_slabs"),
     ("select s->size where s->oo.|", "x"),
     ("select s->nothing->|", ""),
+    // What an object is depends on the table's argument, behind the cursor too.
+    ("select o->pa| from objects('kset')", "parent"),
+    ("select addr from objects('kset') where o->kobj.|", "name"),
+    ("select o->parent->rat| from objects('kset', 'struct kset')", "ratio ratios"),
+    ("select o->pa| from objects", ""),
+    ("select o->pa| from objects('merged')", ""),
+    ("select o->pa|", ""),
+    ("select addr from objects('m|", "mnt_cache'"),
+    ("select addr from objects('kset', '|", ""),
     // Parameters.
     ("select name where size > $|", "min like"),
     ("select name where size > $m| and 1 = 1", "min"),

@@ -1,7 +1,8 @@
 //! What a struct's members are listed as, and where paths lead.
 
 use crate::common::Fixture;
-use slabql_query::path::{Base, list, walk};
+use slabql_query::diagnostic::{Diagnostic, Span};
+use slabql_query::path::{Base, Listed, Roots, walk};
 use slabql_query::syntax::ast::{Expr, ExprKind, Item, Path, Statement};
 use slabql_query::syntax::parse_text;
 
@@ -14,20 +15,26 @@ fn parse(path: &str) -> Path {
     }
 }
 
+/// The members at the end of a path that begins at a cache.
+fn list(path: &Path) -> Result<(String, u64, Vec<Listed>), Diagnostic> {
+    let root = Roots::new(&[]).of(&Fixture::new(), Base::Cache, Span::default())?;
+    slabql_query::path::list(&Fixture::new(), &root, path)
+}
+
 #[test]
 fn members_are_listed_with_their_places() {
-    let (spelling, size, members) = list(&Fixture::new(), Base::Cache, &parse("s->kset")).unwrap();
-    assert_eq!((spelling.as_str(), size), ("struct kset", 32));
+    let (spelling, size, members) = list(&parse("s->kset")).unwrap();
+    assert_eq!((spelling.as_str(), size), ("struct kset", 48));
     let line = |name: &str| {
         let member = members.iter().find(|member| member.name == name).unwrap();
         (member.ty.clone(), member.offset, member.size, member.bits)
     };
     assert_eq!(line("ratio"), ("short".to_owned(), 8, 2, None));
     assert_eq!(line("parent"), ("struct kset *".to_owned(), 24, 8, None));
-    assert_eq!(members.len(), 5);
+    assert_eq!(members.len(), 7);
 
     let base = Path { steps: Vec::new(), ..parse("s->kset") };
-    let (_, _, members) = list(&Fixture::new(), Base::Cache, &base).unwrap();
+    let (_, _, members) = list(&base).unwrap();
     let at = |name: &str| members.iter().position(|member| member.name == name).unwrap();
     // Bits count from the byte in which the bit-field begins.
     assert_eq!((members[at("order")].offset, members[at("order")].bits), (81, Some((2, 5))));
@@ -46,7 +53,7 @@ fn what_has_no_members_is_not_listed() {
         ("s->hidden", "`s->hidden` points to a type that BTF does not describe"),
         ("s->kobj.nam", "`struct kobject` has no member `nam`"),
     ] {
-        let error = list(&Fixture::new(), Base::Cache, &parse(path)).unwrap_err();
+        let error = list(&parse(path)).unwrap_err();
         assert_eq!(error.message, message);
     }
 }
@@ -65,7 +72,7 @@ fn pointers_are_followed_and_offsets_added() {
         ("s->ready", vec![], 152),
         ("s->order", vec![], 80),
     ] {
-        let path = walk(&Fixture::new(), table, &parse(text)).unwrap();
+        let path = walk(&Fixture::new(), table, &parse(text), &mut Roots::new(&[])).unwrap();
         assert_eq!((path.hops, path.offset), (hops, offset), "{text}");
     }
 }

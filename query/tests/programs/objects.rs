@@ -3,14 +3,19 @@
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)] // tests; small numbers
 
+use ebpf_templates::insn::Size;
 use ebpf_templates::interpreter::Interpreter;
-use ebpf_templates::template::objects::{self, Objects};
+use ebpf_templates::template::objects;
 use ebpf_templates::template::rows::{self, page};
-use ebpf_templates::template::vmemmap::Vmemmap;
 use slabql_query::codegen;
-use slabql_query::schema::Schema;
+use slabql_query::eval::Warnings;
+use slabql_query::exec;
+use slabql_query::plan::{Target, Template};
+use slabql_query::schema::{Objects, Schema};
+use slabql_query::value::Value;
 
 use super::pages::{record, world};
+use crate::common::NoHost;
 use crate::common::model::{ERAS, Era};
 use crate::common::world::{RANDOM, World};
 
@@ -38,24 +43,18 @@ fn free(world: &mut World, pfn: u64, list: &[u64], end: u64) {
     world.write("slab", record(pfn), "freelist", object(list[0]));
 }
 
+/// The objects of the second cache, which are of `struct kset`.
+fn of(world: &World) -> Objects {
+    let cache = world.caches[1].at;
+    Objects { cache, most: 128, size: 40, structure: Ok("kset".to_owned()) }
+}
+
 /// A row: the first page, the objects, the flags, and which of them are free.
 type Row = (u64, u32, u32, Vec<u64>);
 
 fn rows(world: &World, only: u64) -> Vec<Row> {
-    let array = world.types.page_array().unwrap();
-    let offset = |path| i16::try_from(world.offset("kmem_cache", path)).unwrap();
-    let program = Objects {
-        vmemmap: Vmemmap { base: array.base, ..codegen::pages(&world.types).unwrap() },
-        page_offset: array.page_offset,
-        page_size: 4096,
-        size: offset("size"),
-        free_offset: offset("offset"),
-        red_left_pad: None,
-        random: Some(offset("random")),
-        bits: 128,
-        only,
-    }
-    .build();
+    let of = Objects { cache: only, ..of(world) };
+    let program = codegen::objects(&world.types, &of).unwrap().build();
     let mut interpreter = Interpreter::new(world.kernel(), program.map_bytes);
     interpreter.map_mut()[usize::try_from(rows::SELF).unwrap()..].fill(0xaa);
     let words: Vec<u8> = [1, 2001, 0_u64].into_iter().flat_map(u64::to_le_bytes).collect();
@@ -139,4 +138,144 @@ fn a_freelist_of_no_slab_is_told() {
     assert_ne!(flags(&|world| world.write("slab", record(62), "counters", counters)), 0);
     // Random words are no address.
     assert_eq!(flags(&|world| free(world, 62, &[41, 3], 0x1234_5678_9abc_def0)), corrupt);
+}
+
+/// A made-up kernel whose second cache has objects with members: in the slab at page 62 all but 3 and 41, and those of
+/// other slabs, which are all 0.
+fn typed(era: Era) -> World {
+    let mut world = world(era);
+    world.types.objects = Some(of(&world));
+    free(&mut world, 62, &[41, 3], 0);
+    let [name, alias] = ["cheese", "the whey"].map(|it| world.memory.allocate_text(it.as_bytes()));
+    let start = memory(&world, 62);
+    let parent = start + SIZE * 40;
+    for index in (0..41).filter(|index| *index != 3) {
+        let at = start + SIZE * index;
+        world.word(at, if index % 2 == 0 { name } else { 0 });
+        world.word(at + 8, u64::from(0xff00_u16.wrapping_add(index as u16)));
+        world.word(at + 16, u64::from_le_bytes(*b"overlong"));
+        world.word(at + 24, if index % 3 == 0 { parent } else { 0 });
+        world.word(at + 32, [alias, 0, 0xdead_0000_0000][index as usize % 3]);
+    }
+    // What a free one has looks like a member.
+    world.word(start + SIZE * 41, name);
+    world
+}
+
+/// What a query gives of the second cache: the rows, and how often a slab was marked.
+fn gives(world: &World, text: &str, pushdown: bool, pages: u64) -> (Vec<Vec<Value>>, usize, u64) {
+    let template = Template::Vmemmap;
+    let target = Target::Kernel { template, pushdown, texts: true, pages: true };
+    let (plan, layout, program) = world.compile_for(text, target, 1);
+    let mut interpreter = Interpreter::new(world.kernel(), program.map_bytes);
+    if let Some((steps, memory)) = &world.meanwhile {
+        interpreter = interpreter.meanwhile(*steps, memory.clone());
+    }
+    interpreter.map_mut()[usize::try_from(rows::SELF).unwrap()..].fill(0xaa);
+    let (mut found, mut marked, mut pfn) = (Vec::new(), 0, 1);
+    while pfn < 2001 {
+        let words = [pfn, 2001.min(pfn + pages), 0].into_iter();
+        let at = usize::try_from(page::PFN).unwrap();
+        let bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
+        interpreter.map_mut()[at..at + 24].copy_from_slice(&bytes);
+        interpreter.run_syscall(&program).unwrap_or_else(|trap| panic!("{trap}"));
+        let map = interpreter.map();
+        let number = |at: usize| u64::from_le_bytes(map[at..at + 8].try_into().unwrap());
+        let half = |at: usize| u32::from_le_bytes(map[at..at + 4].try_into().unwrap());
+        let mut at = usize::try_from(rows::HEADER).unwrap();
+        let end = at + number(0) as usize;
+        while at < end {
+            let size = half(at) as usize;
+            if half(at + 4) == rows::KIND_SLAB.unsigned_abs() {
+                marked += usize::from(half(at + 28) != 0 && number(at + 16) == 62);
+            } else {
+                let (bytes, row) = layout.row(&map[at..end]).unwrap();
+                assert_eq!(bytes, size);
+                let slab = memory(world, 62)..memory(world, 62) + 8192;
+                // An object's row has its address.
+                if slab.contains(&row.addr) {
+                    assert!((row.addr - slab.start).is_multiple_of(SIZE));
+                    found.push(row);
+                }
+            }
+            at += size;
+        }
+        pfn = number(usize::try_from(page::PFN).unwrap());
+    }
+    let answer = exec::run(&plan, found, &NoHost, &world.types, Warnings::default()).unwrap();
+    (answer.rows, marked, interpreter.steps())
+}
+
+#[test]
+fn members_of_objects_in_use_are_read() {
+    const TEXT: &str = "select o->ratio, o->kobj.name, o->tag, o->parent, o->parent->ratio, \
+                        o->alias from objects('second')";
+    for era in ERAS {
+        let world = typed(era);
+        let parent = memory(&world, 62) + SIZE * 40;
+        for pages in [1, 64, 4096] {
+            let (found, marked, _) = gives(&world, TEXT, true, pages);
+            let expected = (0..41_u64).filter(|index| *index != 3).map(|index| {
+                let some = |is: bool, value: Value| if is { value } else { Value::Null };
+                vec![
+                    Value::Int(-256 + i64::try_from(index).unwrap()),
+                    some(index % 2 == 0, Value::text("cheese")),
+                    Value::text("overlon"),
+                    some(index % 3 == 0, Value::UInt(parent)),
+                    some(index % 3 == 0, Value::Int(-216)),
+                    some(index % 3 == 0, Value::text("the whey")),
+                ]
+            });
+            assert_eq!(found, expected.collect::<Vec<_>>(), "{era:?} {pages}");
+            assert_eq!(marked, 0);
+        }
+    }
+}
+
+#[test]
+fn conditions_on_members_mean_the_same_in_the_kernel() {
+    for era in ERAS {
+        let world = typed(era);
+        for (condition, count) in [
+            ("o->ratio > -220", 4),
+            ("o->parent is null", 27),
+            ("o->parent is not null and o->kobj.name is null", 6),
+            ("o->kobj.name = 'cheese'", 21),
+            ("o->alias like 'the%'", 13),
+            ("o->parent->ratio = -216 or o->ratio = -255", 14),
+            ("o->ratio % 2 = 0", 21),
+            ("o->tag != 'overlon'", 0),
+        ] {
+            let text = format!("select o->ratio, o->tag from objects('x') where {condition}");
+            let [pushed, plain] =
+                [true, false].map(|pushdown| gives(&world, &text, pushdown, 99).0);
+            assert_eq!(pushed, plain, "{era:?} {condition}");
+            assert_eq!(pushed.len(), count, "{era:?} {condition}");
+        }
+    }
+}
+
+#[test]
+fn an_object_that_changes_behind_its_members_is_told() {
+    let text = "select o->ratio from objects('second')";
+    let (all, _, steps) = gives(&typed(Era::Sheaves), text, true, 4096);
+    let (mut told, mut gone) = (0, 0);
+    for step in (0..steps).step_by(97) {
+        let mut world = typed(Era::Sheaves);
+        let mut after = world.memory.clone();
+        // An object is freed, or all are, and the page is another's.
+        let counters = record(62) + world.offset("slab", "counters");
+        let is_gone = step % 2 == 0;
+        if is_gone {
+            after.write_int(record(62) + 4, Size::W, 0);
+        } else {
+            after.write_int(counters, Size::Dw, 0x00ab_cd00_002a_0027);
+        }
+        world.meanwhile = Some((step, after));
+        let (rows, marked, _) = gives(&world, text, true, 4096);
+        told += marked;
+        gone += usize::from(rows.is_empty());
+        assert!(rows.len() == all.len() || (rows.is_empty() && is_gone), "{}", rows.len());
+    }
+    assert!(told > 0 && gone > 0, "{told} told, {gone} gone");
 }

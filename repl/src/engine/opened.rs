@@ -23,7 +23,9 @@ impl Engine {
             return Ok(());
         }
         self.snapshots.clear();
-        for Argument { text, span } in &plan.arguments {
+        // Which struct objects are was asked by who named a member.
+        let named = if plan.table.rows == Rows::Objects { 1 } else { plan.arguments.len() };
+        for Argument { text, span } in plan.arguments.iter().take(named) {
             let opened = match text.as_str() {
                 name if plan.table.rows == Rows::Objects => objects::is_cache(&*self.source, name),
                 LIVE => live_is_asked(self),

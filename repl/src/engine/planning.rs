@@ -78,6 +78,15 @@ impl Engine {
             Rows::Objects if !self.source.kind().has(bound.table.rows) => {
                 return Err(self.source.kind().lacks(bound.table.name));
             }
+            Rows::Objects if bound.inputs.iter().any(|input| input.path().is_some()) => {
+                match self.target()? {
+                    Target::Kernel { pushdown, texts, .. } => {
+                        let template = Template::Vmemmap;
+                        Target::Kernel { template, pushdown, texts, pages: true }
+                    }
+                    target @ Target::Rows(_) => target,
+                }
+            }
             Rows::Objects => {
                 Target::Rows("slabs by the descriptors of all pages, objects in user space")
             }

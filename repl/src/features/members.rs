@@ -2,8 +2,8 @@
 
 use query::capabilities::Capabilities;
 use query::diagnostic::{Diagnostic, Span};
-use query::path::{Base, Listed, list};
-use query::syntax::ast::{Expr, ExprKind, Item, Path, Statement};
+use query::path::{Base, Listed, Roots, list};
+use query::syntax::ast::{Argument, Expr, ExprKind, Item, Path, Statement};
 use query::syntax::parse_text;
 
 use crate::report::error::Failure;
@@ -32,34 +32,42 @@ pub fn describe(capabilities: &dyn Capabilities, text: &str) -> Result<String, F
         diagnostic.span = Span { start: shorter(start), end: shorter(end) };
         Failure::query(diagnostic, text, None)
     };
-    let path = path(&format!("{SELECT}{text}")).map_err(wrong)?;
+    let (path, arguments) = path(&format!("{SELECT}{text}")).map_err(wrong)?;
     let Some(base) = Base::ALL.into_iter().find(|base| base.name() == path.base.name) else {
-        let help = "paths start with `s`, the cache; `n`, a node; or `slab`";
+        let help = "paths start with `s`, the cache; `n`, a node; `slab`; or `o`, an object";
         let error = Diagnostic::new(path.base.span, format!("unknown struct `{}`", path.base.name));
         return Err(wrong(error.help(help)));
     };
-    let (spelling, size, members) = list(schema, base, &path).map_err(wrong)?;
+    if base == Base::Object && arguments.is_empty() {
+        let message = "which struct an object is depends on its cache";
+        let help = format!("`.schema {path} from objects('dentry')` lists the members");
+        return Err(wrong(Diagnostic::new(path.base.span, message).help(help)));
+    }
+    let root = Roots::new(&arguments).of(schema, base, path.base.span).map_err(wrong)?;
+    let (spelling, size, members) = list(schema, &root, &path).map_err(wrong)?;
     let mut lines = format!("{spelling}: {size} bytes\n");
     lines.extend(members.iter().map(line));
     Ok(lines)
 }
 
-/// The path that a query selects.
-fn path(text: &str) -> Result<Path, Diagnostic> {
+/// The path that a query selects, and what is handed to its table.
+fn path(text: &str) -> Result<(Path, Vec<Argument>), Diagnostic> {
     let statement = parse_text(text)?.into_iter().next();
     let Some((Statement::Query(query), _)) = statement else {
         return Err(Diagnostic::new(Span::default(), "expected a path"));
     };
-    let span = query.span;
-    match query.items.into_iter().next() {
-        Some(Item::Expr { expr: Expr { kind: ExprKind::Path(path), .. }, alias: None }) => Ok(path),
+    let (span, arguments) = (query.span, query.arguments);
+    let path = match query.items.into_iter().next() {
+        Some(Item::Expr { expr: Expr { kind: ExprKind::Path(path), .. }, alias: None }) => path,
         Some(Item::Expr { expr: Expr { kind: ExprKind::Column(base), .. }, alias: None }) => {
-            Ok(Path { base, steps: Vec::new() })
+            Path { base, steps: Vec::new() }
         }
         _ => {
-            Err(Diagnostic::new(span, "this is not a path").help("`.schema s->kobj` lists members"))
+            let error = Diagnostic::new(span, "this is not a path");
+            return Err(error.help("`.schema s->kobj` lists members"));
         }
-    }
+    };
+    Ok((path, arguments))
 }
 
 /// A member: its offset, its size, its type and its name, as `pahole` orders them.

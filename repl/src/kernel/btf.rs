@@ -36,6 +36,7 @@ mod shape;
 pub(crate) mod tests;
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -245,6 +246,18 @@ impl<B: AsRef<[u8]>> Btf<B> {
             true
         });
         ids.into_iter().find(|id| self.enumerators(*id).any(|(name, _)| wanted(name)))
+    }
+
+    /// All structs that have a name and members, of each name the first.
+    pub fn structs(&self) -> HashMap<String, TypeId> {
+        let mut found = HashMap::new();
+        self.walk(1, 0, |id, _, name, info| {
+            if name != 0 && (info >> 24) as usize % KINDS == Kind::Struct as usize {
+                found.entry(self.name(name).to_owned()).or_insert(TypeId(id));
+            }
+            true
+        });
+        found
     }
 
     /// Returns type number `id`.

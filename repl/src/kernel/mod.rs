@@ -35,5 +35,6 @@ pub mod slab;
 pub mod sys;
 pub mod sysfs;
 pub mod trace;
+pub mod types;
 pub mod vmemmap;
 pub mod zones;

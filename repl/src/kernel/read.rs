@@ -199,7 +199,8 @@ fn scan(bytes: &[u8], mut at: usize) -> Result<Scan, ReadError> {
         if kind == rows::KIND_END {
             return Ok(Scan { at, end: Some(field(header, rows::ROW_ADDR)) });
         }
-        if kind != rows::KIND_ROW || size < header.len() || !size.is_multiple_of(8) {
+        let known = matches!(kind, rows::KIND_ROW | rows::KIND_SLAB);
+        if !known || size < header.len() || !size.is_multiple_of(8) {
             return Err(ReadError::Malformed("a row's header makes no sense"));
         }
         if bytes.len() - at < size {

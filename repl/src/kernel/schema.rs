@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 
 use query::catalog::{Column, HostTable, Lookup, Made, Rows, Source, Table};
 use query::diagnostic::Diagnostic;
-use query::schema::{Member, PageArray, Schema, Shape};
+use query::schema::{Member, Objects, PageArray, Schema, Shape, Unknown};
 use rustix::system::uname;
 
 use super::btf::{Btf, Kind, TypeId};
 use super::sys::{self, VmlinuxBtf};
+use super::types::Structs;
 use super::{list, percpu, probe, sysfs, vmemmap};
 use crate::file::own::{self, Whose};
 use crate::file::path::shown;
@@ -71,6 +72,9 @@ impl AsRef<[u8]> for Image {
 /// Gives the addresses of all caches, and the orders of their slabs; or says why they are not known.
 pub type OfCaches = fn(&KernelSchema) -> Result<Vec<(u64, u32)>, String>;
 
+/// Gives the objects that the arguments of the table `objects` name; or says why they are not known.
+pub type OfObjects = fn(&KernelSchema, &[&str]) -> Result<Objects, Unknown>;
+
 /// The running kernel's types and figures.
 pub struct KernelSchema {
     btf: Btf<Image>,
@@ -84,7 +88,9 @@ pub struct KernelSchema {
     slab_caches: OnceCell<Result<u64, Diagnostic>>,
     page_array: OnceCell<Result<PageArray, String>>,
     caches: OfCaches,
+    objects: OfObjects,
     may_goto: OnceCell<bool>,
+    structs: OnceCell<Structs>,
     page_size: u64,
     source: &'static str,
     nodes: u32,
@@ -164,10 +170,11 @@ impl KernelSchema {
         Self { source, ..self }
     }
 
-    /// The same kernel, whose caches are asked for by `caches`: a query is planned on another floor.
+    /// The same kernel, whose caches are asked for by `caches`, and their objects by `objects`: a query is planned on another
+    /// floor.
     #[must_use]
-    pub fn asked_by(self, caches: OfCaches) -> Self {
-        Self { caches, ..self }
+    pub fn asked_by(self, caches: OfCaches, objects: OfObjects) -> Self {
+        Self { caches, objects, ..self }
     }
 
     fn new(btf: Btf<Image>, nodes: u32, release: String) -> Self {
@@ -181,7 +188,9 @@ impl KernelSchema {
             slab_caches: OnceCell::new(),
             page_array: OnceCell::new(),
             caches: |_| Err("the caches are not known".to_owned()),
+            objects: |_, _| Err(Unknown::new("the caches are not known", "ask the running kernel")),
             may_goto: OnceCell::new(),
+            structs: OnceCell::new(),
             page_size: sys::page_size(),
             source: "live",
             nodes,
@@ -197,6 +206,11 @@ impl KernelSchema {
         let key = (kind as u8, name.to_owned());
         let mut others = self.others.borrow_mut();
         *others.entry(key).or_insert_with(|| self.btf.find(&[(kind, name)])[0])
+    }
+
+    /// All structs that have a name.
+    pub fn structs(&self) -> &Structs {
+        self.structs.get_or_init(|| self.btf.structs())
     }
 
     /// The enumerators of `id` as `strip` shortens them, in order of their values; those it drops are left out.
@@ -293,7 +307,7 @@ impl Schema for KernelSchema {
         }
         match (table.rows, column.source) {
             (Rows::Host(Made { table: HostTable::Slabinfo, .. }), _) => sysfs::slabinfo().err(),
-            (_, Source::Host(Lookup::Aliases, _)) => sysfs::aliases().err(),
+            (_, Source::Host(Lookup::Aliases | Lookup::Type, _)) => sysfs::aliases().err(),
             (_, Source::Host(Lookup::Symbol, _)) => sysfs::visible_symbols().err(),
             (_, Source::Host(Lookup::Online, _)) => sysfs::cpus("online").err(),
             _ => None,
@@ -329,6 +343,10 @@ impl Schema for KernelSchema {
 
     fn page_array(&self) -> Result<PageArray, String> {
         self.page_array.get_or_init(|| vmemmap::find(self, || (self.caches)(self))).clone()
+    }
+
+    fn objects(&self, arguments: &[&str]) -> Result<Objects, Unknown> {
+        (self.objects)(self, arguments)
     }
 
     fn shape(&self, id: TypeId) -> Option<Shape> {

@@ -6,11 +6,10 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use ebpf_templates::program::Program;
-use ebpf_templates::template::objects::{self, Objects};
+use ebpf_templates::template::objects;
 use ebpf_templates::template::rows;
-use ebpf_templates::template::vmemmap::Vmemmap;
 use query::codegen;
-use query::schema::{PageArray, Schema};
+use query::schema::{PageArray, Schema, Unknown};
 use query::suggest;
 use query::value::Value;
 
@@ -49,7 +48,26 @@ pub struct Cache {
     folder: Vec<u8>,
 }
 
+/// All caches.
+pub(super) fn all(schema: &KernelSchema) -> Result<Vec<Cache>, Failure> {
+    caches(&Asked::new(schema, CACHES)?)
+}
+
 impl Cache {
+    /// The objects of a slab.
+    pub(super) fn objects_per_slab(&self) -> u64 {
+        self.objects_per_slab
+    }
+
+    /// All names that it has: its own first, then those of what was merged into it.
+    pub(super) fn names(&self) -> Result<Vec<String>, String> {
+        let own = self.text();
+        let aliases = sysfs::aliases()?;
+        let links = aliases.of(&String::from_utf8_lossy(&self.folder)).iter();
+        let others = links.filter(|alias| **alias != own).cloned();
+        Ok([own.clone()].into_iter().chain(others).collect())
+    }
+
     /// Its name as text.
     #[must_use]
     pub fn text(&self) -> String {
@@ -74,10 +92,18 @@ pub struct Slab<'a> {
     pub corrupt: bool,
     /// Whether a CPU holds it, alone or on its partial list, and so keeps its free objects ready.
     pub of_cpu: bool,
+    /// The rows of its objects, if members are read.
+    pub members: &'a [u8],
     bits: &'a [u8],
 }
 
 impl Slab<'_> {
+    /// The same without what is known of its objects.
+    #[must_use]
+    pub fn bare(&self) -> Slab<'static> {
+        Slab { bits: &[], members: &[], ..*self }
+    }
+
     /// Whether object number `index` is on the slab's freelist.
     #[must_use]
     pub fn is_free(&self, index: u64) -> bool {
@@ -166,7 +192,7 @@ fn caches(asked: &Asked<'_>) -> Result<Vec<Cache>, Failure> {
 }
 
 /// Which of `caches` has this name, or the alias.
-fn named(caches: &[Cache], name: &str) -> Result<usize, Failure> {
+pub(super) fn named(caches: &[Cache], name: &str) -> Result<usize, Failure> {
     if let Some(index) = caches.iter().position(|cache| cache.name == name.as_bytes()) {
         return Ok(index);
     }
@@ -196,6 +222,15 @@ pub fn is_cache(schema: &KernelSchema, name: &str) -> Result<(), Failure> {
 impl<'a> Walk<'a> {
     /// Takes what walks over the slabs of all caches need, or of the one of this name.
     pub fn open(schema: &'a KernelSchema, name: Option<&str>) -> Result<Self, Failure> {
+        Self::by(schema, name, None)
+    }
+
+    /// The same by a program that reads members as well, instead of the one that gives slabs alone.
+    pub(super) fn by(
+        schema: &'a KernelSchema,
+        name: Option<&str>,
+        members: Option<Program>,
+    ) -> Result<Self, Failure> {
         // Whoever has no rights is told that, and how to get them.
         let memory = Memory::of_words(schema)?;
         let array = schema.page_array().map_err(|why| refused(&why))?;
@@ -208,7 +243,10 @@ impl<'a> Walk<'a> {
         }
         let only = name.and_then(|_| caches.first()).map_or(0, |cache| cache.addr);
         let most = caches.iter().map(|cache| cache.objects_per_slab).max().unwrap_or(0).max(FEWEST);
-        let program = program(schema, array, most, only)?;
+        let program = match members {
+            Some(program) => program,
+            None => program(schema, most, only)?,
+        };
         let loaded = Loaded::load(&program)?;
         let by_addr = caches.iter().map(|cache| cache.addr).zip(0..).collect();
         let found = vec![0; caches.len()];
@@ -281,34 +319,10 @@ impl<'a> Walk<'a> {
 }
 
 /// The program that gives slabs with bits for so many objects.
-fn program(
-    schema: &KernelSchema,
-    array: PageArray,
-    most: u64,
-    only: u64,
-) -> Result<Program, Failure> {
-    let vmemmap = codegen::pages(schema).map_err(|lacking| refused(&lacking.message))?;
-    let offset = |path: &str| {
-        let member = schema.member("kmem_cache", path);
-        member.and_then(|member| i16::try_from(member.offset).ok())
-    };
-    let needed = |path: &str| {
-        offset(path)
-            .ok_or_else(|| refused(&format!("the kernel has no member `kmem_cache.{path}`")))
-    };
-    let most = u16::try_from(most).unwrap_or(u16::MAX).clamp(64, objects::MAX_BITS);
-    Ok(Objects {
-        vmemmap: Vmemmap { base: array.base, ..vmemmap },
-        page_offset: array.page_offset,
-        page_size: u32::try_from(schema.page_size()).unwrap_or(4096),
-        size: needed("size")?,
-        free_offset: needed("offset")?,
-        red_left_pad: offset("red_left_pad"),
-        random: offset("random"),
-        bits: most.next_multiple_of(64),
-        only,
-    }
-    .build())
+fn program(schema: &KernelSchema, most: u64, cache: u64) -> Result<Program, Failure> {
+    let structure = Err(Unknown { message: String::new(), help: None, argument: None });
+    let of = query::schema::Objects { cache, most, size: 0, structure };
+    Ok(codegen::objects(schema, &of).map_err(|lacking| refused(&lacking.message))?.build())
 }
 
 /// The slab at the start of `bytes`: the row's size, the cache, and what the row itself says.
@@ -321,7 +335,19 @@ fn slab(bytes: &[u8]) -> Option<(usize, u64, Slab<'_>)> {
         let bytes = bytes.get(usize::from(at.unsigned_abs())..)?;
         Some(u32::from_le_bytes(*bytes.first_chunk()?))
     };
-    let size = half(rows::ROW_SIZE)? as usize;
+    let row = half(rows::ROW_SIZE)? as usize;
+    let mut size = row;
+    let header = usize::from(rows::ROW_HEADER);
+    while let Some(next) = bytes.get(size..size + header) {
+        let half = |at: i16| {
+            let at = usize::from(at.unsigned_abs());
+            next.get(at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
+        };
+        if half(rows::ROW_KIND)? != rows::KIND_ROW.unsigned_abs() {
+            break;
+        }
+        size += half(rows::ROW_SIZE)? as usize;
+    }
     let flags = half(objects::FLAGS)?;
     let slab = Slab {
         pfn: word(objects::PFN)?,
@@ -331,7 +357,8 @@ fn slab(bytes: &[u8]) -> Option<(usize, u64, Slab<'_>)> {
         complete: flags & !objects::OF_CPU.unsigned_abs() == 0,
         of_cpu: flags & objects::OF_CPU.unsigned_abs() != 0,
         corrupt: flags & objects::CORRUPT.unsigned_abs() != 0,
-        bits: bytes.get(usize::from(objects::BITS.unsigned_abs())..size)?,
+        members: bytes.get(row..size)?,
+        bits: bytes.get(usize::from(objects::BITS.unsigned_abs())..row)?,
     };
     Some((size, word(rows::ROW_ADDR)?, slab))
 }

@@ -34,13 +34,14 @@ use super::run::{analyzed, decode, has};
 use super::stats::ScanStats;
 use super::{
     Choice, Prepared, ScanReport, Scanned, Sink, Source, caches, gathered, objects, pages, runs,
+    typed,
 };
 use crate::kernel::kept::Kept;
 use crate::kernel::load::Loaded;
 use crate::kernel::read::Output;
 use crate::kernel::schema::KernelSchema;
-use crate::kernel::signals;
-use crate::kernel::sysfs;
+use crate::kernel::types::{self, Types};
+use crate::kernel::{signals, sysfs};
 use crate::report::error::Failure;
 
 /// The most that the space for rows is multiplied by: 16 times the rows that it is made for at first, twice over.
@@ -91,13 +92,13 @@ impl Live {
     }
 
     fn iterated(schema: KernelSchema) -> Self {
-        let schema = schema.asked_by(caches::orders);
+        let schema = schema.asked_by(caches::orders, typed::objects);
         let templates = codegen::templates(&schema);
         Self { schema, templates, walks: false, kept: RefCell::default() }
     }
 
     fn followed(schema: KernelSchema) -> Self {
-        let schema = schema.by(Kind::Walk.name()).asked_by(caches::orders);
+        let schema = schema.by(Kind::Walk.name()).asked_by(caches::orders, typed::objects);
         Self { schema, templates: vec![Template::List], walks: true, kept: RefCell::default() }
     }
 
@@ -106,6 +107,14 @@ impl Live {
         let program = codegen::generate(plan, &layout, &self.schema, factor)
             .map_err(|error| Failure::environment(error.message, error.help.as_deref()))?;
         Ok((layout, program))
+    }
+
+    /// The rows of a plan over objects.
+    fn objects(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<ScanReport, Failure> {
+        match plan.target {
+            Target::Kernel { .. } => typed::scan(&self.schema, plan, self.generate(plan, 1)?, sink),
+            Target::Rows(_) => objects::scan(&self.schema, plan, sink),
+        }
     }
 
     /// A plan's program, loaded.
@@ -301,7 +310,7 @@ impl Source for Live {
     fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<ScanReport, Failure> {
         self.schema.may_run()?;
         if plan.table.rows == Rows::Objects {
-            return objects::scan(&self.schema, plan, sink);
+            return self.objects(plan, sink);
         }
         if plan.table.rows == Rows::Slabs {
             let mut stats = ScanStats::default();
@@ -323,7 +332,7 @@ impl Source for Live {
     fn prepare<'a>(&'a self, plan: &'a Plan) -> Result<Prepared<'a>, Failure> {
         self.schema.may_run()?;
         if plan.table.rows == Rows::Objects {
-            return Ok(Box::new(move || gathered(|sink| objects::scan(&self.schema, plan, sink))));
+            return Ok(Box::new(move || gathered(|sink| self.objects(plan, sink))));
         }
         let (layout, program) = self.generate(plan, 1)?;
         let loaded = Loaded::load(&program)?;
@@ -400,6 +409,22 @@ impl Host for Live {
                     _ => Value::Null,
                 };
                 Ok(arguments.iter().map(known).collect())
+            }
+            Lookup::Type => {
+                let aliases = sysfs::aliases()?;
+                let known = Types { schema: &self.schema, structs: self.schema.structs() };
+                let told = |arguments: &Vec<Value>| match arguments.as_slice() {
+                    [Value::Text(folder), Value::Text(name), size] => {
+                        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+                        let names = [text(name)].into_iter();
+                        let names = names.chain(aliases.of(&text(folder)).iter().cloned());
+                        let names: Vec<String> = names.collect();
+                        let found = types::of(known, &names, size.unsigned().unwrap_or(0));
+                        found.map_or(Value::Null, Value::text)
+                    }
+                    _ => Value::Null,
+                };
+                Ok(arguments.iter().map(told).collect())
             }
             Lookup::Symbol => {
                 let addresses: Vec<u64> =

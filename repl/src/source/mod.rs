@@ -12,6 +12,7 @@ pub mod recording;
 mod run;
 mod runs;
 pub mod stats;
+mod typed;
 
 use std::ops::ControlFlow;
 

@@ -63,15 +63,21 @@ fn free_in(slab: &Slab<'_>) -> &'static str {
 const STATES: [&str; 6] = ["used", "free", "cpu", "sheaf", "barn", "rcu"];
 
 /// Makes rows.
-struct Expander<'a> {
+pub(super) struct Expander<'a> {
     array: PageArray,
     fields: Vec<Option<Field>>,
     held: &'a Held,
 }
 
-impl Expander<'_> {
+impl<'a> Expander<'a> {
+    /// Makes rows of a plan, of a walk.
+    pub(super) fn new(plan: &Plan, array: PageArray, held: &'a Held) -> Self {
+        let fields = plan.inputs.iter().map(|input| field(input.name())).collect();
+        Self { array, fields, held }
+    }
+
     /// A row, as far as it is that of a slab.
-    fn row(&self, slab: &Slab<'_>, cache: &Cache, index: u64, state: &str) -> Row {
+    pub(super) fn row(&self, slab: &Slab<'_>, cache: &Cache, index: u64, state: &str) -> Row {
         let value = |field: &Option<Field>| match field {
             None => Value::Null,
             Some(Field::Name) => Value::text(&cache.name),
@@ -170,11 +176,7 @@ pub fn scan(
     let mut walk = Walk::open(schema, plan.arguments.first().map(|name| name.text.as_str()))?;
     report.stats.stages.lap("load");
     let held = walk.held()?;
-    let expander = Expander {
-        array: walk.array,
-        fields: plan.inputs.iter().map(|input| field(input.name())).collect(),
-        held: &held,
-    };
+    let expander = Expander::new(plan, walk.array, &held);
     let caches = walk.caches.clone();
     let (mut rows, mut counted, mut corrupt) = (Vec::new(), Counted::default(), 0);
     let ended = walk.run(&mut |slab, cache| {

@@ -215,7 +215,8 @@ fn dot_commands_stand_between_statements() {
 
 #[test]
 fn why_a_column_is_null() {
-    let all = "nodes.* is NULL: a recording has no table `nodes`\n\
+    let all = "caches.type is NULL: the recording has no column `type`\n\
+               nodes.* is NULL: a recording has no table `nodes`\n\
                cpus.* is NULL: a recording has no table `cpus`\n\
                slabs.* is NULL: a recording has no table `slabs`\n\
                objects.* is NULL: a recording has no table `objects`\n\

@@ -180,8 +180,10 @@ fn columns_are_the_catalog() {
             );
             let row = ask::whole(&mut session, &text);
             // The objects of one cache, if not two times the running kernel.
-            let example = if table.takes_nothing_too() { "'kmem_cache'" } else { "'live'" };
-            let texts: Vec<&str> = table.takes().iter().map(|_| example).collect();
+            let texts = match table.rows {
+                Rows::Objects => vec!["'kmem_cache'"],
+                _ => vec!["'live'"; table.takes().len()],
+            };
             let texts =
                 if texts.is_empty() { String::new() } else { format!("({})", texts.join(", ")) };
             let answer = ask::whole(

@@ -31,6 +31,7 @@ mod tables;
 mod trace;
 mod tracer;
 mod truth;
+mod typed;
 mod walk;
 mod walked;
 mod whatis;

@@ -77,7 +77,7 @@ fn words(takes: Takes, session: &Session, word: &str) -> Vec<Candidate> {
     match takes {
         Takes::Table => {
             let structs = Base::ALL.iter().map(|base| {
-                let doc = format!("the members of struct {}", base.structure());
+                let doc = format!("the members of {}", base.described());
                 Candidate::new(format!("{}->", base.name()), doc)
             });
             let tables = TABLES.iter().map(|table| Candidate::new(table.name, table.doc));

@@ -99,6 +99,7 @@ const CACHES: &[(&str, Place)] = &[
                                |words| bit(words).map(Value::Bool))),
     ("ctor_addr",        Nowhere(ADDRESS)),
     ("ctor",             Files(&["ctor"], symbol)),
+    ("type",             Nowhere("no file says what the objects are")),
 ];
 
 /// The columns of `nodes`.
