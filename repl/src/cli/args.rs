@@ -7,6 +7,7 @@ use clap::{ArgAction, ColorChoice, Parser};
 
 use super::values::{Given, SourceName, TemplateName, interval};
 use crate::cli::verb::Verb;
+use crate::features::snapshot::Tables;
 use crate::features::watch::{self, Until};
 use crate::render::Color;
 use crate::shell::alert::Condition;
@@ -115,6 +116,11 @@ pub struct Args {
     /// Records this machine to FILE, and answers from the recording.
     #[arg(global = true, long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+
+    /// The tables that `--record` records besides `caches`, such as `slabs,objects`, or `all`. Default: all but `slabs`
+    /// and `objects`, which can have millions of rows.
+    #[arg(global = true, long, value_name = "TABLE,…", value_parser = Tables::parse)]
+    pub tables: Option<Tables>,
 
     /// How to drive the kernel's iterator. Default: the faster one available.
     #[arg(global = true, long, value_enum, value_name = "TEMPLATE")]

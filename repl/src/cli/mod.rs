@@ -99,6 +99,10 @@ fn run(args: &Args) -> Result<u8, Failure> {
         let message = "a recording and an answer cannot both go to standard output";
         return Err(Failure::command(message, Some(help)));
     }
+    if args.tables.is_some() && args.record.is_none() {
+        let help = "`--record FILE` records them";
+        return Err(Failure::command("`--tables` says what is recorded", Some(help)));
+    }
     let set =
         args.set.iter().map(|word| assignment(word)).collect::<Result<ParameterValues, _>>()?;
     let settings = config::settings(&args.settings(), texts.is_none())?;
@@ -110,15 +114,21 @@ fn run(args: &Args) -> Result<u8, Failure> {
     session.alert = Alert::new(args.alert());
     session.watch = args.watch();
     if let Some(path) = &args.record {
-        let recording = snapshot::record(&mut session.engine)?;
-        if is_standard(path) {
+        let tables = args.tables.clone().unwrap_or_default();
+        let recording = if is_standard(path) {
+            let (recording, _) = snapshot::record(&mut session.engine, &tables)?;
             let mut out = Answers::open(None, false)?;
-            let written = out.write_all(recording.text().as_bytes()).map_err(Failure::Write);
+            let written = recording.write_text(&mut out).map_err(Failure::Write);
             out.close(written)?;
+            recording
         } else {
-            recording.save(path)?;
-            message::line(&format!("recorded {} rows to {}", recording.len(), path.display()));
-        }
+            let (recording, recorded) = snapshot::record_to(&mut session.engine, &tables, path)?;
+            let rows = |(table, rows): &(&str, u64)| format!("{rows} rows of {table}");
+            let rows: Vec<String> = recorded.iter().map(rows).collect();
+            let path = printable(path.as_os_str().as_encoded_bytes());
+            message::line(&format!("recorded {} to {path}", rows.join(", ")));
+            recording
+        };
         // It is this machine, as it was a moment ago, so no label is told.
         session.engine.replace(Box::new(recording));
     } else if args.from.is_some() || args.demo || args.source.is_some() {

@@ -43,6 +43,9 @@ pub trait Ask {
     /// Hands the answer to a query to `rows` as it comes.
     fn stream(&mut self, sql: &str, rows: &mut dyn RowSink) -> Result<ScanReport, Failure>;
 
+    /// Fails if a query cannot be asked, before it is.
+    fn check(&self, sql: &str) -> Result<(), Failure>;
+
     /// Where rows come from.
     fn source(&self) -> &dyn Source;
 }

@@ -90,9 +90,11 @@ impl Engine {
         Self { chain: self.chain.announced(announce), ..self }
     }
 
-    /// Takes another source, which stays: what is announced of the first one holds for it.
+    /// Takes another source, which stays: what is announced of the first one holds for it. A template was meant for the
+    /// first one alone.
     pub fn replace(&mut self, source: Box<dyn Source>) {
         self.source = source;
+        self.choice.template = None;
     }
 
     /// Where rows come from.
@@ -117,10 +119,7 @@ impl Engine {
     /// Runs a plan, and hands the rows of its answer to `sink` as they come. Gives what is to be said of them.
     pub fn run(&mut self, plan: &Plan, sink: &mut dyn RowSink) -> Result<ScanReport, Failure> {
         sink.begin(exec::columns(plan, self.source.capabilities()))?;
-        let made = match plan.table.rows {
-            Rows::Host(made) => Some(self.put_together(plan, made.table)?),
-            Rows::Caches | Rows::Nodes | Rows::Cpus | Rows::Slabs | Rows::Objects => None,
-        };
+        let made = self.made(plan).map(|table| self.put_together(plan, table)).transpose()?;
         let (source, chain) = (&*self.source, &mut self.chain);
         let mut execution = Execution::new(plan, source);
         let mut push = |rows| {
@@ -185,9 +184,9 @@ impl Engine {
     pub fn prepare<'a>(&'a mut self, plan: &'a Plan) -> Result<Runs<'a>, Failure> {
         // A program that needs more room than the first one is another one, and stays too.
         self.source.keep();
-        Ok(match plan.table.rows {
-            Rows::Host(made) => Runs::Made(self, plan, made.table),
-            _ => Runs::Scanned(&*self.source, self.source.prepare(plan)?),
+        Ok(match self.made(plan) {
+            Some(table) => Runs::Made(self, plan, table),
+            None => Runs::Scanned(&*self.source, self.source.prepare(plan)?),
         })
     }
 
@@ -200,8 +199,8 @@ impl Engine {
 
     /// The rows of a plan, all at once.
     fn gather(&mut self, plan: &Plan) -> Result<Scanned, Failure> {
-        if let Rows::Host(made) = plan.table.rows {
-            return self.put_together(plan, made.table);
+        if let Some(table) = self.made(plan) {
+            return self.put_together(plan, table);
         }
         let mut rows = Vec::new();
         let report = self.source.scan(plan, &mut |mut batch| {
@@ -216,6 +215,14 @@ impl Engine {
         match plan.target {
             Target::Kernel { .. } => self.source.explain(plan),
             Target::Rows(_) => Ok(String::new()),
+        }
+    }
+
+    /// The table of user space that a plan is over, unless the source scans it.
+    fn made(&self, plan: &Plan) -> Option<HostTable> {
+        match plan.table.rows {
+            Rows::Host(made) if !self.source.scans(plan.table) => Some(made.table),
+            _ => None,
         }
     }
 
@@ -246,6 +253,10 @@ impl Ask for Engine {
     fn stream(&mut self, sql: &str, rows: &mut dyn RowSink) -> Result<ScanReport, Failure> {
         let plan = self.own_plan(sql)?;
         self.run(&plan, rows)
+    }
+
+    fn check(&self, sql: &str) -> Result<(), Failure> {
+        self.own_plan(sql).map(drop)
     }
 
     fn source(&self) -> &dyn Source {

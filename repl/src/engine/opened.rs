@@ -11,7 +11,6 @@ use query::syntax::ast::Argument;
 use super::snapshot::Snapshot;
 use super::{Ask, Engine};
 use crate::report::error::{Failure, Message};
-use crate::source::objects;
 use crate::source::recording::named::{self, LIVE};
 
 impl Engine {
@@ -27,7 +26,7 @@ impl Engine {
         let named = if plan.table.rows == Rows::Objects { 1 } else { plan.arguments.len() };
         for Argument { text, span } in plan.arguments.iter().take(named) {
             let opened = match text.as_str() {
-                name if plan.table.rows == Rows::Objects => objects::is_cache(&*self.source, name),
+                name if plan.table.rows == Rows::Objects => self.source.is_cache(name),
                 LIVE => live_is_asked(self),
                 word => recorded(word).map(|snapshot| {
                     self.snapshots.insert(word.to_owned(), Rc::new(snapshot));

@@ -75,20 +75,23 @@ impl Engine {
         let target = match bound.table.rows {
             Rows::Caches => self.target()?,
             Rows::Nodes | Rows::Cpus | Rows::Slabs => self.target_of_parts(bound.table)?,
-            Rows::Objects if !self.source.kind().has(bound.table.rows) => {
-                return Err(self.source.kind().lacks(bound.table.name));
-            }
-            Rows::Objects if bound.inputs.iter().any(|input| input.path().is_some()) => {
+            Rows::Objects => {
+                self.source.has(bound.table)?;
+                let members = bound.inputs.iter().any(|input| input.path().is_some());
                 match self.target()? {
-                    Target::Kernel { pushdown, texts, .. } => {
+                    Target::Kernel { pushdown, texts, .. } if members => {
                         let template = Template::Vmemmap;
                         Target::Kernel { template, pushdown, texts, pages: true }
+                    }
+                    Target::Kernel { .. } => {
+                        Target::Rows("slabs by the descriptors of all pages, objects in user space")
                     }
                     target @ Target::Rows(_) => target,
                 }
             }
-            Rows::Objects => {
-                Target::Rows("slabs by the descriptors of all pages, objects in user space")
+            Rows::Host(_) if self.source.scans(bound.table) => {
+                self.source.has(bound.table)?;
+                self.target()?
             }
             Rows::Host(_) => Target::Rows("user space"),
         };
@@ -119,8 +122,7 @@ impl Engine {
                 let pages = table.rows == Rows::Slabs && self.source.kernel().is_some_and(walked);
                 Ok(Target::Kernel { template, pushdown, texts, pages })
             }
-            target @ Target::Rows(_) if self.source.kind().has(table.rows) => Ok(target),
-            Target::Rows(_) => Err(self.source.kind().lacks(table.name)),
+            target @ Target::Rows(_) => self.source.has(table).map(|()| target),
         }
     }
 

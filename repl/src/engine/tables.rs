@@ -28,7 +28,7 @@ pub fn rows(table: HostTable) -> Make {
     match table {
         HostTable::Aliases => |ask, _, notes| aliases(ask, notes),
         HostTable::Flags => |ask, _, notes| flags(ask, notes),
-        HostTable::Slabinfo => |ask, _, _| slabinfo(ask),
+        HostTable::Slabinfo => |_, _, _| read_slabinfo(),
         HostTable::Columns => |ask, _, _| Ok(columns(ask)),
         HostTable::Allocations => |_, _, _| Err(untraced("allocations")),
         HostTable::Frees => |_, _, _| Err(untraced("frees")),
@@ -64,7 +64,7 @@ fn aliases(ask: &mut dyn Ask, notes: &mut Vec<String>) -> Result<Vec<Vec<Value>>
 
 fn flags(ask: &mut dyn Ask, notes: &mut Vec<String>) -> Result<Vec<Vec<Value>>, Failure> {
     if ask.source().capabilities().slab_flags().is_empty() {
-        return Err(ask.source().kind().lacks("flags"));
+        return Err(Failure::Environment(ask.source().kind().lacking("flags")));
     }
     let mut caches = ask.ask("select cast(flags as int) from caches")?;
     notes.append(&mut caches.warnings);
@@ -87,14 +87,6 @@ fn flags(ask: &mut dyn Ask, notes: &mut Vec<String>) -> Result<Vec<Vec<Value>>, 
         ]
     };
     Ok(ask.source().capabilities().slab_flags().iter().map(row).collect())
-}
-
-fn slabinfo(ask: &mut dyn Ask) -> Result<Vec<Vec<Value>>, Failure> {
-    if !ask.source().kind().is_here() {
-        let message = format!("a recording has no {SLABINFO}");
-        return Err(Failure::environment(message, Some("`slabinfo` needs the running kernel")));
-    }
-    read_slabinfo()
 }
 
 /// Reads `/proc/slabinfo`.

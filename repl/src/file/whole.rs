@@ -111,6 +111,12 @@ impl WholeFile {
         Ok(whole)
     }
 
+    /// The same file, to read back what was written; none for what is written to as it is.
+    #[must_use]
+    pub fn back(&self) -> Option<io::Result<File>> {
+        self.place.as_ref().map(|_| self.file.try_clone())
+    }
+
     /// Waits until all of it is on the disk, which may be full, or gone, without a write that says so.
     pub fn sync(&self) -> io::Result<()> {
         if self.place.is_some() { self.file.sync_all() } else { Ok(()) }
@@ -183,8 +189,14 @@ fn keep_owner(file: &File, there: &Metadata, readers: Readers) -> io::Result<()>
 
 /// A file without a name.
 fn nameless(place: &mut Place, mode: Mode) -> io::Result<OwnedFd> {
-    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     Ok(openat(&place.folder, ".", flags, mode)?)
+}
+
+/// A file that never gets a name, in the folder of temporary ones.
+pub fn temporary() -> io::Result<File> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::EXCL;
+    Ok(open(std::env::temp_dir(), flags, Mode::from_raw_mode(0o600))?.into())
 }
 
 /// A file with a name beside its place.
@@ -192,7 +204,7 @@ fn named(place: &mut Place, mode: Mode) -> io::Result<OwnedFd> {
     let part = place.part()?;
     let name = part.path().file_name().unwrap_or_default();
     // In a folder that others write to, a link may be put where the part is to be: then it is not made.
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
     let file = openat(&place.folder, name, flags, mode)?;
     place.part = Some(part);
     Ok(file)

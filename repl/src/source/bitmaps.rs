@@ -201,11 +201,16 @@ pub(super) fn named(caches: &[Cache], name: &str) -> Result<usize, Failure> {
         let folder = String::from_utf8_lossy(&cache.folder);
         aliases.of(&folder).iter().any(|alias| alias == name)
     };
-    caches.iter().position(has).ok_or_else(|| {
-        let names: Vec<String> = caches.iter().map(Cache::text).collect();
-        let help = suggest::meant(name, names.iter().map(String::as_str));
-        Failure::command(format!("there is no cache `{name}`"), help.as_deref())
-    })
+    caches
+        .iter()
+        .position(has)
+        .ok_or_else(|| no_cache(name, &caches.iter().map(Cache::text).collect::<Vec<_>>()))
+}
+
+/// That no cache has this name, of those that there are.
+pub fn no_cache(name: &str, names: &[String]) -> Failure {
+    let help = suggest::meant(name, names.iter().map(String::as_str));
+    Failure::command(format!("there is no cache `{name}`"), help.as_deref())
 }
 
 /// Fails where the kernel has no cache of this name.

@@ -2,7 +2,7 @@
 
 use query::catalog::{Made, Needs, Rows};
 
-use crate::report::error::Failure;
+use crate::report::error::Environment;
 
 /// A kind of source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,7 +65,7 @@ impl Kind {
         matches!(self, Self::Live | Self::Walk | Self::Proc)
     }
 
-    /// Whether it has a table whose rows are made so.
+    /// Whether it has a table whose rows are made so. A recording has those that were recorded too.
     #[must_use]
     pub fn has(self, rows: Rows) -> bool {
         match rows {
@@ -83,16 +83,16 @@ impl Kind {
 
     /// That a table is not among those that it has.
     #[must_use]
-    pub fn lacks(self, table: &str) -> Failure {
+    pub fn lacking(self, table: &str) -> Environment {
         match self {
-            Self::Live | Self::Walk | Self::Proc => Failure::environment(
-                format!("the source `{}` has no table `{table}`", self.name()),
-                Some("the source `live` has it; `.source` shows why it is not used"),
-            ),
-            Self::Demo | Self::Recording => Failure::environment(
-                format!("a recording has no table `{table}`"),
-                Some("recordings contain `caches`"),
-            ),
+            Self::Live | Self::Walk | Self::Proc => {
+                Environment::new(format!("the source `{}` has no table `{table}`", self.name()))
+                    .help("the source `live` has it; `.source` shows why it is not used")
+            }
+            Self::Demo | Self::Recording => {
+                Environment::new(format!("a recording has no table `{table}`"))
+                    .help("only the running kernel has it")
+            }
         }
     }
 }

@@ -33,8 +33,8 @@ use super::kind::Kind;
 use super::run::{analyzed, decode, has};
 use super::stats::ScanStats;
 use super::{
-    Choice, Prepared, ScanReport, Scanned, Sink, Source, caches, gathered, objects, pages, runs,
-    typed,
+    Choice, Prepared, ScanReport, Scanned, Sink, Source, bitmaps, caches, gathered, objects, pages,
+    runs, typed,
 };
 use crate::kernel::kept::Kept;
 use crate::kernel::load::Loaded;
@@ -289,6 +289,10 @@ fn several(
 impl Source for Live {
     fn capabilities(&self) -> &dyn Capabilities {
         &self.schema
+    }
+
+    fn is_cache(&self, name: &str) -> Result<(), Failure> {
+        bitmaps::is_cache(&self.schema, name)
     }
 
     fn target(&self, choice: Choice) -> Result<Target, Failure> {

@@ -17,6 +17,7 @@ mod typed;
 use std::ops::ControlFlow;
 
 use query::capabilities::Capabilities;
+use query::catalog::{Rows, Table};
 use query::eval::Warnings;
 use query::exec::Host;
 use query::layout::Row;
@@ -66,6 +67,25 @@ pub type Prepared<'a> = Box<dyn Fn() -> Result<Scanned, Failure> + 'a>;
 pub trait Source: Host {
     /// What it can give.
     fn capabilities(&self) -> &dyn Capabilities;
+
+    /// Fails if it does not have a table.
+    fn has(&self, table: &Table) -> Result<(), Failure> {
+        let kind = self.kind();
+        if kind.has(table.rows) {
+            return Ok(());
+        }
+        Err(Failure::Environment(kind.lacking(table.name)))
+    }
+
+    /// Whether it scans the rows of a table, which are made in user space otherwise.
+    fn scans(&self, table: &Table) -> bool {
+        !matches!(table.rows, Rows::Host(_))
+    }
+
+    /// Fails if it can tell that there is no cache of this name.
+    fn is_cache(&self, _: &str) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// Where a plan over its rows runs.
     fn target(&self, choice: Choice) -> Result<Target, Failure>;

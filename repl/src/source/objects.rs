@@ -8,20 +8,15 @@ use query::plan::Plan;
 use query::schema::PageArray;
 use query::value::Value;
 
-use super::bitmaps::{self, Cache, Slab, Walk};
+use super::bitmaps::{Cache, Slab, Walk};
 use super::stats::ScanStats;
-use super::{ScanReport, Sink, Source};
+use super::{ScanReport, Sink};
 use crate::kernel::held::{Held, Holder};
 use crate::kernel::schema::KernelSchema;
 use crate::report::error::Failure;
 
 /// The rows of a batch.
 const BATCH: usize = 4096;
-
-/// Fails where a source has no cache of this name.
-pub fn is_cache(source: &dyn Source, name: &str) -> Result<(), Failure> {
-    source.kernel().map_or(Ok(()), |schema| bitmaps::is_cache(schema, name))
-}
 
 /// What a column of the table is.
 #[derive(Clone, Copy)]

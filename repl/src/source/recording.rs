@@ -1,45 +1,61 @@
-//! Recordings: what a scan read, in a text file that any machine can query.
+//! Recordings: what scans read, in a text file that any machine can query.
 //!
-//! # Format, version 1
+//! # Format, version 2
 //!
 //! UTF-8 text, a JSON value a line, as a whole compressed by gzip(1) where it is large. The first line is an object:
 //!
 //! | key | holds |
 //! |---|---|
-//! | `format`, `version` | `"slabql recording"`, `1` |
+//! | `format`, `version` | `"slabql recording"`, `2` |
 //! | `kernel`, `time` | the kernel's release; when it was taken, RFC 3339 in UTC |
 //! | `boot` | the kernel's id of this boot: addresses are the same only within one; may be missing |
 //! | `page_size` | bytes |
 //! | `slab_flags`, `gfp_flags` | an object from a flag's name to its bit number |
-//! | `table`, `columns` | the table, and the names of its stored columns in the order of the rows |
-//! | `missing` | an object from the name of a stored column that the kernel could not give to the reason |
-//! | `rows` | how many lines follow |
-//! | `crc32` | the checksum of all but its digits, see [`mod@file`]; may be missing |
+//! | `tables` | the tables, in the order of their rows, an object each |
+//! | … `table`, `columns` | its name, and the names of its stored columns in the order of a row |
+//! | … `missing` | an object from the name of a stored column that the kernel could not give to the reason |
+//! | `refused` | an object from the name of a table that could not be read to the reason |
+//! | `crc32` | the checksum of this line but its digits; may be missing |
 //!
-//! Every other line is a row: an array of a value for each column. Integers are JSON numbers, to the last digit of
+//! Behind it come the rows of each table, and behind these an object with the name of the table (`end`), how many rows
+//! there are (`rows`), what the scan had to say (`notes`), and the checksum of the rows and this line (`crc32`).
+//!
+//! A row is an array of a value for each column. Integers are JSON numbers, to the last digit of
 //! 64 bits; NULL is `null`; lists are arrays of texts. A text that is valid UTF-8 without `\x` stands as it is; of
 //! any other, backslashes are doubled and each byte that is no UTF-8 is `\xNN`.
 //!
-//! Derived columns are not stored: they are computed from the stored ones by the program that reads the file.
-//! A reader passes over keys and columns that it does not know, and refuses a greater version.
+//! Derived columns are not stored: they are computed from the stored ones by the program that reads the file; nor are
+//! tables that are made of others. A reader passes over keys, columns and tables that it does not know, and refuses a
+//! greater version.
+//!
+//! Version 1 had one table. Its header held `table`, `columns` and `missing` themselves, how many `rows` followed, and
+//! the checksum of the whole text; nothing stood behind the rows.
+//!
+//! # Invariants
+//!
+//! A recording that was opened is whole: its rows were counted and their checksums compared, or, where there are none, its
+//! rows were read. It is not held in memory:
+//! each query reads the file again, up to the end of its table, and makes values of the columns that it uses.
 
 mod answers;
-pub mod file;
+mod file;
+mod header;
 pub mod named;
+mod read;
 mod rows;
+mod write;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::Write;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
-use query::availability::unavailable;
 use query::capabilities::Capabilities;
-use query::catalog::{self, Column, Source as From, Table};
+use query::catalog::Table;
 use query::value::Value;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
 use super::kind::Kind;
 use crate::file::own::Whose;
@@ -48,164 +64,82 @@ use crate::file::whole::{Readers, WholeFile};
 use crate::kernel::signals;
 use crate::report::error::Failure;
 use crate::report::escape::printable;
-use rows::{MAX_LINE, row, to_json};
-
-/// What a recording's header says that it is.
-const FORMAT: &str = "slabql recording";
-
-/// The most caches of a recording.
-const MAX_ROWS: u64 = 1 << 20;
+use file::{Bytes, Packed};
+pub use header::{Header, Part, is_recorded, missing, stored};
+use read::Reader;
+pub use write::Writer;
 
 /// The recording that the program carries, of a real kernel.
-const DEMO: &str = include_str!("demo.slab");
+const DEMO: &[u8] = include_bytes!("demo.slab");
 
-/// A recording in memory. It is kept as the text that it is, of which each query reads the columns that it uses: as
-/// values, a line of short numbers would take many times its bytes.
+/// A recording.
+#[derive(Debug)]
 pub struct Recording {
-    kernel: String,
-    boot: Option<String>,
-    time: String,
-    page_size: u64,
-    slab_flags: Vec<(String, u32)>,
-    gfp_flags: Vec<(String, u32)>,
-    columns: Vec<String>,
-    missing: BTreeMap<String, String>,
-    /// The header and the rows, or the rows alone; where they begin, and how many there are.
-    text: Cow<'static, str>,
-    start: usize,
-    count: usize,
+    header: Header,
+    bytes: Bytes,
     /// What a label calls it.
     title: String,
     kind: Kind,
 }
 
-/// The columns that a recording stores.
-pub fn stored(table: &'static Table) -> impl Iterator<Item = &'static Column> {
-    table.columns.iter().filter(|column| !matches!(column.source, From::Derived(_)))
-}
-
-/// The columns that a recording would store if the source had them and this process might read them, with the reason.
-pub fn missing(table: &'static Table, capabilities: &dyn Capabilities) -> BTreeMap<String, String> {
-    let reason = |column: &'static Column| {
-        Some((column.name.to_owned(), unavailable(table, column, capabilities)?))
-    };
-    stored(table).filter_map(reason).collect()
+/// The time as a header has it.
+#[must_use]
+pub fn now() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
 impl Recording {
     /// The recording that the program carries.
     pub fn demo() -> Result<Self, Failure> {
-        let mut demo = Self::parse(DEMO.into())
+        let demo = Self::trusted(Bytes::Held(DEMO.into()))
             .map_err(|reason| Failure::bug(format!("the demo cannot be read: {reason}"), ""))?;
-        "the demo".clone_into(&mut demo.title);
-        demo.kind = Kind::Demo;
-        Ok(demo)
+        Ok(Self { title: "the demo".to_owned(), kind: Kind::Demo, ..demo })
     }
 
-    /// Reads a file that the user names.
+    /// Opens a file that the user names.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         Self::open_of(path, Whose::Any)
     }
 
-    /// Reads a file.
+    /// Opens a file.
     pub fn open_of(path: &Path, whose: Whose) -> Result<Self, Failure> {
-        let bytes = file::read(path, whose)?;
-        let mut recording = Self::of(bytes).map_err(|reason| not_one(path, &reason))?;
-        recording.title = shown(path);
-        Ok(recording)
+        let title = shown(path);
+        let recording = Self::checked(Bytes::open(path, whose)?);
+        Ok(Self { title: title.clone(), ..recording.map_err(|reason| not_one(&title, &reason))? })
     }
 
-    /// Reads the bytes of a file. The error says why they are none.
+    /// Takes the bytes of a file. The error says why they are no recording.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
-        Self::of(bytes.to_vec())
+        Self::checked(Bytes::Held(Cow::Owned(bytes.to_vec())))
     }
 
-    fn of(bytes: Vec<u8>) -> Result<Self, String> {
-        let recording = Self::parse(file::unpack(bytes)?.into())?;
-        let columns = recording.columns.iter().enumerate();
-        let all: Vec<_> =
-            columns.map(|(at, name)| Some((at, catalog::TABLES[0].column(name)?))).collect();
-        for (number, line) in recording.lines().lines().enumerate() {
-            signals::check().map_err(|_| "it was not read to its end")?;
-            row(line, &all, all.len())
-                .ok_or_else(|| format!("line {} is not a row", number + 2))?;
+    /// Takes a file that this process has written.
+    pub fn written(file: File) -> Result<Self, Failure> {
+        Self::trusted(Bytes::File(file, 0)).map_err(|reason| {
+            Failure::bug(format!("what was recorded cannot be read: {reason}"), "")
+        })
+    }
+
+    fn trusted(bytes: Bytes) -> Result<Self, String> {
+        let header = Header::read(&bytes)?;
+        Ok(Self { header, bytes, title: "the recording".to_owned(), kind: Kind::Recording })
+    }
+
+    fn checked(bytes: Bytes) -> Result<Self, String> {
+        let recording = Self::trusted(bytes)?;
+        let sealed = recording.reader()?.finish(&mut || {
+            signals::check().map_err(|_| "it was not read to its end".to_owned())
+        })?;
+        // What has no checksum was written by hand, or damaged just there.
+        for table in recording.tables().filter(|_| !sealed) {
+            let all: Vec<_> = stored(table).map(Some).collect();
+            recording.read_rows(table, &all, &mut |_| true)?;
         }
         Ok(recording)
-    }
-
-    /// Reads a text up to its rows.
-    fn parse(whole: Cow<'static, str>) -> Result<Self, String> {
-        let mut lines = whole.lines();
-        let header: Map<String, Json> = lines
-            .next()
-            .filter(|line| line.len() <= MAX_LINE)
-            .and_then(|line| serde_json::from_str(line).ok())
-            .ok_or("its first line is not a header")?;
-        let field = |key: &str| header.get(key).ok_or_else(|| format!("its header has no `{key}`"));
-        if field("format")? != FORMAT {
-            return Err("its header has another format".to_owned());
-        }
-        match field("version")?.as_u64() {
-            Some(1) => {}
-            Some(version) => {
-                return Err(format!(
-                    "it has version {version}, but this slabql reads only version 1; use a newer slabql"
-                ));
-            }
-            None => return Err("its version is not a number".to_owned()),
-        }
-        let count = field("rows")?.as_u64().ok_or("`rows` is not a number")?;
-        if count > MAX_ROWS {
-            return Err(format!("it has {count} rows; the limit is {MAX_ROWS}"));
-        }
-        let found = lines.clone().count() as u64;
-        if found != count {
-            return Err(format!("it has {found} of its {count} rows"));
-        }
-        match header.get("crc32") {
-            Some(Json::String(stated)) => file::check(&whole, stated)?,
-            Some(_) => return Err("its checksum is not a string".to_owned()),
-            None => {}
-        }
-        let text = |key: &str| -> Result<String, String> {
-            Ok(field(key)?.as_str().ok_or_else(|| format!("`{key}` is not a string"))?.to_owned())
-        };
-        if catalog::table(&text("table")?) != Some(catalog::TABLES[0]) {
-            return Err(format!("this slabql has no table `{}`", text("table")?));
-        }
-        let columns: Vec<String> = field("columns")?
-            .as_array()
-            .and_then(|names| names.iter().map(|name| name.as_str().map(str::to_owned)).collect())
-            .ok_or("`columns` is not a list of names")?;
-        let places: Vec<_> = columns.iter().map(|name| catalog::TABLES[0].column(name)).collect();
-        once(places.iter().flatten())?;
-        let missing = field("missing")?.as_object().ok_or("`missing` is not an object")?;
-        Ok(Self {
-            kernel: text("kernel")?,
-            boot: header.contains_key("boot").then(|| text("boot")).transpose()?,
-            time: text("time")?,
-            page_size: field("page_size")?
-                .as_u64()
-                .filter(|size| size.is_power_of_two())
-                .ok_or("`page_size` is not a page size")?,
-            slab_flags: flags(field("slab_flags")?).ok_or("`slab_flags` is not a set of flags")?,
-            gfp_flags: flags(field("gfp_flags")?).ok_or("`gfp_flags` is not a set of flags")?,
-            columns,
-            missing: missing
-                .iter()
-                .filter_map(|(name, reason)| Some((name.clone(), reason.as_str()?.to_owned())))
-                .collect(),
-            start: whole.find('\n').map_or(whole.len(), |end| end + 1),
-            text: whole,
-            count: usize::try_from(count).map_err(|_| "it is too long")?,
-            title: String::new(),
-            kind: Kind::Recording,
-        })
     }
 
     /// Makes a recording of rows that hold the columns of [`stored`] that are not `missing`, in that order. `boot` is the
     /// id of the kernel's boot.
-    #[must_use]
     pub fn new(
         table: &'static Table,
         missing: BTreeMap<String, String>,
@@ -213,130 +147,100 @@ impl Recording {
         release: &str,
         boot: Option<String>,
         rows: &[Vec<Value>],
-    ) -> Self {
-        let columns = stored(table).map(|column| column.name.to_owned());
-        let columns = columns.filter(|name| !missing.contains_key(name)).collect();
-        let mut text = String::new();
-        for row in rows {
-            let row: Vec<Json> = row.iter().map(to_json).collect();
-            text.push_str(&format!("{}\n", Json::Array(row)));
-        }
-        Self {
-            kernel: release.to_owned(),
-            boot,
-            time: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
-            page_size: capabilities.page_size(),
-            slab_flags: capabilities.slab_flags().to_vec(),
-            gfp_flags: capabilities.gfp_flags().to_vec(),
-            columns,
-            missing,
-            text: text.into(),
-            start: 0,
-            count: rows.len(),
-            title: "the recording".to_owned(),
-            kind: Kind::Recording,
-        }
-    }
-
-    /// How many rows it has.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Whether it has none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
+    ) -> Result<Self, String> {
+        let mut header = Header::new(capabilities, release, boot, now());
+        header.parts.push(Part::new(table, missing));
+        let write = || {
+            let mut writer = Writer::new(Vec::new(), &header)?;
+            rows.iter().try_for_each(|row| writer.row(row))?;
+            writer.end(table.name, &[])?;
+            writer.finish()
+        };
+        Self::trusted(Bytes::Held(write().map_err(|error: io::Error| error.to_string())?.into()))
     }
 
     /// When it was taken, RFC 3339 in UTC.
     #[must_use]
     pub fn time(&self) -> &str {
-        &self.time
+        &self.header.time
+    }
+
+    /// The tables whose rows it holds.
+    pub fn tables(&self) -> impl Iterator<Item = &'static Table> {
+        self.header.parts.iter().filter_map(Part::table)
     }
 
     /// Writes it to `path`: the whole of it, or nothing, for its owner's eyes, because it holds addresses of the kernel.
-    /// What is no regular file, such as a pipe, is written to. A file that is something else than a recording is not
-    /// replaced.
     pub fn save(&self, path: &Path) -> Result<(), Failure> {
-        if holds_something_else(path) {
-            let path = printable(path.as_os_str().as_encoded_bytes());
-            let message = format!("{path} is not a recording, so it is not replaced");
-            let help = "use another name, or remove the file first";
-            return Err(Failure::command(message, Some(help)));
-        }
-        WholeFile::create(path, Readers::Owner)
-            .and_then(|mut file| {
-                file.write_all(&file::pack(self.text()))?;
-                file.commit()
-            })
-            .map_err(|error| Failure::file("write", path, &error))
+        let file = self.copy(create(path)?).and_then(WholeFile::commit);
+        file.map_err(|error| Failure::file("write", path, &error))
+    }
+
+    /// Writes it as a file has it, and gives back what it was written to.
+    pub fn copy<W: Write>(&self, out: W) -> io::Result<W> {
+        let mut packed = Packed::new(out);
+        self.write_text(&mut packed)?;
+        packed.finish()
     }
 
     /// Its text, not compressed.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let bits = |flags: &[(String, u32)]| -> Map<String, Json> {
-            flags.iter().map(|(name, bit)| (name.clone(), json!(bit))).collect()
-        };
-        let mut header = json!({
-            "format": FORMAT,
-            "version": 1,
-            "kernel": self.kernel,
-            "time": self.time,
-            "page_size": self.page_size,
-            "slab_flags": bits(&self.slab_flags),
-            "gfp_flags": bits(&self.gfp_flags),
-            "table": catalog::TABLES[0].name,
-            "columns": self.columns,
-            "missing": self.missing,
-            "rows": self.count,
-        });
-        if let Some(boot) = &self.boot {
-            header["boot"] = json!(boot);
-        }
-        file::sealed(&header.to_string(), self.lines())
+    pub fn text(&self) -> io::Result<String> {
+        let mut text = Vec::new();
+        self.write_text(&mut text)?;
+        String::from_utf8(text).map_err(io::Error::other)
     }
 
-    /// The rows, a line each.
-    fn lines(&self) -> &str {
-        &self.text[self.start..]
+    /// Writes its text, not compressed.
+    pub fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut lines = self.bytes.lines(self.header.most()).map_err(io::Error::other)?;
+        io::copy(&mut lines.by_ref().take(self.header.most()), out).map(drop)
     }
+
+    /// Its rows, from the first of its first table on.
+    fn reader(&self) -> Result<Reader<'_>, String> {
+        Reader::new(&self.bytes, &self.header)
+    }
+
+    /// Where the rows of a table are among those of others, and what is said of it.
+    fn part(&self, table: &Table) -> Option<(usize, &Part)> {
+        let is = |(_, part): &(usize, &Part)| part.table() == Some(table);
+        self.header.parts.iter().enumerate().find(is)
+    }
+
+    /// That it turned out to be no recording, unless it was not read to its end because that was not wanted any more.
+    fn damaged(&self, reason: &str) -> Failure {
+        match self.kind {
+            Kind::Demo => Failure::bug(format!("the demo cannot be read: {reason}"), ""),
+            _ => not_one(&self.title, reason),
+        }
+    }
+}
+
+/// Begins the file of a recording. What is no regular file, such as a pipe, is written to. A file that is something else
+/// than a recording is not replaced.
+pub fn create(path: &Path) -> Result<WholeFile, Failure> {
+    if holds_something_else(path) {
+        let path = printable(path.as_os_str().as_encoded_bytes());
+        let message = format!("{path} is not a recording, so it is not replaced");
+        let help = "use another name, or remove the file first";
+        return Err(Failure::command(message, Some(help)));
+    }
+    WholeFile::create(path, Readers::Owner).map_err(|error| Failure::file("write", path, &error))
 }
 
 /// Whether there is a file at `path` with bytes in it that are no recording's, not even a damaged one's.
 fn holds_something_else(path: &Path) -> bool {
     let file = fs::metadata(path).is_ok_and(|there| there.is_file() && there.len() > 0);
     let header = || {
-        let line = file::first_line(path, MAX_LINE).ok()?;
-        let header: Map<String, Json> = serde_json::from_slice(&line).ok()?;
-        header.get("format").map(|format| format == FORMAT)
+        let header: Map<String, Json> = serde_json::from_slice(&file::first_line(path)?).ok()?;
+        header.get("format").map(|format| format == header::FORMAT)
     };
     file && header() != Some(true)
 }
 
-fn not_one(path: &Path, reason: &str) -> Failure {
-    let path = shown(path);
-    Failure::environment(format!("{path} is not a recording: {reason}"), None)
-}
-
-fn flags(object: &Json) -> Option<Vec<(String, u32)>> {
-    let flag = |(name, bit): (&String, &Json)| {
-        Some((name.clone(), u32::try_from(bit.as_u64()?).ok().filter(|bit| *bit < 64)?))
-    };
-    let mut flags: Vec<_> = object.as_object()?.iter().map(flag).collect::<Option<_>>()?;
-    flags.sort_by_key(|flag| flag.1);
-    Some(flags)
-}
-
-/// Fails if one of the columns is there twice.
-fn once<'a>(columns: impl Iterator<Item = &'a &'static Column>) -> Result<(), String> {
-    let mut names = BTreeSet::new();
-    for column in columns {
-        if !names.insert(column.name) {
-            return Err(format!("it has the column `{}` twice", column.name));
-        }
+fn not_one(title: &str, reason: &str) -> Failure {
+    match signals::check() {
+        Ok(()) => Failure::environment(format!("{title} is not a recording: {reason}"), None),
+        Err(interrupted) => interrupted,
     }
-    Ok(())
 }

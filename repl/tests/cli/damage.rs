@@ -20,17 +20,24 @@ use crate::common::start::{self, Start};
 use crate::files::{ANSWER, QUERY, at_a_terminal, at_home, is_root, run};
 
 /// A recording of `rows` rows whose first column is `name` and is followed by others.
-fn bomb(rows: usize, others: &str) -> Vec<u8> {
+fn bomb(version: u8, rows: usize, others: &str) -> Vec<u8> {
+    let columns = format!("\"table\":\"caches\",\"columns\":[\"name\"{others}],\"missing\":{{}}");
+    let tables = match version {
+        1 => format!("{columns},\"rows\":{rows}"),
+        _ => format!("\"refused\":{{}},\"tables\":[{{{columns}}}]"),
+    };
     let header = format!(
-        "{{\"format\":\"slabql recording\",\"version\":1,\"kernel\":\"6.18\",\"time\":\"2026-01-01T00:00:00Z\",\
-         \"page_size\":4096,\"slab_flags\":{{}},\"gfp_flags\":{{}},\"table\":\"caches\",\"columns\":[\"name\"{others}],\
-         \"missing\":{{}},\"rows\":{rows}}}\n"
+        "{{\"format\":\"slabql recording\",\"version\":{version},\"kernel\":\"6.18\",\"time\":\"2026-01-01T00:00:00Z\",\
+         \"page_size\":4096,\"slab_flags\":{{}},\"gfp_flags\":{{}},{tables}}}\n"
     );
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(header.as_bytes()).unwrap();
     let row = format!("[\"dentry\"{}]\n", ",1".repeat(others.matches(',').count()));
     for _ in 0..rows {
         gzip.write_all(row.as_bytes()).unwrap();
+    }
+    if version > 1 {
+        gzip.write_all(format!("{{\"end\":\"caches\",\"rows\":{rows}}}\n").as_bytes()).unwrap();
     }
     gzip.finish().unwrap()
 }
@@ -48,15 +55,18 @@ fn what_a_recording_takes_is_bounded() {
         let mut shell = start::command("sh");
         shell.args(["-c", script, SLABQL]).current_dir(&folder.0).ran().into()
     };
-    let bytes = bomb(60, &",\"x\"".repeat(260_000));
-    assert!(bytes.len() < 124_000, "{}", bytes.len());
-    let ran = ask(&bytes);
-    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "n\n60\n"), "{}", ran.err);
+    for version in [1, 2] {
+        let bytes = bomb(version, 60, &",\"x\"".repeat(260_000));
+        assert!(bytes.len() < 124_000, "{}", bytes.len());
+        let ran = ask(&bytes);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(0), "n\n60\n"), "{}", ran.err);
+    }
 
     for (bytes, reason) in [
-        (bomb(70_000, &",\"x\"".repeat(1000)), "it is too long when it is decompressed"),
-        (bomb(1_100_000, ",\"x\""), "it has 1100000 rows; the limit is 1048576"),
-        (bomb(1, ",\"name\""), "it has the column `name` twice"),
+        (bomb(1, 70_000, &",\"x\"".repeat(1000)), "it is too long when it is decompressed"),
+        (bomb(1, 1_100_000, ",\"x\""), "it has 1100000 rows; the limit is 1048576"),
+        (bomb(1, 1, ",\"name\""), "it has the column `name` twice"),
+        (bomb(2, 1, ",\"name\""), "it has the column `name` twice"),
     ] {
         let ran = ask(&bytes);
         assert!(ran.err.ends_with(&format!(" is not a recording: {reason}\n")), "{}", ran.err);

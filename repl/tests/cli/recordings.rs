@@ -7,6 +7,7 @@ use crate::common;
 use crate::common::lacks;
 use crate::common::program::{Folder, Ran, SLABQL, command, demo, error};
 use crate::common::start::{self, Start};
+use slabql::source::recording::Recording;
 
 #[test]
 fn files_that_are_no_recordings_are_refused() {
@@ -52,7 +53,7 @@ fn why_a_recording_lacks_a_column() {
     assert_eq!(
         run(".why page_order").out,
         "caches.page_order is available: The order of a slab: it has 2^order pages.\n\
-         slabs.page_order is NULL: a recording has no table `slabs`\n"
+         slabs.page_order is NULL: the recording has no table `slabs`\n"
     );
     let all = run(".why").out;
     assert!(all.contains("caches.size is NULL: ") && !all.contains("caches.oo"), "{all}");
@@ -76,7 +77,10 @@ fn a_recording_answers_as_the_kernel_did() {
     assert!(read.err.contains("; not this machine\n"), "{}", read.err);
     assert_eq!(run(&[QUERY]).out, taken.out);
     assert_eq!(run(&[QUERY]).err, "");
-    let piped = run(&["--record", "/dev/stdout"]);
+    // A pipe gets it as a whole.
+    let piped = run(&["--record", "-"]);
+    assert!(Recording::read(piped.out.as_bytes()).is_ok(), "{}", piped.err);
+    let piped = run(&["--record", "/dev/stdout", "--tables", "caches"]);
     assert!(piped.out.starts_with('{'), "{}", piped.err);
 }
 

@@ -10,32 +10,49 @@ use crate::common::ask::{self, Answer};
 use crate::common::child::TempFile;
 use crate::common::lacks;
 use crate::common::start::{self, End, Start};
+use crate::made_up;
+use flate2::Crc;
+use query::catalog::TABLES;
 use serde_json::{Map, Value as Json};
 use slabql::source::recording::Recording;
-use slabql::source::recording::file;
 use slabql::source::{Choice, Source as _};
 
-/// The text of the demo with `rows` of its caches, its header changed by `change`.
-fn text(rows: usize, change: impl Fn(&mut Map<String, Json>)) -> String {
-    let demo = Recording::demo().unwrap().text();
-    let mut lines = demo.lines();
-    let mut header: Map<String, Json> = serde_json::from_str(lines.next().unwrap()).unwrap();
-    header.remove("crc32");
-    header["rows"] = rows.into();
-    header.insert("boot".into(), "00000000-0000-4000-8000-000000000000".into());
-    change(&mut header);
-    let lines: String = lines.take(rows).map(|line| format!("{line}\n")).collect();
-    file::sealed(&serde_json::to_string(&header).unwrap(), &lines)
+/// A text with the checksum of all of it in its header.
+fn sealed(header: &Map<String, Json>, lines: &str) -> String {
+    let header = serde_json::to_string(header).unwrap();
+    let open = format!("{},\"crc32\":\"", header.strip_suffix('}').unwrap());
+    let rest = format!("\"}}\n{lines}");
+    let mut sum = Crc::new();
+    sum.update(open.as_bytes());
+    sum.update(rest.as_bytes());
+    format!("{open}{:08x}{rest}", sum.sum())
 }
 
-/// A small recording as it is written, and as it were if it were large.
-fn small() -> [Vec<u8>; 2] {
-    let text = text(8, |_| ());
-    let large = file::pack(text.repeat(40));
-    assert!(large.starts_with(&[0x1f, 0x8b]));
-    let mut gzip = start::command("gzip");
-    let gzip = gzip.arg("-n").stdin(Stdio::piped()).stdout(Stdio::piped());
-    [text.clone().into_bytes(), piped(gzip, text.as_bytes()).stdout]
+/// A recording of version 1, its header changed by `change`.
+fn old(change: impl Fn(&mut Map<String, Json>)) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/version-1.slab");
+    let text = fs::read_to_string(path).unwrap();
+    let (header, lines) = text.split_once('\n').unwrap();
+    let mut header: Map<String, Json> = serde_json::from_str(header).unwrap();
+    header.insert("boot".into(), "00000000-0000-4000-8000-000000000000".into());
+    change(&mut header);
+    sealed(&header, lines)
+}
+
+/// A recording of every table, with made-up rows, many or few.
+fn every_table(rows: usize) -> Vec<u8> {
+    made_up::recording(rows).text().unwrap().into_bytes()
+}
+
+/// Small recordings as they are written, and as they were if they were large.
+fn small() -> [Vec<u8>; 4] {
+    let texts = [old(|_| ()).into_bytes(), every_table(2)];
+    let packed = texts.each_ref().map(|text| {
+        let mut gzip = start::command("gzip");
+        piped(gzip.arg("-n").stdin(Stdio::piped()).stdout(Stdio::piped()), text).stdout
+    });
+    let [[old, new], [old_packed, new_packed]] = [texts, packed];
+    [old, old_packed, new, new_packed]
 }
 
 /// Runs a program to its end, with something to read.
@@ -46,11 +63,14 @@ fn piped(command: &mut Command, input: &[u8]) -> Output {
     child.finish()
 }
 
-/// All that a recording says.
-fn all(recording: Recording) -> (Answer, [String; 2], Option<String>) {
+/// All that a recording says: the answers of its tables, and what it is of.
+fn all(recording: Recording) -> (Vec<Answer>, [String; 2], Option<String>) {
     let label = [recording.time().to_owned(), recording.release().to_owned()];
     let boot = recording.boot();
-    (ask::ask(&mut ask::session(Box::new(recording), Choice::default()), "select all"), label, boot)
+    let tables: Vec<_> = recording.tables().map(|table| table.name).collect();
+    let mut session = ask::session(Box::new(recording), Choice::default());
+    let mut answer = |table| ask::ask(&mut session, &format!("select all from \"{table}\""));
+    (tables.into_iter().map(&mut answer).collect(), label, boot)
 }
 
 #[test]
@@ -59,11 +79,13 @@ fn what_was_cut_anywhere_is_refused() {
         return;
     }
     for bytes in small() {
-        assert_eq!(Recording::read(&bytes).unwrap().len(), 8);
+        assert!(Recording::read(&bytes).unwrap().count(TABLES[0]).unwrap() > 1);
         for cut in 0..bytes.len() {
             let Err(reason) = Recording::read(&bytes[..cut]) else { panic!("cut at {cut}") };
             assert!(!reason.is_empty() && !reason.contains('\n'), "{reason}");
         }
+        let longer = [bytes.as_slice(), b"\n"].concat();
+        assert!(Recording::read(&longer).is_err());
     }
 }
 
@@ -87,28 +109,83 @@ fn what_was_changed_anywhere_is_refused_or_says_the_same() {
             }
         }
     }
-    // The name of the checksum's key, and what gzip knows besides: time, system, level.
-    assert!(harmless < 40, "{harmless}");
+    // The names of the checksums' keys, and what gzip knows besides: time, system, level.
+    assert!(harmless < 140, "{harmless}");
 }
 
 #[test]
 fn another_version_is_told() {
-    let newer = text(3, |header| {
-        header["version"] = 2.into();
+    let newer = old(|header| {
+        header["version"] = 3.into();
         header.remove("columns");
     });
-    let reason = Recording::read(newer.as_bytes()).err().unwrap();
-    assert!(reason.contains("version 2,") && reason.contains("newer"), "{reason}");
-    let reason = Recording::read(text(3, |header| header["version"] = "1".into()).as_bytes());
-    assert_eq!(reason.err().unwrap(), "its version is not a number");
+    let reason = Recording::read(newer.as_bytes()).unwrap_err();
+    assert!(reason.contains("version 3,") && reason.contains("newer"), "{reason}");
+    let reason = Recording::read(old(|header| header["version"] = "1".into()).as_bytes());
+    assert_eq!(reason.unwrap_err(), "its version is not a number");
 
-    // What a later slabql may add to version 1 is passed over.
-    let later = text(3, |header| {
+    // What a later slabql may add is passed over.
+    let later = old(|header| {
         header.insert("more".into(), vec![1, 2].into());
     });
-    assert_eq!(Recording::read(later.as_bytes()).unwrap().len(), 3);
-    let more = text(1 << 21, |_| ());
-    assert!(Recording::read(more.as_bytes()).err().unwrap().contains("the limit is 1048576"));
+    assert_eq!(Recording::read(later.as_bytes()).unwrap().count(TABLES[0]).unwrap(), 6);
+    let more = old(|header| header["rows"] = (1 << 21).into());
+    assert!(Recording::read(more.as_bytes()).unwrap_err().contains("the limit is 1048576"));
+}
+
+/// A table, a column and a key that this slabql does not know are passed over, and what is written by hand has no
+/// checksum.
+#[test]
+fn what_a_later_slabql_adds_is_passed_over() {
+    let text = String::from_utf8(every_table(2)).unwrap();
+    let before = all(Recording::read(text.as_bytes()).unwrap());
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    for line in &mut lines {
+        if let Some(at) = line.find(",\"crc32\"") {
+            line.replace_range(at.., "}");
+        }
+    }
+    let tables = "\"tables\":[";
+    let table = "{\"table\":\"novelties\",\"columns\":[\"x\"],\"missing\":{}}";
+    lines[0] = lines[0].replace(tables, &format!("{tables}{table},"));
+    lines.splice(1..1, ["[1]", "[2]", "{\"end\":\"novelties\",\"rows\":2}"].map(str::to_owned));
+    let text = lines.join("\n") + "\n";
+    assert_eq!(all(Recording::read(text.as_bytes()).unwrap()), before);
+
+    for (found, instead, says) in [
+        ("[2]\n", "", "it has 1 of the 2 rows of `novelties`"),
+        ("{\"end\":\"novelties\"", "{\"end\":\"nodes\"", "the rows of `novelties` have no end"),
+        ("{\"end\":\"novelties\",\"rows\":2}\n", "", "have no end"),
+        ("\"novelties\",\"columns\"", "\"nodes\",\"columns\"", "it has the table `nodes` twice"),
+        (table, "7", "a table of its header is no object"),
+        ("[\"x\"]", "[7]", "`columns` is not a list of names"),
+    ] {
+        assert!(text.contains(found), "{found}");
+        let reason = Recording::read(text.replacen(found, instead, 1).as_bytes()).unwrap_err();
+        assert!(reason.contains(says), "{reason}");
+    }
+    // Rows without a checksum are read when it is opened.
+    let wrong = text.replacen("[\"a0\"", "[{}", 1);
+    assert_ne!(wrong, text);
+    let reason = Recording::read(wrong.as_bytes()).unwrap_err();
+    assert_eq!(reason, "row 1 of `caches` is malformed");
+}
+
+/// A checksum tells damage, not who wrote it: what is no row is told by who asks for it.
+#[test]
+fn a_row_that_is_none_is_told() {
+    let right = old(|_| ());
+    let (_, lines) = right.split_once('\n').unwrap();
+    let (header, _) = right.split_once('\n').unwrap();
+    let mut header: Map<String, Json> = serde_json::from_str(header).unwrap();
+    header.remove("crc32");
+    let wrong = sealed(&header, &lines.replacen("[\"", "[{},\"", 1));
+    let recording = Recording::read(wrong.as_bytes()).unwrap();
+    let mut session = ask::session(Box::new(recording), Choice::default());
+    let failure = session.ask("select name").unwrap_err();
+    assert_eq!(failure.exit_code(), 2);
+    let says = "is not a recording: row 1 of `caches` is malformed\n";
+    assert!(failure.text().ends_with(says), "{}", failure.text());
 }
 
 /// A file as version 1 began: without a boot and a checksum.
@@ -116,7 +193,7 @@ fn another_version_is_told() {
 fn older_files_are_read() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/version-1.slab");
     let recording = Recording::open(&path).unwrap();
-    assert_eq!((recording.len(), recording.boot()), (6, None));
+    assert_eq!((recording.count(TABLES[0]).unwrap(), recording.boot()), (6, None));
     let mut session = ask::session(Box::new(recording), Choice::default());
     let dentry =
         ask::ask(&mut session, "select size, objects, active, memory where name = 'dentry'");
@@ -130,17 +207,12 @@ fn large_ones_are_compressed_and_read_back() {
     if lacks(&["gunzip"]) {
         return;
     }
-    let demo = Recording::demo().unwrap().text();
-    let (header, lines) = demo.split_once('\n').unwrap();
-    let mut header: Map<String, Json> = serde_json::from_str(header).unwrap();
-    header.remove("crc32");
-    header["rows"] = (header["rows"].as_u64().unwrap() * 20).into();
-    let text = file::sealed(&serde_json::to_string(&header).unwrap(), &lines.repeat(20));
-    let recording = Recording::read(text.as_bytes()).unwrap();
+    let recording = made_up::recording(500);
+    let text = recording.text().unwrap();
     let file = TempFile::new("large.slab");
     recording.save(&file.0).unwrap();
     let bytes = fs::read(&file.0).unwrap();
-    assert!(bytes.starts_with(&[0x1f, 0x8b]) && bytes.len() * 4 < text.len(), "{}", bytes.len());
+    assert!(bytes.starts_with(&[0x1f, 0x8b]) && bytes.len() * 2 < text.len(), "{}", bytes.len());
     assert_eq!(all(Recording::open(&file.0).unwrap()), all(recording));
     // Another program can unpack it.
     let mut gunzip = start::command("gunzip");
@@ -195,7 +267,7 @@ fn snapshots_are_saved_listed_and_dropped() {
     let (code, out, error) = run(&["snapshot", "a.slab"], "");
     assert_eq!((code, out.as_str()), (Some(0), ""), "{error}");
     assert!(error.starts_with("snapshot of ") && error.ends_with(" caches in a.slab\n"), "{error}");
-    let caches = Recording::open(&home.0.join("a.slab")).unwrap().len();
+    let caches = Recording::open(&home.0.join("a.slab")).unwrap().count(TABLES[0]).unwrap();
     assert!(caches > 50);
 
     let (code, out, error) = run(&[], ".snapshot save before\n.mode csv\n.snapshot list\n");
@@ -218,7 +290,7 @@ fn snapshots_are_saved_listed_and_dropped() {
     // Standard output gets the same as a file.
     let (code, out, error) = run(&["snapshot", "-"], "");
     assert_eq!((code, error.as_str()), (Some(0), ""));
-    assert!(Recording::read(out.as_bytes()).unwrap().len() > 50);
+    assert!(Recording::read(out.as_bytes()).unwrap().count(TABLES[0]).unwrap() > 50);
 
     for (arguments, input, says) in [
         (&["snapshot"][..], "", "required arguments were not provided:\n  <FILE>"),

@@ -33,7 +33,8 @@ use crate::common::start::{self, Start};
 use blocks::Kind;
 use query::catalog;
 use query::syntax::parse_text;
-use slabql::source::kind::Kind as Source;
+use slabql::source::Source as _;
+use slabql::source::recording::Recording;
 
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -122,9 +123,9 @@ fn not_recorded(text: &str) -> Option<NotRecorded> {
     let tables = statements
         .iter()
         .filter_map(|(statement, _)| catalog::table(&statement.query()?.from.as_ref()?.name));
-    let only_here = |rows| !Source::Demo.has(rows);
-    let table = tables.filter(|table| only_here(table.rows)).map(|table| table.name).next()?;
-    Some(NotRecorded { what: format!("table `{table}`"), code: 2, says: "a recording has no" })
+    let demo = Recording::demo().unwrap();
+    let table = tables.filter(|table| demo.has(table).is_err()).map(|table| table.name).next()?;
+    Some(NotRecorded { what: format!("table `{table}`"), code: 2, says: " has no table " })
 }
 
 /// Asks the demo, or of what no recording holds the running kernel.

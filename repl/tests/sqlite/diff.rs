@@ -67,6 +67,7 @@ fn moment(name: &str, boot: Option<&str>, caches: &[Cache]) -> TempFile {
     let file = TempFile::new(name);
     let boot = boot.map(str::to_owned);
     Recording::new(table, missing, demo.source().capabilities(), "6.18.0", boot, &rows)
+        .unwrap()
         .save(&file.0)
         .unwrap();
     file
@@ -292,7 +293,7 @@ fn a_snapshot_that_cannot_be_read_is_marked() {
     let text = fs::read_to_string(&good.0).unwrap();
     fs::write(&cut.0, &text[..text.len() - 2]).unwrap();
     let newer = TempFile::new("newer.slab");
-    fs::write(&newer.0, text.replace("\"version\":1", "\"version\":7")).unwrap();
+    fs::write(&newer.0, text.replace("\"version\":2", "\"version\":7")).unwrap();
     for (file, says) in [
         (cut.path(), "is not a recording: it is damaged"),
         (newer.path(), "is not a recording: it has version 7"),

@@ -134,7 +134,8 @@ impl Sides {
             "made up",
             None,
             &all.collect::<Vec<_>>(),
-        );
+        )
+        .unwrap();
         let file = TempFile::new("sqlite.slab");
         recording.save(&file.0).unwrap();
         let slabql = session(Recording::open(&file.0).unwrap());

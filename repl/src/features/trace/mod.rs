@@ -124,7 +124,8 @@ pub fn gather(
     let wanted = Wanted::of(plan)?;
     let caches = Caches::read(engine)?;
     let schema = engine.source().kernel();
-    let schema = schema.ok_or_else(|| engine.source().kind().lacks(plan.table.name))?;
+    let lacking = || Failure::Environment(engine.source().kind().lacking(plan.table.name));
+    let schema = schema.ok_or_else(lacking)?;
     schema.may_run()?;
     let get_kmem_cache = schema.function_id("bpf_get_kmem_cache");
     let mut names = Names::open().map_err(|error| refused(&error))?;

@@ -1,40 +1,38 @@
 //! A recording as a source.
 
+use std::ops::ControlFlow;
+
 use query::capabilities::Capabilities;
-use query::catalog::{Column, Lookup, Source as From, Table};
+use query::catalog::{self, Column, Lookup, Source as From, Table};
 use query::exec::Host;
+use query::input::Input;
 use query::layout::Row;
 use query::plan::{Plan, Target};
 use query::value::Value;
 
-use super::Recording;
 use super::rows::row;
+use super::{Recording, is_recorded};
 use crate::kernel::signals;
-use crate::report::error::Failure;
+use crate::report::error::{Environment, Failure};
 use crate::source::kind::Kind;
-use crate::source::{Choice, ScanReport, Sink, Source};
+use crate::source::{Choice, ScanReport, Sink, Source, bitmaps};
 
 /// The rows that are handed on at once.
-const BATCH: usize = 1 << 16;
+const BATCH: usize = 1 << 12;
 
 impl Capabilities for Recording {
     fn missing(&self, table: &Table, column: &Column) -> Option<String> {
-        let derived = matches!(column.source, From::Derived(_));
-        if !derived && !self.kind.has(table.rows) {
-            return Some(format!("a recording has no table `{}`", table.name));
-        }
-        if derived
-            || column.source == From::Given
-            || self.columns.iter().any(|name| name == column.name)
-        {
+        if matches!(column.source, From::Derived(_)) {
             return None;
         }
-        let reason = self.missing.get(column.name);
-        Some(
-            reason
-                .cloned()
-                .unwrap_or_else(|| format!("the recording has no column `{}`", column.name)),
-        )
+        let Some((_, part)) = self.part(table) else {
+            return self.lacking(table).map(|lacking| lacking.message);
+        };
+        if part.columns.iter().any(|name| name == column.name) {
+            return None;
+        }
+        let reason = part.missing.get(column.name).cloned();
+        Some(reason.unwrap_or_else(|| format!("the recording has no column `{}`", column.name)))
     }
 
     fn source(&self) -> &'static str {
@@ -42,15 +40,15 @@ impl Capabilities for Recording {
     }
 
     fn page_size(&self) -> u64 {
-        self.page_size
+        self.header.page_size
     }
 
     fn slab_flags(&self) -> &[(String, u32)] {
-        &self.slab_flags
+        &self.header.slab_flags
     }
 
     fn gfp_flags(&self) -> &[(String, u32)] {
-        &self.gfp_flags
+        &self.header.gfp_flags
     }
 }
 
@@ -64,9 +62,131 @@ impl Host for Recording {
     }
 }
 
+/// Which rows of `objects` are meant.
+enum Only {
+    /// Those of the cache at this address.
+    Address(Value),
+    /// Those of caches of this name.
+    Name(Value),
+}
+
+impl Recording {
+    /// Why it does not have a table.
+    fn lacking(&self, table: &Table) -> Option<Environment> {
+        let name = table.name;
+        if !is_recorded(table) {
+            return (!self.kind.has(table.rows)).then(|| self.kind.lacking(name));
+        }
+        if self.part(table).is_some() {
+            return None;
+        }
+        let which = if self.kind == Kind::Demo { "demo" } else { "recording" };
+        let message = format!("the {which} has no table `{name}`");
+        Some(match self.header.refused.get(name) {
+            Some(reason) => Environment::new(format!("{message}: {reason}")),
+            None => Environment::new(message)
+                .help(&format!("`slabql --record FILE --tables {name}` records it")),
+        })
+    }
+
+    /// Which objects a name means: those of the first cache that has it, or of the one that it is an alias of.
+    fn only(&self, name: &str) -> Result<Only, Failure> {
+        let column = |name| catalog::TABLES[0].column(name);
+        let columns = ["name", "addr", "aliases"].map(column);
+        let (mut names, mut alias) = (Vec::new(), None);
+        let wanted = Value::text(name);
+        let meant = |addr: &mut Value| match std::mem::replace(addr, Value::Null) {
+            Value::Null => Only::Name(wanted.clone()),
+            addr => Only::Address(addr),
+        };
+        let mut found = None;
+        self.rows(catalog::TABLES[0], &columns, &mut |mut row| {
+            let [cache, addr, aliases] = row.as_mut_slice() else { return true };
+            if *cache == wanted {
+                found = Some(meant(addr));
+                return false;
+            }
+            match aliases {
+                Value::List(aliases) if aliases.iter().any(|alias| **alias == *name.as_bytes()) => {
+                    alias.get_or_insert_with(|| match meant(addr) {
+                        Only::Name(_) => Only::Name(cache.clone()),
+                        address @ Only::Address(_) => address,
+                    });
+                }
+                _ => {}
+            }
+            if let Value::Text(text) = cache {
+                names.push(String::from_utf8_lossy(text).into_owned());
+            }
+            true
+        })?;
+        found.or(alias).ok_or_else(|| bitmaps::no_cache(name, &names))
+    }
+
+    /// How many rows of a table it has.
+    pub fn count(&self, table: &Table) -> Result<usize, Failure> {
+        let mut count = 0;
+        self.rows(table, &[], &mut |_| {
+            count += 1;
+            true
+        })?;
+        Ok(count)
+    }
+
+    /// Hands the rows of a table to `each`, with the values of some columns, until it wants no more. Gives what the scan
+    /// that they are of had to say.
+    fn rows(
+        &self,
+        table: &Table,
+        columns: &[Option<&'static Column>],
+        each: &mut dyn FnMut(Vec<Value>) -> bool,
+    ) -> Result<Vec<String>, Failure> {
+        self.read_rows(table, columns, each).map_err(|reason| self.damaged(&reason))
+    }
+
+    /// The same. The error says why it is no recording.
+    pub(super) fn read_rows(
+        &self,
+        table: &Table,
+        columns: &[Option<&'static Column>],
+        each: &mut dyn FnMut(Vec<Value>) -> bool,
+    ) -> Result<Vec<String>, String> {
+        let Some((at, part)) = self.part(table) else { return Ok(Vec::new()) };
+        let wanted = |name: &String| {
+            let at = columns.iter().position(|column| column.is_some_and(|c| c.name == name))?;
+            Some((at, columns[at]?))
+        };
+        let wanted: Vec<_> = part.columns.iter().map(wanted).collect();
+        let mut reader = self.reader()?;
+        reader.pass(at)?;
+        let mut number = 0;
+        while let Some(line) = reader.row()? {
+            number += 1;
+            let values = row(line, &wanted, columns.len())
+                .ok_or_else(|| format!("row {number} of `{}` is malformed", part.name))?;
+            if !each(values) {
+                return Ok(Vec::new());
+            }
+        }
+        Ok(reader.notes)
+    }
+}
+
 impl Source for Recording {
     fn capabilities(&self) -> &dyn Capabilities {
         self
+    }
+
+    fn has(&self, table: &Table) -> Result<(), Failure> {
+        self.lacking(table).map_or(Ok(()), |lacking| Err(Failure::Environment(lacking)))
+    }
+
+    fn scans(&self, table: &Table) -> bool {
+        is_recorded(table)
+    }
+
+    fn is_cache(&self, name: &str) -> Result<(), Failure> {
+        self.only(name).map(|_| ())
     }
 
     fn target(&self, choice: Choice) -> Result<Target, Failure> {
@@ -80,25 +200,42 @@ impl Source for Recording {
     }
 
     fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<ScanReport, Failure> {
-        let wanted = |name: &String| {
-            let at = plan.inputs.iter().position(|input| input.name() == name)?;
-            Some((at, plan.inputs[at].column()?))
+        self.has(plan.table)?;
+        let only = plan.arguments.first().map(|name| self.only(&name.text)).transpose()?;
+        let mut columns: Vec<_> = plan.inputs.iter().map(Input::column).collect();
+        let inputs = columns.len();
+        // What rows are chosen by is read too, and dropped.
+        let by = match &only {
+            Some(Only::Address(_)) => plan.table.column("cache"),
+            Some(Only::Name(_)) => plan.table.column("name"),
+            None => None,
         };
-        let wanted: Vec<_> = self.columns.iter().map(wanted).collect();
-        let mut lines = self.lines().lines();
-        loop {
-            let mut rows = Vec::new();
-            for line in lines.by_ref().take(BATCH) {
-                signals::check()?;
-                let values = row(line, &wanted, plan.inputs.len())
-                    .ok_or_else(|| Failure::bug("a row of the recording is none any more", ""))?;
-                rows.push(Row { addr: 0, values });
+        let by = by.map(|by| {
+            let at = columns.iter().position(|column| *column == Some(by));
+            at.unwrap_or_else(|| {
+                columns.push(Some(by));
+                inputs
+            })
+        });
+        let (mut rows, mut ended) = (Vec::new(), Ok(ControlFlow::Continue(())));
+        let notes = self.rows(plan.table, &columns, &mut |mut values| {
+            if let Some((by, Only::Address(wanted) | Only::Name(wanted))) = by.zip(only.as_ref())
+                && values[by] != *wanted
+            {
+                return true;
             }
-            let is_last = rows.len() < BATCH;
-            if sink(rows)?.is_break() || is_last {
-                return Ok(ScanReport::default());
+            values.truncate(inputs);
+            rows.push(Row { addr: 0, values });
+            if rows.len() < BATCH {
+                return true;
             }
+            ended = signals::check().and_then(|()| sink(std::mem::take(&mut rows)));
+            matches!(ended, Ok(ControlFlow::Continue(())))
+        })?;
+        if ended?.is_continue() {
+            let _ = sink(rows)?;
         }
+        Ok(ScanReport { notes, ..ScanReport::default() })
     }
 
     fn explain(&self, _: &Plan) -> Result<String, Failure> {
@@ -106,11 +243,11 @@ impl Source for Recording {
     }
 
     fn release(&self) -> &str {
-        &self.kernel
+        &self.header.kernel
     }
 
     fn boot(&self) -> Option<String> {
-        self.boot.clone()
+        self.header.boot.clone()
     }
 
     fn kind(&self) -> Kind {
@@ -118,9 +255,7 @@ impl Source for Recording {
     }
 
     fn label(&self) -> Option<String> {
-        Some(format!(
-            "{}: Linux {}, recorded {}; not this machine",
-            self.title, self.kernel, self.time
-        ))
+        let (kernel, time) = (&self.header.kernel, &self.header.time);
+        Some(format!("{}: Linux {kernel}, recorded {time}; not this machine", self.title))
     }
 }

@@ -1,11 +1,15 @@
-//! Recordings as bytes of a file: compressed if they are large, told from damaged ones.
+//! Recordings as bytes: compressed if there are many, and told from damaged ones.
 //!
-//! What is compressed is gzip(1)'s format, so `zcat` shows it. A reader goes by the first bytes, not by the name.
+//! What is compressed is gzip(1)'s format, so `zcat` shows it. A reader goes by the first bytes, not by the name. Nothing
+//! is unpacked as a whole: a reader holds a line, a writer what a compressor does.
 //!
-//! The header's last key is `"crc32":"xxxxxxxx"`: the CRC-32 of the whole text but these eight digits. A text
-//! without it is older, or was written by hand.
+//! The last key of a line that is an object is `"crc32":"xxxxxxxx"`: the CRC-32 of all that it is for, but these eight
+//! digits. A text without it was written by hand, or is older.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use flate2::bufread::GzDecoder;
@@ -14,14 +18,21 @@ use flate2::{Compression, Crc};
 
 use crate::file::own::{self, Whose};
 use crate::kernel::signals::{self, Checked};
-use crate::report::error::Failure;
+use crate::report::error::{Failure, errno};
 
-/// The most bytes of a recording that are read, of one that is compressed behind its decompression too. A hundred
-/// thousand caches take less.
-pub const MAX_BYTES: u64 = 128 << 20;
+/// The most bytes of a text, of one that is compressed behind its decompression; and of what comes from a pipe, or is of
+/// version 1.
+pub const MAX_TEXT: u64 = 1 << 36;
+pub const MAX_HELD: u64 = 128 << 20;
 
 /// The bytes from which on a recording is compressed.
 const LARGE: usize = 64 << 10;
+
+/// What is read of a file at once.
+const PIECE: usize = 64 << 10;
+
+/// The most bytes of a line.
+pub const MAX_LINE: usize = 1 << 20;
 
 /// What a file of gzip(1) begins with.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -30,127 +41,232 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 const MARK: &str = "\"crc32\":\"";
 const DIGITS: usize = 8;
 
-/// Reads a file, up to what a recording may have.
-pub fn read(path: &Path, whose: Whose) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    // A byte more tells a file that is too long; a file may have no end.
-    own::open(path, whose)
-        .and_then(|file| Checked(file).take(MAX_BYTES + 1).read_to_end(&mut bytes))
-        .or_else(|error| signals::check().and(Err(Failure::file("read", path, &error))))?;
-    Ok(bytes)
+const TRAILING: &str = "it is compressed, with trailing data";
+
+/// Where the bytes of a recording are.
+#[derive(Debug)]
+pub enum Bytes {
+    /// In memory.
+    Held(Cow<'static, [u8]>),
+    /// In a file, from this place on.
+    File(File, u64),
 }
 
-/// The first line that a file holds, without its end; of one that is longer than `most`, its beginning.
-pub fn first_line(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    let mut file = BufReader::new(own::open(path, Whose::Any)?);
-    let packed = file.fill_buf()?.starts_with(&GZIP);
-    let read: &mut dyn BufRead =
-        if packed { &mut BufReader::new(GzDecoder::new(file)) } else { &mut file };
-    let mut line = Vec::new();
-    read.take(most as u64).read_until(b'\n', &mut line)?;
-    line.pop_if(|byte| *byte == b'\n');
-    Ok(line)
-}
+impl Bytes {
+    /// Opens a file. What has no places, such as a pipe, is read.
+    pub fn open(path: &Path, whose: Whose) -> Result<Self, Failure> {
+        let open = || {
+            let mut file = own::open(path, whose)?;
+            if file.metadata()?.is_file() {
+                let at = file.stream_position()?;
+                return Ok(Self::File(file, at));
+            }
+            let mut bytes = Vec::new();
+            // A byte more tells one that is too long; it may have no end.
+            Checked(file).take(MAX_HELD + 1).read_to_end(&mut bytes)?;
+            Ok(Self::Held(bytes.into()))
+        };
+        open().or_else(|error| signals::check().and(Err(Failure::file("read", path, &error))))
+    }
 
-/// The text that a file holds. The error says why there is none.
-pub fn unpack(bytes: Vec<u8>) -> Result<String, String> {
-    unpack_within(bytes, MAX_BYTES)
-}
-
-fn unpack_within(bytes: Vec<u8>, most: u64) -> Result<String, String> {
-    if bytes.len() as u64 > most {
-        return Err("it is too long".to_owned());
-    }
-    if !bytes.starts_with(&GZIP) {
-        return String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned());
-    }
-    let (mut text, mut decoder) = (Vec::new(), Checked(GzDecoder::new(&*bytes)));
-    // A few bytes may stand for very many.
-    let read = read_within(&mut decoder, most, &mut text);
-    if text.len() as u64 > most {
-        return Err("it is too long when it is decompressed".to_owned());
-    }
-    match read {
-        Err(_) if signals::happened() => Err("it was not read to its end".to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Err("it is compressed and truncated".to_owned())
-        }
-        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
-            Err("there is too little memory to decompress it".to_owned())
-        }
-        Err(_) => Err("it is compressed and damaged".to_owned()),
-        Ok(()) if !decoder.0.into_inner().is_empty() => {
-            Err("it is compressed, with trailing data".to_owned())
-        }
-        Ok(()) => {
-            text.shrink_to_fit();
-            String::from_utf8(text)
-                .map_err(|_| "it is not UTF-8 when it is decompressed".to_owned())
-        }
+    /// Their text, from its beginning, which is not longer than `most`.
+    pub fn lines(&self, most: u64) -> Result<Lines<'_>, String> {
+        let mut raw: Box<dyn BufRead> = match self {
+            Self::Held(bytes) if bytes.len() as u64 > MAX_HELD => {
+                return Err("it is too long".to_owned());
+            }
+            Self::Held(bytes) => Box::new(&**bytes),
+            Self::File(file, at) => Box::new(BufReader::with_capacity(PIECE, At(file, *at))),
+        };
+        let is_packed = raw.fill_buf().map_err(|error| unread(&error))?.starts_with(&GZIP);
+        let text = if is_packed {
+            let unpacked = Checked(Member(GzDecoder::new(raw)));
+            Box::new(BufReader::with_capacity(PIECE, unpacked))
+        } else {
+            raw
+        };
+        Ok(Lines { text, is_packed, line: Vec::new(), left: most })
     }
 }
 
-/// Reads to the end, or a byte beyond `most`. The text never has room for more, as one would that doubles.
-fn read_within(from: &mut impl Read, most: u64, text: &mut Vec<u8>) -> io::Result<()> {
-    let most = usize::try_from(most).unwrap_or(usize::MAX).saturating_add(1);
-    let mut piece = vec![0; LARGE];
-    loop {
-        let count = from.read(&mut piece)?.min(most - text.len());
-        if count == 0 {
+/// Reads a file from a place on, without its own place.
+struct At<'a>(&'a File, u64);
+
+impl Read for At<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.0.read_at(buffer, self.1)?;
+        self.1 += count as u64;
+        Ok(count)
+    }
+}
+
+/// What is compressed, with nothing behind it.
+struct Member<R>(GzDecoder<R>);
+
+impl<R: BufRead> Read for Member<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.0.read(buffer)?;
+        if count == 0 && !buffer.is_empty() && !self.0.get_mut().fill_buf()?.is_empty() {
+            return Err(io::Error::other(TRAILING));
+        }
+        Ok(count)
+    }
+}
+
+/// The lines of a text.
+pub struct Lines<'a> {
+    text: Box<dyn BufRead + 'a>,
+    is_packed: bool,
+    line: Vec<u8>,
+    left: u64,
+}
+
+impl Lines<'_> {
+    /// Reads the next line; whether there is one. Of a line that is longer than any may be there is the beginning.
+    pub fn advance(&mut self) -> Result<bool, String> {
+        self.line.clear();
+        let most = self.left.min(MAX_LINE as u64 + 1);
+        let read = (&mut self.text).take(most).read_until(b'\n', &mut self.line);
+        self.left -= self.line.len() as u64;
+        if read.map_err(|error| self.reason(&error))? > 0 {
+            return Ok(true);
+        }
+        let more = self.text.fill_buf().map(|rest| !rest.is_empty());
+        match more.map_err(|error| self.reason(&error))? {
+            false => Ok(false),
+            true if self.is_packed => Err("it is too long when it is decompressed".to_owned()),
+            true => Err("it is too long".to_owned()),
+        }
+    }
+
+    /// The line, with its end if it has one.
+    pub fn raw(&self) -> &[u8] {
+        &self.line
+    }
+
+    /// The line without its end.
+    pub fn text(&self) -> Result<&str, String> {
+        let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
+        let packed = if self.is_packed { " when it is decompressed" } else { "" };
+        str::from_utf8(line).map_err(|_| format!("it is not UTF-8{packed}"))
+    }
+
+    fn reason(&self, error: &io::Error) -> String {
+        match error.kind() {
+            _ if signals::happened() => "it was not read to its end".to_owned(),
+            _ if !self.is_packed || error.raw_os_error().is_some() => unread(error),
+            io::ErrorKind::UnexpectedEof => "it is compressed and truncated".to_owned(),
+            io::ErrorKind::Other => TRAILING.to_owned(),
+            _ => "it is compressed and damaged".to_owned(),
+        }
+    }
+}
+
+impl Read for Lines<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.text.read(buffer)
+    }
+}
+
+fn unread(error: &io::Error) -> String {
+    format!("it cannot be read: {}", errno(error))
+}
+
+/// The first line that a file holds.
+pub fn first_line(path: &Path) -> Option<Vec<u8>> {
+    let bytes = Bytes::open(path, Whose::Any).ok()?;
+    let mut lines = bytes.lines(MAX_TEXT).ok()?;
+    lines.advance().ok()?;
+    Some(lines.raw().to_vec())
+}
+
+/// Writes bytes as they are while they are few, and compressed from then on.
+pub struct Packed<W: Write> {
+    out: Option<W>,
+    held: Vec<u8>,
+    encoder: Option<GzEncoder<W>>,
+}
+
+impl<W: Write> Packed<W> {
+    pub fn new(out: W) -> Self {
+        Self { out: Some(out), held: Vec::new(), encoder: None }
+    }
+
+    /// Writes what is left, and gives back what it was written to.
+    pub fn finish(self) -> io::Result<W> {
+        match (self.encoder, self.out) {
+            (Some(encoder), _) => encoder.finish(),
+            (None, Some(mut out)) => out.write_all(&self.held).map(|()| out),
+            (None, None) => Err(io::ErrorKind::WriteZero.into()),
+        }
+    }
+}
+
+impl<W: Write> Write for Packed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(encoder) = &mut self.encoder {
+            return encoder.write(bytes);
+        }
+        self.held.extend_from_slice(bytes);
+        if self.held.len() >= LARGE
+            && let Some(out) = self.out.take()
+        {
+            let mut encoder = GzEncoder::new(out, Compression::default());
+            encoder.write_all(&std::mem::take(&mut self.held))?;
+            self.encoder = Some(encoder);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A checksum on its way.
+#[derive(Default)]
+pub struct Sum(Crc);
+
+impl Sum {
+    /// Adds bytes.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Adds a line that states the checksum, without its digits. The error says that it does not state this one.
+    pub fn add_sealed(&mut self, line: &[u8], stated: &str) -> Result<(), String> {
+        let mark = MARK.as_bytes();
+        let start = line.windows(mark.len()).rposition(|bytes| bytes == mark);
+        let start = start.map(|at| at + mark.len()).filter(|start| {
+            stated.len() == DIGITS && line[*start..].starts_with(stated.as_bytes())
+        });
+        let start = start.ok_or("its checksum line is malformed")?;
+        self.add(&line[..start]);
+        self.add(&line[start + DIGITS..]);
+        Ok(())
+    }
+
+    /// Fails if it is not the one that is stated.
+    pub fn check(&self, stated: &str) -> Result<(), String> {
+        let found = self.digits();
+        if found == stated {
             return Ok(());
         }
-        if text.capacity() - text.len() < count {
-            text.try_reserve_exact(text.len().max(LARGE).min(most - text.len()))?;
-        }
-        text.extend_from_slice(&piece[..count]);
+        Err(format!("it is damaged: its checksum is {found}, but should be {stated}"))
     }
-}
 
-/// The bytes of a file that holds `text`.
-#[must_use]
-pub fn pack(text: String) -> Vec<u8> {
-    if text.len() < LARGE {
-        return text.into_bytes();
+    fn digits(&self) -> String {
+        format!("{:0DIGITS$x}", self.0.sum())
     }
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    match encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish()) {
-        Ok(bytes) => bytes,
-        // Memory takes what it is given; but a recording is as good without.
-        Err(_) => text.into_bytes(),
+
+    /// The line of an object that states the checksum of what was added, and of itself.
+    pub fn seal(mut self, object: &str) -> String {
+        let open = format!("{},{MARK}", object.strip_suffix('}').unwrap_or(object));
+        let end = "\"}\n";
+        self.add(open.as_bytes());
+        self.add(end.as_bytes());
+        format!("{open}{}{end}", self.digits())
     }
-}
-
-/// A header with a checksum of itself and of the lines behind it: the whole text.
-#[must_use]
-pub fn sealed(header: &str, lines: &str) -> String {
-    let open = header.strip_suffix('}').unwrap_or(header);
-    let mut text = format!("{open},{MARK}{:0DIGITS$}\"}}\n{lines}", 0);
-    let start = open.len() + 1 + MARK.len();
-    let sum = checksum(&text, start);
-    text.replace_range(start..start + DIGITS, &sum);
-    text
-}
-
-/// Whether a text is what was written, by the checksum in its header. The error says how it is not.
-pub fn check(text: &str, stated: &str) -> Result<(), String> {
-    let header = text.lines().next().unwrap_or_default();
-    let start = header.find(MARK).map(|at| at + MARK.len());
-    let start = start.filter(|start| text.get(*start..start + DIGITS) == Some(stated));
-    let start = start.ok_or("its checksum line is malformed")?;
-    let found = checksum(text, start);
-    if found == stated {
-        return Ok(());
-    }
-    Err(format!("it is damaged: its checksum is {found}, but should be {stated}"))
-}
-
-/// The CRC-32 of a text without the digits that begin at `start`.
-fn checksum(text: &str, start: usize) -> String {
-    let bytes = text.as_bytes();
-    let mut crc = Crc::new();
-    crc.update(&bytes[..start]);
-    crc.update(&bytes[start + DIGITS..]);
-    format!("{:0DIGITS$x}", crc.sum())
 }
 
 #[cfg(test)]
@@ -163,14 +279,26 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    /// The lines of bytes, or why there are none.
+    fn unpack(bytes: Vec<u8>, most: u64) -> Result<String, String> {
+        let bytes = Bytes::Held(bytes.into());
+        let (mut lines, mut text) = (bytes.lines(most)?, String::new());
+        while lines.advance()? {
+            text += lines.text()?;
+        }
+        Ok(text)
+    }
+
     #[test]
-    fn large_texts_are_compressed_and_come_back() {
+    fn many_bytes_are_compressed_and_come_back() {
         for length in [0, LARGE - 1, LARGE, 5 * LARGE] {
             let text = "a".repeat(length);
-            let bytes = pack(text.clone());
+            let mut packed = Packed::new(Vec::new());
+            packed.write_all(text.as_bytes()).unwrap();
+            let bytes = packed.finish().unwrap();
             assert_eq!(bytes.starts_with(&GZIP), length >= LARGE);
             assert!(bytes.len() < LARGE);
-            assert_eq!(unpack(bytes).unwrap(), text);
+            assert_eq!(unpack(bytes, MAX_TEXT).unwrap(), text);
         }
     }
 
@@ -178,38 +306,58 @@ mod tests {
     fn a_compressed_file_is_whole() {
         let bytes = gzip(b"some text that is long enough");
         for cut in 2..bytes.len() {
-            let reason = unpack(bytes[..cut].to_vec()).unwrap_err();
+            let reason = unpack(bytes[..cut].to_vec(), MAX_TEXT).unwrap_err();
             assert_eq!(reason, "it is compressed and truncated", "{cut}");
         }
         let longer = [bytes.as_slice(), b"x"].concat();
-        assert!(unpack(longer).unwrap_err().ends_with("trailing data"));
-        assert!(unpack(gzip(b"\xff")).unwrap_err().contains("UTF-8"));
+        assert!(unpack(longer, MAX_TEXT).unwrap_err().ends_with("trailing data"));
+        assert!(unpack(gzip(b"\xff"), MAX_TEXT).unwrap_err().contains("UTF-8"));
     }
 
     #[test]
     fn few_bytes_that_stand_for_many_are_refused() {
-        let most = 1 << 20;
-        let zeros = vec![b'0'; most + 1];
-        assert_eq!(unpack_within(gzip(&zeros[..most]), most as u64).unwrap().len(), most);
-        let bytes = gzip(&zeros);
-        assert!(bytes.len() < 2048);
-        let reason = unpack_within(bytes, most as u64).unwrap_err();
+        let most = 4 << 20;
+        let zeros = "0\n".repeat(most / 2 + 1);
+        let bytes = gzip(&zeros.as_bytes()[..most]);
+        assert_eq!(unpack(bytes, most as u64).unwrap().len(), most / 2);
+        let bytes = gzip(zeros.as_bytes());
+        assert!(bytes.len() < 16 << 10, "{}", bytes.len());
+        let reason = unpack(bytes, most as u64).unwrap_err();
         assert_eq!(reason, "it is too long when it is decompressed");
+        assert_eq!(unpack(zeros.into_bytes(), most as u64).unwrap_err(), "it is too long");
+    }
+
+    /// A line without an end is never held as a whole.
+    #[test]
+    fn a_long_line_is_cut() {
+        let bytes = Bytes::Held(gzip(&vec![b'0'; 8 << 20]).into());
+        let mut lines = bytes.lines(MAX_TEXT).unwrap();
+        assert!(lines.advance().unwrap());
+        assert_eq!(lines.raw().len(), MAX_LINE + 1);
     }
 
     #[test]
     fn a_checksum_is_of_every_other_byte() {
-        let text = sealed("{\"version\":1}", "[1]\n[2]\n");
-        let start = text.find(MARK).unwrap() + MARK.len();
-        let stated = text[start..start + DIGITS].to_owned();
-        check(&text, &stated).unwrap();
-        assert!(text.ends_with(&format!("{MARK}{stated}\"}}\n[1]\n[2]\n")), "{text}");
-        for at in (0..text.len()).filter(|at| !(start..start + DIGITS).contains(at)) {
+        let mut sum = Sum::default();
+        sum.add(b"[1]\n[2]\n");
+        let line = sum.seal("{\"rows\":2}");
+        let start = line.find(MARK).unwrap() + MARK.len();
+        let stated = line[start..start + DIGITS].to_owned();
+        assert!(line.ends_with(&format!("{MARK}{stated}\"}}\n")), "{line}");
+        let text = format!("[1]\n[2]\n{line}");
+        let check = |bytes: &[u8]| {
+            let mut sum = Sum::default();
+            sum.add(&bytes[..8]);
+            sum.add_sealed(&bytes[8..], &stated).and_then(|()| sum.check(&stated))
+        };
+        check(text.as_bytes()).unwrap();
+        let digits = 8 + start..8 + start + DIGITS;
+        for at in (0..text.len()).filter(|at| !digits.contains(at)) {
             let mut bytes = text.clone().into_bytes();
             bytes[at] ^= 1;
-            check(&String::from_utf8(bytes).unwrap(), &stated).unwrap_err();
+            check(&bytes).unwrap_err();
         }
-        check(&text, "00000000").unwrap_err();
-        check("{}", &stated).unwrap_err();
+        Sum::default().add_sealed(line.as_bytes(), "00000000").unwrap_err();
+        Sum::default().add_sealed(b"{}", &stated).unwrap_err();
     }
 }

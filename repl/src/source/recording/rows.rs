@@ -1,26 +1,39 @@
 //! A row of a recording: a line of JSON, and its values.
 
+use std::io;
+
 use query::catalog::Column;
 use query::value::{Type, Value};
+use serde_json::Value as Json;
 use serde_json::value::RawValue;
-use serde_json::{Value as Json, json};
 
+use super::file::MAX_LINE;
 use crate::render::{text_from_json, text_to_json};
 
-/// The most bytes of a line.
-pub const MAX_LINE: usize = 1 << 20;
-
-/// A value as a row has it.
-pub fn to_json(value: &Value) -> Json {
-    match value {
-        Value::Null => Json::Null,
-        Value::Bool(value) => json!(value),
-        Value::Int(value) => json!(value),
-        Value::UInt(value) => json!(value),
-        Value::Float(value) => json!(value),
-        Value::Text(text) => Json::String(text_to_json(text)),
-        Value::List(list) => list.iter().map(|text| Json::String(text_to_json(text))).collect(),
+/// Appends a row as a line.
+pub fn push_row(line: &mut Vec<u8>, row: &[Value]) -> io::Result<()> {
+    for (at, value) in row.iter().enumerate() {
+        line.push(if at == 0 { b'[' } else { b',' });
+        push(line, value)?;
     }
+    line.extend(if row.is_empty() { "[]\n" } else { "]\n" }.as_bytes());
+    Ok(())
+}
+
+fn push(line: &mut Vec<u8>, value: &Value) -> io::Result<()> {
+    match value {
+        Value::Null => line.extend(b"null"),
+        Value::Bool(value) => serde_json::to_writer(line, value)?,
+        Value::Int(value) => serde_json::to_writer(line, value)?,
+        Value::UInt(value) => serde_json::to_writer(line, value)?,
+        Value::Float(value) => serde_json::to_writer(line, value)?,
+        Value::Text(text) => serde_json::to_writer(line, &text_to_json(text))?,
+        Value::List(list) => {
+            let texts: Vec<String> = list.iter().map(|text| text_to_json(text)).collect();
+            serde_json::to_writer(line, &texts)?;
+        }
+    }
+    Ok(())
 }
 
 /// A line as a row of `width` values, with the columns that are wanted in their places. A value that its column cannot
