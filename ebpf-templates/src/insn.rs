@@ -199,6 +199,12 @@ impl Insn {
         self.opcode == 0x18
     }
 
+    /// Whether it loads from memory into a register.
+    #[must_use]
+    pub fn is_load(self) -> bool {
+        self.opcode & 0x07 == 0x01
+    }
+
     /// Whether its offset is a jump's.
     #[must_use]
     pub fn is_jump(self) -> bool {

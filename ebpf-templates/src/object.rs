@@ -8,10 +8,11 @@
 //!
 //! Where an instruction loads a map by its number, a relocation names the map's symbol.
 //!
-//! # Not done here
-//!
-//! No BTF: programs are generated for the running kernel, so that there is nothing to relocate, and the sizes of keys and
-//! values are all that is said of them.
+//! These programs are generated for the running kernel, so there is no BTF: nothing is to be relocated, and the sizes of
+//! keys and values are all that is said of them. Those for other kernels are written by [`portable`].
+
+mod btf;
+pub mod portable;
 
 use object::write::{Object, Relocation, Symbol, SymbolId, SymbolSection};
 use object::{

@@ -168,6 +168,11 @@ pub trait Schema {
     /// brackets: `oo.x`, `node[0]`, `per_node[1].node`. Unnamed members are passed through.
     fn member(&self, type_name: &str, path: &str) -> Option<Member>;
 
+    /// Whether there is such a member. A program for other kernels asks, where it can do without.
+    fn has_member(&self, type_name: &str, path: &str) -> bool {
+        self.member(type_name, path).is_some()
+    }
+
     /// The BTF id of `struct name`.
     fn struct_id(&self, name: &str) -> Option<u32>;
 
@@ -218,6 +223,11 @@ pub trait Schema {
     /// The value of the enumerator `name` of `enum type_name`.
     fn enumerator(&self, _type_name: &str, _name: &str) -> Option<i64> {
         None
+    }
+
+    /// Whether there is such an enumerator.
+    fn has_enumerator(&self, type_name: &str, name: &str) -> bool {
+        self.enumerator(type_name, name).is_some()
     }
 
     /// Where the descriptions of pages lie; or why that is not known. Only what is asked of slabs needs it.

@@ -51,6 +51,8 @@ pub mod offsets;
 pub mod partial;
 pub mod peek;
 pub mod percpu;
+pub mod portable;
+pub mod print;
 pub mod rows;
 pub mod settle;
 pub mod slab;

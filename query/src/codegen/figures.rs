@@ -77,6 +77,9 @@ impl Generator<'_> {
             return Ok(());
         }
         asm.comment("sums over the nodes");
+        if let Some(luggage) = &self.luggage {
+            return self.any_nodes(luggage)?.sum(asm, &sums).map_err(Diagnostic::from);
+        }
         walk::nodes(self.schema)?.sum(asm, &sums, self.incomplete).map_err(Diagnostic::from)
     }
 

@@ -31,7 +31,9 @@ mod objects;
 mod pages;
 mod parts;
 mod path;
+mod portable;
 mod pred;
+mod print;
 mod scalar;
 mod slabs;
 mod text;
@@ -47,17 +49,20 @@ use ebpf_templates::template::text::buffer_bytes;
 
 pub use needs::{has_texts, templates};
 pub use objects::objects;
+pub use portable::{NODES, portable};
 pub use walk::{pages, rounds};
 
 use crate::catalog::{Rows, Source, Walk};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::layout::{Layout, ValuePlace};
+use crate::plan::export::Printed;
 use crate::plan::group::{InKernel, Operand};
 use crate::plan::kernel::{Pred, Scalar};
 use crate::plan::{AFTER_ALL, CPU_WALK, NODE_WALK, Plan, SUM, Target, Template, cost, dearest};
 use crate::schema::{MemberKind, Schema};
 use group::Keys;
 use needs::{driver, member, offset};
+use portable::{Constants, Luggage};
 
 /// Generates the program of `plan`; `factor` multiplies the space that rows get, see [`Layout::room`].
 pub fn generate(
@@ -66,70 +71,48 @@ pub fn generate(
     schema: &dyn Schema,
     factor: u32,
 ) -> Result<Program, Diagnostic> {
-    let Target::Kernel { template, .. } = plan.target else {
-        unreachable!("a plan over rows has no program")
-    };
-    let driver = driver(template, schema)?;
-    let objects = match plan.table.rows {
+    let mut generator = Generator::new(plan, layout, schema);
+    let driver = driver(generator.template, schema)?;
+    generator.objects = match plan.table.rows {
         Rows::Objects => Some(objects::of(plan, schema)?),
         _ => None,
     };
     let room = layout.room(factor);
-    let room = objects.map_or(room, |objects| objects.room(room));
-    let mut parameters = Vec::new();
-    let mut visit = |scalar: &Scalar| {
-        scalar.parameters(&mut |at, bits| {
-            if !parameters.contains(&(at, bits)) {
-                parameters.push((at, bits));
-            }
-        });
-    };
-    for (_, pred) in plan.pushed() {
-        pred.scalars(&mut visit);
-    }
-    for operand in plan.group_in_kernel().into_iter().flat_map(InKernel::operands) {
-        operand.scalars(&mut visit);
-    }
-    let mut generator = Generator {
-        plan,
-        layout,
-        schema,
-        counters: driver.counter(room, 0),
-        table: driver.cpu_table(room),
-        values: 0,
-        parameters,
-        scratch: match (plan.table.rows, template) {
-            (_, Template::Vmemmap) => Scratch::behind_page(),
-            (Rows::Slabs, _) => Scratch::behind_resume(),
-            _ => Scratch::default(),
-        },
-        by_pages: template == Template::Vmemmap,
-        slots: Vec::new(),
-        incomplete: None,
-        temporaries: Vec::new(),
-        text_buffer: None,
-        keys: Keys::default(),
-        read: None,
-        node: None,
-        objects,
-        object: None,
-    };
+    let room = generator.objects.map_or(room, |objects| objects.room(room));
     let by_cpu = |input: usize| match plan.inputs[input].source() {
         Some(Source::Walk(walk)) => walk.by_cpu(),
         _ => false,
     };
     let walks_cpus = match plan.table.rows {
         Rows::Cpus => true,
-        Rows::Slabs if template == Template::Vmemmap => pages::of_cpus(plan, schema),
+        Rows::Slabs if generator.by_pages => pages::of_cpus(plan, schema),
         Rows::Slabs => slabs::on_cpus(schema),
         _ => read(plan).into_iter().any(by_cpu),
     };
     let cpus = if walks_cpus { schema.cpu_offsets().unwrap_or_default() } else { &[] };
     let table = u32::try_from(8 * cpus.len()).expect("a kernel has at most 8192 CPUs");
+    generator.counters = driver.counter(room, 0);
+    generator.table = driver.cpu_table(room);
     generator.values = generator.table + table;
     let mut program = driver.build(room, cpus, &mut generator)?;
     program.set_values(generator.parameters.iter().map(|(_, bits)| *bits).collect());
     Ok(program)
+}
+
+/// Generates the program of `plan` for other kernels than that of `schema`, with what it takes along.
+fn once(
+    plan: &Plan,
+    layout: &Layout,
+    schema: &dyn Schema,
+    luggage: Luggage<'_>,
+) -> Result<(Program, Constants), Diagnostic> {
+    let (printer, cells) = luggage.printed;
+    let mut generator =
+        Generator { luggage: Some(luggage), ..Generator::new(plan, layout, schema) };
+    let headings = generator.constant(&print::headings(cells));
+    let program = printer.build(headings, Generator::numbers(plan), &mut generator)?;
+    let constants = generator.luggage.map(|luggage| luggage.constants.into_inner());
+    Ok((program, constants.unwrap_or_default()))
 }
 
 /// The inputs that the kernel's program reads, each once.
@@ -150,6 +133,7 @@ fn number(asm: &mut Assembler, dst: Reg, pointer: Reg) {
 
 struct Generator<'a> {
     plan: &'a Plan,
+    template: Template,
     layout: &'a Layout,
     schema: &'a dyn Schema,
     /// Whether slabs are found by page descriptors.
@@ -161,7 +145,7 @@ struct Generator<'a> {
     /// Where the values of parameters begin in it.
     values: u32,
     /// The parameters whose values are there: where each stands in the text, and its value.
-    parameters: Vec<(usize, u64)>,
+    parameters: Vec<(Span, u64)>,
     /// Hands out the numbers of the header.
     scratch: Scratch,
     /// The inputs that are summed or walked for, and where their numbers lie in the header.
@@ -182,6 +166,8 @@ struct Generator<'a> {
     objects: Option<Objects>,
     /// Where the address of the row's object lies in the header.
     object: Option<i16>,
+    /// What a program for other kernels takes along; none of the running one's.
+    luggage: Option<Luggage<'a>>,
 }
 
 /// The frame is full. The planner bounds what a query puts there, so that no query that was ever seen comes here.
@@ -244,6 +230,9 @@ impl Hooks for Generator<'_> {
     }
 
     fn columns(&mut self, asm: &mut Assembler) -> Result<(), Diagnostic> {
+        if self.luggage.is_some() {
+            return self.print(asm);
+        }
         if let Some(object) = self.object {
             // By its address the reader knows the rest.
             asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, object));
@@ -280,6 +269,55 @@ impl Hooks for Generator<'_> {
     }
 }
 
+impl<'a> Generator<'a> {
+    /// A generator of a program whose map is still without places for counters, CPUs and parameters.
+    fn new(plan: &'a Plan, layout: &'a Layout, schema: &'a dyn Schema) -> Self {
+        let Target::Kernel { template, .. } = plan.target else {
+            unreachable!("a plan over rows has no program")
+        };
+        let mut parameters = Vec::new();
+        let mut visit = |scalar: &Scalar| {
+            scalar.parameters(&mut |at, bits| {
+                if !parameters.contains(&(at, bits)) {
+                    parameters.push((at, bits));
+                }
+            });
+        };
+        for (_, pred) in plan.pushed() {
+            pred.scalars(&mut visit);
+        }
+        for operand in plan.group_in_kernel().into_iter().flat_map(InKernel::operands) {
+            operand.scalars(&mut visit);
+        }
+        Self {
+            plan,
+            template,
+            layout,
+            schema,
+            counters: 0,
+            table: 0,
+            values: 0,
+            parameters,
+            scratch: match (plan.table.rows, template) {
+                (_, Template::Vmemmap) => Scratch::behind_page(),
+                (Rows::Slabs, _) => Scratch::behind_resume(),
+                _ => Scratch::default(),
+            },
+            by_pages: template == Template::Vmemmap,
+            slots: Vec::new(),
+            incomplete: None,
+            temporaries: Vec::new(),
+            text_buffer: None,
+            keys: Keys::default(),
+            read: None,
+            node: None,
+            objects: None,
+            object: None,
+            luggage: None,
+        }
+    }
+}
+
 impl Generator<'_> {
     /// Gives every part of the frame its place.
     fn reserve(&mut self, asm: &mut Assembler) -> Result<(), FrameFull> {
@@ -289,6 +327,12 @@ impl Generator<'_> {
         for (_, pred) in self.plan.pushed() {
             depth = depth.max(pred.depth());
             pred.texts(&mut |_, bytes| longest = longest.max(Some(bytes)));
+        }
+        for cell in self.luggage.iter().flat_map(|luggage| luggage.printed.1) {
+            depth = depth.max(cell.value.depth());
+            if let Printed::Truth(pred) = &cell.value {
+                pred.texts(&mut |_, bytes| longest = longest.max(Some(bytes)));
+            }
         }
         for input in read(self.plan) {
             if let Some(path) = self.plan.inputs[input].path() {
@@ -372,7 +416,7 @@ impl Generator<'_> {
                 return Ok(());
             }
             Some(Source::Address) => {
-                number(asm, dst, Reg::R7);
+                self.number(asm, dst, Reg::R7);
                 return Ok(());
             }
             Some(Source::Refcount) => "refcount",
@@ -383,7 +427,7 @@ impl Generator<'_> {
         let size = Size::of(found.size).unwrap_or(Size::Dw);
         asm.push(Insn::load(size, dst, Reg::R7, offset(self.schema, "kmem_cache", path)?));
         if found.kind == MemberKind::Pointer {
-            number(asm, dst, dst);
+            self.number(asm, dst, dst);
         }
         if found.signed && size != Size::Dw {
             let unused = 64 - 8 * i32::from(size.bytes());

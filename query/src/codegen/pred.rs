@@ -114,13 +114,13 @@ impl Generator<'_> {
             }
             Pred::HasAny(scalar, mask) => {
                 self.scalar(asm, scalar, 0, null)?;
-                asm.set(Reg::R2, *mask);
+                self.mask(asm, *mask)?;
                 asm.push(Insn::alu(Alu::And, Reg::R1, Reg::R2));
                 branch(asm, Cond::Ne, |asm, cond, to| asm.jump_imm(cond, Reg::R1, 0, to), exits);
             }
             Pred::HasAll(scalar, mask) => {
                 self.scalar(asm, scalar, 0, null)?;
-                asm.set(Reg::R2, *mask);
+                self.mask(asm, *mask)?;
                 asm.push(Insn::alu(Alu::And, Reg::R1, Reg::R2));
                 branch(
                     asm,

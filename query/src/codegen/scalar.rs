@@ -11,6 +11,7 @@
 
 use ebpf_templates::assembler::{Assembler, Label};
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
+use ebpf_templates::object::portable::CONSTANTS;
 use ebpf_templates::template::{driver, rows};
 
 use super::{Generator, number};
@@ -114,6 +115,16 @@ impl Generator<'_> {
         match scalar {
             Scalar::Const(bits) => {
                 asm.set(dst, *bits);
+                Ok(())
+            }
+            Scalar::Parameter { at, bits } if let Some(luggage) = &self.luggage => {
+                match luggage.variable(*at, *bits) {
+                    Some(at) => {
+                        asm.map_value_of(dst, CONSTANTS, at);
+                        asm.push(Insn::load(Size::Dw, dst, dst, 0));
+                    }
+                    None => asm.set(dst, *bits),
+                }
                 Ok(())
             }
             Scalar::Parameter { at, bits } => {

@@ -4,6 +4,7 @@
 //! [`super::lower`]'s business.
 
 use crate::bound::{Arith, Compare};
+use crate::diagnostic::Span;
 
 /// A condition.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,7 +88,7 @@ pub enum Scalar {
     /// The value of a parameter, which the program finds in the map: so with another value it is the same program.
     Parameter {
         /// Where the parameter stands in the text, by which those of a query are told apart.
-        at: usize,
+        at: Span,
         /// The value's bits.
         bits: u64,
     },
@@ -266,7 +267,7 @@ impl TextTest {
 
 impl Scalar {
     /// Calls `visit` on every parameter in it.
-    pub fn parameters(&self, visit: &mut dyn FnMut(usize, u64)) {
+    pub fn parameters(&self, visit: &mut dyn FnMut(Span, u64)) {
         match self {
             Self::Parameter { at, bits } => visit(*at, *bits),
             Self::Const(_) | Self::Input(_) | Self::Far(_) => {}

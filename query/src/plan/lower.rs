@@ -376,7 +376,7 @@ impl Lowerer<'_> {
             text.contains('$') || words().any(|word| word.eq_ignore_ascii_case("select"))
         };
         match self.text.get(span.start..span.end) {
-            Some(text) if changes(text) => Scalar::Parameter { at: span.start, bits },
+            Some(text) if changes(text) => Scalar::Parameter { at: span, bits },
             _ => Scalar::Const(bits),
         }
     }

@@ -13,6 +13,7 @@
 
 mod condition;
 pub mod explain;
+pub mod export;
 pub mod group;
 pub mod kernel;
 pub mod lower;

@@ -138,6 +138,10 @@ pub struct Args {
     #[arg(global = true, long)]
     pub fail_if_empty: bool,
 
+    /// Puts the columns `host`, `time` and `kernel` in front of the rows of every query.
+    #[arg(global = true, long, conflicts_with = "watch")]
+    pub stamp: bool,
+
     /// Prints only errors.
     #[arg(global = true, short, long)]
     pub quiet: bool,

@@ -113,6 +113,7 @@ fn run(args: &Args) -> Result<u8, Failure> {
     session.parameters = set.clone();
     session.alert = Alert::new(args.alert());
     session.watch = args.watch();
+    session.stamp = args.stamp;
     if let Some(path) = &args.record {
         let tables = args.tables.clone().unwrap_or_default();
         let recording = if is_standard(path) {

@@ -35,7 +35,9 @@ impl Args {
         let first = words.get(1).filter(|_| words.len() > 2).and_then(|word| word.to_str());
         let other = first.and_then(|word| foreign::instead(foreign::STATEMENTS, word));
         for option in options {
-            if let Some(help) = foreign::instead(OPTIONS, option) {
+            if let Some(help) = foreign::instead(OPTIONS, option)
+                && !is_of_subcommand(option, &words)
+            {
                 return Err(unexpected(option, other.unwrap_or(help)));
             }
         }
@@ -90,6 +92,15 @@ impl Args {
         self.output = self.output.filter(|path| !is_standard(path));
         self
     }
+}
+
+/// Whether a subcommand among the words has an option of its own that is called so.
+fn is_of_subcommand(option: &str, words: &[OsString]) -> bool {
+    let has = |verb: &Command| {
+        words.iter().any(|word| word == verb.get_name())
+            && verb.get_arguments().any(|arg| arg.get_long() == option.strip_prefix("--"))
+    };
+    Args::command().get_subcommands().any(has)
 }
 
 /// The error for an option of another program.

@@ -1,12 +1,14 @@
 //! The subcommands: what is asked instead of a query. At the prompt the same are dot commands.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use clap::Subcommand;
 
 use crate::features::{doctor, snapshot};
+use crate::file::path::at_home;
 use crate::report::error::Failure;
-use crate::shell::command::{features, library};
+use crate::shell::command::{export, features, library};
 use crate::shell::config::{self, Options};
 use crate::shell::parameters::assignment;
 use crate::shell::script;
@@ -61,6 +63,40 @@ pub enum Verb {
         /// A later one. Default: the running kernel.
         after: Option<String>,
     },
+    /// Writes a query as an object that bpftool, libbpf and aya load, on this kernel and on others.
+    Export {
+        /// The object, a file or `-` for standard output, and the query; with --pin the query alone.
+        #[arg(value_name = "FILE|QUERY", num_args = 0..=2, required_unless_present = "list")]
+        words: Vec<String>,
+
+        /// Pins the query in the BPF file system instead, as an iterator whose file prints the rows.
+        #[arg(long, value_name = "NAME")]
+        pin: Option<String>,
+
+        /// Who may read what is pinned, in octal: `444` lets everybody.
+        #[arg(long, value_name = "MODE", requires = "pin", default_value = "600", value_parser = mode)]
+        mode: u32,
+
+        /// Lists the templates that programs are made by.
+        #[arg(long)]
+        list: bool,
+    },
+    /// Loads an exported object on the running kernel, and prints its rows.
+    Load {
+        /// The object: a file, or `-` for standard input.
+        file: PathBuf,
+
+        /// Values of its variables.
+        #[arg(value_name = "NAME=VALUE")]
+        values: Vec<String>,
+    },
+    /// Lists the queries that are pinned.
+    Pins,
+    /// Takes away what is pinned.
+    Unpin {
+        /// Its name.
+        name: String,
+    },
     /// Checks the figures against /proc and /sys.
     Verify,
     /// Checks the freelists and counters of all slabs for corruption, and changes nothing.
@@ -99,6 +135,23 @@ impl Verb {
                 let words = [before].into_iter().chain(after).map(String::as_str);
                 features::show_diff(session, &words.collect::<Vec<_>>(), out)?;
             }
+            Self::Export { list: true, .. } => export::templates(out)?,
+            Self::Export { words, pin, mode, .. } => match (pin, words.as_slice()) {
+                (Some(name), [query]) => export::pin(session, name, *mode, query)?,
+                (None, [file, query]) => {
+                    export::write(session, &at_home(file.into()), query, out)?;
+                }
+                (pin, _) => {
+                    let takes =
+                        if pin.is_some() { "the query alone" } else { "a file and a query" };
+                    let form = format!("`export` takes {takes}");
+                    let help = "`slabql export x.o 'select name, size'`";
+                    return Err(Failure::command(form, Some(help)));
+                }
+            },
+            Self::Load { file, values } => export::load(&at_home(file.clone()), values, out)?,
+            Self::Pins => export::pins(session, out)?,
+            Self::Unpin { name } => export::unpin(name)?,
             Self::Verify => {
                 features::verify(session, "", out)?;
             }
@@ -110,6 +163,14 @@ impl Verb {
             }
         }
         Ok(())
+    }
+}
+
+/// The mode of a file, in octal.
+fn mode(word: &str) -> Result<u32, String> {
+    match u32::from_str_radix(word, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(mode),
+        _ => Err("a mode is three octal digits, such as 444".to_owned()),
     }
 }
 

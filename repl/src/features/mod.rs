@@ -3,11 +3,13 @@
 pub mod check;
 pub mod diff;
 pub mod doctor;
+pub mod export;
 pub mod input;
 pub mod library;
 pub mod members;
 pub mod merged;
 pub mod snapshot;
+pub mod stamp;
 pub mod summary;
 pub mod trace;
 pub mod verify;

@@ -164,6 +164,11 @@ pub struct Btf<B> {
 }
 
 impl<B: AsRef<[u8]>> Btf<B> {
+    /// All of it, as it was taken.
+    pub fn image(&self) -> &B {
+        &self.bytes
+    }
+
     /// Takes `bytes` after a look at the header.
     pub fn parse(bytes: B) -> Result<Self, Malformed> {
         let all = bytes.as_ref();

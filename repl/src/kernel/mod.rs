@@ -11,14 +11,16 @@
 //!
 //! # Invariants
 //!
-//! - Nothing is pinned and every descriptor is close-on-exec: when a [`load::Loaded`] is dropped, or the process
+//! - Nothing is pinned but what [`iter`] is asked to pin, and every descriptor is close-on-exec: when a [`load::Loaded`] is dropped, or the process
 //!   ends however it ends, the kernel has unloaded the program and its map.
 //! - Bytes of the kernel, BTF and rows alike, are checked before they are believed.
 
 pub mod btf;
 pub mod drop_privileges;
+pub mod fit;
 mod functions;
 pub mod held;
+pub mod iter;
 pub mod kept;
 pub mod keys;
 pub mod list;

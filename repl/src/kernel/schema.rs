@@ -134,6 +134,12 @@ impl KernelSchema {
         })
     }
 
+    /// The types, as BTF.
+    #[must_use]
+    pub fn types(&self) -> &[u8] {
+        self.btf.image().as_ref()
+    }
+
     /// Fails where the types are another kernel's, for which no program may run.
     pub fn may_run(&self) -> Result<(), Environment> {
         self.foreign.as_ref().map_or(Ok(()), |path| Err(Environment::foreign_btf(path)))

@@ -57,6 +57,7 @@ pub use format::{Capacity, Format, FormatRow, Hidden};
 pub(crate) use grid::{lines, width};
 pub use json::{text_from_json, text_to_json};
 pub(crate) use layout::{Layout, Seen};
+pub use openmetrics::OPENMETRICS;
 pub use options::Options;
 pub use table::TABLE;
 pub use unit::{bar, duration, plain, shown, spark};
@@ -73,7 +74,7 @@ pub static FORMATS: &[Format] = &[
     &VERTICAL,
     &html::HTML,
     &svg::SVG,
-    &openmetrics::OPENMETRICS,
+    &OPENMETRICS,
     &folded::FOLDED,
     &parquet::PARQUET,
     &arrow::ARROW,

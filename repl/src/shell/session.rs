@@ -24,6 +24,7 @@ use super::setting::{Settings, Timer};
 use super::settings;
 use super::stream::Stream;
 use crate::engine::{Asked, Engine, FallbackChain, Renew, analyze};
+use crate::features::stamp::Stamp;
 use crate::features::watch::{self, View};
 use crate::features::{merged, trace, whatis};
 use crate::kernel::signals;
@@ -37,6 +38,10 @@ use crate::source::Source;
 use crate::source::stats::Stages;
 
 /// An engine, and what its answers are made by.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and all combinations occur"
+)]
 pub struct Session {
     /// What answers.
     pub engine: Engine,
@@ -60,6 +65,8 @@ pub struct Session {
     pub edited: Option<String>,
     /// How queries are watched, where the command line asks for it.
     pub watch: Option<watch::Options>,
+    /// Whether rows say where they come from.
+    pub stamp: bool,
     /// Whether a prompt asks for more when a statement ends.
     pub at_prompt: bool,
     /// The files that are read, each by the one before it.
@@ -118,6 +125,7 @@ impl Session {
             running: false,
             edited: None,
             watch: None,
+            stamp: false,
             at_prompt: false,
             reading: Vec::new(),
             seen: BTreeSet::new(),
@@ -428,7 +436,16 @@ impl Session {
         let run = Instant::now();
         let columns = query::exec::columns(plan, self.engine.source().capabilities());
         let format = self.begin()?;
-        let sorted = sorted_by(plan, text);
+        let is_metrics = *format == render::OPENMETRICS;
+        let stamp = self.stamp.then(|| Stamp::new(self.engine.source(), is_metrics));
+        let mut sorted = sorted_by(plan, text);
+        let mut columns = columns;
+        if let Some(stamp) = &stamp {
+            columns = stamp.columns(columns);
+            for item in &mut sorted {
+                *item += stamp.width();
+            }
+        }
         let (table, rows) = (Some(plan.table.name), self.rows());
         let options = Options { sorted: sorted.clone(), table, rows, ..self.options() };
         let kept = self.keeps.then(|| columns.clone());
@@ -441,7 +458,10 @@ impl Session {
             if !rows.is_empty() {
                 alert.see_rows();
             }
-            answer.rows(rows)
+            match &stamp {
+                Some(stamp) => answer.rows(rows.into_iter().map(|row| stamp.row(row)).collect()),
+                None => answer.rows(rows),
+            }
         };
         let report = match counted {
             Some(rows) => engine.run_counted(plan, rows, &mut sink)?,

@@ -8,6 +8,7 @@ mod cases;
 #[path = "../common/mod.rs"]
 mod common;
 mod damage;
+mod export;
 mod files;
 mod formats;
 mod habits;
@@ -23,4 +24,5 @@ mod recorded_tables;
 mod recordings;
 mod settings;
 mod snapshots;
+mod stamp;
 mod starts;

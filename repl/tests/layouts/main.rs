@@ -6,6 +6,8 @@
 //! caches made up by the same types, in the interpreter.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod export;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
@@ -86,6 +88,10 @@ impl Schema for Fixture {
 
     fn page_size(&self) -> u64 {
         4096
+    }
+
+    fn enumerator(&self, type_name: &str, name: &str) -> Option<i64> {
+        self.kernel.enumerator(type_name, name)
     }
 
     fn nodes(&self) -> u32 {

@@ -7,6 +7,7 @@ mod churn;
 #[path = "../common/mod.rs"]
 mod common;
 mod conditions;
+mod export;
 mod groups;
 mod harm;
 mod host_tables;

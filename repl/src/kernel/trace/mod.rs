@@ -235,8 +235,8 @@ fn unreadable(error: impl Into<MapError>) -> Failure {
     refused("read a map of the trace", &error.into())
 }
 
-/// Says why the machine does not trace.
-fn refused(what: &str, error: &(dyn Error + 'static)) -> Failure {
+/// Says why the machine does not do something by aya.
+pub(super) fn refused(what: &str, error: &(dyn Error + 'static)) -> Failure {
     let mut causes = Vec::new();
     let mut next = Some(error);
     while let Some(cause) = next {

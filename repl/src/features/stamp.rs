@@ -1,0 +1,56 @@
+//! Says with each row where it comes from: the host, the time and the kernel, for whoever collects rows of many machines.
+
+use std::time::SystemTime;
+
+use query::output::OutputColumn;
+use query::value::{Type, Unit, Value};
+use rustix::system::uname;
+
+use crate::source::Source;
+
+/// What stands in front of each row.
+pub struct Stamp {
+    columns: Vec<OutputColumn>,
+    values: Vec<Value>,
+}
+
+impl Stamp {
+    /// The stamp of rows that a source gives now. Rows of a recording are of no host and time that are known here.
+    /// Metrics have no time: whoever reads them gives them theirs, and as a label it would make a new series each time.
+    #[must_use]
+    pub fn new(source: &dyn Source, is_metrics: bool) -> Self {
+        let here = |text: String| {
+            if source.kind().is_here() { Value::text(text) } else { Value::Null }
+        };
+        let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let mut named = vec![
+            ("host", here(uname().nodename().to_string_lossy().into_owned())),
+            ("time", here(time)),
+            ("kernel", Value::text(source.release())),
+        ];
+        if is_metrics {
+            named.retain(|(name, _)| *name != "time");
+        }
+        let column = |name: &str| OutputColumn::new(name, Type::Text, Unit::None);
+        let columns = named.iter().map(|(name, _)| column(name)).collect();
+        Self { columns, values: named.into_iter().map(|(_, value)| value).collect() }
+    }
+
+    /// The columns with its own in front.
+    #[must_use]
+    pub fn columns(&self, columns: Vec<OutputColumn>) -> Vec<OutputColumn> {
+        self.columns.iter().cloned().chain(columns).collect()
+    }
+
+    /// A row with its values in front.
+    #[must_use]
+    pub fn row(&self, row: Vec<Value>) -> Vec<Value> {
+        self.values.iter().cloned().chain(row).collect()
+    }
+
+    /// How many columns it has.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.columns.len()
+    }
+}

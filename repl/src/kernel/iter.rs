@@ -1,0 +1,82 @@
+//! Loads exported objects, and gives the iterators that their programs are: by aya, as anybody would who has only the
+//! object.
+//!
+//! ```text
+//!   object ─ variables ─► aya ─► program ─► link ─┬─► file: reading it runs the program
+//!                                                 └─► pinned: a name in bpffs, by which others read it
+//! ```
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use aya::programs::iter::IterLink;
+use aya::programs::links::FdLink;
+use aya::programs::{Iter, Program};
+use aya::{Btf, EbpfError, EbpfLoader};
+use aya_obj::ParseError;
+use query::codegen::NODES;
+use query::schema::Schema;
+
+use super::schema::KernelSchema;
+use super::trace::refused;
+use crate::report::error::{Environment, Failure};
+
+/// What a refused program's log has where an instruction reads a member that the kernel does not have.
+const POISONED: &str = "unknown#195896080";
+
+/// A program that is attached, until this is dropped.
+pub struct Attached(IterLink);
+
+impl Attached {
+    /// Loads the program of an object, whose variables get values. How many nodes the machine may have it is told.
+    pub fn load(object: &[u8], values: &[(String, u64)]) -> Result<Self, Failure> {
+        let nodes = u64::from(KernelSchema::open()?.nodes());
+        let types =
+            Btf::from_sys_fs().map_err(|error| refused("read the kernel's types", &error))?;
+        let mut loader = EbpfLoader::new();
+        loader.btf(Some(&types)).override_global(NODES, &nodes, false);
+        for (name, value) in values {
+            loader.override_global(name, value, true);
+        }
+        let mut ebpf = loader.load(object).map_err(|error| match &error {
+            EbpfError::ParseError(ParseError::SymbolNotFound { name }) => {
+                Failure::command(format!("the object has no variable `{name}`"), None)
+            }
+            EbpfError::ParseError(_) => {
+                let help = "`slabql export` writes objects";
+                Failure::command(format!("it is no object that can be loaded: {error}"), Some(help))
+            }
+            // Without rights aya takes the kernel for one that has no variables.
+            _ => Environment::of_bpf(&io::Error::from_raw_os_error(libc::EINVAL))
+                .map_or_else(|| refused("load the object", &error), Failure::from),
+        })?;
+        let program = ebpf.programs_mut().find_map(|(_, program)| match program {
+            Program::Iter(program) => Some(program),
+            _ => None,
+        });
+        let none = || Failure::command("the object has no iterator program", None);
+        let program: &mut Iter = program.ok_or_else(none)?;
+        program.load("kmem_cache", &types).map_err(|error| {
+            if error.to_string().contains(POISONED) || format!("{error:?}").contains(POISONED) {
+                let help = "export the query again from the types of this kernel";
+                let message = "the object reads what this kernel does not have";
+                return Failure::environment(message, Some(help));
+            }
+            refused("load the program", &error)
+        })?;
+        let link = program.attach().and_then(|link| program.take_link(link));
+        link.map(Self).map_err(|error| refused("attach the program", &error))
+    }
+
+    /// What reads as the rows.
+    pub fn file(self) -> Result<File, Failure> {
+        self.0.into_file().map_err(|error| refused("open the iterator", &error))
+    }
+
+    /// Gives it a name in bpffs, by which it stays.
+    pub fn pin(self, path: &Path) -> Result<(), Failure> {
+        let link = FdLink::try_from(self.0).map_err(|error| refused("pin the iterator", &error))?;
+        link.pin(path).map(drop).map_err(|error| refused("pin the iterator", &error))
+    }
+}

@@ -1,0 +1,161 @@
+//! What is exported prints, loaded by other programs, the rows that slabql gives.
+
+use std::io::Read;
+
+use aya::programs::Iter;
+use aya::{Btf, EbpfLoader};
+
+use crate::common;
+use crate::common::lacks;
+use crate::common::program::{Folder, Ran, SLABQL, command};
+use crate::common::start::{self, Start};
+
+/// Figures that no allocation moves, of every kind that is printed.
+const STILL: &str = "select name, addr, size, object_size, flags, page_order, size > 1000 as large, accounted, \
+    ctor_addr, name = 'dentry' or refcount < 0 as special, -size as less \
+    where size >= 64 and not (name like 'bio%') or flags has any (ACCOUNT, RECLAIM_ACCOUNT)";
+/// Sums over nodes, of caches whose slabs are not many.
+const SUMS: &str = "select name, objects, slabs, partial, memory where size > 3000 and objects > 0";
+
+fn slabql(arguments: &[&str]) -> String {
+    let Ran { code, out, err } = command(SLABQL).args(arguments).ran().into();
+    assert_eq!(code, Some(0), "{arguments:?}: {err}");
+    out
+}
+
+/// The rows of a query, between two readings of slabql's own that agree.
+fn compare(query: &str, printed: impl Fn() -> String) {
+    let own = || slabql(&["--format", "csv", query]);
+    let mut differed = String::new();
+    for _ in 0..40 {
+        let (before, found, after) = (own(), printed(), own());
+        if before == found {
+            assert!(found.lines().count() > 5, "{found}");
+            return;
+        }
+        if before == after {
+            differed = format!("{query}\nslabql:\n{before}\nexported:\n{found}");
+        }
+    }
+    panic!("no two runs agree\n{differed}");
+}
+
+#[test]
+fn aya_prints_the_rows() {
+    let Some(_turn) = common::iterated() else { return };
+    let folder = Folder::new();
+    for query in [STILL, SUMS] {
+        let path = folder.path("x.o");
+        slabql(&["export", path.to_str().unwrap(), query]);
+        let printed = || {
+            let mut ebpf = EbpfLoader::new().load_file(&path).unwrap();
+            let program: &mut Iter = ebpf.program_mut("slabql").unwrap().try_into().unwrap();
+            program.load("kmem_cache", &Btf::from_sys_fs().unwrap()).unwrap();
+            let link = program.attach().unwrap();
+            let mut text = String::new();
+            let mut file = program.take_link(link).unwrap().into_file().unwrap();
+            file.read_to_string(&mut text).unwrap();
+            text
+        };
+        compare(query, printed);
+    }
+}
+
+/// The path of a pinned iterator is in a mount namespace of the test's own.
+#[test]
+fn a_pinned_object_reads_as_csv() {
+    if lacks(&["unshare", "sh", "mount", "bpftool", "cat"]) {
+        return;
+    }
+    let Some(_turn) = common::iterated() else { return };
+    let folder = Folder::new();
+    for query in [STILL, SUMS] {
+        let path = folder.path("x.o");
+        slabql(&["export", path.to_str().unwrap(), query]);
+        let script = "set -e; mount -t bpf bpf /sys/fs/bpf; bpftool iter pin \"$0\" /sys/fs/bpf/x; \
+            exec cat /sys/fs/bpf/x";
+        let printed = || {
+            let mut pinned = start::command("unshare");
+            pinned.args(["--mount", "sh", "-c", script]).arg(&path);
+            let Ran { code, out, err } = pinned.ran().into();
+            assert_eq!(code, Some(0), "{err}");
+            out
+        };
+        compare(query, printed);
+    }
+}
+
+#[test]
+fn a_loaded_object_takes_values() {
+    let Some(_turn) = common::iterated() else { return };
+    let folder = Folder::new();
+    let path = folder.path("x.o");
+    let path = path.to_str().unwrap();
+    let query = "select name, size, size < $most as less where size > $min and object_size > $min";
+    let parameters = ["--set", "min=100", "--set", "most=5000"];
+    slabql(&[&parameters[..], &["export", path, query]].concat());
+    let own = |values: [&str; 2]| {
+        slabql(&["--format", "csv", "--set", values[0], "--set", values[1], query])
+    };
+    assert_eq!(slabql(&["load", path]), own(["min=100", "most=5000"]));
+    assert_eq!(slabql(&["load", path, "min=4000"]), own(["min=4000", "most=5000"]));
+    assert_eq!(slabql(&["load", path, "min=7", "most=0"]), own(["min=7", "most=0"]));
+    for (value, words) in [
+        ("nim=1", "has no variable `nim`"),
+        ("min=-1", "`-1` cannot be the value of `min`"),
+        ("min=x", "`x` cannot be the value of `min`"),
+        ("min", "does not set a parameter"),
+    ] {
+        let Ran { code, out, err } = command(SLABQL).args(["load", path, value]).ran().into();
+        assert_eq!((code, &*out), (Some(1), ""), "{err}");
+        assert!(err.contains(words), "{value}: {err}");
+    }
+    // What is computed with a parameter is fixed, and so is one that is not only compared with numbers.
+    let fixed = ["export", path, "select name where size > $min * 2 or size / $most = 1"];
+    let Ran { err, .. } = command(SLABQL).args(parameters).args(fixed).ran().into();
+    assert!(err.contains("the value of `$min` is fixed") && err.contains("`$most` is"), "{err}");
+    for (file, words) in [("/dev/null", "no object"), ("/nonexistent", "cannot read")] {
+        let Ran { code, err, .. } = command(SLABQL).args(["load", file]).ran().into();
+        assert!(matches!(code, Some(1 | 2)) && err.contains(words), "{file}: {err}");
+    }
+}
+
+/// What was asked for stays, for whoever may read it, and nothing else does.
+#[test]
+fn a_pin_is_read_by_whom_it_lets() {
+    if lacks(&["unshare", "sh", "mount", "setpriv", "cat", "ls", "grep"]) {
+        return;
+    }
+    let Some(_turn) = common::iterated() else { return };
+    let script = r#"
+        mount -t bpf bpf /sys/fs/bpf || exit 9
+        nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
+        "$0" export --pin sizes --mode 444 "select name, size where size > 3000"
+        "$0" export --pin own "select name"
+        echo "-- cat"; nobody cat /sys/fs/bpf/slabql/sizes
+        echo "-- own"; nobody cat /sys/fs/bpf/slabql/own || echo refused
+        echo "-- again"; "$0" export --pin own "select name"; echo $?
+        echo "-- name"; "$0" export --pin a/b "select name"; echo $?
+        echo "-- pins"; "$0" --format csv pins
+        "$0" unpin own; echo "-- left"; ls /sys/fs/bpf/slabql
+        "$0" unpin sizes; echo "-- gone"; ls /sys/fs/bpf | grep slabql
+        "$0" unpin sizes; echo $?
+        mount -t bpf -o mode=0700 bpf /sys/fs/bpf; "$0" export --pin closed --mode 444 "select name"; "$0" unpin closed
+        echo "-- failed"; "$0" export --pin x "select active"; ls /sys/fs/bpf | grep slabql; "$0" pins --format csv
+    "#;
+    let mut pinned = start::command("unshare");
+    let Ran { code, out, err } = pinned.args(["--mount", "sh", "-c", script, SLABQL]).ran().into();
+    assert_eq!(code, Some(0), "{err}");
+    let rows = slabql(&["--format", "csv", "select name, size where size > 3000"]);
+    let expected = format!(
+        "-- cat\n{rows}-- own\nrefused\n-- again\n1\n-- name\n1\n-- pins\nname,mode,file\n\
+         own,0600,/sys/fs/bpf/slabql/own\nsizes,0444,/sys/fs/bpf/slabql/sizes\n\
+         -- left\nsizes\n-- gone\n1\n-- failed\nname,mode,file\n"
+    );
+    assert_eq!(out, expected, "{err}");
+    for words in
+        ["there is a pin `own` already", "`chmod 711 /sys/fs/bpf` lets them", "no pin `sizes`"]
+    {
+        assert!(err.contains(words), "{words}: {err}");
+    }
+}
