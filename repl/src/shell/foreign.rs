@@ -35,7 +35,7 @@ pub const COMMANDS: &[Row] = &[
     (&[".cd", "\\cd"], "paths are relative to the folder in which slabql was started"),
     (&["\\if", "\\elif", "\\else", "\\endif", "\\prompt", ".parameter"], "a query takes parameters: `where size > $min`, given by `.set min 1k`"),
     // What would write.
-    (&["\\copy", ".dump", ".clone", ".backup", ".export"], "`.once caches.csv` writes an answer, `slabql --record FILE` all that is read of the machine"),
+    (&["\\copy", ".dump", ".clone", ".backup"], "`.once caches.csv` writes an answer, `slabql --record FILE` all that is read of the machine"),
     (&[".import", ".load", ".restore", ".recover", ".changes", ".vfsinfo"], "slabql only reads the kernel; `--from FILE` asks a recording, `.read FILE` runs a query file"),
 ];
 

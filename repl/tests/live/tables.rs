@@ -288,6 +288,7 @@ fn a_recording_says_what_it_has_not() {
             .collect()
     };
     let missing = [
+        "caches,the recording has no column `type`",
         "nodes,the demo has no table `nodes`",
         "cpus,the demo has no table `cpus`",
         "slabs,the demo has no table `slabs`",

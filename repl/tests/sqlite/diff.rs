@@ -295,7 +295,7 @@ fn a_snapshot_that_cannot_be_read_is_marked() {
     let newer = TempFile::new("newer.slab");
     fs::write(&newer.0, text.replace("\"version\":2", "\"version\":7")).unwrap();
     for (file, says) in [
-        (cut.path(), "is not a recording: it is damaged"),
+        (cut.path(), "is not a recording: the rows of `caches` have no end"),
         (newer.path(), "is not a recording: it has version 7"),
         ("/no/such.slab", "cannot read /no/such.slab: No such file"),
         ("no-such-name", "there is no snapshot `no-such-name`"),
