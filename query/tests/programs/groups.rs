@@ -93,6 +93,9 @@ proptest! {
         text in query(),
         caches in prop::collection::vec(cache(), 0..10),
     ) {
+        // A condition of a filter may be rewritten to one that is too long.
+        let tried = plan(&text, kernel(Template::OpenCoded, false));
+        prop_assume!(!tried.is_err_and(|error| error.message == "the expression is too long"));
         let expected = answer(&planned(&text, Template::OpenCoded, false), &caches);
         for template in TEMPLATES {
             let got = answer(&planned(&text, template, true), &caches);
