@@ -5,7 +5,7 @@
 //! | `sql` | a query, or several with `;` | give an answer on the demo |
 //! | `console` | `$ slabql …` with its output, or `slabql> …` with its | be what the program prints, to the letter |
 //!
-//! Recordings hold the columns of `caches` alone. What asks a table of the running kernel is refused on the demo, with the
+//! The demo holds the table `caches` alone. What asks a table of the running kernel is refused on the demo, with the
 //! exit code of the machine, and what names a member with that of the query; both must give an answer where the running
 //! kernel may be asked; where not, the test says so.
 //!
@@ -26,9 +26,10 @@ mod sessions;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::common::lacks;
 use crate::common::start::{self, Start};
 use blocks::Kind;
 use query::catalog;
@@ -178,6 +179,19 @@ fn sessions_are_real() {
 const GOOD_NEWS: &str = "debug";
 
 /// What a reader tries first, on a terminal of 80 columns.
+/// The changes that CONTRIBUTING promises to take ten minutes; `repl/tests/peers/changes/run` builds each.
+#[test]
+fn promised_changes_apply() {
+    if lacks(&["git"]) {
+        return;
+    }
+    for file in files("repl/tests/peers/changes", ".patch") {
+        let mut git = Command::new("git");
+        let done = git.args(["apply", "--check"]).arg(&file).current_dir(top()).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
 #[test]
 fn the_first_samples_fit_80_columns() {
     for page in ["README.md", "book/src/tutorial.md"] {
