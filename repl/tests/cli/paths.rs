@@ -148,8 +148,12 @@ fn an_answer_that_is_lost_is_told() {
     ]
     .map(str::to_owned)
     .to_vec();
-    for verb in Args::command().get_subcommands() {
+    // What takes a pin away has no answer.
+    let command = Args::command();
+    for verb in command.get_subcommands().filter(|verb| verb.get_name() != "unpin") {
         let arguments = match verb.get_name() {
+            "export" => "--list",
+            "load" => "x.o",
             "whatis" => "0",
             "snapshot" => "-",
             "diff" => "a.slab a.slab",
@@ -161,9 +165,10 @@ fn an_answer_that_is_lost_is_told() {
     }
     if live {
         assert_eq!(shell(&folder, "\"$0\" snapshot a.slab").code, Some(0));
+        assert_eq!(shell(&folder, "\"$0\" export x.o 'select name'").code, Some(0));
     }
     for call in calls {
-        let needs = ["whatis", "snapshot", "diff", "verify", "trace", "leak"]
+        let needs = ["whatis", "snapshot", "diff", "verify", "check", "trace", "leak", "load"]
             .iter()
             .any(|verb| call.starts_with(verb));
         if needs && !live {
