@@ -476,12 +476,15 @@ fn an_interrupt_ends_the_decompression_of_a_recording() {
         return;
     }
     let home = Folder::new();
-    // So many zeros that they are decompressed for a while, and not so many that they are refused.
+    // The rows of the demo so many times that they are decompressed for a while.
+    let demo = include_str!("../../src/source/demo.slab");
+    let (header, rows) = demo.split_once('\n').unwrap();
+    let rows = rows.split("{\"end\"").next().unwrap();
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-    let zeros = vec![b'0'; 1 << 20];
-    (0..120).for_each(|_| gzip.write_all(&zeros).unwrap());
+    writeln!(gzip, "{header}").unwrap();
+    (0..3000).for_each(|_| gzip.write_all(rows.as_bytes()).unwrap());
     let bytes = gzip.finish().unwrap();
-    let file = home.file("zeros.slab", &bytes);
+    let file = home.file("long.slab", &bytes);
     let query = format!("select count(*) from diff('{0}', '{0}');", file.display());
     let mut terminal = Terminal::prompt(&home);
     terminal.session.send_line(&query).unwrap();
