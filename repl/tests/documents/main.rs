@@ -26,7 +26,7 @@ mod sessions;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::common::lacks;
@@ -186,8 +186,9 @@ fn promised_changes_apply() {
         return;
     }
     for file in files("repl/tests/peers/changes", ".patch") {
-        let mut git = Command::new("git");
-        let done = git.args(["apply", "--check"]).arg(&file).current_dir(top()).output().unwrap();
+        let mut git = start::command("git");
+        git.args(["apply", "--check"]).arg(&file).current_dir(top());
+        let done = git.ran();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 }
