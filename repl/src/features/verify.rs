@@ -35,6 +35,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 const SLAB: &str = "/sys/kernel/slab";
 /// The file there that says how many objects are not on a partial list.
 const OBJECTS: &str = "objects";
+/// The file there that says how many slabs are on partial lists.
+const PARTIAL: &str = "partial";
 
 /// Where the kernel says a figure.
 #[derive(Clone, Copy)]
@@ -323,9 +325,14 @@ fn sysfs<T>(folders: &Output, checks: &[(&str, T, Witness)]) -> Sysfs {
 }
 
 impl Witness {
-    /// Whether the witness takes an object of the cache to count: the kernel fills an array of the nodes' objects.
+    /// Whether the witness takes an object of the cache to count: the kernel fills an array of the nodes' objects, and
+    /// writes its text into a buffer of a page, which may be the one object in use of a slab.
     fn counts_itself(self, cache: &str) -> bool {
-        matches!(self, Self::Sysfs(OBJECTS)) && cache.starts_with("kmalloc-")
+        match self {
+            Self::Sysfs(OBJECTS) => cache.starts_with("kmalloc-"),
+            Self::Sysfs(PARTIAL) => cache.starts_with("kmalloc-cg-"),
+            _ => false,
+        }
     }
 
     fn name(self) -> String {
