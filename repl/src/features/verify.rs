@@ -18,12 +18,14 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use query::output::{Output, OutputColumn};
+use query::plan::Plan;
 use query::value::{Type, Unit, Value};
 
 use crate::engine::Engine;
 use crate::engine::tables::read_slabinfo;
 use crate::kernel::sysfs::SLABINFO;
 use crate::report::error::Failure;
+use crate::source::Prepared;
 use crate::source::bitmaps::Walk;
 
 /// How often what looks wrong is looked at.
@@ -35,8 +37,6 @@ const PAUSE: Duration = Duration::from_millis(20);
 const SLAB: &str = "/sys/kernel/slab";
 /// The file there that says how many objects are not on a partial list.
 const OBJECTS: &str = "objects";
-/// The file there that says how many slabs are on partial lists.
-const PARTIAL: &str = "partial";
 
 /// Where the kernel says a figure.
 #[derive(Clone, Copy)]
@@ -126,12 +126,24 @@ pub fn verify(engine: &mut Engine) -> Result<(Output, Vec<String>), Failure> {
     if !message.is_empty() {
         return Err(Failure::environment(message, None));
     }
-    let mut verdicts = round(engine, Duration::ZERO)?;
+    let figures: Vec<&str> = CHECKS.iter().map(|(_, figure, _)| *figure).collect();
+    let text = format!("select name, addr, sysfs_id, active, {}", figures.join(", "));
+    let folders = engine.ask("select sysfs_id")?;
+    let plan = engine.own_plan(&text)?;
+    let mut figures = Figures {
+        engine,
+        scan: engine.source().prepare(&plan)?,
+        // Where slabs cannot be walked there is nothing to compare.
+        walk: engine.source().kernel().and_then(|schema| Walk::open(schema, None).ok()),
+        plan: &plan,
+        folders,
+    };
+    let mut verdicts = figures.round(Duration::ZERO)?;
     for number in 1..ROUNDS {
         if verdicts.values().all(|(verdict, _)| *verdict != Verdict::Wrong) {
             break;
         }
-        look_again(&mut verdicts, round(engine, number * PAUSE)?);
+        look_again(&mut verdicts, figures.round(number * PAUSE)?);
     }
     let wrong: Vec<String> = verdicts
         .values()
@@ -172,85 +184,98 @@ fn look_again(verdicts: &mut Verdicts, again: Verdicts) {
     }
 }
 
-/// One look at all caches, after a pause.
-fn round(engine: &mut Engine, pause: Duration) -> Result<Verdicts, Failure> {
-    let figures: Vec<&str> = CHECKS.iter().map(|(_, figure, _)| *figure).collect();
-    let text = format!("select name, addr, sysfs_id, active, {}", figures.join(", "));
-    let folders = engine.ask("select sysfs_id")?;
-    let in_slabinfo = PathBuf::from(SLABINFO);
-    let in_sysfs = match folders.rows.first().and_then(|row| row.first()) {
-        Some(Value::Text(id)) => Path::new(SLAB).join(&*String::from_utf8_lossy(id)).join(OBJECTS),
-        _ => PathBuf::new(),
-    };
-    let read = || -> Result<_, Failure> {
-        let slabinfo = holding(&[&in_sysfs], slabinfo)?;
-        Ok((slabinfo, holding(&[&in_slabinfo], || sysfs(&folders, CHECKS))))
-    };
-    let plan = engine.own_plan(&text)?;
-    let scan = engine.source().prepare(&plan)?;
-    // Where slabs cannot be walked there is nothing to compare.
-    let mut walk = engine.source().kernel().and_then(|schema| Walk::open(schema, None).ok());
-    sleep(pause);
-    let before = read()?;
-    let scanned = holding(&[&in_slabinfo, &in_sysfs], &scan)?;
-    let after = read()?;
-    let found = match &mut walk {
-        Some(walk) => {
-            let found = holding(&[&in_slabinfo, &in_sysfs], || found(walk))?;
-            let again = holding(&[&in_slabinfo, &in_sysfs], &scan)?;
-            let last = holding(&[&in_slabinfo], || sysfs(&folders, FOUND));
-            Some((found, active(&engine.finish(&plan, again)?), last))
-        }
-        None => None,
-    };
-    let answer = engine.finish(&plan, scanned)?;
-    let mut verdicts = Verdicts::new();
-    let mut seen = BTreeMap::new();
-    for row in &answer.rows {
-        let [Value::Text(name), Value::UInt(addr), Value::Text(id), active, figures @ ..] =
-            row.as_slice()
-        else {
-            continue;
+/// What is looked at, with all programs loaded before the first look and kept until the last.
+struct Figures<'a> {
+    engine: &'a Engine,
+    plan: &'a Plan,
+    scan: Prepared<'a>,
+    walk: Option<Walk<'a>>,
+    /// The caches' folders.
+    folders: Output,
+}
+
+impl Figures<'_> {
+    /// One look at all caches, after a pause.
+    fn round(&mut self, pause: Duration) -> Result<Verdicts, Failure> {
+        let Self { engine, plan, folders, .. } = self;
+        let in_slabinfo = PathBuf::from(SLABINFO);
+        let in_sysfs = match folders.rows.first().and_then(|row| row.first()) {
+            Some(Value::Text(id)) => {
+                Path::new(SLAB).join(&*String::from_utf8_lossy(id)).join(OBJECTS)
+            }
+            _ => PathBuf::new(),
         };
-        let name = String::from_utf8_lossy(name).into_owned();
-        let id = String::from_utf8_lossy(id).into_owned();
-        // Names repeat: the first of a name is the first of it in the file too, as both are in the list's order.
-        let count = seen.entry(name.clone()).or_insert(0_usize);
-        let nth = *count;
-        *count += 1;
-        let mut judge = |check: usize, column: &str, witness: Witness, said: [Option<i128>; 3]| {
-            let [Some(first), Some(figure), Some(second)] = said else { return };
-            let verdict = match verdict(first, figure, second) {
-                Verdict::Wrong if witness.counts_itself(&name) && figure + 1 == first => {
-                    Verdict::Moved
-                }
-                verdict => verdict,
-            };
-            let text = format!("{name}: {column} is {figure}, {} says {first}", witness.name());
-            verdicts.insert((check, *addr, name.clone()), (verdict, text));
+        let read = || -> Result<_, Failure> {
+            let slabinfo = holding(&[&in_sysfs], slabinfo)?;
+            Ok((slabinfo, holding(&[&in_slabinfo], || sysfs(folders, CHECKS))))
         };
-        for (check, ((column, _, witness), figure)) in CHECKS.iter().zip(figures).enumerate() {
-            let says = |(slabinfo, sysfs): &(Slabinfo, Sysfs)| match witness {
-                Witness::Slabinfo(field) => slabinfo.get(&name)?.get(nth)?.get(*field)?.integer(),
-                Witness::Sysfs(file) => sysfs.get(&id)?.get(file).copied(),
-                Witness::Active => None,
+        sleep(pause);
+        let before = read()?;
+        let scanned = holding(&[&in_slabinfo, &in_sysfs], &self.scan)?;
+        let after = read()?;
+        let found = match &mut self.walk {
+            Some(walk) => {
+                let found = holding(&[&in_slabinfo, &in_sysfs], || found(walk))?;
+                let again = holding(&[&in_slabinfo, &in_sysfs], &self.scan)?;
+                let last = holding(&[&in_slabinfo], || sysfs(folders, FOUND));
+                Some((found, active(&engine.finish(plan, again)?), last))
+            }
+            None => None,
+        };
+        let answer = engine.finish(plan, scanned)?;
+        let mut verdicts = Verdicts::new();
+        let mut seen = BTreeMap::new();
+        for row in &answer.rows {
+            let [Value::Text(name), Value::UInt(addr), Value::Text(id), active, figures @ ..] =
+                row.as_slice()
+            else {
+                continue;
             };
-            judge(check, column, *witness, [says(&before), figure.integer(), says(&after)]);
+            let name = String::from_utf8_lossy(name).into_owned();
+            let id = String::from_utf8_lossy(id).into_owned();
+            // Names repeat: the first of a name is the first of it in the file too, as both are in the list's order.
+            let count = seen.entry(name.clone()).or_insert(0_usize);
+            let nth = *count;
+            *count += 1;
+            let mut judge =
+                |check: usize, column: &str, witness: Witness, said: [Option<i128>; 3]| {
+                    let [Some(first), Some(figure), Some(second)] = said else { return };
+                    let verdict = match verdict(first, figure, second) {
+                        Verdict::Wrong if witness.counts_itself(&name) && figure + 1 == first => {
+                            Verdict::Moved
+                        }
+                        verdict => verdict,
+                    };
+                    let text =
+                        format!("{name}: {column} is {figure}, {} says {first}", witness.name());
+                    verdicts.insert((check, *addr, name.clone()), (verdict, text));
+                };
+            for (check, ((column, _, witness), figure)) in CHECKS.iter().zip(figures).enumerate() {
+                let says = |(slabinfo, sysfs): &(Slabinfo, Sysfs)| match witness {
+                    Witness::Slabinfo(field) => {
+                        slabinfo.get(&name)?.get(nth)?.get(*field)?.integer()
+                    }
+                    Witness::Sysfs(file) => sysfs.get(&id)?.get(file).copied(),
+                    Witness::Active => None,
+                };
+                judge(check, column, *witness, [says(&before), figure.integer(), says(&after)]);
+            }
+            let Some((found, active_after, last)) = &found else { continue };
+            // One that was created behind the opening of the walk is not in it.
+            let Some(found) = found.get(addr) else { continue };
+            for (check, (column, count, witness)) in (CHECKS.len()..).zip(FOUND) {
+                let says = |sysfs: &Sysfs, active: Option<i128>| match witness {
+                    Witness::Sysfs(file) => sysfs.get(&id)?.get(file).copied(),
+                    Witness::Active => active,
+                    Witness::Slabinfo(_) => None,
+                };
+                let first = says(&after.1, active.integer());
+                let second = says(last, active_after.get(addr).copied());
+                judge(check, column, *witness, [first, Some(count(found).into()), second]);
+            }
         }
-        let Some((found, active_after, last)) = &found else { continue };
-        let found = found.get(addr).copied().unwrap_or_default();
-        for (check, (column, count, witness)) in (CHECKS.len()..).zip(FOUND) {
-            let says = |sysfs: &Sysfs, active: Option<i128>| match witness {
-                Witness::Sysfs(file) => sysfs.get(&id)?.get(file).copied(),
-                Witness::Active => active,
-                Witness::Slabinfo(_) => None,
-            };
-            let first = says(&after.1, active.integer());
-            let second = says(last, active_after.get(addr).copied());
-            judge(check, column, *witness, [first, Some(count(&found).into()), second]);
-        }
+        Ok(verdicts)
     }
-    Ok(verdicts)
 }
 
 /// What a walk over all slabs finds, by the caches' addresses.
@@ -325,14 +350,9 @@ fn sysfs<T>(folders: &Output, checks: &[(&str, T, Witness)]) -> Sysfs {
 }
 
 impl Witness {
-    /// Whether the witness takes an object of the cache to count: the kernel fills an array of the nodes' objects, and
-    /// writes its text into a buffer of a page, which may be the one object in use of a slab.
+    /// Whether the witness takes an object of the cache to count: the kernel fills an array of the nodes' objects.
     fn counts_itself(self, cache: &str) -> bool {
-        match self {
-            Self::Sysfs(OBJECTS) => cache.starts_with("kmalloc-"),
-            Self::Sysfs(PARTIAL) => cache.starts_with("kmalloc-cg-"),
-            _ => false,
-        }
+        matches!(self, Self::Sysfs(OBJECTS)) && cache.starts_with("kmalloc-")
     }
 
     fn name(self) -> String {

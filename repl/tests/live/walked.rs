@@ -1,5 +1,6 @@
 //! Asks the running kernel for walked figures, and its other witnesses for the same.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -123,25 +124,31 @@ pub fn text(value: &Value) -> String {
     }
 }
 
-/// `/proc/slabinfo`, kept open: opening a file moves caches.
-pub struct Slabinfo(fs::File);
+/// `/proc/slabinfo`, kept open, with room for its text: opening a file moves caches, and so does mapping memory.
+pub struct Slabinfo {
+    file: fs::File,
+    room: RefCell<Vec<u8>>,
+}
 
 impl Slabinfo {
     pub fn open() -> Self {
-        Self(fs::File::open("/proc/slabinfo").unwrap())
+        let file = fs::File::open("/proc/slabinfo").unwrap();
+        Self { file, room: RefCell::new(vec![0; 1 << 18]) }
     }
 
     /// Active and all objects by name; a name that is there twice is left out.
     pub fn read(&self) -> HashMap<String, [i64; 2]> {
-        let (mut bytes, mut buffer) = (Vec::new(), vec![0; 1 << 16]);
+        let mut room = self.room.borrow_mut();
+        let mut length = 0;
         loop {
-            let count = self.0.read_at(&mut buffer, bytes.len() as u64).unwrap();
+            let count = self.file.read_at(&mut room[length..], length as u64).unwrap();
             if count == 0 {
                 break;
             }
-            bytes.extend_from_slice(&buffer[..count]);
+            length += count;
         }
-        let text = String::from_utf8(bytes).unwrap();
+        assert!(length < room.len(), "there is more than fits");
+        let text = str::from_utf8(&room[..length]).unwrap();
         let (mut found, mut twice) = (HashMap::new(), Vec::new());
         for line in text.lines().skip(2) {
             let words: Vec<&str> = line.split_whitespace().collect();
