@@ -46,8 +46,14 @@ impl Args {
         let found = before.into_iter().find(|word| word.to_str().is_some_and(begins_with_comment));
         let commented =
             found.map(|word| *word = [" ".as_ref(), word.as_os_str()].into_iter().collect());
-        let command = brief(Self::command());
-        subcommand_first(&command, &mut words);
+        // The options are copied into every subcommand, which takes longer than a query: only where there is one.
+        let mut command = Self::command();
+        if words.iter().skip(1).any(|word| command.find_subcommand(word).is_some()) {
+            command = brief(command);
+            subcommand_first(&command, &mut words);
+        } else {
+            command = command.mut_args(|arg| arg.global(false));
+        }
         let parsed = command.try_get_matches_from(&words);
         let parsed = parsed.and_then(|matches| Self::from_arg_matches(&matches));
         let parsed = parsed.map(Self::with_paths).map(|mut args| {
