@@ -26,7 +26,7 @@ use crate::engine::tables::read_slabinfo;
 use crate::kernel::sysfs::SLABINFO;
 use crate::report::error::Failure;
 use crate::source::Prepared;
-use crate::source::bitmaps::Walk;
+use crate::source::bitmaps::{Cache, Walk};
 
 /// How often what looks wrong is looked at.
 const ROUNDS: u32 = 6;
@@ -89,16 +89,17 @@ const CHECKS: &[(&str, &str, Witness)] = &[
 struct Found {
     slabs: u64,
     objects: u64,
-    used: u64,
+    /// Unknown where an object was made ready, or taken, while slabs were walked.
+    used: Option<u64>,
 }
 
 /// A figure of what was found.
-type Count = fn(&Found) -> u64;
+type Count = fn(&Found) -> Option<u64>;
 
 /// What is compared of that. The numbers of these follow those of the others.
 const FOUND: &[(&str, Count, Witness)] = &[
-    ("slabs found", |found| found.slabs, Witness::Sysfs("slabs")),
-    ("objects found", |found| found.objects, Witness::Sysfs("total_objects")),
+    ("slabs found", |found| Some(found.slabs), Witness::Sysfs("slabs")),
+    ("objects found", |found| Some(found.objects), Witness::Sysfs("total_objects")),
     ("objects used", |found| found.used, Witness::Active),
 ];
 
@@ -138,12 +139,12 @@ pub fn verify(engine: &mut Engine) -> Result<(Output, Vec<String>), Failure> {
         plan: &plan,
         folders,
     };
-    let mut verdicts = figures.round(Duration::ZERO)?;
+    let mut verdicts = figures.round(0)?;
     for number in 1..ROUNDS {
         if verdicts.values().all(|(verdict, _)| *verdict != Verdict::Wrong) {
             break;
         }
-        look_again(&mut verdicts, figures.round(number * PAUSE)?);
+        look_again(&mut verdicts, figures.round(number)?);
     }
     let wrong: Vec<String> = verdicts
         .values()
@@ -195,8 +196,9 @@ struct Figures<'a> {
 }
 
 impl Figures<'_> {
-    /// One look at all caches, after a pause.
-    fn round(&mut self, pause: Duration) -> Result<Verdicts, Failure> {
+    /// One look at all caches, after a pause. Each look holds a buffer more than the one before it: whether a slab has
+    /// room for one more may depend on which of two files has its buffer there.
+    fn round(&mut self, number: u32) -> Result<Verdicts, Failure> {
         let Self { engine, plan, folders, .. } = self;
         let in_slabinfo = PathBuf::from(SLABINFO);
         let in_sysfs = match folders.rows.first().and_then(|row| row.first()) {
@@ -209,7 +211,8 @@ impl Figures<'_> {
             let slabinfo = holding(&[&in_sysfs], slabinfo)?;
             Ok((slabinfo, holding(&[&in_slabinfo], || sysfs(folders, CHECKS))))
         };
-        sleep(pause);
+        sleep(number * PAUSE);
+        let _more: Vec<_> = (0..number).map(|_| buffered(&in_sysfs)).collect();
         let before = read()?;
         let scanned = holding(&[&in_slabinfo, &in_sysfs], &self.scan)?;
         let after = read()?;
@@ -271,7 +274,7 @@ impl Figures<'_> {
                 };
                 let first = says(&after.1, active.integer());
                 let second = says(last, active_after.get(addr).copied());
-                judge(check, column, *witness, [first, Some(count(found).into()), second]);
+                judge(check, column, *witness, [first, count(found).map(i128::from), second]);
             }
         }
         Ok(verdicts)
@@ -282,16 +285,20 @@ impl Figures<'_> {
 fn found(walk: &mut Walk<'_>) -> Result<BTreeMap<u64, Found>, Failure> {
     let held = walk.held()?;
     let caches = walk.caches.clone();
-    let mut found = vec![Found::default(); caches.len()];
+    let mut found = vec![(0, 0, 0); caches.len()];
     let _ = walk.run(&mut |slab, cache| {
-        let of = &mut found[cache];
-        let free = slab.free() + slab.held(&held, &caches[cache]).count() as u64;
-        of.slabs += 1;
-        of.objects += slab.objects;
-        of.used += slab.objects.saturating_sub(free);
+        let (slabs, objects, free) = &mut found[cache];
+        *slabs += 1;
+        *objects += slab.objects;
+        *free += slab.free() + slab.held(&held, &caches[cache]).count() as u64;
         Ok(ControlFlow::Continue(()))
     })?;
-    Ok(caches.iter().map(|cache| cache.addr).zip(found).collect())
+    let moved = held.moved(&walk.held()?);
+    let count = |(cache, (slabs, objects, free)): (&Cache, (u64, u64, u64))| {
+        let used = (!moved.contains(&cache.addr)).then(|| objects.saturating_sub(free));
+        (cache.addr, Found { slabs, objects, used })
+    };
+    Ok(caches.iter().zip(found).map(count).collect())
 }
 
 /// The column `active`, by the caches' addresses.
@@ -305,13 +312,14 @@ fn active(answer: &Output) -> BTreeMap<u64, i128> {
 
 /// Runs `look` while the files are open and have the buffers that reading gives them.
 fn holding<T>(paths: &[&Path], look: impl FnOnce() -> T) -> T {
-    let read = |path: &&Path| {
-        let mut file = File::open(path).ok()?;
-        // What cannot be read takes nothing.
-        file.read(&mut [0]).ok().map(|_| file)
-    };
-    let _files: Vec<Option<File>> = paths.iter().map(read).collect();
+    let _files: Vec<Option<File>> = paths.iter().map(|path| buffered(path)).collect();
     look()
+}
+
+/// A file with its buffer; none if it cannot be read, which takes nothing.
+fn buffered(path: &Path) -> Option<File> {
+    let mut file = File::open(path).ok()?;
+    file.read(&mut [0]).ok().map(|_| file)
 }
 
 /// The lines of `/proc/slabinfo` by name, in the order of the file.

@@ -4,6 +4,8 @@
 //! The lists of all caches are followed side by side, a word of each at a time: a look into memory costs as much for one
 //! address as for some hundred.
 
+use std::collections::BTreeSet;
+
 use super::lookup::Words;
 use super::read::ReadError;
 
@@ -93,6 +95,13 @@ impl Held {
     #[must_use]
     pub fn all(&self) -> &[HeldObject] {
         &self.0
+    }
+
+    /// The caches of which other objects are kept ready in `later`.
+    #[must_use]
+    pub fn moved(&self, later: &Self) -> BTreeSet<u64> {
+        let [now, later] = [self, later].map(|held| held.0.iter().collect::<BTreeSet<_>>());
+        now.symmetric_difference(&later).map(|held| held.cache).collect()
     }
 
     /// Adds the freelists of CPUs' slabs: until Linux 6.19.
