@@ -191,6 +191,11 @@ fn caches(asked: &Asked<'_>) -> Result<Vec<Cache>, Failure> {
     Ok(rows.into_iter().filter_map(cache).collect())
 }
 
+/// For how many objects of a slab of one of these caches there must be bits.
+pub(super) fn most_objects(caches: &[Cache]) -> u64 {
+    caches.iter().map(|cache| cache.objects_per_slab).max().unwrap_or(0).max(FEWEST)
+}
+
 /// Which of `caches` has this name, or the alias.
 pub(super) fn named(caches: &[Cache], name: &str) -> Result<usize, Failure> {
     if let Some(index) = caches.iter().position(|cache| cache.name == name.as_bytes()) {
@@ -247,7 +252,7 @@ impl<'a> Walk<'a> {
             caches = vec![caches.swap_remove(named(&caches, name)?)];
         }
         let only = name.and_then(|_| caches.first()).map_or(0, |cache| cache.addr);
-        let most = caches.iter().map(|cache| cache.objects_per_slab).max().unwrap_or(0).max(FEWEST);
+        let most = most_objects(&caches);
         let program = match members {
             Some(program) => program,
             None => program(schema, most, only)?,
@@ -305,8 +310,27 @@ impl<'a> Walk<'a> {
         })
     }
 
+    /// What is to be said of the last walk: that slabs moved, unless it was broken off, and how many were corrupt.
+    pub(super) fn notes(
+        &self,
+        ended: ControlFlow<()>,
+        corrupt: u64,
+    ) -> Result<Vec<String>, Failure> {
+        let mut notes = Vec::new();
+        let moved = if ended.is_continue() { self.moved()?.join(", ") } else { String::new() };
+        if !moved.is_empty() {
+            notes.push(format!("slabs moved during the walk: objects may be missing of {moved}"));
+        }
+        if corrupt > 0 {
+            notes.push(format!(
+                "the freelists of {corrupt} slabs do not fit their counters: see `complete`"
+            ));
+        }
+        Ok(notes)
+    }
+
     /// Of which caches slabs came or went during the last walk, so that some may not have been seen.
-    pub fn moved(&self) -> Result<Vec<String>, Failure> {
+    fn moved(&self) -> Result<Vec<String>, Failure> {
         let after = caches(&self.asked)?.into_iter().map(|cache| (cache.addr, cache.slabs));
         let after: HashMap<u64, i128> = after.collect();
         let moved = |(cache, found): &(&Cache, &i128)| {

@@ -193,18 +193,7 @@ pub fn scan(
     if ended.is_continue() {
         rows.append(&mut counted.take());
         let _ = sink(rows)?;
-        let moved = walk.moved()?;
-        if !moved.is_empty() {
-            let moved = moved.join(", ");
-            report
-                .notes
-                .push(format!("slabs moved during the walk: objects may be missing of {moved}"));
-        }
     }
-    if corrupt > 0 {
-        report.notes.push(format!(
-            "the freelists of {corrupt} slabs do not fit their counters: see `complete`"
-        ));
-    }
+    report.notes.append(&mut walk.notes(ended, corrupt)?);
     Ok(report)
 }

@@ -105,18 +105,8 @@ pub fn scan(
     if ended.is_continue() {
         let after = held()?;
         let _ = sink(made(plan, &expander, &caches, [&before, &after], &mut read))?;
-        let moved = walk.moved()?;
-        if !moved.is_empty() {
-            let moved = moved.join(", ");
-            let note = format!("slabs moved during the walk: objects may be missing of {moved}");
-            report.notes.push(note);
-        }
     }
-    if corrupt > 0 {
-        report.notes.push(format!(
-            "the freelists of {corrupt} slabs do not fit their counters: see `complete`"
-        ));
-    }
+    report.notes.append(&mut walk.notes(ended, corrupt)?);
     Ok(report)
 }
 
@@ -130,7 +120,7 @@ pub fn objects(schema: &KernelSchema, arguments: &[&str]) -> Result<Objects, Unk
     schema.may_run().map_err(|refused| unknown(refused.into()))?;
     let all = bitmaps::all(schema).map_err(unknown)?;
     let Some((name, structure)) = arguments.split_first() else {
-        let most = all.iter().map(Cache::objects_per_slab).max().unwrap_or(0).max(512);
+        let most = bitmaps::most_objects(&all);
         let structure = Err(Unknown::new(
             "the objects of all caches have no common type",
             "name a cache: `from objects('dentry')`",
