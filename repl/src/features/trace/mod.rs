@@ -303,7 +303,8 @@ struct Meanwhile {
 
 /// Waits, and empties the ring. Ctrl-C ends it early, and the trace with it; what was gathered is shown.
 fn wait(tracer: &mut Tracer, duration: Duration) -> Meanwhile {
-    let (start, began) = (Instant::now(), now());
+    // In this order, so that what is told is never shorter than what was asked for.
+    let (began, start) = (now(), Instant::now());
     let mut objects = Vec::new();
     let mut dropped = 0;
     nap(duration, start, &mut || {
