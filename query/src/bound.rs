@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::aggregate;
 use crate::catalog::{Column, Table};
+use crate::delta::Change;
 use crate::diagnostic::Span;
 use crate::function::Evaluation;
 use crate::input::Input;
@@ -228,7 +229,7 @@ pub enum ExprKind {
     /// What a group of a regular expression matches in a text.
     Extract(Box<Expr>, Extract),
     /// How much a value changed since the previous tick, or with `true` how much a second.
-    Delta(bool, Box<Expr>),
+    Delta(Change, Box<Expr>),
     /// What an aggregate over all rows of the answer comes to, by its number among those of the query.
     Whole(usize),
     /// A function.

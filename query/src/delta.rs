@@ -1,4 +1,4 @@
-//! What changed since the tick before: `delta(x)` and `rate(x)` of a watch.
+//! What changed since the tick before: `delta(x)` and `rate(x)` of a watch, and its last ticks, `sparkline(x)`.
 //!
 //! A change is an input like a look-up: user space fills it, from the values that the same row had in the tick before.
 //! Rows are the same where the columns of [`Table::identity`](crate::catalog::Table) are, groups where their keys are.
@@ -16,11 +16,37 @@ use crate::diagnostic::Span;
 use crate::input::Input;
 use crate::value::{Type, Unit};
 
-/// A call of `delta` or `rate`.
+/// The most ticks that `sparkline(x)` shows.
+pub const TICKS: usize = 40;
+
+/// What a change tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// `delta(x)`: what the tick did.
+    Tick,
+    /// `rate(x)`: what a second did.
+    Second,
+    /// `sparkline(x)`: the values of the last [`TICKS`] ticks.
+    Ticks,
+}
+
+impl Change {
+    /// The name of its function.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tick => "delta",
+            Self::Second => "rate",
+            Self::Ticks => "sparkline",
+        }
+    }
+}
+
+/// A call of `delta`, `rate` or `sparkline`.
 #[derive(Debug)]
 pub struct Delta {
-    /// Whether it is what a second brought; else what the tick did.
-    pub rate: bool,
+    /// What it tells.
+    pub change: Change,
     /// What is compared.
     pub of: Expr,
     /// The type of the difference.
@@ -76,13 +102,13 @@ struct Taker<'a> {
 impl Taker<'_> {
     fn take(&mut self, expr: &mut Expr) {
         expr.children_mut(&mut |child| self.take(child));
-        let ExprKind::Delta(rate, of) = &expr.kind else { return };
-        let (rate, of) = (*rate, (**of).clone());
+        let ExprKind::Delta(change, of) = &expr.kind else { return };
+        let (change, of) = (*change, (**of).clone());
         let Expr { ty, unit, span, .. } = *expr;
         let text = self.text.get(span.start..span.end).unwrap_or_default();
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         expr.kind = ExprKind::Input(self.first + self.taken.len());
-        self.taken.push(Arc::new(Delta { rate, of, ty, unit, text, span }));
+        self.taken.push(Arc::new(Delta { change, of, ty, unit, text, span }));
     }
 }
 

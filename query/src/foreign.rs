@@ -36,7 +36,7 @@ pub const STATEMENTS: &[Row] = &[
     (&["system", "shell"], "`.pipe COMMAND` sends the next answer to a shell command"),
     (&["print", "printf", "echo"], "run a query: `select name, size`"),
     (&["man"], "`.help` lists the commands, `.functions` the functions"),
-    (&["top", "slabtop"], "`watch 2s select name, objects, active, memory order by memory desc limit 20`"),
+    (&["top", "slabtop"], "`slabql top`, or `.top` at the prompt, watches the largest caches"),
     (&["leak", "leaks", "kmemleak"], "`watch 10s select name, active, delta(active) order by 3 desc` shows which caches grow"),
     (&["sort"], "`order by` sorts: `select name, memory order by memory desc`"),
     (&["slabql"], "leave `slabql` out: at its prompt, a line is a query or a command"),

@@ -93,6 +93,10 @@ pub enum Unit {
     Percent,
     /// A part of a whole, shown as a bar.
     Bar,
+    /// What there was in the last ticks of a watch, shown as small bars.
+    Spark,
+    /// A histogram, shown as a bar a bucket.
+    Buckets,
     /// An address or a set of bits, shown in hexadecimal.
     Hex,
     /// Of a text: the functions of a stack, the outermost first, with `;` between them.
@@ -109,6 +113,8 @@ impl Unit {
             Self::Bytes => "bytes",
             Self::Percent => "%",
             Self::Bar => "bar",
+            Self::Spark => "ticks",
+            Self::Buckets => "buckets",
             Self::Hex => "hex",
             Self::Stack => "stack",
         }

@@ -80,6 +80,18 @@ pub fn find(name: &str) -> Option<&'static Aggregate> {
     AGGREGATES.iter().find(|aggregate| aggregate.names().any(|known| known == name)).copied()
 }
 
+/// Every bucket of `histogram(x)` from that of the least of these numbers to that of the greatest, with how many of them
+/// it has.
+pub fn buckets<'a>(numbers: impl Iterator<Item = &'a Value>) -> Vec<(String, u64)> {
+    text::buckets(numbers)
+}
+
+/// The same of what `histogram(x)` gave.
+#[must_use]
+pub fn buckets_of(list: &[Box<[u8]>]) -> Vec<(String, u64)> {
+    text::listed(list)
+}
+
 impl Aggregate {
     /// An aggregate that is computed in user space.
     const fn new(

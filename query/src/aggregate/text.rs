@@ -8,7 +8,7 @@ use crate::bound::Expr;
 use crate::diagnostic::Diagnostic;
 use crate::eval::text::{MAX_TEXT, grown};
 use crate::eval::{self, Warnings};
-use crate::value::{Type, Value};
+use crate::value::{Type, Unit, Value};
 
 pub(super) static ROWS: &[Aggregate] = &[
     Aggregate::new(
@@ -31,10 +31,10 @@ pub(super) static ROWS: &[Aggregate] = &[
     Aggregate::new(
         "histogram(x)",
         (1, 1),
-        "A histogram of the values by powers of two, as a list: `[4K, 8K): 12`.",
+        "A histogram of the values by powers of two: a bar a bucket in formats for people, a list such as `[4K, 8K): 12` in formats for programs.",
         |name, argument, _| {
             arith::number(argument, name)?;
-            Ok((Value::Null, of_type(Type::List)))
+            Ok((Value::Null, Expr { unit: Unit::Buckets, ..of_type(Type::List) }))
         },
         |_| Box::<Histogram>::default(),
     ),
@@ -109,6 +109,35 @@ impl Accumulator for Histogram {
     }
 }
 
+/// Every bucket from that of the least value to that of the greatest, as it is shown, and how many values it has.
+pub(super) fn buckets<'a>(values: impl Iterator<Item = &'a Value>) -> Vec<(String, u64)> {
+    let mut counts: BTreeMap<i8, u64> = BTreeMap::new();
+    values.for_each(|value| *counts.entry(bucket(value)).or_default() += 1);
+    with_empty(&counts)
+}
+
+/// The same of a histogram, whose list has no empty buckets.
+pub(super) fn listed(list: &[Box<[u8]>]) -> Vec<(String, u64)> {
+    let items: Vec<_> = list.iter().map(|item| String::from_utf8_lossy(item)).collect();
+    let count = |bucket: i8| {
+        let bounds = bounds(bucket);
+        let count = items.iter().find_map(|item| item.strip_prefix(&bounds)?.strip_prefix(": "));
+        Some((bucket, count?.parse().ok()?))
+    };
+    with_empty(&(-1..=OPEN).filter_map(count).collect())
+}
+
+/// The buckets that have values, and the empty ones between them.
+fn with_empty(counts: &BTreeMap<i8, u64>) -> Vec<(String, u64)> {
+    let ends = counts.first_key_value().zip(counts.last_key_value());
+    let Some((first, last)) = ends.map(|(first, last)| (*first.0, *last.0)) else {
+        return Vec::new();
+    };
+    (first..=last)
+        .map(|bucket| (bounds(bucket), counts.get(&bucket).copied().unwrap_or_default()))
+        .collect()
+}
+
 /// The number of the bucket of a value: 0 of 0, `n` from 2^(n-1) on, and -1 below 0. From 2^64 on, where only floats are,
 /// there is one.
 #[allow(clippy::cast_possible_truncation)] // a fraction belongs to the whole number below it
@@ -163,6 +192,21 @@ mod tests {
         assert_eq!(of(Value::UInt(u64::MAX)), "[8E, 16E)");
         assert_eq!(of(Value::Float(1e20)), "[16E, …)");
         assert_eq!(of(Value::Float(f64::MAX)), "[16E, …)");
+    }
+
+    #[test]
+    fn a_list_of_buckets_is_read_back() {
+        let numbers = [-3, 0, 1, 5, 6, 40].map(Value::Int);
+        let mut histogram = Box::<Histogram>::default();
+        let mut warnings = Warnings::default();
+        for number in &numbers {
+            histogram.add(number, &mut warnings);
+        }
+        let Value::List(list) = histogram.finish(Type::List, &mut warnings) else { panic!() };
+        assert_eq!(list.len(), 5);
+        assert_eq!(listed(&list), buckets(numbers.iter()));
+        assert_eq!(listed(&list).len(), 8);
+        assert_eq!(listed(&[(*b"anything").into()]), []);
     }
 
     #[test]

@@ -41,8 +41,12 @@ impl Binder<'_> {
                 .help(format!("write it as `{}`", function.call)));
         };
         wrong_arguments(function.arguments, function.call, arguments.len(), span)?;
-        if let Meaning::Share = function.meaning {
-            return self.share(&arguments[0], span);
+        match (&function.meaning, arguments.as_slice()) {
+            (Meaning::Share, [x]) => return self.of_all(x, ("share", "sum", "pct"), span),
+            (_, [x]) if function.name == "bar" => {
+                return self.of_all(x, ("bar", "max", "bar"), span);
+            }
+            _ => {}
         }
         let mut arguments = self.list(arguments)?;
         match &function.meaning {

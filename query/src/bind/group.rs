@@ -82,19 +82,25 @@ impl Binder<'_> {
         self.window(window, span)
     }
 
-    /// Binds `share(x)`, the percentage that `x` is of the sum of all `x`.
-    pub(super) fn share(&mut self, x: &ast::Expr, span: Span) -> Result<Expr, Diagnostic> {
+    /// Binds what `x` is to an aggregate of all `x`: `share(x)` is its percentage of the sum, `bar(x)` its part of the
+    /// greatest. The names are those of the call, of the aggregate, and of the function of both.
+    pub(super) fn of_all(
+        &mut self,
+        x: &ast::Expr,
+        (call, aggregate, function): (&str, &str, &str),
+        span: Span,
+    ) -> Result<Expr, Diagnostic> {
         let clause = self.begin_window(span)?;
         let part = self.expr(x)?;
         self.clause = clause;
-        let (Some(sum), Some(percentage)) = (aggregate::find("sum"), function::find("pct")) else {
-            unreachable!("there are both")
-        };
-        let (parameter, result) = (sum.ty)("share", &part, None)?;
-        let (name, argument) = (format!("sum({x})"), Some(part.clone()));
-        let all = Aggregate { name, function: sum, parameter, distinct: false, argument, result };
+        let name = format!("{aggregate}({x})");
+        let found = (aggregate::find(aggregate), function::find(function));
+        let (Some(aggregate), Some(ratio)) = found else { unreachable!("there are both") };
+        let (parameter, result) = (aggregate.ty)(call, &part, None)?;
+        let (function, argument) = (aggregate, Some(part.clone()));
+        let all = Aggregate { name, function, parameter, distinct: false, argument, result };
         let all = self.window(all, span)?;
-        typing::call(percentage, vec![part, all], span)
+        typing::call(ratio, vec![part, all], span)
     }
 
     /// Notes that binding is in the argument of an aggregate over all rows; says no where there is none. Gives where it

@@ -27,6 +27,7 @@ use crate::bound::Missing;
 use crate::bound::{Expr, ExprKind};
 use crate::capabilities::Capabilities;
 use crate::catalog::Lookup;
+use crate::delta::Change;
 use crate::eval::{self, Warnings};
 use crate::layout::Row;
 use crate::output::{Output, OutputColumn};
@@ -399,7 +400,8 @@ pub fn columns(plan: &Plan, capabilities: &dyn Capabilities) -> Vec<OutputColumn
                 Type::GfpFlags => Some(capabilities.gfp_flags().into()),
                 _ => None,
             };
-            let per_second = plan.change_of(at).is_some_and(|change| change.rate);
+            let per_second =
+                plan.change_of(at).is_some_and(|change| change.change == Change::Second);
             let doc = doc(plan, &item.expr).filter(|_| plan.change_of(at).is_none());
             let totals = totals == Some(at);
             OutputColumn { name, ty, unit, per_second, flag_names, doc, identifies, totals }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::identity::{self, Before, Key};
-use crate::delta::Delta;
+use crate::delta::{Change, Delta, TICKS};
 use crate::eval::{self, Warnings};
 use crate::plan::Compare;
 use crate::value::Value;
@@ -77,7 +77,7 @@ impl Level {
         let matched = identity::matched(&self.before.keys, &self.now.keys);
         let mut unknown = false;
         for (number, (at, change)) in changes.iter().enumerate() {
-            let now: Vec<Value> =
+            let mut now: Vec<Value> =
                 rows.iter().map(|row| eval::eval(&change.of, row, warnings)).collect();
             let before = self.before.values.get(number).map_or(&[][..], Vec::as_slice);
             let rested = if matched.before.contains(&Before::Unknown) {
@@ -85,6 +85,16 @@ impl Level {
             } else {
                 HashSet::new()
             };
+            if change.change == Change::Ticks {
+                for ((row, value), of) in rows.iter_mut().zip(&mut now).zip(&matched.before) {
+                    let before = if let Before::Row(of) = of { before.get(*of) } else { None };
+                    *value = lengthened(before, value);
+                    row.resize(row.len().max(at + 1), Value::Null);
+                    row[*at] = value.clone();
+                }
+                self.now.values.push(now);
+                continue;
+            }
             let keys = self.now.keys.iter();
             for (((row, value), key), of) in
                 rows.iter_mut().zip(&now).zip(keys).zip(&matched.before)
@@ -120,6 +130,21 @@ fn rested<'a>(moments: [(&'a [Key], &[Value]); 2]) -> HashSet<&'a Key> {
     values.into_iter().filter(|(_, [before, now])| before == now).map(|(key, _)| key).collect()
 }
 
+/// The values of the ticks before, and the one of this tick; NULL is a text without letters.
+fn lengthened(before: Option<&Value>, now: &Value) -> Value {
+    let mut ticks = match before {
+        Some(Value::List(ticks)) => ticks[(ticks.len() + 1).saturating_sub(TICKS)..].to_vec(),
+        _ => Vec::new(),
+    };
+    let text = match (now, now.integer()) {
+        (_, Some(number)) => number.to_string(),
+        (Value::Float(number), _) => format!("{number:?}"),
+        _ => String::new(),
+    };
+    ticks.push(text.into_bytes().into());
+    Value::List(ticks)
+}
+
 /// What lies between two values. A number that fell gives one below 0, whether its type has a sign or not.
 fn difference(
     change: &Delta,
@@ -139,9 +164,13 @@ fn difference(
         _ => None,
     };
     match (exact, float) {
-        (Some(exact), _) if !change.rate => eval::integer(exact, change.ty, warnings),
-        (_, Some(float)) if change.rate && seconds > 0.0 => eval::float(float / seconds, warnings),
-        (_, Some(float)) if !change.rate => eval::float(float, warnings),
+        (Some(exact), _) if change.change == Change::Tick => {
+            eval::integer(exact, change.ty, warnings)
+        }
+        (_, Some(float)) if change.change == Change::Second && seconds > 0.0 => {
+            eval::float(float / seconds, warnings)
+        }
+        (_, Some(float)) if change.change == Change::Tick => eval::float(float, warnings),
         _ => Value::Null,
     }
 }
@@ -155,12 +184,12 @@ mod tests {
     use crate::diagnostic::Span;
     use crate::value::{Type, Unit};
 
-    fn change(rate: bool, of: usize) -> Delta {
+    fn change(change: Change, of: usize) -> Delta {
         let (ty, unit, span) = (Type::UInt, Unit::None, Span::default());
         let of =
             Expr { kind: ExprKind::Input(of), ty, unit, range: Range::UINT, span, column: None };
-        let ty = if rate { Type::Float } else { Type::Int };
-        Delta { rate, of, ty, unit, text: String::new(), span }
+        let ty = if change == Change::Second { Type::Float } else { Type::Int };
+        Delta { change, of, ty, unit, text: String::new(), span }
     }
 
     /// Rows of an address, a number, and what changed.
@@ -171,7 +200,7 @@ mod tests {
     #[test]
     fn what_changed_is_told_by_identity() {
         // The last one is the change of a change.
-        let changes = [change(false, 1), change(true, 1), change(false, 2)];
+        let changes = [change(Change::Tick, 1), change(Change::Second, 1), change(Change::Tick, 2)];
         let changes = (2..).zip(changes.map(Arc::new)).collect();
         let compare = Compare { identity: vec![0], changes };
         let mut level = Level::default();
@@ -216,19 +245,56 @@ mod tests {
     fn differences_are_exact() {
         let mut warnings = Warnings::default();
         let mut of =
-            |rate, before, now| difference(&change(rate, 1), &before, &now, 1.0, &mut warnings);
+            |what, before, now| difference(&change(what, 1), &before, &now, 1.0, &mut warnings);
         let big = 1 << 63;
-        assert_eq!(of(false, Value::UInt(big), Value::UInt(big + 1)), Value::Int(1));
-        assert_eq!(of(false, Value::UInt(big), Value::UInt(0)), Value::Int(i64::MIN));
-        assert_eq!(of(false, Value::Null, Value::UInt(1)), Value::Null);
-        assert_eq!(of(false, Value::UInt(1), Value::Null), Value::Null);
-        assert_eq!(of(false, Value::Float(0.5), Value::Float(2.0)), Value::Float(1.5));
-        assert_eq!(of(true, Value::UInt(u64::MAX), Value::UInt(u64::MAX - 2)), Value::Float(-2.0));
-        assert_eq!(of(false, Value::UInt(0), Value::UInt(u64::MAX)), Value::UInt(u64::MAX));
-        assert_eq!(of(false, Value::UInt(u64::MAX), Value::UInt(0)), Value::Null);
+        assert_eq!(of(Change::Tick, Value::UInt(big), Value::UInt(big + 1)), Value::Int(1));
+        assert_eq!(of(Change::Tick, Value::UInt(big), Value::UInt(0)), Value::Int(i64::MIN));
+        assert_eq!(of(Change::Tick, Value::Null, Value::UInt(1)), Value::Null);
+        assert_eq!(of(Change::Tick, Value::UInt(1), Value::Null), Value::Null);
+        assert_eq!(of(Change::Tick, Value::Float(0.5), Value::Float(2.0)), Value::Float(1.5));
+        assert_eq!(
+            of(Change::Second, Value::UInt(u64::MAX), Value::UInt(u64::MAX - 2)),
+            Value::Float(-2.0)
+        );
+        assert_eq!(of(Change::Tick, Value::UInt(0), Value::UInt(u64::MAX)), Value::UInt(u64::MAX));
+        assert_eq!(of(Change::Tick, Value::UInt(u64::MAX), Value::UInt(0)), Value::Null);
         assert_eq!(warnings.range, 1);
-        let none =
-            difference(&change(true, 1), &Value::UInt(1), &Value::UInt(2), 0.0, &mut warnings);
+        let none = difference(
+            &change(Change::Second, 1),
+            &Value::UInt(1),
+            &Value::UInt(2),
+            0.0,
+            &mut warnings,
+        );
         assert_eq!(none, Value::Null);
+    }
+
+    #[test]
+    fn the_last_ticks_are_kept() {
+        let compare =
+            Compare { identity: vec![0], changes: vec![(2, change(Change::Ticks, 1).into())] };
+        let mut level = Level::default();
+        let mut tick = |values: Vec<(u64, Value)>| {
+            level.before = std::mem::take(&mut level.now);
+            let mut rows: Vec<_> =
+                values.into_iter().map(|(addr, value)| row(addr, value)).collect();
+            level.fill(&compare, Some(1.0), &mut rows, &mut Warnings::default());
+            rows.into_iter().map(|row| row[2].clone()).collect::<Vec<_>>()
+        };
+        let list =
+            |texts: &[&str]| Value::List(texts.iter().map(|t| t.as_bytes().into()).collect());
+        assert_eq!(tick(vec![(1, Value::UInt(7))]), [list(&["7"])]);
+        assert_eq!(
+            tick(vec![(2, Value::Float(0.5)), (1, Value::Null)]),
+            [list(&["0.5"]), list(&["7", ""])]
+        );
+        assert_eq!(tick(vec![(1, Value::UInt(9))]), [list(&["7", "", "9"])]);
+        for _ in 0..TICKS {
+            tick(vec![(1, Value::Int(-1))]);
+        }
+        assert_eq!(tick(vec![(1, Value::Int(-1))]), [list(&["-1"; TICKS])]);
+        // One that was away begins anew.
+        tick(vec![]);
+        assert_eq!(tick(vec![(1, Value::UInt(1))]), [list(&["1"])]);
     }
 }

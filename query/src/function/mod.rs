@@ -39,6 +39,7 @@ use std::sync::LazyLock;
 
 use crate::bound::Expr;
 use crate::capabilities::Capabilities;
+use crate::delta::Change;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::eval::Warnings;
 use crate::plan::kernel::{Pred, Scalar};
@@ -73,7 +74,7 @@ pub enum Meaning {
     /// A constant that the source of the rows determines.
     Constant(fn(&dyn Capabilities) -> Literal),
     /// How much its argument changed since the previous tick of a watch, or with `true` how much a second.
-    Delta(bool),
+    Delta(Change),
     /// The percentage that its argument is of the sum over all rows of the answer.
     Share,
     /// An expression of another kind, such as one that holds a compiled pattern.

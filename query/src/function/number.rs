@@ -36,8 +36,8 @@ pub(super) static ROWS: &[Function] = &[
     })),
     Function::values(
         "bar(x, max)",
-        (2, 2),
-        "x as a fraction of max: drawn as a bar in formats for people, a number from 0 to 1 in formats for programs; NULL if max is 0.",
+        (1, 2),
+        "x as a fraction of max, or without it of the largest x of the answer: drawn as a bar in formats for people, a number from 0 to 1 in formats for programs; NULL if max is 0.",
         |name, arguments| part_of_whole(name, arguments, Unit::Bar),
         |arguments, _, _| of_numbers::part(&arguments[0], &arguments[1], 1.0),
     ),

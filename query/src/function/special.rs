@@ -2,6 +2,7 @@
 
 use super::{Function, Meaning, Nulls};
 use crate::bind::typing::{of_type, text};
+use crate::delta::Change;
 use crate::syntax::ast::Literal;
 use crate::value::{Type, Value};
 
@@ -32,7 +33,7 @@ pub(super) static ROWS: &[Function] = &[
         "delta(x)",
         (1, 1),
         "In a watch: the change since the previous tick; NULL in the first tick and for new rows.",
-        Meaning::Delta(false),
+        Meaning::Delta(Change::Tick),
     ),
     Function::new(
         "page_size()",
@@ -40,12 +41,23 @@ pub(super) static ROWS: &[Function] = &[
         "The kernel's page size in bytes.",
         Meaning::Constant(|source| Literal::Int(source.page_size())),
     ),
-    Function::new("rate(x)", (1, 1), "In a watch: `delta(x)` per second.", Meaning::Delta(true)),
+    Function::new(
+        "rate(x)",
+        (1, 1),
+        "In a watch: `delta(x)` per second.",
+        Meaning::Delta(Change::Second),
+    ),
     Function::new(
         "share(x)",
         (1, 1),
         "x as a percentage of the sum of x over all rows of the answer: `pct(x, sum(x) over ())`.",
         Meaning::Share,
+    ),
+    Function::new(
+        "sparkline(x)",
+        (1, 1),
+        "In a watch: x in the last 40 ticks, drawn in formats for people, a list of numbers in formats for programs.",
+        Meaning::Delta(Change::Ticks),
     ),
     Function::new(
         "source()",

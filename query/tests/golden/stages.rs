@@ -169,7 +169,7 @@ fn node(expr: &Expr, inputs: &[String]) -> String {
         ExprKind::HasAny(_, mask) => format!("has any {mask:#x}"),
         ExprKind::Case(..) => "case".to_owned(),
         ExprKind::Cast(_) => "cast".to_owned(),
-        ExprKind::Delta(rate, _) => if *rate { "rate" } else { "delta" }.to_owned(),
+        ExprKind::Delta(change, _) => change.name().to_owned(),
         ExprKind::Call(evaluation, _) => {
             let is = |row: &&&Function| matches!(&row.meaning, Meaning::Values(of) if std::ptr::eq(of, *evaluation));
             function::FUNCTIONS.iter().find(is).unwrap().name.to_owned()

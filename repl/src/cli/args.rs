@@ -32,8 +32,8 @@ Examples:
   slabql --record now.slab && slabql --from now.slab 'select name, objects'
   slabql --fail-if-rows --quiet 'select name where memory > 1GiB' || mail-somebody
 
-Exit codes: 0 success, 1 invalid query, 2 unavailable on this machine, 3 a bug in slabql, 4 the condition of
---fail-if-rows or --fail-if-empty holds.
+Exit codes: 0 success, 1 invalid query, 2 unavailable on this machine, 3 a bug in slabql, 4 the
+condition of --fail-if-rows or --fail-if-empty holds.
 
 Settings can also come from the environment: SLABQL_FORMAT=json is --format json, SLABQL_EXACT=on is --exact.";
 

@@ -23,7 +23,7 @@ use crate::kernel::drop_privileges::drop_privileges;
 use crate::kernel::sys::is_stdout_closed;
 use crate::report::error::Failure;
 use crate::report::escape::printable;
-use crate::report::message;
+use crate::report::{message, terminal};
 use crate::shell::alert::Alert;
 use crate::shell::parameters::assignment;
 use crate::shell::session::Session;
@@ -106,7 +106,8 @@ fn run(args: &Args) -> Result<u8, Failure> {
     let set =
         args.set.iter().map(|word| assignment(word)).collect::<Result<ParameterValues, _>>()?;
     let settings = config::settings(&args.settings(), texts.is_none())?;
-    message::use_color(settings.color.on(io::stderr().is_terminal()));
+    message::use_color(settings.has_color(io::stderr().is_terminal()));
+    terminal::be_plain(settings.plain);
     // Rows of the demo may only go where its label is seen.
     let person = settings.standard == Medium::Terminal && io::stderr().is_terminal();
     let mut session = Session::new(open::open(args, person)?, settings);

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use crate::features::{doctor, snapshot};
 use crate::file::path::at_home;
 use crate::report::error::Failure;
-use crate::shell::command::{export, features, library};
+use crate::shell::command::{export, features, library, watch};
 use crate::shell::config::{self, Options};
 use crate::shell::parameters::assignment;
 use crate::shell::script;
@@ -97,6 +97,11 @@ pub enum Verb {
         /// Its name.
         name: String,
     },
+    /// Watches the largest caches, with the keys of slabtop.
+    Top {
+        /// How often: `500ms`, `2s`, `1m`. Default: every two seconds.
+        interval: Option<String>,
+    },
     /// Checks the figures against /proc and /sys.
     Verify,
     /// Checks the freelists and counters of all slabs for corruption, and changes nothing.
@@ -152,6 +157,9 @@ impl Verb {
             Self::Load { file, values } => export::load(&at_home(file.clone()), values, out)?,
             Self::Pins => export::pins(session, out)?,
             Self::Unpin { name } => export::unpin(name)?,
+            Self::Top { interval } => {
+                watch::top(session, interval.as_deref().unwrap_or_default(), out)?;
+            }
             Self::Verify => {
                 features::verify(session, "", out)?;
             }

@@ -148,7 +148,7 @@ impl Engine {
 /// Says no to a change in a query that is asked once; changes work `where_` else.
 pub(super) fn asked_once(plan: &Plan, where_: &str) -> Result<(), Diagnostic> {
     let Some(change) = plan.change() else { return Ok(()) };
-    let name = if change.rate { "rate" } else { "delta" };
+    let name = change.change.name();
     let message = format!("`{name}` works {where_}");
     Err(Diagnostic::new(change.span, message)
         .label("the change since the previous tick")

@@ -8,12 +8,14 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use query::output::Output;
 use query::suggest;
 use query::syntax::{MAX_TEXT, TokenKind, lex};
 
 use super::input::{self, Text};
 use crate::file::own::{self, Folder, Whose};
 use crate::file::whole::{Readers, WholeFile};
+use crate::render::{Options, shown};
 use crate::report::error::Failure;
 
 /// How the name of a query file ends.
@@ -99,6 +101,30 @@ pub fn title(text: &str) -> &str {
         .filter(|line| !line.starts_with("#!"))
         .map(|line| line.trim_start_matches(['-', '#']).trim());
     titles.find(|title| !title.is_empty() && !title.starts_with("param ")).unwrap_or_default()
+}
+
+/// How the line of a report begins that says what to look at next.
+const NEXT: &str = "-- next: ";
+
+/// What a report says to look at next, of the first row of its answer: names of columns in braces stand for its values,
+/// `{rows}` for the number of rows. None where there is no row, or a value is NULL.
+#[must_use]
+pub fn next(text: &str, answer: &Output, options: &Options) -> Option<String> {
+    let mut rest = text.lines().find_map(|line| line.strip_prefix(NEXT))?;
+    let row = answer.rows.first()?;
+    let mut sentence = String::new();
+    while let Some((before, behind)) = rest.split_once('{') {
+        let (name, behind) = behind.split_once('}')?;
+        sentence.push_str(before);
+        let at = answer.columns.iter().position(|column| column.name == name);
+        sentence.push_str(&match at {
+            Some(at) => shown(&row[at], &answer.columns[at], options)?,
+            None if name == "rows" => options.count(answer.rows.len()),
+            None => return None,
+        });
+        rest = behind;
+    }
+    Some(sentence + rest)
 }
 
 /// Saves the text of a query under a name. Gives where it is; and where what it was is, if there was one.
@@ -238,6 +264,9 @@ fn saved(folder: &Path) -> Result<Vec<String>, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use query::output::OutputColumn;
+    use query::value::{Type, Unit, Value};
+
     use super::*;
 
     #[test]
@@ -261,6 +290,30 @@ mod tests {
         let traces = REPORTS.iter().filter(|(_, text)| traced(text).is_some());
         let names: Vec<&str> = traces.map(|(name, _)| *name).collect();
         assert_eq!(names, ["allocators", "churn", "leaks", "lifetimes"]);
+    }
+
+    #[test]
+    fn what_is_next_is_told_of_the_first_row() {
+        let text = "-- A\n-- next: `{name}` of {rows}: {none}\nselect";
+        let columns = ["name", "none"].map(|name| OutputColumn::new(name, Type::Text, Unit::None));
+        let answer = |rows: &[Value]| {
+            let rows = rows.iter().map(|none| vec![Value::text("a\x1b"), none.clone()]).collect();
+            Output { columns: columns.to_vec(), rows, warnings: vec![] }
+        };
+        let next = |text: &str, rows: &[Value]| next(text, &answer(rows), &Options::default());
+        let both = [Value::text("b"), Value::Null];
+        assert_eq!(next(text, &both).as_deref(), Some("`a\\x1b` of 2: b"));
+        for (text, rows) in [
+            (text, &[][..]),
+            (text, &[Value::Null][..]),
+            ("-- A", &both[..]),
+            ("-- next: {nothing}", &both[..]),
+        ] {
+            assert_eq!(next(text, rows), None, "{text}");
+        }
+        for (name, text) in REPORTS {
+            assert_eq!(text.matches(NEXT).count(), 1, "{name}");
+        }
     }
 
     #[test]

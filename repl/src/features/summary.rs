@@ -8,6 +8,7 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
+use query::aggregate;
 use query::exec::identity;
 use query::output::{Output, OutputColumn};
 use query::value::{Type, Unit, Value};
@@ -66,24 +67,11 @@ fn quartile(values: &[&Value], part: f64) -> Option<Value> {
 }
 
 /// A character for each power of two between the least and the greatest of sorted numbers.
+#[allow(clippy::cast_precision_loss)] // the height of a bar
 fn histogram(values: &[&Value]) -> Value {
-    let powers: Vec<i32> = values.iter().filter_map(|value| Some(power(value.float()?))).collect();
-    let (Some(first), Some(last)) = (powers.first(), powers.last()) else { return Value::Null };
-    let mut counts = vec![0.0; usize::try_from(last - first).unwrap_or_default() + 1];
-    for power in &powers {
-        counts[usize::try_from(power - first).unwrap_or_default()] += 1.0;
-    }
-    Value::text(spark(&counts))
-}
-
-/// The power of two that a number lies at: 0 of what is below 1, and −1 below 0.
-#[allow(clippy::cast_possible_truncation)] // an exponent of a double
-fn power(number: f64) -> i32 {
-    match number {
-        ..0.0 => -1,
-        ..1.0 => 0,
-        number => number.log2().floor() as i32 + 1,
-    }
+    let counts: Vec<f64> =
+        aggregate::buckets(values.iter().copied()).iter().map(|(_, count)| *count as f64).collect();
+    if counts.is_empty() { Value::Null } else { Value::text(spark(&counts)) }
 }
 
 #[cfg(test)]
@@ -132,7 +120,5 @@ mod tests {
         assert_eq!(of(&[1, 2], 0.5), Some(Value::Float(1.5)));
         assert_eq!(of(&[10, 20, 30, 40], 0.25), Some(Value::Float(17.5)));
         assert_eq!(of(&[u64::MAX; 4], 0.75), Some(Value::UInt(u64::MAX)));
-        let signs = [-3.0, 0.0, 0.5, 1.0, 8.0].map(power);
-        assert_eq!(signs, [-1, 0, 0, 1, 4]);
     }
 }

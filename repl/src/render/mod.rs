@@ -59,6 +59,7 @@ pub use json::{text_from_json, text_to_json};
 pub(crate) use layout::{Layout, Seen};
 pub use openmetrics::OPENMETRICS;
 pub use options::Options;
+pub(crate) use scale::escaped;
 pub use table::TABLE;
 pub use unit::{bar, duration, plain, shown, spark};
 pub use vertical::VERTICAL;

@@ -128,7 +128,9 @@ impl Gauge {
         let unit = match column.unit {
             Unit::Bytes => Some("bytes"),
             Unit::Percent | Unit::Bar => Some("ratio"),
-            Unit::None | Unit::Count | Unit::Hex | Unit::Stack => None,
+            Unit::None | Unit::Count | Unit::Hex | Unit::Spark | Unit::Buckets | Unit::Stack => {
+                None
+            }
         };
         let second = column.per_second.then_some("per_second");
         let unit: Vec<&str> = unit.into_iter().chain(second).collect();

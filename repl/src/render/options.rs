@@ -1,5 +1,7 @@
 //! What formats depend on besides the answer, nearly all of it for people.
 
+use query::delta::TICKS;
+
 /// What formats depend on besides the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
@@ -23,6 +25,10 @@ pub struct Options {
     pub sorted: Vec<usize>,
     /// Whether only ASCII is shown.
     pub ascii: bool,
+    /// Whether a table is lines of names and values, for who cannot see columns.
+    pub plain: bool,
+    /// The most ticks that a sparkline shows.
+    pub ticks: usize,
     /// The table that the answer is of, if it is of one: metrics are named after it.
     pub table: Option<&'static str>,
 }
@@ -39,6 +45,8 @@ impl Default for Options {
             rows: None,
             sorted: Vec::new(),
             ascii: false,
+            plain: false,
+            ticks: TICKS,
             table: None,
         }
     }

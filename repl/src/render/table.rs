@@ -101,6 +101,9 @@ impl Rows for Table {
     }
 
     fn hidden(&self, frame: &Frame) -> Vec<Hidden> {
+        if frame.options.plain {
+            return Vec::new();
+        }
         let seen = self.seen(frame);
         let layout = Layout::new(frame, &frame.names(), &seen);
         layout.map(|layout| layout.hidden(frame, &seen)).unwrap_or_default()
@@ -114,9 +117,18 @@ impl Rows for Table {
         let seen = self.seen(frame);
         let shown = self.rows.len() + self.last.len();
         let more = self.count > shown;
-        let gap = more.then(|| vec![Some(frame.glyphs().gap.to_owned()); names.len()]);
+        let gap = (more && !frame.options.plain)
+            .then(|| vec![Some(frame.glyphs().gap.to_owned()); names.len()]);
         let mut rows = self.rows.into_iter().chain(gap).chain(self.last).peekable();
-        if let Some(layout) = Layout::new(frame, &names, &seen) {
+        if frame.options.plain {
+            for row in rows {
+                signals::check_io()?;
+                let cells = names.iter().zip(texts(frame, &row));
+                let cells: Vec<String> =
+                    cells.map(|(name, text)| format!("{name} {text}")).collect();
+                writeln!(out, "{}", cells.join(", "))?;
+            }
+        } else if let Some(layout) = Layout::new(frame, &names, &seen) {
             let (header, _) = layout.header(&names, |_| Attribute::Bold);
             let mut header = Some(header);
             let cells = |mut cells: Cells| -> Vec<Cell> {
@@ -208,6 +220,27 @@ a_cache_with_quite_a_long_name      4.0 KiB    NULL  PANIC|0x8000
         assert_eq!(at_width(&caches(), 66), expected);
         assert_eq!(at_width(&caches(), 0), expected);
         assert_eq!(with(&caches(), Options::default()), expected);
+    }
+
+    #[test]
+    fn a_plain_table_is_lines_of_names_and_values() {
+        let options = |rows| Options {
+            plain: true,
+            ascii: true,
+            width: Some(20),
+            rows,
+            ..Options::default()
+        };
+        let mut output = caches();
+        output.columns[2].unit = Unit::Bar;
+        output.rows.iter_mut().for_each(|row| row[2] = Value::Float(0.25));
+        assert_eq!(
+            with(&output, options(Some(2))),
+            "name kmalloc-64, object_size 64 B, used 25.0 %, flags -\n\
+             name a_cache_with_quite_a_long_name, object_size 4.0 KiB, used 25.0 %, flags PANIC|0x8000\n\
+             3 rows (2 shown; `.last` or `--rows 0` shows all)\n"
+        );
+        assert_eq!(hidden(&output, options(None)), [""; 0]);
     }
 
     #[test]

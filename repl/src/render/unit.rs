@@ -10,6 +10,7 @@
 //! | bytes | 4096 | `4.0 KiB` | `4096` |
 //! | percent | 12.5 | `12.5 %` | `12.5` |
 //! | bar | 0.25 | a bar of a quarter of its length | `0.25` |
+//! | ticks, buckets | a list | small bars | its texts |
 //! | hex | 255 | `0xff` | `0xff` |
 //! | a flag set | 5 | `A\|B\|0x4` | `A\|B\|0x4` |
 //!
@@ -19,6 +20,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use query::aggregate;
 use query::output::OutputColumn;
 use query::value::{Unit, Value};
 
@@ -34,23 +36,31 @@ pub fn shown(value: &Value, column: &OutputColumn, options: &Options) -> Option<
     let text = match value {
         Value::Null => return None,
         Value::Text(text) => printable(text),
-        Value::List(items) => {
-            items.iter().map(|item| printable(item)).collect::<Vec<_>>().join(", ")
-        }
+        Value::List(items) => match column.unit {
+            Unit::Spark if !exact && !options.plain => {
+                ticks_shown(&items[items.len().saturating_sub(options.ticks)..])
+            }
+            Unit::Buckets if !exact && !options.plain => buckets_shown(items),
+            _ => items.iter().map(|item| printable(item)).collect::<Vec<_>>().join(", "),
+        },
         Value::UInt(0) if column.ty.is_flags() => "-".to_owned(),
         Value::UInt(bits) if column.ty.is_flags() => flags(*bits, column).join("|"),
         Value::Bool(_) => plain_text(value, column),
         Value::Int(_) | Value::UInt(_) | Value::Float(_) if exact => plain_text(value, column),
         Value::Int(_) | Value::UInt(_) => match column.unit {
             Unit::Hex => plain_text(value, column),
-            Unit::None | Unit::Count | Unit::Stack => digits(plain_text(value, column)),
+            Unit::None | Unit::Count | Unit::Spark | Unit::Buckets | Unit::Stack => {
+                digits(plain_text(value, column))
+            }
             Unit::Bytes => bytes(value.float().unwrap_or_default()),
             Unit::Percent => format!("{} %", digits(plain_text(value, column))),
-            Unit::Bar => bar(value.float().unwrap_or_default(), BAR),
+            Unit::Bar => part(value.float().unwrap_or_default(), options),
         },
         Value::Float(number) => match column.unit {
-            Unit::Bar => bar(*number, BAR),
-            Unit::None | Unit::Count | Unit::Hex | Unit::Stack => digits(float(*number)),
+            Unit::Bar => part(*number, options),
+            Unit::None | Unit::Count | Unit::Hex | Unit::Spark | Unit::Buckets | Unit::Stack => {
+                digits(float(*number))
+            }
             Unit::Bytes => bytes(*number),
             Unit::Percent => format!("{} %", digits(format!("{number:.1}"))),
         },
@@ -109,6 +119,11 @@ pub(super) fn flags(bits: u64, column: &OutputColumn) -> Vec<String> {
     names
 }
 
+/// Returns a part of a whole as a bar, or where nobody sees it as a percentage.
+fn part(number: f64, options: &Options) -> String {
+    if options.plain { format!("{:.1} %", 100.0 * number) } else { bar(number, BAR) }
+}
+
 /// The blocks of the longest bar in a table.
 const BAR: usize = 20;
 
@@ -129,11 +144,42 @@ pub fn bar(part: f64, blocks: usize) -> String {
     bar
 }
 
+/// Returns a character for each tick, the taller the nearer its number is to the greatest of them, the least being the
+/// lowest; a blank where there was none.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within 0 and 7
+fn ticks_shown(ticks: &[Box<[u8]>]) -> String {
+    let number = |tick: &[u8]| std::str::from_utf8(tick).ok()?.parse::<f64>().ok();
+    let numbers: Vec<Option<f64>> = ticks.iter().map(|tick| number(tick)).collect();
+    let all = || numbers.iter().flatten().copied();
+    let (low, high) =
+        (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
+    let level = |number: &f64| {
+        // All the same are a low line.
+        let part = if high > low { (number - low) / (high - low) } else { 0.0 };
+        LEVELS[((part * 7.0).round() as usize).min(7)]
+    };
+    numbers.iter().map(|number| number.as_ref().map_or(' ', level)).collect()
+}
+
+/// Returns a small bar for each bucket of a histogram, between the first and the last of its bounds: `[1K, 2K) ▂█ ▁ [16K, 32K)`.
+#[allow(clippy::cast_precision_loss)] // the height of a bar
+fn buckets_shown(items: &[Box<[u8]>]) -> String {
+    let buckets = aggregate::buckets_of(items);
+    let counts: Vec<f64> = buckets.iter().map(|(_, count)| *count as f64).collect();
+    match buckets.as_slice() {
+        [] => String::new(),
+        [(only, _)] => format!("{only} {}", spark(&counts)),
+        [(first, _), .., (last, _)] => format!("{first} {} {last}", spark(&counts)),
+    }
+}
+
+/// Small bars, from the lowest on.
+const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
 /// Returns a character for each number, the taller the nearer it is to the greatest; a blank for 0 and for what is below.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within 0 and 7
 #[must_use]
 pub fn spark(numbers: &[f64]) -> String {
-    const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let top = numbers.iter().copied().fold(0.0, f64::max);
     let level = |number: &f64| match number / top * 8.0 {
         part if part > 0.0 => LEVELS[(part.ceil() as usize).clamp(1, 8) - 1],
@@ -196,6 +242,8 @@ mod tests {
         color: false,
         null: String::new(),
         fields: None,
+        plain: false,
+        ticks: 40,
         rows: None,
         sorted: Vec::new(),
         ascii: false,
@@ -297,6 +345,34 @@ mod tests {
         assert_eq!(show(&Value::UInt(0), Unit::Hex), "0x0");
         assert_eq!(show(&Value::Int(-16), Unit::Hex), "-0x10");
         assert_eq!(show(&Value::Bool(true), Unit::None), "true");
+    }
+
+    #[test]
+    fn ticks_are_small_bars() {
+        let ticks = |ticks: &[&str]| {
+            let ticks = ticks.iter().map(|tick| tick.as_bytes().into()).collect();
+            show(&Value::List(ticks), Unit::Spark)
+        };
+        assert_eq!(ticks(&["10", "", "17", "-4", "3.0"]), "▆ █▁▃");
+        assert_eq!(ticks(&["7", "7"]), "▁▁");
+        assert_eq!(ticks(&[]), "");
+        let (column, list) = (OutputColumn::new("x", Type::List, Unit::Spark), ["9", "1", "2"]);
+        let list = Value::List(list.map(|tick| tick.as_bytes().into()).to_vec());
+        let two = Options { ticks: 2, ..Options::default() };
+        assert_eq!(shown(&list, &column, &two).as_deref(), Some("▁█"));
+        assert_eq!(spark(&[0.0, 1.0, 4.0, 8.0, -1.0]), " ▁▄█ ");
+        assert_eq!(exact(&Value::List(vec![(*b"1").into(), (*b"2").into()]), Unit::Spark), "1, 2");
+    }
+
+    #[test]
+    fn a_histogram_is_a_bar_a_bucket() {
+        let list =
+            |items: &[&str]| Value::List(items.iter().map(|item| item.as_bytes().into()).collect());
+        let both = list(&["[4, 8): 2", "[16, 32): 1"]);
+        assert_eq!(show(&both, Unit::Buckets), "[4, 8) █ ▄ [16, 32)");
+        assert_eq!(show(&list(&["[0]: 7"]), Unit::Buckets), "[0] █");
+        assert_eq!(show(&list(&["(…, 0): 1", "[0]: 8"]), Unit::Buckets), "(…, 0) ▁█ [0]");
+        assert_eq!(exact(&both, Unit::Buckets), "[4, 8): 2, [16, 32): 1");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::env;
 use std::ffi::OsString;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use textwrap::core::display_width;
 use textwrap::{WordSplitter, wrap};
@@ -23,11 +24,19 @@ pub fn columns() -> usize {
     }
 }
 
-/// Whether it shows ASCII only: a dumb terminal, or a locale that names another encoding than UTF-8. Where no locale is
-/// set it is taken for one of UTF-8, as terminals are.
+/// Whether its owner wants ASCII only.
+static PLAIN: AtomicBool = AtomicBool::new(false);
+
+/// Shows ASCII only from now on, or again what the terminal can show.
+pub fn be_plain(plain: bool) {
+    PLAIN.store(plain, Ordering::Relaxed);
+}
+
+/// Whether it shows ASCII only, because its owner wants that, or it is a dumb terminal, or has a locale that names another
+/// encoding than UTF-8. Where no locale is set it is taken for one of UTF-8, as terminals are.
 #[must_use]
 pub fn is_plain() -> bool {
-    plain(|name| env::var_os(name))
+    PLAIN.load(Ordering::Relaxed) || plain(|name| env::var_os(name))
 }
 
 fn plain(variable: impl Fn(&str) -> Option<OsString>) -> bool {

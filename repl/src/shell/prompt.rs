@@ -23,7 +23,7 @@ use crate::shell::{piece, script};
 
 /// Runs the prompt until it is left; first, if asked to, what its owner wants it to begin with.
 pub fn run(session: &mut Session, start: bool) -> Result<(), Failure> {
-    let color = session.settings.color.on(true);
+    let color = session.settings.has_color(true);
     (session.at_prompt, session.keeps) = (true, true);
     // The editor asks the session for names while it edits, and only then.
     let session = RefCell::new(session);

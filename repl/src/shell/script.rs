@@ -26,14 +26,16 @@ use query::suggest;
 use query::syntax::Declarations;
 
 use crate::features::input::Text;
+use crate::features::library;
 use crate::kernel::signals;
 use crate::report::error::Failure;
 use crate::report::log::{self, Logged};
+use crate::report::message;
 use crate::shell::command::row::Script;
 use crate::shell::command::{self, Next};
 use crate::shell::ending;
 use crate::shell::piece::{Piece, pieces};
-use crate::shell::session::Session;
+use crate::shell::session::{Latest, Session};
 
 /// Runs a text, which came from `file` if it came from one. It breaks off at `.quit`.
 pub fn run(
@@ -106,13 +108,17 @@ pub fn follow(
     next: Next,
     out: &mut dyn Write,
 ) -> Result<ControlFlow<()>, Failure> {
-    let Script { text, given, aside } = match next {
+    let Script { text, given, aside, report } = match next {
         Next::Prompt => return Ok(ControlFlow::Continue(())),
         Next::Quit => return Ok(ControlFlow::Break(())),
         Next::Run(script) => *script,
     };
     let before = (session.last.clone(), session.parameters.clone());
     let restores = given.is_some();
+    if report {
+        session.keeps = true;
+        session.latest = None;
+    }
     session.parameters.extend(given.into_iter().flatten());
     let result = run_file(session, &text, out);
     if aside {
@@ -123,6 +129,13 @@ pub fn follow(
     }
     let next = result?;
     out.flush().map_err(Failure::Write)?;
+    if report
+        && session.format().for_people
+        && let Some(Latest { output, .. }) = &session.latest
+        && let Some(next) = library::next(&text.text, output, &session.options())
+    {
+        message::line(&format!("next: {next}"));
+    }
     Ok(next)
 }
 

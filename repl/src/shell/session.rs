@@ -109,6 +109,18 @@ impl Text<'_> {
     }
 }
 
+/// An answer without the totals of `with totals`, and without the column that marks them.
+fn without_totals(mut answer: Output) -> Output {
+    if let Some(at) = answer.columns.iter().position(|column| column.totals) {
+        answer.rows.retain(|row| row[at] != Value::Bool(true));
+        answer.columns.remove(at);
+        for row in &mut answer.rows {
+            row.remove(at);
+        }
+    }
+    answer
+}
+
 impl Session {
     /// A session before its first statement.
     #[must_use]
@@ -391,6 +403,11 @@ impl Session {
         }
     }
 
+    /// The rows of the answer that was shown last, without totals.
+    pub fn latest_rows(&self) -> Result<Output, Failure> {
+        Ok(without_totals(self.latest()?.output.clone()))
+    }
+
     /// Writes the answer that was shown last again, with all of its rows.
     pub fn again(&mut self, out: &mut dyn Write) -> Result<(), Failure> {
         let Latest { output, sorted, table, .. } = self.latest()?.clone();
@@ -420,7 +437,7 @@ impl Session {
             Ok(())
         })?;
         report.notes.iter().for_each(|note| message::note(note));
-        Ok(Output { columns, rows, warnings: Vec::new() })
+        Ok(without_totals(Output { columns, rows, warnings: Vec::new() }))
     }
 
     /// Runs a plan, over rows that were `counted` if there are any; writes its answer, its notes, and if asked what it

@@ -97,6 +97,7 @@ settings! {
     exact: bool = false, "on|off", "Shows plain integers instead of `4.0 KiB`.";
     thousands: bool = true, "on|off", "Shows counts as `1,605,942`, unless they are exact.";
     color: Color = Color::Auto, "WHEN", "When to use colours; `NO_COLOR` is respected.";
+    plain: bool = false, "on|off", "Writes for screen readers: in ASCII, one row a line, no colours.";
     timer: Timer = Timer::Off, "on|off|stages", "Shows the number of rows and the time after every answer, or the time of each stage; on at the prompt.";
     width: Option<u16> = None, "N", "The width of tables in columns; 0 for unlimited, `auto` for the terminal's.";
     rows: Option<u16> = None, "N", "The most rows of a table on a terminal, the first and the last ones; 0 for all, `auto` for 40 where no pager shows all.";

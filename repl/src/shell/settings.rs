@@ -23,6 +23,12 @@ impl Settings {
         self.format.unwrap_or_else(|| elsewhere.unwrap_or(self.standard).format())
     }
 
+    /// Whether what goes to a terminal, or not, has colours.
+    #[must_use]
+    pub fn has_color(&self, terminal: bool) -> bool {
+        !self.plain && self.color.on(terminal)
+    }
+
     /// What renderers are told.
     #[must_use]
     pub fn options(&self) -> Options {
@@ -40,9 +46,10 @@ impl Settings {
                 .width
                 .map_or(terminal.then_some(width), |width| (width > 0).then_some(width)),
             null: self.null.clone(),
-            color: elsewhere.is_none() && self.color.on(terminal),
+            color: elsewhere.is_none() && self.has_color(terminal),
             fields: (terminal && self.format.is_none()).then_some(height),
-            ascii: terminal && terminal::is_plain(),
+            ascii: terminal && (self.plain || terminal::is_plain()),
+            plain: self.plain,
             ..Options::default()
         }
     }

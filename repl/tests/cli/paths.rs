@@ -159,6 +159,7 @@ fn an_answer_that_is_lost_is_told() {
             "diff" => "a.slab a.slab",
             "trace" => "1ms 'select count(*) from allocations'",
             "leak" => "1ms",
+            "top" => "c=1",
             _ => "",
         };
         calls.push(format!("{} {arguments}", verb.get_name()));

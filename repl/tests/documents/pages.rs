@@ -113,11 +113,12 @@ impl Example {
         let path = format!("examples/{}", file.file_name().unwrap().to_str().unwrap());
         let text = text.strip_prefix(PROGRAM).expect("an example can be run as a program");
         let is_parameter = |line: &&str| line.starts_with("-- param ");
-        let comments =
-            text.lines().take_while(|line| line.starts_with("--") && !is_parameter(line));
+        let is_next = |line: &&str| line.starts_with("-- next: ");
+        let lines = || text.lines().filter(|line| !is_next(line));
+        let comments = lines().take_while(|line| line.starts_with("--") && !is_parameter(line));
         let comments: Vec<&str> =
             comments.map(|line| line.trim_start_matches('-').trim()).collect();
-        let query: Vec<&str> = text.lines().skip(comments.len()).collect();
+        let query: Vec<&str> = lines().skip(comments.len()).collect();
         for declaration in declarations(text).unwrap() {
             assert!(declaration.doc.ends_with('.') && declaration.default.is_some(), "{path}");
         }

@@ -36,7 +36,7 @@ fn keys_do_what_the_last_line_says() {
     assert!(shown.starts_with("every 100ms  tick 3"), "{shown}");
     assert!(shown.contains(&format!("\n{QUERY}\n")), "{shown}");
     assert!(
-        shown.lines().last().unwrap().starts_with("q quit  ? help  space pause  ← → sort"),
+        shown.lines().last().unwrap().starts_with("q quit  ? help  / filter  space pause"),
         "{shown}"
     );
     let first = row(&shown, 0).to_owned();
@@ -88,6 +88,43 @@ fn keys_do_what_the_last_line_says() {
     let after = tmux.wait("code 0");
     assert!(after.contains("\nevery 50ms  tick ") && after.contains(QUERY), "{after}");
     assert!(after.contains("\n  key_jar ") && !after.contains("q quit"), "{after}");
+}
+
+#[test]
+fn top_is_filtered_and_sorted_by_slabtops_keys() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
+    let home = Folder::new();
+    for size in [(80, 24), (200, 50)] {
+        let tmux = screen(size, "\"$0\" --demo top 100ms", &home);
+        let shown = tmux.wait("tick 3");
+        let largest =
+            |line: &str| line.split_whitespace().take(3).eq(["ext4_inode_cache", "167.2", "MiB"]);
+        assert!(largest(row(&shown, 0)), "{shown}");
+        assert!(shown.contains("growth") && shown.contains("▁▁▁"), "{shown}");
+        tmux.key("n");
+        tmux.wait("name▲");
+        for letter in ["/", "d", "e", "n", "t", "q"] {
+            tmux.key(letter);
+        }
+        tmux.wait_for("no row", |shown| shown.contains("/dentq_") && shown.contains("  0 rows"));
+        tmux.key("BSpace");
+        tmux.wait_for("one row", |shown| {
+            shown.contains("/dent_")
+                && row(shown, 0).starts_with("  dentry")
+                && row(shown, 1).is_empty()
+        });
+        tmux.key("Enter");
+        tmux.wait("/dent  every");
+        tmux.key("Escape");
+        tmux.wait_for("all rows", |shown| !shown.contains("/dent") && !row(shown, 1).is_empty());
+        tmux.key("c");
+        tmux.wait("memory▼");
+        tmux.key("q");
+        let after = tmux.wait("code 0");
+        assert!(after.lines().any(largest), "{after}");
+    }
 }
 
 /// The same columns at two sizes: names go on in further lines, what is hidden is told.

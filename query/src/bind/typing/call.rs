@@ -1,7 +1,8 @@
 //! Types calls of functions, and what gives one of several results.
 
-use super::{arith, described, fold, null, shape, unfit};
+use super::{arith, described, fold, null, of_type, shape, unfit};
 use crate::bound::{Expr, ExprKind, Range};
+use crate::delta::Change;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::function::{Function, Meaning};
 use crate::value::{Type, Unit, Value};
@@ -18,14 +19,14 @@ pub(in crate::bind) fn call(
             Expr { kind: ExprKind::Call(evaluation, arguments), span, ..shape }
         }
         Meaning::Expression(expression) => expression(function.name, arguments, span)?,
-        Meaning::Delta(rate) => changed(*rate, arguments.swap_remove(0), function.name, span)?,
+        Meaning::Delta(change) => changed(*change, arguments.swap_remove(0), function.name, span)?,
         Meaning::Constant(_) | Meaning::Share => unreachable!("it is bound to something else"),
     };
     Ok(fold(called))
 }
 
 /// Types a change of a number: it has a sign, and the number's unit.
-fn changed(rate: bool, argument: Expr, name: &str, span: Span) -> Result<Expr, Diagnostic> {
+fn changed(change: Change, argument: Expr, name: &str, span: Span) -> Result<Expr, Diagnostic> {
     arith::number(&argument, name)?;
     if argument.constant().is_some_and(|value| *value != Value::Null) {
         let message = format!("`{name}` needs a value that can change");
@@ -34,14 +35,18 @@ fn changed(rate: bool, argument: Expr, name: &str, span: Span) -> Result<Expr, D
             .help(format!("for example `{name}(active)`")));
     }
     let shape = shape(&argument);
-    let (ty, range) = if rate || shape.ty == Type::Float {
+    if change == Change::Ticks {
+        let list = Expr { unit: Unit::Spark, ..of_type(Type::List) };
+        return Ok(Expr { kind: ExprKind::Delta(change, argument.into()), span, ..list });
+    }
+    let (ty, range) = if change == Change::Second || shape.ty == Type::Float {
         (Type::Float, shape.range)
     } else {
         let Range { low, high } = shape.range;
         let range = Range { low: low.saturating_sub(high), high: high.saturating_sub(low) };
         (range.ty(), range)
     };
-    Ok(Expr { kind: ExprKind::Delta(rate, argument.into()), ty, range, span, ..shape })
+    Ok(Expr { kind: ExprKind::Delta(change, argument.into()), ty, range, span, ..shape })
 }
 
 /// The number that an argument is, which must be a literal.

@@ -25,6 +25,15 @@ pub enum Key {
     Deltas,
     /// ?
     Help,
+    /// /
+    Filter,
+    /// What is typed of a filter.
+    Letter(char),
+    Erase,
+    Enter,
+    Escape,
+    /// A letter of slabtop's: sorts by the column of this name.
+    Sort(&'static str),
     /// ↑, ↓ and their kin: so many rows down.
     Rows(i32),
     /// The same in pages.
@@ -39,8 +48,10 @@ pub const KEYS: &[(&str, &str)] = &[
     ("q, Ctrl-C", "ends the watch; q leaves its last screen behind"),
     ("Ctrl-Z", "stops slabql, until the shell's `fg`"),
     ("space", "pauses, or goes on with a tick at once"),
+    ("/", "filters rows by a text: Enter keeps it, Esc drops it"),
     ("← →", "choose the sort column, or the query's own order"),
     ("r", "reverses the order"),
+    ("n s o a l c u", "sort by a column, as the letters of slabtop"),
     ("+ -", "change the interval"),
     ("d", "shows what each number changed by"),
     ("↑ ↓ PgUp PgDn Home End", "scroll"),
@@ -61,13 +72,41 @@ pub enum Input {
     Gone,
 }
 
-/// What comes next, if it does within `wait`; a signal ends the wait.
-pub fn next(wait: Duration) -> io::Result<Input> {
+/// The letters by which slabtop sorts, and the columns that they mean.
+const SORTS: &[(u8, &str)] = &[
+    (b'n', "name"),
+    (b's', "size"),
+    (b'o', "objects"),
+    (b'a', "active"),
+    (b'l', "slabs"),
+    (b'c', "memory"),
+    (b'u', "utilization"),
+    (b'b', "objects_per_slab"),
+    (b'p', "pages_per_slab"),
+];
+
+/// What comes next, if it does within `wait`, while a filter is typed or not; a signal ends the wait.
+pub fn next(wait: Duration, typing: bool) -> io::Result<Input> {
     Ok(match keys::next(wait)? {
-        Typed::Bytes(first, sequence) => meaning(first, &sequence),
+        Typed::Bytes(first, sequence) => {
+            let letter = if typing { letter(first, &sequence) } else { None };
+            letter.unwrap_or_else(|| meaning(first, &sequence))
+        }
         Typed::Nothing => Input::Nothing,
         Typed::Gone => Input::Gone,
     })
+}
+
+/// What a byte means to a filter that is typed.
+fn letter(first: u8, sequence: &[u8]) -> Option<Input> {
+    let key = match first {
+        b' '..=b'~' => Key::Letter(first.into()),
+        0x7f | 0x08 => Key::Erase,
+        b'\r' | b'\n' => Key::Enter,
+        0x1b if sequence.is_empty() => Key::Escape,
+        _ => return None,
+    };
+    Some(Input::Key(key))
 }
 
 /// What a byte means, with what came behind it if it is ESC.
@@ -82,6 +121,8 @@ fn meaning(first: u8, sequence: &[u8]) -> Input {
         (b'-' | b'_', _) => Key::Shorter,
         (b'd', _) => Key::Deltas,
         (b'?', _) => Key::Help,
+        (b'/', _) => Key::Filter,
+        (0x1b, []) => Key::Escape,
         (0x1b, [b'[', number, b'~'] | [b'[', number, b';', .., b'~']) => match number {
             b'1' | b'7' => Key::Home,
             b'4' | b'8' => Key::End,
@@ -98,7 +139,10 @@ fn meaning(first: u8, sequence: &[u8]) -> Input {
             b'F' => Key::End,
             _ => return Input::Nothing,
         },
-        _ => return Input::Nothing,
+        (letter, _) => match SORTS.iter().find(|(key, _)| *key == letter) {
+            Some((_, column)) => Key::Sort(column),
+            None => return Input::Nothing,
+        },
     };
     Input::Key(key)
 }
@@ -116,14 +160,29 @@ mod tests {
             (Key::Home, ["\x1b[H", "\x1b[1~", "\x1bOH"]),
             (Key::End, ["\x1b[F", "\x1b[4~", "\x1b[8~"]),
             (Key::Pages(1), ["\x1b[6~", "\x1b[6;5~", "\x1b[6;2~"]),
+            (Key::Escape, ["\x1b", "\x1b", "\x1b"]),
+            (Key::Sort("memory"), ["c", "c", "c"]),
         ] {
             for text in texts {
                 assert_eq!(meant(text), Input::Key(key), "{text:?}");
             }
         }
-        for text in ["\x1b", "\x1b[", "\x1b[200~", "\x1b[15~", "\x1b[Z", "x", "\u{e9}"] {
+        for text in ["\x1b[", "\x1b[200~", "\x1b[15~", "\x1b[Z", "x", "\u{e9}"] {
             assert_eq!(meant(text), Input::Nothing, "{text:?}");
         }
         assert_eq!((meant("\x03"), meant("\x1a")), (Input::Interrupt, Input::Stop));
+        let typed = |text: &str| letter(text.as_bytes()[0], &text.as_bytes()[1..]);
+        for (text, key) in [
+            ("q", Key::Letter('q')),
+            ("/", Key::Letter('/')),
+            ("\x7f", Key::Erase),
+            ("\r", Key::Enter),
+            ("\x1b", Key::Escape),
+        ] {
+            assert_eq!(typed(text), Some(Input::Key(key)), "{text:?}");
+        }
+        for text in ["\x1b[A", "\x03", "\x1a", "\u{e9}"] {
+            assert_eq!(typed(text), None, "{text:?}");
+        }
     }
 }

@@ -17,6 +17,7 @@
 use comfy_table::{Attribute, Cell};
 use crossterm::style::{Attribute as Look, SetAttribute};
 use humantime::format_rfc3339_seconds;
+use query::delta::TICKS;
 use query::output::OutputColumn;
 use query::value::{Unit, Value};
 
@@ -31,8 +32,13 @@ use crate::report::terminal::{ascii, cut, wrapped};
 /// The room before the first column.
 const MARGIN: usize = 2;
 
+/// What a sparkline leaves of the screen to the columns beside it, and the ticks that it shows all the same.
+const AROUND: usize = 70;
+const LEAST_TICKS: usize = 10;
+
 /// The keys that are told below the rows.
-const TOLD: &str = "q quit  ? help  space pause  ← → sort  r reverse  + - interval  d deltas";
+const TOLD: &str =
+    "q quit  ? help  / filter  space pause  ← → sort  r reverse  + - every  d deltas";
 
 /// The lines of the screen, with the sequences of their styles.
 pub fn lines(state: &mut State) -> Vec<String> {
@@ -55,6 +61,8 @@ pub fn lines(state: &mut State) -> Vec<String> {
 
 /// What the screen says of the last tick: its head and its rows.
 pub fn rows(state: &mut State) -> Vec<String> {
+    let ticks = state.size.0.saturating_sub(AROUND).clamp(LEAST_TICKS, TICKS);
+    state.frame.options.ticks = ticks;
     let cells: Vec<Vec<String>> = state.entries.iter().map(|entry| cells(state, entry)).collect();
     for row in &cells {
         state.seen.add(row.iter().map(String::as_str));
@@ -187,6 +195,9 @@ fn status(state: &State) -> String {
         seen,
         duration(state.took),
     ];
+    if state.typing || !state.filter.is_empty() {
+        parts.insert(0, format!("/{}{}", state.filter, if state.typing { "_" } else { "" }));
+    }
     if state.paused {
         parts.insert(0, "PAUSED".to_owned());
     }
@@ -276,7 +287,7 @@ mod tests {
             "- filp",
             "",
             "",
-            "q quit ? help space pause ← → sort r reverse + - interval d deltas",
+            "q quit ? help / filter space pause ← → sort r reverse + - every d deltas",
         ];
         // Bold and reversed cells keep their places: only the signs here take room.
         let shown: Vec<String> = screen(&mut state)

@@ -39,6 +39,7 @@ pub fn is_wanted(view: &View<'_>) -> bool {
         && view.medium == Medium::Terminal
         && io::stdin().is_terminal()
         && !message::is_quiet()
+        && !(view.options)().plain
 }
 
 /// Watches until a key, a condition or a signal ends it. One that ended by itself leaves its last answer behind, and one
@@ -119,7 +120,7 @@ fn watch(
         if signals::happened() {
             return Ok(End::Signal(Signal::INT));
         }
-        let input = keys::next(wait.min(NAP)).map_err(|error| terminal(&error))?;
+        let input = keys::next(wait.min(NAP), state.typing).map_err(|error| terminal(&error))?;
         if signals::resumed() {
             // What was missed meanwhile is not made up for.
             schedule = Schedule::from(ticks.now(), state.interval, 0);

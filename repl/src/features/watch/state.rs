@@ -63,6 +63,9 @@ pub struct State {
     pub time: SystemTime,
     pub took: Duration,
     pub notes: Vec<String>,
+    /// The text that a row that is shown has in it, and whether it is being typed.
+    pub filter: String,
+    pub typing: bool,
     /// Whether the keys are shown in the place of the rows.
     pub help: bool,
     /// The columns that there is no room for.
@@ -105,6 +108,8 @@ impl State {
             time: SystemTime::UNIX_EPOCH,
             took: Duration::ZERO,
             notes: Vec::new(),
+            filter: String::new(),
+            typing: false,
             help: false,
             hidden: Vec::new(),
             head: 1,
@@ -139,6 +144,23 @@ impl State {
         match key {
             Key::Quit => return Action::Quit,
             Key::Help => self.help = true,
+            Key::Filter => self.typing = true,
+            Key::Letter(letter) => {
+                self.filter.push(letter);
+                self.top = 0;
+            }
+            Key::Erase => self.typing = self.filter.pop().is_some(),
+            Key::Enter => self.typing = false,
+            Key::Escape => {
+                self.filter.clear();
+                self.typing = false;
+            }
+            Key::Sort(name) => {
+                let at = self.frame.columns.iter().position(|column| column.name == name);
+                if let Some(at) = at {
+                    (self.sort, self.reversed) = (Some(at), false);
+                }
+            }
             Key::Pause => {
                 self.paused = !self.paused;
                 return if self.paused { Action::Pause } else { Action::Resume };
@@ -212,6 +234,10 @@ impl State {
     /// Puts the rows into the order that is asked for.
     fn arrange(&mut self) {
         self.entries.clone_from(&self.rows);
+        if !self.filter.is_empty() {
+            let wanted = self.filter.to_ascii_lowercase();
+            self.entries.retain(|entry| entry.values.iter().any(|value| has(value, &wanted)));
+        }
         if let Some(column) = self.sort {
             let descending = self.is_descending(column);
             self.entries.sort_by(|left, right| {
@@ -229,6 +255,12 @@ impl State {
     pub fn clamp(&mut self) {
         self.top = self.top.min(self.entries.len().saturating_sub(self.page()));
     }
+}
+
+/// Whether a value is a text with another in it, which is in lower case.
+fn has(value: &Value, wanted: &str) -> bool {
+    let Value::Text(text) = value else { return false };
+    String::from_utf8_lossy(text).to_ascii_lowercase().contains(wanted)
 }
 
 #[cfg(test)]
@@ -331,6 +363,31 @@ pub(super) mod tests {
             state.key(Key::Reverse);
             assert_eq!(names(&state)[2], "c", "NULL comes last");
         }
+    }
+
+    #[test]
+    fn a_filter_leaves_rows_with_its_text() {
+        let mut state = state();
+        tick(&mut state, &[("dentry", 1, 9), ("Inode", 3, 8), ("ext4_inode", 2, 7)]);
+        let mut after = |keys: &[Key]| {
+            for key in keys {
+                assert_eq!(state.key(*key), Action::Draw);
+            }
+            (names(&state).join(" "), state.typing)
+        };
+        assert_eq!(after(&[Key::Filter]), ("dentry Inode ext4_inode".into(), true));
+        assert_eq!(after(&[Key::Letter('I'), Key::Letter('n')]), ("Inode ext4_inode".into(), true));
+        assert_eq!(after(&[Key::Enter, Key::Sort("memory")]), ("Inode ext4_inode".into(), false));
+        assert_eq!(after(&[Key::Sort("name"), Key::Reverse]), ("ext4_inode Inode".into(), false));
+        assert_eq!(after(&[Key::Sort("active"), Key::Sort("nothing")]).0, "Inode ext4_inode");
+        assert_eq!(after(&[Key::Filter, Key::Letter('x')]), (String::new(), true));
+        assert_eq!(after(&[Key::Erase]).0, "Inode ext4_inode");
+        assert!(!after(&[Key::Escape]).1);
+        assert!(!after(&[Key::Filter, Key::Erase]).1);
+        tick(&mut state, &[("dentry", 1, 9)]);
+        state.filter = "dent".to_owned();
+        tick(&mut state, &[("dentry", 1, 9), ("filp", 1, 9)]);
+        assert_eq!((names(&state).concat(), state.counts().0), ("dentry".to_owned(), 1));
     }
 
     #[test]

@@ -2,14 +2,18 @@
 
 use std::io::Write;
 
-use query::catalog::{Table, caches, host, parts};
+use query::catalog::{self, Table, caches, host, parts};
 use query::suggest;
 use query::value::Value;
 
-use super::row::{Next, Script};
+use super::row::{Next, Script, path, write};
+use crate::features::chart::{Chart, Kind};
 use crate::features::input::Text;
 use crate::features::summary;
+use crate::file::path::words as words_of;
+use crate::file::whole::{Readers, WholeFile};
 use crate::report::error::Failure;
+use crate::report::terminal;
 use crate::shell::session::Session;
 use crate::shell::setting::{self, Origin};
 
@@ -25,10 +29,51 @@ pub fn last(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Ne
     written.map(|()| Next::Prompt)
 }
 
-/// `.summarize [QUERY]`: what is in each column of a query's answer, or of the last one.
+/// `.chart bar|line|hist [COLUMN] [FILE.svg|FILE.html]`: draws the last answer.
+pub fn chart(session: &mut Session, words: &str, out: &mut dyn Write) -> Result<Next, Failure> {
+    let words = words_of(words).map_err(|message| Failure::command(message, None))?;
+    let (kind, mut rest) = match words.split_first() {
+        Some((first, rest)) => (Kind::of(first), rest),
+        None => (None, &[][..]),
+    };
+    let Some(kind) = kind else {
+        let help = "`.chart bar`, `.chart line active`, `.chart hist size sizes.svg`";
+        return Err(Failure::command("`.chart` draws a `bar`, a `line` or a `hist`", Some(help)));
+    };
+    let ends = |name: &str, ending: &str| name.to_ascii_lowercase().ends_with(ending);
+    let is_file = |name: &str| ends(name, ".svg") || ends(name, ".html");
+    let file = rest.split_last().filter(|(last, _)| is_file(last)).map(|(last, before)| {
+        rest = before;
+        last
+    });
+    if let [_, more, ..] = rest {
+        let help = Some("the name of a file ends in `.svg` or `.html`");
+        return Err(Failure::command(format!("`.chart` has no use for `{more}`"), help));
+    }
+    let sorted = session.latest()?.sorted.first().copied();
+    let chart =
+        Chart::new(kind, &session.latest_rows()?, rest.first().map(String::as_str), sorted)?;
+    let options = session.options();
+    let Some(file) = file else {
+        return write(out, &chart.text(&options, terminal::columns()));
+    };
+    let path = path(file)?;
+    let failed = |error: std::io::Error| Failure::file("write", &path, &error);
+    let mut whole = WholeFile::create(&path, Readers::Usual).map_err(failed)?;
+    let write = if ends(file, ".html") { Chart::html } else { Chart::svg };
+    write(&chart, options, &mut whole).and_then(|()| whole.commit()).map_err(failed)?;
+    Ok(Next::Prompt)
+}
+
+/// `.summarize [QUERY|TABLE]`: what is in each column of a query's answer, or of the last one.
 pub fn summarize(session: &mut Session, query: &str, out: &mut dyn Write) -> Result<Next, Failure> {
-    let output =
-        if query.is_empty() { session.latest()?.output.clone() } else { session.gather(query)? };
+    let output = if query.is_empty() {
+        session.latest_rows()?
+    } else if let Some(table) = catalog::table(query) {
+        session.gather(&format!("select * from {}", table.name))?
+    } else {
+        session.gather(query)?
+    };
     let options = session.options();
     let for_people = session.format().for_people;
     // What is summed up stays the last answer: of it there is more to ask.
@@ -53,6 +98,7 @@ pub fn freq(_: &mut Session, words: &str, _: &mut dyn Write) -> Result<Next, Fai
         text: Text { text, file: None, path: None },
         given: None,
         aside: false,
+        report: false,
     })))
 }
 
@@ -78,6 +124,7 @@ pub fn open(session: &mut Session, name: &str, _: &mut dyn Write) -> Result<Next
         text: Text { text, file: None, path: None },
         given: None,
         aside: true,
+        report: false,
     })))
 }
 

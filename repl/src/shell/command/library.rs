@@ -42,7 +42,7 @@ pub fn save(session: &mut Session, name: &str, _: &mut dyn Write) -> Result<Next
 pub fn run(_: &mut Session, argument: &str, _: &mut dyn Write) -> Result<Next, Failure> {
     let (name, rest) = argument.split_once(char::is_whitespace).unwrap_or((argument, ""));
     let text = library::text_of(name, ".run")?;
-    run_with(name, text, assignments(rest)?)
+    run_with(name, text, assignments(rest)?, false)
 }
 
 /// `.report [NAME] [--sql] [name=value…]`: lists the reports, runs one or shows its text.
@@ -74,11 +74,11 @@ pub fn run_report(
     if let Some(lasts) = library::traced(&text.text) {
         message::note(&format!("`{name}` traces the kernel for {lasts}; Ctrl-C ends it early"));
     }
-    run_with(name, text, given)
+    run_with(name, text, given, true)
 }
 
 /// Has a query file run with values that hold for this run alone.
-fn run_with(name: &str, text: Text, given: ParameterValues) -> Result<Next, Failure> {
+fn run_with(name: &str, text: Text, given: ParameterValues, report: bool) -> Result<Next, Failure> {
     all_known(&given, &text.text, &format!("`{name}`"))?;
-    Ok(Next::Run(Box::new(Script { text, given: Some(given), aside: false })))
+    Ok(Next::Run(Box::new(Script { text, given: Some(given), aside: false, report })))
 }

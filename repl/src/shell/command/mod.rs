@@ -13,7 +13,7 @@ mod read;
 pub mod row;
 mod settings;
 mod sink;
-mod watch;
+pub mod watch;
 
 use std::io::{self, IsTerminal, Write};
 
@@ -46,6 +46,7 @@ pub const COMMANDS: &[Command] = &[
     Command { name: ".unset", aliases: &["\\unset"], arguments: "NAME", takes: Takes::Parameter, doc: "Unsets a parameter.", run: parameters::unset },
     Command { name: ".params", aliases: &[], arguments: "[NAME]", takes: Takes::Query, doc: "Lists the parameters of the last query, a saved query or a report.", run: queries::params },
     Command { name: ".watch", aliases: &["\\watch"], arguments: "[INTERVAL] [QUERY]", takes: Takes::Statement, doc: "Repeats a query, or the last one, at an interval.", run: watch::run },
+    Command { name: ".top", aliases: &["top", "slabtop"], arguments: "[INTERVAL]", takes: Takes::Nothing, doc: "Watches the largest caches, with the keys of slabtop.", run: watch::top },
     Command { name: ".read", aliases: &["\\i", "\\ir"], arguments: "FILE", takes: Takes::File, doc: "Runs a query file; in a file, paths are relative to that file.", run: read::read },
     Command { name: ".queries", aliases: &[], arguments: "", takes: Takes::Nothing, doc: "Lists the saved queries and the reports.", run: library::queries },
     Command { name: ".save", aliases: &[], arguments: "NAME", takes: Takes::Query, doc: "Saves the last query.", run: library::save },
@@ -55,7 +56,8 @@ pub const COMMANDS: &[Command] = &[
     Command { name: ".snapshot", aliases: &[], arguments: "[save NAME|drop NAME|list]", takes: Takes::Snapshot, doc: "Saves the current state of all caches, to compare with later.", run: features::snapshot },
     Command { name: ".diff", aliases: &[], arguments: "A [B]", takes: Takes::Moments, doc: "Shows what changed between two snapshots, or since one.", run: features::diff },
     Command { name: ".last", aliases: &[], arguments: "[FORMAT]", takes: Takes::Format, doc: "Shows the last answer again, whole; or in another format.", run: answers::last },
-    Command { name: ".summarize", aliases: &[], arguments: "[QUERY]", takes: Takes::Statement, doc: "Sums up each column of a query's answer, or of the last one: how many values, the least, quartiles, the greatest, a histogram.", run: answers::summarize },
+    Command { name: ".chart", aliases: &[], arguments: "bar|line|hist [COLUMN] [FILE]", takes: Takes::Words(&["bar", "line", "hist"]), doc: "Draws the last answer: a bar a row, a line through its rows, or how its values are distributed; or writes the picture to `FILE.svg` or `FILE.html`.", run: answers::chart },
+    Command { name: ".summarize", aliases: &["summarize"], arguments: "[QUERY|TABLE]", takes: Takes::Statement, doc: "Sums up each column of a query's answer, or of the last one: how many values, the least, quartiles, the greatest, a histogram.", run: answers::summarize },
     Command { name: ".freq", aliases: &[], arguments: "COLUMN [from …] [where …]", takes: Takes::Column, doc: "Counts how often each value of a column occurs.", run: answers::freq },
     Command { name: ".open", aliases: &[], arguments: "NAME", takes: Takes::Cache, doc: "Shows all there is of a cache: its columns, its other names, its nodes and CPUs.", run: answers::open },
     Command { name: ".explain", aliases: &[], arguments: "[analyze] [QUERY]", takes: Takes::Statement, doc: "Shows the plan of a query, or of the last one.", run: queries::explain },
@@ -82,9 +84,9 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 /// The commands that run statements, whose answers find their own way.
-const STATEMENTS: [&str; 14] = [
+const STATEMENTS: [&str; 15] = [
     ".clear", ".explain", ".edit", ".freq", ".last", ".leak", ".open", ".read", ".report", ".run",
-    ".watch", ".whatis", "\\g", "\\gx",
+    ".top", ".watch", ".whatis", "\\g", "\\gx",
 ];
 
 /// The command of a name or an alias.

@@ -23,7 +23,7 @@ pub fn explain(session: &mut Session, argument: &str, _: &mut dyn Write) -> Resu
     let query = if query.is_empty() { last(session)? } else { query.to_owned() };
     let text = Text { text: format!("{explain}{query}"), file: None, path: None };
     // What is explained is no new last query.
-    Ok(Next::Run(Box::new(Script { text, given: None, aside: true })))
+    Ok(Next::Run(Box::new(Script { text, given: None, aside: true, report: false })))
 }
 
 /// The last query, without the `explain` that it may have had.

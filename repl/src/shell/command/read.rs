@@ -33,7 +33,7 @@ pub fn read(session: &mut Session, name: &str, _: &mut dyn Write) -> Result<Next
         return Err(Failure::command(message, None));
     }
     let text = input::file(&path)?;
-    Ok(Next::Run(Box::new(Script { text, given: None, aside: false })))
+    Ok(Next::Run(Box::new(Script { text, given: None, aside: false, report: false })))
 }
 
 /// Whether two paths lead to one file.

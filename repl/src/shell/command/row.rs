@@ -128,6 +128,8 @@ pub struct Script {
     pub given: Option<ParameterValues>,
     /// Whether the query before it stays the last one.
     pub aside: bool,
+    /// Whether it is a report, which says what to look at next.
+    pub report: bool,
 }
 
 /// The command of a name or an alias.

@@ -5,6 +5,7 @@ use std::io::Write;
 use super::row::{Next, write};
 use crate::render;
 use crate::report::error::Failure;
+use crate::report::terminal;
 use crate::shell::config;
 use crate::shell::session::Session;
 use crate::shell::setting::{self, Origin, SETTINGS, Timer, Value};
@@ -27,6 +28,7 @@ pub fn one(
     out: &mut dyn Write,
 ) -> Result<Next, Failure> {
     let shown = setting::command(&mut session.settings, name, value)?;
+    terminal::be_plain(session.settings.plain);
     write(out, &shown.unwrap_or_default())
 }
 
