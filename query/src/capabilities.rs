@@ -57,6 +57,7 @@ impl<S: Schema> Capabilities for S {
             Source::Barn(path) => ("node_barn", path, MemberKind::Integer),
             Source::Walk(walk) => return walked(self, walk, column),
             Source::Slab(figure) => return of_slab(self, figure, column),
+            Source::Owner(_) => return owned(self, column),
             Source::Cpu(figure) => {
                 let (owner, path) = match figure {
                     CpuFigure::Main | CpuFigure::Spare | CpuFigure::RcuFree => {
@@ -151,6 +152,22 @@ fn of_slab(schema: &dyn Schema, figure: SlabFigure, column: &Column) -> Option<S
     let lists = walked(schema, Walk::FreePartial, column);
     let by_cpu = schema.member("kmem_cache", "cpu_slab").is_some();
     lists.or_else(|| if by_cpu { walked(schema, Walk::CachedCpu, column) } else { None })
+}
+
+/// Why the owners of objects cannot be given.
+fn owned(schema: &dyn Schema, column: &Column) -> Option<String> {
+    let way = [
+        ("slab", "obj_exts"),
+        ("obj_cgroup", "memcg"),
+        ("mem_cgroup", "css.cgroup"),
+        ("cgroup", "kn"),
+        ("kernfs_node", "id"),
+    ];
+    let gone = way.into_iter().find(|(owner, path)| schema.member(owner, path).is_none());
+    if let Some((owner, path)) = gone {
+        return Some(lacking(schema.release(), owner, path, column));
+    }
+    crate::codegen::owners(schema).err().map(|lacking| lacking.message)
 }
 
 /// Why a walk's figure cannot be given. What a kernel is known to lack, and the column's reason is of, comes first.

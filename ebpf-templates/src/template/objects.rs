@@ -2,8 +2,11 @@
 //!
 //! ```text
 //! byte 0            16     24       28     32
-//!      row header   page   objects  flags  a bit an object, set for one on the slab's freelist …
+//!      row header   page   objects  flags  a bit an object, set for one on the slab's freelist …  owners
 //! ```
+//!
+//! Where owners are wanted and the slab has a vector of them ([`OWNED`]), a word an object ends the row: the address of the
+//! `struct obj_cgroup` that it is charged to, or 0.
 //!
 //! A row of an object would be larger than a slab's bit, so rows of objects are made by the reader. It also knows which
 //! objects CPUs, sheaves and barns hold ready: to the slab they are in use.
@@ -22,7 +25,7 @@ use std::convert::Infallible;
 use super::driver::{Driver, Emitter, Hooks, Room};
 use super::node::{round, zero};
 use super::rows::{self, Scratch, page};
-use super::slab::next_free;
+use super::slab::{Bits, next_free};
 use super::vmemmap::Vmemmap;
 use crate::assembler::{Assembler, Label};
 use crate::insn::{Alu, Cond, Insn, Reg, Size};
@@ -32,7 +35,7 @@ use crate::program::Program;
 pub const PFN: i16 = 16;
 /// Where the number of its objects lies (u32).
 pub const OBJECTS: i16 = 24;
-/// Where its flags lie (u32): [`INCOMPLETE`], [`CORRUPT`], [`OF_CPU`].
+/// Where its flags lie (u32): [`INCOMPLETE`], [`CORRUPT`], [`OF_CPU`], [`OWNED`].
 pub const FLAGS: i16 = 28;
 /// Where the bits begin.
 pub const BITS: i16 = 32;
@@ -45,12 +48,20 @@ pub const CORRUPT: i32 = 2;
 /// In [`FLAGS`]: a CPU holds the slab, alone or on its partial list.
 pub const OF_CPU: i32 = 4;
 
+/// In [`FLAGS`]: the owners of its objects end the row.
+pub const OWNED: i32 = 8;
+
+/// The lowest bits of a vector's address and of its entries are flags.
+const OWNER_FLAGS: i32 = 7;
+
 /// The most objects that a row has bits for.
 pub const MAX_BITS: u16 = 8192;
 /// The space for rows, in bytes.
 const SPACE: u32 = 256 << 10;
 /// So many steps along freelists cost a run as much as a slab.
 const STEPS_A_SLAB: i32 = 2;
+/// So many owners do.
+const OWNERS_A_SLAB: i32 = 16;
 
 /// The program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +84,37 @@ pub struct Objects {
     pub bits: u16,
     /// The one cache that is wanted; 0 for all.
     pub only: u64,
+    /// Where the owners of objects are, if they are wanted.
+    pub owners: Option<Owners>,
+}
+
+/// Where the owners of a slab's objects are: a vector with an entry for each, which begins with the address of a
+/// `struct obj_cgroup`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owners {
+    /// The offset of `obj_exts` in `struct slab`.
+    pub vector: i32,
+    /// The distance of entries.
+    pub stride: Stride,
+}
+
+/// How far entries lie from each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stride {
+    /// So many bytes.
+    Fixed(i32),
+    /// What these bits of the slab's counters say (7.0).
+    Counted(Bits),
+    /// Where `in_objects` is set in the slab's counters, the size of objects, in which entries lie; else so many bytes. Where
+    /// `owned` is not set, entries have no owners (7.3).
+    Marked {
+        /// Whether there are owners.
+        owned: Bits,
+        /// Whether entries lie in objects.
+        in_objects: Bits,
+        /// The distance of entries that lie elsewhere.
+        bytes: i32,
+    },
 }
 
 /// The numbers that a walk over the objects of slabs keeps in the header.
@@ -90,13 +132,18 @@ pub struct Own {
     index: i16,
     /// The address of the object.
     pub object: i16,
+    /// Where the owner of the next object is; 0 where there are no owners.
+    owner: i16,
+    /// The distance of owners.
+    stride: i16,
 }
 
 impl Own {
     /// Takes its numbers.
     pub fn new(scratch: &mut Scratch) -> Self {
-        let [steps, start, flags, row, index, object] = [(); 6].map(|()| scratch.take());
-        Self { steps, start, flags, row, index, object }
+        let [steps, start, flags, row, index, object, owner, stride] =
+            [(); 8].map(|()| scratch.take());
+        Self { steps, start, flags, row, index, object, owner, stride }
     }
 }
 
@@ -114,7 +161,7 @@ impl Objects {
     /// Builds the program that gives slabs alone.
     #[must_use]
     pub fn build(&self) -> Program {
-        let (row_fixed, row_max) = (self.slab_row(), u32::from(self.slab_row()));
+        let (row_fixed, row_max) = (self.slab_row(), self.slab_max(0));
         let room = Room { row_fixed, row_max, space: SPACE, places: 0, counters: 0 };
         let own = Own::new(&mut Scratch::behind_page());
         let mut rows = SlabRows { objects: *self, own, next: None, alone: true };
@@ -123,14 +170,15 @@ impl Objects {
             .unwrap_or_else(|never| match never {})
     }
 
-    /// Bytes of the row of a slab.
+    /// Bytes of the row of a slab, without owners.
     fn slab_row(&self) -> u16 {
         BITS.unsigned_abs() + self.bits / 8
     }
 
     /// The most that a slab takes with its objects, of which a row takes at most `row_max` bytes.
     fn slab_max(&self, row_max: u32) -> u32 {
-        u32::from(self.slab_row()) + u32::from(self.bits) * row_max
+        let owner = if self.owners.is_some() { 8 } else { 0 };
+        u32::from(self.slab_row()) + u32::from(self.bits) * (row_max + owner)
     }
 
     /// The room for rows of objects, with the space that they take together with those of their slabs.
@@ -272,6 +320,10 @@ impl Hooks for SlabRows {
         asm.push(Insn::store_imm(Size::W, Reg::R8, rows::ROW_KIND, rows::KIND_SLAB));
         zero(asm, [self.own.steps, self.own.flags].into_iter());
         self.freelist(asm);
+        asm.push(Insn::mov_imm(Reg::R9, self.objects.slab_row().into()));
+        if let Some(owners) = self.objects.owners {
+            self.owners(asm, owners);
+        }
         if self.alone {
             let next = self.next.unwrap_or_else(|| unreachable!("the filter comes first"));
             self.objects.vmemmap.check(asm, next);
@@ -283,7 +335,6 @@ impl Hooks for SlabRows {
         asm.push(Insn::alu_imm(Alu::Div, Reg::R2, STEPS_A_SLAB));
         asm.push(Insn::alu(Alu::Sub, Reg::R1, Reg::R2));
         asm.push(Insn::store(Size::Dw, Reg::R6, page::BUDGET, Reg::R1));
-        asm.push(Insn::mov_imm(Reg::R9, i32::from(BITS) + i32::from(self.objects.bits / 8)));
         Ok(())
     }
 }
@@ -313,6 +364,92 @@ impl SlabRows {
         asm.jump_imm(Cond::Ne, Reg::R2, page::CPU, other);
         asm.push(Insn::alu_imm(Alu::Or, Reg::R1, OF_CPU));
         asm.bind(other);
+        if self.objects.owners.is_some() {
+            let unowned = asm.label("unowned");
+            load(asm, Reg::R2, self.own.owner);
+            asm.jump_imm(Cond::Eq, Reg::R2, 0, unowned);
+            asm.push(Insn::alu_imm(Alu::Or, Reg::R1, OWNED));
+            asm.bind(unowned);
+        }
+    }
+
+    /// Appends the owners of the slab's objects to the row at `R8`, and their bytes to `R9`. Takes `R0` to `R5`.
+    fn owners(&self, asm: &mut Assembler, Owners { vector, stride }: Owners) {
+        let Objects { vmemmap, size, bits, .. } = self.objects;
+        let own = self.own;
+        let [owner, cut, none, end] =
+            ["owner", "owners_cut", "no_owners", "owners_end"].map(|name| asm.label(name));
+        let load = |asm: &mut Assembler, dst, from| {
+            asm.push(Insn::load(Size::Dw, dst, Reg::R6, from));
+        };
+        let store = |asm: &mut Assembler, to, src| {
+            asm.push(Insn::store(Size::Dw, Reg::R6, to, src));
+        };
+        asm.comment("the owners of its objects");
+        load(asm, Reg::R1, page::SLAB);
+        vmemmap.slab.peek.load(asm, vector);
+        asm.push(Insn::alu_imm(Alu::And, Reg::R0, !OWNER_FLAGS));
+        store(asm, own.owner, Reg::R0);
+        asm.jump_imm(Cond::Eq, Reg::R0, 0, end);
+        load(asm, Reg::R1, page::OBJECTS);
+        asm.jump_imm(Cond::Gt, Reg::R1, bits.into(), none);
+        match stride {
+            Stride::Fixed(bytes) => asm.push(Insn::mov_imm(Reg::R1, bytes)),
+            Stride::Counted(bits) => {
+                load(asm, Reg::R1, page::COUNTERS);
+                bits.extract(asm, Reg::R1);
+            }
+            Stride::Marked { owned, in_objects, bytes } => {
+                let known = asm.label("stride_known");
+                load(asm, Reg::R1, page::COUNTERS);
+                asm.push(Insn::mov(Reg::R2, Reg::R1));
+                owned.extract(asm, Reg::R1);
+                asm.jump_imm(Cond::Eq, Reg::R1, 0, none);
+                in_objects.extract(asm, Reg::R2);
+                asm.push(Insn::mov_imm(Reg::R1, bytes));
+                asm.jump_imm(Cond::Eq, Reg::R2, 0, known);
+                asm.push(Insn::load(Size::W, Reg::R1, Reg::R7, size));
+                asm.bind(known);
+            }
+        }
+        store(asm, own.stride, Reg::R1);
+        zero(asm, [own.index].into_iter());
+        asm.bind(owner);
+        asm.may_goto(cut);
+        load(asm, Reg::R9, own.index);
+        load(asm, Reg::R1, page::OBJECTS);
+        let all = asm.label("owners_all");
+        asm.jump_reg(Cond::Ge, Reg::R9, Reg::R1, all);
+        asm.jump_imm(Cond::Ge, Reg::R9, bits.into(), all);
+        load(asm, Reg::R1, own.owner);
+        load(asm, Reg::R2, own.stride);
+        asm.push(Insn::alu(Alu::Add, Reg::R2, Reg::R1));
+        store(asm, own.owner, Reg::R2);
+        vmemmap.slab.peek.load(asm, 0);
+        asm.push(Insn::alu_imm(Alu::And, Reg::R0, !OWNER_FLAGS));
+        asm.push(Insn::mov(Reg::R1, Reg::R9));
+        asm.push(Insn::alu_imm(Alu::Lsh, Reg::R1, 3));
+        asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R8));
+        let first = self.objects.slab_row().cast_signed();
+        asm.push(Insn::store(Size::Dw, Reg::R1, first, Reg::R0));
+        asm.add(Reg::R9, 1);
+        store(asm, own.index, Reg::R9);
+        asm.jump(owner);
+        asm.bind(cut);
+        asm.push(Insn::store_imm(Size::Dw, Reg::R6, own.flags, INCOMPLETE));
+        asm.bind(none);
+        asm.push(Insn::mov_imm(Reg::R9, first.into()));
+        zero(asm, [own.owner].into_iter());
+        asm.jump(end);
+        asm.bind(all);
+        load(asm, Reg::R1, page::BUDGET);
+        asm.push(Insn::mov(Reg::R2, Reg::R9));
+        asm.push(Insn::alu_imm(Alu::Div, Reg::R2, OWNERS_A_SLAB));
+        asm.push(Insn::alu(Alu::Sub, Reg::R1, Reg::R2));
+        store(asm, page::BUDGET, Reg::R1);
+        asm.push(Insn::alu_imm(Alu::Lsh, Reg::R9, 3));
+        asm.add(Reg::R9, first.into());
+        asm.bind(end);
     }
 
     /// Appends the setting of a bit of the row at `R8` for each object on the slab's freelist. Takes `R0` to `R5` and

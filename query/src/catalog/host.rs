@@ -19,6 +19,7 @@ pub enum HostTable {
     Flags,
     Slabinfo,
     Columns,
+    Cgroups,
     Diff,
     Allocations,
     Frees,
@@ -26,7 +27,7 @@ pub enum HostTable {
 
 /// All of them, in the order of `.tables`.
 pub static TABLES: &[&Table] =
-    &[&ALIASES, &FLAGS, &SLABINFO, &COLUMNS, &DIFF, &ALLOCATIONS, &FREES];
+    &[&ALIASES, &FLAGS, &SLABINFO, &COLUMNS, &CGROUPS, &DIFF, &ALLOCATIONS, &FREES];
 
 /// Names of caches.
 #[rustfmt::skip]
@@ -100,6 +101,30 @@ pub static COLUMNS: Table = Table {
         Column::new("available", BOOL, None, Given, "Whether the column is available here."),
         Column::new("reason", TEXT, None, Given, "Why it is not available."),
         Column::new("meaning", TEXT, None, Given, "What the column means."),
+    ],
+};
+
+/// Memory cgroups.
+#[rustfmt::skip]
+pub static CGROUPS: Table = Table {
+    name: "cgroups",
+    doc: "A row for each memory cgroup, including those that were removed and are still kept.",
+    rows: Rows::Host(Made { table: HostTable::Cgroups, takes: &[], needs: Needs::Objects }),
+    star: &["path", "id", "zombie", "objects", "bytes", "charged", "references"],
+    identity: &["id"],
+    columns: &[
+        Column::new("id", UINT, None, Given, "The inode of its directory: `cgroup_id` in `objects`."),
+        Column::new("path", TEXT, None, Given, "Its path in its hierarchy; of a removed cgroup, the path that it had."),
+        Column::new("addr", UINT, Hex, Given, "The address of its `struct mem_cgroup`; NULL before Linux 6.16, which added a cache of them."),
+        Column::new("online", BOOL, None, Given, "Whether it is in use; once removed, it is not. NULL before Linux 6.16."),
+        Column::new("zombie", BOOL, None, Given, "Whether it was removed and is kept only because something refers to it. NULL before Linux 6.16."),
+        Column::new("objects", UINT, Count, Given, "The used objects that are charged to it, without those of its children; NULL for a zombie, whose objects are charged to its parent."),
+        Column::new("bytes", UINT, Bytes, Given, "The size of these objects; NULL for a zombie."),
+        Column::new("charged", UINT, Bytes, Given, "The memory of all kinds that its own counter holds, including that of its children."),
+        Column::new("references", UINT, Count, Given, "How many references keep it; NULL while it is online, as they are then counted on each CPU."),
+        Column::new("kernel_memory", UINT, Bytes, Given, "The kernel's own count of the kernel memory of the cgroup and its children: `kernel` in `memory.stat`, or `memory.kmem.usage_in_bytes` in version 1; NULL where its directory is not visible."),
+        Column::new("slab_reclaimable", UINT, Bytes, Given, "The kernel's own count of reclaimable slab memory of the cgroup and its children, from `memory.stat`; NULL in version 1, and where its directory is not visible."),
+        Column::new("slab_unreclaimable", UINT, Bytes, Given, "The same for memory that cannot be reclaimed."),
     ],
 };
 

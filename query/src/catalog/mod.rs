@@ -85,6 +85,8 @@ pub enum Needs {
     SlabFlags,
     /// The running kernel, whose files are read.
     RunningKernel,
+    /// The table `objects`.
+    Objects,
     /// The running kernel, in which programs are attached.
     Tracepoints,
 }
@@ -139,6 +141,8 @@ pub enum Source {
     Walk(Walk),
     /// A look-up in user space, by the values of other columns.
     Host(Lookup, &'static [&'static str]),
+    /// What is known of the cgroup that the row's object is charged to.
+    Owner(Owner),
     /// A value that comes with the rows, of a table that user space puts together.
     Given,
     /// An expression over other columns.
@@ -188,6 +192,15 @@ pub enum SlabFigure {
     Pfn,
     /// The order of its pages.
     Order,
+}
+
+/// What is known of the cgroup that an object is charged to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// Its path in its hierarchy.
+    Path,
+    /// The number of its folder.
+    Id,
 }
 
 /// A figure that is found by walking.
@@ -285,7 +298,10 @@ impl Column {
     /// Whether the kernel's program reads it, as opposed to user space.
     #[must_use]
     pub fn in_kernel(&self) -> bool {
-        !matches!(self.source, Source::Host(..) | Source::Derived(_) | Source::Given)
+        !matches!(
+            self.source,
+            Source::Host(..) | Source::Derived(_) | Source::Given | Source::Owner(_)
+        )
     }
 }
 

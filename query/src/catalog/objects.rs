@@ -3,7 +3,7 @@
 //! The kernel's program sends slabs with a bit an object, and user space makes rows of objects of them: so conditions on
 //! these columns run there. Those on members of objects run in the kernel.
 
-use super::{Column, Rows, Source, Table};
+use super::{Column, Owner, Rows, Source, Table};
 use crate::value::{Type, Unit};
 
 const TEXT: (Type, u8) = (Type::Text, 64);
@@ -13,6 +13,9 @@ const BOOL: (Type, u8) = (Type::Bool, 1);
 
 use Source::Given;
 use Unit::{Bytes, Hex, None};
+
+/// Why a kernel may lack owners.
+const OWNERS: &str = "it is older than 6.10 or built without CONFIG_MEMCG";
 
 /// The columns that differ among the objects of a slab that are in one state.
 pub const OF_EACH: [&str; 2] = ["addr", "index"];
@@ -35,6 +38,8 @@ pub static OBJECTS: Table = Table {
         Column::new("size", U32, Bytes, Given, "The distance from this object to the next."),
         Column::new("object_size", U32, Bytes, Given, "The size that users of the cache see."),
         Column::new("state", TEXT, None, Given, "Whether the object is handed out (`used`), free in its slab (`free`), or kept ready: on the freelist of a CPU's slab (`cpu`), in a CPU's sheaf (`sheaf`) or a barn's (`barn`), or freed until an RCU grace period ends (`rcu`)."),
+        Column::new("cgroup", TEXT, None, Source::Owner(Owner::Path), "The path of the memory cgroup that the object is charged to; NULL if it is charged to none, or not handed out.").absent(OWNERS),
+        Column::new("cgroup_id", U64, None, Source::Owner(Owner::Id), "The number of that cgroup: the inode of its directory.").absent(OWNERS),
         Column::new("complete", BOOL, None, Given, "Whether the slab stayed as it was while it was read, and its freelist and counters agree."),
     ],
 };

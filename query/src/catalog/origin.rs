@@ -61,6 +61,7 @@ impl Column {
                 SlabFigure::Frozen => "`slab->frozen`",
             }
             .to_owned(),
+            Source::Owner(_) => "the object's entry in `slab->obj_exts`, and the `memcg` of that `struct obj_cgroup`".to_owned(),
             Source::Given => "computed in user space".to_owned(),
         }
     }

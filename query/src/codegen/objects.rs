@@ -14,13 +14,14 @@
 
 use ebpf_templates::assembler::{Assembler, Label};
 use ebpf_templates::template::driver::Emitter;
-use ebpf_templates::template::objects::{self, Objects, Own, Visitor};
+use ebpf_templates::template::objects::{self, Objects, Own, Owners, Stride, Visitor};
+use ebpf_templates::template::slab::Bits;
 
-use super::needs::{lacking, offset};
+use super::needs::{lacking, member, offset};
 use super::{Generator, walk};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::plan::{AFTER_ALL, Plan, SUM};
-use crate::schema::{self, Schema, Unknown};
+use crate::schema::{self, Schema, TypeId, Unknown};
 
 /// The walk over the objects that a plan reads.
 pub(super) fn of(plan: &Plan, schema: &dyn Schema) -> Result<Objects, Diagnostic> {
@@ -29,7 +30,43 @@ pub(super) fn of(plan: &Plan, schema: &dyn Schema) -> Result<Objects, Diagnostic
         help,
         ..Diagnostic::new(Span::default(), message)
     };
-    objects(schema, &schema.objects(&arguments).map_err(unknown)?)
+    let walk = objects(schema, &schema.objects(&arguments).map_err(unknown)?)?;
+    Ok(Objects { owners: if plan.reads_owners() { Some(owners(schema)?) } else { None }, ..walk })
+}
+
+/// Where the owners of objects are, in each form that they have had.
+pub fn owners(schema: &dyn Schema) -> Result<Owners, Diagnostic> {
+    let slab = |path: &str| member(schema, "slab", path);
+    let counters = slab("counters")?.offset;
+    let bits = |path: &str| {
+        let found = slab(path)?;
+        let outside = || lacking(&format!("member `slab.{path}` beside the counters"));
+        let before = found.offset.checked_sub(counters).ok_or_else(outside)?;
+        let whole = u8::try_from(8 * found.size).map_err(|_| outside())?;
+        let (first, count) = found.bits.unwrap_or((0, whole));
+        let first = 8 * before + u32::from(first);
+        if first + u32::from(count) > 64 {
+            Err(outside())
+        } else {
+            Ok(Bits { first: first.cast_signed(), count })
+        }
+    };
+    let vector = slab("obj_exts")?.offset.cast_signed();
+    let entry = schema.struct_id("slabobj_ext").map(TypeId);
+    let bytes = entry.and_then(|entry| schema.size_of(entry));
+    let bytes = bytes.and_then(|bytes| i32::try_from(bytes).ok());
+    let has = |path| schema.has_member("slabobj_ext", path);
+    let stride = if schema.has_member("slab", "obj_exts_in_object") {
+        // An entry has a word for its owner, and one for the site of its allocation if the kernel counts those.
+        let sites = has("_ctref") || has("ref");
+        let (owned, in_objects) = (bits("obj_exts_needs_objcg")?, bits("obj_exts_in_object")?);
+        Stride::Marked { owned, in_objects, bytes: if sites { 16 } else { 8 } }
+    } else if schema.has_member("slab", "stride") {
+        Stride::Counted(bits("stride")?)
+    } else {
+        Stride::Fixed(bytes.ok_or_else(|| lacking("struct `slabobj_ext`"))?)
+    };
+    Ok(Owners { vector, stride })
 }
 
 /// The walk over these objects.
@@ -46,6 +83,7 @@ pub fn objects(schema: &dyn Schema, of: &schema::Objects) -> Result<Objects, Dia
         red_left_pad: offset(schema, "kmem_cache", "red_left_pad").ok(),
         bits: most.next_multiple_of(64),
         only: of.cache,
+        owners: None,
     })
 }
 

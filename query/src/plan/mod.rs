@@ -310,6 +310,12 @@ impl Plan {
         self.conditions().filter_map(|condition| Some((condition, condition.kernel.as_ref().ok()?)))
     }
 
+    /// Whether the cgroups that objects are charged to are read.
+    #[must_use]
+    pub fn reads_owners(&self) -> bool {
+        self.inputs.iter().any(|input| matches!(input.source(), Some(Source::Owner(_))))
+    }
+
     /// Whether its program may find that a number leaves a register, so that [`crate::exec::wide`] computes anew.
     #[must_use]
     pub fn can_overflow(&self) -> bool {

@@ -10,6 +10,8 @@ use super::model::Era;
 
 /// The BTF ids of `struct kmem_cache_node` and, behind it, `struct slab`.
 pub const NODE_TYPE: u32 = 4077;
+const PAGE_TYPE: u32 = NODE_TYPE + 3;
+const ENTRY_TYPE: u32 = NODE_TYPE + 9;
 /// Where page 0 is described.
 pub const PAGES: u64 = 0xffff_ea00_0000_0000;
 
@@ -28,6 +30,10 @@ pub struct Types {
     pub base: Fixture,
     /// The objects that queries over `objects` read.
     pub objects: Option<Objects>,
+    /// Members that it has besides.
+    pub added: Vec<((&'static str, &'static str), Member)>,
+    /// The bytes of `struct slabobj_ext`, if there is one.
+    pub entry: Option<u64>,
 }
 
 impl Types {
@@ -83,6 +89,9 @@ impl Schema for Types {
         if self.lacking.contains(&(owner, path)) {
             return None;
         }
+        if let Some((_, added)) = self.added.iter().find(|(name, _)| *name == (owner, path)) {
+            return Some(*added);
+        }
         if let Some((offset, size, kind)) = self.own(owner, path) {
             let bits = match path {
                 "inuse" => Some((0, 16)),
@@ -104,6 +113,7 @@ impl Schema for Types {
             .position(|known| *known == name)
             .map(|at| u32::try_from(at).unwrap() + NODE_TYPE)
             .or_else(|| self.base.struct_id(name))
+            .or_else(|| self.entry.filter(|_| name == "slabobj_ext").map(|_| ENTRY_TYPE))
     }
 
     fn function_id(&self, name: &str) -> Option<u32> {
@@ -168,7 +178,11 @@ impl Schema for Types {
     }
 
     fn size_of(&self, id: TypeId) -> Option<u64> {
-        if id == TypeId(NODE_TYPE + 3) { Some(64) } else { self.base.size_of(id) }
+        match id {
+            TypeId(PAGE_TYPE) => Some(64),
+            TypeId(ENTRY_TYPE) => self.entry,
+            _ => self.base.size_of(id),
+        }
     }
 
     fn spelling(&self, id: TypeId) -> String {

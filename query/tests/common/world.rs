@@ -78,8 +78,19 @@ impl World {
             memory.write_int(at, Size::Dw, head);
         }
         let (lacking, base) = (Vec::new(), Fixture::new());
-        let types =
-            Types { era, nodes, offsets, hardened, old: false, head, lacking, base, objects: None };
+        let types = Types {
+            era,
+            nodes,
+            offsets,
+            hardened,
+            old: false,
+            head,
+            lacking,
+            base,
+            objects: None,
+            added: Vec::new(),
+            entry: None,
+        };
         Self {
             types,
             memory,

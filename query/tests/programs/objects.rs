@@ -11,7 +11,7 @@ use slabql_query::codegen;
 use slabql_query::eval::Warnings;
 use slabql_query::exec;
 use slabql_query::plan::{Target, Template};
-use slabql_query::schema::{Objects, Schema};
+use slabql_query::schema::{Member, MemberKind, Objects, Schema};
 use slabql_query::value::Value;
 
 use super::pages::{record, world};
@@ -187,7 +187,8 @@ fn gives(world: &World, text: &str, pushdown: bool, pages: u64) -> (Vec<Vec<Valu
         while at < end {
             let size = half(at) as usize;
             if half(at + 4) == rows::KIND_SLAB.unsigned_abs() {
-                marked += usize::from(half(at + 28) != 0 && number(at + 16) == 62);
+                let flags = half(at + 28) & !objects::OWNED.unsigned_abs();
+                marked += usize::from(flags != 0 && number(at + 16) == 62);
             } else {
                 let (bytes, row) = layout.row(&map[at..end]).unwrap();
                 assert_eq!(bytes, size);
@@ -278,4 +279,113 @@ fn an_object_that_changes_behind_its_members_is_told() {
         assert!(rows.len() == all.len() || (rows.is_empty() && is_gone), "{}", rows.len());
     }
     assert!(told > 0 && gone > 0, "{told} told, {gone} gone");
+}
+
+/// How a kernel keeps the owners of objects: what it is called, the bytes of `struct slabobj_ext`, members of `struct slab`
+/// with the bits of the counters that they are, what the upper half of the counters is, where the vector is, counted from the
+/// slab's first page, and the distance of its entries.
+type Form = (&'static str, u64, &'static [(&'static str, u8, u8)], u64, u64, u64);
+
+const FORMS: [Form; 7] = [
+    ("6.12", 8, &[], 0xabcd, 4096, 8),
+    ("6.12, sites counted", 16, &[], 0xabcd, 4096, 16),
+    ("7.0, elsewhere", 8, &[("stride", 32, 16)], 8, 4096, 8),
+    ("7.0, in objects", 8, &[("stride", 32, 16)], SIZE, 40, SIZE),
+    ("7.3, elsewhere", 8, MARKS, 2, 4096, 8),
+    ("7.3, in objects", 8, MARKS, 3, 40, SIZE),
+    ("7.3, no owners", 8, MARKS, 1, 40, SIZE),
+];
+const MARKS: &[(&str, u8, u8)] = &[("obj_exts_in_object", 32, 1), ("obj_exts_needs_objcg", 33, 1)];
+
+/// What the row of the slab at page 62 says of the owners of its objects; none if it says nothing.
+fn owners_of(world: &World) -> Option<Vec<u64>> {
+    let mut walk = codegen::objects(&world.types, &of(world)).unwrap();
+    walk.owners = Some(codegen::owners(&world.types).unwrap());
+    let program = walk.build();
+    let mut interpreter = Interpreter::new(world.kernel(), program.map_bytes);
+    interpreter.map_mut()[usize::try_from(rows::SELF).unwrap()..].fill(0xaa);
+    let words: Vec<u8> = [1, 2001, 0_u64].into_iter().flat_map(u64::to_le_bytes).collect();
+    let at = usize::try_from(page::PFN).unwrap();
+    interpreter.map_mut()[at..at + 24].copy_from_slice(&words);
+    interpreter.run_syscall(&program).unwrap_or_else(|trap| panic!("{trap}"));
+    let map = interpreter.map();
+    let number = |at: usize| u64::from_le_bytes(map[at..at + 8].try_into().unwrap());
+    let half = |at: usize| u32::from_le_bytes(map[at..at + 4].try_into().unwrap());
+    let mut at = usize::try_from(rows::HEADER).unwrap();
+    let end = at + number(0) as usize;
+    while at < end {
+        let size = half(at) as usize;
+        if number(at + 16) == 62 {
+            let flags = half(at + 28);
+            let plain = usize::try_from(objects::BITS).unwrap() + 16;
+            if flags == 0 {
+                assert_eq!(size, plain);
+                return None;
+            }
+            assert_eq!(flags, objects::OWNED.unsigned_abs());
+            assert_eq!(size, plain + 8 * 42);
+            return Some((0..42).map(|index| number(at + plain + 8 * index)).collect());
+        }
+        at += size;
+    }
+    panic!("there is no such slab");
+}
+
+#[test]
+fn owners_are_found_in_each_form() {
+    for era in ERAS {
+        for (name, entry, members, upper, vector, stride) in FORMS {
+            let mut world = typed(era);
+            let whole = |offset| Member {
+                offset,
+                size: 8,
+                signed: false,
+                bits: None,
+                kind: MemberKind::Integer,
+            };
+            let counters = u32::try_from(world.offset("slab", "counters")).unwrap();
+            let exts = if counters == 40 { 48 } else { 8 };
+            world.types.entry = Some(entry);
+            for (owner, path, at) in [
+                ("slab", "obj_exts", exts),
+                ("obj_cgroup", "memcg", 16),
+                ("mem_cgroup", "css.cgroup", 0),
+                ("cgroup", "kn", 0),
+                ("kernfs_node", "id", 0),
+            ] {
+                world.types.added.push(((owner, path), whole(at)));
+            }
+            for (path, first, count) in members {
+                let bits = Some((first % 32, *count));
+                let member = Member { bits, ..whole(counters + u32::from(first / 32 * 4)) };
+                world.types.added.push((("slab", path), member));
+            }
+            let start = memory(&world, 62);
+            let at = record(62) + u64::from(counters);
+            let lower = world.memory.read(at, 4).unwrap().try_into().unwrap();
+            world.word(at, u64::from(u32::from_le_bytes(lower)) | upper << 32);
+            // Without a vector nothing is read.
+            world.word(record(62) + u64::from(exts), 7);
+            assert_eq!(owners_of(&world), None, "{era:?} {name}");
+            // The lowest bits are flags.
+            world.word(record(62) + u64::from(exts), start + vector + 3);
+            let owner = |index: u64| {
+                if index.is_multiple_of(5) { 0 } else { 0xffff_8881_0000_0000 + 64 * index }
+            };
+            for index in 0..42 {
+                world.word(start + vector + stride * index, owner(index) + index % 2);
+            }
+            let expected = (!name.ends_with("no owners")).then(|| (0..42).map(owner).collect());
+            assert_eq!(owners_of(&world), expected, "{era:?} {name}");
+            // A program that reads members gives the same rows.
+            let [without, with] = ["", ", cgroup_id"].map(|column| {
+                let text =
+                    format!("select o->ratio{column} from objects('second') where o->ratio > -220");
+                let (rows, marked, _) = gives(&world, &text, true, 64);
+                (rows.into_iter().map(|mut row| row.swap_remove(0)).collect::<Vec<_>>(), marked)
+            });
+            assert_eq!(without, with, "{era:?} {name}");
+            assert_eq!(with.1, 0);
+        }
+    }
 }

@@ -118,7 +118,7 @@ pub struct Args {
     pub record: Option<PathBuf>,
 
     /// The tables that `--record` records besides `caches`, such as `slabs,objects`, or `all`. Default: all but `slabs`
-    /// and `objects`, which can have millions of rows.
+    /// and `objects`, which can have millions of rows, and `cgroups`.
     #[arg(global = true, long, value_name = "TABLE,…", value_parser = Tables::parse)]
     pub tables: Option<Tables>,
 

@@ -17,6 +17,7 @@
 
 pub mod analyze;
 mod ask;
+mod cgroups;
 mod chain;
 mod choice;
 mod opened;

@@ -11,8 +11,8 @@ use query::catalog::host::FLAG_MEANINGS;
 use query::catalog::{self, HostTable};
 use query::value::Value;
 
-use super::Ask;
 use super::snapshot::{Snapshot, compare};
+use super::{Ask, cgroups};
 use crate::kernel::sysfs::SLABINFO;
 use crate::report::error::Failure;
 use crate::source::proc::slabinfo::{self, Line};
@@ -30,6 +30,7 @@ pub fn rows(table: HostTable) -> Make {
         HostTable::Flags => |ask, _, notes| flags(ask, notes),
         HostTable::Slabinfo => |_, _, _| read_slabinfo(),
         HostTable::Columns => |ask, _, _| Ok(columns(ask)),
+        HostTable::Cgroups => |ask, _, notes| cgroups::rows(ask, notes),
         HostTable::Allocations => |_, _, _| Err(untraced("allocations")),
         HostTable::Frees => |_, _, _| Err(untraced("frees")),
         HostTable::Diff => |_, snapshots, notes| match snapshots {

@@ -29,7 +29,7 @@ use crate::source::recording::{
 /// The tables that are to be recorded. `caches` always is: what others say of a cache is found there.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Tables {
-    /// All but those that may have very many rows, as far as they can be read.
+    /// All but those that take long or may have very many rows, as far as they can be read.
     #[default]
     Usual,
     /// All, as far as they can be read.
@@ -65,7 +65,8 @@ impl Tables {
     /// Those of which rows are recorded, in the order of the file: a query reads up to its table.
     fn recorded(&self) -> Vec<&'static Table> {
         let large = |table: &Table| match table.rows {
-            Rows::Slabs => 1,
+            // Of cgroups there are few rows, but all slabs are walked for them.
+            Rows::Slabs | Rows::Host(Made { needs: Needs::Objects, .. }) => 1,
             Rows::Objects => 2,
             _ => 0,
         };

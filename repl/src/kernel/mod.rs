@@ -16,6 +16,7 @@
 //! - Bytes of the kernel, BTF and rows alike, are checked before they are believed.
 
 pub mod btf;
+pub mod cgroups;
 pub mod drop_privileges;
 pub mod fit;
 mod functions;
@@ -26,6 +27,7 @@ pub mod keys;
 pub mod list;
 pub mod load;
 pub mod lookup;
+pub mod mounts;
 pub mod percpu;
 pub mod probe;
 pub mod read;

@@ -219,6 +219,13 @@ impl KernelSchema {
         self.structs.get_or_init(|| self.btf.structs())
     }
 
+    /// The value of an enumerator of an enum without a name.
+    #[must_use]
+    pub fn unnamed_enumerator(&self, name: &str) -> Option<i64> {
+        let id = self.btf.find_unnamed_enum(|found| found == name)?;
+        self.btf.enumerators(id).find(|(found, _)| *found == name).map(|(_, value)| value)
+    }
+
     /// The enumerators of `id` as `strip` shortens them, in order of their values; those it drops are left out.
     fn flags(
         &self,

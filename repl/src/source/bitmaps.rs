@@ -9,6 +9,7 @@ use ebpf_templates::program::Program;
 use ebpf_templates::template::objects;
 use ebpf_templates::template::rows;
 use query::codegen;
+use query::diagnostic::Diagnostic;
 use query::schema::{PageArray, Schema, Unknown};
 use query::suggest;
 use query::value::Value;
@@ -95,13 +96,15 @@ pub struct Slab<'a> {
     /// The rows of its objects, if members are read.
     pub members: &'a [u8],
     bits: &'a [u8],
+    /// A word an object, if owners are read and the slab has them.
+    owners: &'a [u8],
 }
 
 impl Slab<'_> {
     /// The same without what is known of its objects.
     #[must_use]
     pub fn bare(&self) -> Slab<'static> {
-        Slab { bits: &[], members: &[], ..*self }
+        Slab { bits: &[], members: &[], owners: &[], ..*self }
     }
 
     /// Whether object number `index` is on the slab's freelist.
@@ -109,6 +112,20 @@ impl Slab<'_> {
     pub fn is_free(&self, index: u64) -> bool {
         let byte = usize::try_from(index / 8).ok().and_then(|at| self.bits.get(at));
         byte.is_some_and(|byte| byte >> (index % 8) & 1 == 1)
+    }
+
+    /// The owners of its objects, in their order: the address of a `struct obj_cgroup`, or 0. None if it has none, or none
+    /// were read.
+    #[must_use]
+    pub fn owners(&self) -> impl ExactSizeIterator<Item = u64> {
+        let (words, _) = self.owners.as_chunks();
+        words.iter().map(|word| u64::from_le_bytes(*word))
+    }
+
+    /// The owner of object number `index`; 0 where it has none.
+    #[must_use]
+    pub fn owner(&self, index: u64) -> u64 {
+        usize::try_from(index).ok().and_then(|index| self.owners().nth(index)).unwrap_or(0)
     }
 
     /// How many are.
@@ -232,14 +249,15 @@ pub fn is_cache(schema: &KernelSchema, name: &str) -> Result<(), Failure> {
 impl<'a> Walk<'a> {
     /// Takes what walks over the slabs of all caches need, or of the one of this name.
     pub fn open(schema: &'a KernelSchema, name: Option<&str>) -> Result<Self, Failure> {
-        Self::by(schema, name, None)
+        Self::by(schema, name, None, false)
     }
 
-    /// The same by a program that reads members as well, instead of the one that gives slabs alone.
+    /// The same by a program that reads members as well, instead of the one that gives slabs alone, or their objects' owners.
     pub(super) fn by(
         schema: &'a KernelSchema,
         name: Option<&str>,
         members: Option<Program>,
+        owned: bool,
     ) -> Result<Self, Failure> {
         // Whoever has no rights is told that, and how to get them.
         let memory = Memory::of_words(schema)?;
@@ -255,7 +273,7 @@ impl<'a> Walk<'a> {
         let most = most_objects(&caches);
         let program = match members {
             Some(program) => program,
-            None => program(schema, most, only)?,
+            None => program(schema, most, only, owned)?,
         };
         let loaded = Loaded::load(&program)?;
         let by_addr = caches.iter().map(|cache| cache.addr).zip(0..).collect();
@@ -347,11 +365,16 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The program that gives slabs with bits for so many objects.
-fn program(schema: &KernelSchema, most: u64, cache: u64) -> Result<Program, Failure> {
+/// The program that gives slabs with bits for so many objects, and their owners if they are wanted.
+fn program(schema: &KernelSchema, most: u64, cache: u64, owned: bool) -> Result<Program, Failure> {
     let structure = Err(Unknown { message: String::new(), help: None, argument: None });
     let of = query::schema::Objects { cache, most, size: 0, structure };
-    Ok(codegen::objects(schema, &of).map_err(|lacking| refused(&lacking.message))?.build())
+    let lacks = |lacking: Diagnostic| refused(&lacking.message);
+    let mut walk = codegen::objects(schema, &of).map_err(lacks)?;
+    if owned {
+        walk.owners = Some(codegen::owners(schema).map_err(lacks)?);
+    }
+    Ok(walk.build())
 }
 
 /// The slab at the start of `bytes`: the row's size, the cache, and what the row itself says.
@@ -378,16 +401,20 @@ fn slab(bytes: &[u8]) -> Option<(usize, u64, Slab<'_>)> {
         size += half(rows::ROW_SIZE)? as usize;
     }
     let flags = half(objects::FLAGS)?;
+    let has = |flag: i32| flags & flag.unsigned_abs() != 0;
+    let of_each = if has(objects::OWNED) { 8 * half(objects::OBJECTS)? as usize } else { 0 };
+    let owners = row.checked_sub(of_each)?;
     let slab = Slab {
         pfn: word(objects::PFN)?,
         start: 0,
         objects: half(objects::OBJECTS)?.into(),
         node: None,
-        complete: flags & !objects::OF_CPU.unsigned_abs() == 0,
-        of_cpu: flags & objects::OF_CPU.unsigned_abs() != 0,
-        corrupt: flags & objects::CORRUPT.unsigned_abs() != 0,
+        complete: !has(objects::INCOMPLETE) && !has(objects::CORRUPT),
+        of_cpu: has(objects::OF_CPU),
+        corrupt: has(objects::CORRUPT),
         members: bytes.get(row..size)?,
-        bits: bytes.get(usize::from(objects::BITS.unsigned_abs())..row)?,
+        bits: bytes.get(usize::from(objects::BITS.unsigned_abs())..owners)?,
+        owners: bytes.get(owners..row)?,
     };
     Some((size, word(rows::ROW_ADDR)?, slab))
 }

@@ -76,7 +76,7 @@ impl Kind {
                 Needs::Caches => true,
                 Needs::SlabFlags => self != Self::Proc,
                 Needs::RunningKernel => self.is_here(),
-                Needs::Tracepoints => self.reads_memory(),
+                Needs::Objects | Needs::Tracepoints => self.reads_memory(),
             },
         }
     }

@@ -20,6 +20,7 @@ use super::bitmaps::{self, Cache, Slab, Walk};
 use super::objects::Expander;
 use super::stats::ScanStats;
 use super::{ScanReport, Sink};
+use crate::kernel::cgroups::Cgroups;
 use crate::kernel::held::Held;
 use crate::kernel::lookup::Memory;
 use crate::kernel::schema::KernelSchema;
@@ -29,11 +30,19 @@ use crate::report::error::{Failure, Message};
 /// So many rows wait for another look at what is kept ready.
 const FLUSH: usize = 32_768;
 
-/// The members of an object, in the row that the kernel sent, and where it lies: its slab, and the number of its cache.
+/// The members of an object, in the row that the kernel sent, where it lies, in its slab and the cache of this number, and its
+/// owner.
 struct Read {
     row: Row,
     slab: Slab<'static>,
     cache: usize,
+    owner: u64,
+}
+
+/// The number of the object at an address in its slab.
+fn number(addr: u64, slab: &Slab<'_>, cache: &Cache) -> u64 {
+    let first = slab.start + cache.red_left_pad;
+    addr.wrapping_sub(first).checked_div(cache.size).unwrap_or(0)
 }
 
 /// Makes rows of what was read between two looks at what is kept ready.
@@ -44,16 +53,15 @@ fn made(
     [before, after]: [&Held; 2],
     read: &mut Vec<Read>,
 ) -> Vec<Row> {
-    let row = |Read { row, mut slab, cache }: Read| {
+    let row = |Read { row, mut slab, cache, owner }: Read| {
         let (addr, cache) = (row.addr, &caches[cache]);
         let is_held = |held: &Held| !held.within(addr, addr + 1).is_empty();
         if is_held(after) {
             return None;
         }
         slab.complete &= !is_held(before);
-        let first = slab.start + cache.red_left_pad;
-        let index = addr.wrapping_sub(first).checked_div(cache.size).unwrap_or(0);
-        let mut made = expander.row(&slab, cache, index, "used");
+        let index = number(addr, &slab, cache);
+        let mut made = expander.row(&slab, cache, index, "used", owner);
         for ((value, input), member) in made.values.iter_mut().zip(&plan.inputs).zip(row.values) {
             if input.in_kernel() {
                 *value = member;
@@ -73,7 +81,7 @@ pub fn scan(
 ) -> Result<ScanReport, Failure> {
     let mut report = ScanReport { stats: ScanStats::default(), ..ScanReport::default() };
     let name = plan.arguments.first().map(|name| name.text.as_str());
-    let mut walk = Walk::by(schema, name, Some(program))?;
+    let mut walk = Walk::by(schema, name, Some(program), false)?;
     report.stats.stages.lap("load");
     let memory = Memory::of_words(schema)?;
     let (caches, cpus) = (walk.caches.clone(), walk.cpus);
@@ -81,6 +89,7 @@ pub fn scan(
     let held = || Held::read(&memory, &addresses, cpus);
     let nothing = Held::default();
     let expander = Expander::new(plan, walk.array, &nothing);
+    let mut cgroups = Cgroups::new(schema);
     let mut before = held()?;
     let (mut read, mut corrupt) = (Vec::new(), 0);
     // The first rows are told at once: there may be a limit.
@@ -90,21 +99,25 @@ pub fn scan(
         let mut at = 0;
         while let Some((size, row)) = layout.row(&slab.members[at..]) {
             at += size;
-            read.push(Read { row, slab: slab.bare(), cache });
+            let owner = slab.owner(number(row.addr, &slab, &caches[cache]));
+            read.push(Read { row, slab: slab.bare(), cache, owner });
         }
         if read.len() < flush {
             return Ok(ControlFlow::Continue(()));
         }
         flush = FLUSH;
         let after = held()?;
-        let rows = made(plan, &expander, &caches, [&before, &after], &mut read);
+        let mut rows = made(plan, &expander, &caches, [&before, &after], &mut read);
         before = after;
+        expander.settle(&mut rows, &mut cgroups)?;
         sink(rows)
     })?;
     report.stats.stages.lap("run");
     if ended.is_continue() {
         let after = held()?;
-        let _ = sink(made(plan, &expander, &caches, [&before, &after], &mut read))?;
+        let mut rows = made(plan, &expander, &caches, [&before, &after], &mut read);
+        expander.settle(&mut rows, &mut cgroups)?;
+        let _ = sink(rows)?;
     }
     report.notes.append(&mut walk.notes(ended, corrupt)?);
     Ok(report)

@@ -221,6 +221,7 @@ fn why_a_column_is_null() {
                slabs.* is NULL: the demo has no table `slabs`\n\
                objects.* is NULL: the demo has no table `objects`\n\
                slabinfo.* is NULL: the demo has no table `slabinfo`\n\
+               cgroups.* is NULL: the demo has no table `cgroups`\n\
                allocations.* is NULL: a recording has no table `allocations`\n\
                frees.* is NULL: a recording has no table `frees`\n";
     let told = [
@@ -250,7 +251,7 @@ fn why_a_column_is_null() {
     }
     let of_nodes = "there are `name`, `addr`, `node`, `slabs`, `objects`, `partial`, `free_partial`, `barn_full`, `barn_empty`, `cached_barns`, `complete`";
     let list = "`select * from columns` lists the columns";
-    let tables = "there are `caches`, `nodes`, `cpus`, `slabs`, `objects`, `aliases`, `flags`, `slabinfo`, `columns`, `diff`, `allocations`, `frees`";
+    let tables = "there are `caches`, `nodes`, `cpus`, `slabs`, `objects`, `aliases`, `flags`, `slabinfo`, `columns`, `cgroups`, `diff`, `allocations`, `frees`";
     for (text, message, help) in [
         (".why nonsense", "unknown column `nonsense`", list),
         (".why cpu_partal", "unknown column `cpu_partal`", "did you mean `cpu_partial`?"),

@@ -294,6 +294,7 @@ fn a_recording_says_what_it_has_not() {
         "slabs,the demo has no table `slabs`",
         "objects,the demo has no table `objects`",
         "slabinfo,the demo has no table `slabinfo`",
+        "cgroups,the demo has no table `cgroups`",
         "allocations,a recording has no table `allocations`",
         "frees,a recording has no table `frees`",
     ];

@@ -24,7 +24,9 @@ pub const MAX_ROWS_1: u64 = 1 << 20;
 pub fn is_recorded(table: &Table) -> bool {
     match table.rows {
         Rows::Caches | Rows::Nodes | Rows::Cpus | Rows::Slabs | Rows::Objects => true,
-        Rows::Host(Made { needs, .. }) => needs == Needs::RunningKernel,
+        Rows::Host(Made { needs, .. }) => {
+            matches!(needs, Needs::RunningKernel | Needs::Objects)
+        }
     }
 }
 
