@@ -136,7 +136,8 @@ fn an_answer_that_is_lost_is_told() {
     if lacks(&["sh"]) {
         return;
     }
-    let turn = common::live();
+    // What is exported takes the iterator.
+    let turn = common::iterated();
     let live = turn.is_some();
     let folder = Folder::new();
     let mut calls: Vec<String> = [
