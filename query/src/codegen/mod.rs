@@ -24,6 +24,7 @@
 //!
 //! Whether a condition runs in the kernel was decided by [`crate::plan`]; everything that arrives here has a form.
 
+pub mod c;
 mod figures;
 mod group;
 mod needs;

@@ -4,7 +4,9 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use crate::features::export::{FORMS, Form};
 use crate::features::{doctor, snapshot};
 use crate::file::path::at_home;
 use crate::report::error::Failure;
@@ -63,9 +65,9 @@ pub enum Verb {
         /// A later one. Default: the running kernel.
         after: Option<String>,
     },
-    /// Writes a query as an object that bpftool, libbpf and aya load, on this kernel and on others.
+    /// Writes a query as an object that bpftool, libbpf and aya load, on this kernel and on others, or as its source in C.
     Export {
-        /// The object, a file or `-` for standard output, and the query; with --pin the query alone.
+        /// The file or `-` for standard output, and the query; with --pin the query alone.
         #[arg(value_name = "FILE|QUERY", num_args = 0..=2, required_unless_present = "list")]
         words: Vec<String>,
 
@@ -77,7 +79,11 @@ pub enum Verb {
         #[arg(long, value_name = "MODE", requires = "pin", default_value = "600", value_parser = mode)]
         mode: u32,
 
-        /// Lists the templates that programs are made by.
+        /// What is written. Default: what the ending of FILE means, `.o` or `.c`.
+        #[arg(long = "as", value_name = "FORM", value_parser = form(), conflicts_with = "pin")]
+        form: Option<Form>,
+
+        /// Lists the forms.
         #[arg(long)]
         list: bool,
     },
@@ -140,11 +146,11 @@ impl Verb {
                 let words = [before].into_iter().chain(after).map(String::as_str);
                 features::show_diff(session, &words.collect::<Vec<_>>(), out)?;
             }
-            Self::Export { list: true, .. } => export::templates(out)?,
-            Self::Export { words, pin, mode, .. } => match (pin, words.as_slice()) {
+            Self::Export { list: true, .. } => export::forms(out)?,
+            Self::Export { words, pin, mode, form, .. } => match (pin, words.as_slice()) {
                 (Some(name), [query]) => export::pin(session, name, *mode, query)?,
                 (None, [file, query]) => {
-                    export::write(session, &at_home(file.into()), query, out)?;
+                    export::write(session, &at_home(file.into()), *form, query, out)?;
                 }
                 (pin, _) => {
                     let takes =
@@ -172,6 +178,12 @@ impl Verb {
         }
         Ok(())
     }
+}
+
+/// Reads a form of exports.
+fn form() -> impl TypedValueParser<Value = Form> {
+    PossibleValuesParser::new(FORMS.iter().map(|row| row.name))
+        .try_map(|name| Form::named(&name).ok_or("it is no form"))
 }
 
 /// The mode of a file, in octal.

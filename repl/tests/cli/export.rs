@@ -67,6 +67,52 @@ fn what_cannot_be_exported_is_refused_and_leaves_no_file() {
     assert_eq!(code, Some(2), "{err}");
     let Ran { code, out, err } = export(&["--list"]);
     assert_eq!(code, Some(0), "{err}");
-    assert!(out.starts_with("text  iter/kmem_cache"), "{out}");
+    assert!(out.starts_with("text  iter/kmem_cache") && out.contains("\nc     the same"), "{out}");
     assert_eq!(export(&["x.o"]).code, Some(1));
+}
+
+/// `repl/tests/peers/c` has clang build what is written, and compares its rows.
+#[test]
+fn a_query_is_written_as_c() {
+    let folder = Folder::new();
+    let path = folder.path("x.C");
+    let query = "select name, size, size / (size - 104) as x, name = '*/' as odd\n\
+        where size > $size and objects > $int and not flags has ACCOUNT -- /* \u{1b}";
+    let Ran { code, out, err } = command(SLABQL)
+        .args(["--btf", TYPES, "--set", "size=7", "--set", "int=100", "export"])
+        .args([path.to_str().unwrap(), query])
+        .ran()
+        .into();
+    assert_eq!((code, &*out), (Some(0), ""), "{err}");
+    let source = fs::read_to_string(&path).unwrap();
+    assert!(err.contains(&format!("x.C: {} lines of C\n", source.lines().count())), "{err}");
+    assert_eq!(source.matches("/*").count(), source.matches("*/").count(), "{source}");
+    for part in [
+        "/*\n * select name, size, size / (size - 104) as x, name = '* /' as odd\n * where size > $size",
+        // Neither the column nor a word of C is hidden by a parameter.
+        "\nconst volatile u64 size_ = 7;\nconst volatile u64 int_ = 100;\n",
+        "\tunsigned int flags;\n\tconst char *name;\n",
+        "\tlong counter;\n\t} total_objects;\n",
+        "\n\t\tput(\"name,size,x,odd\\n\");\n",
+        "\t\tobjects += read(&node->total_objects.counter);\n",
+        "\tif (!(size > size_))\n\t\treturn 0;\n",
+        "\tif (!((flags & flag(ACCOUNT)) != flag(ACCOUNT)))\n\t\treturn 0;\n",
+        "\tif (!(objects > int_))\n\t\treturn 0;\n\n\tprint(\"%s\", s->name);\n\tprint(\",%llu\", size);\n",
+        "\tif (null1)\n\t\tput(\",\");\n\telse\n\t\tprint(\",%lld\", (s64)number1);\n",
+        "\tif (!no_text && (begins(text, \"*/\", 3)))\n\t\tput(\",true\\n\");\n",
+        "\telse\n\t\tput(\"\\n\");\n\treturn 0;\n}\n",
+    ] {
+        assert!(source.contains(part), "{part}\n{source}");
+    }
+    // The form is the ending's, unless it is said.
+    let streamed = export(&["--as", "c", "-", "select name"]);
+    assert!(
+        streamed.out.ends_with("\tprint(\"%s\\n\", s->name);\n\treturn 0;\n}\n"),
+        "{}",
+        streamed.out
+    );
+    let Ran { code, err, .. } = export(&["--as", "pascal", "-", "select name"]);
+    assert!(code == Some(1) && err.contains("[possible values: text, c]"), "{err}");
+    let Ran { code, .. } = export(&["--as", "c", "--pin", "x", "select name"]);
+    assert_eq!(code, Some(1));
 }

@@ -181,7 +181,8 @@ fn what_maps_take_is_told_and_bounded() {
     let Some(_turn) = common::live() else { return };
     let query = "select stack, state, count(*) from allocations group by 1, 2";
     let (_, err) = said(&["--memory", "40MiB", "trace", "1ms", query], "");
-    let told = err.strip_prefix("note: the trace takes ").and_then(|rest| rest.split_once(" MiB "));
+    let told =
+        err.split_once("note: the trace takes ").and_then(|(_, rest)| rest.split_once(" MiB "));
     let told: f64 = told.unwrap().0.parse().unwrap();
     assert!((39.0..=40.0).contains(&told), "{err}");
     let ran = command(SLABQL).args(["--memory", "1MiB", "trace", "10m", query]).ran();
@@ -198,7 +199,7 @@ fn an_answer_that_is_refused_takes_no_trace() {
     let ran = command(SLABQL).args(["--format", "folded", "trace", "10m", query]).ran();
     let err = String::from_utf8(ran.stderr).unwrap();
     assert_eq!(ran.status.code(), Some(1), "{err}");
-    assert!(err.starts_with("error: folded stacks need a stack"), "{err}");
+    assert!(err.contains("error: folded stacks need a stack"), "{err}");
 }
 
 #[test]
@@ -250,7 +251,7 @@ fn leak_takes_an_alias_a_line_of_the_shell_and_a_source_that_cannot_trace() {
         let (out, err) = said(&["leak", alias, "50ms"], "");
         let note =
             format!("note: `{alias}` was merged into `{name}`: objects of both are counted\n");
-        assert!(out.starts_with(head) && err.starts_with(&note), "{err}");
+        assert!(out.starts_with(head) && err.contains(&note), "{err}");
     }
 
     let (out, err) = said(&["--source", "proc", "leak", "50ms"], "");

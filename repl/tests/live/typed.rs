@@ -150,7 +150,8 @@ fn a_type_is_said_where_none_is_told() {
     }
     for structure in ["struct pipe_buffer", "pipe_buffer"] {
         let text = format!("select count(o->len) > 0 from objects('kmalloc-1k', '{structure}')");
-        assert_eq!(ran(&text), (Some(0), "count(o->len) > 0\ntrue\n".to_owned()));
+        let (status, said) = ran(&text);
+        assert!(status == Some(0) && said.starts_with("count(o->len) > 0\ntrue\n"), "{said}");
     }
     let (status, said) = ran(
         "select alias, name from aliases where alias != name and name not like 'kmalloc%' limit 1",

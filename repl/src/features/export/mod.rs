@@ -33,12 +33,67 @@ use crate::kernel::signals::{self, Checked};
 use crate::report::error::{Environment, Failure};
 use crate::source::stats::Stages;
 
-/// The templates of exported programs, for `slabql export --list`.
-pub const TEMPLATES: &str = "\
-text  iter/kmem_cache that prints the rows as CSV, below a line of headings
-";
+/// What a query can be exported as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// An object whose program prints the rows.
+    Text,
+    /// The source of the same program.
+    C,
+}
 
-/// An object, and what is to be told of it.
+/// A row of the forms: what it is called, how the names of its files end, and what it is.
+pub struct FormRow {
+    /// The form.
+    pub form: Form,
+    /// Its name.
+    pub name: &'static str,
+    /// The ending of a file's name that means it.
+    pub ending: &'static str,
+    /// What it is.
+    pub doc: &'static str,
+}
+
+/// The forms.
+pub const FORMS: &[FormRow] = &[
+    FormRow {
+        form: Form::Text,
+        name: "text",
+        ending: "o",
+        doc: "iter/kmem_cache that prints the rows as CSV, below a line of headings",
+    },
+    FormRow {
+        form: Form::C,
+        name: "c",
+        ending: "c",
+        doc: "the same as C, for clang -g -O2 -target bpf -c",
+    },
+];
+
+impl Form {
+    /// The form of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        FORMS.iter().find(|row| row.name == name).map(|row| row.form)
+    }
+
+    /// The form that the name of a file means: by its ending, else an object.
+    #[must_use]
+    pub fn of(path: &Path) -> Self {
+        let ending = path.extension().unwrap_or_default();
+        let row = FORMS.iter().find(|row| ending.eq_ignore_ascii_case(row.ending));
+        row.map_or(Self::Text, |row| row.form)
+    }
+}
+
+/// The forms as lines of a text.
+#[must_use]
+pub fn forms() -> String {
+    let width = FORMS.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    FORMS.iter().map(|row| format!("{:width$}  {}\n", row.name, row.doc)).collect()
+}
+
+/// An export, and what is to be told of it.
 pub struct Exported {
     /// The file.
     pub bytes: Vec<u8>,
@@ -48,14 +103,24 @@ pub struct Exported {
     pub notes: Vec<String>,
 }
 
-/// The object of a query, whose program prints its rows.
-pub fn object(engine: &mut Engine, asked: Asked<'_>) -> Result<Exported, Failure> {
+/// The export of a query, whose program prints its rows.
+pub fn export(engine: &mut Engine, asked: Asked<'_>, form: Form) -> Result<Exported, Failure> {
     let plan = planned(engine, asked)?;
     let schema = engine.source().kernel().ok_or_else(no_kernel)?;
     let cells = export::cells(&plan, asked.text).map_err(asked.wrong)?;
     let (variables, fixed) = export::variables(&plan, &cells, asked.text);
+    let fixed = fixed.iter().map(|name| {
+        format!("the value of `${name}` is fixed: it does not only stand in comparisons of numbers")
+    });
+    let notes = fixed.collect();
     let portable = codegen::portable(&plan, &cells, &variables, schema);
     let portable = portable.map_err(asked.wrong)?;
+    if form == Form::C {
+        let source = codegen::c::source(&plan, &cells, &variables, asked.text, schema);
+        let bytes = source.map_err(asked.wrong)?.into_bytes();
+        let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+        return Ok(Exported { bytes, report: format!("{lines} lines of C"), notes });
+    }
     let written = portable.write();
     let bytes =
         written.map_err(|error| Failure::bug("the object cannot be written", error.to_string()))?;
@@ -68,10 +133,6 @@ pub fn object(engine: &mut Engine, asked: Asked<'_>) -> Result<Exported, Failure
     if !names.is_empty() {
         report.push_str(&format!(", variables {}", names.join(", ")));
     }
-    let fixed = fixed.iter().map(|name| {
-        format!("the value of `${name}` is fixed: it does not only stand in comparisons of numbers")
-    });
-    let notes = fixed.collect();
     Ok(Exported { bytes, report, notes })
 }
 

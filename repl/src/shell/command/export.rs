@@ -9,7 +9,7 @@ use query::syntax::{parameter, parse_given};
 
 use super::row::{Next, path};
 use crate::engine::Asked;
-use crate::features::export::{self, Exported, pins};
+use crate::features::export::{self, Exported, Form, pins};
 use crate::file::path::is_standard;
 use crate::report::error::Failure;
 use crate::report::message;
@@ -26,22 +26,24 @@ pub fn export(session: &mut Session, words: &str, out: &mut dyn Write) -> Result
     if query.trim().is_empty() {
         return Err(Failure::command("`.export` takes a file and a query", Some(USAGE)));
     }
-    write(session, &path(file)?, query, out)?;
+    write(session, &path(file)?, None, query, out)?;
     Ok(Next::Prompt)
 }
 
-/// Writes the query of a text as an object.
+/// Writes the query of a text as an object, or in the form that is asked for or that the name of the file means.
 pub fn write(
     session: &mut Session,
     file: &Path,
+    form: Option<Form>,
     text: &str,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    if is_standard(file) && session.settings.standard == Medium::Terminal {
+    let form = form.unwrap_or_else(|| Form::of(file));
+    if form == Form::Text && is_standard(file) && session.settings.standard == Medium::Terminal {
         let help = "name a file, or send it on: `slabql export - 'select name' > x.o`";
         return Err(Failure::command("an object is no text for a terminal", Some(help)));
     }
-    let exported = made(session, text)?;
+    let exported = made(session, text, form)?;
     export::write(file, &exported.bytes, out)?;
     if !is_standard(file) {
         message::line(&format!("{}: {}", file.display(), exported.report));
@@ -51,7 +53,7 @@ pub fn write(
 
 /// Pins the query of a text as an iterator that those may read whom `mode` lets.
 pub fn pin(session: &mut Session, name: &str, mode: u32, text: &str) -> Result<(), Failure> {
-    let exported = made(session, text)?;
+    let exported = made(session, text, Form::Text)?;
     let path = pins::pin(&exported.bytes, name, mode)?;
     message::line(&format!(
         "pinned: `cat {}`; `slabql unpin {name}` takes it away",
@@ -60,8 +62,8 @@ pub fn pin(session: &mut Session, name: &str, mode: u32, text: &str) -> Result<(
     Ok(())
 }
 
-/// The object of the query of a text.
-fn made(session: &mut Session, text: &str) -> Result<Exported, Failure> {
+/// The export of the query of a text.
+fn made(session: &mut Session, text: &str, form: Form) -> Result<Exported, Failure> {
     let parameters = session.parameters.clone();
     let wrong = |diagnostic: Diagnostic| {
         Failure::query(parameter::explained(diagnostic, text, &parameters), text, None)
@@ -72,7 +74,7 @@ fn made(session: &mut Session, text: &str) -> Result<Exported, Failure> {
         return Err(Failure::command("an export is made of one query", Some(help)));
     };
     session.note_parameters(text);
-    let exported = export::object(&mut session.engine, Asked::new(query, text, &wrong))?;
+    let exported = export::export(&mut session.engine, Asked::new(query, text, &wrong), form)?;
     for note in &exported.notes {
         message::note(note);
     }
@@ -106,7 +108,7 @@ pub fn unpin(name: &str) -> Result<(), Failure> {
     pins::unpin(name)
 }
 
-/// The templates that queries are exported by.
-pub fn templates(out: &mut dyn Write) -> Result<(), Failure> {
-    out.write_all(export::TEMPLATES.as_bytes()).map_err(Failure::Write)
+/// The forms that queries are exported in.
+pub fn forms(out: &mut dyn Write) -> Result<(), Failure> {
+    out.write_all(export::forms().as_bytes()).map_err(Failure::Write)
 }

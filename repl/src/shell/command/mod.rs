@@ -61,7 +61,7 @@ pub const COMMANDS: &[Command] = &[
     Command { name: ".freq", aliases: &[], arguments: "COLUMN [from …] [where …]", takes: Takes::Column, doc: "Counts how often each value of a column occurs.", run: answers::freq },
     Command { name: ".open", aliases: &[], arguments: "NAME", takes: Takes::Cache, doc: "Shows all there is of a cache: its columns, its other names, its nodes and CPUs.", run: answers::open },
     Command { name: ".explain", aliases: &[], arguments: "[analyze] [QUERY]", takes: Takes::Statement, doc: "Shows the plan of a query, or of the last one.", run: queries::explain },
-    Command { name: ".export", aliases: &[], arguments: "FILE QUERY", takes: Takes::File, doc: "Writes a query as an object that bpftool, libbpf and aya load: its file prints the rows as CSV.", run: export::export },
+    Command { name: ".export", aliases: &[], arguments: "FILE QUERY", takes: Takes::File, doc: "Writes a query as an object that bpftool, libbpf and aya load: its file prints the rows as CSV. To FILE.c goes its source.", run: export::export },
     Command { name: ".source", aliases: &["\\conninfo"], arguments: "[SOURCE]", takes: Takes::Words(&["live", "walk", "proc", "demo"]), doc: "Shows the source in use and why no better one is; or switches to another.", run: queries::source },
     Command { name: ".mode", aliases: &[], arguments: "[FORMAT]", takes: Takes::Format, doc: "Sets or shows the output format.", run: settings::mode },
     Command { name: ".output", aliases: &["\\o"], arguments: "[FILE]", takes: Takes::File, doc: "Writes all further answers to a file; without one, to standard output again.", run: sink::output },
