@@ -45,6 +45,18 @@ pub enum Type {
 }
 
 impl Type {
+    /// The types that have names of their own; both kinds of flags have one.
+    pub const NAMED: [Self; 8] = [
+        Self::Bool,
+        Self::Int,
+        Self::UInt,
+        Self::Float,
+        Self::Text,
+        Self::List,
+        Self::SlabFlags,
+        Self::Null,
+    ];
+
     /// Its name in messages and in `.schema`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -104,6 +116,10 @@ pub enum Unit {
 }
 
 impl Unit {
+    /// All units.
+    pub const ALL: [Self; 7] =
+        [Self::None, Self::Count, Self::Bytes, Self::Percent, Self::Bar, Self::Hex, Self::Stack];
+
     /// Its name in `.schema`.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -113,6 +113,27 @@ pub struct Args {
     #[arg(global = true, long, value_name = "FILE", conflicts_with_all = ["from", "demo", "record", "source"])]
     pub btf: Option<PathBuf>,
 
+    /// Asks HOST over ssh, such as `root@web1`, where a slabql is, instead of this machine. May be given several times; the
+    /// answer has a column `host`.
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["from", "demo", "btf", "record", "watch", "stamp"])]
+    pub host: Vec<String>,
+
+    /// Asks the hosts that FILE names, one a line.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "demo", "btf", "record", "watch", "stamp"])]
+    pub hosts: Option<PathBuf>,
+
+    /// Sends this slabql to the hosts, and removes it there afterwards.
+    #[arg(long)]
+    pub send: bool,
+
+    /// Runs slabql as root on the hosts, by `sudo -n`.
+    #[arg(long)]
+    pub sudo: bool,
+
+    /// What to call for ssh, with options of its own: `ssh -J gate`.
+    #[arg(long, value_name = "COMMAND")]
+    pub ssh: Option<String>,
+
     /// Records this machine to FILE, and answers from the recording.
     #[arg(global = true, long, value_name = "FILE")]
     pub record: Option<PathBuf>,

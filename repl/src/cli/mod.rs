@@ -1,6 +1,7 @@
 //! The command line: what it asks, and the exit code.
 
 pub mod args;
+mod hosts;
 mod open;
 mod parse;
 mod values;
@@ -87,6 +88,9 @@ fn usage(mut error: clap::Error) -> u8 {
 
 /// Does what the command line says. Gives the exit code.
 fn run(args: &Args) -> Result<u8, Failure> {
+    if hosts::are_asked(args) {
+        return hosts::ask(args);
+    }
     if args.verb == Some(Verb::Doctor) {
         let mut out = Answers::open(args.output.as_deref(), args.quiet)?;
         let answered = verb::examine(&args.settings(), &mut out);

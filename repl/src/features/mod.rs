@@ -5,6 +5,7 @@ pub mod check;
 pub mod diff;
 pub mod doctor;
 pub mod export;
+pub mod hosts;
 pub mod input;
 pub mod library;
 pub mod members;

@@ -41,6 +41,7 @@ mod svg;
 mod table;
 mod unit;
 mod vertical;
+mod wire;
 
 use std::io::{self, Write};
 
@@ -63,6 +64,7 @@ pub(crate) use scale::escaped;
 pub use table::TABLE;
 pub use unit::{bar, duration, plain, shown, spark};
 pub use vertical::VERTICAL;
+pub use wire::{MARK, VERSION, WIRE, from_json, push_row};
 
 /// The formats, in the order of help texts. One that is missing here is dead code.
 pub static FORMATS: &[Format] = &[
@@ -79,6 +81,7 @@ pub static FORMATS: &[Format] = &[
     &folded::FOLDED,
     &parquet::PARQUET,
     &arrow::ARROW,
+    &WIRE,
 ];
 
 /// The format of a file whose name ends so, whatever the case.

@@ -13,6 +13,7 @@ mod export;
 mod files;
 mod formats;
 mod habits;
+mod hosts;
 mod ladder;
 mod made_up;
 mod names;

@@ -1,15 +1,17 @@
 //! Runs the program as a process.
 
 use std::fs::{self, Permissions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use slabql::shell::setting::SETTINGS;
 
 use super::start::{self, End, Start};
+use super::wait;
 
 /// The program.
 pub const SLABQL: &str = env!("CARGO_BIN_EXE_slabql");
@@ -46,6 +48,11 @@ impl Folder {
         let path = self.path("slabql");
         fs::copy(SLABQL, &path).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        // A process that another test starts has what this one writes open until it becomes its program.
+        wait("a file that nobody writes to", Duration::from_mins(1), || {
+            let ran = start::command(&path).arg("--version").output();
+            (!ran.is_err_and(|error| error.kind() == ErrorKind::ExecutableFileBusy)).then_some(())
+        });
         path
     }
 

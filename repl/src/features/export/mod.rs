@@ -117,9 +117,9 @@ pub fn export(engine: &mut Engine, asked: Asked<'_>, form: Form) -> Result<Expor
     let portable = portable.map_err(asked.wrong)?;
     if form == Form::C {
         let source = codegen::c::source(&plan, &cells, &variables, asked.text, schema);
-        let bytes = source.map_err(asked.wrong)?.into_bytes();
-        let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
-        return Ok(Exported { bytes, report: format!("{lines} lines of C"), notes });
+        let source = source.map_err(asked.wrong)?;
+        let report = format!("{} lines of C", source.lines().count());
+        return Ok(Exported { bytes: source.into_bytes(), report, notes });
     }
     let written = portable.write();
     let bytes =

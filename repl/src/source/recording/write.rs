@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::file::{Packed, Sum};
 use super::header::{Header, MAX_ROWS};
-use super::rows::push_row;
+use crate::render::push_row;
 
 /// A recording on its way.
 pub struct Writer<W: Write> {
