@@ -13,7 +13,7 @@
 
 use std::fmt::Write;
 
-use slabql_query::bound::{Aggregate, Arith, Compare, Expr, ExprKind, Query, Range};
+use slabql_query::bound::{Aggregate, Compare, Expr, ExprKind, Query, Range};
 use slabql_query::catalog::Lookup;
 use slabql_query::diagnostic::Diagnostic;
 use slabql_query::eval::Warnings;
@@ -155,7 +155,7 @@ fn node(expr: &Expr, inputs: &[String]) -> String {
         ExprKind::Or(..) => "or".to_owned(),
         ExprKind::Neg(_) => "-".to_owned(),
         ExprKind::BitNot(_) => "~".to_owned(),
-        ExprKind::Arith(op, ..) => arith(*op).to_owned(),
+        ExprKind::Arith(op, ..) => op.text().to_owned(),
         ExprKind::Compare(op, ..) => compare(*op).to_owned(),
         ExprKind::Between(..) => "between".to_owned(),
         ExprKind::In(..) => "in".to_owned(),
@@ -205,21 +205,6 @@ fn power(value: i128) -> String {
         (_, Some(bits)) if value < 0 => format!("-(2^{bits}-1)"),
         (_, Some(bits)) => format!("2^{bits}-1"),
         _ => value.to_string(),
-    }
-}
-
-fn arith(op: Arith) -> &'static str {
-    match op {
-        Arith::Add => "+",
-        Arith::Sub => "-",
-        Arith::Mul => "*",
-        Arith::Div => "/",
-        Arith::Rem => "%",
-        Arith::BitAnd => "&",
-        Arith::BitOr => "|",
-        Arith::BitXor => "^",
-        Arith::Shl => "<<",
-        Arith::Shr => ">>",
     }
 }
 

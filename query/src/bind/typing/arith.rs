@@ -66,28 +66,13 @@ pub(super) fn binary(op: Arith, left: Expr, right: Expr, span: Span) -> Result<E
     let unit = unit(op, &left, &right);
     let bits = matches!(op, Arith::BitAnd | Arith::BitOr | Arith::BitXor | Arith::Shl | Arith::Shr);
     for operand in [&left, &right] {
-        if bits { integer(operand, text(op))? } else { number(operand, text(op))? }
+        if bits { integer(operand, op.text())? } else { number(operand, op.text())? }
     }
     let float = left.ty == Type::Float || right.ty == Type::Float;
     let range = if float { Range::of(0) } else { exact(op, left.range, right.range) };
     let ty = if float { Type::Float } else { range.ty() };
     let kind = ExprKind::Arith(op, left.into(), right.into());
     Ok(Expr { kind, ty, unit, range, span, column: None })
-}
-
-fn text(op: Arith) -> &'static str {
-    match op {
-        Arith::Add => "+",
-        Arith::Sub => "-",
-        Arith::Mul => "*",
-        Arith::Div => "/",
-        Arith::Rem => "%",
-        Arith::BitAnd => "&",
-        Arith::BitOr => "|",
-        Arith::BitXor => "^",
-        Arith::Shl => "<<",
-        Arith::Shr => ">>",
-    }
 }
 
 /// The unit of a result, as the table in the book has it. Bytes divided by a number that is written out, or shifted to the

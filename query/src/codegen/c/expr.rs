@@ -219,18 +219,6 @@ impl Writer<'_> {
             let distance = matches!(op, Arith::Shl | Arith::Shr);
             return self.call(named, &[(left, signed), (right, signed && !distance)], null);
         }
-        let sign = match op {
-            Arith::Add => "+",
-            Arith::Sub => "-",
-            Arith::Mul => "*",
-            Arith::Div => "/",
-            Arith::Rem => "%",
-            Arith::BitAnd => "&",
-            Arith::BitOr => "|",
-            Arith::BitXor => "^",
-            Arith::Shl => "<<",
-            Arith::Shr => ">>",
-        };
         let ty = if signed { "s64" } else { "u64" };
         let (left, right) = (self.number(left, null)?, self.number(right, null)?);
         // A constant alone would be one of 32 bits.
@@ -238,7 +226,7 @@ impl Writer<'_> {
             None => format!("({ty}){}", left.operand()),
             Some(_) => cast(ty, &left),
         };
-        Ok(Number::open(format!("{left} {sign} {}", cast(ty, &right)), Some(signed)))
+        Ok(Number::open(format!("{left} {} {}", op.text(), cast(ty, &right)), Some(signed)))
     }
 
     /// A call of a function of numbers, each with or without a sign.
