@@ -113,8 +113,7 @@ pub struct Args {
     #[arg(global = true, long, value_name = "FILE", conflicts_with_all = ["from", "demo", "record", "source"])]
     pub btf: Option<PathBuf>,
 
-    /// Asks HOST over ssh, such as `root@web1`, where a slabql is, instead of this machine. May be given several times; the
-    /// answer has a column `host`.
+    /// Asks HOST over ssh instead of this machine, such as `root@web1`. May be given several times.
     #[arg(long, value_name = "HOST", conflicts_with_all = ["from", "demo", "btf", "record", "watch", "stamp"])]
     pub host: Vec<String>,
 

@@ -283,7 +283,10 @@ mod tests {
         assert_eq!(text(&NDJSON, columns()), "");
         assert_eq!(text(&MARKDOWN, columns()), "| a | b |\n| ---: | ---: |\n");
         assert_eq!(text(&VERTICAL, columns()), "");
-        let any = |format: &&Format| format.capacity == Capacity::Many && !format.stacks_only;
+        assert!(text(&WIRE, vec![]).ends_with("\"columns\":[]}\n{\"rows\":0}\n"));
+        let any = |format: &&Format| {
+            format.capacity == Capacity::Many && !format.stacks_only && **format != &WIRE
+        };
         for &format in FORMATS.iter().filter(any) {
             let empty = text(format, vec![]);
             assert!(empty.trim_matches(['[', ']', '\n']).is_empty(), "{format:?}: {empty:?}");

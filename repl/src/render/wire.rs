@@ -26,7 +26,7 @@ pub const VERSION: u64 = 1;
 /// What `wire` is.
 pub static WIRE: FormatRow = FormatRow {
     name: "wire",
-    endings: &[],
+    endings: &["wire"],
     help: "what `--host` reads of another slabql",
     for_people: false,
     capacity: Capacity::Many,

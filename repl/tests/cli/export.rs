@@ -87,7 +87,8 @@ fn a_query_is_written_as_c() {
     let source = fs::read_to_string(&path).unwrap();
     assert!(err.contains(&format!("x.C: {} lines of C\n", source.lines().count())), "{err}");
     // The end of a comment in a text is none.
-    assert_eq!(source.matches("/*").count() + 1, source.matches("*/").count(), "{source}");
+    let comments = source.replace("\"*/\"", "");
+    assert_eq!(comments.matches("/*").count(), comments.matches("*/").count(), "{source}");
     for part in [
         "/*\n * select name, size, size / (size - 104) as x, name = '* /' as odd\n * where size > $size",
         // Neither the column nor a word of C is hidden by a parameter.

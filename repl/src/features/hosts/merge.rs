@@ -23,27 +23,23 @@ pub fn merged(replies: &mut [Reply], query: usize) -> Option<Output> {
             let columns = std::iter::once(host).chain(answer.columns.iter().cloned()).collect();
             Output { columns, ..Output::default() }
         });
-        match bits(&mut all.columns[1..], &answer.columns) {
-            Some(bits) => {
-                let host = Value::text(&reply.host);
-                all.rows.extend(answer.rows.into_iter().map(|row| {
-                    let pairs = row.into_iter().zip(&bits);
-                    let values = pairs.map(|(value, bits)| moved(value, bits.as_deref()));
-                    std::iter::once(host.clone()).chain(values).collect::<Vec<_>>()
-                }));
-            }
-            None => {
-                let names = |columns: &[OutputColumn]| {
-                    let names: Vec<&str> = columns.iter().map(|column| &*column.name).collect();
-                    names.join(", ")
-                };
-                let (found, wanted) = (names(&answer.columns), names(&all.columns[1..]));
-                let message =
-                    format!("{}: its columns are {found}; others have {wanted}", reply.host);
-                let help = "the hosts have different versions of slabql: `--send` sends this one";
-                reply.answers = Err(Failure::environment(message, Some(help)));
-            }
-        }
+        let Some(bits) = bits(&mut all.columns[1..], &answer.columns) else {
+            let names = |columns: &[OutputColumn]| {
+                let names: Vec<&str> = columns.iter().map(|column| &*column.name).collect();
+                names.join(", ")
+            };
+            let (found, wanted) = (names(&answer.columns), names(&all.columns[1..]));
+            let message = format!("{}: its columns are {found}; others have {wanted}", reply.host);
+            let help = "the hosts have different versions of slabql: `--send` sends this one";
+            reply.answers = Err(Failure::environment(message, Some(help)));
+            continue;
+        };
+        let host = Value::text(&reply.host);
+        all.rows.extend(answer.rows.into_iter().map(|row| {
+            let pairs = row.into_iter().zip(&bits);
+            let values = pairs.map(|(value, bits)| moved(value, bits.as_deref()));
+            std::iter::once(host.clone()).chain(values).collect::<Vec<_>>()
+        }));
     }
     all
 }

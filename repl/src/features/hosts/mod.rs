@@ -156,7 +156,7 @@ fn run(
     let said = said.join().unwrap_or_default();
     let said: Vec<String> = String::from_utf8_lossy(&said).lines().map(str::to_owned).collect();
     let failed = |reason: &str| Failure::environment(format!("{host}: {reason}"), None);
-    let code = status.map_err(|error| errno(&error).to_string())?.code();
+    let code = status.map_err(|error| errno(&error))?.code();
     let answers = read.map_err(|reason| match code {
         Some(0) => failed(&reason),
         // What is wrong with it stands in what was said.
