@@ -283,7 +283,8 @@ mod tests {
         assert_eq!(text(&NDJSON, columns()), "");
         assert_eq!(text(&MARKDOWN, columns()), "| a | b |\n| ---: | ---: |\n");
         assert_eq!(text(&VERTICAL, columns()), "");
-        assert!(text(&WIRE, vec![]).ends_with("\"columns\":[]}\n{\"rows\":0}\n"));
+        let wire = text(&WIRE, vec![]);
+        assert!(wire.contains("\"columns\":[]") && wire.ends_with("}\n{\"rows\":0}\n"), "{wire}");
         let any = |format: &&Format| {
             format.capacity == Capacity::Many && !format.stacks_only && **format != &WIRE
         };
