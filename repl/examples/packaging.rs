@@ -57,10 +57,67 @@ pub fn write(folder: &Path) -> io::Result<Vec<PathBuf>> {
     fs::write(&page, man()?)?;
     let mut paths = vec![page];
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        paths.push(clap_complete::generate_to(shell, &mut completed(), "slabql", folder)?);
+        let path = clap_complete::generate_to(shell, &mut completed(), "slabql", folder)?;
+        let text = fs::read_to_string(&path)?;
+        fs::write(&path, with_snapshots(shell, &text))?;
+        paths.push(path);
     }
     Ok(paths)
 }
+
+/// Completions that know the names of snapshots too: those are files, which the shell lists itself.
+fn with_snapshots(shell: Shell, text: &str) -> String {
+    match shell {
+        Shell::Bash => {
+            let text = text.replace("complete -F _slabql ", "complete -F _slabql_and_snapshots ");
+            format!("{BASH_SNAPSHOTS}\n{text}")
+        }
+        Shell::Zsh => {
+            let of_diff = |line: &str| line.contains(":before -- ") || line.contains("::after -- ");
+            let lines = text.lines().map(|line| match line.rsplit_once(":_default'") {
+                Some((before, behind)) if of_diff(line) => {
+                    format!("{before}:_slabql_snapshots'{behind}\n")
+                }
+                _ => format!("{line}\n"),
+            });
+            let text: String = lines.collect();
+            text.replacen("if [ \"$funcstack", &format!("{ZSH_SNAPSHOTS}\nif [ \"$funcstack"), 1)
+        }
+        _ => format!("{text}{FISH_SNAPSHOTS}"),
+    }
+}
+
+const BASH_SNAPSHOTS: &str = r#"_slabql_and_snapshots() {
+    local file names=()
+    _slabql "$@"
+    if [[ " ${COMP_WORDS[*]:1:COMP_CWORD-1} " == *" diff "* ]]; then
+        for file in "${XDG_DATA_HOME:-$HOME/.local/share}"/slabql/snapshots/*.slab; do
+            file="${file##*/}"
+            [[ "$file" == "*.slab" ]] || names+=("${file%.slab}")
+        done
+        COMPREPLY+=( $(compgen -W "${names[*]}" -- "${COMP_WORDS[COMP_CWORD]}") )
+    fi
+}
+"#;
+
+const ZSH_SNAPSHOTS: &str = r#"_slabql_snapshots() {
+    local -a names
+    names=("${XDG_DATA_HOME:-$HOME/.local/share}"/slabql/snapshots/*.slab(N:t:r))
+    compadd -a names
+    _files
+}
+"#;
+
+const FISH_SNAPSHOTS: &str = r#"
+function __slabql_snapshots
+    set -l data $XDG_DATA_HOME
+    test -n "$data"; or set data ~/.local/share
+    for file in $data/slabql/snapshots/*.slab
+        string replace -r '.*/(.*)\.slab$' '$1' -- $file
+    end
+end
+complete -c slabql -n "__fish_slabql_using_subcommand diff" -a "(__slabql_snapshots)" -d Snapshot
+"#;
 
 /// The command line, whose shell completes the names of reports too.
 fn completed() -> Command {

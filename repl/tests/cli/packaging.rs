@@ -4,6 +4,8 @@
 #[allow(dead_code)] // its `main`
 mod made;
 
+use std::fs;
+
 use crate::common::lacks;
 use crate::common::program::Folder;
 use crate::common::start::{self, Start};
@@ -60,6 +62,19 @@ fn shells_take_their_completions() {
         }
         tool(shell, &["-n", folder.path(file).to_str().unwrap()]);
     }
+    let data = folder.path("data");
+    fs::create_dir_all(data.join("slabql/snapshots")).unwrap();
+    fs::write(data.join("slabql/snapshots/boot.slab"), "").unwrap();
+    let data = data.display();
+    if !lacks(&["fish"]) {
+        let file = folder.path("slabql.fish");
+        let file = file.display();
+        let script =
+            format!("set -x XDG_DATA_HOME {data}; source {file}; complete -C 'slabql diff bo'");
+        assert_eq!(tool("fish", &["-c", &script]), "boot\tSnapshot\n");
+    }
+    let text = fs::read_to_string(folder.path("_slabql")).unwrap();
+    assert_eq!(text.matches(":_slabql_snapshots'").count(), 2);
     if lacks(&["bash"]) {
         return;
     }
@@ -67,7 +82,7 @@ fn shells_take_their_completions() {
     let complete = |words: &str| {
         let word = words.rsplit(' ').next().unwrap();
         let script = format!(
-            "source {}; COMP_WORDS=(slabql {words}); COMP_CWORD={}; _slabql slabql '{word}' slabql; echo ${{COMPREPLY[@]}}",
+            "XDG_DATA_HOME={data}; source {}; COMP_WORDS=(slabql {words}); COMP_CWORD={}; _slabql_and_snapshots slabql '{word}' slabql; echo ${{COMPREPLY[@]}}",
             file.display(),
             words.split(' ').count(),
         );
@@ -78,4 +93,7 @@ fn shells_take_their_completions() {
     assert_eq!(complete("report --sq"), "--sql\n");
     assert_eq!(complete("report was"), "waste\n");
     assert_eq!(complete("diff --form"), "--format\n");
+    assert_eq!(complete("diff bo"), "boot\n");
+    assert_eq!(complete("diff earlier.slab bo"), "boot\n");
+    assert_eq!(complete("report bo"), "\n");
 }
