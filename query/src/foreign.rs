@@ -82,6 +82,7 @@ pub const OPERATORS: &[(&str, &str)] = &[
     ("=<", "write `<=`"),
     ("=>", "write `>=`"),
     ("::", "write `cast(… as …)`"),
+    ("//", "write `/`: two whole numbers give a whole number"),
 ];
 
 /// Functions.

@@ -153,6 +153,12 @@ fn of_numbers(around: Around<'_>) -> Option<String> {
 
 /// Advice about words that other languages have.
 fn of_words(around: Around<'_>) -> Option<String> {
+    if around.keyword(-1) == Some(Keyword::By) && around.keyword(0) == Some(Keyword::All) {
+        return Some("name the items by their numbers: `group by 1, 2`, `order by 1`".to_owned());
+    }
+    if around.name(0) == Some("using") && around.name(1) == Some("sample") {
+        return Some("`limit` truncates the answer".to_owned());
+    }
     let found = |rows, name: Option<&str>| foreign::instead(rows, name?).map(str::to_owned);
     found(foreign::WORDS, around.name(0)).or_else(|| found(foreign::WORDS_BEFORE, around.name(-1)))
 }
