@@ -1,5 +1,6 @@
 //! What slabql does besides answering queries. Each takes an engine, or what an engine answers, and gives rows.
 
+pub mod cache;
 pub mod chart;
 pub mod check;
 pub mod diff;

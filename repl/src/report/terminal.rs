@@ -3,8 +3,12 @@
 use std::borrow::Cow;
 use std::env;
 use std::ffi::OsString;
+use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crossterm::Command;
+use crossterm::cursor::MoveTo;
+use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate};
 use textwrap::core::display_width;
 use textwrap::{WordSplitter, wrap};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -49,6 +53,24 @@ fn plain(variable: impl Fn(&str) -> Option<OsString>) -> bool {
         let locale = locale.to_string_lossy().to_lowercase();
         !locale.contains("utf-8") && !locale.contains("utf8")
     })
+}
+
+/// What draws lines on a screen, in one piece.
+#[must_use]
+pub fn screen(lines: &[String]) -> String {
+    let mut text = String::new();
+    let mut add = |command: &dyn Fn(&mut String) -> fmt::Result| {
+        command(&mut text).expect("a text takes what is written to it");
+    };
+    add(&|text| BeginSynchronizedUpdate.write_ansi(text));
+    for (line, y) in lines.iter().zip(0..) {
+        add(&|text| MoveTo(0, y).write_ansi(text));
+        add(&|text| Clear(ClearType::CurrentLine).write_ansi(text));
+        add(&|text| text.write_str(line));
+    }
+    add(&|text| Clear(ClearType::FromCursorDown).write_ansi(text));
+    add(&|text| EndSynchronizedUpdate.write_ansi(text));
+    text
 }
 
 /// Returns a printable text in ASCII: what slabql draws with by what looks like it, everything else by its number.

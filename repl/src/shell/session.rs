@@ -69,6 +69,8 @@ pub struct Session {
     pub stamp: bool,
     /// Whether a prompt asks for more when a statement ends.
     pub at_prompt: bool,
+    /// Whether the rows of a watch on a screen can be opened.
+    pub opens: bool,
     /// The files that are read, each by the one before it.
     pub reading: Vec<PathBuf>,
     /// The parameters that texts used or declared so far.
@@ -139,6 +141,7 @@ impl Session {
             watch: None,
             stamp: false,
             at_prompt: false,
+            opens: false,
             reading: Vec::new(),
             seen: BTreeSet::new(),
         }
@@ -367,6 +370,7 @@ impl Session {
             for_people,
             standard: elsewhere.is_none(),
             at_prompt: self.at_prompt,
+            opens: self.opens,
             see: &mut |rows| alert.see_answer(rows),
             out,
         };

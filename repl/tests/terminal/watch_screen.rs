@@ -103,6 +103,22 @@ fn top_is_filtered_and_sorted_by_slabtops_keys() {
             |line: &str| line.split_whitespace().take(3).eq(["ext4_inode_cache", "167.2", "MiB"]);
         assert!(largest(row(&shown, 0)), "{shown}");
         assert!(shown.contains("growth") && shown.contains("▁▁▁"), "{shown}");
+        if size.0 == 200 {
+            for (key, column) in [
+                ("s", "size"),
+                ("o", "objects"),
+                ("a", "active"),
+                ("l", "slabs"),
+                ("u", "utilization"),
+                ("v", "slabs"),
+                ("b", "objects_per_slab"),
+                ("p", "pages_per_slab"),
+                ("c", "memory"),
+            ] {
+                tmux.key(key);
+                tmux.wait(&format!(" {column}▼"));
+            }
+        }
         tmux.key("n");
         tmux.wait("name▲");
         for letter in ["/", "d", "e", "n", "t", "q"] {
@@ -117,8 +133,19 @@ fn top_is_filtered_and_sorted_by_slabtops_keys() {
         });
         tmux.key("Enter");
         tmux.wait("/dent  every");
+        // The row is opened, and left again.
+        tmux.key("Enter");
+        let page = tmux.wait("Esc back");
+        assert!(page.starts_with("dentry  every 100ms") && page.contains("object_size"), "{page}");
+        tmux.key("End");
+        tmux.wait("\naliases:");
+        tmux.key("Escape");
+        tmux.wait("/dent  every");
         tmux.key("Escape");
         tmux.wait_for("all rows", |shown| !shown.contains("/dent") && !row(shown, 1).is_empty());
+        tmux.key("Down");
+        tmux.key("Down");
+        tmux.wait_for("the second row", |shown| row(shown, 1).starts_with("> "));
         tmux.key("c");
         tmux.wait("memory▼");
         tmux.key("q");

@@ -34,7 +34,7 @@ pub fn run(
         Stream::Blocks(format, rendering, out)
     } else {
         let time = OutputColumn::new("time", Type::Text, Unit::None);
-        let columns = [time].into_iter().chain(ticks.columns.iter().cloned()).collect();
+        let columns = [time].into_iter().chain(ticks.kept.columns.iter().cloned()).collect();
         let renderer = Renderer::new(format, columns, rendering(), out);
         Stream::Long(renderer.map_err(Failure::Write)?)
     };
@@ -44,7 +44,7 @@ pub fn run(
         tell(&tick);
         see(rows);
         stream.write(ticks, tick)?;
-        if options.is_last(ticks.count, rows) {
+        if options.is_last(ticks.kept.count, rows) {
             return stream.finish();
         }
         let missed = schedule.ticked(ticks.now());
@@ -84,11 +84,11 @@ impl Stream<'_> {
             }
             Self::Blocks(format, options, out) => {
                 let output = query::output::Output {
-                    columns: ticks.columns.clone(),
+                    columns: ticks.kept.columns.clone(),
                     rows: tick.rows,
                     warnings: Vec::new(),
                 };
-                let gap = if ticks.count > 1 { "\n" } else { "" };
+                let gap = if ticks.kept.count > 1 { "\n" } else { "" };
                 out.write_all(format!("{gap}{time}\n").as_bytes())
                     .and_then(|()| render::render(format, &output, options(), *out))
             }

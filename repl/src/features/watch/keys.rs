@@ -51,10 +51,11 @@ pub const KEYS: &[(&str, &str)] = &[
     ("/", "filters rows by a text: Enter keeps it, Esc drops it"),
     ("← →", "choose the sort column, or the query's own order"),
     ("r", "reverses the order"),
-    ("n s o a l c u", "sort by a column, as the letters of slabtop"),
+    ("n s o a l v c u b p", "sort by a column, as the letters of slabtop"),
     ("+ -", "change the interval"),
     ("d", "shows what each number changed by"),
-    ("↑ ↓ PgUp PgDn Home End", "scroll"),
+    ("↑ ↓ PgUp PgDn Home End", "scroll; in `top` the arrows choose a cache"),
+    ("Enter", "in `top` opens the cache; Esc leads back"),
     ("?", "shows this"),
 ];
 
@@ -79,6 +80,7 @@ const SORTS: &[(u8, &str)] = &[
     (b'o', "objects"),
     (b'a', "active"),
     (b'l', "slabs"),
+    (b'v', "slabs"),
     (b'c', "memory"),
     (b'u', "utilization"),
     (b'b', "objects_per_slab"),
@@ -122,6 +124,7 @@ fn meaning(first: u8, sequence: &[u8]) -> Input {
         (b'd', _) => Key::Deltas,
         (b'?', _) => Key::Help,
         (b'/', _) => Key::Filter,
+        (b'\r' | b'\n', _) => Key::Enter,
         (0x1b, []) => Key::Escape,
         (0x1b, [b'[', number, b'~'] | [b'[', number, b';', .., b'~']) => match number {
             b'1' | b'7' => Key::Home,
@@ -161,6 +164,7 @@ mod tests {
             (Key::End, ["\x1b[F", "\x1b[4~", "\x1b[8~"]),
             (Key::Pages(1), ["\x1b[6~", "\x1b[6;5~", "\x1b[6;2~"]),
             (Key::Escape, ["\x1b", "\x1b", "\x1b"]),
+            (Key::Enter, ["\r", "\n", "\r"]),
             (Key::Sort("memory"), ["c", "c", "c"]),
         ] {
             for text in texts {

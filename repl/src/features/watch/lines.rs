@@ -40,6 +40,10 @@ const LEAST_TICKS: usize = 10;
 const TOLD: &str =
     "q quit  ? help  / filter  space pause  ← → sort  r reverse  + - every  d deltas";
 
+/// The same where a row can be opened.
+const TOLD_OF_CACHES: &str =
+    "q quit  ? help  / filter  ↑ ↓ Enter open  space pause  ← → sort  + - every";
+
 /// The lines of the screen, with the sequences of their styles.
 pub fn lines(state: &mut State) -> Vec<String> {
     let height = state.size.1;
@@ -53,7 +57,8 @@ pub fn lines(state: &mut State) -> Vec<String> {
             let note = format!("note: {}{more}", printable(first.as_bytes()));
             lines.push(plain(state, &note, Look::NormalIntensity));
         }
-        lines.push(plain(state, TOLD, Look::Dim));
+        let told = if state.names.is_some() { TOLD_OF_CACHES } else { TOLD };
+        lines.push(plain(state, told, Look::Dim));
     }
     lines.truncate(height);
     lines
@@ -93,8 +98,10 @@ pub fn rows(state: &mut State) -> Vec<String> {
             layout.columns.iter().map(cell).collect()
         });
         let drawn = layout.table(&state.frame, Some(header), rows);
-        let marks = (0..lines).map(|_| Mark::Same).chain(marks);
-        table.extend(render::lines(&drawn).zip(marks).map(|(line, mark)| marked(mark, &line)));
+        let cursor = state.cursor().map(|row| row + lines - state.top);
+        let marks = (0..lines).map(|_| Mark::Same).chain(marks).enumerate();
+        let marked = render::lines(&drawn).zip(marks);
+        table.extend(marked.map(|(line, (at, mark))| marked_as(mark, cursor == Some(at), &line)));
     }
     let mut lines = vec![
         plain(state, &status(state), Look::Bold),
@@ -120,7 +127,7 @@ fn help(state: &State) -> Vec<String> {
 }
 
 /// A line in one style, cut to the screen.
-fn plain(state: &State, text: &str, look: Look) -> String {
+pub fn plain(state: &State, text: &str, look: Look) -> String {
     let text = if state.frame.options.ascii { ascii(text) } else { text.to_owned() };
     let text = cut(&text, state.size.0);
     if look == Look::NormalIntensity || text.is_empty() {
@@ -129,14 +136,16 @@ fn plain(state: &State, text: &str, look: Look) -> String {
     format!("{}{text}{}", SetAttribute(look), SetAttribute(Look::Reset))
 }
 
-/// A line of the table with its row's mark before it.
-fn marked(mark: Mark, line: &str) -> String {
+/// A line of the table with its row's mark before it, and a sign where it is chosen.
+fn marked_as(mark: Mark, is_chosen: bool, line: &str) -> String {
     let (sign, look) = match mark {
-        Mark::Same => return format!("  {line}").trim_end().to_owned(),
-        Mark::New => ("+ ", Look::Bold),
-        Mark::Gone => ("- ", Look::Dim),
+        Mark::Same if !is_chosen => return format!("  {line}").trim_end().to_owned(),
+        Mark::Same => (' ', Look::Bold),
+        Mark::New => ('+', Look::Bold),
+        Mark::Gone => ('-', Look::Dim),
     };
-    format!("{}{sign}{}{line}", SetAttribute(look), SetAttribute(Look::Reset))
+    let signs = if is_chosen { format!(">{sign}") } else { format!("{sign} ") };
+    format!("{}{signs}{}{line}", SetAttribute(look), SetAttribute(Look::Reset))
 }
 
 /// A cell: reversed if it says something else than in the tick before.

@@ -5,7 +5,7 @@
 //!                     └──────────────┬──────────────┘
 //!                   ┌────────────────┴────────────────┐
 //!   blocks ─ appends them: pipes, files,     screen ─ terminals: keys ► state ► lines
-//!            dumb terminals
+//!            dumb terminals                         page: a cache that was opened
 //! ```
 //!
 //! # Invariants
@@ -20,6 +20,7 @@ pub mod interval;
 mod keys;
 mod lines;
 mod options;
+mod page;
 mod schedule;
 mod screen;
 mod state;
@@ -37,7 +38,7 @@ use crate::report::message;
 use crate::sink::Medium;
 pub use options::{Options, Until, View};
 use schedule::Schedule;
-use ticks::Ticks;
+use ticks::{Kept, Ticks, again};
 
 /// A watch takes at most this part of a CPU, if each of its ticks goes through all slabs.
 const PART: u32 = 20;
@@ -53,8 +54,8 @@ fn least(price: Duration) -> Duration {
 /// The same options, with an interval at which the ticks are affordable. Says what a tick costs.
 fn affordable(ticks: &mut Ticks<'_>, options: Options) -> Result<Options, Failure> {
     let price = ticks.price()?;
-    ticks.least = least(price);
-    let interval = options.interval.max(ticks.least);
+    ticks.kept.least = least(price);
+    let interval = options.interval.max(ticks.kept.least);
     let shown = price.as_micros().div_ceil(1000);
     let mut note = format!("a tick takes {shown}ms of a CPU");
     if interval > options.interval {
@@ -70,7 +71,7 @@ fn affordable(ticks: &mut Ticks<'_>, options: Options) -> Result<Options, Failur
 /// if the query has subqueries.
 pub fn run<'a>(
     engine: &'a mut Engine,
-    (plan, identity, renew): (&'a Plan, Option<usize>, Option<&'a mut Renew<'a>>),
+    (plan, identity, mut renew): (&'a Plan, Option<usize>, Option<&'a mut Renew<'a>>),
     query: &str,
     options: Options,
     view: View<'_>,
@@ -87,17 +88,17 @@ pub fn run<'a>(
         let message = format!("`{name}` holds one answer, and a watch has many");
         return Err(Failure::command(message, Some(help)));
     }
-    let mut ticks = Ticks::new(engine, plan, identity, renew)?;
+    let kept = Kept::new(engine, plan, identity);
+    let mut ticks = Ticks::new(engine, plan, again(&mut renew), kept)?;
     let options = match plan.table.rows {
         Rows::Slabs | Rows::Objects => affordable(&mut ticks, options)?,
         Rows::Caches | Rows::Nodes | Rows::Cpus | Rows::Host(_) => options,
     };
-    let schedule = Schedule::new(options.interval);
-    if screen::is_wanted(&view) {
-        screen::run(&mut ticks, schedule, options, query, view)
-    } else {
-        blocks::run(&mut ticks, schedule, options, view)
+    if !screen::is_wanted(&view) {
+        return blocks::run(&mut ticks, Schedule::new(options.interval), options, view);
     }
+    let kept = ticks.put_aside();
+    screen::run(engine, (plan, renew), kept, options, query, view)
 }
 
 #[cfg(test)]

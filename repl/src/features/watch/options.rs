@@ -51,6 +51,7 @@ impl Options {
 }
 
 /// Where the answers of a watch go.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct View<'a> {
     /// How they are written.
     pub format: Format,
@@ -64,6 +65,8 @@ pub struct View<'a> {
     pub standard: bool,
     /// Whether a prompt asks for more when the watch ends.
     pub at_prompt: bool,
+    /// Whether a row on a screen can be opened.
+    pub opens: bool,
     /// Is told how many rows an answer has.
     pub see: &'a mut dyn FnMut(usize),
     /// The writer.

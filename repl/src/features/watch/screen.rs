@@ -5,27 +5,29 @@
 //! The terminal is as it was before when the watch ends, also by an error, a panic or a signal; only SIGKILL leaves it
 //! to the shell's `reset`.
 
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
-use crossterm::Command;
-use crossterm::cursor::MoveTo;
-use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, size};
+use crossterm::terminal::size;
 use query::output::Output;
+use query::plan::Plan;
 use rustix::process::{Signal, kill_current_process_group};
 
-use super::keys::{self, Input};
+use super::keys::{self, Input, Key};
 use super::lines::{lines, rows};
 use super::options::{Options, View};
+use super::page::Page;
 use super::schedule::Schedule;
 use super::state::{Action, State};
-use super::ticks::Ticks;
+use super::ticks::{Kept, Ticks, again};
+use crate::engine::{Engine, Renew};
 use crate::kernel::signals::{self, Held, Holder};
 use crate::kernel::sys;
 use crate::render;
 use crate::report::error::Failure;
 use crate::report::message;
+use crate::report::terminal::screen;
 use crate::sink::Medium;
 
 /// How often signals and the terminal's size are looked for.
@@ -44,24 +46,23 @@ pub fn is_wanted(view: &View<'_>) -> bool {
 
 /// Watches until a key, a condition or a signal ends it. One that ended by itself leaves its last answer behind, and one
 /// that a key ended its last screen.
-pub fn run(
-    ticks: &mut Ticks<'_>,
-    schedule: Schedule,
+pub fn run<'a>(
+    engine: &'a mut Engine,
+    (plan, renew): (&'a Plan, Option<&'a mut Renew<'a>>),
+    kept: Kept,
     options: Options,
     query: &str,
     view: View<'_>,
 ) -> Result<(), Failure> {
-    let View { options: rendering, at_prompt, see, out, .. } = view;
+    let View { options: rendering, at_prompt, opens, see, out, .. } = view;
     out.flush().map_err(Failure::Write)?;
-    let columns = ticks.columns.clone();
     let size = size().unwrap_or((80, 24));
-    let mut state = State::new(columns, rendering(), query, options.interval, size);
-    (state.changes, state.identifies) = (ticks.changes(), ticks.identifies());
-    state.least = ticks.least;
+    let mut state = State::new(kept.columns.clone(), rendering(), query, options.interval, size);
+    state.least = kept.least;
     let held = Held::begin(Holder::Screen, None).map_err(|error| terminal(&error))?;
     let ended = signals::draw()
         .map_err(|error| terminal(&error))
-        .and_then(|()| watch(ticks, schedule, options, &mut state, see));
+        .and_then(|()| go_on(engine, (plan, renew), kept, (options, opens), &mut state, see));
     signals::give_back();
     drop(held);
     match ended? {
@@ -74,6 +75,7 @@ pub fn run(
         // What was on the screen stays, but for the lines that the prompt and what is typed next need.
         End::Key => {
             state.size.1 = state.size.1.saturating_sub(3);
+            state.names = None;
             let text: String = rows(&mut state).iter().map(|line| format!("{line}\n")).collect();
             out.write_all(text.as_bytes()).map_err(Failure::Write)
         }
@@ -93,15 +95,43 @@ enum End {
     Signal(Signal),
 }
 
-/// Goes on until something ends it.
-fn watch(
-    ticks: &mut Ticks<'_>,
-    mut schedule: Schedule,
-    options: Options,
+/// Watches, and shows caches that are opened meanwhile.
+fn go_on<'a>(
+    engine: &'a mut Engine,
+    (plan, mut renew): (&'a Plan, Option<&'a mut Renew<'a>>),
+    mut kept: Kept,
+    (options, opens): (Options, bool),
     state: &mut State,
     see: &mut dyn FnMut(usize),
 ) -> Result<End, Failure> {
+    loop {
+        let mut ticks = Ticks::new(engine, plan, again(&mut renew), kept)?;
+        (state.changes, state.identifies) = (ticks.changes(), ticks.identifies());
+        state.names = ticks.names().filter(|_| opens);
+        if let Some(end) = watch(&mut ticks, options, state, see)? {
+            return Ok(end);
+        }
+        kept = ticks.put_aside();
+        if let Some(name) = state.opened()
+            && let Some(end) = look(engine, &name, state)?
+        {
+            return Ok(end);
+        }
+    }
+}
+
+/// Goes on until something ends it, or a cache is opened.
+fn watch(
+    ticks: &mut Ticks<'_>,
+    options: Options,
+    state: &mut State,
+    see: &mut dyn FnMut(usize),
+) -> Result<Option<End>, Failure> {
     let mut shown = size().unwrap_or_default();
+    let mut schedule = Schedule::from(ticks.now(), state.interval, 0);
+    if state.paused {
+        draw(&lines(state))?;
+    }
     loop {
         let now = ticks.now();
         let wait = if state.paused { NAP } else { schedule.due().saturating_sub(now) };
@@ -111,65 +141,107 @@ fn watch(
             see(rows);
             state.tick(tick);
             state.missed += schedule.ticked(ticks.now());
-            draw(state)?;
-            if options.is_last(ticks.count, rows) {
-                return Ok(End::Itself);
+            draw(&lines(state))?;
+            if options.is_last(ticks.kept.count, rows) {
+                return Ok(Some(End::Itself));
             }
             continue;
         }
-        if signals::happened() {
-            return Ok(End::Signal(Signal::INT));
-        }
-        let input = keys::next(wait.min(NAP), state.typing).map_err(|error| terminal(&error))?;
-        if signals::resumed() {
+        let came = match waited(wait, state.typing, &mut shown)? {
+            ControlFlow::Break(end) => return Ok(Some(end)),
+            ControlFlow::Continue(came) => came,
+        };
+        if came.resumed {
             // What was missed meanwhile is not made up for.
             schedule = Schedule::from(ticks.now(), state.interval, 0);
-            draw(state)?;
         }
-        let now = size().unwrap_or(shown);
-        let resized = std::mem::replace(&mut shown, now) != now;
-        let action = match input {
-            Input::Key(key) => state.key(key),
-            Input::Interrupt => return Ok(End::Signal(Signal::INT)),
-            Input::Gone => return Ok(End::Signal(Signal::HUP)),
-            Input::Stop => {
-                // As the terminal does it where it is asked to.
-                kill_current_process_group(Signal::TSTP)
-                    .map_err(|error| terminal(&error.into()))?;
-                continue;
-            }
-            Input::Nothing if resized => Action::Draw,
-            Input::Nothing => continue,
+        let action = match came.key {
+            Some(key) => state.key(key),
+            None if came.resumed || came.resized.is_some() => Action::Draw,
+            None => continue,
         };
-        if resized {
-            state.resize(now.0, now.1);
+        if let Some((width, height)) = came.resized {
+            state.resize(width, height);
         }
         match action {
-            Action::Quit => return Ok(End::Key),
+            Action::Quit => return Ok(Some(End::Key)),
+            Action::Open => return Ok(None),
             Action::Restart => schedule = Schedule::from(ticks.now(), state.interval, 1),
             Action::Resume => schedule = Schedule::from(ticks.now(), state.interval, 0),
             Action::Draw | Action::Pause => {}
         }
-        draw(state)?;
+        draw(&lines(state))?;
     }
 }
 
-/// Draws the state, in one write.
-fn draw(state: &mut State) -> Result<(), Failure> {
-    let mut text = String::new();
-    let mut add = |command: &dyn Fn(&mut String) -> std::fmt::Result| {
-        command(&mut text).expect("a text takes what is written to it");
-    };
-    add(&|text| BeginSynchronizedUpdate.write_ansi(text));
-    for (line, y) in lines(state).into_iter().zip(0..) {
-        add(&|text| MoveTo(0, y).write_ansi(text));
-        add(&|text| Clear(ClearType::CurrentLine).write_ansi(text));
-        add(&|text| text.write_str(&line));
+/// Shows a cache, asked for anew at each interval, until it is left.
+fn look(engine: &mut Engine, name: &str, state: &mut State) -> Result<Option<End>, Failure> {
+    let mut page = Page::new(engine, name, state)?;
+    let mut shown = size().unwrap_or_default();
+    loop {
+        page.ask(engine, state)?;
+        draw(&page.lines(state))?;
+        let begun = Instant::now();
+        while begun.elapsed() < state.interval || state.paused {
+            let came = match waited(state.interval, false, &mut shown)? {
+                ControlFlow::Break(end) => return Ok(Some(end)),
+                ControlFlow::Continue(came) => came,
+            };
+            if let Some((width, height)) = came.resized {
+                state.resize(width, height);
+                break;
+            }
+            match came.key {
+                Some(Key::Quit) => return Ok(Some(End::Key)),
+                Some(Key::Escape | Key::Enter | Key::Left) => return Ok(None),
+                Some(key) => page.key(key, state),
+                None if came.resumed => {}
+                None => continue,
+            }
+            draw(&page.lines(state))?;
+        }
     }
-    add(&|text| Clear(ClearType::FromCursorDown).write_ansi(text));
-    add(&|text| EndSynchronizedUpdate.write_ansi(text));
+}
+
+/// What came from the terminal.
+struct Came {
+    key: Option<Key>,
+    resized: Option<(u16, u16)>,
+    /// Whether slabql was stopped, and goes on.
+    resumed: bool,
+}
+
+/// Waits for keys a while, not longer than `wait`; `shown` is the size of the terminal.
+fn waited(
+    wait: Duration,
+    typing: bool,
+    shown: &mut (u16, u16),
+) -> Result<ControlFlow<End, Came>, Failure> {
+    if signals::happened() {
+        return Ok(ControlFlow::Break(End::Signal(Signal::INT)));
+    }
+    let input = keys::next(wait.min(NAP), typing).map_err(|error| terminal(&error))?;
+    let key = match input {
+        Input::Key(key) => Some(key),
+        Input::Interrupt => return Ok(ControlFlow::Break(End::Signal(Signal::INT))),
+        Input::Gone => return Ok(ControlFlow::Break(End::Signal(Signal::HUP))),
+        Input::Stop => {
+            // As the terminal does it where it is asked to.
+            kill_current_process_group(Signal::TSTP).map_err(|error| terminal(&error.into()))?;
+            None
+        }
+        Input::Nothing => None,
+    };
+    let resumed = signals::resumed();
+    let now = size().unwrap_or(*shown);
+    let resized = (std::mem::replace(shown, now) != now).then_some(now);
+    Ok(ControlFlow::Continue(Came { key, resized, resumed }))
+}
+
+/// Draws the lines of a screen, in one write.
+fn draw(lines: &[String]) -> Result<(), Failure> {
     let mut out = io::stdout();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Write)
+    out.write_all(screen(lines).as_bytes()).and_then(|()| out.flush()).map_err(Failure::Write)
 }
 
 fn terminal(error: &io::Error) -> Failure {

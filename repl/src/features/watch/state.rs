@@ -22,6 +22,8 @@ pub enum Action {
     Draw,
     /// Ends the watch.
     Quit,
+    /// Opens the cache that [`State::opened`] names.
+    Open,
     /// Begins to wait anew, for the state's interval.
     Restart,
     /// Takes a tick at once and goes on from there, or takes none.
@@ -66,6 +68,10 @@ pub struct State {
     /// The text that a row that is shown has in it, and whether it is being typed.
     pub filter: String,
     pub typing: bool,
+    /// The column that has the names of caches, if rows can be opened.
+    pub names: Option<usize>,
+    /// The cache that is chosen, and how many rows before it have the same name.
+    chosen: Option<(Value, usize)>,
     /// Whether the keys are shown in the place of the rows.
     pub help: bool,
     /// The columns that there is no room for.
@@ -110,6 +116,8 @@ impl State {
             notes: Vec::new(),
             filter: String::new(),
             typing: false,
+            names: None,
+            chosen: None,
             help: false,
             hidden: Vec::new(),
             head: 1,
@@ -150,15 +158,20 @@ impl State {
                 self.top = 0;
             }
             Key::Erase => self.typing = self.filter.pop().is_some(),
-            Key::Enter => self.typing = false,
-            Key::Escape => {
+            Key::Enter if self.typing => self.typing = false,
+            Key::Enter => {
+                return if self.opened().is_some() { Action::Open } else { Action::Draw };
+            }
+            Key::Escape if self.typing || !self.filter.is_empty() => {
                 self.filter.clear();
                 self.typing = false;
             }
+            Key::Escape => self.chosen = None,
             Key::Sort(name) => {
                 let at = self.frame.columns.iter().position(|column| column.name == name);
                 if let Some(at) = at {
                     (self.sort, self.reversed) = (Some(at), false);
+                    self.sorted_anew();
                 }
             }
             Key::Pause => {
@@ -175,20 +188,30 @@ impl State {
             Key::Left => {
                 let last = self.frame.columns.len().checked_sub(1);
                 self.sort = self.sort.map_or(last, |at| at.checked_sub(1));
+                self.sorted_anew();
             }
             Key::Right => {
                 let next = self.sort.map_or(0, |at| at + 1);
                 self.sort = (next < self.frame.columns.len()).then_some(next);
+                self.sorted_anew();
             }
-            Key::Reverse => self.reversed = !self.reversed,
+            Key::Reverse => {
+                self.reversed = !self.reversed;
+                self.sorted_anew();
+            }
             Key::Deltas => {
                 self.deltas = !self.deltas;
                 self.seen = Seen::new(self.frame.columns.len());
             }
+            Key::Rows(rows) if self.names.is_some() => self.choose(rows),
             Key::Rows(rows) => self.scroll(rows),
             Key::Pages(pages) => {
                 let page = i32::try_from(self.page()).unwrap_or(i32::MAX);
-                self.scroll(pages.saturating_mul(page));
+                let rows = pages.saturating_mul(page);
+                if self.cursor().is_some() { self.choose(rows) } else { self.scroll(rows) }
+            }
+            Key::Home | Key::End if self.cursor().is_some() => {
+                self.choose(if key == Key::Home { i32::MIN } else { i32::MAX });
             }
             Key::Home => self.top = 0,
             Key::End => self.top = self.entries.len(),
@@ -226,6 +249,42 @@ impl State {
         self.size.1.saturating_sub(3 + self.head + usize::from(!self.notes.is_empty())).max(1)
     }
 
+    /// Where rows can be chosen, another order is looked at from its beginning, with none of them chosen.
+    fn sorted_anew(&mut self) {
+        if self.names.is_some() {
+            (self.chosen, self.top) = (None, 0);
+        }
+    }
+
+    /// The row that is chosen, if it is there.
+    pub fn cursor(&self) -> Option<usize> {
+        let (at, (name, before)) = (self.names?, self.chosen.as_ref()?);
+        let same = |(_, entry): &(usize, &Entry)| entry.values[at] == *name;
+        let mut same = self.entries.iter().enumerate().filter(same).map(|(row, _)| row);
+        let first = same.next()?;
+        Some(same.take(*before).last().unwrap_or(first))
+    }
+
+    /// Chooses the row that is so many down from the one that is chosen; at first the uppermost on the screen.
+    fn choose(&mut self, rows: i32) {
+        let (Some(at), Some(last)) = (self.names, self.entries.len().checked_sub(1)) else {
+            return;
+        };
+        let rows = isize::try_from(rows).unwrap_or_default();
+        let row = self.cursor().map_or(self.top, |row| row.saturating_add_signed(rows)).min(last);
+        let name = &self.entries[row].values[at];
+        let before = self.entries[..row].iter().filter(|entry| entry.values[at] == *name).count();
+        self.chosen = Some((name.clone(), before));
+    }
+
+    /// The cache that is opened: the one that is chosen, or the uppermost on the screen.
+    pub fn opened(&self) -> Option<String> {
+        match self.entries.get(self.cursor().unwrap_or(self.top))?.values.get(self.names?)? {
+            Value::Text(name) => Some(String::from_utf8_lossy(name).into_owned()),
+            _ => None,
+        }
+    }
+
     fn scroll(&mut self, rows: i32) {
         let by = usize::try_from(rows.unsigned_abs()).unwrap_or(usize::MAX);
         self.top = if rows < 0 { self.top.saturating_sub(by) } else { self.top.saturating_add(by) };
@@ -251,8 +310,11 @@ impl State {
         self.clamp();
     }
 
-    /// Leaves no lines empty while there are rows above.
+    /// Leaves no lines empty while there are rows above, and the chosen row on the screen.
     pub fn clamp(&mut self) {
+        if let Some(row) = self.cursor() {
+            self.top = self.top.clamp((row + 1).saturating_sub(self.page()), row);
+        }
         self.top = self.top.min(self.entries.len().saturating_sub(self.page()));
     }
 }
@@ -388,6 +450,61 @@ pub(super) mod tests {
         state.filter = "dent".to_owned();
         tick(&mut state, &[("dentry", 1, 9), ("filp", 1, 9)]);
         assert_eq!((names(&state).concat(), state.counts().0), ("dentry".to_owned(), 1));
+    }
+
+    #[test]
+    fn a_row_is_chosen_and_opened() {
+        let mut state = state();
+        tick(&mut state, &[("a", 1, 9), ("b", 2, 8), ("b", 3, 7), ("c", 4, 6)]);
+        assert_eq!(state.key(Key::Enter), Action::Draw);
+        state.names = Some(0);
+        assert_eq!((state.key(Key::Enter), state.opened().as_deref()), (Action::Open, Some("a")));
+        let mut after = |key| {
+            assert_eq!(state.key(key), Action::Draw);
+            (state.cursor(), state.opened())
+        };
+        let name = |name: &str| Some(name.to_owned());
+        assert_eq!(after(Key::Rows(1)), (Some(0), name("a")));
+        for (key, row, named) in [
+            (Key::Rows(1), 1, "b"),
+            (Key::Rows(1), 2, "b"),
+            (Key::Rows(1), 3, "c"),
+            (Key::Rows(1), 3, "c"),
+            (Key::Home, 0, "a"),
+            (Key::Pages(1), 3, "c"),
+            (Key::Rows(-1), 2, "b"),
+        ] {
+            assert_eq!(after(key), (Some(row), name(named)), "{key:?}");
+        }
+        // Another order begins anew. A row that is not shown is not chosen.
+        assert_eq!(after(Key::Sort("active")), (None, name("c")));
+        assert_eq!(after(Key::Rows(1)), (Some(0), name("c")));
+        assert_eq!(after(Key::End), (Some(3), name("a")));
+        assert_eq!(after(Key::Sort("memory")), (None, name("a")));
+        assert_eq!(after(Key::Rows(1)), (Some(0), name("a")));
+        after(Key::Filter);
+        assert_eq!(after(Key::Letter('c')), (None, name("c")));
+        assert_eq!(after(Key::Escape), (Some(0), name("a")));
+        assert_eq!(after(Key::Escape), (None, name("a")));
+        state.resize(80, 5);
+        for _ in 0..4 {
+            state.key(Key::Rows(1));
+        }
+        assert_eq!((state.cursor(), state.page(), state.top), (Some(3), 1, 3));
+        // It is followed where it goes.
+        state.resize(80, 24);
+        state.key(Key::Sort("active"));
+        state.key(Key::End);
+        state.key(Key::Rows(1));
+        assert_eq!((state.cursor(), state.opened()), (Some(0), Some("c".to_owned())));
+        tick(&mut state, &[("a", 9, 9), ("b", 8, 8), ("b", 7, 7), ("c", 4, 6)]);
+        assert_eq!((state.cursor(), state.opened()), (Some(3), Some("c".to_owned())));
+        tick(&mut state, &[]);
+        tick(&mut state, &[]);
+        assert_eq!(
+            (state.cursor(), state.opened(), state.key(Key::Rows(1))),
+            (None, None, Action::Draw)
+        );
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use query::bound::{ExprKind, Item};
+use query::catalog::Rows;
 use query::exec::identity::{self, Before, Key, Matched};
 use query::exec::{self, Execution, previous_tick::PreviousTick};
 use query::output::OutputColumn;
@@ -15,12 +17,17 @@ use crate::report::error::Failure;
 
 /// A query that is asked again and again.
 pub struct Ticks<'a> {
-    pub plan: &'a Plan,
+    plan: &'a Plan,
+    runs: Runs<'a>,
+    pub kept: Kept,
+}
+
+/// What is known of the ticks so far.
+pub struct Kept {
     /// The columns that are shown.
     pub columns: Vec<OutputColumn>,
     /// The columns behind them, by which rows are told apart; none where all values do that.
     identity: Option<Vec<OutputColumn>>,
-    runs: Runs<'a>,
     previous: PreviousTick,
     /// What the rows of the tick before are known by, and what they are called.
     before: Option<(Vec<Key>, Vec<String>)>,
@@ -29,6 +36,29 @@ pub struct Ticks<'a> {
     pub count: u64,
     /// The shortest interval that the ticks are worth.
     pub least: Duration,
+}
+
+impl Kept {
+    /// Before the first tick of a plan whose last `identity` columns tell rows apart.
+    pub fn new(engine: &Engine, plan: &Plan, identity: Option<usize>) -> Self {
+        let mut columns = exec::columns(plan, engine.source().capabilities());
+        let identity = identity.map(|count| columns.split_off(columns.len() - count));
+        Self {
+            columns,
+            identity,
+            previous: PreviousTick::default(),
+            before: None,
+            notes: Vec::new(),
+            start: Instant::now(),
+            count: 0,
+            least: Duration::ZERO,
+        }
+    }
+}
+
+/// What makes a plan anew, lent to the next ticks.
+pub fn again<'b>(renew: &'b mut Option<&mut Renew<'_>>) -> Option<&'b mut Renew<'b>> {
+    renew.as_deref_mut().map(|renew| renew as &mut Renew<'b>)
 }
 
 /// The processor time that this process has taken.
@@ -61,46 +91,55 @@ pub struct Tick {
 }
 
 impl<'a> Ticks<'a> {
+    /// Goes on from what is `kept`.
     pub fn new(
         engine: &'a mut Engine,
         plan: &'a Plan,
-        identity: Option<usize>,
         renew: Option<&'a mut Renew<'a>>,
+        kept: Kept,
     ) -> Result<Self, Failure> {
-        let mut columns = exec::columns(plan, engine.source().capabilities());
-        let identity = identity.map(|count| columns.split_off(columns.len() - count));
-        Ok(Self {
-            plan,
-            columns,
-            identity,
-            runs: match renew {
-                Some(renew) => engine.renewed(plan, renew),
-                None => engine.prepare(plan)?,
-            },
-            previous: PreviousTick::default(),
-            before: None,
-            notes: Vec::new(),
-            start: Instant::now(),
-            count: 0,
-            least: Duration::ZERO,
-        })
+        let runs = match renew {
+            Some(renew) => engine.renewed(plan, renew),
+            None => engine.prepare(plan)?,
+        };
+        Ok(Self { plan, runs, kept })
+    }
+
+    /// What is known of the ticks so far, for those that go on from it.
+    pub fn put_aside(self) -> Kept {
+        self.kept
     }
 
     /// Which columns are changes.
     pub fn changes(&self) -> Vec<bool> {
-        (0..self.columns.len()).map(|item| self.plan.change_of(item).is_some()).collect()
+        (0..self.kept.columns.len()).map(|item| self.plan.change_of(item).is_some()).collect()
     }
 
     /// Which columns tell rows apart.
     pub fn identifies(&self) -> Vec<bool> {
         let mut found = self.plan.identifies();
-        found.truncate(self.columns.len());
+        found.truncate(self.kept.columns.len());
         found
+    }
+
+    /// The column that has the names of caches, if its rows are of caches or of parts of them.
+    pub fn names(&self) -> Option<usize> {
+        let plan = self.plan;
+        let of_caches = match plan.table.rows {
+            Rows::Caches | Rows::Nodes | Rows::Cpus | Rows::Slabs | Rows::Objects => true,
+            Rows::Host(_) => false,
+        };
+        let is_name = |item: &Item| match item.expr.kind {
+            ExprKind::Input(input) => plan.inputs.get(input).is_some_and(|of| of.name() == "name"),
+            _ => false,
+        };
+        let at = plan.items().iter().take(self.kept.columns.len()).position(is_name);
+        at.filter(|_| of_caches && plan.group().is_none())
     }
 
     /// The time since the start.
     pub fn now(&self) -> Duration {
-        self.start.elapsed()
+        self.kept.start.elapsed()
     }
 
     /// Asks once, for nothing but the processor time that a tick takes.
@@ -111,33 +150,33 @@ impl<'a> Ticks<'a> {
         let mut execution = Execution::new(plan, self.runs.source());
         let _ = execution.push(scanned.rows)?;
         let _ = execution.finish(scanned.report.warnings)?;
-        self.start = Instant::now();
+        self.kept.start = Instant::now();
         Ok(cpu_time().saturating_sub(before))
     }
 
     /// Takes a tick.
     pub fn tick(&mut self) -> Result<Tick, Failure> {
         let (time, begun) = (SystemTime::now(), Instant::now());
-        self.previous.begin(begun - self.start);
+        self.kept.previous.begin(begun - self.kept.start);
         let scanned = self.runs.run()?;
         let host = self.runs.source();
         let plan = self.runs.plan().unwrap_or(self.plan);
-        let mut execution = Execution::new(plan, host).after(&mut self.previous);
+        let mut execution = Execution::new(plan, host).after(&mut self.kept.previous);
         let mut rows = execution.push(scanned.rows)?;
         let rest = execution.finish(scanned.report.warnings)?;
         rows.extend(rest.rows);
         let mut notes = rest.notes;
         notes.extend(scanned.report.notes);
         let took = begun.elapsed();
-        self.count += 1;
+        self.kept.count += 1;
         let (mut keys, mut labels) = (Vec::new(), Vec::new());
         for row in &mut rows {
-            let hidden = row.split_off(self.columns.len());
-            keys.push(identity::key(if self.identity.is_some() { &hidden } else { &*row }));
-            labels.push(self.label(row, &hidden));
+            let hidden = row.split_off(self.kept.columns.len());
+            keys.push(identity::key(if self.kept.identity.is_some() { &hidden } else { &*row }));
+            labels.push(self.kept.label(row, &hidden));
         }
         let first = || (vec![Before::Unknown; keys.len()], Vec::new());
-        let (mut before, mut left) = self.before.as_ref().map_or_else(first, |(known, _)| {
+        let (mut before, mut left) = self.kept.before.as_ref().map_or_else(first, |(known, _)| {
             let Matched { before, gone } = identity::matched(known, &keys);
             (before, gone)
         });
@@ -149,14 +188,16 @@ impl<'a> Ticks<'a> {
         }
         let new = labels.iter().zip(&before).filter(|(_, row)| **row == Before::New);
         let came = new.map(|(label, _)| label.clone()).collect();
-        let names = self.before.replace((keys, labels)).unwrap_or_default().1;
+        let names = self.kept.before.replace((keys, labels)).unwrap_or_default().1;
         let mut gone: Vec<String> = left.iter().map(|row| names[*row].clone()).collect();
         gone.sort_unstable();
-        let told = std::mem::replace(&mut self.notes, notes.clone());
+        let told = std::mem::replace(&mut self.kept.notes, notes.clone());
         let news = notes.iter().filter(|note| !told.contains(note)).cloned().collect();
         Ok(Tick { time, rows, before, left, notes, news, came, gone, took })
     }
+}
 
+impl Kept {
     /// What a row is called: by what tells it apart, without addresses where there is anything else.
     fn label(&self, row: &[Value], hidden: &[Value]) -> String {
         let totals = row.iter().zip(&self.columns).find(|(_, column)| column.totals);

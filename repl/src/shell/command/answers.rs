@@ -2,11 +2,12 @@
 
 use std::io::Write;
 
-use query::catalog::{self, Table, caches, host, parts};
+use query::catalog::{self, caches};
 use query::suggest;
 use query::value::Value;
 
 use super::row::{Next, Script, path, write};
+use crate::features::cache;
 use crate::features::chart::{Chart, Kind};
 use crate::features::input::Text;
 use crate::features::summary;
@@ -108,17 +109,11 @@ pub fn open(session: &mut Session, name: &str, _: &mut dyn Write) -> Result<Next
     if name.is_empty() {
         return Err(Failure::command("`.open` takes the name of a cache", Some("`.open dentry`")));
     }
-    let name = own_name(session, name)?.replace('\'', "''");
-    let kind = session.engine.source().kind();
-    let all = |table: &'static Table| {
-        let columns = table.shown().map(|column| column.name);
-        format!("select {}", columns.collect::<Vec<_>>().join(", "))
-    };
-    let mut text = format!("{} where name = '{name}' format vertical;\n", all(&caches::CACHES));
-    for table in [&host::ALIASES, &parts::NODES, &parts::CPUS] {
-        if kind.has(table.rows) {
-            text.push_str(&format!("select * from {} where name = '{name}';\n", table.name));
-        }
+    let name = own_name(session, name)?;
+    let mut text = String::new();
+    for (table, query) in cache::queries(session.engine.source().kind(), &name) {
+        let format = if table == caches::CACHES.name { " format vertical" } else { "" };
+        text.push_str(&format!("{query}{format};\n"));
     }
     Ok(Next::Run(Box::new(Script {
         text: Text { text, file: None, path: None },

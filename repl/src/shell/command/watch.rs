@@ -24,7 +24,7 @@ pub fn run(session: &mut Session, argument: &str, out: &mut dyn Write) -> Result
 
 /// What `.top` watches: what there is no room for is hidden from the right.
 const TOP: &str = "select name, memory, rate(memory) as growth, sparkline(memory) as history, active, utilization, \
-    slabs, objects, size, objects_per_slab where slabs > 0 order by memory desc";
+    slabs, objects, size, objects_per_slab, pages_per_slab where slabs > 0 order by memory desc";
 
 /// `.top [INTERVAL]`: watches the largest caches, as slabtop does.
 pub fn top(session: &mut Session, argument: &str, out: &mut dyn Write) -> Result<Next, Failure> {
@@ -33,7 +33,10 @@ pub fn top(session: &mut Session, argument: &str, out: &mut dyn Write) -> Result
         let help = "`.watch 2s select …` watches a query";
         return Err(Failure::command("`.top` takes an interval", Some(help)));
     }
-    run(session, &format!("{argument} {TOP}"), out)
+    session.opens = true;
+    let ran = run(session, &format!("{argument} {TOP}"), out);
+    session.opens = false;
+    ran
 }
 
 /// The interval and the number of ticks that an argument begins with, and what is left of it: `2s`, `0.5`, and as psql
