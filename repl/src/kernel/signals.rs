@@ -28,7 +28,7 @@ use rustix::process::Signal;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
 pub use super::situation::Holder;
-use super::situation::{DRAW, HELD, INTERRUPTED, NOTED, RESUMED, Situation};
+use super::situation::{DRAW, DRAWN, HELD, INTERRUPTED, NOTED, RESUMED, Situation};
 use super::sys::{Handler, is_stdout_closed};
 use crate::file::own;
 use crate::report::error::Failure;
@@ -100,6 +100,23 @@ pub fn draw() -> io::Result<()> {
     raw.make_raw();
     tcsetattr(file, OptionalActions::Now, &raw)?;
     (&*file).write_all(DRAW)
+}
+
+/// Draws on another screen while a line is edited, and goes back to the line.
+pub fn over_line<T>(show: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> io::Result<T> {
+    let hold = |holder| {
+        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Situation { terminal: Some((file, _)), holder: holds, .. }) = &mut *held else {
+            return Err(io::Error::from(io::ErrorKind::NotConnected));
+        };
+        *holds = holder;
+        file.try_clone()
+    };
+    let mut terminal = hold(Holder::Screen)?;
+    let shown = terminal.write_all(DRAW).and_then(|()| show(&mut terminal));
+    let left = terminal.write_all(DRAWN);
+    hold(Holder::Editor)?;
+    left.and(shown)
 }
 
 /// Gives the terminal back as it was found.

@@ -260,7 +260,10 @@ fn the_history_is_searched_and_has_each_entry_once() {
     screen.wait_for("three answers", |screen| screen.matches("(1 row in ").count() == 3);
     screen.key("C-r");
     screen.text("siz");
-    screen.wait("(reverse-i-search)`siz': select size limit 1;");
+    let found = screen.wait("history: siz_  1 of 2");
+    assert!(found.lines().nth(1).unwrap().ends_with("s  select size limit 1;"), "{found}");
+    screen.key("Enter");
+    screen.wait_line("slabql> select size limit 1;");
     screen.key("Enter");
     screen.wait_for("four answers", |screen| screen.matches("(1 row in ").count() == 4);
     screen.key("C-l");

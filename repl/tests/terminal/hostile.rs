@@ -416,9 +416,14 @@ fn the_prompt() {
         Terminal::new(slabql(&home, ["--from", "hostile.slab", "--color", "always"]));
     terminal.wait("slabql> ", 0);
     // Hints and entries of the history.
-    for keys in ["select", "\x15", "\x1b[A", "\x1b[A", "\x15", "\x12", "lim", "\x07"] {
+    for keys in ["select", "\x15", "\x1b[A", "\x1b[A", "\x15"] {
         terminal.keys(keys);
     }
+    let from = terminal.got.lock().unwrap().len();
+    terminal.keys("\x12");
+    terminal.wait("history: ", from);
+    terminal.keys("lim");
+    terminal.keys("\x07");
     // Lists of names, files and queries: some can be told, none steers.
     for (begun, listed) in [
         ("select name where name = 'c", "c\\u{202e}1"),
@@ -442,7 +447,7 @@ fn the_prompt() {
     terminal.keyboard.write_all(b"\x04").unwrap();
     let got = terminal.end();
     let all = String::from_utf8_lossy(&got);
-    for shown in ["limit\u{1b}[0m \u{1b}[33m7", "reverse-i-search", "saved in", "scan caches"] {
+    for shown in ["limit\u{1b}[0m \u{1b}[33m7", "history: lim_", "saved in", "scan caches"] {
         assert!(all.contains(shown), "no {shown}: {all:?}");
     }
     harmless("the prompt", &got);

@@ -7,7 +7,7 @@
 //! and works without.
 //!
 //! The lines are rustyline's: after a first line `#V2` an entry each, with `\n` and `\\` for a line break and a
-//! backslash.
+//! backslash. Before an entry stands when it was entered, as bash has it: `#` and the seconds since 1970.
 //!
 //! rustyline's own `FileHistory` does not serve here. It opens whatever the path leads to, waits for ever on a FIFO and sets
 //! the mode of a link's target; it reads a file of any size; one line that is not UTF-8 makes it give up all that follow;
@@ -19,6 +19,8 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustyline::history::MemHistory;
 use rustyline::{Editor, Helper};
@@ -41,35 +43,67 @@ const MOST_BYTES: u64 = 8 << 20;
 /// What the file begins with.
 const VERSION: &str = "#V2\n";
 
+/// What was entered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub text: String,
+    /// When, in seconds since 1970, if that is known.
+    pub time: Option<u64>,
+}
+
+/// The entries, the newest last, for a search among them while a line is edited.
+#[derive(Default)]
+pub(super) struct Past(Mutex<Vec<Entry>>);
+
+impl Past {
+    /// All of them, the newest first.
+    pub fn newest(&self) -> Vec<Entry> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().cloned().collect()
+    }
+
+    fn add(&self, entry: Entry) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.retain(|other| other.text != entry.text);
+        entries.push(entry);
+    }
+}
+
 /// The history of a prompt.
 pub(super) struct History {
     /// None after a failure.
     file: Option<PathBuf>,
+    past: Arc<Past>,
+}
+
+/// The seconds since 1970.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
 impl History {
-    /// Opens the history and gives its entries to `editor`.
-    pub fn open<H: Helper>(editor: &mut Editor<H, MemHistory>) -> Self {
+    /// Opens the history and gives its entries to `editor` and to the `past`.
+    pub fn open<H: Helper>(editor: &mut Editor<H, MemHistory>, past: Arc<Past>) -> Self {
         let file = match prepare() {
             Ok(file) => file,
             Err(reason) => {
                 message::note(&format!("no history: {reason}"));
-                return Self { file: None };
+                return Self { file: None, past };
             }
         };
         match load(&file) {
             Ok(entries) => {
                 for entry in entries {
                     // It fails for nothing that is in memory only.
-                    let _ = editor.add_history_entry(shown(&entry));
+                    let _ = editor.add_history_entry(shown(&entry.text));
+                    past.add(entry);
                 }
-                Self { file: Some(file) }
+                Self { file: Some(file), past }
             }
             Err(error) => {
                 let reason = errno(&error);
                 message::note(&format!("the history {} cannot be read: {reason}", file.display()));
                 // What cannot be read is not written over.
-                Self { file: None }
+                Self { file: None, past }
             }
         }
     }
@@ -80,6 +114,7 @@ impl History {
         if entry.is_empty() || entry.len() > LONGEST {
             return;
         }
+        self.past.add(Entry { text: entry.to_owned(), time: Some(now()) });
         let line = shown(entry);
         let last = editor.history().into_iter().next_back() == Some(&line);
         if !last && editor.history().into_iter().any(|other| *other == line) {
@@ -135,7 +170,7 @@ fn locked(path: &Path) -> io::Result<File> {
 
 /// The entries of the file, each once, where it stands last; the newest of them. Lines that are not UTF-8 are passed
 /// over.
-fn load(path: &Path) -> io::Result<Vec<String>> {
+fn load(path: &Path) -> io::Result<Vec<Entry>> {
     let mut file = locked(path)?;
     let mut first = Vec::new();
     Read::by_ref(&mut file).take(VERSION.len() as u64).read_to_end(&mut first)?;
@@ -148,22 +183,43 @@ fn load(path: &Path) -> io::Result<Vec<String>> {
     if start > 0 || first == VERSION.as_bytes() {
         lines.remove(0);
     }
+    let mut timed: Vec<(&str, Option<u64>)> = Vec::new();
+    let mut time = None;
+    for line in lines.iter().filter_map(|line| str::from_utf8(line).ok()) {
+        match time_of(line) {
+            Some(found) => time = Some(found),
+            None => timed.push((line, time.take())),
+        }
+    }
     let mut seen = HashSet::new();
-    let texts = lines.iter().rev().filter_map(|line| str::from_utf8(line).ok());
-    let newest = texts.filter(|line| !line.is_empty() && seen.insert(*line));
-    let mut entries: Vec<&str> = newest.take(MOST).collect();
+    let newest = timed.iter().rev().filter(|(line, _)| !line.is_empty() && seen.insert(*line));
+    let mut entries: Vec<(&str, Option<u64>)> = newest.take(MOST).copied().collect();
     entries.reverse();
     // A file that does not begin as one of ours is added to, but not replaced.
-    if (start > 0 || lines.len() > 2 * MOST) && first == VERSION.as_bytes() {
+    if (start > 0 || timed.len() > 2 * MOST) && first == VERSION.as_bytes() {
         replace(path, &entries)?;
     }
-    Ok(entries.into_iter().map(unescaped).collect())
+    Ok(entries.into_iter().map(|(line, time)| Entry { text: unescaped(line), time }).collect())
+}
+
+/// The time that a line says, if it is one of a time.
+fn time_of(line: &str) -> Option<u64> {
+    let digits = line.strip_prefix('#')?;
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
 /// Puts a file with these lines in the place of the file, whose lock is held.
-fn replace(path: &Path, lines: &[&str]) -> io::Result<()> {
+fn replace(path: &Path, lines: &[(&str, Option<u64>)]) -> io::Result<()> {
     let mut file = WholeFile::create(path, Readers::Usual)?;
-    file.write_all(format!("{VERSION}{}\n", lines.join("\n")).as_bytes())?;
+    let mut text = VERSION.to_owned();
+    for (line, time) in lines {
+        if let Some(time) = time {
+            text.push_str(&format!("#{time}\n"));
+        }
+        text.push_str(line);
+        text.push('\n');
+    }
+    file.write_all(text.as_bytes())?;
     file.commit()
 }
 
@@ -181,8 +237,8 @@ fn append(path: &Path, entry: &str) -> io::Result<()> {
         file.read_exact(&mut last)?;
         line.extend((last != *b"\n").then_some('\n'));
     }
-    line.push_str(&entry.replace('\\', "\\\\").replace('\n', "\\n"));
-    line.push('\n');
+    let escaped = entry.replace('\\', "\\\\").replace('\n', "\\n");
+    line.push_str(&format!("#{}\n{escaped}\n", now()));
     file.write_all(line.as_bytes())
 }
 
@@ -234,6 +290,29 @@ mod tests {
         }
     }
 
+    fn texts(file: &Path) -> Vec<String> {
+        load(file).unwrap().into_iter().map(|entry| entry.text).collect()
+    }
+
+    #[test]
+    fn times_stand_before_their_entries() {
+        let folder = Temporary::new("times");
+        let file = folder.file();
+        fs::write(&file, "#V2\nold\n#17\none\n#x\n#\n#18\n#19\none\n#20\n").unwrap();
+        let entry = |text: &str, time| Entry { text: text.to_owned(), time };
+        let all = [entry("old", None), entry("#x", None), entry("#", None), entry("one", Some(19))];
+        assert_eq!(load(&file).unwrap(), all);
+        let lines: Vec<_> = all.iter().map(|entry| (entry.text.as_str(), entry.time)).collect();
+        replace(&file, &lines).unwrap();
+        assert_eq!(load(&file).unwrap(), all);
+        let past = Past::default();
+        for entry in all {
+            past.add(entry);
+        }
+        past.add(entry("old", Some(30)));
+        assert_eq!((past.newest().len(), past.newest()[0].clone()), (4, entry("old", Some(30))));
+    }
+
     #[test]
     fn entries_come_back_once_and_as_they_were() {
         let folder = Temporary::new("entries");
@@ -242,12 +321,13 @@ mod tests {
         for line in lines {
             append(&file, line).unwrap();
         }
-        assert_eq!(load(&file).unwrap(), &lines[1..]);
+        assert_eq!(texts(&file), &lines[1..]);
+        assert!(load(&file).unwrap().iter().all(|entry| entry.time.is_some()));
         assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
         // A line that lost its end takes no other with it.
         OpenOptions::new().append(true).open(&file).unwrap().write_all(b"select 2").unwrap();
         append(&file, "select 3;").unwrap();
-        assert_eq!(load(&file).unwrap()[3..], ["select 2", "select 3;"]);
+        assert_eq!(texts(&file)[3..], ["select 2", "select 3;"]);
     }
 
     #[test]
@@ -269,7 +349,7 @@ mod tests {
                 });
             }
         });
-        let entries = load(&file).unwrap();
+        let entries = texts(&file);
         assert_eq!(entries.iter().filter(|entry| entry.starts_with("new ")).count(), 200);
         assert!(
             entries.len() <= MOST && fs::read_to_string(&file).unwrap().lines().count() < 2 * MOST
@@ -281,9 +361,9 @@ mod tests {
         let folder = Temporary::new("bad");
         let file = folder.file();
         fs::write(&file, b"#V2\none\n\xff\xfe\ntwo\n").unwrap();
-        assert_eq!(load(&file).unwrap(), ["one", "two"]);
+        assert_eq!(texts(&file), ["one", "two"]);
         append(&file, "three").unwrap();
-        assert_eq!(load(&file).unwrap(), ["one", "two", "three"]);
+        assert_eq!(texts(&file), ["one", "two", "three"]);
         // What rustyline does is why this module is here.
         assert!(FileHistory::new().load(&file).is_err());
     }
@@ -311,7 +391,7 @@ mod tests {
         let file = folder.file();
         let line = format!("{}\n", "x".repeat(1023));
         fs::write(&file, format!("{VERSION}{}last\n", line.repeat(3 * 8192))).unwrap();
-        assert_eq!(load(&file).unwrap().last().unwrap(), "last");
+        assert_eq!(texts(&file).last().unwrap(), "last");
         assert!(fs::metadata(&file).unwrap().len() <= MOST_BYTES);
         // Somebody else's text is not cut.
         let other = line.repeat(3 * 8192);

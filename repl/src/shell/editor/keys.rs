@@ -1,4 +1,4 @@
-//! What the keys do that the line editor's own table does not say: Enter, Tab in a paste, and Ctrl-C behind a hint.
+//! What the keys do that the line editor's own table does not say: Enter, Tab in a paste, Ctrl-C behind a hint, Ctrl-R.
 //!
 //! Tab completes, but is text where more input waits behind it, as in a paste that the terminal does not mark. Part of that
 //! input rustyline has read already, and tells nobody how much. But the kernel counts what the process reads, so what
@@ -12,11 +12,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crossterm::terminal::{Clear, ClearType};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustyline::{
-    Cmd, ConditionalEventHandler, Event, EventContext, KeyCode, KeyEvent, Modifiers, RepeatCount,
+    Cmd, ConditionalEventHandler, Event, EventContext, KeyCode, KeyEvent, Modifiers, Movement,
+    RepeatCount,
 };
 
-use super::text::meant;
-use crate::report::message;
+use super::history::Past;
+use super::search;
+use super::text::{meant, shown};
+use crate::report::{message, terminal};
 use crate::shell::piece;
 
 /// What rustyline has read ahead.
@@ -61,6 +64,11 @@ impl Ahead {
         rest > 0 || poll(&mut waiting, Some(&Timespec::default())).is_ok_and(|count| count > 0)
     }
 
+    /// Whether something was read that no key was made of yet.
+    fn is_behind(&self) -> bool {
+        self.rest.load(Ordering::Relaxed) > 0
+    }
+
     /// What was read ahead is gone.
     pub(super) fn forget(&self) {
         self.rest.store(0, Ordering::Relaxed);
@@ -80,12 +88,16 @@ fn clear_below() {
 }
 
 /// What each key does, where it is not what rustyline says.
-pub(super) struct Keys(pub Arc<Ahead>);
+pub(super) struct Keys {
+    pub ahead: Arc<Ahead>,
+    /// What Ctrl-R searches.
+    pub past: Arc<Past>,
+}
 
 impl ConditionalEventHandler for Keys {
     fn handle(&self, key: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
         let key = *key.get(0)?;
-        let more = self.0.key(key);
+        let more = self.ahead.key(key);
         let another = || Cmd::Insert(1, "\n\t".to_owned());
         match key {
             // Runs what is complete, and goes on in another line where it is not.
@@ -100,6 +112,18 @@ impl ConditionalEventHandler for Keys {
                     clear_below();
                 }
                 None
+            }
+            // The search reads the terminal itself, so nothing may have been read ahead of it.
+            KeyEvent(KeyCode::Char('R'), Modifiers::CTRL)
+                if io::stdout().is_terminal()
+                    && !self.ahead.is_behind()
+                    && !terminal::is_plain() =>
+            {
+                let taken = search::run(self.past.newest(), context.line());
+                let whole = |text| Cmd::Replace(Movement::WholeBuffer, Some(shown(text)));
+                // Where it cannot draw, rustyline searches.
+                let taken = taken.ok()?;
+                Some(taken.as_deref().map_or(Cmd::Noop, whole))
             }
             KeyEvent(KeyCode::Enter, Modifiers::ALT) => Some(another()),
             KeyEvent(KeyCode::Tab, Modifiers::NONE)

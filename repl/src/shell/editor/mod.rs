@@ -18,6 +18,7 @@ mod highlight;
 mod hint;
 mod history;
 mod keys;
+mod search;
 pub(crate) mod text;
 
 use std::cell::{Cell, RefCell};
@@ -74,9 +75,10 @@ impl<'s> LineEditor<'s> {
             line: RefCell::default(),
             ahead: Arc::clone(&ahead),
         }));
-        let keys = EventHandler::Conditional(Box::new(Keys(Arc::clone(&ahead))));
-        editor.bind_sequence(Event::Any, keys);
-        let history = History::open(&mut editor);
+        let past = Arc::default();
+        let keys = Keys { ahead: Arc::clone(&ahead), past: Arc::clone(&past) };
+        editor.bind_sequence(Event::Any, EventHandler::Conditional(Box::new(keys)));
+        let history = History::open(&mut editor, past);
         Ok(Self { editor, history, plain: is_plain() })
     }
 
