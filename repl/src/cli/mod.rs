@@ -153,6 +153,9 @@ fn run(args: &Args) -> Result<u8, Failure> {
         session.engine.make_ready()?;
         return prompt::run(&mut session, !args.no_config).map(|()| 0);
     };
+    // A command may ask for the answer of a text before it.
+    session.keeps =
+        texts.iter().skip(1).any(|text| text.text.trim_start().starts_with(['.', '\\']));
     let mut out = Answers::open(args.output.as_deref(), args.quiet)?;
     let answered = answer(&mut session, args, &texts, &mut out);
     match out.close(answered) {

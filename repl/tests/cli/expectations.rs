@@ -28,6 +28,11 @@ const EXPECTED: &[(&str, &[&str], &str)] = &[
     ("summarize", &["summarize select name, size"], "size,235,0,"),
     ("frequencies", &[".freq rcu"], "false,"),
     ("a chart", &["select name, size limit 1;\n.chart bar"], "btrfs_delayed_node  312 B  ████"),
+    (
+        "a chart of the query before it",
+        &["-c", "select name, size limit 1", "-c", ".chart bar"],
+        "btrfs_delayed_node  312 B  ████",
+    ),
     ("a bar that scales itself", &["select bar(size) order by size desc limit 1"], "\n1.0\n"),
     ("a row opened", &[".open fs_cache"], "anon_vma_chain"),
     ("reports", &["report largest"], "ext4_inode_cache"),
