@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{Column, Source};
+use crate::catalog::{Column, Lookup, Source};
 use crate::delta::Delta;
 use crate::path::{Names, Path};
 use crate::value::{Type, Unit};
@@ -16,6 +16,21 @@ pub enum Input {
     Path(Arc<Path>),
     /// What changed since the tick before, which user space fills.
     Delta(Arc<Delta>),
+    /// What the source looks up for a call of a function.
+    Call(Arc<Call>),
+}
+
+/// A call of a function that the source of the rows answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// What is looked up.
+    pub lookup: Lookup,
+    /// Its arguments.
+    pub of: Vec<Input>,
+    /// The type of what is found.
+    pub ty: Type,
+    /// The call as it is written.
+    pub text: String,
 }
 
 impl From<&'static Column> for Input {
@@ -32,6 +47,7 @@ impl Input {
             Self::Column(column) => column.name,
             Self::Path(path) => &path.text,
             Self::Delta(change) => &change.text,
+            Self::Call(call) => &call.text,
         }
     }
 
@@ -40,7 +56,7 @@ impl Input {
     pub fn column(&self) -> Option<&'static Column> {
         match self {
             Self::Column(column) => Some(column),
-            Self::Path(_) | Self::Delta(_) => None,
+            Self::Path(_) | Self::Delta(_) | Self::Call(_) => None,
         }
     }
 
@@ -57,6 +73,7 @@ impl Input {
             Self::Column(column) => column.ty,
             Self::Path(path) => path.ty(),
             Self::Delta(change) => change.ty,
+            Self::Call(call) => call.ty,
         }
     }
 
@@ -67,6 +84,7 @@ impl Input {
             Self::Column(column) => column.unit,
             Self::Path(path) => path.unit(),
             Self::Delta(change) => change.unit,
+            Self::Call(_) => Unit::None,
         }
     }
 
@@ -76,7 +94,7 @@ impl Input {
         match self {
             Self::Column(column) => column.bits,
             Self::Path(path) => path.bits(),
-            Self::Delta(_) => 64,
+            Self::Delta(_) | Self::Call(_) => 64,
         }
     }
 
@@ -94,7 +112,7 @@ impl Input {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Column(_) | Self::Delta(_) => None,
+            Self::Column(_) | Self::Delta(_) | Self::Call(_) => None,
             Self::Path(path) => Some(path),
         }
     }
@@ -103,7 +121,7 @@ impl Input {
     #[must_use]
     pub fn change(&self) -> Option<&Arc<Delta>> {
         match self {
-            Self::Column(_) | Self::Path(_) => None,
+            Self::Column(_) | Self::Path(_) | Self::Call(_) => None,
             Self::Delta(change) => Some(change),
         }
     }
@@ -132,7 +150,7 @@ impl Input {
         match self {
             Self::Column(column) => column.in_kernel(),
             Self::Path(_) => true,
-            Self::Delta(_) => false,
+            Self::Delta(_) | Self::Call(_) => false,
         }
     }
 
@@ -142,13 +160,23 @@ impl Input {
         match self {
             Self::Column(column) => matches!(column.source, Source::Text(_)),
             Self::Path(path) => path.is_text(),
-            Self::Delta(_) => false,
+            Self::Delta(_) | Self::Call(_) => false,
+        }
+    }
+
+    /// What user space looks up for it, if it does.
+    #[must_use]
+    pub fn lookup(&self) -> Option<Lookup> {
+        match self {
+            Self::Column(Column { source: Source::Host(lookup, _), .. }) => Some(*lookup),
+            Self::Call(call) => Some(call.lookup),
+            Self::Column(_) | Self::Path(_) | Self::Delta(_) => None,
         }
     }
 
     /// Whether user space looks it up.
     #[must_use]
     pub fn is_lookup(&self) -> bool {
-        matches!(self.source(), Some(Source::Host(..)))
+        self.lookup().is_some()
     }
 }

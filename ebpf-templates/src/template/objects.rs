@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Where owners are wanted and the slab has a vector of them ([`OWNED`]), a word an object ends the row: the address of the
-//! `struct obj_cgroup` that it is charged to, or 0.
+//! `struct obj_cgroup` that it is charged to, with flags in its lowest bits, or 0 with flags.
 //!
 //! A row of an object would be larger than a slab's bit, so rows of objects are made by the reader. It also knows which
 //! objects CPUs, sheaves and barns hold ready: to the slab they are in use.
@@ -51,8 +51,10 @@ pub const OF_CPU: i32 = 4;
 /// In [`FLAGS`]: the owners of its objects end the row.
 pub const OWNED: i32 = 8;
 
-/// The lowest bits of a vector's address and of its entries are flags.
-const OWNER_FLAGS: i32 = 7;
+/// The lowest bits of a vector's address, and of owners, are flags.
+pub const OWNER_FLAGS: i32 = 7;
+/// Bytes of an owner.
+const WORD: i32 = 8;
 
 /// The most objects that a row has bits for.
 pub const MAX_BITS: u16 = 8192;
@@ -377,8 +379,10 @@ impl SlabRows {
     fn owners(&self, asm: &mut Assembler, Owners { vector, stride }: Owners) {
         let Objects { vmemmap, size, bits, .. } = self.objects;
         let own = self.own;
-        let [owner, cut, none, end] =
-            ["owner", "owners_cut", "no_owners", "owners_end"].map(|name| asm.label(name));
+        let first = self.objects.slab_row().cast_signed();
+        let [owner, apart, all, cut, none, end] =
+            ["owner", "owners_apart", "owners_all", "owners_cut", "no_owners", "owners_end"]
+                .map(|name| asm.label(name));
         let load = |asm: &mut Assembler, dst, from| {
             asm.push(Insn::load(Size::Dw, dst, Reg::R6, from));
         };
@@ -412,13 +416,26 @@ impl SlabRows {
                 asm.bind(known);
             }
         }
+        if stride != Stride::Fixed(WORD) {
+            asm.jump_imm(Cond::Ne, Reg::R1, WORD, apart);
+        }
+        asm.comment("side by side, so all at once");
+        load(asm, Reg::R2, page::OBJECTS);
+        asm.jump_imm(Cond::Gt, Reg::R2, bits.into(), none);
+        asm.push(Insn::alu_imm(Alu::Mul, Reg::R2, WORD));
+        load(asm, Reg::R3, own.owner);
+        asm.push(Insn::mov(Reg::R1, Reg::R8));
+        asm.add(Reg::R1, first.into());
+        asm.call(vmemmap.probe_read_kernel, "probe_read_kernel");
+        asm.jump_imm(Cond::Ne, Reg::R0, 0, cut);
+        asm.jump(all);
+        asm.bind(apart);
         store(asm, own.stride, Reg::R1);
         zero(asm, [own.index].into_iter());
         asm.bind(owner);
         asm.may_goto(cut);
         load(asm, Reg::R9, own.index);
         load(asm, Reg::R1, page::OBJECTS);
-        let all = asm.label("owners_all");
         asm.jump_reg(Cond::Ge, Reg::R9, Reg::R1, all);
         asm.jump_imm(Cond::Ge, Reg::R9, bits.into(), all);
         load(asm, Reg::R1, own.owner);
@@ -426,11 +443,9 @@ impl SlabRows {
         asm.push(Insn::alu(Alu::Add, Reg::R2, Reg::R1));
         store(asm, own.owner, Reg::R2);
         vmemmap.slab.peek.load(asm, 0);
-        asm.push(Insn::alu_imm(Alu::And, Reg::R0, !OWNER_FLAGS));
         asm.push(Insn::mov(Reg::R1, Reg::R9));
-        asm.push(Insn::alu_imm(Alu::Lsh, Reg::R1, 3));
+        asm.push(Insn::alu_imm(Alu::Mul, Reg::R1, WORD));
         asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R8));
-        let first = self.objects.slab_row().cast_signed();
         asm.push(Insn::store(Size::Dw, Reg::R1, first, Reg::R0));
         asm.add(Reg::R9, 1);
         store(asm, own.index, Reg::R9);
@@ -442,12 +457,13 @@ impl SlabRows {
         zero(asm, [own.owner].into_iter());
         asm.jump(end);
         asm.bind(all);
+        load(asm, Reg::R9, page::OBJECTS);
         load(asm, Reg::R1, page::BUDGET);
         asm.push(Insn::mov(Reg::R2, Reg::R9));
         asm.push(Insn::alu_imm(Alu::Div, Reg::R2, OWNERS_A_SLAB));
         asm.push(Insn::alu(Alu::Sub, Reg::R1, Reg::R2));
         store(asm, page::BUDGET, Reg::R1);
-        asm.push(Insn::alu_imm(Alu::Lsh, Reg::R9, 3));
+        asm.push(Insn::alu_imm(Alu::Mul, Reg::R9, WORD));
         asm.add(Reg::R9, first.into());
         asm.bind(end);
     }

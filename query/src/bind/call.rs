@@ -2,11 +2,12 @@
 
 use super::{Binder, count, typing};
 use crate::aggregate;
-use crate::bound::Expr;
-use crate::catalog;
+use crate::bound::{Expr, ExprKind};
+use crate::catalog::{self, Lookup};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::foreign;
-use crate::function::{self, Meaning};
+use crate::function::{self, Function, Meaning};
+use crate::input::{Call, Input};
 use crate::suggest;
 use crate::syntax::ast::{self, Ident};
 use crate::value::Type;
@@ -54,6 +55,9 @@ impl Binder<'_> {
             Meaning::Constant(of) => {
                 return Ok(typing::constant(&of(self.capabilities), span));
             }
+            Meaning::LookedUp(lookup) => {
+                return self.looked_up(function, *lookup, &arguments, span);
+            }
             Meaning::Values(_) | Meaning::Expression(_) | Meaning::Share => {}
         }
         for implied in function.implied {
@@ -65,6 +69,41 @@ impl Binder<'_> {
             arguments.push(self.column(column, span)?);
         }
         typing::call(function, arguments, span)
+    }
+
+    /// Binds a call that the source answers. It looks up by what rows carry, so by columns and members alone.
+    fn looked_up(
+        &mut self,
+        function: &Function,
+        lookup: Lookup,
+        arguments: &[Expr],
+        span: Span,
+    ) -> Result<Expr, Diagnostic> {
+        let mut of = Vec::new();
+        for argument in arguments {
+            if argument.is_null() {
+                return Ok(Expr { ty: Type::Text, ..typing::null(span) });
+            }
+            let input = match argument.kind {
+                ExprKind::Input(number) => self.inputs.all.get(number),
+                _ => None,
+            };
+            match input {
+                Some(input) if argument.ty.is_integer() && !input.is_lookup() => {
+                    of.push(input.clone());
+                }
+                _ => {
+                    let message = format!("`{}` cannot take this", function.name);
+                    return Err(Diagnostic::new(argument.span, message)
+                        .label("no address that a column or a member gives")
+                        .help(format!("for example `{}(addr)`", function.name)));
+                }
+            }
+        }
+        let names: Vec<&str> = of.iter().map(Input::name).collect();
+        let text = format!("{}({})", function.name, names.join(", "));
+        let call = Input::Call(Call { lookup, of, ty: Type::Text, text }.into());
+        Ok(self.input_at(&call, span))
     }
 
     /// Says no to a change of rows that nothing tells apart.

@@ -150,7 +150,7 @@ impl Binder<'_> {
         Ok(self.input_at(&input, span))
     }
 
-    fn input_at(&mut self, input: &Input, span: Span) -> Expr {
+    pub(super) fn input_at(&mut self, input: &Input, span: Span) -> Expr {
         typing::stored(self.input(input), input, span)
     }
 

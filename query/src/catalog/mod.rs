@@ -239,6 +239,12 @@ pub enum Lookup {
     Symbol,
     /// Whether the CPU of this number is online.
     Online,
+    /// The path in its file system of the `struct dentry` at this address.
+    Path,
+    /// The local address and port of the `struct sock` at this address.
+    Local,
+    /// Those of the other end.
+    Remote,
     /// The struct that the objects of the cache are whose folder under `/sys/kernel/slab` is the first, whose name the
     /// second, and whose object size the third.
     Type,

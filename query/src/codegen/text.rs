@@ -31,7 +31,9 @@ impl Generator<'_> {
     ) -> Result<(), Diagnostic> {
         let path = match &self.plan.inputs[input] {
             Input::Path(path) => return self.address(asm, path, null),
-            Input::Delta(_) => unreachable!("user space fills what changed"),
+            Input::Delta(_) | Input::Call(_) => {
+                unreachable!("user space fills what changed or is looked up")
+            }
             Input::Column(column) => match column.source {
                 Source::Text(path) => path,
                 _ => unreachable!("`{}` is no text of the kernel", column.name),

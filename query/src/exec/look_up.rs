@@ -1,7 +1,6 @@
 //! Fills the inputs that only user space knows.
 
 use super::Host;
-use crate::catalog::Source;
 use crate::plan::{Plan, Target, lookup_arguments};
 use crate::value::Value;
 
@@ -12,16 +11,17 @@ pub(super) fn all(
     rows: &mut [Vec<Value>],
     host: &dyn Host,
 ) -> Vec<String> {
-    // Rows that are there already hold what was looked up when they were taken.
-    if matches!(plan.target, Target::Rows(_)) {
-        return Vec::new();
-    }
-    lookups.iter().filter_map(|lookup| one(plan, *lookup, rows, host)).collect()
+    // Rows that are there already hold the columns that were looked up when they were taken.
+    let is_there = |lookup: &&usize| {
+        matches!(plan.target, Target::Rows(_)) && plan.inputs[**lookup].column().is_some()
+    };
+    let lookups = lookups.iter().filter(|lookup| !is_there(lookup));
+    lookups.filter_map(|lookup| one(plan, *lookup, rows, host)).collect()
 }
 
 /// Fills input `lookup` of every row.
 fn one(plan: &Plan, lookup: usize, rows: &mut [Vec<Value>], host: &dyn Host) -> Option<String> {
-    let Some(Source::Host(kind, _)) = plan.inputs[lookup].source() else { return None };
+    let kind = plan.inputs[lookup].lookup()?;
     let arguments = lookup_arguments(lookup, &plan.inputs);
     let arguments: Vec<Vec<Value>> = rows
         .iter()

@@ -39,6 +39,7 @@ use std::sync::LazyLock;
 
 use crate::bound::Expr;
 use crate::capabilities::Capabilities;
+use crate::catalog::Lookup;
 use crate::delta::Change;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::eval::Warnings;
@@ -75,6 +76,8 @@ pub enum Meaning {
     Constant(fn(&dyn Capabilities) -> Literal),
     /// How much its argument changed since the previous tick of a watch, or with `true` how much a second.
     Delta(Change),
+    /// What the source of the rows looks up by its arguments, a text.
+    LookedUp(Lookup),
     /// The percentage that its argument is of the sum over all rows of the answer.
     Share,
     /// An expression of another kind, such as one that holds a compiled pattern.

@@ -2,6 +2,7 @@
 
 use super::{Function, Meaning, Nulls};
 use crate::bind::typing::{of_type, text};
+use crate::catalog::Lookup;
 use crate::delta::Change;
 use crate::syntax::ast::Literal;
 use crate::value::{Type, Value};
@@ -42,6 +43,12 @@ pub(super) static ROWS: &[Function] = &[
         Meaning::Constant(|source| Literal::Int(source.page_size())),
     ),
     Function::new(
+        "path(dentry)",
+        (1, 1),
+        "The path, in its file system, of the directory entry at this address: `path(addr)` in `objects('dentry')`, `path(o->f_path.dentry)` in `objects('filp')`. NULL for pipes and sockets, which have none.",
+        Meaning::LookedUp(Lookup::Path),
+    ),
+    Function::new(
         "rate(x)",
         (1, 1),
         "In a watch: `delta(x)` per second.",
@@ -60,9 +67,27 @@ pub(super) static ROWS: &[Function] = &[
         Meaning::Delta(Change::Ticks),
     ),
     Function::new(
+        "sock_local(sock)",
+        (1, 1),
+        "The local address and port, or path, of the socket whose `struct sock` is at this address: `sock_local(addr)` in `objects('TCP')`, `sock_local(o->socket.sk)` in `objects('sock_inode_cache')`.",
+        Meaning::LookedUp(Lookup::Local),
+    ),
+    Function::new(
+        "sock_remote(sock)",
+        (1, 1),
+        "The address and port that the socket is connected to; NULL if it is connected to none.",
+        Meaning::LookedUp(Lookup::Remote),
+    ),
+    Function::new(
         "source()",
         (0, 0),
         "Where the rows come from: `live`, `walk`, `proc`, `recording` or `demo`.",
         Meaning::Constant(|source| Literal::Text(source.source().to_owned())),
+    ),
+    Function::new(
+        "symbol(address)",
+        (1, 1),
+        "The kernel's symbol at exactly this address, such as a function that a member points to.",
+        Meaning::LookedUp(Lookup::Symbol),
     ),
 ];

@@ -23,7 +23,7 @@ mod slabs;
 use std::sync::Arc;
 
 use crate::bound::{self, Expr, ExprKind, Item, Key, Missing, Query};
-use crate::catalog::{SlabFigure, Source, Table};
+use crate::catalog::{Column, SlabFigure, Source, Table};
 use crate::delta::{self, Delta};
 use crate::diagnostic::Span;
 use crate::input::Input;
@@ -521,11 +521,14 @@ fn row_key(table: &'static Table, inputs: &mut Vec<Input>) -> Option<usize> {
 /// The inputs that hold a look-up's arguments, in the order of its definition.
 #[must_use]
 pub fn lookup_arguments(lookup: usize, inputs: &[Input]) -> Vec<usize> {
-    match inputs[lookup].source() {
-        Some(Source::Host(_, by)) => by
+    match &inputs[lookup] {
+        Input::Column(Column { source: Source::Host(_, by), .. }) => by
             .iter()
             .filter_map(|name| inputs.iter().position(|input| input.name() == *name))
             .collect(),
+        Input::Call(call) => {
+            call.of.iter().filter_map(|of| inputs.iter().position(|input| input == of)).collect()
+        }
         _ => Vec::new(),
     }
 }

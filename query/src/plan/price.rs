@@ -20,7 +20,7 @@ pub const AFTER_ALL: u8 = 5;
 pub fn cost(input: &Input) -> u8 {
     let source = match input {
         Input::Column(column) => column.source,
-        Input::Delta(_) => return 0,
+        Input::Delta(_) | Input::Call(_) => return 0,
         Input::Path(path) => {
             return match path.base {
                 Base::Slab | Base::Object => CPU_WALK,

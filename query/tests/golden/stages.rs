@@ -271,6 +271,8 @@ impl Host for Machine {
             (Lookup::Online, _) => Value::Bool(true),
             (Lookup::Aliases, _) => Value::List(Vec::new()),
             (Lookup::Type, _) => Value::text("kset"),
+            (Lookup::Path, _) => Value::text("/etc/passwd"),
+            (Lookup::Local | Lookup::Remote, _) => Value::text("127.0.0.1:80"),
         };
         Ok(arguments.iter().map(answer).collect())
     }

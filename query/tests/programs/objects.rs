@@ -324,7 +324,8 @@ fn owners_of(world: &World) -> Option<Vec<u64>> {
             }
             assert_eq!(flags, objects::OWNED.unsigned_abs());
             assert_eq!(size, plain + 8 * 42);
-            return Some((0..42).map(|index| number(at + plain + 8 * index)).collect());
+            let owner = |index: usize| number(at + plain + 8 * index) & !7;
+            return Some((0..42).map(owner).collect());
         }
         at += size;
     }

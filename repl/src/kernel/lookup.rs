@@ -15,6 +15,8 @@ use crate::report::error::Environment;
 
 /// How many addresses a run is for.
 const COUNT: u32 = 256;
+/// The bytes of a name, with its NUL, at most.
+const NAME_MAX: u64 = 256;
 
 /// A program over a list of addresses, unloaded on drop.
 struct Probe {
@@ -65,6 +67,36 @@ pub trait Words {
     fn words_behind(&self, bases: &[u64], offset: u64) -> Result<Vec<u64>, ReadError> {
         let at: Vec<u64> = bases.iter().map(|base| base.wrapping_add(offset)).collect();
         self.words(&at)
+    }
+
+    /// The words so far behind each address; 0 behind 0.
+    fn follow(&self, from: &[u64], offset: u64) -> Result<Vec<u64>, ReadError> {
+        let words = self.words_behind(from, offset)?;
+        Ok(from.iter().zip(words).map(|(from, word)| if *from == 0 { 0 } else { word }).collect())
+    }
+
+    /// The texts at these addresses, up to the NUL; none where the address is 0.
+    fn texts(&self, addresses: &[u64]) -> Result<Vec<Vec<u8>>, ReadError> {
+        let mut found = vec![Vec::new(); addresses.len()];
+        let mut open: Vec<usize> = (0..addresses.len()).filter(|at| addresses[*at] != 0).collect();
+        for step in 0..NAME_MAX / 8 {
+            if open.is_empty() {
+                break;
+            }
+            let at = |index: &usize| addresses[*index].wrapping_add(8 * step);
+            let words = self.words(&open.iter().map(at).collect::<Vec<_>>())?;
+            let mut longer = Vec::new();
+            for (index, word) in open.into_iter().zip(words) {
+                let bytes = word.to_le_bytes();
+                let end = bytes.iter().position(|byte| *byte == 0);
+                found[index].extend(&bytes[..end.unwrap_or(8)]);
+                if end.is_none() {
+                    longer.push(index);
+                }
+            }
+            open = longer;
+        }
+        Ok(found)
     }
 
     /// The offset of a member, if the kernel has it.

@@ -119,7 +119,8 @@ impl Slab<'_> {
     #[must_use]
     pub fn owners(&self) -> impl ExactSizeIterator<Item = u64> {
         let (words, _) = self.owners.as_chunks();
-        words.iter().map(|word| u64::from_le_bytes(*word))
+        let flags = u64::from(objects::OWNER_FLAGS.unsigned_abs());
+        words.iter().map(move |word| u64::from_le_bytes(*word) & !flags)
     }
 
     /// The owner of object number `index`; 0 where it has none.

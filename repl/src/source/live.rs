@@ -38,10 +38,12 @@ use super::{
 };
 use crate::kernel::kept::Kept;
 use crate::kernel::load::Loaded;
-use crate::kernel::read::Output;
+use crate::kernel::lookup::Memory;
+use crate::kernel::read::{Output, ReadError};
 use crate::kernel::schema::KernelSchema;
+use crate::kernel::sockets::{self, End};
 use crate::kernel::types::{self, Types};
-use crate::kernel::{signals, sysfs};
+use crate::kernel::{signals, sysfs, tree};
 use crate::report::error::Failure;
 
 /// The most that the space for rows is multiplied by: 16 times the rows that it is made for at first, twice over.
@@ -208,6 +210,16 @@ impl Live {
                 ));
             }
         }
+    }
+
+    /// What `read` finds in the kernel's memory; or why it finds nothing.
+    fn read_memory(
+        &self,
+        read: impl FnOnce(&Memory<'_>) -> Result<Vec<Value>, ReadError>,
+    ) -> Result<Vec<Value>, String> {
+        let why = |failure: Failure| failure.into_message().message;
+        let memory = Memory::of_words(&self.schema).map_err(|error| why(error.into()))?;
+        read(&memory).map_err(|error| why(error.into()))
     }
 
     /// What is to be said of a plan over slabs that finds no full ones, though they may be asked for.
@@ -431,12 +443,22 @@ impl Host for Live {
                 Ok(arguments.iter().map(told).collect())
             }
             Lookup::Symbol => {
-                let addresses: Vec<u64> =
-                    arguments.iter().map(|arguments| address(arguments)).collect();
+                let addresses = addresses(arguments);
                 let symbols = sysfs::symbols(&addresses)?;
                 let symbol = |address: &u64| symbols.get(address).map_or(Value::Null, Value::text);
                 Ok(addresses.iter().map(symbol).collect())
             }
+            Lookup::Path => self.read_memory(|memory| {
+                let entries = addresses(arguments);
+                let paths = tree::of_dentries(memory, &entries)?;
+                let path = |entry: &u64| paths.get(entry).map_or(Value::Null, Value::text);
+                Ok(entries.iter().map(path).collect())
+            }),
+            Lookup::Local | Lookup::Remote => self.read_memory(|memory| {
+                let end = if lookup == Lookup::Local { End::Local } else { End::Remote };
+                let found = sockets::addresses(memory, &addresses(arguments), end)?;
+                Ok(found.into_iter().map(|it| it.map_or(Value::Null, Value::text)).collect())
+            }),
         }
     }
 
@@ -445,9 +467,8 @@ impl Host for Live {
     }
 }
 
-fn address(arguments: &[Value]) -> u64 {
-    match arguments {
-        [Value::UInt(address)] => *address,
-        _ => 0,
-    }
+/// The only argument of each call, an address; 0 for what is none.
+fn addresses(arguments: &[Vec<Value>]) -> Vec<u64> {
+    let address = |arguments: &Vec<Value>| arguments.first().and_then(Value::unsigned).unwrap_or(0);
+    arguments.iter().map(address).collect()
 }

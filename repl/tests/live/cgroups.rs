@@ -137,9 +137,10 @@ fn two_cgroups_own_what_they_hold() {
     );
     assert_eq!(row(&mut session, &text), [Value::UInt(700), Value::UInt(700)]);
     // The table of cgroups counts more than sockets, and the kernel no less.
+    let id = fs::metadata(cgroups.parent.join("a")).unwrap().ino();
     let text = format!(
         "select objects > 700, bytes > 700 * 512, kernel_memory >= bytes, online is not false, zombie is true \
-         from cgroups where path = '{a}'"
+         from cgroups where id = {id} and path = '{a}'"
     );
     let [yes, no] = [true, false].map(Value::Bool);
     assert_eq!(row(&mut session, &text), [yes.clone(), yes.clone(), yes.clone(), yes, no]);
@@ -183,8 +184,6 @@ fn a_removed_cgroup_that_is_kept_is_a_zombie() {
     cgroups.remove("a");
     let removed = row(&mut session, &text);
     assert_eq!(removed, [Value::text(&path), yes.clone(), no, Value::Null, yes.clone(), yes]);
+    // It need not end with its file: other memory of this process may be charged to it.
     fs::remove_file(file).unwrap();
-    common::wait("the end of the zombie", Duration::from_secs(20), || {
-        ask::whole(&mut session, &text).0.rows.is_empty().then_some(())
-    });
 }

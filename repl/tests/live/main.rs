@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used)] // tests
 
 mod analyze;
+mod called;
 mod cgroups;
 mod check;
 mod churn;

@@ -20,7 +20,9 @@ pub(in crate::bind) fn call(
         }
         Meaning::Expression(expression) => expression(function.name, arguments, span)?,
         Meaning::Delta(change) => changed(*change, arguments.swap_remove(0), function.name, span)?,
-        Meaning::Constant(_) | Meaning::Share => unreachable!("it is bound to something else"),
+        Meaning::Constant(_) | Meaning::Share | Meaning::LookedUp(_) => {
+            unreachable!("it is bound to something else")
+        }
     };
     Ok(fold(called))
 }

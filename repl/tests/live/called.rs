@@ -1,0 +1,104 @@
+//! What the source looks up for calls of functions: paths, addresses of sockets and symbols are what the files, the sockets
+//! and the columns say that a test makes or finds.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::{TcpListener, UdpSocket};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+use query::value::Value;
+
+use crate::common;
+use crate::common::ask;
+
+#[test]
+fn paths_are_those_of_files() {
+    let Some(_turn) = common::live() else { return };
+    let Some(mut session) = ask::by_pages() else { return };
+    // Entries of tmpfs stay while their files do.
+    if !rustix::fs::statfs("/dev/shm").is_ok_and(|it| it.f_type == 0x0102_1994) {
+        return;
+    }
+    let folder = format!("slabql-called-{}", std::process::id());
+    let path = Path::new("/dev/shm").join(&folder);
+    let long = "n".repeat(200);
+    let deep = path.join("a").join(&long).join("b");
+    fs::create_dir_all(&deep).unwrap();
+    let hostile = std::ffi::OsStr::from_bytes(b"\x1b[31m\nred\xff");
+    fs::write(deep.join(hostile), "").unwrap();
+    let text = format!(
+        "select path(addr) from objects('dentry') where path(addr) like '%/{folder}%' and \
+         (o->d_name.name in ('{folder}', 'a', '{long}') or o->d_parent->d_name.name in ('{long}', 'b'))"
+    );
+    let answer = ask::ask(&mut session, &text);
+    let found: BTreeSet<Vec<u8>> = answer.0.rows.iter().map(|row| bytes(&row[0])).collect();
+    // They begin where the file system does.
+    let begin = found.iter().find(|path| path.ends_with(folder.as_bytes())).unwrap().clone();
+    let below = |parts: &[&[u8]]| [&[begin.as_slice()], parts].concat().join(&b'/');
+    let expected = [
+        below(&[]),
+        below(&[b"a"]),
+        below(&[b"a", long.as_bytes()]),
+        below(&[b"a", long.as_bytes(), b"b"]),
+        below(&[b"a", long.as_bytes(), b"b", hostile.as_bytes()]),
+    ];
+    assert!(expected.iter().all(|path| found.contains(path)), "{found:?}");
+    fs::remove_dir_all(path).unwrap();
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    match value {
+        Value::Text(text) => text.to_vec(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn sockets_have_their_ends() {
+    let Some(_turn) = common::live() else { return };
+    let Some(mut session) = ask::by_pages() else { return };
+    let mut expected = BTreeSet::new();
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = UdpSocket::bind("127.0.0.1:0").unwrap();
+    udp.connect(to.local_addr().unwrap()).unwrap();
+    let text = |address: std::io::Result<std::net::SocketAddr>| Some(address.unwrap().to_string());
+    expected.insert((text(udp.local_addr()), text(udp.peer_addr())));
+    expected.insert((text(to.local_addr()), None));
+    let v6 = TcpListener::bind("[::1]:0");
+    if let Ok(v6) = &v6 {
+        expected.insert((text(v6.local_addr()), None));
+    }
+    let path = std::env::temp_dir().join(format!("slabql-called-{}", std::process::id()));
+    let listener = UnixListener::bind(&path).unwrap();
+    let stream = UnixStream::connect(&path).unwrap();
+    let name = Some(path.to_str().unwrap().to_owned());
+    expected.insert((name.clone(), None));
+    expected.insert((None, name));
+    let answer = ask::ask(
+        &mut session,
+        "select sock_local(o->socket.sk), sock_remote(o->socket.sk) \
+         from objects('sock_inode_cache', 'struct socket_alloc') where o->socket.sk is not null",
+    );
+    let end = |value: &Value| match value {
+        Value::Null => None,
+        value => Some(String::from_utf8(bytes(value)).unwrap()),
+    };
+    let found: BTreeSet<_> = answer.0.rows.iter().map(|row| (end(&row[0]), end(&row[1]))).collect();
+    assert!(expected.is_subset(&found), "{expected:?}\n{found:?}");
+    drop((listener, stream));
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn symbols_are_those_of_columns() {
+    let Some(_turn) = common::live() else { return };
+    let mut session = ask::live(slabql::source::Choice::default());
+    let text = "select ctor, symbol(s->ctor), symbol(ctor_addr) where ctor is not null";
+    let rows = ask::ask(&mut session, text).0.rows;
+    assert!(!rows.is_empty());
+    for row in rows {
+        assert!(row[0] == row[1] && row[1] == row[2], "{row:?}");
+    }
+}
