@@ -4,7 +4,7 @@ use query::bind::bind_with;
 use query::bound;
 use query::catalog::{Rows, Table};
 use query::codegen;
-use query::delta;
+use query::delta::{self, Change};
 use query::diagnostic::Diagnostic;
 use query::plan::{Plan, Target, Template, plan};
 use query::schema::Schema;
@@ -149,8 +149,12 @@ impl Engine {
 pub(super) fn asked_once(plan: &Plan, where_: &str) -> Result<(), Diagnostic> {
     let Some(change) = plan.change() else { return Ok(()) };
     let name = change.change.name();
+    let told = match change.change {
+        Change::Tick | Change::Second => "the change since the previous tick",
+        Change::Ticks => "the last ticks",
+    };
     let message = format!("`{name}` works {where_}");
     Err(Diagnostic::new(change.span, message)
-        .label("the change since the previous tick")
+        .label(told)
         .help("`watch 1s select …` repeats a query"))
 }

@@ -7,6 +7,7 @@ use crate::common::start::Start;
 const EXPECTED: &[(&str, &[&str], &str)] = &[
     (".help", &[".help"], ".tables "),
     (".help X", &[".help .once"], "Writes the next answer to a file"),
+    (".help of a clause", &[".help order by"], "Sorts the answer by columns"),
     ("a list of tables", &[".tables"], "caches "),
     ("show tables", &["show tables"], "caches "),
     (".schema with the kernel's member", &[".schema caches"], "from: "),
@@ -83,6 +84,8 @@ fn errors_have_an_exit_code_and_teach() {
     let ran = demo(["select objcts"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
     assert!(error(&ran).ends_with("= help: did you mean `objects`?\n"), "{}", ran.err);
+    let ran = demo(["select sparkline(size)"]);
+    assert!(error(&ran).contains("^ the last ticks\n"), "{}", ran.err);
     let ran = demo([".hlep"]);
     assert_eq!(ran.code, Some(1));
     assert!(error(&ran).contains("did you mean `.help`?"), "{}", ran.err);

@@ -57,6 +57,8 @@ pub fn help(
         return write(out, &one(commands, command));
     }
     let word = name.to_lowercase();
+    // `order by` is a clause by its first word.
+    let word = word.strip_suffix(" by").map_or(word.as_str(), str::trim_end).to_owned();
     let function = function::find(&word).map(|found| (found.call, found.described()));
     let aggregate = || aggregate::find(&word).map(|found| (found.call, found.described()));
     if let Some((call, doc)) = function.or_else(aggregate) {
