@@ -253,7 +253,12 @@ const MAX_STEPS: usize = 1 << 26;
 
 impl Bounded {
     fn new(regex: &str) -> Result<Self, String> {
-        let mut size = 1 << 8;
+        let large = || format!("it takes more than {} KiB", MAX_SIZE >> 10);
+        if regex.len() > MAX_SIZE {
+            return Err(large());
+        }
+        // Hardly any takes less than its text, all of which each try reads.
+        let mut size = regex.len().next_power_of_two().max(1 << 8);
         loop {
             match RegexBuilder::new(regex).size_limit(size).build() {
                 Ok(regex) => return Ok(Self { regex, size }),
@@ -261,12 +266,7 @@ impl Bounded {
                 Err(_) if size < MAX_SIZE => size *= 2,
                 Err(error) => {
                     let error = error.to_string();
-                    let large = error.contains("size limit");
-                    return Err(if large {
-                        format!("it takes more than {} KiB", MAX_SIZE >> 10)
-                    } else {
-                        error
-                    });
+                    return Err(if error.contains("size limit") { large() } else { error });
                 }
             }
         }

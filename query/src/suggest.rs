@@ -24,7 +24,9 @@ pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Opt
     let most = most(&typed);
     let near = |name: &'a str| {
         let lower = name.to_lowercase();
-        let distance = strsim::osa_distance(&typed, &lower);
+        // How far apart they are at least costs less to tell: what was typed may be any text.
+        let least = typed.chars().count().abs_diff(lower.chars().count());
+        let distance = if least > most { usize::MAX } else { strsim::osa_distance(&typed, &lower) };
         let elsewhere = typed.chars().next() != lower.chars().next();
         let far = match distance {
             0 | 1 if distance <= most => (distance, elsewhere, 0),

@@ -64,7 +64,11 @@ const OPEN: i8 = 65;
 
 /// How many values each bucket has.
 #[derive(Default)]
-struct Histogram(BTreeMap<i8, u64>);
+struct Histogram {
+    counts: BTreeMap<i8, u64>,
+    /// Whether values have fractions, so that a bucket of one whole number holds more than that.
+    fractions: bool,
+}
 
 impl Accumulator for Concat {
     fn add(&mut self, value: &Value, warnings: &mut Warnings) {
@@ -94,17 +98,20 @@ impl Accumulator for Concat {
 
 impl Accumulator for Histogram {
     fn add(&mut self, value: &Value, _: &mut Warnings) {
-        *self.0.entry(bucket(value)).or_default() += 1;
+        *self.counts.entry(bucket(value)).or_default() += 1;
+        self.fractions |= has_fraction(value);
     }
 
     fn merge(&mut self, _: &[Value]) {}
 
     fn finish(self: Box<Self>, _: Type, _: &mut Warnings) -> Value {
-        if self.0.is_empty() {
+        let Self { counts, fractions } = *self;
+        if counts.is_empty() {
             return Value::Null;
         }
-        let buckets = self.0.into_iter();
-        let lines = buckets.map(|(bucket, count)| format!("{}: {count}", bounds(bucket)));
+        let buckets = counts.into_iter();
+        let lines =
+            buckets.map(|(bucket, count)| format!("{}: {count}", bounds(bucket, fractions)));
         Value::List(lines.map(|line| line.into_bytes().into()).collect())
     }
 }
@@ -112,29 +119,36 @@ impl Accumulator for Histogram {
 /// Every bucket from that of the least value to that of the greatest, as it is shown, and how many values it has.
 pub(super) fn buckets<'a>(values: impl Iterator<Item = &'a Value>) -> Vec<(String, u64)> {
     let mut counts: BTreeMap<i8, u64> = BTreeMap::new();
-    values.for_each(|value| *counts.entry(bucket(value)).or_default() += 1);
-    with_empty(&counts)
+    let mut fractions = false;
+    values.for_each(|value| {
+        *counts.entry(bucket(value)).or_default() += 1;
+        fractions |= has_fraction(value);
+    });
+    with_empty(&counts, fractions)
 }
 
 /// The same of a histogram, whose list has no empty buckets.
 pub(super) fn listed(list: &[Box<[u8]>]) -> Vec<(String, u64)> {
     let items: Vec<_> = list.iter().map(|item| String::from_utf8_lossy(item)).collect();
+    let fractions = (0..2)
+        .map(|bucket| bounds(bucket, true))
+        .any(|bounds| items.iter().any(|item| item.starts_with(&bounds)));
     let count = |bucket: i8| {
-        let bounds = bounds(bucket);
+        let bounds = bounds(bucket, fractions);
         let count = items.iter().find_map(|item| item.strip_prefix(&bounds)?.strip_prefix(": "));
         Some((bucket, count?.parse().ok()?))
     };
-    with_empty(&(-1..=OPEN).filter_map(count).collect())
+    with_empty(&(-1..=OPEN).filter_map(count).collect(), fractions)
 }
 
 /// The buckets that have values, and the empty ones between them.
-fn with_empty(counts: &BTreeMap<i8, u64>) -> Vec<(String, u64)> {
+fn with_empty(counts: &BTreeMap<i8, u64>, fractions: bool) -> Vec<(String, u64)> {
     let ends = counts.first_key_value().zip(counts.last_key_value());
     let Some((first, last)) = ends.map(|(first, last)| (*first.0, *last.0)) else {
         return Vec::new();
     };
     (first..=last)
-        .map(|bucket| (bounds(bucket), counts.get(&bucket).copied().unwrap_or_default()))
+        .map(|at| (bounds(at, fractions), counts.get(&at).copied().unwrap_or_default()))
         .collect()
 }
 
@@ -152,10 +166,17 @@ fn bucket(value: &Value) -> i8 {
     }
 }
 
+/// Whether a value lies between two whole numbers.
+fn has_fraction(value: &Value) -> bool {
+    matches!(value, Value::Float(value) if value.fract() != 0.0)
+}
+
 /// A bucket as it is shown: from where, and up to but not with what.
-fn bounds(bucket: i8) -> String {
+fn bounds(bucket: i8, fractions: bool) -> String {
     match bucket {
         ..0 => "(…, 0)".to_owned(),
+        0 if fractions => "[0, 1)".to_owned(),
+        1 if fractions => "[1, 2)".to_owned(),
         0 => "[0]".to_owned(),
         1 => "[1]".to_owned(),
         OPEN.. => format!("[{}, …)", power(64)),
@@ -179,11 +200,12 @@ mod tests {
 
     #[test]
     fn buckets_lie_between_powers_of_two() {
-        let of = |value: Value| bounds(bucket(&value));
+        let of = |value: Value| bounds(bucket(&value), matches!(value, Value::Float(_)));
         assert_eq!(of(Value::Int(-5)), "(…, 0)");
         assert_eq!(of(Value::Float(-0.5)), "(…, 0)");
         assert_eq!(of(Value::UInt(0)), "[0]");
-        assert_eq!(of(Value::Float(0.9)), "[0]");
+        assert_eq!(of(Value::Float(0.9)), "[0, 1)");
+        assert_eq!(of(Value::Float(1.5)), "[1, 2)");
         assert_eq!(of(Value::UInt(1)), "[1]");
         assert_eq!(of(Value::UInt(2)), "[2, 4)");
         assert_eq!(of(Value::UInt(3)), "[2, 4)");

@@ -88,23 +88,31 @@ impl Tree {
         }
     }
 
-    fn text(&self) -> String {
+    /// The expression; with a list of parameters, each number is one.
+    fn text(&self, given: &mut Option<Vec<i128>>) -> String {
+        let mut of = |tree: &Self| tree.text(given);
         match self {
-            Self::Number(number) => format!("({number})"),
+            Self::Number(number) => match given {
+                Some(given) => {
+                    given.push(*number);
+                    format!("($p{})", given.len() - 1)
+                }
+                None => format!("({number})"),
+            },
             Self::Column(column) => COLUMNS[*column].to_owned(),
-            Self::Unary(op, inner) => format!("({op} {})", inner.text()),
-            Self::Binary(op, left, right) => format!("({} {op} {})", left.text(), right.text()),
-            Self::Choice(case, of) => {
-                let [a, b, then, otherwise] = of.each_ref().map(|tree| tree.text());
+            Self::Unary(op, inner) => format!("({op} {})", of(inner)),
+            Self::Binary(op, left, right) => format!("({} {op} {})", of(left), of(right)),
+            Self::Choice(case, trees) => {
+                let [a, b, then, otherwise] = trees.each_ref().map(|tree| of(tree));
                 if *case {
                     format!("(case when {a} < {b} then {then} else {otherwise} end)")
                 } else {
                     format!("iif({a} < {b}, {then}, {otherwise})")
                 }
             }
-            Self::Call(name, of) => {
-                let of: Vec<String> = of.iter().map(Self::text).collect();
-                format!("{name}({})", of.join(", "))
+            Self::Call(name, trees) => {
+                let trees: Vec<String> = trees.iter().map(of).collect();
+                format!("{name}({})", trees.join(", "))
             }
         }
     }
@@ -176,6 +184,12 @@ fn caches(random: &mut Random) -> Vec<Cache> {
     (0..4).map(|_| cache()).collect()
 }
 
+/// The lines that give parameters their values.
+fn declared(given: Option<&Vec<i128>>) -> String {
+    let values = given.into_iter().flatten().enumerate();
+    values.map(|(number, value)| format!("-- param p{number}: int = {value}\n")).collect()
+}
+
 /// The rows of a query, in user space or by a template.
 fn answer(text: &str, template: Template, pushdown: bool, caches: &[Cache]) -> Vec<Vec<Value>> {
     let plan =
@@ -192,11 +206,14 @@ fn columns(row: &[Value]) -> Vec<i128> {
 fn expressions_are_those_of_128_bits() {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let (mut values, mut nulls) = (0, 0);
-    for _ in 0..EXPRESSIONS / ITEMS {
+    for query in 0..EXPRESSIONS / ITEMS {
         let caches = caches(&mut random);
         let trees: Vec<Tree> = (0..ITEMS).map(|_| Tree::new(&mut random, 3)).collect();
-        let texts: Vec<String> = trees.iter().map(Tree::text).collect();
-        let text = format!("select {}, {}", COLUMNS.join(", "), texts.join(", "));
+        // In every other query the numbers are parameters.
+        let mut given = (query % 2 == 1).then(Vec::new);
+        let texts: Vec<String> = trees.iter().map(|tree| tree.text(&mut given)).collect();
+        let parameters = declared(given.as_ref());
+        let text = format!("{parameters}select {}, {}", COLUMNS.join(", "), texts.join(", "));
         for row in answer(&text, Template::OpenCoded, false, &caches) {
             let (read, made) = row.split_at(COLUMNS.len());
             let read = columns(read);
@@ -214,20 +231,22 @@ fn expressions_are_those_of_128_bits() {
 fn conditions_and_sums_are_those_of_128_bits() {
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     let (mut kernel_conditions, mut kernel_groups) = (0, 0);
-    for _ in 0..500 {
+    for query in 0..500 {
         let caches = caches(&mut random);
         let all = format!("select {}", COLUMNS.join(", "));
         let all = answer(&all, Template::OpenCoded, false, &caches);
         let (left, right) = (Tree::new(&mut random, 2), Tree::new(&mut random, 1));
-        let (l, r) = (left.text(), right.text());
+        let mut given = (query % 2 == 1).then(Vec::new);
+        let (l, r) = (left.text(&mut given), right.text(&mut given));
+        let parameters = declared(given.as_ref());
         let wanted: Vec<i128> = all
             .iter()
             .map(|row| columns(row))
             .filter(|row| left.value(row).zip(right.value(row)).is_some_and(|(l, r)| l < r))
             .map(|row| row[0])
             .collect();
-        let rows = format!("select addr where {l} < {r}");
-        let groups = format!("select sum({l}), min({l}), max({l}), count({l})");
+        let rows = format!("{parameters}select addr where {l} < {r}");
+        let groups = format!("{parameters}select sum({l}), min({l}), max({l}), count({l})");
         let summed: Vec<i128> = all.iter().filter_map(|row| left.value(&columns(row))).collect();
         let fits = |sum: &i128| (i64::MIN.into()..=u64::MAX.into()).contains(sum);
         let sum = Some(summed.iter().sum()).filter(|_| !summed.is_empty()).filter(fits);
