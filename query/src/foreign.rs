@@ -10,14 +10,15 @@ pub type Row = (&'static [&'static str], &'static str);
 #[rustfmt::skip]
 pub const STATEMENTS: &[Row] = &[
     (&["insert", "update", "delete", "create", "drop", "alter", "truncate", "replace", "merge", "import", "vacuum", "reindex", "lock", "unlock", "kill"], "slabql only reads: a query starts with `select`"),
-    (&["begin", "start", "commit", "rollback", "savepoint"], "slabql only reads: there are no transactions"),
+    (&["begin"], "slabql only reads: there are no transactions, and no scripts as bpftrace has them; a query starts with `select`"),
+    (&["start", "commit", "rollback", "savepoint", "checkpoint"], "slabql only reads: there are no transactions"),
     (&["grant", "revoke"], "slabql only reads; the kernel's capabilities decide who may run queries"),
     (&["with"], "a query reads one table; an alias in the select list names an expression"),
     (&["from"], "start with `select`: `select * from caches`"),
     (&["table"], "write `select * from` and the table's name"),
     (&["values"], "a query starts with `select`"),
     (&["analyze"], "write `explain analyze select …`"),
-    (&["show"], "`show tables` lists the tables, `describe caches` the columns of a table; there is only one database"),
+    (&["show"], "`show tables` lists the tables, `describe caches` the columns of a table, `.config` the settings; there is only one database"),
     (&["describe", "desc"], "`describe caches`, on a line of its own, lists the columns of a table"),
     (&["summarize", "summarise"], "`.summarize select * from caches`, on a line of its own, sums up each column"),
     (&["pivot", "unpivot"], "use `group by`: `select kmalloc_type, sum(memory) group by 1`"),
@@ -33,6 +34,7 @@ pub const STATEMENTS: &[Row] = &[
     (&["nopager"], "write `.pager off`"),
     (&["history"], "the arrow keys and Ctrl-R search the history"),
     (&["ls", "list"], "`.tables` lists the tables, `select *` the slab caches"),
+    (&["cat", "head", "less", "more", "tail", "grep", "awk"], "`select * from slabinfo` shows `/proc/slabinfo`; `where` and `limit` choose the rows"),
     (&["system", "shell"], "`.pipe COMMAND` sends the next answer to a shell command"),
     (&["print", "printf", "echo"], "run a query: `select name, size`"),
     (&["man"], "`.help` lists the commands, `.functions` the functions"),
@@ -41,7 +43,7 @@ pub const STATEMENTS: &[Row] = &[
     (&["sort"], "`order by` sorts: `select name, memory order by memory desc`"),
     (&["slabql"], "leave `slabql` out: at its prompt, a line is a query or a command"),
     (&["kmem"], "`select *` lists the caches; `whatis ADDRESS` identifies an address"),
-    (&["kprobe", "kretprobe", "fentry", "fexit", "kfunc", "kretfunc", "tracepoint", "rawtracepoint", "uprobe", "uretprobe", "usdt", "iter", "interval", "profile"], "slabql runs queries, not scripts: `select name, active` shows the current state, `watch 1s select name, delta(active)` changes"),
+    (&["kprobe", "kretprobe", "fentry", "fexit", "kfunc", "kretfunc", "tracepoint", "rawtracepoint", "uprobe", "uretprobe", "usdt", "iter", "interval", "profile", "t", "k", "kr", "f", "fr", "u", "ur", "rt"], "slabql runs queries, not scripts: `select name, active` shows the current state, `watch 1s select name, delta(active)` changes"),
 ];
 
 /// Words where a clause could stand: the message, and what would work.
@@ -83,6 +85,9 @@ pub const OPERATORS: &[(&str, &str)] = &[
     ("=>", "write `>=`"),
     ("::", "write `cast(… as …)`"),
     ("//", "write `/`: two whole numbers give a whole number"),
+    ("!~*", "write `!~ '(?i)…'`"),
+    ("~*", "write `~ '(?i)…'`"),
+    ("**", "write `power(x, y)`"),
 ];
 
 /// Functions.
@@ -104,10 +109,20 @@ pub const FUNCTIONS: &[Row] = &[
     (&["pg_size_pretty", "format_bytes"], "write `size(x)`"),
     (&["regexp_like", "regexp_matches"], "write `text ~ 'regex'`"),
     (&["typeof", "pg_typeof"], "`describe caches` lists the columns and their types"),
-    (&["now", "current_timestamp", "date", "time"], "every answer shows the present moment; for the time, use the shell's `date`"),
+    (&["now", "current_timestamp", "date", "time", "datetime", "strftime", "julianday", "unixepoch", "to_timestamp", "date_trunc"], "every answer shows the present moment; for the time, use the shell's `date`"),
     (&["sleep", "pg_sleep"], "`watch 1s select …` repeats a query"),
-    (&["version"], "`.source` shows the kernel release"),
-    (&["hist"], "write `histogram(x)`"),
+    (&["version", "sqlite_version"], "`.source` shows the kernel release, `slabql --version` slabql's own"),
+    (&["hist", "lhist"], "write `histogram(x)`"),
+    (&["printf", "format"], "write `concat(x, …)`; formats for people show the units of numbers"),
+    (&["str"], "write `cast(x as text)`; a text of the kernel is one already"),
+    (&["ksym", "kaddr", "usym"], "addresses of functions are shown by name, as in `ctor`; `whatis ADDRESS` names any"),
+    (&["total"], "write `sum(x)`"),
+    (&["mode"], "`.freq COLUMN` counts how often each value occurs"),
+    (&["array_agg", "list", "json_group_array", "json_agg"], "write `group_concat(x)`"),
+    (&["generate_series", "range", "unnest"], "rows come from a table: `.tables` lists them"),
+    (&["columns"], "list the columns to show: `select name, size`"),
+    (&["random", "rand"], "there are no random numbers; `limit` truncates the answer"),
+    (&["changes", "total_changes", "last_insert_rowid"], "slabql only reads"),
     (&["first", "last", "first_value", "last_value", "arg_max", "arg_min"], "rows have no order: write `min(x)`, `max(x)` or `any_value(x)`, or sort with `order by … limit 1`; in a watch, `delta(x)` compares with the previous tick"),
     (&["rollup", "cube", "grouping"], "`group by … with totals` adds one row over all groups"),
 ];
@@ -126,6 +141,9 @@ pub const COLUMNS: &[Row] = &[
     (&["free", "free_objects"], "write `objects - active`"),
     (&["cache", "cache_name"], "write `name`"),
     (&["rowid"], "write `addr`"),
+    (&["pid", "tid", "comm", "curtask", "kstack", "func", "probe"], "who allocates is asked by a trace: `trace 5s select comm, pid, stack from allocations limit 20`"),
+    (&["nsecs", "elapsed"], "each answer is of the present moment; in `allocations`, `time` is when an object was allocated"),
+    (&["current_user", "session_user", "current_database"], "`.doctor` says what this process may read"),
 ];
 
 /// Tables of other catalogs.

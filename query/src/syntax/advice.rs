@@ -101,11 +101,17 @@ fn of_names(around: Around<'_>, wants: &dyn Fn(&str) -> bool) -> Option<String> 
             _ => {}
         }
     }
+    if around.name(-3) == Some("try_cast") && around.keyword(0) == Some(Keyword::As) {
+        return Some("write `cast(… as …)`: it is NULL where the text is no such value".to_owned());
+    }
     match around.kind(0)? {
         _ if name && around.text(0).starts_with('$') => {
             Some("a parameter can replace a value, but not a name".to_owned())
         }
         TokenKind::Text(_) if wants("a flag") => Some("write flag names without quotes".to_owned()),
+        TokenKind::Text(_) if wants("a table") => {
+            Some("`.tables` lists the tables; `--from FILE` asks a recording".to_owned())
+        }
         TokenKind::Text(_) if name => Some("put names in double quotes".to_owned()),
         TokenKind::Keyword(keyword) if name => Some(quoted(*keyword)),
         TokenKind::Symbol(Symbol::BracketOpen) if wants("an expression") => {

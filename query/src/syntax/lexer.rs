@@ -57,13 +57,17 @@ const BEGINNINGS: [Keyword; 5] =
 pub fn is_complete(text: &str) -> bool {
     let (mut begins, mut complete) = (true, false);
     for token in Lexer::new(text) {
-        let kind = token.as_ref().map(|token| &token.kind);
-        if kind.is_ok_and(|kind| kind.symbol() == Some(Symbol::Semicolon)) {
+        if token.as_ref().is_ok_and(|token| token.kind.symbol() == Some(Symbol::Semicolon)) {
             (begins, complete) = (true, true);
         } else if std::mem::replace(&mut begins, false) {
-            let keyword = kind.map(TokenKind::keyword);
-            complete =
-                keyword.is_ok_and(|word| !word.is_some_and(|word| BEGINNINGS.contains(&word)));
+            complete = match token {
+                Ok(token) => !token.kind.keyword().is_some_and(|word| BEGINNINGS.contains(&word)),
+                // What is not closed yet goes on.
+                Err(mistake) => {
+                    let rest = &text[mistake.span.start..];
+                    !rest.starts_with(['\'', '"']) && !rest.starts_with("/*")
+                }
+            };
         }
     }
     complete
@@ -284,7 +288,14 @@ impl<'a> Lexer<'a> {
                 Some("put text in straight single quotes: `'text'`")
             }
             '!' => Some("write `not`, or `!=` for not equal"),
+            ':' if self.rest().starts_with(|c: char| c.is_ascii_digit()) => {
+                Some("write `substr(text, start, count)` for a part of a text")
+            }
+            '@' if self.rest().starts_with(['[', ' ', '=', ')']) => {
+                Some("slabql runs queries: `select size, count(*) group by size` counts by a key")
+            }
             '?' | ':' | '@' => Some("write parameters as `$name`"),
+            '{' | '}' => Some("queries have no braces; a list of values stands in `(…)`"),
             '≤' => Some("write `<=`"),
             '≥' => Some("write `>=`"),
             '≠' => Some("write `!=`"),

@@ -35,10 +35,14 @@ impl Args {
         let first = words.get(1).filter(|_| words.len() > 2).and_then(|word| word.to_str());
         let other = first.and_then(|word| foreign::instead(foreign::STATEMENTS, word));
         for option in options {
-            if let Some(help) = foreign::instead(OPTIONS, option)
-                && !is_of_subcommand(option, &words)
+            // Its value may be a part of the word: `--delay=1`, `-d1`.
+            let name = option.split('=').next().unwrap_or(option);
+            let letter = name.trim_end_matches(|c: char| c.is_ascii_digit());
+            let mut names = [name, letter].into_iter();
+            if let Some(help) = names.find_map(|name| foreign::instead(OPTIONS, name))
+                && !is_of_subcommand(name, &words)
             {
-                return Err(unexpected(option, other.unwrap_or(help)));
+                return Err(unexpected(name, other.unwrap_or(help)));
             }
         }
         // With a blank before it, a comment is no option.
@@ -263,10 +267,19 @@ mod tests {
     #[test]
     fn options_of_others_are_answered() {
         let of = |words: &[&str]| Args::of(words.iter().map(OsString::from).collect());
-        for (option, help) in [("-csv", "--format csv"), ("-l", ".tables"), ("--delay", "--watch")]
-        {
+        for (option, help) in [
+            ("-csv", "--format csv"),
+            ("-l", ".tables"),
+            ("--delay", "--watch"),
+            ("--delay=1", "--watch"),
+            ("-d1", "--watch"),
+            ("--sort=c", "order by"),
+            ("-qAt", "--format csv"),
+            ("-version", "--version"),
+        ] {
             let error = of(&["slabql", option, "select 1"]).unwrap_err().to_string();
-            assert!(error.contains(option) && error.contains(help), "{error}");
+            let name = option.split('=').next().unwrap();
+            assert!(error.contains(name) && error.contains(help), "{error}");
         }
         assert!(of(&["slabql", "--", "-csv"]).is_ok());
     }

@@ -206,6 +206,8 @@ mod tests {
             "dentry",
             "show databases",
             "select 1; selct 2",
+            "@[comm] = count()",
+            "BEGIN { printf(\"hi\\n\"); }",
         ] {
             assert!(is_complete(text), "{text}");
         }

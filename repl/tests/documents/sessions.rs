@@ -9,7 +9,8 @@
 //! ```
 //!
 //! The home folder is `~` and times are `…`. A command without a session is a failure: its file is `NAME.session`,
-//! and those of psql's words stand in `psql.session`. To add one, write the lines that are typed and let
+//! and those of psql's words stand in `psql.session`. What people type first who come from another program stands in a
+//! session with the program's name. To add one, write the lines that are typed and let
 //! `UPDATE_GOLDENFILES=1 cargo test -p slabql --test documents` write the rest.
 
 use std::fs;
@@ -21,7 +22,7 @@ use crate::common::wait;
 use rexpect::process::WaitStatus;
 use rexpect::reader::{Options, Regex};
 use rexpect::session::{PtySession, spawn_with_options};
-use slabql::shell::command::COMMANDS;
+use slabql::shell::command::{self, COMMANDS};
 use std::time::Duration;
 
 const FIRST: &str = "slabql> ";
@@ -47,6 +48,12 @@ fn typed(session: &str) -> impl Iterator<Item = &str> {
     session.lines().filter(|line| line.starts_with(FIRST) || line.starts_with(MORE))
 }
 
+/// Whether a line ends the program.
+fn ends(line: &str) -> bool {
+    let command = line.strip_prefix(FIRST).and_then(command::called);
+    command.is_some_and(|(command, _, argument)| command.name == ".quit" && argument.is_empty())
+}
+
 /// The session with what the program writes.
 fn play(session: &str) -> String {
     let home = crate::common::program::Folder::new();
@@ -59,12 +66,11 @@ fn play(session: &str) -> String {
         terminal.send_line(command).unwrap();
         text.push_str(&format!("{line}\n"));
         let next = lines.get(index + 1).map_or(FIRST, |line| &line[..FIRST.len()]);
-        let written =
-            if command == ".quit" { terminal.exp_eof() } else { terminal.exp_string(next) };
+        let written = if ends(line) { terminal.exp_eof() } else { terminal.exp_string(next) };
         let written = written.unwrap_or_else(|error| panic!("behind {line:?}: {error}"));
         text.push_str(&decoded(&written));
     }
-    if lines.last().is_none_or(|line| !line.ends_with("> .quit")) {
+    if !lines.last().is_some_and(|line| ends(line)) {
         terminal.send("\x04").unwrap();
         terminal.flush().unwrap();
         terminal.exp_eof().unwrap();
@@ -125,6 +131,25 @@ fn every_command_has_a_session() {
             line.strip_prefix(&call).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
         });
         assert!(shown, "{} has no line {call:?}: see {}", file.display(), file!());
+    }
+}
+
+/// The programs that people come from, whose habits have a session each.
+const OTHERS: [&str; 5] = ["psql", "duckdb", "sqlite3", "bpftrace", "slabtop"];
+
+#[test]
+fn habits_work_or_are_told_what_would() {
+    for name in OTHERS {
+        let session = fs::read_to_string(folder().join(format!("{name}.session"))).unwrap();
+        assert!(typed(&session).count() >= 15, "{name}");
+        let mut answers = session.split(FIRST).filter(|answer| answer.contains("\nerror: "));
+        // Two say all there is to say.
+        let unexplained = answers.find(|answer| {
+            !answer.contains("takes no argument")
+                && !answer.contains("cannot read")
+                && (!answer.contains("\n  = help: ") || answer.contains(" lists the commands\n"))
+        });
+        assert_eq!(unexplained, None, "{name}");
     }
 }
 

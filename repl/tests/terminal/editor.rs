@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use crate::common;
 use crate::common::lacks;
@@ -373,6 +375,42 @@ fn a_screen_that_is_made_narrow_still_works() {
     screen.text(" limit 1;");
     screen.key("Enter");
     screen.wait("(1 row in ");
+}
+
+#[test]
+fn escape_alone_is_no_key() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
+    let home = Folder::new();
+    let screen = prompt(SMALL, &home);
+    // With the key before them these delete a word, undo, repeat the next one, and begin a line.
+    for next in ["d", "y", "0", "-", "b"] {
+        // On a busy machine both keys may be read at once, so the pause grows until they are not.
+        let alone = [200, 1000, 5000].into_iter().any(|pause| {
+            screen.text("select name, size limit 1");
+            for _ in 0..6 {
+                screen.key("Left");
+            }
+            screen.key("Escape");
+            thread::sleep(Duration::from_millis(pause));
+            screen.key(next);
+            // A key that an argument waits for would be eaten.
+            screen.text("#");
+            let last = |shown: &str| shown.trim_end().lines().last().unwrap_or_default().to_owned();
+            let shown = screen.wait_for("`#`", |shown| last(shown).contains('#'));
+            screen.key("C-c");
+            screen.wait_for("a prompt", |shown| last(shown).trim() == PROMPT);
+            last(&shown).contains(&format!("select name, size l{next}#imit 1"))
+        });
+        assert!(alone, "{next}");
+    }
+    // What arrives with it is a key: here the word before the cursor goes.
+    screen.text("select name, size");
+    screen.wait("size");
+    screen.key("M-BSpace");
+    screen.text("objects");
+    screen.wait("select name, objects");
 }
 
 #[test]

@@ -100,6 +100,14 @@ pub fn help(
     Err(Failure::command(message, Some(&instead_of(commands, &dotted))))
 }
 
+/// Whether a word is of the catalog: a function, an aggregate or a table.
+pub fn knows(word: &str) -> bool {
+    let word = word.to_lowercase();
+    function::find(&word).is_some()
+        || aggregate::find(&word).is_some()
+        || query::catalog::table(&word).is_some()
+}
+
 fn all(commands: &[Command]) -> String {
     let mut text = String::from("End queries with `;`. A command is a line of its own:\n");
     for command in commands.iter().filter(|command| command.name.starts_with('.')) {

@@ -33,9 +33,9 @@ use row::{found, said};
 #[rustfmt::skip]
 pub const COMMANDS: &[Command] = &[
     Command { name: ".help", aliases: &["help", "?", "\\?", "\\h"], arguments: "[WORD]", takes: Takes::Command, doc: "Lists the commands; or describes one, a function, table, column, clause, flag or setting.", run: help },
-    Command { name: ".tables", aliases: &["show tables", "\\dt"], arguments: "", takes: Takes::Nothing, doc: "Lists the tables.", run: catalog::tables },
+    Command { name: ".tables", aliases: &["show tables", "\\dt", "\\dt+"], arguments: "", takes: Takes::Nothing, doc: "Lists the tables.", run: catalog::tables },
     Command { name: ".schema", aliases: &["describe", "desc", "show columns from", "show create table"], arguments: "[TABLE|s->…]", takes: Takes::Table, doc: "Lists the columns of a table, or the members of a kernel struct.", run: catalog::schema },
-    Command { name: ".functions", aliases: &["\\df"], arguments: "", takes: Takes::Nothing, doc: "Lists the functions and aggregates.", run: catalog::functions },
+    Command { name: ".functions", aliases: &["\\df", "\\df+"], arguments: "", takes: Takes::Nothing, doc: "Lists the functions and aggregates.", run: catalog::functions },
     Command { name: ".why", aliases: &[], arguments: "[COLUMN]", takes: Takes::Column, doc: "Explains why a column is NULL, or describes it; alone, lists all NULL ones.", run: catalog::why },
     Command { name: ".verify", aliases: &["verify"], arguments: "", takes: Takes::Nothing, doc: "Checks the figures against /proc/slabinfo and /sys/kernel/slab.", run: features::verify },
     Command { name: ".check", aliases: &["check"], arguments: "[CACHE]", takes: Takes::Nothing, doc: "Checks the freelists and counters of all slabs, or of one cache's, for corruption.", run: features::check },
@@ -130,7 +130,8 @@ pub(crate) fn run(session: &mut Session, line: &str, out: &mut dyn Write) -> Res
     })?;
     if command.arguments.is_empty() && !argument.is_empty() {
         let message = format!("`{call}` takes no argument");
-        return Err(Failure::command(message, None));
+        let help = help::knows(argument).then(|| format!("`.help {argument}` describes it"));
+        return Err(Failure::command(message, help.as_deref()));
     }
     let next = if STATEMENTS.contains(&command.name) {
         (command.run)(session, argument, out)?

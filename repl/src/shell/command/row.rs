@@ -179,7 +179,8 @@ pub fn instead_of(commands: &[Command], call: &str) -> String {
     let names = commands.iter().map(|command| command.name).filter(dotted);
     let name = call.strip_prefix(['.', '\\']).unwrap_or(call);
     let near = suggest::nearest(name, names.map(|name| &name[1..]));
-    foreign::instead(COMMANDS_OF_OTHERS, call)
+    // psql says more of the same with a `+`.
+    foreign::instead(COMMANDS_OF_OTHERS, call.trim_end_matches('+'))
         .map(str::to_owned)
         .or_else(|| near.map(|near| suggest::question(format_args!(".{near}"))))
         .unwrap_or_else(|| "`.help` lists the commands".to_owned())

@@ -41,6 +41,9 @@ use text::{FIRST, MORE, is_plain, meant, shown};
 /// More candidates than these are shown after a question only.
 const MANY: usize = 200;
 
+/// How long after Escape a key still belongs to it: a terminal sends both at once, a hand does not.
+const ESCAPE_MS: u16 = 50;
+
 /// Reads statements from a terminal.
 pub struct LineEditor<'s> {
     editor: Editor<Helper<'s>, MemHistory>,
@@ -62,6 +65,8 @@ impl<'s> LineEditor<'s> {
             .completion_show_all_if_ambiguous(true)
             .completion_type(CompletionType::List)
             .max_history_size(history::MOST)?
+            // Escape alone is no key; what follows at once is meant with it.
+            .keyseq_timeout(Some(ESCAPE_MS))
             .tab_stop(8)
             .build();
         let entries = MemHistory::with_config(&config);
