@@ -1,5 +1,6 @@
 //! What a feature needs of an engine: answers to queries of slabql's own, and the source that gives them.
 
+use query::catalog::{Column, Table};
 use query::output::{Output, OutputColumn};
 use query::value::Value;
 
@@ -48,4 +49,7 @@ pub trait Ask {
 
     /// Where rows come from.
     fn source(&self) -> &dyn Source;
+
+    /// Why a column is NULL in every row here, or there are no rows; none if it is there.
+    fn unavailable(&self, table: &'static Table, column: &'static Column) -> Option<String>;
 }

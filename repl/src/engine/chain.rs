@@ -102,6 +102,13 @@ impl FallbackChain {
         !(self.left.is_empty() && self.refusals.is_empty())
     }
 
+    /// Why `source` is refused too: then it is the best of those that are, and none answers.
+    pub(super) fn refusal(&self, source: &dyn Source) -> Option<&Environment> {
+        let mut refusals = self.refusals.iter();
+        let refusal = refusals.find(|refusal| refusal.source == source.kind().name())?;
+        Some(&refusal.reason)
+    }
+
     /// That none is left.
     #[must_use]
     pub fn failure(&self) -> Failure {

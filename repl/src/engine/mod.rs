@@ -30,7 +30,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-use query::catalog::{HostTable, Rows};
+use query::availability;
+use query::catalog::{Column, HostTable, Rows, Table};
 use query::eval::Warnings;
 use query::exec::{self, Execution};
 use query::layout::Row;
@@ -152,6 +153,7 @@ impl Engine {
         sink.begin(exec::columns(plan, self.source.capabilities()))?;
         let mut execution = Execution::new(plan, &*self.source);
         'rows: for (values, count) in rows {
+            signals::check()?;
             let grouped = execution.push_counted(values, *count)?;
             let mut left = if grouped { 0 } else { *count };
             while left > 0 {
@@ -262,6 +264,27 @@ impl Ask for Engine {
 
     fn source(&self) -> &dyn Source {
         self.source()
+    }
+
+    fn unavailable(&self, table: &'static Table, column: &'static Column) -> Option<String> {
+        let reads = match &table.rows {
+            Rows::Host(made) => match made.table {
+                HostTable::Aliases
+                | HostTable::Cgroups
+                | HostTable::Allocations
+                | HostTable::Frees => true,
+                // They are made of files, types and recordings.
+                HostTable::Flags | HostTable::Slabinfo | HostTable::Columns | HostTable::Diff => {
+                    false
+                }
+            },
+            _ => true,
+        };
+        self.chain
+            .refusal(&*self.source)
+            .filter(|_| reads)
+            .map(|reason| reason.message.clone())
+            .or_else(|| availability::unavailable(table, column, self.source.capabilities()))
     }
 }
 

@@ -6,7 +6,6 @@ use std::fs::File;
 use std::path::Path;
 use std::rc::Rc;
 
-use query::availability::unavailable;
 use query::catalog::host::FLAG_MEANINGS;
 use query::catalog::{self, HostTable};
 use query::value::Value;
@@ -101,7 +100,7 @@ fn columns(ask: &dyn Ask) -> Vec<Vec<Value>> {
     let mut rows = Vec::new();
     for table in catalog::TABLES.iter() {
         for column in table.shown() {
-            let reason = unavailable(table, column, ask.source().capabilities());
+            let reason = ask.unavailable(table, column);
             rows.push(vec![
                 Value::text(table.name),
                 Value::text(column.name),

@@ -41,6 +41,12 @@ pub fn argument(text: &str) -> Result<PathBuf, String> {
     Ok(at_home(path.into()))
 }
 
+/// The path that a command's argument begins with, and what is behind it. The error is in words.
+pub fn first(text: &str) -> Result<(PathBuf, &str), String> {
+    let (path, rest) = word(text.trim_start())?;
+    Ok((at_home(path.into()), rest.trim_start()))
+}
+
 /// The words of a command's argument, each of which may stand in quotes. The error is in words.
 pub fn words(text: &str) -> Result<Vec<String>, String> {
     let (mut words, mut rest) = (Vec::new(), text.trim());
@@ -99,6 +105,9 @@ mod tests {
             assert!(argument(text).is_err(), "{text}");
         }
         assert_eq!(words(" a 'b c'  \"d\" ").unwrap(), ["a", "b c", "d"]);
+        assert_eq!(first("\"~/a b\" select 'x y'").unwrap(), (home.join("a b"), "select 'x y'"));
+        assert_eq!(first("a.o  select 1").unwrap(), ("a.o".into(), "select 1"));
+        assert!(first("'a select 1").is_err());
         assert!(words("a 'b").is_err());
     }
 }

@@ -147,9 +147,17 @@ impl Drop for Interrupts {
     }
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How often this thread has looked whether SIGINT came.
+    pub(crate) static LOOKS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// Whether SIGINT came since it was forgotten last.
 #[must_use]
 pub fn happened() -> bool {
+    #[cfg(test)]
+    LOOKS.set(LOOKS.get() + 1);
     INTERRUPTED.load(Ordering::Relaxed)
 }
 

@@ -140,6 +140,7 @@ pub fn finish(renderer: Renderer<'_>) -> Result<(), Failure> {
         let more = hidden.len().saturating_sub(TOLD);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let told = hidden.iter().take(TOLD).map(|Hidden { name, same }| match same {
+            Some(same) if same.is_empty() => format!("{name} (empty in all rows)"),
             Some(same) if width(same) <= VALUE => format!("{name} ({same} in all rows)"),
             Some(_) => format!("{name} (the same in all rows)"),
             None => name.clone(),

@@ -62,3 +62,88 @@ fn pieces_are_not_copied_for_those_behind_them() {
         assert!(four <= 4 * one + one + room, "{part:?}: {one} {two} {four}");
     }
 }
+
+fn allocated(work: impl FnOnce()) -> usize {
+    let before = BYTES.with(Cell::get);
+    work();
+    BYTES.with(Cell::get) - before
+}
+
+/// What is allocated for one, two and four times a size grows no faster.
+fn grows(name: &str, sizes: [usize; 3]) {
+    let [one, two, four] = sizes;
+    // A vector that doubles takes up to twice as much as it needs.
+    let room = 64 << 10;
+    assert!(two <= 2 * one + one / 2 + room, "{name}: {one} {two} {four}");
+    assert!(four <= 4 * one + 2 * one + room, "{name}: {one} {two} {four}");
+}
+
+#[test]
+fn what_an_answer_takes_grows_with_what_is_asked() {
+    let repeated = |part: &dyn Fn(usize) -> String, count: usize| -> String {
+        (0..count).map(part).collect::<Vec<_>>().join(", ")
+    };
+    let items = |count| repeated(&|n| format!("size + {n} as a{n}"), count);
+    let formats = ["csv", "tsv", "json", "ndjson", "table", "vertical", "markdown", "html", "svg"];
+    let wide = formats.map(|format| {
+        let text = move |count| format!("select {} limit 20 format {format};", items(count));
+        (format, Box::new(text) as Box<dyn Fn(usize) -> String>)
+    });
+    let mut texts = Vec::from(wide);
+    let mut add = |name, text: Box<dyn Fn(usize) -> String>| texts.push((name, text));
+    add("explain", Box::new(move |count| format!("explain select {};", items(count))));
+    add("conditions", {
+        let list = move |count| repeated(&|n| format!("size + {n}"), count);
+        Box::new(move |count| format!("explain select name where objects in ({});", list(count)))
+    });
+    add("parameters", {
+        Box::new(|count| (0..count).map(|n| format!(".set p{n} {n}\n.set p{n}\n")).collect())
+    });
+    // What an automaton of choices does is counted in steps, where it is run.
+    for (name, part) in
+        [("like", "%a"), ("glob", "*a"), ("glob", "[ab]"), ("~", "[ab]"), ("~", "a+")]
+    {
+        add(name, {
+            Box::new(move |count| {
+                format!("select count(*) where name {name} '{}';", part.repeat(count))
+            })
+        });
+    }
+    for (name, text) in texts {
+        let sizes = [60, 120, 240].map(|count| {
+            let text = text(count);
+            // A page or a picture holds one answer.
+            let engine = ask::session(Box::new(Recording::demo().unwrap()), Choice::default());
+            let mut session = Session::new(engine, Settings::default());
+            allocated(|| {
+                let next = script::run(&mut session, &text, None, &mut io::sink()).unwrap();
+                assert!(next.is_continue());
+            })
+        });
+        grows(name, sizes);
+    }
+}
+
+/// A recording whose caches have so many columns that nobody knows.
+fn recording(columns: usize, rows: usize) -> Vec<u8> {
+    let names: String = (0..columns).map(|n| format!(",\"x{n}\"")).collect();
+    let header = format!(
+        "{{\"format\":\"slabql recording\",\"version\":1,\"kernel\":\"7.1.0\",\
+         \"time\":\"2026-01-01T00:00:00Z\",\"page_size\":4096,\"slab_flags\":{{}},\"gfp_flags\":{{}},\
+         \"table\":\"caches\",\"columns\":[\"name\",\"size\"{names}],\"missing\":{{}},\"rows\":{rows}}}\n"
+    );
+    let row = format!("[\"a\",64{}]\n", ",\"a long text of a column\"".repeat(columns));
+    (header + &row.repeat(rows)).into_bytes()
+}
+
+#[test]
+fn what_a_recording_takes_grows_with_its_text() {
+    let read = |bytes: &[u8]| {
+        allocated(|| {
+            let recording = Recording::read(bytes).unwrap();
+            assert!(recording.count(query::catalog::TABLES[0]).unwrap() > 0);
+        })
+    };
+    grows("rows", [1000, 2000, 4000].map(|rows| read(&recording(2, rows))));
+    grows("columns", [100, 200, 400].map(|columns| read(&recording(columns, 50))));
+}

@@ -106,6 +106,9 @@ fn statistics_stay_within_the_values() {
         ("select histogram(1e300)", "\"[16E, …): 235\""),
         ("select histogram(-1e300)", "\"(…, 0): 235\""),
         ("select histogram(18446744073709551615)", "\"[8E, 16E): 235\""),
+        ("select histogram(0.5)", "\"[0, 1): 235\""),
+        ("select histogram(iif(rcu, 1.5, 0.0))", "\"[0, 1): 209,[1, 2): 26\""),
+        ("select histogram(size / size)", "[1]: 235"),
     ] {
         assert_eq!(answer(query), expected, "{query}");
     }
@@ -229,6 +232,11 @@ fn a_file_has_the_format_of_its_ending_and_the_place_of_its_name() {
         assert_eq!(run(&["-f", "~/script"]), "", "{line}");
         assert_eq!(read(name), "name\nbtrfs_delayed_node\n", "{line}");
     }
+    folder.file("script", ".export \"~/a b.o\" select name\n");
+    let mut exports = command(SLABQL);
+    exports.current_dir(home).args(["--demo", "--no-config", "-f", "script"]);
+    let ran: crate::common::program::Ran = exports.ran().into();
+    assert!(ran.err.contains("an export is made from the types of a kernel"), "{}", ran.err);
     // A line is a standard stream for every option that names a file.
     for arguments in [["-o", "-"], ["--output", "-"]] {
         let [option, file] = arguments;

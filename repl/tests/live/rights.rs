@@ -140,6 +140,26 @@ fn the_doctor_knows_what_is_lacking() {
 }
 
 #[test]
+fn without_any_rights_no_column_is_there() {
+    if lacks(&["setpriv"]) {
+        return;
+    }
+    let Some(_turn) = common::live() else { return };
+    let program = Program::new();
+    let reason = "loading BPF programs needs CAP_BPF and CAP_PERFMON";
+    let why = program.run(&[], &[".why cached"]);
+    assert_eq!(why.out, format!("caches.cached is NULL: {reason}\n"), "{}", why.err);
+    let why = program.run(&[], &[".why"]);
+    for table in ["caches", "nodes", "slabs", "aliases", "allocations"] {
+        assert!(why.out.contains(&format!("{table}.* is NULL: {reason}\n")), "{}", why.out);
+    }
+    // What needs no program is there.
+    assert!(!why.out.contains("\ncolumns.") && !why.out.contains("\nflags."), "{}", why.out);
+    let query = "select count(*) from columns where available and \"table\" in ('caches', 'cpus')";
+    assert_eq!(program.run(&[], &["--format", "csv", query]).out, "count(*)\n0\n");
+}
+
+#[test]
 fn rights_beyond_need_are_given_up() {
     let Some(_turn) = common::live() else { return };
     let sets = |pid: u32| {

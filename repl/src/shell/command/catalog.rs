@@ -2,12 +2,12 @@
 
 use std::io::Write;
 
-use query::availability::unavailable;
 use query::catalog::{self, Column, Source, Table};
 use query::suggest;
 use query::{aggregate, function};
 
 use super::row::{Next, listed, write};
+use crate::engine::Ask;
 use crate::features::members;
 use crate::report::error::Failure;
 use crate::report::escape::printable;
@@ -57,7 +57,7 @@ pub(super) fn describe(
 ) -> String {
     let Column { name, ty, unit, doc, .. } = column;
     let mut text = format!("  {name:18} {:6} {:6} {doc}\n", ty.name(), unit.name());
-    let missing = unavailable(table, column, session.engine.source().capabilities());
+    let missing = session.engine.unavailable(table, column);
     let elsewhere = match column.absent {
         reason if reason.is_empty() || missing.as_deref() == Some(reason) => String::new(),
         reason => format!("; on some kernels NULL: {reason}"),
@@ -98,7 +98,7 @@ pub fn why(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Nex
     }
     let mut text = String::new();
     for (table, column) in found {
-        let says = match unavailable(table, column, session.engine.source().capabilities()) {
+        let says = match session.engine.unavailable(table, column) {
             Some(reason) => format!("is NULL: {}", printable(reason.as_bytes())),
             None => format!("is available: {}", column.doc),
         };
@@ -111,7 +111,7 @@ pub fn why(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Nex
 fn all_missing(session: &Session) -> String {
     let mut text = String::new();
     for table in catalog::TABLES.iter() {
-        let reason = |column| unavailable(table, column, session.engine.source().capabilities());
+        let reason = |column| session.engine.unavailable(table, column);
         let reasons: Vec<Option<String>> = table.columns.iter().map(reason).collect();
         if let [Some(first), rest @ ..] = reasons.as_slice()
             && rest.iter().all(|reason| reason.as_ref() == Some(first))

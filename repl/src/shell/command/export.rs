@@ -7,10 +7,10 @@ use query::diagnostic::Diagnostic;
 use query::syntax::ast::Statement;
 use query::syntax::{parameter, parse_given};
 
-use super::row::{Next, path};
+use super::row::Next;
 use crate::engine::Asked;
 use crate::features::export::{self, Exported, Form, pins};
-use crate::file::path::is_standard;
+use crate::file::path::{first, is_standard};
 use crate::report::error::Failure;
 use crate::report::message;
 use crate::shell::parameters::assignment;
@@ -22,11 +22,11 @@ const USAGE: &str = "`.export x.o select name, size where size > 1k`";
 
 /// `.export FILE QUERY`.
 pub fn export(session: &mut Session, words: &str, out: &mut dyn Write) -> Result<Next, Failure> {
-    let (file, query) = words.split_once(char::is_whitespace).unwrap_or((words, ""));
-    if query.trim().is_empty() {
+    let (file, query) = first(words).map_err(|message| Failure::command(message, Some(USAGE)))?;
+    if query.is_empty() {
         return Err(Failure::command("`.export` takes a file and a query", Some(USAGE)));
     }
-    write(session, &path(file)?, None, query, out)?;
+    write(session, &file, None, query, out)?;
     Ok(Next::Prompt)
 }
 

@@ -41,6 +41,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 const MARK: &str = "\"crc32\":\"";
 const DIGITS: usize = 8;
 
+const CUT_OFF: &str = "it was not read to its end";
 const TRAILING: &str = "it is compressed, with trailing data";
 
 /// Where the bytes of a recording are.
@@ -76,7 +77,9 @@ impl Bytes {
                 return Err("it is too long".to_owned());
             }
             Self::Held(bytes) => Box::new(&**bytes),
-            Self::File(file, at) => Box::new(BufReader::with_capacity(PIECE, At(file, *at))),
+            Self::File(file, at) => {
+                Box::new(BufReader::with_capacity(PIECE, Checked(At(file, *at))))
+            }
         };
         let is_packed = raw.fill_buf().map_err(|error| unread(&error))?.starts_with(&GZIP);
         let text = if is_packed {
@@ -122,8 +125,10 @@ pub struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// Reads the next line; whether there is one. Of a line that is longer than any may be there is the beginning.
+    /// Reads the next line; whether there is one. Of a line that is longer than any may be there is the beginning. It
+    /// fails where what runs is to end.
     pub fn advance(&mut self) -> Result<bool, String> {
+        signals::check().map_err(|_| CUT_OFF.to_owned())?;
         self.line.clear();
         let most = self.left.min(MAX_LINE as u64 + 1);
         let read = (&mut self.text).take(most).read_until(b'\n', &mut self.line);
@@ -153,7 +158,7 @@ impl Lines<'_> {
 
     fn reason(&self, error: &io::Error) -> String {
         match error.kind() {
-            _ if signals::happened() => "it was not read to its end".to_owned(),
+            _ if signals::happened() => CUT_OFF.to_owned(),
             _ if !self.is_packed || error.raw_os_error().is_some() => unread(error),
             io::ErrorKind::UnexpectedEof => "it is compressed and truncated".to_owned(),
             io::ErrorKind::Other => TRAILING.to_owned(),
@@ -325,6 +330,23 @@ mod tests {
         let reason = unpack(bytes, most as u64).unwrap_err();
         assert_eq!(reason, "it is too long when it is decompressed");
         assert_eq!(unpack(zeros.into_bytes(), most as u64).unwrap_err(), "it is too long");
+    }
+
+    /// Whether what runs is to end is looked at before each line, and within a long one for each piece of it.
+    #[test]
+    fn an_interrupt_is_seen_by_the_next_line_or_piece() {
+        for size in [1, 2, 4] {
+            for (bytes, least) in [
+                ("0123456789\n".repeat(1000 * size).into_bytes(), 1000 * size),
+                (gzip("0123456789\n".repeat(1000 * size).as_bytes()), 1000 * size),
+                (gzip(&vec![b'0'; size << 18]), size << 2),
+            ] {
+                let (before, length) = (signals::LOOKS.get(), bytes.len());
+                unpack(bytes, MAX_TEXT).unwrap();
+                let looks = signals::LOOKS.get() - before;
+                assert!((least..2 * least + 10).contains(&looks), "{size} {length}: {looks}");
+            }
+        }
     }
 
     /// A line without an end is never held as a whole.

@@ -97,12 +97,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads what is left, which must be whole. Gives whether all of it has checksums.
-    pub fn finish(mut self, each: &mut dyn FnMut() -> Result<(), String>) -> Result<bool, String> {
-        while self.ended < self.header.parts.len() {
-            while self.row()?.is_some() {
-                each()?;
-            }
-        }
+    pub fn finish(mut self) -> Result<bool, String> {
+        self.pass(self.header.parts.len())?;
         if self.lines.advance()? {
             return Err("it goes on behind its end".to_owned());
         }
