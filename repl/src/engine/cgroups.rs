@@ -34,6 +34,10 @@ const OWNERS_ALONE: &str = "the kernel has no cache of memory cgroups, which Lin
 
 /// The rows.
 pub fn rows(ask: &mut dyn Ask, notes: &mut Vec<String>) -> Result<Vec<Vec<Value>>, Failure> {
+    let kind = ask.source().kind();
+    if !kind.reads_memory() {
+        return Err(Failure::Environment(kind.lacking("cgroups")));
+    }
     let owners = ask.ask(OWNERS)?;
     notes.extend(owners.warnings);
     let owned = owners.rows.into_iter().filter_map(|row| <[Value; 4]>::try_from(row).ok());

@@ -172,7 +172,7 @@ fn a_source_can_be_named_and_left() {
 #[test]
 fn tables_and_addresses_that_files_do_not_have_are_refused() {
     let Some(_turn) = live() else { return };
-    for table in ["cpus", "slabs", "flags"] {
+    for table in ["cpus", "slabs", "flags", "cgroups"] {
         let ran = slabql(&["--source", "proc", &format!("select all from {table}")]);
         assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{table}");
         let told = format!("{LABEL}\nerror: the source `proc` has no table `{table}`\n");
