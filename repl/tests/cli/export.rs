@@ -99,10 +99,10 @@ fn a_query_is_written_as_c() {
         "\t\tobjects += read(&node->total_objects.counter);\n",
         "\tif (!(size > size_))\n\t\treturn 0;\n",
         "\tif (!((flags & flag(ACCOUNT)) != flag(ACCOUNT)))\n\t\treturn 0;\n",
-        "\tif (!(objects > int_))\n\t\treturn 0;\n\n\tprint(\"%s\", s->name);\n\tprint(\",%llu\", size);\n",
+        "\tif (!(objects > (s64)int_))\n\t\treturn 0;\n\n\tprint(\"%s\", s->name);\n\tprint(\",%llu\", size);\n",
         "\tif (null1)\n\t\tput(\",\");\n\telse\n\t\tprint(\",%lld\", (s64)number1);\n",
         "\tif (!no_text && (begins(text, \"*/\", 3)))\n\t\tput(\",true\\n\");\n",
-        "\telse\n\t\tput(\"\\n\");\n\treturn 0;\n}\n",
+        "\telse\n\t\tput(\",\\n\");\n\treturn 0;\n}\n",
     ] {
         assert!(source.contains(part), "{part}\n{source}");
     }
