@@ -1,4 +1,5 @@
-//! What changed since the tick before: `delta(x)` and `rate(x)` of a watch, and its last ticks, `sparkline(x)`.
+//! What changed since the tick before: `delta(x)` and `rate(x)` of a watch, its last ticks, `sparkline(x)`, and the values
+//! in its first one and in its latest, `first(x)` and `last(x)`.
 //!
 //! A change is an input like a look-up: user space fills it, from the values that the same row had in the tick before.
 //! Rows are the same where the columns of [`Table::identity`](crate::catalog::Table) are, groups where their keys are.
@@ -28,6 +29,10 @@ pub enum Change {
     Second,
     /// `sparkline(x)`: the values of the last [`TICKS`] ticks.
     Ticks,
+    /// `first(x)`: the value in the first tick that had the row.
+    First,
+    /// `last(x)`: the value in this tick.
+    Last,
 }
 
 impl Change {
@@ -38,18 +43,26 @@ impl Change {
             Self::Tick => "delta",
             Self::Second => "rate",
             Self::Ticks => "sparkline",
+            Self::First => "first",
+            Self::Last => "last",
         }
+    }
+
+    /// Whether it is a value of one tick, and not a difference or a list.
+    #[must_use]
+    pub fn is_value(self) -> bool {
+        matches!(self, Self::First | Self::Last)
     }
 }
 
-/// A call of `delta`, `rate` or `sparkline`.
+/// A call of one of these functions.
 #[derive(Debug)]
 pub struct Delta {
     /// What it tells.
     pub change: Change,
     /// What is compared.
     pub of: Expr,
-    /// The type of the difference.
+    /// The type of what it tells.
     pub ty: Type,
     /// What it counts.
     pub unit: Unit,

@@ -55,6 +55,8 @@ pub const CLAUSES: &[(&[&str], &str, &str)] = &[
     (&["tablesample"], "there is no `tablesample`", "`limit` truncates the answer"),
     (&["similar", "regexp", "rlike"], "there is no such operator", "match a regular expression with `~`: `name ~ '^kmalloc'`"),
     (&["returning"], "there is no `returning`", "slabql only reads"),
+    (&["isnull"], "there is no operator `isnull`", "write `is null`"),
+    (&["notnull"], "there is no operator `notnull`", "write `is not null`"),
     (&["exclude"], "there is no `exclude`", "list the columns to show: `select name, size`"),
 ];
 
@@ -64,6 +66,7 @@ pub const WORDS: &[Row] = &[
     (&["contains"], "for part of a text, `name like '%part%'`; for a flag, `flags has PANIC`; for a list entry, `'x' in aliases`"),
     (&["descending"], "write `desc`"),
     (&["ascending"], "write `asc`"),
+    (&["sets"], "`group by … with totals` adds one row over all groups"),
 ];
 
 /// Words that went through as a name, and what follows did not.
@@ -75,6 +78,7 @@ pub const WORDS_BEFORE: &[Row] = &[
     (&["div"], "write `/` for division"),
     (&["into"], "redirect standard output instead: `slabql … > file`"),
     (&["exclude"], "list the columns to show: `select name, size`"),
+    (&["over"], "there are no named windows: `sum(x) over ()` covers all rows of the answer"),
     (&["with"], "`with totals` belongs to `group by`: `select kmalloc_type, count(*) group by 1 with totals`"),
 ];
 
@@ -123,8 +127,31 @@ pub const FUNCTIONS: &[Row] = &[
     (&["columns"], "list the columns to show: `select name, size`"),
     (&["random", "rand"], "there are no random numbers; `limit` truncates the answer"),
     (&["changes", "total_changes", "last_insert_rowid"], "slabql only reads"),
-    (&["first", "last", "first_value", "last_value", "arg_max", "arg_min"], "rows have no order: write `min(x)`, `max(x)` or `any_value(x)`, or sort with `order by … limit 1`; in a watch, `delta(x)` compares with the previous tick"),
+    (&["first_value", "last_value"], "rows have no order: write `min(x)`, `max(x)` or `any_value(x)`, or sort with `order by … limit 1`; in a watch there are `first(x)` and `last(x)`"),
+    (&["arg_max", "arg_min", "argmax", "argmin", "max_by", "min_by"], "sort instead: `select name order by memory desc limit 1`"),
     (&["rollup", "cube", "grouping"], "`group by … with totals` adds one row over all groups"),
+    (&["count_if", "countif"], "write `count(*) filter (where …)`"),
+    (&["sum_if", "sumif"], "write `sum(x) filter (where …)`"),
+    (&["bool_or", "some", "max_if"], "write `max(condition)`"),
+    (&["bool_and", "every"], "write `min(condition)`"),
+    (&["listagg", "list_agg", "grouparray", "wm_concat"], "write `group_concat(x, ', ')`"),
+    (&["approx_count_distinct", "uniq", "uniqexact", "count_distinct"], "write `count(distinct x)`"),
+    (&["percentile_cont", "quantile_cont", "approx_quantile"], "write `quantile(x, 0.95)`"),
+    (&["var", "var_pop", "variance_pop", "stddev_pop"], "write `variance(x)` or `stddev(x)`, which are those of a sample"),
+    (&["to_number", "toint64", "touint64", "try_cast"], "write `cast(x as int)`"),
+    (&["tostring"], "write `cast(x as text)`"),
+    (&["to_hex"], "write `hex(x)`"),
+    (&["octet_length", "bit_length", "datalength"], "write `length(text)`, in bytes"),
+    (&["concat_ws"], "write `a || ', ' || b`, or `concat(a, ', ', b)`"),
+    (&["left"], "write `substr(text, 1, count)`"),
+    (&["right"], "write `substr(text, -count)`"),
+    (&["substring_index", "splitbychar"], "write `split_part(text, separator, n)`"),
+    (&["btrim"], "write `trim(text, characters)`"),
+    (&["startswith"], "write `starts_with(text, 'prefix')`"),
+    (&["ends_with", "endswith"], "write `text like '%end'`"),
+    (&["trunc", "truncate"], "write `cast(x as int)`"),
+    (&["sign"], "write `case when x > 0 then 1 when x < 0 then -1 else 0 end`"),
+    (&["exp"], "write `power(2.718281828459045, x)`"),
 ];
 
 /// Columns, of slabtop and /proc/slabinfo above all.

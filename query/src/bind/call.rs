@@ -41,7 +41,7 @@ impl Binder<'_> {
                 .label("no aggregate")
                 .help(format!("write it as `{}`", function.call)));
         };
-        wrong_arguments(function.arguments, function.call, arguments.len(), span)?;
+        wrong_arguments(function.arguments, (&name.name, function.call), arguments.len(), span)?;
         match (&function.meaning, arguments.as_slice()) {
             (Meaning::Share, [x]) => return self.of_all(x, ("share", "sum", "pct"), span),
             (_, [x]) if function.name == "bar" => {
@@ -68,7 +68,7 @@ impl Binder<'_> {
             };
             arguments.push(self.column(column, span)?);
         }
-        typing::call(function, arguments, span)
+        typing::call(function, &name.name, arguments, span)
     }
 
     /// Binds a call that the source answers. It looks up by what rows carry, so by columns and members alone.
@@ -123,17 +123,23 @@ impl Binder<'_> {
 /// Says no to a call with too few or too many arguments.
 pub(super) fn wrong_arguments(
     (least, most): (usize, usize),
-    call: &str,
+    (name, call): (&str, &str),
     given: usize,
     span: Span,
 ) -> Result<(), Diagnostic> {
     if (least..=most).contains(&given) {
         return Ok(());
     }
-    let name = call.split('(').next().unwrap_or(call);
+    // Of several values others have the same name for these.
+    let of_several = match name {
+        "max" => Some("the largest of several values is `greatest(x, …)`"),
+        "min" => Some("the smallest of several values is `least(x, …)`"),
+        _ => None,
+    };
+    let help = of_several.filter(|_| given > most).map(str::to_owned);
     Err(Diagnostic::new(span, format!("wrong number of arguments to `{name}`"))
         .label(format!("{} given", count(given, "argument")))
-        .help(format!("write it as `{call}`")))
+        .help(help.unwrap_or_else(|| format!("write it as `{call}`"))))
 }
 
 /// What `cast` makes of a value; the first five are spelled as slabql does.

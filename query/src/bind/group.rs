@@ -100,7 +100,7 @@ impl Binder<'_> {
         let (function, argument) = (aggregate, Some(part.clone()));
         let all = Aggregate { name, function, parameter, distinct: false, argument, result };
         let all = self.window(all, span)?;
-        typing::call(ratio, vec![part, all], span)
+        typing::call(ratio, call, vec![part, all], span)
     }
 
     /// Notes that binding is in the argument of an aggregate over all rows; says no where there is none. Gives where it
@@ -139,10 +139,10 @@ impl Binder<'_> {
         function: &'static aggregate::Aggregate,
         span: Span,
     ) -> Result<Aggregate, Diagnostic> {
-        let (arguments, distinct): (&[ast::Expr], bool) = match &call.kind {
-            ast::ExprKind::Call(_, arguments) => (arguments, false),
-            ast::ExprKind::CallDistinct(_, arguments) => (arguments, true),
-            _ => (&[], false),
+        let (called, arguments, distinct): (&str, &[ast::Expr], bool) = match &call.kind {
+            ast::ExprKind::Call(name, arguments) => (&name.name, arguments, false),
+            ast::ExprKind::CallDistinct(name, arguments) => (&name.name, arguments, true),
+            _ => (function.name, &[], false),
         };
         let star = matches!(call.kind, ast::ExprKind::CallStar(_));
         if star && !function.star {
@@ -152,13 +152,13 @@ impl Binder<'_> {
                 .help(format!("write it as `{}`", function.call)));
         }
         if !star {
-            wrong_arguments(function.arguments, function.call, arguments.len(), span)?;
+            wrong_arguments(function.arguments, (called, function.call), arguments.len(), span)?;
         }
         let mut arguments = self.list(arguments)?;
         let second = if arguments.len() > 1 { arguments.pop() } else { None };
         let argument = arguments.pop();
         let shape = argument.clone().unwrap_or_else(|| typing::null(Span::default()));
-        let (parameter, result) = (function.ty)(function.name, &shape, second.as_ref())?;
+        let (parameter, result) = (function.ty)(called, &shape, second.as_ref())?;
         let name = call.to_string();
         Ok(Aggregate { name, function, parameter, distinct, argument, result })
     }
@@ -228,6 +228,12 @@ impl Binder<'_> {
         let sorted = order_by.iter_mut().map(|key| &mut key.expr);
         let windows = self.windows.all.iter_mut().filter_map(|window| window.argument.as_mut());
         for expr in shown.chain(having.as_deref_mut()).chain(sorted).chain(windows) {
+            // Of the totals a key is NULL, even if it is a constant.
+            let key = keys.iter().position(|key| query.totals && key.expr == *expr);
+            if let Some(number) = key {
+                expr.kind = ExprKind::Input(number);
+                continue;
+            }
             of_group(expr, &keys, &self.inputs.all).map_err(|error| {
                 if rows { error.help("put conditions on rows in `where`") } else { error }
             })?;

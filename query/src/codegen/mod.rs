@@ -57,7 +57,7 @@ use crate::catalog::{Rows, Source, Walk};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::layout::{Layout, ValuePlace};
 use crate::plan::export::Printed;
-use crate::plan::group::{InKernel, Operand};
+use crate::plan::group::InKernel;
 use crate::plan::kernel::{Pred, Scalar};
 use crate::plan::{AFTER_ALL, CPU_WALK, NODE_WALK, Plan, SUM, Target, Template, cost, dearest};
 use crate::schema::{MemberKind, Schema};
@@ -322,9 +322,12 @@ impl<'a> Generator<'a> {
 impl Generator<'_> {
     /// Gives every part of the frame its place.
     fn reserve(&mut self, asm: &mut Assembler) -> Result<(), FrameFull> {
-        let operands = self.plan.group_in_kernel().into_iter().flat_map(InKernel::operands);
-        let mut depth = operands.map(Operand::depth).max().unwrap_or(0);
+        let mut depth = 0;
         let mut longest = None;
+        for operand in self.plan.group_in_kernel().into_iter().flat_map(InKernel::operands) {
+            depth = depth.max(operand.depth());
+            operand.texts(&mut |_, bytes| longest = longest.max(Some(bytes)));
+        }
         for (_, pred) in self.plan.pushed() {
             depth = depth.max(pred.depth());
             pred.texts(&mut |_, bytes| longest = longest.max(Some(bytes)));

@@ -237,7 +237,9 @@ impl<'a> Execution<'a> {
         }
         let Machine { previous, warnings: own, mut notes, .. } = self.machine;
         let first = previous.as_ref().is_none_or(|previous| previous.is_first());
-        if first && self.plan.change().is_some() {
+        if first
+            && self.plan.changes().any(|change| previous.is_none() || !change.change.is_value())
+        {
             let note = "changes are NULL in the first tick: there is no previous tick";
             notes.push(note.to_owned());
         }

@@ -95,6 +95,23 @@ impl Level {
                 self.now.values.push(now);
                 continue;
             }
+            if change.change.is_value() {
+                let first = change.change == Change::First;
+                for ((row, value), of) in rows.iter_mut().zip(&mut now).zip(&matched.before) {
+                    match of {
+                        Before::Row(of) if first => *value = before[*of].clone(),
+                        Before::Unknown if first => {
+                            *value = Value::Null;
+                            unknown = true;
+                        }
+                        _ => {}
+                    }
+                    row.resize(row.len().max(at + 1), Value::Null);
+                    row[*at] = value.clone();
+                }
+                self.now.values.push(now);
+                continue;
+            }
             let keys = self.now.keys.iter();
             for (((row, value), key), of) in
                 rows.iter_mut().zip(&now).zip(keys).zip(&matched.before)
@@ -188,7 +205,11 @@ mod tests {
         let (ty, unit, span) = (Type::UInt, Unit::None, Span::default());
         let of =
             Expr { kind: ExprKind::Input(of), ty, unit, range: Range::UINT, span, column: None };
-        let ty = if change == Change::Second { Type::Float } else { Type::Int };
+        let ty = match change {
+            Change::Second => Type::Float,
+            Change::First | Change::Last => ty,
+            Change::Tick | Change::Ticks => Type::Int,
+        };
         Delta { change, of, ty, unit, text: String::new(), span }
     }
 
@@ -239,6 +260,35 @@ mod tests {
         assert_eq!(tick(&[(1, 6), (1, 7), (2, 23)], Some(1.0))[..2], [null(), null()]);
         assert_eq!(tick(&[(1, 6), (2, 24)], Some(1.0))[0], null());
         assert_eq!(tick(&[(1, 6), (1, 6)], Some(1.0)), [null(), null()]);
+    }
+
+    #[test]
+    fn the_first_value_stays() {
+        let changes = [change(Change::First, 1), change(Change::Last, 1)];
+        let changes = (2..).zip(changes.map(Arc::new)).collect();
+        let compare = Compare { identity: vec![0], changes };
+        let mut level = Level::default();
+        let mut tick = |numbers: &[(u64, u64)], seconds| {
+            level.before = std::mem::take(&mut level.now);
+            let mut rows: Vec<_> =
+                numbers.iter().map(|(addr, number)| row(*addr, Value::UInt(*number))).collect();
+            let unknown = level.fill(&compare, seconds, &mut rows, &mut Warnings::default());
+            let told = rows.into_iter().map(|row| row[2..4].to_vec()).collect::<Vec<_>>();
+            (told, unknown)
+        };
+        let told = |first, last| vec![Value::UInt(first), Value::UInt(last)];
+        assert_eq!(tick(&[(1, 10), (2, 20)], None), (vec![told(10, 10), told(20, 20)], false));
+        assert_eq!(
+            tick(&[(2, 21), (1, 7), (3, 5)], Some(1.0)),
+            (vec![told(20, 21), told(10, 7), told(5, 5)], false)
+        );
+        // One that was away for a tick is new again.
+        assert_eq!(tick(&[(1, 8)], Some(1.0)), (vec![told(10, 8)], false));
+        assert_eq!(tick(&[(1, 9), (2, 30)], Some(1.0)), (vec![told(10, 9), told(30, 30)], false));
+        // Which of two rows is which nothing says.
+        let unknown = |last| vec![Value::Null, Value::UInt(last)];
+        let both = tick(&[(1, 9), (1, 6), (2, 31)], Some(1.0));
+        assert_eq!(both, (vec![unknown(9), unknown(6), told(30, 31)], true));
     }
 
     #[test]

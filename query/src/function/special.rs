@@ -37,6 +37,18 @@ pub(super) static ROWS: &[Function] = &[
         Meaning::Delta(Change::Tick),
     ),
     Function::new(
+        "first(x)",
+        (1, 1),
+        "In a watch: x as it was in the first tick that had the row.",
+        Meaning::Delta(Change::First),
+    ),
+    Function::new(
+        "last(x)",
+        (1, 1),
+        "In a watch: x as it is in the latest tick, beside `first(x)`.",
+        Meaning::Delta(Change::Last),
+    ),
+    Function::new(
         "page_size()",
         (0, 0),
         "The kernel's page size in bytes.",

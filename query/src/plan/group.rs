@@ -174,6 +174,14 @@ impl Operand {
         }
     }
 
+    /// Calls `visit` on every text test in it; see [`Pred::texts`].
+    pub fn texts(&self, visit: &mut dyn FnMut(usize, usize)) {
+        match self {
+            Self::Number(..) => {}
+            Self::Truth(pred) | Self::Chosen(pred, _) => pred.texts(visit),
+        }
+    }
+
     /// The places in the frame that computing it takes.
     #[must_use]
     pub fn depth(&self) -> usize {

@@ -194,14 +194,6 @@ impl Pred {
         if self.can_be_null() { Self::Known(self.into(), value) } else { self }
     }
 
-    /// Whether it reads a text.
-    #[must_use]
-    pub fn reads_text(&self) -> bool {
-        let mut found = false;
-        self.texts(&mut |_, _| found = true);
-        found
-    }
-
     /// The places in the frame that testing it takes.
     #[must_use]
     pub fn depth(&self) -> usize {

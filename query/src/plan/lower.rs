@@ -78,7 +78,6 @@ impl Lowerer<'_> {
             }
         };
         match &operand {
-            Operand::Truth(pred) | Operand::Chosen(pred, _) if pred.reads_text() => Err(TEXTS),
             Operand::Truth(pred) if pred.can_be_null() => {
                 Err("the kernel keeps no condition for groups that can be NULL")
             }

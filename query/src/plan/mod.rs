@@ -401,10 +401,16 @@ impl Plan {
     /// A change that the query asks for, of rows or of groups: then it is one for a watch.
     #[must_use]
     pub fn change(&self) -> Option<&Delta> {
-        self.operators.iter().find_map(|operator| match operator {
-            Operator::Compare(compare) => compare.changes.first().map(|(_, change)| &**change),
+        self.changes().next()
+    }
+
+    /// All changes that the query asks for.
+    pub fn changes(&self) -> impl Iterator<Item = &Delta> {
+        let compared = self.operators.iter().filter_map(|operator| match operator {
+            Operator::Compare(compare) => Some(&compare.changes),
             _ => None,
-        })
+        });
+        compared.flatten().map(|(_, change)| &**change)
     }
 
     /// Which items are a part of what tells rows apart, so that they say the same of a row at any time. Where rows are only

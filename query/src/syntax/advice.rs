@@ -166,6 +166,9 @@ fn of_words(around: Around<'_>) -> Option<String> {
         return Some("`limit` truncates the answer".to_owned());
     }
     let found = |rows, name: Option<&str>| foreign::instead(rows, name?).map(str::to_owned);
+    if around.keyword(-1) == Some(Keyword::Group) && around.name(-2) == Some("within") {
+        return Some("write `quantile(x, 0.95)` or `median(x)`".to_owned());
+    }
     found(foreign::WORDS, around.name(0)).or_else(|| found(foreign::WORDS_BEFORE, around.name(-1)))
 }
 

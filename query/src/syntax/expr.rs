@@ -188,7 +188,11 @@ fn infix(kind: &TokenKind) -> Option<Infix> {
 fn chained(input: Input<'_>) -> Diagnostic {
     Diagnostic::new(input.span(), "comparisons cannot be chained")
         .label("would compare the result of a comparison")
-        .help("join comparisons with `and`: `a < b and b < c`")
+        .help(if input.peek_keyword() == Some(Keyword::Is) {
+            "put the first one in parentheses: `(a < b) is true`"
+        } else {
+            "join comparisons with `and`: `a < b and b < c`"
+        })
 }
 
 /// Parses `a, b, …)`, of any number.

@@ -204,10 +204,7 @@ fn item(input: Input<'_>) -> Parsed<'_, Item> {
 
 /// Parses the name that an item is given. Without `as` no keyword serves as one.
 fn alias(input: Input<'_>) -> Parsed<'_, Option<Ident>> {
-    let fetches = word(input, &["fetch"])
-        && (input.peek_at(1).and_then(TokenKind::keyword) == Some(Keyword::First)
-            || word(input.skip(1), &["next"]));
-    if !fetches
+    if !fetches(input)
         && !formats(input)
         && let Some(TokenKind::Ident { .. }) = input.peek()
     {
@@ -216,6 +213,13 @@ fn alias(input: Input<'_>) -> Parsed<'_, Option<Ident>> {
         return map(|input| ident(input, "a name"), Some).parse(input);
     }
     opt(preceded(keyword(Keyword::As), cut(|input| ident(input, "a name")))).parse(input)
+}
+
+/// Whether `fetch first` or `fetch next` follows.
+fn fetches(input: Input<'_>) -> bool {
+    word(input, &["fetch"])
+        && (input.peek_at(1).and_then(TokenKind::keyword) == Some(Keyword::First)
+            || word(input.skip(1), &["next"]))
 }
 
 /// Parses the table behind `from`, what is handed to it, and its alias.
@@ -256,8 +260,10 @@ fn table_alias(input: Input<'_>) -> Parsed<'_, Option<Ident>> {
     let bare = |name: &str| {
         foreign_clause(name).is_none()
             && !formats(input)
+            && !fetches(input)
             && (input.peek_at(1).is_none_or(|kind| ends(kind) || joins(kind))
-                || formats(input.skip(1)))
+                || formats(input.skip(1))
+                || fetches(input.skip(1)))
     };
     let named = match input.peek() {
         Some(TokenKind::Keyword(Keyword::As)) => input.skip(1),

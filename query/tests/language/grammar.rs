@@ -9,7 +9,7 @@ use slabql_query::syntax::{
 const GRAMMAR: &str = include_str!("../../GRAMMAR.md");
 
 /// What stands between `start` and the next `end`.
-fn between<'a>(start: &str, end: &str) -> &'a str {
+pub fn between<'a>(start: &str, end: &str) -> &'a str {
     GRAMMAR.split_once(start).unwrap().1.split_once(end).unwrap().0
 }
 

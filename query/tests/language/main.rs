@@ -9,6 +9,7 @@ mod grammar;
 mod interrupted;
 mod limits;
 mod paths;
+mod productions;
 mod properties;
 mod round_trip;
 mod units;

@@ -110,11 +110,7 @@ proptest! {
             let aggregates = expected.columns.len() - keys - 1;
             let (list, filter) = all.split_once(" where ").unwrap_or((all, "true"));
             let items = list.strip_prefix("select ").unwrap();
-            for (at, key) in totals[..keys].iter().enumerate() {
-                // A constant is one in all rows.
-                let constant = expected.rows.iter().all(|row| row[at] == *key);
-                prop_assert!(*key == Value::Null || constant, "{}", &text);
-            }
+            prop_assert!(totals[..keys].iter().all(|key| *key == Value::Null), "{}", &text);
             prop_assert_eq!(totals.last(), Some(&Value::Bool(true)));
             let items = top_level(items).split_off(keys).join(",");
             let alone = format!("select {items} where {filter}");

@@ -14,6 +14,14 @@ use crate::common::{self, Cache, NoHost, kernel, plan, run};
 /// How many expressions are looked at, and how many stand in a query.
 const EXPRESSIONS: usize = 20_000;
 const ITEMS: usize = 20;
+/// How often queries of several rows are asked.
+const ROUNDS: usize = 500;
+
+/// So many times `usual`, if the environment asks for more random queries than there are [`ROUNDS`].
+fn rounds(usual: usize) -> usize {
+    let wanted = std::env::var("SLABQL_RANDOM_QUERIES").map(|text| text.parse::<usize>().unwrap());
+    wanted.map_or(usual, |wanted| usual * wanted.max(ROUNDS) / ROUNDS)
+}
 
 /// Numbers that repeat (xorshift).
 struct Random(u64);
@@ -206,7 +214,8 @@ fn columns(row: &[Value]) -> Vec<i128> {
 fn expressions_are_those_of_128_bits() {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let (mut values, mut nulls) = (0, 0);
-    for query in 0..EXPRESSIONS / ITEMS {
+    let expressions = rounds(EXPRESSIONS);
+    for query in 0..expressions / ITEMS {
         let caches = caches(&mut random);
         let trees: Vec<Tree> = (0..ITEMS).map(|_| Tree::new(&mut random, 3)).collect();
         // In every other query the numbers are parameters.
@@ -224,14 +233,14 @@ fn expressions_are_those_of_128_bits() {
             }
         }
     }
-    assert!(values > 3 * EXPRESSIONS / 2 && nulls > EXPRESSIONS / 4, "{values}, {nulls}");
+    assert!(values > 3 * expressions / 2 && nulls > expressions / 4, "{values}, {nulls}");
 }
 
 #[test]
 fn conditions_and_sums_are_those_of_128_bits() {
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     let (mut kernel_conditions, mut kernel_groups) = (0, 0);
-    for query in 0..500 {
+    for query in 0..rounds(ROUNDS) {
         let caches = caches(&mut random);
         let all = format!("select {}", COLUMNS.join(", "));
         let all = answer(&all, Template::OpenCoded, false, &caches);
@@ -267,4 +276,96 @@ fn conditions_and_sums_are_those_of_128_bits() {
         kernel_groups += usize::from(planned(&groups).group_in_kernel().is_some());
     }
     assert!(kernel_conditions > 100 && kernel_groups > 100, "{kernel_conditions} {kernel_groups}");
+}
+
+/// What a column of numbers comes to: its sum, least, greatest and number.
+fn summed(of: impl Iterator<Item = Option<i128>>) -> [Option<i128>; 4] {
+    let of: Vec<i128> = of.flatten().collect();
+    let fits = |sum: &i128| (i64::MIN.into()..=u64::MAX.into()).contains(sum);
+    let sum = Some(of.iter().sum()).filter(|_| !of.is_empty()).filter(fits);
+    let count = Some(i128::try_from(of.len()).unwrap());
+    [sum, of.iter().min().copied(), of.iter().max().copied(), count]
+}
+
+/// What an aggregate with a filter reads, and what is made of all rows: the same by every template, in the kernel and in
+/// user space, as in 128 bits.
+#[test]
+fn filters_totals_and_shares_are_those_of_128_bits() {
+    let mut random = Random(0x1234_5678_9abc_def1);
+    let mut kernel_groups = 0;
+    for _ in 0..rounds(ROUNDS / 2) {
+        let caches = caches(&mut random);
+        let all = format!("select {}", COLUMNS.join(", "));
+        let rows = answer(&all, Template::OpenCoded, false, &caches);
+        let rows: Vec<Vec<i128>> = rows.iter().map(|row| columns(row)).collect();
+        let trees: Vec<Tree> =
+            (0..3).map(|number| Tree::new(&mut random, 1 + number % 2)).collect();
+        let texts: Vec<String> = trees.iter().map(|tree| tree.text(&mut None)).collect();
+        let [x, l, r] = [0, 1, 2].map(|at| texts[at].as_str());
+        let value = |at: usize, row: &Vec<i128>| trees[at].value(row);
+        let less = |row: &Vec<i128>| value(1, row).zip(value(2, row)).map(|(l, r)| l < r);
+        let filtered = |row: &Vec<i128>| value(0, row).filter(|_| less(row) == Some(true));
+        let aggregates = |of: &str| {
+            let all = ["sum", "min", "max", "count"].map(|name| format!("{name}({x}){of}"));
+            all.join(", ")
+        };
+
+        // What is made of those rows of which a condition holds.
+        let mut queries = vec![(
+            format!("select {}", aggregates(&format!(" filter (where {l} < {r})"))),
+            vec![summed(rows.iter().map(filtered)).to_vec()],
+        )];
+        // The same of groups, and of all of them.
+        let mut groups: Vec<Vec<Option<i128>>> = Vec::new();
+        for key in [0, 1] {
+            let of_key = rows.iter().filter(|row| row[3] & 1 == key);
+            if of_key.clone().next().is_some() {
+                let made = summed(of_key.map(|row| value(0, row)));
+                groups.push([vec![Some(key)], made.to_vec(), vec![Some(0)]].concat());
+            }
+        }
+        let made = summed(rows.iter().map(|row| value(0, row)));
+        groups.push([vec![None], made.to_vec(), vec![Some(1)]].concat());
+        let grouped =
+            format!("select size & 1, {} group by 1 with totals order by 1", aggregates(""));
+        queries.push((grouped, groups));
+        for (text, wanted) in &queries {
+            for template in [Template::OpenCoded, Template::Iter] {
+                for pushdown in [true, false] {
+                    let got = answer(text, template, pushdown, &caches);
+                    let number = |value: &Value| match value {
+                        Value::Bool(truth) => Some(i128::from(*truth)),
+                        value => value.integer(),
+                    };
+                    let got: Vec<Vec<Option<i128>>> =
+                        got.iter().map(|row| row.iter().map(number).collect()).collect();
+                    assert_eq!(got, *wanted, "{text} over {rows:?}");
+                }
+            }
+            let plan = plan(text, kernel(Template::OpenCoded, true)).unwrap();
+            kernel_groups += usize::from(plan.group_in_kernel().is_some());
+        }
+
+        // What all rows come to beside each of them.
+        let text = format!("select {}, share({x}), {x}", aggregates(" over ()"));
+        let over = summed(rows.iter().map(|row| value(0, row)));
+        for pushdown in [true, false] {
+            let got = answer(&text, Template::OpenCoded, pushdown, &caches);
+            for (got, row) in got.iter().zip(&rows) {
+                let numbers: Vec<Option<i128>> = got[..4].iter().map(Value::integer).collect();
+                assert_eq!(numbers, over, "{text} over {rows:?}");
+                let x = value(0, row);
+                assert_eq!(got[5].integer(), x);
+                let part = x.zip(over[0].filter(|sum| *sum != 0));
+                #[allow(clippy::cast_precision_loss)] // a share is a float
+                let share = part.map(|(x, sum)| 100.0 * x as f64 / sum as f64);
+                let near = match (got[4].float(), share) {
+                    (Some(got), Some(share)) => (got - share).abs() <= share.abs() * 1e-12,
+                    (got, share) => got.is_none() && share.is_none(),
+                };
+                assert!(near, "{text} over {rows:?}: {:?}, not {share:?}", got[4]);
+            }
+        }
+    }
+    assert!(kernel_groups > ROUNDS / 8, "{kernel_groups}");
 }

@@ -152,9 +152,16 @@ pub(super) fn asked_once(plan: &Plan, where_: &str) -> Result<(), Diagnostic> {
     let told = match change.change {
         Change::Tick | Change::Second => "the change since the previous tick",
         Change::Ticks => "the last ticks",
+        Change::First => "the value in the first tick",
+        Change::Last => "the value in the latest tick",
     };
     let message = format!("`{name}` works {where_}");
-    Err(Diagnostic::new(change.span, message)
-        .label(told)
-        .help("`watch 1s select …` repeats a query"))
+    let help = if change.change.is_value() {
+        // Other databases have aggregates of these names.
+        "`watch 1s select …` repeats a query; of several rows, which have no order, write `min(x)`, `max(x)` or \
+         `any_value(x)`, or sort with `order by … limit 1`"
+    } else {
+        "`watch 1s select …` repeats a query"
+    };
+    Err(Diagnostic::new(change.span, message).label(told).help(help))
 }

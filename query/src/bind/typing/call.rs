@@ -7,19 +7,20 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::function::{Function, Meaning};
 use crate::value::{Type, Unit, Value};
 
-/// Types a call.
+/// Types a call by one of the function's names.
 pub(in crate::bind) fn call(
     function: &'static Function,
+    name: &str,
     mut arguments: Vec<Expr>,
     span: Span,
 ) -> Result<Expr, Diagnostic> {
     let called = match &function.meaning {
         Meaning::Values(evaluation) => {
-            let shape = (evaluation.ty)(function.name, &mut arguments)?;
+            let shape = (evaluation.ty)(name, &mut arguments)?;
             Expr { kind: ExprKind::Call(evaluation, arguments), span, ..shape }
         }
-        Meaning::Expression(expression) => expression(function.name, arguments, span)?,
-        Meaning::Delta(change) => changed(*change, arguments.swap_remove(0), function.name, span)?,
+        Meaning::Expression(expression) => expression(name, arguments, span)?,
+        Meaning::Delta(change) => changed(*change, arguments.swap_remove(0), name, span)?,
         Meaning::Constant(_) | Meaning::Share | Meaning::LookedUp(_) => {
             unreachable!("it is bound to something else")
         }
@@ -27,9 +28,11 @@ pub(in crate::bind) fn call(
     Ok(fold(called))
 }
 
-/// Types a change of a number: it has a sign, and the number's unit.
+/// Types a change of a number: it has a sign, and the number's unit. What a value was in a tick is of its type.
 fn changed(change: Change, argument: Expr, name: &str, span: Span) -> Result<Expr, Diagnostic> {
-    arith::number(&argument, name)?;
+    if !change.is_value() {
+        arith::number(&argument, name)?;
+    }
     if argument.constant().is_some_and(|value| *value != Value::Null) {
         let message = format!("`{name}` needs a value that can change");
         return Err(Diagnostic::new(argument.span, message)
@@ -41,7 +44,9 @@ fn changed(change: Change, argument: Expr, name: &str, span: Span) -> Result<Exp
         let list = Expr { unit: Unit::Spark, ..of_type(Type::List) };
         return Ok(Expr { kind: ExprKind::Delta(change, argument.into()), span, ..list });
     }
-    let (ty, range) = if change == Change::Second || shape.ty == Type::Float {
+    let (ty, range) = if change.is_value() {
+        (shape.ty, shape.range)
+    } else if change == Change::Second || shape.ty == Type::Float {
         (Type::Float, shape.range)
     } else {
         let Range { low, high } = shape.range;

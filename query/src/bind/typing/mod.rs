@@ -274,7 +274,7 @@ pub(crate) fn binary(
                 let error = unfit(wrong, "`||` joins texts");
                 return Err(error.help("join conditions with `or`"));
             }
-            return call(&JOIN, vec![*left, *right], span);
+            return call(&JOIN, JOIN.name, vec![*left, *right], span);
         }
         BinaryOp::BitOr => A::BitOr,
         BinaryOp::BitXor => A::BitXor,
