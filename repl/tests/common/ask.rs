@@ -70,14 +70,19 @@ pub fn plan(session: &Engine, text: &str) -> Result<Plan, Failure> {
     session.plan(Asked::new(query, text, &wrong), &mut Stages::default())
 }
 
-/// Runs one query.
-pub fn try_ask(session: &mut Engine, text: &str) -> Result<Answer, Failure> {
+/// Plans one query by what its subqueries come to.
+pub fn planned(session: &mut Engine, text: &str) -> Result<Plan, Failure> {
     let wrong = |diagnostic| Failure::query(diagnostic, text, None);
     let statements = parse_text(text).map_err(wrong)?;
     let Some((Statement::Query(query), _)) = statements.first() else { panic!("{text}") };
     let asked = Asked::new(query, text, &wrong);
     let answers = &session.answers(asked, &mut Stages::default())?;
-    let plan = session.plan(Asked { answers, ..asked }, &mut Stages::default())?;
+    session.plan(Asked { answers, ..asked }, &mut Stages::default())
+}
+
+/// Runs one query.
+pub fn try_ask(session: &mut Engine, text: &str) -> Result<Answer, Failure> {
+    let plan = planned(session, text)?;
     session.execute(&plan).map(Answer)
 }
 

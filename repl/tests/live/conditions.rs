@@ -87,6 +87,14 @@ pub fn caches() -> Words {
             "size > 99.5",
             "length(name) > 8",
             "mergeable",
+            "name like concat('%', size)",
+            "name not like '%!_%' escape '!'",
+            "ctor is not distinct from null",
+            // What a subquery comes to is compared in the kernel.
+            "size > (select avg(size))",
+            "size in (select object_size where name like 'kmalloc%')",
+            "name in (select name where align > 8)",
+            "align not in (select align where size < 0)",
         ],
     }
 }
@@ -205,7 +213,13 @@ pub fn condition(words: &Rc<Words>, moving: bool) -> impl Strategy<Value = Strin
         prop_oneof![
             2 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} and {b})")),
             3 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} or {b})")),
-            1 => inner.prop_map(|a| format!("not ({a})")),
+            1 => inner.clone().prop_map(|a| format!("not ({a})")),
+            1 => (inner.clone(), select(vec!["true", "not true", "false", "not false", "unknown"]))
+                .prop_map(|(a, truth)| format!("({a}) is {truth}")),
+            1 => (inner.clone(), inner.clone(), select(vec!["", "not "]))
+                .prop_map(|(a, b, not)| format!("({a}) is {not}distinct from ({b})")),
+            1 => (inner.clone(), inner.clone(), inner)
+                .prop_map(|(a, b, c)| format!("case when {a} then {b} else {c} end")),
         ]
     })
 }
@@ -228,16 +242,22 @@ pub fn grouped(words: &Rc<Words>) -> impl Strategy<Value = String> + use<> {
     let key = prop_oneof![2 => one_of(&words.stable), 1 => one_of(&words.others), 1 => scalar(words, false)];
     let number = prop_oneof![3 => one_of(&words.stable), 1 => scalar(words, false)];
     let function = select(vec!["sum", "min", "max", "avg", "count", "count"]);
+    let when = prop::option::weighted(0.4, condition(words, false));
     let aggregate = prop_oneof![
         1 => Just("count(*)".to_owned()),
-        4 => (function, number).prop_map(|(function, number)| format!("{function}({number})")),
+        6 => (function, number, when).prop_map(|(function, number, when)| match when {
+            Some(when) => format!("{function}({number}) filter (where {when})"),
+            None => format!("{function}({number})"),
+        }),
         1 => one_of(&words.others).prop_map(|text| format!("count(distinct {text})")),
     ];
     let having = select(vec!["", "", " having count(*) > 1"]);
     let filter = prop::option::of(condition(words, false));
     let table = words.table;
-    let lists = (prop::collection::vec(key, 0..3), prop::collection::vec(aggregate, 1..4));
-    (lists, filter, having).prop_map(move |((keys, aggregates), filter, having)| {
+    let all = select(vec!["", "", ", sum(count(*)) over ()", ", share(count(*))"]);
+    let lists = (prop::collection::vec(key, 0..3), prop::collection::vec(aggregate, 1..4), all);
+    let end = (having, any::<bool>());
+    (lists, filter, end).prop_map(move |((keys, aggregates, all), filter, (having, totals))| {
         let filter = filter.map_or(String::new(), |filter| format!(" where {filter}"));
         let list = [keys.clone(), aggregates].concat().join(", ");
         // By their places: a number that stands alone would be one.
@@ -247,6 +267,7 @@ pub fn grouped(words: &Rc<Words>) -> impl Strategy<Value = String> + use<> {
         } else {
             format!(" group by {}", places.join(", "))
         };
-        format!("select {list} from {table}{filter}{by}{having}")
+        let totals = if totals && !keys.is_empty() { " with totals" } else { "" };
+        format!("select {list}{all} from {table}{filter}{by}{totals}{having}")
     })
 }

@@ -15,7 +15,7 @@ impl Exprs<'_> {
             };
         }
         let (a, b) = (self.bool(depth - 1), self.bool(depth - 1));
-        match self.random.below(21) {
+        match self.random.below(23) {
             0 | 1 => one("#12 and #23", AND, kind, 0, &[&a, &b]),
             2 | 3 => one("#11 or #22", OR, kind, 0, &[&a, &b]),
             4 => one("not #13", NOT, kind, 0, &[&a]),
@@ -74,6 +74,12 @@ impl Exprs<'_> {
                 ]);
                 two(ours, theirs, TEST, kind, 0, &[&set])
             }
+            21 => {
+                let (text, part) = (self.text_or_bytes(depth - 1), self.text(depth - 1));
+                let theirs = "(instr(cast(#10 as blob), cast(#20 as blob)) > 0)";
+                two("contains(#10, #20)", theirs, PRIMARY, kind, 0, &[&text, &part])
+            }
+            22 => self.matched_by_a_text(depth - 1),
             _ => {
                 let number = self.number(depth - 1);
                 two("cast(#10 as bool)", "(#16 <> 0)", PRIMARY, kind, 0, &[&number])
@@ -105,14 +111,24 @@ impl Exprs<'_> {
     /// A comparison with what a subquery comes to, which may be no row, or a test for one of its values.
     fn with_subquery(&mut self, op: &str, depth: u32) -> Expr {
         let mut column = || self.random.pick(&["size", "object_size", "align", "slabs"]);
-        let (of, by) = (column(), column());
+        let (mut of, by) = (column(), column());
         let filter = self.random.pick(&["", "where # > 64", "where # = 1", "where # % 3 = 0"]);
         let from = format!("from caches {}", filter.replace('#', by));
-        let tested = self.of(Kind::Int, depth);
+        let mut kind = Kind::Int;
+        if self.random.chance(40) {
+            let (name, other) = self.random.pick(&[
+                ("name", Kind::Text),
+                ("ctor", Kind::Text),
+                ("sysfs_id", Kind::Bytes),
+                ("addr", Kind::Addr),
+            ]);
+            (of, kind) = (name, other);
+        }
+        let tested = self.of(kind, depth);
         let not = self.random.pick(&["", "not "]);
         let pattern = match self.random.below(4) {
             0 => format!("#16 {not}in (select {of} {from})"),
-            1 => format!("#16 {op} (select count(*) {from})"),
+            1 if kind == Kind::Int => format!("#16 {op} (select count(*) {from})"),
             2 => format!("#16 {op} (select min({of}) {from})"),
             _ => format!("#16 {op} (select max({of}) {from})"),
         };
@@ -160,5 +176,41 @@ impl Exprs<'_> {
             }
         };
         two(&ours, &theirs, TEST, Kind::Bool, 0, &[&tested])
+    }
+
+    /// A test against a pattern that is a text of the row, or that says which character escapes.
+    fn matched_by_a_text(&mut self, depth: u32) -> Expr {
+        let (tested, pattern) = (self.text(depth), self.text(depth));
+        let not = if self.random.chance(25) { "not " } else { "" };
+        let kind = Kind::Bool;
+        match self.random.below(5) {
+            0 => {
+                let (pattern, escape) = self.random.pick(&[
+                    ("%!%", '!'),
+                    ("a!_b", '!'),
+                    ("kmalloc--%", '-'),
+                    ("%x%x_", 'x'),
+                    ("a\\b%", '!'),
+                    ("%%_''_", '%'),
+                ]);
+                let text = format!("#16 {not}like '{pattern}' escape '{escape}'");
+                one(&text, TEST, kind, 0, &[&tested])
+            }
+            1 => {
+                // To SQLite nothing escapes.
+                let text = format!("#16 {not}glob concat('*', replace(#20, '\\', ''), '?*')");
+                one(&text, TEST, kind, 0, &[&tested, &pattern])
+            }
+            2 => {
+                let theirs = format!("lower(#10) {not}like lower(#20) escape '\\'");
+                two(&format!("#16 {not}ilike #26"), &theirs, TEST, kind, 0, &[&tested, &pattern])
+            }
+            number => {
+                let with = if number == 3 { "concat(#20, '%')" } else { "#26" };
+                let text = format!("#16 {not}like {with}");
+                let theirs = format!("{text} escape '\\'");
+                two(&text, &theirs, TEST, kind, 0, &[&tested, &pattern])
+            }
+        }
     }
 }

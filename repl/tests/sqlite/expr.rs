@@ -84,6 +84,12 @@ impl Expr {
         Self { slabql: put(self.slabql), sqlite: put(self.sqlite), level: PRIMARY, ..self }
     }
 
+    /// The same expression as a key of groups, which is NULL in the row of the totals: see [`crate::query::Query`].
+    pub fn of_totals(self) -> Self {
+        let sqlite = format!("iif(tot, null, {})", self.sqlite);
+        Self { sqlite, ..self }
+    }
+
     /// The same expression under another name.
     pub fn named(&self, name: &str) -> Self {
         Self { slabql: name.to_owned(), sqlite: name.to_owned(), level: PRIMARY, ..self.clone() }

@@ -333,12 +333,18 @@ impl Exprs<'_> {
             return Expr::name("count(*) over ()", Kind::Int, ROWS_MAX);
         }
         let of = &numbers[self.random.at(numbers.len())];
-        let (sum, most) = ("sum(#10) over ()", of.most.saturating_mul(ROWS_MAX));
-        if most < LARGEST && self.random.chance(40) {
-            return one(sum, PRIMARY, Kind::Int, most, &[of]);
+        let most = of.most.saturating_mul(ROWS_MAX);
+        if most < LARGEST && self.random.chance(60) {
+            let share = "(100.0 * #18 / sum(#10) over ())";
+            return match self.random.below(3) {
+                0 => two("share(#10)", share, PRIMARY, Kind::Float, UNKNOWN, &[of]),
+                1 => one("avg(#10) over ()", PRIMARY, Kind::Float, most, &[of]),
+                _ => one("sum(#10) over ()", PRIMARY, Kind::Int, most, &[of]),
+            };
         }
-        let pattern = self.random.pick(&["max(#10) over ()", "min(#10) over ()"]);
-        one(pattern, PRIMARY, Kind::Int, of.most, &[of])
+        let pattern =
+            self.random.pick(&["max(#10) over ()", "min(#10) over ()", "count(#10) over ()"]);
+        one(pattern, PRIMARY, Kind::Int, of.most.max(ROWS_MAX), &[of])
     }
 
     /// An aggregate over the leaves, of at most so many rows.

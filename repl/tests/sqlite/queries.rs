@@ -32,7 +32,7 @@ pub fn query(random: &mut Random) -> Query {
     let depth = 1 + u32::try_from(random.below(4)).unwrap();
     let mut exprs = Exprs { random, leaves: Exprs::columns() };
     let grouped = exprs.random.chance(35);
-    let mut group = Vec::new();
+    let (mut group, mut totals) = (Vec::new(), false);
     if grouped {
         // Plain columns as keys leave groups of several rows.
         for _ in 0..exprs.random.below(3) {
@@ -41,6 +41,10 @@ pub fn query(random: &mut Random) -> Query {
             group.push(exprs.of(kind, depth));
         }
         group.retain(Expr::reads);
+        totals = !group.is_empty() && exprs.random.chance(30);
+        if totals {
+            group = group.into_iter().map(Expr::of_totals).collect();
+        }
         let mut leaves: Vec<Expr> = group.iter().cloned().map(Expr::in_parentheses).collect();
         for _ in 0..=exprs.random.below(4) {
             leaves.push(exprs.aggregate(ROWS_MAX));
@@ -67,13 +71,15 @@ pub fn query(random: &mut Random) -> Query {
         }
     }
     exprs.leaves = if grouped { of_groups } else { Exprs::columns() };
-    let distinct = exprs.random.chance(15);
+    let distinct = !totals && exprs.random.chance(15);
     let order = order(&mut exprs, &items, distinct || grouped, depth);
     let ordered = !order.is_empty();
-    let limit = (ordered && exprs.random.chance(40)).then(|| exprs.random.below(20));
-    let offset = (ordered && exprs.random.chance(25)).then(|| exprs.random.below(10));
+    // Where an answer is cut, the totals stay.
+    let cut = ordered && !totals;
+    let limit = (cut && exprs.random.chance(40)).then(|| exprs.random.below(20));
+    let offset = (cut && exprs.random.chance(25)).then(|| exprs.random.below(10));
     let from = exprs.random.chance(20);
-    Query { distinct, from, items, filter, grouped, group, having, order, limit, offset }
+    Query { distinct, from, items, filter, grouped, group, totals, having, order, limit, offset }
 }
 
 /// The select list. That of groups begins with a leaf, which without keys is an aggregate.

@@ -4,6 +4,7 @@ use crate::expr::Expr;
 use crate::rows::Kind;
 
 /// A query in both languages, by its clauses, so that it can be cut down.
+#[allow(clippy::struct_excessive_bools)] // each is a clause that is there or not
 #[derive(Clone, Debug)]
 pub struct Query {
     pub distinct: bool,
@@ -13,6 +14,8 @@ pub struct Query {
     /// Whether rows are of groups, which there may be one of.
     pub grouped: bool,
     pub group: Vec<Expr>,
+    /// Whether a row over all groups is added. To SQLite all rows are there twice then, and `tot` says which time.
+    pub totals: bool,
     pub having: Option<Expr>,
     pub order: Vec<Key>,
     pub limit: Option<u64>,
@@ -33,9 +36,10 @@ impl Query {
         !self.order.is_empty()
     }
 
-    /// The kinds of the items.
+    /// The kinds of the columns: those of the items, and with totals whether a row is the totals.
     pub fn kinds(&self) -> impl Iterator<Item = Kind> {
-        self.items.iter().map(|item| item.0.kind)
+        let totals = self.totals.then_some(Kind::Bool);
+        self.items.iter().map(|item| item.0.kind).chain(totals)
     }
 
     /// Its text as slabql's.
@@ -51,7 +55,8 @@ impl Query {
         };
         let offset = self.offset.map_or(String::new(), |offset| format!(" offset {offset}"));
         let limit = self.limit.map_or(String::new(), |limit| format!(" limit {limit}"));
-        self.text(|expr| &expr.slabql, from, key) + &limit + &offset
+        let with = if self.totals { " with totals" } else { "" };
+        self.text(|expr| &expr.slabql, ["", from, with, ""], key) + &limit + &offset
     }
 
     /// Its text as SQLite's.
@@ -68,10 +73,22 @@ impl Query {
                 format!(" limit {limit} offset {}", offset.unwrap_or(0))
             }
         };
-        self.text(|expr| &expr.sqlite, " from caches", key) + &limit
+        if !self.totals {
+            return self.text(|expr| &expr.sqlite, ["", " from caches", "", ""], key) + &limit;
+        }
+        let twice = " from (select 0 as tot, * from caches union all select 1, * from caches)";
+        let text = self.text(|expr| &expr.sqlite, [", tot", twice, ", tot", "tot or "], key);
+        text.replace("over ()", "filter (where not tot) over ()")
     }
 
-    fn text(&self, of: impl Fn(&Expr) -> &str, from: &str, key: impl Fn(&Key) -> String) -> String {
+    /// The text, with what else stands behind the items, as the rows that are read, behind the keys of groups and before
+    /// the condition on groups.
+    fn text(
+        &self,
+        of: impl Fn(&Expr) -> &str,
+        [item_too, from, key_too, passes]: [&str; 4],
+        key: impl Fn(&Key) -> String,
+    ) -> String {
         let item = |(expr, name): &(Expr, Option<String>)| match name {
             Some(name) => format!("{} as {name}", of(expr)),
             None => of(expr).to_owned(),
@@ -83,14 +100,14 @@ impl Query {
         let group = if group.is_empty() {
             String::new()
         } else {
-            format!(" group by {}", group.join(", "))
+            format!(" group by {}{key_too}", group.join(", "))
         };
-        let having = self.having.as_ref().map(|having| format!(" having {}", of(having)));
+        let having = self.having.as_ref().map(|having| format!(" having {passes}({})", of(having)));
         let keys: Vec<String> = self.order.iter().map(key).collect();
         let order =
             if keys.is_empty() { String::new() } else { format!(" order by {}", keys.join(", ")) };
         format!(
-            "select {distinct}{}{from}{}{group}{}{order}",
+            "select {distinct}{}{item_too}{from}{}{group}{}{order}",
             items.join(", "),
             filter.unwrap_or_default(),
             having.unwrap_or_default()
