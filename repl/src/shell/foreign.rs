@@ -75,7 +75,7 @@ pub const OPTIONS: &[Row] = &[
     (&["--once"], "`slabql 'select name, memory order by memory desc limit 20'` answers once"),
     (&["-v", "-V", "-version"], "write `--version`"),
     (&["--human"], "sizes have units already; `--exact` shows plain integers"),
-    (&["-U", "--username", "-W", "-w", "--host", "-p", "--port"], "there is no server; `--source` and `--from FILE` say what answers"),
+    (&["-U", "--username", "-W", "-w", "-p", "--port"], "there is no server; `--source`, `--from FILE` and `--host` say what answers"),
     (&["-X", "--no-psqlrc"], "write `--no-config`"),
     (&["-P", "--pset"], "each setting is an option: `--format csv`, `--no-pager`"),
     (&["-L", "--log-file"], "write `.log FILE` in a query file, or at the prompt"),
