@@ -45,6 +45,7 @@ pub use planning::Asked;
 
 use crate::kernel::signals;
 use crate::report::error::Failure;
+use crate::source::kind::Kind;
 use crate::source::{Choice, Prepared, ScanReport, Scanned, Source};
 use snapshot::Snapshot;
 
@@ -197,7 +198,9 @@ impl Engine {
     /// of one run serves the next if they differ in values alone.
     pub fn renewed<'a>(&'a mut self, plan: &Plan, renew: &'a mut Renew<'a>) -> Runs<'a> {
         self.source.keep();
-        Runs::Renewed(self, renew, Box::new(plan.clone()), true)
+        // What the demo has in a watch is of another moment than what the plan was made for.
+        let first = self.source.kind() != Kind::Demo;
+        Runs::Renewed(self, renew, Box::new(plan.clone()), first)
     }
 
     /// The rows of a plan, all at once.
@@ -297,7 +300,7 @@ pub enum Runs<'a> {
     Scanned(&'a dyn Source, Prepared<'a>),
     /// By user space.
     Made(&'a mut Engine, &'a Plan, HostTable),
-    /// By either, as a plan that is made for each run; and whether the next run is the first.
+    /// By either, as a plan that is made for each run; and whether the next run is one of the plan as it is.
     Renewed(&'a mut Engine, &'a mut Renew<'a>, Box<Plan>, bool),
 }
 

@@ -11,6 +11,8 @@ use query::syntax::ast::Argument;
 use super::snapshot::Snapshot;
 use super::{Ask, Engine};
 use crate::report::error::{Failure, Message};
+use crate::source::kind::Kind;
+use crate::source::recording::Recording;
 use crate::source::recording::named::{self, LIVE};
 
 impl Engine {
@@ -57,17 +59,21 @@ impl Snapshot {
             return recorded(word);
         }
         live_is_asked(ask)?;
+        if ask.source().kind() == Kind::Demo {
+            return of(LIVE, Recording::moment(true)?);
+        }
         let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         Self::taken(LIVE, ask, time)
     }
 }
 
-/// Fails where the running kernel is not asked.
+/// Fails where neither the running kernel is asked nor the demo, whose last moment stands for it.
 fn live_is_asked(ask: &dyn Ask) -> Result<(), Failure> {
-    if ask.source().kind().is_here() {
+    let kind = ask.source().kind();
+    if kind.is_here() || kind == Kind::Demo {
         return Ok(());
     }
-    let help = "leave out `--from` and `--demo`, or name a second snapshot";
+    let help = "leave out `--from`, or name a second snapshot";
     Err(Failure::command(
         "`live` means the running kernel, but the source is a recording",
         Some(help),
@@ -75,7 +81,10 @@ fn live_is_asked(ask: &dyn Ask) -> Result<(), Failure> {
 }
 
 fn recorded(word: &str) -> Result<Snapshot, Failure> {
-    let recording = named::open(word)?;
+    of(word, named::open(word)?)
+}
+
+fn of(word: &str, recording: Recording) -> Result<Snapshot, Failure> {
     let time = recording.time().to_owned();
     Snapshot::taken(word, &mut Engine::new(Box::new(recording)), time)
 }

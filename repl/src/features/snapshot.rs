@@ -180,12 +180,13 @@ pub fn record_to(
     Ok((Recording::written(back.map_err(|error| failed(&error))?)?, recorded))
 }
 
-/// Reads the running kernel.
+/// Fails where neither the running kernel is read nor the demo, whose first moment stands for it.
 fn is_taken(ask: &dyn Ask) -> Result<(), Failure> {
-    if ask.source().kind().is_here() {
+    let kind = ask.source().kind();
+    if kind.is_here() || kind == Kind::Demo {
         return Ok(());
     }
-    let help = "leave out `--from` and `--demo`; to keep a recording, copy the file";
+    let help = "leave out `--from`; to keep a recording, copy the file";
     Err(Failure::command("snapshots are taken of the running kernel", Some(help)))
 }
 
@@ -193,7 +194,10 @@ fn is_taken(ask: &dyn Ask) -> Result<(), Failure> {
 pub fn save(ask: &mut dyn Ask, word: &str, out: &mut dyn Write) -> Result<(), Failure> {
     if is_standard(Path::new(word)) {
         is_taken(ask)?;
-        let (recording, _) = record(ask, &Tables::Usual)?;
+        let recording = match ask.source().kind() {
+            Kind::Demo => Recording::moment(false)?,
+            _ => record(ask, &Tables::Usual)?.0,
+        };
         return recording.write_text(out).and_then(|()| out.flush()).map_err(Failure::Write);
     }
     if word == LIVE {
@@ -212,8 +216,15 @@ pub fn save(ask: &mut dyn Ask, word: &str, out: &mut dyn Write) -> Result<(), Fa
         }
     };
     is_taken(ask)?;
-    let (_, recorded) = record_to(ask, &Tables::Usual, &path)?;
-    let caches = recorded.first().map_or(0, |(_, rows)| *rows);
+    let caches = if ask.source().kind() == Kind::Demo {
+        let recording = Recording::moment(false)?;
+        recording.save(&path)?;
+        message::note("this is the demo's first moment; `live` is its last one");
+        recording.count(catalog::TABLES[0])? as u64
+    } else {
+        let (_, recorded) = record_to(ask, &Tables::Usual, &path)?;
+        recorded.first().map_or(0, |(_, rows)| *rows)
+    };
     let path = printable(path.as_os_str().as_encoded_bytes());
     message::line(&format!("snapshot of {caches} caches in {path}"));
     Ok(())

@@ -102,6 +102,14 @@ pub trait Source: Host {
     /// Keeps from now on what a scan took of the kernel, as far as a later one may need it.
     fn keep(&self) {}
 
+    /// What is to be said of a table if its rows are of another machine than the others.
+    fn remark(&self, _: &Table) -> Option<String> {
+        None
+    }
+
+    /// Goes to the moment of a tick of a watch if it has several; without one, back to what it answers of otherwise.
+    fn turn(&self, _: Option<u64>) {}
+
     /// What `explain` shows behind the plan: the row and the program.
     fn explain(&self, plan: &Plan) -> Result<String, Failure>;
 

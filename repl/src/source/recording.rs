@@ -38,6 +38,7 @@
 //! each query reads the file again, up to the end of its table, and makes values of the columns that it uses.
 
 mod answers;
+mod demo;
 mod file;
 mod header;
 pub mod named;
@@ -46,6 +47,7 @@ mod rows;
 mod write;
 
 use std::borrow::Cow;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -69,9 +71,6 @@ pub use header::{Header, Part, is_recorded, missing, stored};
 use read::Reader;
 pub use write::Writer;
 
-/// The recording that the program carries, of a real kernel.
-const DEMO: &[u8] = include_bytes!("demo.slab");
-
 /// A recording.
 #[derive(Debug)]
 pub struct Recording {
@@ -80,6 +79,16 @@ pub struct Recording {
     /// What a label calls it.
     title: String,
     kind: Kind,
+    /// What the demo has besides.
+    moments: Option<Box<Moments>>,
+}
+
+/// What the demo has besides the caches of a server: a virtual machine at two moments.
+#[derive(Debug, Default)]
+struct Moments {
+    opened: [OnceCell<Result<Box<Recording>, String>>; 2],
+    /// The moment that all tables are of while a watch goes on.
+    at: Cell<Option<usize>>,
 }
 
 /// The time as a header has it.
@@ -89,13 +98,6 @@ pub fn now() -> String {
 }
 
 impl Recording {
-    /// The recording that the program carries.
-    pub fn demo() -> Result<Self, Failure> {
-        let demo = Self::trusted(Bytes::Held(DEMO.into()))
-            .map_err(|reason| Failure::bug(format!("the demo cannot be read: {reason}"), ""))?;
-        Ok(Self { title: "the demo".to_owned(), kind: Kind::Demo, ..demo })
-    }
-
     /// Opens a file that the user names.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         Self::open_of(path, Whose::Any)
@@ -122,7 +124,13 @@ impl Recording {
 
     fn trusted(bytes: Bytes) -> Result<Self, String> {
         let header = Header::read(&bytes)?;
-        Ok(Self { header, bytes, title: "the recording".to_owned(), kind: Kind::Recording })
+        Ok(Self {
+            header,
+            bytes,
+            title: "the recording".to_owned(),
+            kind: Kind::Recording,
+            moments: None,
+        })
     }
 
     fn checked(bytes: Bytes) -> Result<Self, String> {

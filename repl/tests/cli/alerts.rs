@@ -50,7 +50,7 @@ fn failures_keep_their_exit_codes() {
     for option in ["--fail-if-rows", "--fail-if-empty"] {
         for (query, expected) in [
             ("select nam", 1),
-            ("select name from nodes", 2),
+            ("select name from objects", 2),
             // The one before raised it.
             ("select name limit 1;\n.nonsense", 1),
             ("select name limit 0;\n.verify", 2),

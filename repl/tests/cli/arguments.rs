@@ -216,11 +216,11 @@ fn dot_commands_stand_between_statements() {
 #[test]
 fn why_a_column_is_null() {
     let all = "caches.type is NULL: the recording has no column `type`\n\
-               nodes.* is NULL: the demo has no table `nodes`\n\
-               cpus.* is NULL: the demo has no table `cpus`\n\
-               slabs.* is NULL: the demo has no table `slabs`\n\
+               `nodes` in the demo comes from a virtual machine (Linux 6.18.15+deb13-cloud-amd64), `caches` from another machine\n\
+               `cpus` in the demo comes from a virtual machine (Linux 6.18.15+deb13-cloud-amd64), `caches` from another machine\n\
+               `slabs` in the demo comes from a virtual machine (Linux 6.18.15+deb13-cloud-amd64), `caches` from another machine\n\
                objects.* is NULL: the demo has no table `objects`\n\
-               slabinfo.* is NULL: the demo has no table `slabinfo`\n\
+               `slabinfo` in the demo comes from a virtual machine (Linux 6.18.15+deb13-cloud-amd64), `caches` from another machine\n\
                cgroups.* is NULL: the demo has no table `cgroups`\n\
                allocations.* is NULL: a recording has no table `allocations`\n\
                frees.* is NULL: a recording has no table `frees`\n";
@@ -234,11 +234,11 @@ fn why_a_column_is_null() {
             ".why CACHES.Size",
             "caches.size is available: The distance from one object to the next, including metadata and padding; slabinfo's objsize.\n",
         ),
-        (".why nodes.slabs", "nodes.slabs is NULL: the demo has no table `nodes`\n"),
+        (".why nodes.slabs", "nodes.slabs is available: The number of slabs on the node.\n"),
         (
             ".why slabs",
             "caches.slabs is available: The number of slabs, summed over all NUMA nodes.\n\
-             nodes.slabs is NULL: the demo has no table `nodes`\n",
+             nodes.slabs is available: The number of slabs on the node.\n",
         ),
         (
             ".why mergeable;",

@@ -24,7 +24,7 @@ const EXPECTED: &[(&str, &[&str], &str)] = &[
     ("explain shows the plan", &["explain select name where size > 64"], "-> scan caches"),
     ("from is optional", &["select count(*)"], "235"),
     ("from at the end", &["select count(*) from caches"], "235"),
-    ("\\watch", &["select name limit 1 \\watch i=0.01 c=1"], "btrfs_delayed_node"),
+    ("\\watch", &["select name where name = 'dentry' \\watch i=0.01 c=1"], "dentry"),
     ("the last answer again", &["select name limit 1;\n.last json"], "{\"name\":"),
     ("summarize", &["summarize select name, size"], "size,235,0,"),
     ("frequencies", &[".freq rcu"], "false,"),

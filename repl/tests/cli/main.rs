@@ -8,6 +8,7 @@ mod cases;
 #[path = "../common/mod.rs"]
 mod common;
 mod damage;
+mod demo;
 mod expectations;
 mod export;
 mod files;

@@ -121,14 +121,14 @@ fn an_answer_that_fails_leaves_the_file_as_it_was() {
         "select nam",
         "select name; select cast(1 as) ",
         "select name limit 1;\n.nonsense",
-        "select name limit 1;\nselect * from nodes",
+        "select name limit 1;\nselect * from objects",
     ] {
         let ran = demo(["-o", &path, text]);
         assert!(matches!(ran.code, Some(1 | 2)), "{text}: {}", ran.err);
         assert_eq!(ran.out, "", "{text}");
         assert_eq!(read(&folder, "f"), "old", "{text}");
     }
-    let ran = run(&folder, ".output f\nselect name from nodes");
+    let ran = run(&folder, ".output f\nselect name from objects");
     assert_eq!((ran.code, read(&folder, "f").as_str()), (Some(2), "old"));
     assert_eq!(folder.names(), ["f"]);
 

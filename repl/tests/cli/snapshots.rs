@@ -296,7 +296,6 @@ fn snapshots_are_saved_listed_and_dropped() {
         (&["snapshot"][..], "", "required arguments were not provided:\n  <FILE>"),
         (&["snapshot", "a", "b"], "", "unexpected argument 'b' found"),
         (&["snapshot", "live"], "", "`live` means the running kernel"),
-        (&["--demo", "snapshot", "a.slab"], "", "snapshots are taken of the running kernel"),
         (&[], ".snapshot save", "`.snapshot` saves, drops or lists"),
         (&[], ".snapshot drop ./a.slab", "takes the name of a snapshot"),
         (&[], ".snapshot drop none", "there is no snapshot `none`"),

@@ -135,7 +135,9 @@ fn read(folder: &Path, at: &Segments, modules: &mut Modules) {
         }
         if path.is_dir() {
             read(&path, &module, modules);
-        } else if !["main", "tests", "fixture"].contains(&name.as_str()) {
+        } else if path.extension().is_some_and(|ending| ending == "rs")
+            && !["main", "tests", "fixture"].contains(&name.as_str())
+        {
             modules.insert(module, parsed(&fs::read_to_string(&path).unwrap()));
         }
     }

@@ -49,7 +49,7 @@ fn keys_do_what_the_last_line_says() {
     tmux.wait("name▲");
     tmux.key("Right");
     let sorted = tmux.wait("size▼");
-    assert!(row(&sorted, 0).contains("50.3 KiB"), "{sorted}");
+    assert!(row(&sorted, 0).contains("8.0 KiB"), "{sorted}");
     tmux.key("Left");
     tmux.wait("name▲");
 
@@ -99,10 +99,9 @@ fn top_is_filtered_and_sorted_by_slabtops_keys() {
     for size in [(80, 24), (200, 50)] {
         let tmux = screen(size, "\"$0\" --demo top 100ms", &home);
         let shown = tmux.wait("tick 3");
-        let largest =
-            |line: &str| line.split_whitespace().take(3).eq(["ext4_inode_cache", "167.2", "MiB"]);
+        let largest = |line: &str| line.split_whitespace().next() == Some("shmem_inode_cache");
         assert!(largest(row(&shown, 0)), "{shown}");
-        assert!(shown.contains("growth") && shown.contains("▁▁▁"), "{shown}");
+        assert!(shown.contains("growth") && shown.contains("▁"), "{shown}");
         if size.0 == 200 {
             for (key, column) in [
                 ("s", "size"),
@@ -162,17 +161,18 @@ fn wide_answers_fit_the_screen() {
     }
     let columns = "name, size, object_size, objects, active, cached, slabs, memory, used, waste, idle, utilization, \
                    efficiency, complete, align, flags, refcount, cpu_partial, min_partial, objects_per_slab";
-    for (size, hidden) in [((80, 24), "13 hidden\n"), ((200, 50), "3 hidden\n")] {
+    for (size, hidden) in [((80, 24), "13 hidden\n"), ((200, 50), "2 hidden\n")] {
         let home = Folder::new();
-        let script =
-            format!("\"$0\" --demo --watch 100ms \"select {columns} order by waste desc\"");
+        let script = format!(
+            "\"$0\" --demo --watch 100ms \"select {columns} where slabs > 0 order by waste desc\""
+        );
         let tmux = screen(size, &script, &home);
         let shown = tmux.wait("tick 3");
         assert!(shown.lines().all(|line| line.chars().count() <= size.0.into()), "{shown}");
         assert_eq!(shown.lines().count(), usize::from(size.1));
         assert!(shown.contains(&format!("  {hidden}")), "{shown}");
         // What the query sorts by is there, and the rows are named in full.
-        assert!(shown.contains(" waste") && shown.contains("\n  ext4_inode_cache "), "{shown}");
+        assert!(shown.contains(" waste") && shown.contains("\n  shmem_inode_cache "), "{shown}");
         tmux.key("?");
         let help = tmux.wait("Keys of a watch");
         assert!(help.contains("\nhidden columns: ") && help.contains("complete"), "{help}");
@@ -187,10 +187,10 @@ fn a_watch_that_ends_leaves_its_answer() {
         return;
     }
     let home = Folder::new();
-    let script = "\"$0\" --demo --watch 50ms --count 3 \"select name, size limit 2\"";
+    let script = "\"$0\" --demo --watch 50ms --count 3 \"select name, size where name in ('dentry', 'filp') order by name\"";
     let shown = screen((80, 24), script, &home).wait("code 0");
-    let (_, answer) = shown.split_once("name                   size\n").unwrap();
-    assert!(answer.contains("btrfs_delayed_node    312 B\n"), "{shown}");
+    let (_, answer) = shown.split_once("name     size\n").unwrap();
+    assert!(answer.contains("dentry  192 B\n"), "{shown}");
     assert!(!shown.contains("tick"), "{shown}");
 }
 
@@ -298,9 +298,10 @@ fn a_dumb_terminal_gets_blocks() {
         return;
     }
     let home = Folder::new();
-    let script = "TERM=dumb \"$0\" --demo --watch 10ms --count 2 \"select name limit 1\"";
+    let script =
+        "TERM=dumb \"$0\" --demo --watch 10ms --count 2 \"select name where name = 'dentry'\"";
     let shown = screen((80, 24), script, &home).wait("code 0");
-    assert_eq!(shown.matches("btrfs_delayed_node").count(), 2, "{shown}");
+    assert_eq!(shown.matches("\ndentry").count(), 2, "{shown}");
     assert_eq!(shown.matches("Z\nname\n").count(), 2, "{shown}");
     assert!(!shown.contains("q quit"), "{shown}");
 }

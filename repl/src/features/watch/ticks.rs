@@ -158,7 +158,10 @@ impl<'a> Ticks<'a> {
     pub fn tick(&mut self) -> Result<Tick, Failure> {
         let (time, begun) = (SystemTime::now(), Instant::now());
         self.kept.previous.begin(begun - self.kept.start);
-        let scanned = self.runs.run()?;
+        self.runs.source().turn(Some(self.kept.count));
+        let scanned = self.runs.run();
+        self.runs.source().turn(None);
+        let scanned = scanned?;
         let host = self.runs.source();
         let plan = self.runs.plan().unwrap_or(self.plan);
         let mut execution = Execution::new(plan, host).after(&mut self.kept.previous);

@@ -111,6 +111,10 @@ pub fn why(session: &mut Session, name: &str, out: &mut dyn Write) -> Result<Nex
 fn all_missing(session: &Session) -> String {
     let mut text = String::new();
     for table in catalog::TABLES.iter() {
+        let source = session.engine.source();
+        if let Some(remark) = source.remark(table).filter(|_| source.has(table).is_ok()) {
+            text.push_str(&format!("{remark}\n"));
+        }
         let reason = |column| session.engine.unavailable(table, column);
         let reasons: Vec<Option<String>> = table.columns.iter().map(reason).collect();
         if let [Some(first), rest @ ..] = reasons.as_slice()

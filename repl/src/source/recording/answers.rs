@@ -10,6 +10,7 @@ use query::layout::Row;
 use query::plan::{Plan, Target};
 use query::value::Value;
 
+use super::demo::renumber;
 use super::rows::row;
 use super::{Recording, is_recorded};
 use crate::kernel::signals;
@@ -24,6 +25,9 @@ impl Capabilities for Recording {
     fn missing(&self, table: &Table, column: &Column) -> Option<String> {
         if matches!(column.source, From::Derived(_)) {
             return None;
+        }
+        if let Some(Ok(beside)) = self.beside(table) {
+            return beside.missing(table, column);
         }
         let Some((_, part)) = self.part(table) else {
             return self.lacking(table).map(|lacking| lacking.message);
@@ -76,6 +80,9 @@ impl Recording {
         let name = table.name;
         if !is_recorded(table) {
             return (!self.kind.has(table.rows)).then(|| self.kind.lacking(name));
+        }
+        if let Some(Ok(beside)) = self.beside(table) {
+            return beside.lacking(table);
         }
         if self.part(table).is_some() {
             return None;
@@ -141,7 +148,18 @@ impl Recording {
         columns: &[Option<&'static Column>],
         each: &mut dyn FnMut(Vec<Value>) -> bool,
     ) -> Result<Vec<String>, Failure> {
-        self.read_rows(table, columns, each).map_err(|reason| self.damaged(&reason))
+        let Some(beside) = self.beside(table) else {
+            return self.read_rows(table, columns, each).map_err(|reason| self.damaged(&reason));
+        };
+        let read = |beside: &Self| {
+            let mut notes = beside.read_rows(table, columns, &mut |mut row| {
+                renumber(beside, self, columns, &mut row);
+                each(row)
+            })?;
+            notes.extend(self.remark_of(table));
+            Ok(notes)
+        };
+        beside.map_err(str::to_owned).and_then(read).map_err(|reason| self.damaged(&reason))
     }
 
     /// The same. The error says why it is no recording.
@@ -236,6 +254,16 @@ impl Source for Recording {
             let _ = sink(rows)?;
         }
         Ok(ScanReport { notes, ..ScanReport::default() })
+    }
+
+    fn remark(&self, table: &Table) -> Option<String> {
+        self.remark_of(table)
+    }
+
+    fn turn(&self, tick: Option<u64>) {
+        if let Some(moments) = &self.moments {
+            moments.turn(tick);
+        }
     }
 
     fn explain(&self, _: &Plan) -> Result<String, Failure> {
