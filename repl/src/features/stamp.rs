@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use query::catalog::Table;
 use query::output::OutputColumn;
 use query::value::{Type, Unit, Value};
 use rustix::system::uname;
@@ -15,10 +16,10 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of rows that a source gives now. Rows of a recording are of no host and time that are known here.
+    /// The stamp of rows of a table that a source gives now. Rows of a recording are of no host and time that are known here.
     /// Metrics have no time: whoever reads them gives them theirs, and as a label it would make a new series each time.
     #[must_use]
-    pub fn new(source: &dyn Source, is_metrics: bool) -> Self {
+    pub fn new(source: &dyn Source, table: &Table, is_metrics: bool) -> Self {
         let here = |text: String| {
             if source.kind().is_here() { Value::text(text) } else { Value::Null }
         };
@@ -26,7 +27,7 @@ impl Stamp {
         let mut named = vec![
             ("host", here(uname().nodename().to_string_lossy().into_owned())),
             ("time", here(time)),
-            ("kernel", Value::text(source.release())),
+            ("kernel", Value::text(source.release_of(table))),
         ];
         if is_metrics {
             named.retain(|(name, _)| *name != "time");

@@ -458,7 +458,7 @@ impl Session {
         let columns = query::exec::columns(plan, self.engine.source().capabilities());
         let format = self.begin()?;
         let is_metrics = *format == render::OPENMETRICS;
-        let stamp = self.stamp.then(|| Stamp::new(self.engine.source(), is_metrics));
+        let stamp = self.stamp.then(|| Stamp::new(self.engine.source(), plan.table, is_metrics));
         let mut sorted = sorted_by(plan, text);
         let mut columns = columns;
         if let Some(stamp) = &stamp {

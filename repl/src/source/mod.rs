@@ -121,6 +121,11 @@ pub trait Source: Host {
     /// The release of the kernel that the rows are of.
     fn release(&self) -> &str;
 
+    /// The release of the kernel that the rows of a table are of.
+    fn release_of(&self, _: &Table) -> &str {
+        self.release()
+    }
+
     /// The id of the boot that the rows are of: within it an address is the same place. None if it is not known.
     fn boot(&self) -> Option<String>;
 

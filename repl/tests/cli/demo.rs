@@ -159,3 +159,15 @@ fn the_demo_is_small() {
     let caches = fs::read(folder.join("demo.slab")).unwrap();
     assert!(caches.starts_with(b"{\"format\":") && caches.len() < 64 << 10);
 }
+
+#[test]
+fn a_stamp_names_the_kernel_of_the_table() {
+    let kernel = |table: &str| {
+        let query = format!("select name from {table} limit 1");
+        let Ran { out, err, .. } = demo(["--format", "csv", "--stamp", &query]);
+        let row = out.lines().nth(1).unwrap_or_else(|| panic!("{err}"));
+        row.split(',').nth(2).unwrap().to_owned()
+    };
+    assert_eq!(kernel("caches"), "6.18.44");
+    assert!(kernel("slabs").starts_with("6.18.15"), "{}", kernel("slabs"));
+}

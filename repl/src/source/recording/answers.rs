@@ -274,6 +274,11 @@ impl Source for Recording {
         &self.header.kernel
     }
 
+    fn release_of(&self, table: &Table) -> &str {
+        let beside = self.beside(table).and_then(Result::ok);
+        &beside.unwrap_or(self).header.kernel
+    }
+
     fn boot(&self) -> Option<String> {
         self.header.boot.clone()
     }
