@@ -294,6 +294,10 @@ fn columns_are_there_for_whom_they_are_said_to_be() {
             assert_eq!(code, Some(0), "{who}: {table}: {err}");
             let line = out.lines().nth(1).unwrap();
             for ((column, available), count) in columns.iter().zip(line.split(',')) {
+                // Whether any object is charged to a cgroup depends on how this was started.
+                if *available && column.starts_with("cgroup") {
+                    continue;
+                }
                 assert_eq!(
                     *available,
                     count != "0",

@@ -316,8 +316,11 @@ fn a_snapshot_that_cannot_be_read_is_marked() {
             assert!(error.contains(says) && !error.contains('^'), "{error}");
         }
     }
-    let (code, _, error) =
-        said(&["--demo", &format!("select name from diff('{}', 'live')", good.path())]);
+    let (code, _, error) = said(&[
+        "--from",
+        good.path(),
+        &format!("select name from diff('{}', 'live')", good.path()),
+    ]);
     assert_eq!(code, Some(1));
     assert!(
         error.contains("error: `live` means the running kernel") && error.contains("^^^^^^"),
