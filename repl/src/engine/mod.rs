@@ -289,7 +289,10 @@ impl Ask for Engine {
             .map(|reason| reason.message.clone())
             .or_else(|| availability::unavailable(table, column, self.source.capabilities()))
             .or_else(|| match &table.rows {
-                Rows::Host(Made { table: HostTable::Cgroups, .. }) => {
+                // A recording has what was there.
+                Rows::Host(Made { table: HostTable::Cgroups, .. })
+                    if self.source.kind().is_here() =>
+                {
                     cgroups::unavailable(column.name)
                 }
                 _ => None,
