@@ -1,6 +1,6 @@
 //! What the source of the rows can give: the running kernel, or a recording of one.
 
-use crate::catalog::{Column, CpuFigure, SlabFigure, Source, Table, Walk};
+use crate::catalog::{Column, CpuFigure, HostTable, Made, Rows, SlabFigure, Source, Table, Walk};
 use crate::schema::{Member, MemberKind, Schema};
 use crate::value::Type;
 
@@ -43,6 +43,12 @@ pub trait Capabilities {
 impl<S: Schema> Capabilities for S {
     fn missing(&self, table: &Table, column: &Column) -> Option<String> {
         let (owner, path, kind) = match column.source {
+            // Of these some depend on how the machine is set up.
+            Source::Given
+                if matches!(table.rows, Rows::Host(Made { table: HostTable::Cgroups, .. })) =>
+            {
+                return Schema::refused(self, table, column);
+            }
             Source::Address | Source::Index | Source::Derived(_) | Source::Given => return None,
             Source::Host(_, by) => {
                 let mut columns = by.iter().filter_map(|name| table.column(name));

@@ -114,29 +114,6 @@ pub fn rows(ask: &mut dyn Ask, notes: &mut Vec<String>) -> Result<Vec<Vec<Value>
     Ok(found.rows.into_iter().zip(known).filter_map(row).collect())
 }
 
-/// Why no cgroup has a value in one of the columns that files give, if none has.
-pub(super) fn unavailable(column: &str) -> Option<String> {
-    let of_slabs = ["slab_reclaimable", "slab_unreclaimable"].contains(&column);
-    if !of_slabs && column != "kernel_memory" {
-        return None;
-    }
-    let mounts = Mount::all();
-    let by_memory = mounts.iter().any(|mount| mount.hierarchy == Hierarchy::Memory);
-    let counts = |mount: &Mount| {
-        let controllers = mount.folder(OsStr::new("/"))?.join("cgroup.controllers");
-        let controllers = fs::read_to_string(controllers).ok()?;
-        controllers.split_whitespace().any(|name| name == "memory").then_some(())
-    };
-    let unified = mounts.iter().filter(|mount| mount.hierarchy == Hierarchy::Unified);
-    let reason = match unified.filter_map(counts).next() {
-        Some(()) => return None,
-        None if by_memory && of_slabs => "version 1 of cgroups does not count slab memory",
-        None if by_memory => return None,
-        None => "no hierarchy of cgroups with the memory controller is mounted",
-    };
-    Some(reason.to_owned())
-}
-
 /// What files of a cgroup say of its kernel memory, of its slabs that can be reclaimed, and of its other slabs.
 fn figures(mounts: &[Mount], id: u64, path: &[u8]) -> [Value; 3] {
     // The same path may be another cgroup's, in another hierarchy.

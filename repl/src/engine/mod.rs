@@ -31,7 +31,7 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use query::availability;
-use query::catalog::{Column, HostTable, Made, Rows, Table};
+use query::catalog::{Column, HostTable, Rows, Table};
 use query::eval::Warnings;
 use query::exec::{self, Execution};
 use query::layout::Row;
@@ -288,15 +288,6 @@ impl Ask for Engine {
             .filter(|_| reads)
             .map(|reason| reason.message.clone())
             .or_else(|| availability::unavailable(table, column, self.source.capabilities()))
-            .or_else(|| match &table.rows {
-                // A recording has what was there.
-                Rows::Host(Made { table: HostTable::Cgroups, .. })
-                    if self.source.kind().is_here() =>
-                {
-                    cgroups::unavailable(column.name)
-                }
-                _ => None,
-            })
     }
 }
 

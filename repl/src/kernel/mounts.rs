@@ -25,6 +25,30 @@ pub struct Mount {
     pub root: Vec<u8>,
 }
 
+/// Why no cgroup has a value in one of the columns of `cgroups` that files give, if none has.
+#[must_use]
+pub fn uncounted(column: &str) -> Option<String> {
+    let of_slabs = ["slab_reclaimable", "slab_unreclaimable"].contains(&column);
+    if !of_slabs && column != "kernel_memory" {
+        return None;
+    }
+    let mounts = Mount::all();
+    let by_memory = mounts.iter().any(|mount| mount.hierarchy == Hierarchy::Memory);
+    let counts = |mount: &Mount| {
+        let controllers = mount.folder(OsStr::new("/"))?.join("cgroup.controllers");
+        let controllers = fs::read_to_string(controllers).ok()?;
+        controllers.split_whitespace().any(|name| name == "memory").then_some(())
+    };
+    let mut unified = mounts.iter().filter(|mount| mount.hierarchy == Hierarchy::Unified);
+    let reason = match unified.find_map(counts) {
+        Some(()) => return None,
+        None if by_memory && of_slabs => "version 1 of cgroups does not count slab memory",
+        None if by_memory => return None,
+        None => "no hierarchy of cgroups with the memory controller is mounted",
+    };
+    Some(reason.to_owned())
+}
+
 impl Mount {
     /// All of them; none where that cannot be read.
     #[must_use]

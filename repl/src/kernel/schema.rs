@@ -17,7 +17,7 @@ use rustix::system::uname;
 use super::btf::{Btf, Kind, TypeId};
 use super::sys::{self, VmlinuxBtf};
 use super::types::Structs;
-use super::{list, percpu, probe, sysfs, vmemmap};
+use super::{list, mounts, percpu, probe, sysfs, vmemmap};
 use crate::file::own::{self, Whose};
 use crate::file::path::shown;
 use crate::report::error::Environment;
@@ -320,6 +320,9 @@ impl Schema for KernelSchema {
         }
         match (table.rows, column.source) {
             (Rows::Host(Made { table: HostTable::Slabinfo, .. }), _) => sysfs::slabinfo().err(),
+            (Rows::Host(Made { table: HostTable::Cgroups, .. }), _) => {
+                mounts::uncounted(column.name)
+            }
             (_, Source::Host(Lookup::Aliases | Lookup::Type, _)) => sysfs::aliases().err(),
             (_, Source::Host(Lookup::Symbol, _)) => sysfs::visible_symbols().err(),
             (_, Source::Host(Lookup::Online, _)) => sysfs::cpus("online").err(),
