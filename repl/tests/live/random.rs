@@ -148,7 +148,8 @@ fn queries_of_caches() {
         Ok(rows)
     });
     assert!(seen.rows > 100, "{seen:?}");
-    assert!(seen.pushed * 4 > seen.queries || seen.queries < FEW, "{seen:?}");
+    // About three in ten: the others have conditions that user space alone decides.
+    assert!(seen.pushed * 6 > seen.queries || seen.queries < FEW, "{seen:?}");
     assert!(seen.selective * 10 > seen.queries || seen.queries < FEW, "{seen:?}");
 }
 
