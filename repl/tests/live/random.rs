@@ -191,7 +191,7 @@ fn groups() {
     let seen = run("groups", 300, &sides, conditions::grouped(&words), |text, seen| {
         agree(text, &sides, seen).map(|answer| answer.len())
     });
-    assert!(seen.rows > 10, "{seen:?}");
+    assert!(seen.rows > 10 || seen.queries < FEW, "{seen:?}");
 }
 
 /// Conditions of which every part is always true or never, and numbers that are pointers to the verifier.
