@@ -45,8 +45,8 @@ pub enum Type {
 }
 
 impl Type {
-    /// The types that have names of their own; both kinds of flags have one.
-    pub const NAMED: [Self; 8] = [
+    /// The types that have names of their own, in their order; both kinds of flags have one.
+    pub const NAMED: [Self; Self::Null as usize] = [
         Self::Bool,
         Self::Int,
         Self::UInt,
@@ -116,9 +116,18 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// All units.
-    pub const ALL: [Self; 7] =
-        [Self::None, Self::Count, Self::Bytes, Self::Percent, Self::Bar, Self::Hex, Self::Stack];
+    /// All units, of which the last one says how many there are: one that is missing here does not compile.
+    pub const ALL: [Self; Self::Stack as usize + 1] = [
+        Self::None,
+        Self::Count,
+        Self::Bytes,
+        Self::Percent,
+        Self::Bar,
+        Self::Spark,
+        Self::Buckets,
+        Self::Hex,
+        Self::Stack,
+    ];
 
     /// Its name in `.schema`.
     #[must_use]

@@ -116,6 +116,13 @@ fn one_answer_comes_of_all_hosts() {
     let Ran { code, out, err } = server.ask(&[], &two);
     assert_eq!((code, &*out), (Some(0), "host,a\nweb1,1\nweb2,1\nhost,b\n"), "{err}");
 
+    // A unit of any kind comes over; without a picture it is what a file would have.
+    let query = "select histogram(object_size) as sizes where name = 'task_struct'";
+    let Ran { code, out, err } = server.ask(&["web1"], &[query]);
+    let own = command(SLABQL).args(["--format", "csv", query]).ran();
+    let own = String::from_utf8(own.stdout).unwrap();
+    assert_eq!((code, out), (Some(0), own.replace("sizes\n", "host,sizes\nweb1,")), "{err}");
+
     // What is wrong with a query is told by each host, and is the query's fault.
     let Ran { code, out, err } = server.ask(&["web1"], &["select nope"]);
     assert_eq!((code, &*out), (Some(1), ""), "{err}");

@@ -212,6 +212,16 @@ mod tests {
     }
 
     #[test]
+    fn every_type_and_unit_is_read() {
+        let of_type = |ty: Type| OutputColumn::new(ty.name(), ty, Unit::None);
+        let of_unit = |unit: Unit| OutputColumn::new(unit.name(), Type::List, unit);
+        let columns: Vec<_> =
+            Type::NAMED.map(of_type).into_iter().chain(Unit::ALL.map(of_unit)).collect();
+        let answer = Output { columns, ..Output::default() };
+        assert_eq!(read(&written(std::slice::from_ref(&answer))[..], 1).unwrap(), [answer]);
+    }
+
+    #[test]
     fn what_is_no_answer_is_told() {
         let head =
             r#"{"slabql":"answer","version":1,"columns":[{"name":"a","type":"uint","unit":""}]}"#;
