@@ -218,6 +218,12 @@ mod tests {
         vec![Value::UInt(addr), number, Value::Null, Value::Null, Value::Null]
     }
 
+    /// Goes on to the next tick. Gives its rows, by addresses and numbers.
+    fn next(level: &mut Level, numbers: &[(u64, u64)]) -> Vec<Vec<Value>> {
+        level.before = std::mem::take(&mut level.now);
+        numbers.iter().map(|(addr, number)| row(*addr, Value::UInt(*number))).collect()
+    }
+
     #[test]
     fn what_changed_is_told_by_identity() {
         // The last one is the change of a change.
@@ -226,9 +232,7 @@ mod tests {
         let compare = Compare { identity: vec![0], changes };
         let mut level = Level::default();
         let mut tick = |numbers: &[(u64, u64)], seconds| {
-            level.before = std::mem::take(&mut level.now);
-            let mut rows: Vec<_> =
-                numbers.iter().map(|(addr, number)| row(*addr, Value::UInt(*number))).collect();
+            let mut rows = next(&mut level, numbers);
             let mut warnings = Warnings::default();
             level.fill(&compare, seconds, &mut rows, &mut warnings);
             assert!(warnings.is_empty());
@@ -269,9 +273,7 @@ mod tests {
         let compare = Compare { identity: vec![0], changes };
         let mut level = Level::default();
         let mut tick = |numbers: &[(u64, u64)], seconds| {
-            level.before = std::mem::take(&mut level.now);
-            let mut rows: Vec<_> =
-                numbers.iter().map(|(addr, number)| row(*addr, Value::UInt(*number))).collect();
+            let mut rows = next(&mut level, numbers);
             let unknown = level.fill(&compare, seconds, &mut rows, &mut Warnings::default());
             let told = rows.into_iter().map(|row| row[2..4].to_vec()).collect::<Vec<_>>();
             (told, unknown)

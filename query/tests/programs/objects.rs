@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)] // tests; small numbers
 
+use std::ops::Range;
+
+use ebpf_templates::Program;
 use ebpf_templates::insn::Size;
 use ebpf_templates::interpreter::Interpreter;
 use ebpf_templates::template::objects;
@@ -57,26 +60,18 @@ fn rows(world: &World, only: u64) -> Vec<Row> {
     let program = codegen::objects(&world.types, &of).unwrap().build();
     let mut interpreter = Interpreter::new(world.kernel(), program.map_bytes);
     interpreter.map_mut()[usize::try_from(rows::SELF).unwrap()..].fill(0xaa);
-    let words: Vec<u8> = [1, 2001, 0_u64].into_iter().flat_map(u64::to_le_bytes).collect();
-    let at = usize::try_from(page::PFN).unwrap();
-    interpreter.map_mut()[at..at + 24].copy_from_slice(&words);
-    interpreter.run_syscall(&program).unwrap_or_else(|trap| panic!("{trap}"));
+    let places = walked(&mut interpreter, &program, (1, 2001));
     let map = interpreter.map();
-    let begin = usize::try_from(rows::HEADER).unwrap();
-    let bytes = usize::try_from(u64::from_le_bytes(map[..8].try_into().unwrap())).unwrap();
     let row = usize::try_from(objects::BITS).unwrap() + 16;
-    assert!(bytes.is_multiple_of(row));
+    assert!(places.iter().all(|place| place.len() == row));
     let parsed = |row: &[u8]| {
-        let half = |at: i16| {
-            let at = usize::try_from(at).unwrap();
-            u32::from_le_bytes(row[at..at + 4].try_into().unwrap())
-        };
+        let half = |at: i16| half(row, usize::try_from(at).unwrap());
         let bits = &row[usize::try_from(objects::BITS).unwrap()..];
         let is_free = |index: &u64| bits[(index / 8) as usize] >> (index % 8) & 1 == 1;
         let free = (0..128).filter(is_free).collect();
         (half(objects::PFN).into(), half(objects::OBJECTS), half(objects::FLAGS), free)
     };
-    map[begin..begin + bytes].chunks(row).map(parsed).collect()
+    places.into_iter().map(|place| parsed(&map[place])).collect()
 }
 
 #[test]
@@ -162,6 +157,38 @@ fn typed(era: Era) -> World {
     world
 }
 
+/// Lets a program go from one page to another. Gives where each row lies in the map.
+fn walked(
+    interpreter: &mut Interpreter,
+    program: &Program,
+    (from, to): (u64, u64),
+) -> Vec<Range<usize>> {
+    let bytes: Vec<u8> = [from, to, 0].into_iter().flat_map(u64::to_le_bytes).collect();
+    let at = usize::try_from(page::PFN).unwrap();
+    interpreter.map_mut()[at..at + 24].copy_from_slice(&bytes);
+    interpreter.run_syscall(program).unwrap_or_else(|trap| panic!("{trap}"));
+    let map = interpreter.map();
+    let mut at = usize::try_from(rows::HEADER).unwrap();
+    let end = at + number(map, 0) as usize;
+    let mut found = Vec::new();
+    while at < end {
+        let size = half(map, at) as usize;
+        found.push(at..at + size);
+        at += size;
+    }
+    found
+}
+
+/// The eight bytes at a place.
+fn number(map: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(map[at..at + 8].try_into().unwrap())
+}
+
+/// The four bytes at a place.
+fn half(map: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(map[at..at + 4].try_into().unwrap())
+}
+
 /// What a query gives of the second cache: the rows, and how often a slab was marked.
 fn gives(world: &World, text: &str, pushdown: bool, pages: u64) -> (Vec<Vec<Value>>, usize, u64) {
     let template = Template::Vmemmap;
@@ -174,24 +201,16 @@ fn gives(world: &World, text: &str, pushdown: bool, pages: u64) -> (Vec<Vec<Valu
     interpreter.map_mut()[usize::try_from(rows::SELF).unwrap()..].fill(0xaa);
     let (mut found, mut marked, mut pfn) = (Vec::new(), 0, 1);
     while pfn < 2001 {
-        let words = [pfn, 2001.min(pfn + pages), 0].into_iter();
-        let at = usize::try_from(page::PFN).unwrap();
-        let bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
-        interpreter.map_mut()[at..at + 24].copy_from_slice(&bytes);
-        interpreter.run_syscall(&program).unwrap_or_else(|trap| panic!("{trap}"));
+        let places = walked(&mut interpreter, &program, (pfn, 2001.min(pfn + pages)));
         let map = interpreter.map();
-        let number = |at: usize| u64::from_le_bytes(map[at..at + 8].try_into().unwrap());
-        let half = |at: usize| u32::from_le_bytes(map[at..at + 4].try_into().unwrap());
-        let mut at = usize::try_from(rows::HEADER).unwrap();
-        let end = at + number(0) as usize;
-        while at < end {
-            let size = half(at) as usize;
-            if half(at + 4) == rows::KIND_SLAB.unsigned_abs() {
-                let flags = half(at + 28) & !objects::OWNED.unsigned_abs();
-                marked += usize::from(flags != 0 && number(at + 16) == 62);
+        for place in places {
+            let at = place.start;
+            if half(map, at + 4) == rows::KIND_SLAB.unsigned_abs() {
+                let flags = half(map, at + 28) & !objects::OWNED.unsigned_abs();
+                marked += usize::from(flags != 0 && number(map, at + 16) == 62);
             } else {
-                let (bytes, row) = layout.row(&map[at..end]).unwrap();
-                assert_eq!(bytes, size);
+                let (bytes, row) = layout.row(&map[place.clone()]).unwrap();
+                assert_eq!(bytes, place.len());
                 let slab = memory(world, 62)..memory(world, 62) + 8192;
                 // An object's row has its address.
                 if slab.contains(&row.addr) {
@@ -199,9 +218,8 @@ fn gives(world: &World, text: &str, pushdown: bool, pages: u64) -> (Vec<Vec<Valu
                     found.push(row);
                 }
             }
-            at += size;
         }
-        pfn = number(usize::try_from(page::PFN).unwrap());
+        pfn = number(map, usize::try_from(page::PFN).unwrap());
     }
     let answer = exec::run(&plan, found, &NoHost, &world.types, Warnings::default()).unwrap();
     (answer.rows, marked, interpreter.steps())
@@ -304,30 +322,22 @@ fn owners_of(world: &World) -> Option<Vec<u64>> {
     let program = walk.build();
     let mut interpreter = Interpreter::new(world.kernel(), program.map_bytes);
     interpreter.map_mut()[usize::try_from(rows::SELF).unwrap()..].fill(0xaa);
-    let words: Vec<u8> = [1, 2001, 0_u64].into_iter().flat_map(u64::to_le_bytes).collect();
-    let at = usize::try_from(page::PFN).unwrap();
-    interpreter.map_mut()[at..at + 24].copy_from_slice(&words);
-    interpreter.run_syscall(&program).unwrap_or_else(|trap| panic!("{trap}"));
+    let places = walked(&mut interpreter, &program, (1, 2001));
     let map = interpreter.map();
-    let number = |at: usize| u64::from_le_bytes(map[at..at + 8].try_into().unwrap());
-    let half = |at: usize| u32::from_le_bytes(map[at..at + 4].try_into().unwrap());
-    let mut at = usize::try_from(rows::HEADER).unwrap();
-    let end = at + number(0) as usize;
-    while at < end {
-        let size = half(at) as usize;
-        if number(at + 16) == 62 {
-            let flags = half(at + 28);
+    for place in places {
+        let at = place.start;
+        if number(map, at + 16) == 62 {
+            let flags = half(map, at + 28);
             let plain = usize::try_from(objects::BITS).unwrap() + 16;
             if flags == 0 {
-                assert_eq!(size, plain);
+                assert_eq!(place.len(), plain);
                 return None;
             }
             assert_eq!(flags, objects::OWNED.unsigned_abs());
-            assert_eq!(size, plain + 8 * 42);
-            let owner = |index: usize| number(at + plain + 8 * index) & !7;
+            assert_eq!(place.len(), plain + 8 * 42);
+            let owner = |index: usize| number(map, at + plain + 8 * index) & !7;
             return Some((0..42).map(owner).collect());
         }
-        at += size;
     }
     panic!("there is no such slab");
 }

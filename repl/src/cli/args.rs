@@ -4,14 +4,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, ColorChoice, Parser};
+use query::syntax::ParameterValues;
 
 use super::values::{Given, SourceName, TemplateName, interval};
 use crate::cli::verb::Verb;
 use crate::features::snapshot::Tables;
 use crate::features::watch::{self, Until};
 use crate::render::Color;
+use crate::report::error::Failure;
 use crate::shell::alert::Condition;
 use crate::shell::config::Options;
+use crate::shell::parameters::assignment;
 use crate::shell::setting::{self, Value};
 
 /// How the program is called.
@@ -178,6 +181,11 @@ impl Args {
         let pager = self.no_pager.then(|| ("pager", false.shown()));
         let values = self.given.0.iter().cloned().chain(pager).collect();
         Options { values, output: self.output.as_deref(), no_config: self.no_config }
+    }
+
+    /// The parameters that are set.
+    pub fn parameters(&self) -> Result<ParameterValues, Failure> {
+        self.set.iter().map(|word| assignment(word)).collect()
     }
 
     /// When messages are coloured, before the file of settings is read.

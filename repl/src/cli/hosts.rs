@@ -1,6 +1,6 @@
 //! `slabql --host`: asks other machines, and writes one answer.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::Write;
 
 use query::syntax::ast::Statement;
 use query::syntax::{ParameterValues, parameter, parse_given};
@@ -13,8 +13,6 @@ use crate::features::input::Text;
 use crate::report::error::Failure;
 use crate::report::message;
 use crate::shell::alert::{Alert, EXIT_CODE};
-use crate::shell::config;
-use crate::shell::parameters::assignment;
 use crate::shell::setting::Settings;
 use crate::sink::Answers;
 
@@ -36,11 +34,9 @@ pub fn ask(args: &Args) -> Result<u8, Failure> {
     let usage = "`slabql --host web1 --host web2 'select name, memory limit 3'`";
     let texts = open::texts(args)?.filter(|_| args.verb.is_none());
     let texts = texts.ok_or_else(|| Failure::command("hosts are asked queries", Some(usage)))?;
-    let set =
-        args.set.iter().map(|word| assignment(word)).collect::<Result<ParameterValues, _>>()?;
+    let set = args.parameters()?;
     let queries = texts.iter().map(|text| queries(text, &set)).sum::<Result<usize, _>>()?;
-    let settings = config::settings(&args.settings(), false)?;
-    message::use_color(settings.color.on(io::stderr().is_terminal()));
+    let settings = open::settings(args, false)?;
     let way = Way {
         ssh: args.ssh.clone().unwrap_or_else(|| "ssh".to_owned()),
         sudo: args.sudo,

@@ -12,7 +12,6 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
-use query::syntax::ParameterValues;
 
 use self::args::Args;
 use self::verb::Verb;
@@ -24,11 +23,10 @@ use crate::kernel::drop_privileges::drop_privileges;
 use crate::kernel::sys::is_stdout_closed;
 use crate::report::error::Failure;
 use crate::report::escape::printable;
-use crate::report::{message, terminal};
+use crate::report::message;
 use crate::shell::alert::Alert;
-use crate::shell::parameters::assignment;
 use crate::shell::session::Session;
-use crate::shell::{config, prompt, script};
+use crate::shell::{prompt, script};
 use crate::sink::{Answers, Medium};
 
 /// Runs the program.
@@ -107,11 +105,8 @@ fn run(args: &Args) -> Result<u8, Failure> {
         let help = "`--record FILE` records them";
         return Err(Failure::command("`--tables` says what is recorded", Some(help)));
     }
-    let set =
-        args.set.iter().map(|word| assignment(word)).collect::<Result<ParameterValues, _>>()?;
-    let settings = config::settings(&args.settings(), texts.is_none())?;
-    message::use_color(settings.has_color(io::stderr().is_terminal()));
-    terminal::be_plain(settings.plain);
+    let set = args.parameters()?;
+    let settings = open::settings(args, texts.is_none())?;
     // Rows of the demo may only go where its label is seen.
     let person = settings.standard == Medium::Terminal && io::stderr().is_terminal();
     let mut session = Session::new(open::open(args, person)?, settings);

@@ -8,6 +8,9 @@ use super::values::{SourceName, TemplateName};
 use crate::engine::{Engine, FallbackChain};
 use crate::features::input::{self, Text};
 use crate::report::error::Failure;
+use crate::report::{message, terminal};
+use crate::shell::config;
+use crate::shell::setting::Settings;
 use crate::source::Choice;
 use crate::source::kind::Kind;
 use crate::source::live::Live;
@@ -52,6 +55,14 @@ pub fn open(args: &Args, person: bool) -> Result<Engine, Failure> {
     };
     let kinds = Kind::NAMED.into_iter().filter(allowed).filter(|kind| *kind <= least);
     Ok(Engine::of(FallbackChain::new(kinds))?.choosing(choice))
+}
+
+/// The settings, which messages go by from now on.
+pub fn settings(args: &Args, at_prompt: bool) -> Result<Settings, Failure> {
+    let settings = config::settings(&args.settings(), at_prompt)?;
+    message::use_color(settings.has_color(io::stderr().is_terminal()));
+    terminal::be_plain(settings.plain);
+    Ok(settings)
 }
 
 /// The texts to run; none for the prompt.

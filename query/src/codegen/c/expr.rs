@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::library::Library;
+use super::prelude::Prelude;
 use super::{Writer, identifier, quoted};
 use crate::bound::{Arith, Compare};
 use crate::diagnostic::{Diagnostic, Span};
@@ -241,14 +241,14 @@ impl Writer<'_> {
             let number = self.number(scalar, null)?;
             words.push(if *with_sign { signed(&number) } else { bits_of(&number) });
         }
-        if Library::is_checked(name) {
+        if Prelude::is_checked(name) {
             words.push(match null {
                 // What a function only could give, it does not give here.
                 "" => "&(_Bool){0}".to_owned(),
                 null => format!("&{null}"),
             });
         }
-        let name = self.library.function(name);
+        let name = self.prelude.function(name);
         Ok(Number::closed(format!("{name}({})", words.join(", ")), Some(false)))
     }
 
@@ -318,7 +318,7 @@ impl Writer<'_> {
                     format!("begins(text, {}, {length})", quoted(text))
                 });
                 let found = any(&tested.collect::<Vec<_>>());
-                self.library.text_test();
+                self.prelude.text_test();
                 let found = listed(found, *null, value);
                 Test::open(format!("!no_text && {}", found.closed_text()))
             }

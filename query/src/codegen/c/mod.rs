@@ -8,7 +8,7 @@
 //! ```
 
 mod expr;
-mod library;
+mod prelude;
 mod types;
 
 use std::fmt::Write;
@@ -23,7 +23,7 @@ use crate::plan::export::{Cell, Printed};
 use crate::schema::{MemberKind, Schema};
 use crate::value::Type;
 use expr::{Conditions, bits_of, literal, signed};
-use library::Library;
+use prelude::Prelude;
 use types::Types;
 
 /// The words that a variable of a query cannot have as its name: those of C, and those that the source uses.
@@ -44,7 +44,7 @@ struct Writer<'a> {
     /// What is declared of the kernel.
     types: Types,
     /// The functions that are used.
-    library: Library,
+    prelude: Prelude,
     /// The flags that are named.
     flags: Vec<String>,
     /// How many numbers were computed that can be NULL.
@@ -64,7 +64,7 @@ pub fn source(
         schema,
         variables,
         types: Types::default(),
-        library: Library::default(),
+        prelude: Prelude::default(),
         flags: Vec::new(),
         computed: 0,
     };
@@ -78,7 +78,7 @@ pub fn source(
     );
     source += &writer.head()?;
     source += &writer.values(cells);
-    source += &writer.library.text();
+    source += &writer.prelude.text();
     source += &body;
     Ok(source)
 }
@@ -116,7 +116,7 @@ fn quoted(text: &[u8]) -> String {
 /// A name that C lets a variable have.
 fn identifier(name: &str) -> String {
     let mut name = name.to_owned();
-    while TAKEN.contains(&name.as_str()) || library::has(&name) {
+    while TAKEN.contains(&name.as_str()) || prelude::has(&name) {
         name.push('_');
     }
     name
@@ -199,7 +199,7 @@ impl Writer<'_> {
             rest += &self.cell(cell, before, behind)?;
         }
         let inputs = self.inputs(cells)?;
-        self.library
+        self.prelude
             .printing([helper(self.schema, "seq_printf")?, helper(self.schema, "seq_write")?]);
         let headings = quoted(print::headings(cells).as_bytes());
         Ok(format!(
@@ -220,14 +220,14 @@ impl Writer<'_> {
             let ty = if input.ty() == Type::Int { "s64" } else { "u64" };
             match input.source() {
                 Some(Source::Address) => {
-                    let plain = self.library.plain();
+                    let plain = self.prelude.plain();
                     let _ = writeln!(text, "\tu64 {name} = {plain}(s);");
                 }
                 Some(Source::Member(path)) => {
                     let found = member(self.schema, "kmem_cache", path)?;
                     self.types.cache(path, &found);
                     let value = match found.kind {
-                        MemberKind::Pointer => format!("{}(s->{path})", self.library.plain()),
+                        MemberKind::Pointer => format!("{}(s->{path})", self.prelude.plain()),
                         _ => format!("s->{path}"),
                     };
                     let _ = writeln!(text, "\t{ty} {name} = {value};");
@@ -256,7 +256,7 @@ impl Writer<'_> {
         }
         if let Some((path, bytes)) = self.compared(cells) {
             let read = helper(self.schema, "probe_read_kernel_str")?;
-            self.library.reading_text(read);
+            self.prelude.reading_text(read);
             let _ = write!(
                 text,
                 "\tchar text[{bytes}] = {{}};\n\
@@ -267,7 +267,7 @@ impl Writer<'_> {
             text.push('\n');
         }
         if !sums.is_empty() {
-            let node_of = self.library.nodes(helper(self.schema, "probe_read_kernel")?);
+            let node_of = self.prelude.nodes(helper(self.schema, "probe_read_kernel")?);
             let _ = write!(
                 text,
                 "\tfor (u64 i = 0; i < {NODES} && i < 1024; i++) {{\n\
@@ -391,7 +391,7 @@ impl Writer<'_> {
         }
         text += "\t\tif (rest) {\n\t\t\tif (!first)\n\t\t\t\tput(\"|\");\n\t\t\tprint(\"0x%llx\", rest);\n\t\t}\n\t}\n";
         text += &put("\t", behind);
-        self.library.naming();
+        self.prelude.naming();
         Ok(text)
     }
 
@@ -400,7 +400,7 @@ impl Writer<'_> {
         if !self.flags.iter().any(|known| known == name) {
             self.flags.push(name.to_owned());
         }
-        self.library.flags();
+        self.prelude.flags();
         format!("flag({name})")
     }
 

@@ -115,6 +115,7 @@ pub fn export(engine: &mut Engine, asked: Asked<'_>, form: Form) -> Result<Expor
     let notes = fixed.collect();
     let portable = codegen::portable(&plan, &cells, &variables, schema);
     let portable = portable.map_err(asked.wrong)?;
+    // What cannot be fitted to other kernels is refused in either form.
     if form == Form::C {
         let source = codegen::c::source(&plan, &cells, &variables, asked.text, schema);
         let source = source.map_err(asked.wrong)?;

@@ -173,13 +173,13 @@ pub(super) fn has(name: &str) -> bool {
 
 /// What is used.
 #[derive(Default)]
-pub(super) struct Library {
+pub(super) struct Prelude {
     helpers: BTreeSet<String>,
     parts: BTreeSet<&'static str>,
     functions: BTreeSet<&'static str>,
 }
 
-impl Library {
+impl Prelude {
     fn part(&mut self, part: &'static str) {
         self.parts.insert(part);
     }
