@@ -5,11 +5,16 @@
 //! neither shows has moved, if the readings differ, and is wrong if they agree. What looks wrong is looked at again,
 //! as a cache may have gone up and down in between, and is wrong if it looks so every time.
 //!
+//! Reading all files moves figures too: for each file that is opened the kernel allocates an object that it frees in
+//! batches behind an RCU grace period (a `struct kernfs_open_node`), thousands of them in a look, and so the cache has
+//! no partial slab while files are read and many between the readings. So only the files of what looks wrong are read
+//! again.
+//!
 //! Looking takes objects too: a program, open files and their buffers. Where no freed object is held ready, as with
 //! `slub_debug`, each reading counts its own. So one program is kept all the time, and whichever is read, the others'
 //! files are open meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -129,7 +134,7 @@ pub fn verify(engine: &mut Engine) -> Result<(Output, Vec<String>), Failure> {
     }
     let figures: Vec<&str> = CHECKS.iter().map(|(_, figure, _)| *figure).collect();
     let text = format!("select name, addr, sysfs_id, active, {}", figures.join(", "));
-    let folders = engine.ask("select sysfs_id")?;
+    let folders = engine.ask("select sysfs_id, addr")?;
     let plan = engine.own_plan(&text)?;
     let mut figures = Figures {
         engine,
@@ -139,12 +144,13 @@ pub fn verify(engine: &mut Engine) -> Result<(Output, Vec<String>), Failure> {
         plan: &plan,
         folders,
     };
-    let mut verdicts = figures.round(0)?;
+    let mut verdicts = figures.round(0, None)?;
     for number in 1..ROUNDS {
         if verdicts.values().all(|(verdict, _)| *verdict != Verdict::Wrong) {
             break;
         }
-        look_again(&mut verdicts, figures.round(number)?);
+        let files = files_of_wrong(&verdicts);
+        look_again(&mut verdicts, figures.round(number, Some(&files))?);
     }
     let wrong: Vec<String> = verdicts
         .values()
@@ -185,20 +191,39 @@ fn look_again(verdicts: &mut Verdicts, again: Verdicts) {
     }
 }
 
+/// The files to read again, each with the address of its cache.
+type Files = BTreeSet<(u64, &'static str)>;
+
+/// The files that say otherwise than a figure that looks wrong.
+fn files_of_wrong(verdicts: &Verdicts) -> Files {
+    let witnesses: Vec<Witness> = CHECKS
+        .iter()
+        .map(|(_, _, witness)| *witness)
+        .chain(FOUND.iter().map(|(_, _, witness)| *witness))
+        .collect();
+    let wrong = verdicts.iter().filter(|(_, (verdict, _))| *verdict == Verdict::Wrong);
+    wrong
+        .filter_map(|((check, addr, _), _)| match witnesses[*check] {
+            Witness::Sysfs(file) => Some((*addr, file)),
+            Witness::Slabinfo(_) | Witness::Active => None,
+        })
+        .collect()
+}
+
 /// What is looked at, with all programs loaded before the first look and kept until the last.
 struct Figures<'a> {
     engine: &'a Engine,
     plan: &'a Plan,
     scan: Prepared<'a>,
     walk: Option<Walk<'a>>,
-    /// The caches' folders.
+    /// The caches' folders and addresses.
     folders: Output,
 }
 
 impl Figures<'_> {
-    /// One look at all caches, after a pause. Each look holds a buffer more than the one before it: whether a slab has
+    /// One look at all caches, after a pause, which reads `only` these files of their folders. Each look holds a buffer more than the one before it: whether a slab has
     /// room for one more may depend on which of two files has its buffer there.
-    fn round(&mut self, number: u32) -> Result<Verdicts, Failure> {
+    fn round(&mut self, number: u32, only: Option<&Files>) -> Result<Verdicts, Failure> {
         let Self { engine, plan, folders, .. } = self;
         let in_slabinfo = PathBuf::from(SLABINFO);
         let in_sysfs = match folders.rows.first().and_then(|row| row.first()) {
@@ -209,7 +234,7 @@ impl Figures<'_> {
         };
         let read = || -> Result<_, Failure> {
             let slabinfo = holding(&[&in_sysfs], slabinfo)?;
-            Ok((slabinfo, holding(&[&in_slabinfo], || sysfs(folders, CHECKS))))
+            Ok((slabinfo, holding(&[&in_slabinfo], || sysfs(folders, CHECKS, only))))
         };
         sleep(number * PAUSE);
         let _more: Vec<_> = (0..number).map(|_| buffered(&in_sysfs)).collect();
@@ -220,7 +245,7 @@ impl Figures<'_> {
             Some(walk) => {
                 let found = holding(&[&in_slabinfo, &in_sysfs], || found(walk))?;
                 let again = holding(&[&in_slabinfo, &in_sysfs], &self.scan)?;
-                let last = holding(&[&in_slabinfo], || sysfs(folders, FOUND));
+                let last = holding(&[&in_slabinfo], || sysfs(folders, FOUND, only));
                 Some((found, active(&engine.finish(plan, again)?), last))
             }
             None => None,
@@ -337,16 +362,18 @@ fn slabinfo() -> Result<Slabinfo, Failure> {
     Ok(lines)
 }
 
-/// Reads the files of every folder that `checks` name. One that is not there, as its option is not built in, says nothing.
-fn sysfs<T>(folders: &Output, checks: &[(&str, T, Witness)]) -> Sysfs {
+/// Reads the files of every folder that `checks` name, or `only` some of them. One that is not there, as its option is
+/// not built in, says nothing.
+fn sysfs<T>(folders: &Output, checks: &[(&str, T, Witness)], only: Option<&Files>) -> Sysfs {
     let mut found = Sysfs::new();
     for row in &folders.rows {
-        let Some(Value::Text(id)) = row.first() else { continue };
+        let [Value::Text(id), Value::UInt(addr)] = row.as_slice() else { continue };
         let id = String::from_utf8_lossy(id).into_owned();
         let files = checks.iter().filter_map(|(_, _, witness)| match witness {
             Witness::Sysfs(file) => Some(*file),
             Witness::Slabinfo(_) | Witness::Active => None,
         });
+        let files = files.filter(|file| only.is_none_or(|only| only.contains(&(*addr, *file))));
         let number = |file: &'static str| {
             let text = fs::read_to_string(Path::new(SLAB).join(&id).join(file)).ok()?;
             Some((file, text.split_whitespace().next()?.parse().ok()?))
@@ -442,6 +469,13 @@ mod tests {
         let expected =
             [(1, Wrong), (2, Moved), (3, Equal), (4, Equal), (5, Moved), (6, Moved), (7, Equal)];
         assert_eq!(verdicts, look(&expected));
+        assert_eq!(files_of_wrong(&verdicts), Files::new(), "its witness is /proc/slabinfo");
+        let partial = CHECKS.iter().position(|(column, ..)| *column == "partial").unwrap();
+        for (check, addr) in [(partial, 8), (CHECKS.len(), 9)] {
+            verdicts.insert((check, addr, "a".to_owned()), (Wrong, String::new()));
+        }
+        assert_eq!(files_of_wrong(&verdicts), Files::from([(8, "partial"), (9, "slabs")]));
+        verdicts.retain(|(check, ..), _| *check == 1);
         let rows = summary(&verdicts).rows;
         assert_eq!(rows.len(), CHECKS.len() + FOUND.len());
         assert_eq!(rows[1][2..], [7, 3, 3, 1].map(Value::UInt));
