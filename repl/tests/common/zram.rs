@@ -33,23 +33,29 @@ pub fn zram() -> Option<Zram> {
     Some(Zram { device })
 }
 
+/// Does `act`. Who looks at a new disk, as udev does, keeps it busy for a moment.
+fn in_time(what: &str, act: impl Fn() -> io::Result<()>, device: &Path) {
+    wait("a zram device that is busy", PATIENCE, || match act() {
+        Ok(()) => Some(()),
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => None,
+        Err(error) => panic!("{} cannot be {what}: {error}", device.display()),
+    });
+}
+
 impl Zram {
     fn reset(&self) -> io::Result<()> {
         fs::write(self.device.join("reset"), "1")
     }
 
-    /// Takes its size away. Who looks at a new disk, as udev does, keeps it busy for a moment.
+    /// Takes its size away.
     fn reset_in_time(&self) {
-        wait("a zram device that is busy", PATIENCE, || match self.reset() {
-            Ok(()) => Some(()),
-            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => None,
-            Err(error) => panic!("{} cannot be reset: {error}", self.device.display()),
-        });
+        in_time("reset", || self.reset(), self.device);
     }
 
     /// Creates the cache, and destroys it after `with`.
     pub fn with_cache<T>(&self, with: impl FnOnce() -> T) -> T {
-        fs::write(self.device.join("disksize"), "4M").unwrap();
+        let created = || fs::write(self.device.join("disksize"), "4M");
+        in_time("made", created, self.device);
         let result = with();
         self.reset_in_time();
         result

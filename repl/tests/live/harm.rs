@@ -10,7 +10,6 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::thread;
 use std::time::Duration;
 
 use crate::common;
@@ -62,15 +61,8 @@ fn complete(mut held: Held) -> Held {
 
 /// Waits until the kernel has nothing of `held`: it frees programs and maps after a grace period.
 fn gone(held: &Held) {
-    let mut left = Held::default();
-    for _ in 0..1000 {
-        left = loaded(held);
-        if left == Held::default() {
-            return;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    panic!("of {held:?} the kernel still has {left:?}");
+    let what = format!("the kernel to free {held:?}");
+    common::wait(what, Duration::from_mins(1), || (loaded(held) == Held::default()).then_some(()));
 }
 
 /// Everything under `/sys/fs/bpf`.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::CommandExt;
+use std::time::Duration;
 
 use crate::common;
 use crate::common::start::{self, Start};
@@ -210,11 +211,12 @@ fn nothing_stays_behind() {
         loaded.run().unwrap();
         drop(loaded);
         // The kernel frees programs and maps after a grace period.
-        let gone = (0..500).any(|_| {
-            std::thread::sleep(std::time::Duration::from_millis(10));
-            programs().all(|program| program.id() != id) && maps().all(|found| found.id() != map)
+        let what = format!("the end of program {id} and map {map}");
+        common::wait(what, Duration::from_mins(1), || {
+            let gone = programs().all(|program| program.id() != id)
+                && maps().all(|found| found.id() != map);
+            gone.then_some(())
         });
-        assert!(gone, "program {id} or map {map} is left");
     }
 }
 

@@ -5,8 +5,11 @@
 use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use crate::common;
@@ -51,6 +54,22 @@ impl Program {
     }
 }
 
+/// Does `act` while the kernel has something to allocate.
+fn while_sockets_are_made<T>(act: impl FnOnce() -> T) -> T {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                drop(UnixDatagram::unbound());
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let result = act();
+        done.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
 #[test]
 fn two_capabilities_suffice() {
     if lacks(&["setpriv"]) {
@@ -71,7 +90,8 @@ fn two_capabilities_suffice() {
     }
     let traced =
         "trace 200ms select site, count(*) from allocations where site like '%+0x%' group by 1";
-    let Ran { out, err, code } = program.run(two, &["--format", "csv", traced]);
+    let Ran { out, err, code } =
+        while_sockets_are_made(|| program.run(two, &["--format", "csv", traced]));
     assert_eq!((code, out.lines().count() > 1), (Some(0), true), "{out}{err}");
     let Ran { err, code, .. } = program.run(two, &["select ctor where ctor_addr != 0 limit 1"]);
     assert_eq!(code, Some(0), "{err}");

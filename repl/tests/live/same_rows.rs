@@ -14,12 +14,14 @@ dentry 7 8 192 21 1 : tunables 0 0 0 : slabdata 1 1 0
 mlx5 500 900 64 64 1 : tunables 0 0 0 : slabdata 15 15 0
 ";
 
-/// Watches a query over the file for two ticks; before the second one `change` is done to it.
+/// Watches a query over the file for two ticks; `change` is done to it once the first one is written.
 fn watched(change: &str, arguments: &[&str]) -> (Vec<String>, String) {
     let folder = Folder::new();
     let file = folder.file("slabinfo", LINES);
     let script = format!(
-        "set -e; mount --bind {0} /proc/slabinfo; (sleep 0.3; sed '{change}' {0} >{0}.new; cat {0}.new >{0}) & exec \"$0\" \"$@\"",
+        "set -e; mount --bind {0} /proc/slabinfo; \"$0\" \"$@\" >{0}.out & \
+         until [ -s {0}.out ] || ! kill -0 $!; do sleep 0.01; done; \
+         sed '{change}' {0} >{0}.new; cat {0}.new >{0}; wait $!; cat {0}.out",
         file.display()
     );
     let ran = start::command("unshare")

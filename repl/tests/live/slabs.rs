@@ -29,6 +29,8 @@ use slabql::source::Choice;
 /// The most memory that a scan may take besides the program and the kernel's types, in KiB: it does not grow with the
 /// rows.
 const MOST_KIB: u64 = 8 << 10;
+/// How long what must happen is waited for.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The space for the rows of a run, in bytes.
 const RUN: u64 = 256 << 10;
 
@@ -245,11 +247,9 @@ fn an_interrupt_leaves_the_prompt() {
         let before = held(pid).programs;
         screen.text("select * from slabs;");
         screen.key("Enter");
-        let begun = (0..500).any(|_| {
-            thread::sleep(Duration::from_millis(10));
-            held(pid).programs.difference(&before).count() == 1
+        common::wait("a scan that has begun", PATIENCE, || {
+            (held(pid).programs.difference(&before).count() == 1).then_some(())
         });
-        assert!(begun, "{}", screen.screen());
         // The pipe fills up.
         thread::sleep(Duration::from_millis(300));
         let running = held(pid).programs;
@@ -286,9 +286,5 @@ fn an_interrupt_ends_it() {
         loaded.filter(|program| programs.contains(&program.id())).count()
     };
     // The kernel frees programs after a grace period.
-    let gone = (0..500).any(|_| {
-        thread::sleep(Duration::from_millis(10));
-        there() == 0
-    });
-    assert!(gone, "{programs:?} stay");
+    common::wait("the kernel to free the program", PATIENCE, || (there() == 0).then_some(()));
 }
