@@ -24,8 +24,10 @@ use crate::program::Program;
 
 /// The section of the program, by which loaders know how it is attached.
 pub const SECTION: &str = "iter/kmem_cache";
-/// The program's name in the object, and in the kernel.
-pub const NAME: &str = "slabql";
+/// The name in the object, and in the kernel, of a program that prints.
+pub const PRINTS: &str = "slabql";
+/// The name of one that sends rows.
+pub const SENDS: &str = "slabql_rows";
 /// The number by which a program knows [`Portable::constants`]; its rows are map 0.
 pub const CONSTANTS: u32 = 1;
 
@@ -113,17 +115,21 @@ impl Portable {
             let section = add(&mut elf, ".data", SectionKind::Data, &value);
             maps[0] = Some(elf.section_symbol(section));
         }
-        let constants = add(&mut elf, ".rodata", SectionKind::ReadOnlyData, &self.constants);
-        maps[CONSTANTS as usize] = Some(elf.section_symbol(constants));
-        for variable in &self.variables {
-            let at = u64::from(variable.at);
-            elf.add_symbol(symbol(&variable.name, at, 8, SymbolKind::Data, constants));
+        // The kernel has no maps without bytes.
+        if !self.constants.is_empty() {
+            let constants = add(&mut elf, ".rodata", SectionKind::ReadOnlyData, &self.constants);
+            maps[CONSTANTS as usize] = Some(elf.section_symbol(constants));
+            for variable in &self.variables {
+                let at = u64::from(variable.at);
+                elf.add_symbol(symbol(&variable.name, at, 8, SymbolKind::Data, constants));
+            }
         }
         let (btf, extension, local) = self.types();
         let insns = self.waiting(&local);
         let code: Vec<u8> = insns.iter().flat_map(|insn| insn.to_bytes()).collect();
         let section = add(&mut elf, SECTION, SectionKind::Text, &code);
-        elf.add_symbol(symbol(NAME, 0, code.len() as u64, SymbolKind::Text, section));
+        let name = if self.program.map_bytes > 0 { SENDS } else { PRINTS };
+        elf.add_symbol(symbol(name, 0, code.len() as u64, SymbolKind::Text, section));
         for (offset, symbol) in self.references(maps) {
             let flags = RelocationFlags::Elf { r_type: R_BPF_64_64 };
             elf.add_relocation(section, Link { offset, symbol, addend: 0, flags })?;

@@ -107,11 +107,16 @@ fn once(
     schema: &dyn Schema,
     luggage: Luggage<'_>,
 ) -> Result<(Program, Constants), Diagnostic> {
-    let (printer, cells) = luggage.printed;
+    let printed = luggage.printed;
     let mut generator =
         Generator { luggage: Some(luggage), ..Generator::new(plan, layout, schema) };
-    let headings = generator.constant(&print::headings(cells));
-    let program = printer.build(headings, Generator::numbers(plan), &mut generator)?;
+    let program = match printed {
+        Some((printer, cells)) => {
+            let headings = generator.constant(&print::headings(cells));
+            printer.build(headings, Generator::numbers(plan), &mut generator)?
+        }
+        None => driver(generator.template, schema)?.build(layout.room(1), &[], &mut generator)?,
+    };
     let constants = generator.luggage.map(|luggage| luggage.constants.into_inner());
     Ok((program, constants.unwrap_or_default()))
 }
@@ -231,8 +236,8 @@ impl Hooks for Generator<'_> {
     }
 
     fn columns(&mut self, asm: &mut Assembler) -> Result<(), Diagnostic> {
-        if self.luggage.is_some() {
-            return self.print(asm);
+        if let Some((printer, cells)) = self.luggage.as_ref().and_then(|luggage| luggage.printed) {
+            return self.print(asm, &printer, cells);
         }
         if let Some(object) = self.object {
             // By its address the reader knows the rest.
@@ -332,7 +337,7 @@ impl Generator<'_> {
             depth = depth.max(pred.depth());
             pred.texts(&mut |_, bytes| longest = longest.max(Some(bytes)));
         }
-        for cell in self.luggage.iter().flat_map(|luggage| luggage.printed.1) {
+        for cell in self.luggage.iter().flat_map(Luggage::cells) {
             depth = depth.max(cell.value.depth());
             if let Printed::Truth(pred) = &cell.value {
                 pred.texts(&mut |_, bytes| longest = longest.max(Some(bytes)));

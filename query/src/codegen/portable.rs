@@ -38,13 +38,18 @@ pub const NODES: &str = "possible_nodes";
 pub(super) struct Luggage<'a> {
     /// What it only reads.
     pub constants: RefCell<Constants>,
-    /// How it prints, and what.
-    pub printed: (Printer, &'a [Cell]),
+    /// How it prints, and what; none of a program that sends rows as the running kernel's does.
+    pub printed: Option<(Printer, &'a [Cell])>,
     /// The parameters that are variables, by where they stand.
     pub variables: &'a [(Span, String)],
 }
 
-impl Luggage<'_> {
+impl<'a> Luggage<'a> {
+    /// What it prints.
+    pub fn cells(&self) -> &'a [Cell] {
+        self.printed.map_or(&[], |(_, cells)| cells)
+    }
+
     /// Where the variable lies that the parameter at `at` is, if it is one.
     pub fn variable(&self, at: Span, bits: u64) -> Option<u32> {
         let (_, name) = self.variables.iter().find(|(found, _)| *found == at)?;
@@ -85,16 +90,20 @@ impl Constants {
     }
 }
 
-/// Generates the program of a plan for other kernels, which prints `cells`. Of its parameters `variables` are variables.
+/// Generates the program of a plan for other kernels, which prints `cells`, or without them sends rows of the plan's layout.
+/// Of its parameters `variables` are variables.
 pub fn portable(
     plan: &Plan,
-    cells: &[Cell],
+    cells: Option<&[Cell]>,
     variables: &[(Span, String)],
     schema: &dyn Schema,
 ) -> Result<Portable, Diagnostic> {
     let layout = Layout::new(plan);
     let generated = |moved: &Moved<'_>| {
-        let printed = (printer(moved)?, cells);
+        let printed = match cells {
+            Some(cells) => Some((printer(moved)?, cells)),
+            None => None,
+        };
         let luggage = Luggage { constants: RefCell::default(), printed, variables };
         once(plan, &layout, moved, luggage)
     };

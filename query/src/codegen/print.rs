@@ -6,7 +6,6 @@ use ebpf_templates::assembler::{Assembler, Label};
 use ebpf_templates::insn::{Alu, Cond, Insn, Reg};
 use ebpf_templates::template::print::Printer;
 
-use super::portable::Luggage;
 use super::pred::Exits;
 use super::{Generator, number};
 use crate::diagnostic::Diagnostic;
@@ -30,10 +29,12 @@ pub(super) fn headings(cells: &[Cell]) -> String {
 
 impl Generator<'_> {
     /// Appends the printing of the row of the cache in `R7`. Takes all registers but `R6` and `R7`.
-    pub(super) fn print(&self, asm: &mut Assembler) -> Result<(), Diagnostic> {
-        let Some(Luggage { printed: (printer, cells), .. }) = &self.luggage else {
-            unreachable!("only an exported program prints")
-        };
+    pub(super) fn print(
+        &self,
+        asm: &mut Assembler,
+        printer: &Printer,
+        cells: &[Cell],
+    ) -> Result<(), Diagnostic> {
         for (at, cell) in cells.iter().enumerate() {
             let last = at + 1 == cells.len();
             let around = (if at > 0 { "," } else { "" }, if last { "\n" } else { "" });

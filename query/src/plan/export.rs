@@ -1,7 +1,8 @@
 //! What of a plan can go to other kernels: conditions and columns whose places in the kernel a loader can find.
 //!
-//! An exported program has no user space behind it that knows slabql: it is the whole query. Every condition runs in the
-//! kernel, and every item is a [`Cell`] that the kernel prints.
+//! A program that prints has no user space behind it that knows slabql: it is the whole query. Every condition runs in the
+//! kernel, and every item is a [`Cell`] that the kernel prints. One that sends [`rows`] does the plan's work in the kernel,
+//! and whoever reads them, with the plan, does the rest.
 
 use std::collections::BTreeSet;
 
@@ -57,7 +58,7 @@ impl Printed {
 
 /// The cells of a plan over caches, whose text is `text`; or what of it the kernel cannot do alone.
 pub fn cells(plan: &Plan, text: &str) -> Result<Vec<Cell>, Diagnostic> {
-    may_leave(plan)?;
+    may_leave(plan, |_| true)?;
     for operator in &plan.operators {
         let (span, what, help) = match operator {
             Operator::Scan
@@ -68,12 +69,24 @@ pub fn cells(plan: &Plan, text: &str) -> Result<Vec<Cell>, Diagnostic> {
             Operator::Group(_) | Operator::Whole(_) | Operator::Totals => {
                 (first(plan), "groups", "print the rows, and group them where they arrive")
             }
-            Operator::Distinct => (first(plan), "`distinct`", "pipe what is printed into `uniq`"),
+            Operator::Distinct => (
+                first(plan),
+                "`distinct`",
+                "export it with `--as rows`, or pipe what is printed into `uniq`",
+            ),
             Operator::Sort { keys, .. } => {
                 let span = keys.first().map_or(Span::default(), |key| key.expr.span);
-                (span, "`order by`", "pipe what is printed into `sort`")
+                (
+                    span,
+                    "`order by`",
+                    "export it with `--as rows`, or pipe what is printed into `sort`",
+                )
             }
-            Operator::Limit { .. } => (first(plan), "`limit`", "pipe what is printed into `head`"),
+            Operator::Limit { .. } => (
+                first(plan),
+                "`limit`",
+                "export it with `--as rows`, or pipe what is printed into `head`",
+            ),
         };
         let message = format!("{what} cannot be exported as text: the kernel prints row by row");
         return Err(Diagnostic::new(span, message).help(help));
@@ -195,8 +208,27 @@ fn portable(pred: &Pred, inputs: &[Input]) -> Result<(), Reason> {
     }
 }
 
-/// Whether a plan reads only what a loader can find on another kernel.
-pub fn may_leave(plan: &Plan) -> Result<(), Diagnostic> {
+/// Whether the rows of a plan over caches can be made on another kernel.
+pub fn rows(plan: &Plan) -> Result<(), Diagnostic> {
+    if let Some(group) = plan.group() {
+        let span = group.of_rows().next().map_or_else(|| first(plan), |expr| expr.span);
+        let help = "export the rows, and group them where they arrive";
+        return Err(Diagnostic::new(span, "groups cannot be exported").help(help));
+    }
+    let mut read: BTreeSet<usize> = plan.projected.iter().copied().collect();
+    read.extend(plan.pushed().flat_map(|(_, pred)| pred.inputs()));
+    may_leave(plan, |input| read.contains(&input))?;
+    for (condition, pred) in plan.pushed() {
+        portable(pred, &plan.inputs).map_err(|reason| {
+            let message = format!("`{}` cannot be exported", condition.text);
+            Diagnostic::new(condition.expr.span, message).label(reason)
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether a loader can find on another kernel the inputs of a plan that are `read` there.
+fn may_leave(plan: &Plan, read: impl Fn(usize) -> bool) -> Result<(), Diagnostic> {
     if plan.change().is_some() {
         let message = "changes cannot be exported: a program knows nothing of its last run";
         return Err(Diagnostic::new(first(plan), message));
@@ -208,7 +240,7 @@ pub fn may_leave(plan: &Plan) -> Result<(), Diagnostic> {
     let exprs = plan.items().iter().map(|item| &item.expr);
     let exprs = exprs.chain(plan.conditions().map(|condition| &condition.expr));
     for expr in exprs.chain(plan.order_by().iter().map(|key| &key.expr)) {
-        for input in expr.inputs() {
+        for input in expr.inputs().into_iter().filter(|input| read(*input)) {
             let Some(input) = plan.inputs.get(input) else { continue };
             if let Some(reason) = stays(input) {
                 let name = expr.column.map_or(input.name(), |column| column.name);

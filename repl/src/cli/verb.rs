@@ -87,7 +87,7 @@ pub enum Verb {
         #[arg(long)]
         list: bool,
     },
-    /// Loads an exported object on the running kernel, and prints its rows.
+    /// Loads an exported object on the running kernel, and shows its rows.
     Load {
         /// The object: a file, or `-` for standard input.
         file: PathBuf,
@@ -160,7 +160,9 @@ impl Verb {
                     return Err(Failure::command(form, Some(help)));
                 }
             },
-            Self::Load { file, values } => export::load(&at_home(file.clone()), values, out)?,
+            Self::Load { file, values } => {
+                export::load(session, &at_home(file.clone()), values, out)?
+            }
             Self::Pins => export::pins(session, out)?,
             Self::Unpin { name } => export::unpin(name)?,
             Self::Top { interval } => {

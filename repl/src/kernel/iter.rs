@@ -15,6 +15,7 @@ use aya::programs::links::FdLink;
 use aya::programs::{Iter, Program};
 use aya::{Btf, EbpfError, EbpfLoader};
 use aya_obj::ParseError;
+use ebpf_templates::object::portable::SENDS;
 use query::codegen::NODES;
 use query::schema::Schema;
 
@@ -26,7 +27,11 @@ use crate::report::error::{Environment, Failure};
 const POISONED: &str = "unknown#195896080";
 
 /// A program that is attached, until this is dropped.
-pub struct Attached(IterLink);
+pub struct Attached {
+    link: IterLink,
+    /// Whether it sends binary rows; else it prints.
+    pub sends_rows: bool,
+}
 
 impl Attached {
     /// Loads the program of an object, whose variables get values. How many nodes the machine may have it is told.
@@ -51,12 +56,12 @@ impl Attached {
             _ => Environment::of_bpf(&io::Error::from_raw_os_error(libc::EINVAL))
                 .map_or_else(|| refused("load the object", &error), Failure::from),
         })?;
-        let program = ebpf.programs_mut().find_map(|(_, program)| match program {
-            Program::Iter(program) => Some(program),
+        let program = ebpf.programs_mut().find_map(|(name, program)| match program {
+            Program::Iter(program) => Some((name == SENDS, program)),
             _ => None,
         });
         let none = || Failure::command("the object has no iterator program", None);
-        let program: &mut Iter = program.ok_or_else(none)?;
+        let (sends_rows, program): (bool, &mut Iter) = program.ok_or_else(none)?;
         program.load("kmem_cache", &types).map_err(|error| {
             if error.to_string().contains(POISONED) || format!("{error:?}").contains(POISONED) {
                 let help = "export the query again from the types of this kernel";
@@ -66,17 +71,19 @@ impl Attached {
             refused("load the program", &error)
         })?;
         let link = program.attach().and_then(|link| program.take_link(link));
-        link.map(Self).map_err(|error| refused("attach the program", &error))
+        let link = link.map_err(|error| refused("attach the program", &error))?;
+        Ok(Self { link, sends_rows })
     }
 
     /// What reads as the rows.
     pub fn file(self) -> Result<File, Failure> {
-        self.0.into_file().map_err(|error| refused("open the iterator", &error))
+        self.link.into_file().map_err(|error| refused("open the iterator", &error))
     }
 
     /// Gives it a name in bpffs, by which it stays.
     pub fn pin(self, path: &Path) -> Result<(), Failure> {
-        let link = FdLink::try_from(self.0).map_err(|error| refused("pin the iterator", &error))?;
+        let link =
+            FdLink::try_from(self.link).map_err(|error| refused("pin the iterator", &error))?;
         link.pin(path).map(drop).map_err(|error| refused("pin the iterator", &error))
     }
 }

@@ -148,7 +148,7 @@ fn field(bytes: &[u8], at: i16) -> u64 {
 }
 
 /// Reads the file of an iterator up to the trailer.
-fn read_rows(mut file: impl Read) -> Result<Output, ReadError> {
+pub fn read_rows(mut file: impl Read) -> Result<Output, ReadError> {
     let mut output = Output::default();
     let mut buffer = vec![0; BUFFER];
     let mut at = 0;

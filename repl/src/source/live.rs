@@ -319,7 +319,7 @@ impl Source for Live {
                 Failure::environment("the kernel lacks what the templates need", None)
             })?,
         };
-        let texts = codegen::has_texts(&self.schema);
+        let texts = !choice.no_texts && codegen::has_texts(&self.schema);
         Ok(Target::Kernel { template, pushdown: !choice.no_pushdown, texts, pages: false })
     }
 

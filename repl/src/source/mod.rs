@@ -58,6 +58,8 @@ pub struct Choice {
     pub template: Option<Template>,
     /// Keeps conditions out of the kernel.
     pub no_pushdown: bool,
+    /// Keeps the kernel's functions of texts out of them.
+    pub no_texts: bool,
 }
 
 /// A scan that is ready to run, as often as wanted.

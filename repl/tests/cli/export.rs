@@ -67,8 +67,68 @@ fn what_cannot_be_exported_is_refused_and_leaves_no_file() {
     assert_eq!(code, Some(2), "{err}");
     let Ran { code, out, err } = export(&["--list"]);
     assert_eq!(code, Some(0), "{err}");
-    assert!(out.starts_with("text  iter/kmem_cache") && out.contains("\nc     the same"), "{out}");
+    assert!(
+        out.starts_with("text  iter/kmem_cache") && out.contains("\nc     what prints"),
+        "{out}"
+    );
     assert_eq!(export(&["x.o"]).code, Some(1));
+}
+
+/// The layout says where what lies, and comes and stays with the object.
+#[test]
+fn rows_have_their_layout_beside_them() {
+    let folder = Folder::new();
+    let path = folder.path("x.o");
+    let path = path.to_str().unwrap();
+    let query = "select name, addr, size + 1 as more where size > $min and objects > 5 order by size limit 3";
+    let Ran { code, out, err } = command(SLABQL)
+        .args([
+            "--btf", TYPES, "--set", "min=7", "--set", "other=1", "export", "--as", "rows", path,
+            query,
+        ])
+        .ran()
+        .into();
+    assert_eq!((code, &*out), (Some(0), ""), "{err}");
+    assert_eq!(folder.names(), ["x.json", "x.o"]);
+    assert!(fitted(&fs::read(path).unwrap(), &fs::read(TYPES).unwrap()).unwrap().len() > 50);
+    let layout = fs::read_to_string(folder.path("x.json")).unwrap();
+    let layout: serde_json::Value = serde_json::from_str(&layout).unwrap();
+    for (at, value) in [
+        ("/query", serde_json::json!(query)),
+        ("/parameters", serde_json::json!({ "min": "7" })),
+        ("/variables", serde_json::json!(["min"])),
+        ("/columns/1", serde_json::json!({ "name": "addr", "type": "uint", "unit": "hex" })),
+        ("/conditions", serde_json::json!(["size > $min", "objects > 5"])),
+        ("/row/bytes", serde_json::json!(24)),
+        (
+            "/row/values/1",
+            serde_json::json!({ "name": "addr", "type": "uint", "at": 8, "bytes": 8 }),
+        ),
+        ("/row/values/2/at", serde_json::json!(16)),
+    ] {
+        assert_eq!(layout.pointer(at), Some(&value), "{at}: {layout:#}");
+    }
+    for (file, query, words) in [
+        ("-", "select name", "has its layout beside it"),
+        ("x.json", "select name", "has its layout beside it"),
+        (path, "select active", "is found by walking lists"),
+        (path, "select name where active > 5", "is found by walking lists"),
+        (path, "select s->oo.x", "is no column of caches"),
+        (path, "select count(*)", "groups cannot be exported"),
+        (path, "select size, max(objects) group by size", "groups cannot be exported"),
+        (path, "select name where allocflags has DMA", "GFP"),
+        (path, "select name from slabs", "`slabs` cannot be exported"),
+    ] {
+        let Ran { code, out, err } = export(&["--as", "rows", file, query]);
+        assert_eq!((code, &*out), (Some(1), ""), "{query}: {err}");
+        assert!(err.contains(words), "{query}: {err}");
+    }
+    // Neither is there without the other.
+    fs::remove_file(folder.path("x.json")).unwrap();
+    fs::remove_file(path).unwrap();
+    fs::create_dir(folder.path("x.json")).unwrap();
+    let Ran { code, err, .. } = export(&["--as", "rows", path, "select name"]);
+    assert_eq!((code, folder.names()), (Some(2), vec!["x.json".to_owned()]), "{err}");
 }
 
 /// `repl/tests/peers/c` has clang build what is written, and compares its rows.
@@ -114,7 +174,7 @@ fn a_query_is_written_as_c() {
         streamed.out
     );
     let Ran { code, err, .. } = export(&["--as", "pascal", "-", "select name"]);
-    assert!(code == Some(1) && err.contains("[possible values: text, c]"), "{err}");
+    assert!(code == Some(1) && err.contains("[possible values: text, rows, c]"), "{err}");
     let Ran { code, .. } = export(&["--as", "c", "--pin", "x", "select name"]);
     assert_eq!(code, Some(1));
 }

@@ -32,7 +32,7 @@ const QUERIES: [&str; 9] = [
 ];
 
 fn by(template: Template, no_pushdown: bool) -> Engine {
-    ask::live(Choice { template: Some(template), no_pushdown })
+    ask::live(Choice { template: Some(template), no_pushdown, ..Choice::default() })
 }
 
 #[test]

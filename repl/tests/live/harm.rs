@@ -194,7 +194,7 @@ fn nothing_stays_behind_a_session() {
     assert_eq!(held(me), Held::default());
     let schema = KernelSchema::open().unwrap();
     for template in [Template::OpenCoded, Template::Iter, Template::List] {
-        let live = ask::live(Choice { template: Some(template), no_pushdown: false });
+        let live = ask::live(Choice { template: Some(template), ..Choice::default() });
         let mut session = Session::new(live, Settings::default());
         // A program that this process holds is seen.
         let plan = ask::plan(&session.engine, "select name, objects where size > 64").unwrap();

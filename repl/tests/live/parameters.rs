@@ -59,7 +59,7 @@ fn other_values_give_the_answers_of_other_queries() {
     let values =
         [("64", "256"), ("8", "0"), ("1000", "4096"), ("1", "18446744073709551615"), ("7", "3")];
     for template in [Template::OpenCoded, Template::Iter, Template::List] {
-        let choice = Choice { template: Some(template), no_pushdown: false };
+        let choice = Choice { template: Some(template), ..Choice::default() };
         let (mut kept, mut plain) = (over(choice), over(choice));
         kept.engine.source().keep();
         let before = programs();

@@ -18,7 +18,7 @@ use slabql::report::error::Failure;
 use slabql::source::Choice;
 
 fn by(template: Template) -> Engine {
-    ask::live(Choice { template: Some(template), no_pushdown: false })
+    ask::live(Choice { template: Some(template), ..Choice::default() })
 }
 
 /// Every path that begins with `text`, whose type is `ty`, and has at most `names` further ones; of arrays the first

@@ -77,7 +77,11 @@ impl Sides {
         };
         let templates: Vec<_> = templates.iter().filter(|template| serves(**template)).collect();
         let session = |template, no_pushdown| {
-            RefCell::new(ask::live(Choice { template: Some(template), no_pushdown }))
+            RefCell::new(ask::live(Choice {
+                template: Some(template),
+                no_pushdown,
+                ..Choice::default()
+            }))
         };
         Self {
             user: session(*templates[0], true),

@@ -29,7 +29,7 @@ use slabql::source::Choice;
 const TEMPLATES: [Template; 3] = [Template::OpenCoded, Template::Iter, Template::List];
 
 fn by(template: Template, no_pushdown: bool) -> Engine {
-    ask::live(Choice { template: Some(template), no_pushdown })
+    ask::live(Choice { template: Some(template), no_pushdown, ..Choice::default() })
 }
 
 /// A query for every column that the kernel's program sends, which makes rows as wide as they get.

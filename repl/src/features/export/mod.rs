@@ -10,17 +10,17 @@
 //! program that the compiler made for that kernel.
 
 pub mod pins;
+mod plan;
+pub mod rows;
 
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 use ebpf_templates::object::portable::{Answer, Portable};
-use query::catalog::{self, Rows};
 use query::codegen::{self, NODES};
-use query::diagnostic::Diagnostic;
-use query::plan::{Plan, Template, export};
+use query::plan::export;
 use query::schema::Schema;
-use query::subquery;
+use query::syntax::parameter::ParameterValues;
 
 use crate::engine::{Asked, Engine};
 use crate::file::own::{self, Whose};
@@ -31,14 +31,16 @@ use crate::kernel::iter::Attached;
 use crate::kernel::schema::KernelSchema;
 use crate::kernel::signals::{self, Checked};
 use crate::report::error::{Environment, Failure};
-use crate::source::stats::Stages;
+use plan::{no_kernel, planned};
 
 /// What a query can be exported as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// An object whose program prints the rows.
     Text,
-    /// The source of the same program.
+    /// An object whose program sends binary rows, with their layout.
+    Rows,
+    /// The source of the program that prints.
     C,
 }
 
@@ -49,7 +51,7 @@ pub struct FormRow {
     /// Its name.
     pub name: &'static str,
     /// The ending of a file's name that means it.
-    pub ending: &'static str,
+    pub ending: Option<&'static str>,
     /// What it is.
     pub doc: &'static str,
 }
@@ -59,14 +61,20 @@ pub const FORMS: &[FormRow] = &[
     FormRow {
         form: Form::Text,
         name: "text",
-        ending: "o",
+        ending: Some("o"),
         doc: "iter/kmem_cache that prints the rows as CSV, below a line of headings",
+    },
+    FormRow {
+        form: Form::Rows,
+        name: "rows",
+        ending: None,
+        doc: "iter/kmem_cache that sends binary rows, and their layout in a .json file, for slabql load",
     },
     FormRow {
         form: Form::C,
         name: "c",
-        ending: "c",
-        doc: "the same as C, for clang -g -O2 -target bpf -c",
+        ending: Some("c"),
+        doc: "what prints, as C, for clang -g -O2 -target bpf -c",
     },
 ];
 
@@ -81,7 +89,8 @@ impl Form {
     #[must_use]
     pub fn of(path: &Path) -> Self {
         let ending = path.extension().unwrap_or_default();
-        let row = FORMS.iter().find(|row| ending.eq_ignore_ascii_case(row.ending));
+        let means = |meant: &str| ending.eq_ignore_ascii_case(meant);
+        let row = FORMS.iter().find(|row| row.ending.is_some_and(means));
         row.map_or(Self::Text, |row| row.form)
     }
 }
@@ -97,30 +106,42 @@ pub fn forms() -> String {
 pub struct Exported {
     /// The file.
     pub bytes: Vec<u8>,
+    /// The layout of its rows, if it sends any.
+    pub layout: Option<String>,
     /// How it is made up, in words.
     pub report: String,
     /// Sentences about what it leaves out.
     pub notes: Vec<String>,
 }
 
-/// The export of a query, whose program prints its rows.
-pub fn export(engine: &mut Engine, asked: Asked<'_>, form: Form) -> Result<Exported, Failure> {
-    let plan = planned(engine, asked)?;
+/// The export of a query, which was given the values in `parameters`.
+pub fn export(
+    engine: &mut Engine,
+    asked: Asked<'_>,
+    parameters: &ParameterValues,
+    form: Form,
+) -> Result<Exported, Failure> {
+    let plan = planned(engine, asked, form == Form::Rows)?;
     let schema = engine.source().kernel().ok_or_else(no_kernel)?;
-    let cells = export::cells(&plan, asked.text).map_err(asked.wrong)?;
+    let cells = match form {
+        Form::Rows => export::rows(&plan).map(|()| Vec::new()),
+        Form::Text | Form::C => export::cells(&plan, asked.text),
+    };
+    let cells = cells.map_err(asked.wrong)?;
     let (variables, fixed) = export::variables(&plan, &cells, asked.text);
     let fixed = fixed.iter().map(|name| {
-        format!("the value of `${name}` is fixed: it does not only stand in comparisons of numbers")
+        format!("the value of `${name}` is fixed: it does not only stand in comparisons of numbers in the kernel")
     });
     let notes = fixed.collect();
-    let portable = codegen::portable(&plan, &cells, &variables, schema);
+    let printed = (form != Form::Rows).then_some(&*cells);
+    let portable = codegen::portable(&plan, printed, &variables, schema);
     let portable = portable.map_err(asked.wrong)?;
     // What cannot be fitted to other kernels is refused in either form.
     if form == Form::C {
         let source = codegen::c::source(&plan, &cells, &variables, asked.text, schema);
         let source = source.map_err(asked.wrong)?;
         let report = format!("{} lines of C", source.lines().count());
-        return Ok(Exported { bytes: source.into_bytes(), report, notes });
+        return Ok(Exported { bytes: source.into_bytes(), layout: None, report, notes });
     }
     let written = portable.write();
     let bytes =
@@ -134,43 +155,9 @@ pub fn export(engine: &mut Engine, asked: Asked<'_>, form: Form) -> Result<Expor
     if !names.is_empty() {
         report.push_str(&format!(", variables {}", names.join(", ")));
     }
-    Ok(Exported { bytes, report, notes })
-}
-
-/// Plans a query for the template of other kernels.
-fn planned(engine: &mut Engine, asked: Asked<'_>) -> Result<Plan, Failure> {
-    let table = asked.query.from.as_ref();
-    let found = table.and_then(|table| Some((table, catalog::table(&table.name)?)));
-    if let Some((named, table)) = found
-        && table.rows != Rows::Caches
-    {
-        let message = format!("`{}` cannot be exported", table.name);
-        let wrong = Diagnostic::new(named.span, message)
-            .label("its rows are made by walking lists, or in user space")
-            .help("queries of `caches` can be exported");
-        return Err((asked.wrong)(wrong));
-    }
-    if let Some(subquery) = subquery::of(asked.query).map_err(asked.wrong)?.first() {
-        let wrong = Diagnostic::new(subquery.query.span, "subqueries cannot be exported")
-            .label("it runs first, and its answer is of now")
-            .help("run it, and write its answer into the query");
-        return Err((asked.wrong)(wrong));
-    }
-    if engine.source().kernel().is_none() {
-        return Err(no_kernel());
-    }
-    let before = engine.choice;
-    engine.choice.template = Some(Template::Iter);
-    engine.choice.no_pushdown = false;
-    let plan = engine.plan_once(asked, &mut Stages::default());
-    engine.choice = before;
-    plan
-}
-
-fn no_kernel() -> Failure {
-    let message = "an export is made from the types of a kernel, which this source does not have";
-    let help = "leave out `--demo`, `--from` and `--source proc`, or name types with `--btf FILE`";
-    Failure::environment(message, Some(help))
+    let layout = (form == Form::Rows)
+        .then(|| rows::layout(&plan, asked.text, parameters, &names, schema.release()));
+    Ok(Exported { bytes, layout, report, notes })
 }
 
 /// Fails unless the object, fitted to the kernel that it was made with, is the program that was made.
@@ -199,28 +186,44 @@ fn check(portable: &Portable, bytes: &[u8], schema: &KernelSchema) -> Result<(),
     }
 }
 
-/// Writes a file, whole or not at all; `-` is `out`.
-pub fn write(path: &Path, bytes: &[u8], out: &mut dyn Write) -> Result<(), Failure> {
+/// Writes an export: all of it or nothing. `-` is `out`.
+pub fn write(path: &Path, exported: &Exported, out: &mut dyn Write) -> Result<(), Failure> {
+    let beside = exported.layout.as_ref().map(|_| rows::beside(path)).transpose()?;
     if is_standard(path) {
-        return out.write_all(bytes).map_err(Failure::Write);
+        return out.write_all(&exported.bytes).map_err(Failure::Write);
     }
-    let written = WholeFile::create(path, Readers::Usual).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.commit()
-    });
-    written.map_err(|error| Failure::file("write", path, &error))
+    let begin = |path: &Path, bytes: &[u8]| {
+        let written = WholeFile::create(path, Readers::Usual).and_then(|mut file| {
+            file.write_all(bytes)?;
+            Ok(file)
+        });
+        written.map_err(|error| Failure::file("write", path, &error))
+    };
+    let mut files = vec![(path, begin(path, &exported.bytes)?)];
+    if let (Some(beside), Some(layout)) = (&beside, &exported.layout) {
+        files.push((beside, begin(beside, layout.as_bytes())?));
+    }
+    for (path, file) in files {
+        file.commit().map_err(|error| Failure::file("write", path, &error))?;
+    }
+    Ok(())
 }
 
 /// The most bytes of an object that are read.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// Loads the object of a file, gives its variables values, and writes what its program prints.
-pub fn load(path: &Path, values: &[(String, u64)], out: &mut dyn Write) -> Result<(), Failure> {
+/// Loads the program of a file, gives its variables values, and attaches it.
+pub fn attach(path: &Path, values: &[(String, u64)]) -> Result<Attached, Failure> {
     let mut object = Vec::new();
     own::open(path, Whose::Any)
         .and_then(|file| Checked(file).take(MAX_BYTES + 1).read_to_end(&mut object))
         .or_else(|error| signals::check().and(Err(Failure::file("read", path, &error))))?;
-    let mut rows = Checked(Attached::load(&object, values)?.file()?);
+    Attached::load(&object, values)
+}
+
+/// Writes what an attached program prints.
+pub fn print(attached: Attached, out: &mut dyn Write) -> Result<(), Failure> {
+    let mut rows = Checked(attached.file()?);
     let mut buffer = vec![0; 1 << 16];
     loop {
         match rows.read(&mut buffer) {

@@ -39,12 +39,15 @@ pub fn write(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let form = form.unwrap_or_else(|| Form::of(file));
+    if form == Form::Rows {
+        export::rows::beside(file)?;
+    }
     if form == Form::Text && is_standard(file) && session.settings.standard == Medium::Terminal {
         let help = "name a file, or send it on: `slabql export - 'select name' > x.o`";
         return Err(Failure::command("an object is no text for a terminal", Some(help)));
     }
     let exported = made(session, text, form)?;
-    export::write(file, &exported.bytes, out)?;
+    export::write(file, &exported, out)?;
     if !is_standard(file) {
         message::line(&format!("{}: {}", file.display(), exported.report));
     }
@@ -74,15 +77,21 @@ fn made(session: &mut Session, text: &str, form: Form) -> Result<Exported, Failu
         return Err(Failure::command("an export is made of one query", Some(help)));
     };
     session.note_parameters(text);
-    let exported = export::export(&mut session.engine, Asked::new(query, text, &wrong), form)?;
+    let asked = Asked::new(query, text, &wrong);
+    let exported = export::export(&mut session.engine, asked, &parameters, form)?;
     for note in &exported.notes {
         message::note(note);
     }
     Ok(exported)
 }
 
-/// Loads an object, whose variables get the values in `words`, and writes what it prints.
-pub fn load(file: &Path, words: &[String], out: &mut dyn Write) -> Result<(), Failure> {
+/// Loads an object, whose variables get the values in `words`, and writes what it prints, or the answer that its rows are.
+pub fn load(
+    session: &mut Session,
+    file: &Path,
+    words: &[String],
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let value = |word: &String| {
         let (name, value) = assignment(word)?;
         // What a comparison was lowered to holds for numbers that have a place with a sign and without.
@@ -95,7 +104,12 @@ pub fn load(file: &Path, words: &[String], out: &mut dyn Write) -> Result<(), Fa
         Ok((name, number))
     };
     let values = words.iter().map(value).collect::<Result<Vec<_>, Failure>>()?;
-    export::load(file, &values, out)
+    let attached = export::attach(file, &values)?;
+    if !attached.sends_rows {
+        return export::print(attached, out);
+    }
+    let output = export::rows::answer(&mut session.engine, file, attached)?;
+    session.answer(&output, out)
 }
 
 /// Lists what is pinned.
