@@ -107,10 +107,10 @@ fn once(
     schema: &dyn Schema,
     luggage: Luggage<'_>,
 ) -> Result<(Program, Constants), Diagnostic> {
-    let printed = luggage.printed;
+    let text = luggage.printed;
     let mut generator =
         Generator { luggage: Some(luggage), ..Generator::new(plan, layout, schema) };
-    let program = match printed {
+    let program = match text {
         Some((printer, cells)) => {
             let headings = generator.constant(&print::headings(cells));
             printer.build(headings, Generator::numbers(plan), &mut generator)?

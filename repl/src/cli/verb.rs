@@ -161,7 +161,7 @@ impl Verb {
                 }
             },
             Self::Load { file, values } => {
-                export::load(session, &at_home(file.clone()), values, out)?
+                export::load(session, &at_home(file.clone()), values, out)?;
             }
             Self::Pins => export::pins(session, out)?,
             Self::Unpin { name } => export::unpin(name)?,

@@ -49,6 +49,7 @@ pub fn beside(object: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// The layout of the rows of a plan, as a text. Of its parameters `variables` are variables of the object.
+#[must_use]
 pub fn layout(
     plan: &Plan,
     text: &str,
