@@ -57,21 +57,21 @@ const OWN_FRAMES: i32 = 2;
 /// Bytes of the ring; a power of two.
 const RING_BYTES: u32 = 8 << 20;
 /// The last address that is no object: `kmalloc(0)` returns it.
-const ZERO_SIZE_PTR: i32 = 16;
+pub(super) const ZERO_SIZE_PTR: i32 = 16;
 /// The flag of an update that makes a new entry only.
 const BPF_NOEXIST: i32 = 1;
 
 /// The helpers by their numbers, which they keep for ever.
-const LOOKUP: (u32, &str) = (1, "map_lookup_elem");
+pub(super) const LOOKUP: (u32, &str) = (1, "map_lookup_elem");
 const UPDATE: (u32, &str) = (2, "map_update_elem");
 const DELETE: (u32, &str) = (3, "map_delete_elem");
-const TIME: (u32, &str) = (5, "ktime_get_ns");
+pub(super) const TIME: (u32, &str) = (5, "ktime_get_ns");
 const CPU: (u32, &str) = (8, "get_smp_processor_id");
-const PID: (u32, &str) = (14, "get_current_pid_tgid");
-const COMM: (u32, &str) = (16, "get_current_comm");
-const STACK: (u32, &str) = (67, "get_stack");
-const CGROUP: (u32, &str) = (80, "get_current_cgroup_id");
-const OUTPUT: (u32, &str) = (130, "ringbuf_output");
+pub(super) const PID: (u32, &str) = (14, "get_current_pid_tgid");
+pub(super) const COMM: (u32, &str) = (16, "get_current_comm");
+pub(super) const STACK: (u32, &str) = (67, "get_stack");
+pub(super) const CGROUP: (u32, &str) = (80, "get_current_cgroup_id");
+pub(super) const OUTPUT: (u32, &str) = (130, "ringbuf_output");
 
 /// A tracepoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

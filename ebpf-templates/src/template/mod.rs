@@ -18,7 +18,7 @@
 //! on the way, in as many runs as it takes, and [`group`] keeps rows in the map and adds
 //! elements to them. [`rows`] is what the program and its reader agree on. [`lookup`], [`head`], [`symbols`] and
 //! [`offsets`] are programs of their own, without an iterator; so are those of [`events`], which run whenever the kernel
-//! allocates or frees an object.
+//! allocates or frees an object, and of [`audit`], which run when it creates or destroys a cache.
 //!
 //! # Registers
 //!
@@ -38,6 +38,7 @@
 //! - The call with no cache at the end of `iter/kmem_cache` is handled: it emits the trailer.
 //! - Every loop ends by its own count, and the verifier is shown a bound besides (the iterator, `may_goto`).
 
+pub mod audit;
 pub mod barn;
 pub mod driver;
 pub mod events;

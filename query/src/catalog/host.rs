@@ -23,11 +23,12 @@ pub enum HostTable {
     Diff,
     Allocations,
     Frees,
+    Audit,
 }
 
 /// All of them, in the order of `.tables`.
 pub static TABLES: &[&Table] =
-    &[&ALIASES, &FLAGS, &SLABINFO, &COLUMNS, &CGROUPS, &DIFF, &ALLOCATIONS, &FREES];
+    &[&ALIASES, &FLAGS, &SLABINFO, &COLUMNS, &CGROUPS, &DIFF, &ALLOCATIONS, &FREES, &AUDIT];
 
 /// Names of caches.
 #[rustfmt::skip]
@@ -201,6 +202,28 @@ pub static FREES: Table = Table {
         Column::new("cgroup", TEXT, None, Given, "The path of the process's cgroup in the hierarchy of version 2; NULL for one that is gone, or not visible here."),
         Column::new("site", TEXT, None, Given, "The kernel function that called the allocator, the offset in it and its size, and the module; NULL if the kernel has no symbol for it."),
         Column::new("stack", TEXT, Stack, Given, "The functions that led to it, the outermost first, with `;` between them; NULL if the stack could not be taken."),
+    ],
+};
+
+/// What becomes of caches during a trace.
+#[rustfmt::skip]
+pub static AUDIT: Table = Table {
+    name: "audit",
+    doc: "A row for each cache that is created or destroyed during a trace: `trace 5s select … from audit`.",
+    rows: Rows::Host(Made { table: HostTable::Audit, takes: &[], needs: Needs::Looks }),
+    star: &["what", "name", "size", "pid", "comm", "time"],
+    identity: &[],
+    columns: &[
+        Column::new("what", TEXT, None, Given, "`create`; `merge`, if another cache serves instead of a new one; `unmerge`, if such a user gives it up; `destroy`; `release`, when its memory is freed.").one_of(&["create", "merge", "unmerge", "destroy", "release"]),
+        Column::new("name", TEXT, None, Given, "The name of the cache, or the one that is merged into it; NULL if it was gone before it could be read."),
+        Column::new("size", UINT, Bytes, Given, "The distance between two objects of the cache."),
+        Column::new("flags", (Type::SlabFlags, 32), None, Given, "The flags of the cache."),
+        Column::new("cache", UINT, Hex, Given, "The address of the cache; what is destroyed may leave it to the next one."),
+        Column::new("pid", (Type::UInt, 32), None, Given, "The process that ran; NULL if nothing but a look at the caches told of it."),
+        Column::new("comm", TEXT, None, Given, "The name of the thread that ran."),
+        Column::new("cgroup", TEXT, None, Given, "The path of the process's cgroup in the hierarchy of version 2; NULL for one that is gone, or not visible here."),
+        Column::new("stack", TEXT, Stack, Given, "The functions that led to it, the outermost first, with `;` between them; NULL if the stack could not be taken."),
+        Column::new("time", UINT, None, Given, "When it happened, in nanoseconds since the trace began."),
     ],
 };
 

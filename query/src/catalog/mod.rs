@@ -89,6 +89,8 @@ pub enum Needs {
     Objects,
     /// The running kernel, in which programs are attached.
     Tracepoints,
+    /// The running kernel, whose caches are looked at during a trace if no program can be attached.
+    Looks,
 }
 
 /// A column.

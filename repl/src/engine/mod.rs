@@ -275,7 +275,8 @@ impl Ask for Engine {
                 HostTable::Aliases
                 | HostTable::Cgroups
                 | HostTable::Allocations
-                | HostTable::Frees => true,
+                | HostTable::Frees
+                | HostTable::Audit => true,
                 // They are made of files, types and recordings.
                 HostTable::Flags | HostTable::Slabinfo | HostTable::Columns | HostTable::Diff => {
                     false

@@ -32,6 +32,7 @@ pub fn rows(table: HostTable) -> Make {
         HostTable::Cgroups => |ask, _, notes| cgroups::rows(ask, notes),
         HostTable::Allocations => |_, _, _| Err(untraced("allocations")),
         HostTable::Frees => |_, _, _| Err(untraced("frees")),
+        HostTable::Audit => |_, _, _| Err(untraced("audit")),
         HostTable::Diff => |_, snapshots, notes| match snapshots {
             [before, after] => Ok(compare(before, after, notes)),
             _ => Ok(Vec::new()),

@@ -33,6 +33,7 @@ pub const REPORTS: &[(&str, &str)] = reports! {
     "absent"
     "alike"
     "allocators"
+    "audit"
     "barns"
     "cache"
     "cgroups"
@@ -295,7 +296,7 @@ mod tests {
         }
         let traces = REPORTS.iter().filter(|(_, text)| traced(text).is_some());
         let names: Vec<&str> = traces.map(|(name, _)| *name).collect();
-        assert_eq!(names, ["allocators", "churn", "leaks", "lifetimes"]);
+        assert_eq!(names, ["allocators", "audit", "churn", "leaks", "lifetimes"]);
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Tables {
                 format!("there is no table `{word}`; {help}")
             })?;
             match found.rows {
-                Rows::Host(Made { needs: Needs::Tracepoints, .. }) => {
+                Rows::Host(Made { needs: Needs::Tracepoints | Needs::Looks, .. }) => {
                     Err(format!("`{word}` has rows only during a trace"))
                 }
                 _ => Ok(found),

@@ -293,6 +293,7 @@ fn a_recording_says_what_it_has_not() {
         "cgroups,the demo has no table `cgroups`",
         "allocations,a recording has no table `allocations`",
         "frees,a recording has no table `frees`",
+        "audit,a recording has no table `audit`",
     ];
     assert_eq!(count(&["--demo"], "not available"), missing);
     assert_eq!(

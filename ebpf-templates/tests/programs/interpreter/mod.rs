@@ -1,6 +1,7 @@
 //! Runs programs against a made-up kernel: first the interpreter itself, then the templates.
 
 mod arithmetic;
+mod audit;
 mod caches;
 mod calls;
 mod events;

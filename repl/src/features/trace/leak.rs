@@ -9,6 +9,7 @@ use query::suggest;
 use query::syntax::{TokenKind, lex};
 use query::value::{Type, Unit, Value};
 
+use super::meanwhile::pause;
 use crate::engine::Ask;
 use crate::report::error::Failure;
 
@@ -74,7 +75,7 @@ impl Leak {
     /// well where the source cannot tell them apart.
     pub fn grown(&self, ask: &mut dyn Ask) -> Result<Output, Failure> {
         let before = figures(ask)?;
-        let seconds = super::pause(self.duration)?.as_secs_f64().max(0.001);
+        let seconds = pause(self.duration)?.as_secs_f64().max(0.001);
         let after = figures(ask)?;
         let mut grown = Vec::new();
         for (name, now) in after {

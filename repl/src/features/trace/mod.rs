@@ -13,7 +13,9 @@
 //! - What is shown as held was looked at behind the end of the trace, and was found in use.
 //! - What is missing is told: the last line of a trace says what was lost and what was left out.
 
+mod audit;
 pub mod leak;
+mod meanwhile;
 mod rows;
 mod stacks;
 
@@ -27,21 +29,18 @@ use query::input::Input;
 use query::plan::{Operator, Plan};
 use query::schema::Schema;
 use query::value::Value;
-use rustix::thread::{Timespec, nanosleep};
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::engine::Engine;
-use crate::kernel::signals::{self, Interrupts};
 use crate::kernel::trace::cgroups::Cgroups;
 use crate::kernel::trace::symbols::Names;
 use crate::kernel::trace::{Losses, Object, Tracer};
-use crate::report::error::{Environment, Failure};
+use crate::report::error::Failure;
 use crate::report::message;
+pub use meanwhile::Gathered;
+use meanwhile::{lasted, nap, noted, now, refused};
 use rows::{Caches, Known, Maker};
 use stacks::Stacks;
 
-/// How often the ring of freed objects is emptied: in less time than the busiest kernel fills it.
-const NAP: Duration = Duration::from_millis(10);
 /// The memory that maps may take if nothing else is said, in bytes.
 pub const DEFAULT_MEMORY: u64 = 128 << 20;
 /// The fewest entries of a map that are worth a trace, and the most.
@@ -53,16 +52,6 @@ const STACKS_COST: &str =
     "stacks cost the kernel 1 to 2 µs an event, ten times as much as a trace without them";
 /// The most caches that the kernel is asked to tell from others.
 const MAX_ONLY: usize = 16;
-
-/// What was gathered.
-pub struct Gathered {
-    /// The rows, a value for each input of the plan, and how often each stands.
-    pub rows: Vec<(Vec<Value>, u64)>,
-    /// How it went, in one line.
-    pub report: String,
-    /// Sentences about what the rows leave out.
-    pub notes: Vec<String>,
-}
 
 /// What a trace is for.
 struct Wanted {
@@ -81,7 +70,7 @@ impl Wanted {
             }
             _ => {
                 let message = format!("`{}` is not a table of a trace", plan.table.name);
-                let help = "`trace` gathers `allocations` and `frees`; other tables need no trace";
+                let help = "`trace` gathers `allocations`, `frees` and `audit`; other tables need no trace";
                 Err(Failure::command(message, Some(help)))
             }
         }
@@ -121,6 +110,9 @@ pub fn gather(
     duration: Duration,
     memory: u64,
 ) -> Result<Gathered, Failure> {
+    if matches!(plan.table.rows, Rows::Host(Made { table: HostTable::Audit, .. })) {
+        return audit::gather(engine, plan, duration);
+    }
     let wanted = Wanted::of(plan)?;
     let caches = Caches::read(engine)?;
     let schema = engine.source().kernel();
@@ -218,12 +210,6 @@ pub fn gather(
     Ok(Gathered { rows, report, notes })
 }
 
-/// Says why symbols cannot be had, and with them no trace.
-fn refused(error: &std::io::Error) -> Failure {
-    let failed = || Environment::failed("the program that names symbols cannot be run", error);
-    Environment::of_bpf(error).unwrap_or_else(failed).into()
-}
-
 /// How many entries there is room for in `memory` bytes besides all else, and the bytes that all of it takes.
 fn room(events: &Events, cpus: u64, memory: u64) -> Result<(u32, u64), Failure> {
     let other: u64 = events.maps().iter().skip(1).map(|map| map.memory(cpus)).sum();
@@ -315,44 +301,6 @@ fn wait(tracer: &mut Tracer, duration: Duration) -> Meanwhile {
     Meanwhile { objects, dropped, span: (began, now()) }
 }
 
-/// Lets `duration` pass since `start`, or the time until Ctrl-C, and calls `meanwhile` again and again.
-fn nap(duration: Duration, start: Instant, meanwhile: &mut dyn FnMut()) {
-    while let Some(left) = duration.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
-        if signals::happened() {
-            signals::forget();
-            break;
-        }
-        if let Ok(nap) = Timespec::try_from(left.min(NAP)) {
-            let _ = nanosleep(&nap);
-        }
-        meanwhile();
-    }
-}
-
-/// Sees to it that Ctrl-C is noted until this is dropped.
-fn noted() -> Result<Option<Interrupts>, Failure> {
-    if signals::noted() {
-        return Ok(None);
-    }
-    Interrupts::note().map(Some).map_err(Failure::Write)
-}
-
-/// Lets `duration` pass, or the time until Ctrl-C. Gives the time that passed.
-fn pause(duration: Duration) -> Result<Duration, Failure> {
-    let interrupts = noted()?;
-    let start = Instant::now();
-    nap(duration, start, &mut || {});
-    drop(interrupts);
-    Ok(start.elapsed())
-}
-
-/// The monotonic clock, which the kernel's events have their time of.
-fn now() -> u64 {
-    let time = clock_gettime(ClockId::Monotonic);
-    let [seconds, nanos] = [time.tv_sec, time.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
-    seconds * 1_000_000_000 + nanos
-}
-
 /// How a trace went.
 fn report(
     took: u64,
@@ -362,11 +310,6 @@ fn report(
     dropped: u64,
 ) -> String {
     let events: u64 = rows.iter().map(|row| row.1).sum();
-    let mut text = format!(
-        "trace_report: {}.{:03} s, {events} events",
-        took / 1_000_000_000,
-        took / 1_000_000 % 1000
-    );
     let parts = [
         (losses.entries, "lost: the map was full"),
         (losses.records + dropped, "freed objects lost: there was no room"),
@@ -375,10 +318,7 @@ fn report(
         (maker.own, "of the allocator itself left out"),
         (maker.dropped, "held without an event of their free, but free again"),
     ];
-    for (count, what) in parts.into_iter().filter(|part| part.0 > 0) {
-        text.push_str(&format!(", {count} {what}"));
-    }
-    text
+    lasted(took, events, &parts)
 }
 
 #[cfg(test)]

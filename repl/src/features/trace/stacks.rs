@@ -36,7 +36,11 @@ impl Stacks {
 }
 
 /// The text of a stack, whose innermost frame comes first.
-fn text<'a>(frames: &[u64], site: Option<u64>, name: impl Fn(u64) -> Option<&'a str>) -> String {
+pub fn text<'a>(
+    frames: &[u64],
+    site: Option<u64>,
+    name: impl Fn(u64) -> Option<&'a str>,
+) -> String {
     let from = frames.iter().position(|frame| Some(*frame) == site).unwrap_or(0);
     let mut text = String::new();
     if frames.len() >= DEPTH {

@@ -11,6 +11,7 @@
 //!
 //! What the numbers mean: names of caches and rows of tables are made by whoever asked for the trace.
 
+pub mod audit;
 pub mod cgroups;
 pub mod symbols;
 

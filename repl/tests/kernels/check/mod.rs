@@ -3,6 +3,7 @@
 //!
 //! A check changes its machine as it likes, and panics where something is wrong.
 
+mod audit;
 mod machine;
 mod memory;
 mod modules;

@@ -4,6 +4,8 @@
 #[path = "../../common/ask.rs"]
 mod ask;
 
+use super::audit;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::CString;
 use std::fs;
@@ -83,9 +85,12 @@ pub fn come_and_go(rounds: usize) {
         (addresses.into_iter().zip(caches).collect::<Vec<_>>(), answer)
     };
     // What the first time builds once, and stays.
-    load(&modules);
-    let known = slabinfo();
-    unload(&modules);
+    let mut known = BTreeSet::new();
+    audit::told(|| {
+        load(&modules);
+        known = slabinfo();
+        unload(&modules);
+    });
     let stay: BTreeMap<u64, (String, u64)> = ask().0.into_iter().collect();
     assert!(known.len() > stay.len() + 5, "{} with modules, {} without", known.len(), stay.len());
 

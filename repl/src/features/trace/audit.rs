@@ -1,0 +1,261 @@
+//! Who creates and destroys caches while a trace lasts: the rows of `audit`.
+//!
+//! ```text
+//!   the kernel's functions ─ refused? ─► objects of the boot cache ─ refused? ─► looking again and again
+//!        records                              records, looks                         looks
+//! ```
+//!
+//! A record says who did it. What only a look finds has nobody, and what comes and goes between two looks is missed; the
+//! note before the trace says which of it holds.
+
+mod ledger;
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use ebpf_templates::template::audit::{Audit, Hook, Record};
+use query::input::Input;
+use query::plan::Plan;
+use query::schema::Schema;
+use query::value::Value;
+
+use self::ledger::{Entry, Ledger, Seen, Way};
+use super::meanwhile::{Gathered, lasted, nap, noted, now, refused};
+use super::stacks;
+use crate::engine::{Ask, Engine};
+use crate::kernel::trace::audit::Auditor;
+use crate::kernel::trace::cgroups::Cgroups;
+use crate::kernel::trace::symbols::Names;
+use crate::report::error::Failure;
+use crate::report::message;
+
+/// How often it is looked, where it must be.
+const LOOK: Duration = Duration::from_millis(20);
+/// The part of the time that looks may take.
+const SHARE: u32 = 5;
+
+/// What one look reads.
+const CACHES: &str = "select addr, name, size, cast(flags as int), alias_count from caches";
+/// What is read where a cache has another alias.
+const ALIASES: &str = "select addr, name, aliases from caches";
+
+/// The programs, or none.
+struct Attached {
+    auditor: Option<Auditor>,
+    way: Way,
+    /// Which way it is, what it cannot see, and why it is not a better one.
+    note: String,
+}
+
+impl Attached {
+    /// Attaches what the kernel allows.
+    fn to(engine: &Engine, boot: Option<u64>) -> Self {
+        let mut reasons = Vec::new();
+        for (way, hooks) in
+            [(Way::Functions, functions(engine)), (Way::Boot, Ok(Hook::BOOT.to_vec()))]
+        {
+            let attached = hooks.and_then(|hooks| {
+                let audit = programs(engine, boot)?;
+                Auditor::attach(&audit, &hooks).map_err(|failure| why(&failure))
+            });
+            match attached {
+                Ok(auditor) => {
+                    return Self { auditor: Some(auditor), way, note: way.told(&reasons) };
+                }
+                Err(reason) => reasons.push(format!("{}: {reason}", way.refused())),
+            }
+        }
+        Self { auditor: None, way: Way::Looks, note: Way::Looks.told(&reasons) }
+    }
+}
+
+/// The first line of a failure.
+fn why(failure: &Failure) -> String {
+    let text = failure.text();
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+/// The functions at which a kernel creates and destroys caches.
+fn functions(engine: &Engine) -> Result<Vec<Hook>, String> {
+    let schema = engine.source().kernel().ok_or("the source reads no kernel's types")?;
+    let there = |hook: &Hook| schema.function_id(hook.target()).is_some();
+    // One of the two is a kernel's way.
+    let created = [Hook::Created, Hook::CreatedBefore].into_iter().find(there);
+    let hooks = [created.unwrap_or(Hook::Created), Hook::Merged, Hook::Destroyed, Hook::Released];
+    match hooks.iter().find(|hook| !there(hook)) {
+        Some(hook) => Err(format!("this kernel has no function `{}`", hook.target())),
+        None => Ok(hooks.to_vec()),
+    }
+}
+
+/// The programs for this kernel.
+fn programs(engine: &Engine, boot: Option<u64>) -> Result<Audit, String> {
+    let schema = engine.source().kernel().ok_or("the source reads no kernel's memory")?;
+    schema.may_run().map_err(|refused| refused.message)?;
+    let place = |path: &str| {
+        let member = schema.member("kmem_cache", path);
+        let member = member.ok_or_else(|| format!("`struct kmem_cache` has no member `{path}`"))?;
+        let number = |part: u32| i32::try_from(part).unwrap_or(0);
+        Ok::<_, String>((number(member.offset), number(member.size)))
+    };
+    Ok(Audit {
+        boot: boot.ok_or("there is no cache `kmem_cache`")?,
+        name: place("name")?,
+        size: place("size")?,
+        flags: place("flags")?,
+        refcount: place("refcount")?,
+    })
+}
+
+impl Way {
+    /// What is said where it cannot be had.
+    fn refused(self) -> &'static str {
+        match self {
+            Self::Functions => "not at the kernel's functions",
+            Self::Boot => "not at its tracepoints",
+            Self::Looks => "",
+        }
+    }
+
+    /// Says which way it is, what it cannot see, and why it is not a better one.
+    fn told(self, reasons: &[String]) -> String {
+        let mut text = match self {
+            Self::Functions => {
+                "the audit runs at the kernel's functions that create and destroy caches".to_owned()
+            }
+            Self::Boot => format!(
+                "the audit sees caches being allocated and freed; new aliases are found by looking every {} ms, \
+                 without who, and a cache that is gone before it was looked at has no name",
+                LOOK.as_millis()
+            ),
+            Self::Looks => format!(
+                "the audit looks at the caches every {} ms, so nobody knows who, and what comes and goes between two \
+                 looks is missed",
+                LOOK.as_millis()
+            ),
+        };
+        for reason in reasons {
+            text.push_str(&format!("; {reason}"));
+        }
+        text
+    }
+}
+
+/// Gathers for `duration`, or until Ctrl-C.
+pub fn gather(engine: &mut Engine, plan: &Plan, duration: Duration) -> Result<Gathered, Failure> {
+    let kind = engine.source().kind();
+    if !kind.has(plan.table.rows) {
+        return Err(Failure::Environment(kind.lacking(plan.table.name)));
+    }
+    engine.source().keep();
+    let reads =
+        |name: &str| plan.inputs.iter().filter_map(Input::column).any(|column| column.name == name);
+    let caches = look(engine)?;
+    let boot = caches.iter().find(|seen| seen.name == b"kmem_cache").map(|seen| seen.addr);
+    // Before anything is attached: a trace that Ctrl-C ends has an answer.
+    let interrupts = noted()?;
+    // Records come from here on.
+    let began = now();
+    let Attached { mut auditor, way, note } = Attached::to(engine, boot);
+    let mut ledger = Ledger::new(way, caches, &mut || aliases(engine))?;
+    let mut cgroups = if reads("cgroup") { Cgroups::read() } else { Cgroups::default() };
+    let takes_stacks = auditor.is_some() && reads("stack");
+    let names = takes_stacks.then(Names::open).transpose();
+    let mut names = names.map_err(|error| refused(&error))?;
+    let mut stacks = HashMap::new();
+    message::note(&note);
+    let start = Instant::now();
+    let (mut due, mut failed) = (Duration::ZERO, Ok(()));
+    let mut meanwhile = |engine: &mut Engine, last: bool| -> Result<(), Failure> {
+        for record in auditor.iter_mut().flat_map(Auditor::records) {
+            // A module's code has a name as long as the module is there.
+            if let Some(names) = &mut names {
+                names.learn(record.stack.iter().copied()).map_err(|error| refused(&error))?;
+                stacks.entry(record.stack.clone()).or_insert_with(|| stack(&record, names));
+            }
+            ledger.record(record);
+        }
+        if way != Way::Functions && (last || ledger.waits() || start.elapsed() >= due) {
+            let before = start.elapsed();
+            let caches = look(engine)?;
+            ledger.look(caches, now(), &mut || aliases(engine))?;
+            let took = start.elapsed().saturating_sub(before);
+            due = start.elapsed() + LOOK.max(took * (SHARE - 1));
+        }
+        Ok(())
+    };
+    nap(duration, start, &mut || {
+        if failed.is_ok() {
+            failed = match meanwhile(engine, false) {
+                // The trace ends; the last look is still to come.
+                Err(Failure::Interrupted) => Ok(()),
+                done => done,
+            };
+        }
+    });
+    drop(interrupts);
+    failed?;
+    meanwhile(engine, true)?;
+    let ended = now();
+    let (lost, missed) = auditor.as_ref().map_or(Ok((0, 0)), Auditor::losses)?;
+    drop(auditor);
+    if reads("cgroup") {
+        cgroups.learn();
+    }
+    let entries = ledger.entries();
+    let row = |entry: &Entry| {
+        let value = |input: &Input| {
+            let name = input.column().map_or("", |column| column.name);
+            entry.value(name, began, &cgroups, &stacks)
+        };
+        (plan.inputs.iter().map(value).collect(), 1)
+    };
+    let rows: Vec<_> = entries.iter().map(row).collect();
+    let losses =
+        [(lost, "lost: there was no room"), (missed, "lost: they interrupted another event")];
+    let report = lasted(ended - began, rows.len() as u64, &losses);
+    Ok(Gathered { rows, report, notes: Vec::new() })
+}
+
+/// The caches there are.
+fn look(ask: &mut dyn Ask) -> Result<Vec<Seen>, Failure> {
+    let seen = |row: Vec<Value>| {
+        let [addr, name, size, flags, aliases] = row.as_slice() else { return None };
+        let Value::Text(name) = name else { return None };
+        Some(Seen {
+            addr: addr.unsigned().unwrap_or(0),
+            name: name.to_vec(),
+            size: size.unsigned(),
+            flags: flags.unsigned(),
+            aliases: aliases.unsigned(),
+        })
+    };
+    Ok(ask.ask(CACHES)?.rows.into_iter().filter_map(seen).collect())
+}
+
+/// The names that were merged into caches, by the addresses and names of those.
+fn aliases(ask: &mut dyn Ask) -> Result<ledger::Aliases, Failure> {
+    let aliases = |row: Vec<Value>| match row.as_slice() {
+        [addr, Value::Text(name), Value::List(aliases)] => {
+            let aliases = aliases.iter().map(|alias| alias.to_vec()).collect();
+            Some(((addr.unsigned().unwrap_or(0), name.to_vec()), aliases))
+        }
+        _ => None,
+    };
+    Ok(ask.ask(ALIASES)?.rows.into_iter().filter_map(aliases).collect())
+}
+
+/// The stack of a record, as a text: what traces it is left out.
+fn stack(record: &Record, names: &Names) -> Value {
+    let name = |frame: u64| names.name(frame);
+    let own = |frame: &&u64| name(**frame).is_some_and(|name| name.starts_with("bpf_"));
+    let frames: Vec<u64> = record.stack.iter().skip_while(own).copied().collect();
+    match frames.as_slice() {
+        [] => Value::Null,
+        frames => {
+            let site = Some(record.site).filter(|site| *site != 0);
+            Value::text(stacks::text(frames, site, name))
+        }
+    }
+}
