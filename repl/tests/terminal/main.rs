@@ -6,7 +6,6 @@ mod common;
 mod editor;
 mod fit;
 mod hostile;
-mod people;
 mod prompt;
 mod signals;
 mod watch;

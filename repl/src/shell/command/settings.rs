@@ -20,14 +20,22 @@ pub fn timer(session: &mut Session, switch: &str, out: &mut dyn Write) -> Result
     one(session, "timer", switch, out)
 }
 
-/// Sets or shows a setting.
+/// Sets or shows a setting. Its value may stand in quotes of either kind, as the empty one must.
 pub fn one(
     session: &mut Session,
     name: &str,
     value: &str,
     out: &mut dyn Write,
 ) -> Result<Next, Failure> {
-    let shown = setting::command(&mut session.settings, name, value)?;
+    let within = |quote| value.strip_prefix(quote)?.strip_suffix(quote);
+    let shown = match within('\'').or_else(|| within('"')) {
+        Some(quoted) => {
+            setting::set(&mut session.settings, name, quoted, Origin::Command)
+                .map_err(Failure::Command)?;
+            None
+        }
+        None => setting::command(&mut session.settings, name, value)?,
+    };
     terminal::be_plain(session.settings.plain);
     write(out, &shown.unwrap_or_default())
 }
@@ -61,18 +69,9 @@ pub fn width(session: &mut Session, width: &str, out: &mut dyn Write) -> Result<
     one(session, "width", width, out)
 }
 
-/// `.null [TEXT]`, which may stand in quotes of either kind, as the empty one must.
+/// `.null [TEXT]`.
 pub fn null(session: &mut Session, text: &str, out: &mut dyn Write) -> Result<Next, Failure> {
-    let within = |quote| text.strip_prefix(quote)?.strip_suffix(quote);
-    match within('\'').or_else(|| within('"')) {
-        Some(quoted) => {
-            let origin = Origin::Command;
-            setting::set(&mut session.settings, "null", quoted, origin)
-                .map_err(Failure::Command)?;
-            Ok(Next::Prompt)
-        }
-        None => one(session, "null", text, out),
-    }
+    one(session, "null", text, out)
 }
 
 /// `.units [on|off]`: the reverse of `exact`.
