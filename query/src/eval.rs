@@ -24,7 +24,7 @@ use crate::catalog::Lookup;
 use crate::exec::{Host, Interrupted};
 use crate::pattern::{Computed, Extract, Pattern};
 use crate::syntax::ast::MatchOp;
-use crate::value::{Type, Value};
+use crate::value::{Type, Value, even};
 
 /// After so many steps the host is asked whether the run is to end: a millisecond or two.
 const STEPS: usize = 1 << 16;
@@ -359,7 +359,7 @@ pub(crate) fn cast(value: Value, ty: Type, from: Type, warnings: &mut Warnings) 
             Value::Int(value) => value.to_string(),
             Value::UInt(value) if from.is_flags() => format!("{value:#x}"),
             Value::UInt(value) => value.to_string(),
-            Value::Float(value) => value.to_string(),
+            Value::Float(value) => even(value.to_string(), value),
             Value::List(list) => return Value::text(list.join(&b", "[..])),
             _ => return Value::Null,
         }),

@@ -248,6 +248,9 @@ struct Bounded {
 /// The most bytes of an automaton: one of all kernel names takes less.
 const MAX_SIZE: usize = 1 << 17;
 
+/// The most groups: a match keeps where each of them is, for every state of the automaton.
+pub const MAX_GROUPS: usize = 64;
+
 /// The most steps of a text: less than a tenth of a second, as nothing can end a match.
 const MAX_STEPS: usize = 1 << 26;
 
@@ -261,6 +264,11 @@ impl Bounded {
         let mut size = regex.len().next_power_of_two().max(1 << 8);
         loop {
             match RegexBuilder::new(regex).size_limit(size).build() {
+                Ok(regex) if regex.captures_len() > 1 + MAX_GROUPS => {
+                    return Err(format!(
+                        "it has more than {MAX_GROUPS} groups: write `(?:…)` for one that is not asked for"
+                    ));
+                }
                 Ok(regex) => return Ok(Self { regex, size }),
                 // Whether it is too large or no expression at all, the last try says.
                 Err(_) if size < MAX_SIZE => size *= 2,

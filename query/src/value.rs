@@ -203,6 +203,36 @@ impl Value {
     }
 }
 
+/// The digits of a float, the same in all formats: the fewest that mean this double and no other, with an exponent where
+/// they are far apart.
+#[must_use]
+pub fn digits(value: f64) -> String {
+    even(format!("{value:?}"), value)
+}
+
+/// The digits of a float where two texts of as many are as near to it: the one whose last digit is even, as JSON and other
+/// languages have it. `shortest` is Rust's, which takes the larger one.
+pub(crate) fn even(shortest: String, value: f64) -> String {
+    // It lies half way only if it ends with the digit behind them: 5^25 and above have more than 18.
+    if (value * f64::from(1 << 25)).fract() != 0.0 {
+        return shortest;
+    }
+    let (mantissa, exponent) =
+        shortest.find('e').map_or((&*shortest, ""), |e| shortest.split_at(e));
+    let last = mantissa
+        .char_indices()
+        .last()
+        .filter(|(_, digit)| matches!(digit, '1' | '3' | '5' | '7' | '9'));
+    let Some((at, digit)) = last else { return shortest };
+    let significant = mantissa.trim_start_matches(['-', '0', '.']).replace('.', "").len();
+    let nearest = format!("{value:.*e}", significant - 1);
+    let below = digit.to_digit(10).unwrap_or(1) - 1;
+    let even = format!("{}{below}{exponent}", &mantissa[..at]);
+    let is_nearest =
+        nearest.split('e').next().is_some_and(|nearest| nearest.ends_with(&below.to_string()));
+    if is_nearest && even.parse() == Ok(value) { even } else { shortest }
+}
+
 /// Compares two numbers of which one is a double, exactly: an integer above 2^53 is not rounded first.
 fn compare_with_float(left: &Value, right: &Value) -> Option<Ordering> {
     match (left, right) {
@@ -222,6 +252,29 @@ fn compare_float_integer(float: f64, integer: i128) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digits_are_those_of_other_languages() {
+        for (value, text) in [
+            (8_589_934_592.0 + 1.0 / 128.0, "8589934592.007812"),
+            (-8_589_934_592.0 - 1.0 / 128.0, "-8589934592.007812"),
+            (8_589_934_592.0 + 3.0 / 128.0, "8589934592.023438"),
+            (2.0_f64.powi(-25), "2.9802322387695312e-8"),
+            (5e-324, "5e-324"),
+            (1e23, "1e23"),
+            (9_007_199_254_740_992.0, "9007199254740992.0"),
+            (30_210_303_042_648.1, "30210303042648.1"),
+            (0.5, "0.5"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (1e300, "1e300"),
+            (0.0, "0.0"),
+            (-7.0, "-7.0"),
+            (f64::MAX, "1.7976931348623157e308"),
+        ] {
+            assert_eq!(digits(value), text);
+            assert_eq!(text.parse(), Ok(value), "{text}");
+        }
+    }
 
     #[test]
     fn numbers_compare_by_size() {

@@ -16,6 +16,11 @@
 //! `kernel::sys` is the only module with `unsafe` code.
 #![deny(unsafe_code)]
 
+/// It counts for the tests.
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: kernel::sys::Allocator = kernel::sys::Allocator;
+
 pub mod cli;
 pub mod engine;
 pub mod features;

@@ -26,7 +26,7 @@ pub(super) static ROWS: &[Aggregate] = &[
         (1, 1),
         "The median, as a float; for an even number of values the mean of the middle two.",
         mean_of_numbers,
-        |_| Box::new(Percentile { part: 1.0, whole: 2.0, values: Vec::new() }),
+        |_| Box::new(Percentile { part: 1.0, whole: 2, values: Vec::new() }),
     ),
     Aggregate::new(
         "min(x)",
@@ -40,8 +40,8 @@ pub(super) static ROWS: &[Aggregate] = &[
         "percentile(x, 95)",
         (2, 2),
         "The p-th percentile, p from 0 to 100, linearly interpolated; a float.",
-        |name, argument, parameter| ranked(name, argument, parameter, 100.0),
-        |aggregate| percentile_of(aggregate, 100.0),
+        |name, argument, parameter| ranked(name, argument, parameter, 100),
+        |aggregate| percentile_of(aggregate, 100),
     ),
     Aggregate::new(
         "any_value(x)",
@@ -54,8 +54,8 @@ pub(super) static ROWS: &[Aggregate] = &[
         "quantile(x, 0.95)",
         (2, 2),
         "The p-quantile, p from 0 to 1, linearly interpolated as `percentile` is; a float.",
-        |name, argument, parameter| ranked(name, argument, parameter, 1.0),
-        |aggregate| percentile_of(aggregate, 1.0),
+        |name, argument, parameter| ranked(name, argument, parameter, 1),
+        |aggregate| percentile_of(aggregate, 1),
     ),
 ];
 
@@ -75,19 +75,19 @@ fn ranked(
     name: &str,
     argument: &Expr,
     parameter: Option<&Expr>,
-    whole: f64,
+    whole: u32,
 ) -> Result<Typed, Diagnostic> {
     let (_, result) = mean_of_numbers(name, argument, None)?;
     let span = parameter.map_or(argument.span, |parameter| parameter.span);
     let value = parameter.and_then(Expr::constant).and_then(Value::float);
-    let value = value.filter(|part| (0.0..=whole).contains(part)).ok_or_else(|| {
+    let value = value.filter(|part| (0.0..=whole.into()).contains(part)).ok_or_else(|| {
         Diagnostic::new(span, format!("`{name}` needs a literal number from 0 to {whole}"))
-            .help(format!("the median is `{name}(x, {})`", whole / 2.0))
+            .help(format!("the median is `{name}(x, {})`", f64::from(whole) / 2.0))
     })?;
     Ok((Value::Float(value), result))
 }
 
-fn percentile_of(aggregate: &bound::Aggregate, whole: f64) -> Box<dyn Accumulator> {
+fn percentile_of(aggregate: &bound::Aggregate, whole: u32) -> Box<dyn Accumulator> {
     let part = aggregate.parameter.float().unwrap_or_default();
     Box::new(Percentile { part, whole, values: Vec::new() })
 }
@@ -115,7 +115,7 @@ struct Extreme(Ordering, Value);
 /// All values, and what part of the whole of them the result is not below.
 struct Percentile {
     part: f64,
-    whole: f64,
+    whole: u32,
     values: Vec<Value>,
 }
 
@@ -151,23 +151,23 @@ impl Accumulator for Percentile {
 }
 
 /// The value that this part of `values` are not above; between two values in proportion.
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn percentile(part: f64, whole: f64, mut values: Vec<Value>, warnings: &mut Warnings) -> Value {
+#[allow(clippy::cast_precision_loss)] // a float is what was asked for
+fn percentile(part: f64, whole: u32, mut values: Vec<Value>, warnings: &mut Warnings) -> Value {
     let Some(steps) = values.len().checked_sub(1) else { return Value::Null };
     let order = |a: &Value, b: &Value| a.compare(b).unwrap_or(Ordering::Equal);
     if !sort::in_parts(&mut values, order, warnings) {
         return Value::Null;
     }
-    let place = part * steps as f64 / whole;
-    let (below, part) = ((place.floor() as usize).min(steps), place.fract());
-    let low = &values[below];
-    let next = values.get(below + 1).filter(|_| part > 0.0).unwrap_or(low);
+    let (below, rest, parts) = number::place(part, whole, steps);
+    let low = &values[below.min(steps)];
+    let next = values.get(below + 1).filter(|_| rest > 0).unwrap_or(low);
     let (Some(least), Some(most)) = (low.float(), next.float()) else { return Value::Null };
-    let between = match (low.integer(), next.integer()) {
-        (Some(low), Some(next)) if (part - 0.5).abs() == 0.0 => number::ratio(low + next, 2),
-        (Some(low), Some(next)) => low as f64 + (next - low) as f64 * part,
+    let between = if let (Some(low), Some(next)) = (low.integer(), next.integer()) {
+        number::ratio(low * i128::from(parts) + (next - low) * i128::from(rest), parts)
+    } else {
         // Of one sign: a difference of two large numbers of both signs is none.
-        _ => least * (1.0 - part) + most * part,
+        let part = rest as f64 / parts as f64;
+        least * (1.0 - part) + most * part
     };
     Value::real(between.clamp(least, most))
 }
@@ -176,21 +176,21 @@ fn percentile(part: f64, whole: f64, mut values: Vec<Value>, warnings: &mut Warn
 mod tests {
     use super::*;
 
-    fn percentile(part: f64, whole: f64, values: Vec<Value>) -> Value {
+    fn percentile(part: f64, whole: u32, values: Vec<Value>) -> Value {
         super::percentile(part, whole, values, &mut Warnings::default())
     }
 
     #[test]
     fn percentiles_lie_between_values() {
         let of =
-            |percent| percentile(percent, 100.0, [40.0, 10.0, 20.0, 30.0].map(Value::Float).into());
+            |percent| percentile(percent, 100, [40.0, 10.0, 20.0, 30.0].map(Value::Float).into());
         assert_eq!(of(0.0), Value::Float(10.0));
         assert_eq!(of(50.0), Value::Float(25.0));
         assert_eq!(of(100.0), Value::Float(40.0));
-        assert_eq!(percentile(95.0, 100.0, vec![Value::Float(7.0)]), Value::Float(7.0));
-        assert_eq!(percentile(95.0, 100.0, vec![]), Value::Null);
+        assert_eq!(percentile(95.0, 100, vec![Value::Float(7.0)]), Value::Float(7.0));
+        assert_eq!(percentile(95.0, 100, vec![]), Value::Null);
         assert_eq!(
-            percentile(50.0, 100.0, [f64::MAX, -f64::MAX].map(Value::Float).into()),
+            percentile(50.0, 100, [f64::MAX, -f64::MAX].map(Value::Float).into()),
             Value::Float(0.0)
         );
     }
@@ -199,12 +199,26 @@ mod tests {
     fn percentiles_are_never_outside_the_values() {
         for count in 1..40 {
             for percent in 0..=100 {
-                let of = |value: Value| percentile(percent.into(), 100.0, vec![value; count]);
+                let of = |value: Value| percentile(percent.into(), 100, vec![value; count]);
                 assert_eq!(of(Value::UInt(104)), Value::Float(104.0));
                 assert_eq!(of(Value::Float(0.1)), Value::Float(0.1));
             }
         }
-        let middle = percentile(50.0, 100.0, vec![Value::UInt(u64::MAX), Value::Int(-1)]);
+        let middle = percentile(50.0, 100, vec![Value::UInt(u64::MAX), Value::Int(-1)]);
         assert_eq!(middle, Value::Float(9_223_372_036_854_775_807.0));
+    }
+
+    #[test]
+    fn what_lies_between_integers_is_the_nearest_double() {
+        let of = |part, whole, values: &[i64]| {
+            percentile(part, whole, values.iter().map(|value| Value::Int(*value)).collect())
+        };
+        let hundred: Vec<i64> = (0..90).chain([1000, 2004]).collect();
+        assert_eq!(of(99.0, 100, &hundred), Value::Float(1090.36));
+        assert_eq!(of(90.0, 100, &[0, 1, 100]), Value::Float(80.2));
+        assert_eq!(of(0.9, 1, &[0, 1, 100]), Value::Float(80.2));
+        assert_eq!(of(99.9, 100, &[0, 1_000_000]), Value::Float(999_000.0));
+        assert_eq!(of(1e-300, 100, &[5, 9]), Value::Float(5.0));
+        assert_eq!(of(75.0, 100, &[i64::MIN, i64::MAX]), Value::Float(4_611_686_018_427_387_904.0));
     }
 }

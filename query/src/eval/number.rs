@@ -41,6 +41,19 @@ pub(crate) fn round(value: f64, digits: u32) -> f64 {
     rounded.copysign(value)
 }
 
+/// Where so many of `steps` lie as `part` is of `whole`: behind a whole number of them, and of the next one so many parts of
+/// so many, fewer than 2^60. `part` is the decimal number that it is written as, to 16 decimals: 0.9 is nine tenths.
+#[allow(clippy::cast_possible_truncation)] // it is no more than `steps`
+pub(crate) fn place(part: f64, whole: u32, steps: usize) -> (usize, u64, u64) {
+    let text = part.to_string();
+    let (units, decimals) = text.split_once('.').unwrap_or((&text, ""));
+    let decimals = decimals.get(..16).unwrap_or(decimals);
+    let parts = u64::from(whole) * 10_u64.pow(decimals.len() as u32);
+    let part: u128 = format!("{units}{decimals}").parse().unwrap_or(0);
+    let place = part * steps as u128;
+    ((place / u128::from(parts)) as usize, (place % u128::from(parts)) as u64, parts)
+}
+
 /// The double nearest to `numerator / denominator`; the denominator is not 0.
 #[allow(clippy::cast_precision_loss)] // it is rounded once
 pub(crate) fn ratio(numerator: i128, denominator: u64) -> f64 {

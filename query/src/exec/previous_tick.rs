@@ -7,7 +7,7 @@ use super::identity::{self, Before, Key};
 use crate::delta::{Change, Delta, TICKS};
 use crate::eval::{self, Warnings};
 use crate::plan::Compare;
-use crate::value::Value;
+use crate::value::{Value, digits};
 
 /// What there was in the tick before; nothing in the first one.
 #[derive(Debug, Default)]
@@ -155,7 +155,7 @@ fn lengthened(before: Option<&Value>, now: &Value) -> Value {
     };
     let text = match (now, now.integer()) {
         (_, Some(number)) => number.to_string(),
-        (Value::Float(number), _) => format!("{number:?}"),
+        (Value::Float(number), _) => digits(*number),
         _ => String::new(),
     };
     ticks.push(text.into_bytes().into());

@@ -14,7 +14,7 @@
 use super::ast::{BinaryOp, Expr, ExprKind, Ident, Literal, UnaryOp};
 use super::failure::{Parsed, commit, excerpt, refuse};
 use super::input::{Input, State};
-use super::lexer::lex;
+use super::lexer::{interrupt, lex};
 use super::number::size_text;
 use super::path;
 use super::predicate::test;
@@ -73,7 +73,7 @@ fn within_limits<'a>(input: Input<'a>, expr: &Expr) -> Parsed<'a, ()> {
     // At the start of a statement `whatis` would be no name.
     let printed = format!("select {expr}");
     let tokens = lex(&printed).map_err(|error| nom::Err::Failure(error.into()))?;
-    let state = State::new(&printed, &tokens);
+    let state = State::new(&printed, &tokens, input.state().interrupted);
     match operand(Input::new(&state).skip(1)) {
         Ok(_) => Ok((input, ())),
         Err(nom::Err::Error(failure) | nom::Err::Failure(failure)) => {
@@ -267,6 +267,9 @@ fn others(input: Input<'_>, mut arguments: Vec<Expr>) -> Parsed<'_, Vec<Expr>> {
 
 /// Parses an operand and the operators before it.
 fn prefix(input: Input<'_>, least: Level) -> Parsed<'_, Box<Expr>> {
+    if (input.state().interrupted)() {
+        return refuse(interrupt(input.span().start));
+    }
     match input.peek() {
         Some(TokenKind::Keyword(Keyword::Not)) if least <= NOT => unary(input, UnaryOp::Not, NOT),
         Some(TokenKind::Symbol(Symbol::Minus)) => unary(input, UnaryOp::Neg, UNARY),

@@ -23,6 +23,8 @@ pub(super) struct State<'a> {
     pub tokens: &'a [Token],
     /// The furthest position at which a rule failed, and what was expected there.
     pub furthest: RefCell<Furthest>,
+    /// Whether whoever asked for it wants it no more.
+    pub interrupted: &'a dyn Fn() -> bool,
     /// How deep the expression is nested here.
     nesting: Cell<usize>,
     /// The operators between operands that the expression has so far.
@@ -44,11 +46,12 @@ pub(super) struct Input<'a> {
 
 impl<'a> State<'a> {
     /// A state before the first token.
-    pub fn new(text: &'a str, tokens: &'a [Token]) -> Self {
+    pub fn new(text: &'a str, tokens: &'a [Token], interrupted: &'a dyn Fn() -> bool) -> Self {
         Self {
             text,
             tokens,
             furthest: RefCell::default(),
+            interrupted,
             nesting: Cell::new(0),
             operators: Cell::new(0),
             rewritten: Cell::new(false),

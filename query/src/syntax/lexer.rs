@@ -32,11 +32,15 @@ const PAIRS: [(&str, Symbol); 10] = [
 
 /// The tokens of `text`, or its first mistake.
 pub fn lex(text: &str) -> Result<Vec<Token>, Diagnostic> {
-    lex_from(text, 0)
+    lex_from(text, 0, &|| false)
 }
 
-/// The tokens of `text` from the byte `start` on, where a statement begins.
-pub(super) fn lex_from(text: &str, start: usize) -> Result<Vec<Token>, Diagnostic> {
+/// The tokens of `text` from the byte `start` on, where a statement begins, unless it is `interrupted`.
+pub(super) fn lex_from(
+    text: &str,
+    start: usize,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Vec<Token>, Diagnostic> {
     if text.len() > MAX_TEXT {
         return Err(Diagnostic::new(Span::default(), "the text is too long")
             .label(format!("{} bytes", text.len()))
@@ -44,7 +48,13 @@ pub(super) fn lex_from(text: &str, start: usize) -> Result<Vec<Token>, Diagnosti
     }
     let mut lexer = Lexer::new(text);
     lexer.position = lexer.position.max(start);
-    lexer.collect()
+    let one = |token| if interrupted() { Err(interrupt(start)) } else { token };
+    lexer.map(one).collect()
+}
+
+/// What ends what is not wanted any more.
+pub(super) fn interrupt(at: usize) -> Diagnostic {
+    Diagnostic::new(Span { start: at, end: at }, "interrupted")
 }
 
 /// The words that begin statements.

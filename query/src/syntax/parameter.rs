@@ -212,8 +212,9 @@ pub(super) fn bound(
     start: usize,
     declared: &mut Declarations,
     given: &ParameterValues,
+    interrupted: &dyn Fn() -> bool,
 ) -> Result<Vec<Token>, Diagnostic> {
-    let tokens = lex_from(text, start)?;
+    let tokens = lex_from(text, start, interrupted)?;
     if !tokens.iter().any(|token| matches!(token.kind, TokenKind::Parameter(_))) {
         return Ok(tokens);
     }

@@ -36,34 +36,38 @@ pub fn parse_given(
     text: &str,
     given: &ParameterValues,
 ) -> Result<Vec<(Statement, Span)>, Diagnostic> {
-    parse_from(text, 0, &mut Declarations::default(), given)
+    parse_from(text, 0, &mut Declarations::default(), given, &|| false)
 }
 
 /// The same for the statements that begin at the byte `start`. `declared` is what was declared before them, as far as
-/// that was asked for.
+/// that was asked for. It ends with some error once it is `interrupted`, which is asked at every token and every operand.
 pub fn parse_from(
     text: &str,
     start: usize,
     declared: &mut Declarations,
     given: &ParameterValues,
+    interrupted: &dyn Fn() -> bool,
 ) -> Result<Vec<(Statement, Span)>, Diagnostic> {
-    let tokens = parameter::bound(text, start, declared, given)
+    let tokens = parameter::bound(text, start, declared, given, interrupted)
         .map_err(|mistake| first_mistake(text, start, mistake))?;
-    parse(text, &tokens)
+    parsed(&State::new(text, &tokens, interrupted))
 }
 
 /// The statements of `tokens`, and where each stands. There is at least one. `text` is what the tokens were made
 /// of; messages quote it.
 pub fn parse(text: &str, tokens: &[Token]) -> Result<Vec<(Statement, Span)>, Diagnostic> {
-    let state = State::new(text, tokens);
-    match statements(Input::new(&state)) {
+    parsed(&State::new(text, tokens, &|| false))
+}
+
+fn parsed(state: &State<'_>) -> Result<Vec<(Statement, Span)>, Diagnostic> {
+    match statements(Input::new(state)) {
         Ok((_, statements)) if statements.is_empty() => {
             Err(Diagnostic::new(Span::default(), "there is no query")
                 .help("write a query such as `select name, size where objects > 1000`"))
         }
         Ok((_, statements)) => Ok(statements),
         Err(nom::Err::Error(failure) | nom::Err::Failure(failure)) => {
-            Err(failure.into_diagnostic(&state))
+            Err(failure.into_diagnostic(state))
         }
         Err(nom::Err::Incomplete(_)) => unreachable!("no rule asks for more tokens"),
     }
@@ -73,7 +77,7 @@ pub fn parse(text: &str, tokens: &[Token]) -> Result<Vec<(Statement, Span)>, Dia
 /// Nothing where the tokens themselves have a mistake.
 #[must_use]
 pub fn expected(text: &str, tokens: &[Token]) -> Vec<&'static str> {
-    let state = State::new(text, tokens);
+    let state = State::new(text, tokens, &|| false);
     // What a statement comes to, or why there is none, matters to nobody who is still typing it.
     let _ = statements(Input::new(&state));
     state.furthest.borrow().at(tokens.len())

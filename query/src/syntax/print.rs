@@ -11,6 +11,7 @@ use super::ast::{
 };
 use super::expr::{BIT_OR, COMPARISON, Level, NOT, PRIMARY, UNARY, level};
 use super::token::Keyword;
+use crate::value::digits;
 
 impl Display for Statement {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -150,8 +151,8 @@ impl Display for Literal {
             Self::Bool(value) => value.fmt(f),
             Self::Int(value) => value.fmt(f),
             Self::Size(_, written) => f.write_str(written),
-            // Unlike `{}`, `{:?}` keeps a dot or an exponent, without which it would be an integer.
-            Self::Float(value) => write!(f, "{value:?}"),
+            // They have a dot or an exponent, without which it would be an integer.
+            Self::Float(value) => f.write_str(&digits(*value)),
             Self::Text(text) => write!(f, "'{}'", text.replace('\'', "''")),
         }
     }

@@ -23,7 +23,7 @@ use slabql_query::layout::Layout;
 use slabql_query::output::Output;
 use slabql_query::plan::{Plan, Template, explain};
 use slabql_query::syntax::{self, ast};
-use slabql_query::value::{Type, Value};
+use slabql_query::value::{Type, Value, digits};
 
 use crate::common::{Fixture, caches, generate, kernel, plan, run};
 
@@ -322,7 +322,7 @@ fn shown(value: &Value, ty: Type) -> String {
         Value::Int(value) => value.to_string(),
         Value::UInt(value) if ty.is_flags() => format!("{value:#x}"),
         Value::UInt(value) => value.to_string(),
-        Value::Float(value) => format!("{value:?}"),
+        Value::Float(value) => digits(*value),
         Value::Text(value) => text(value),
         Value::List(list) => {
             let list: Vec<String> = list.iter().map(|item| text(item)).collect();

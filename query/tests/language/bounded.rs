@@ -10,6 +10,7 @@ use slabql_query::complete::{Known, complete};
 use slabql_query::eval::Warnings;
 use slabql_query::exec;
 use slabql_query::mark::mark;
+use slabql_query::pattern::MAX_GROUPS;
 use slabql_query::plan::Template;
 use slabql_query::syntax::{MAX_LIST, parameter};
 
@@ -127,6 +128,31 @@ fn what_is_allocated_grows_with_the_text() {
             assert!(two <= 2 * one + one / 2 + room, "{name}, {stage}: {one} {two} {four}");
             assert!(four <= 4 * one + 2 * one + room, "{name}, {stage}: {one} {two} {four}");
         }
+    }
+}
+
+/// A match keeps where each group is, for every state: groups are refused above a number, the rest grows with the text.
+#[test]
+fn what_a_match_takes_grows_with_its_pattern() {
+    let groups = "(a|b)*".repeat(MAX_GROUPS);
+    for (name, part) in [("choices", "[ab]*"), ("letters", "a"), ("counts", "(?:a{1,2}b?)")] {
+        let [one, two, four] = [25, 50, 100].map(|count| {
+            let text = format!("select name where name ~ '{groups}{}'", part.repeat(count));
+            allocated(|| ask(&text))
+        });
+        let room = 64 << 10;
+        assert!(two <= 2 * one + one / 2 + room, "{name}: {one} {two} {four}");
+        assert!(four <= 4 * one + 2 * one + room, "{name}: {one} {two} {four}");
+    }
+    let large = format!("select name where name ~ '{}'", "(a|b)*".repeat(MAX_GROUPS));
+    assert!(allocated(|| ask(&large)) < 2 << 20);
+    for call in
+        ["name ~ '{}'", "regexp_extract(name, '{}') = ''", "regexp_replace(name, '{}', '') = ''"]
+    {
+        let text = format!("select name where {call}").replace("{}", &"(a)".repeat(MAX_GROUPS + 1));
+        let error = plan(&text, kernel(Template::OpenCoded, true)).unwrap_err();
+        let told = format!("{} {}", error.message, error.label.unwrap_or_default());
+        assert!(told.contains("it has more than 64 groups"), "{told}");
     }
 }
 

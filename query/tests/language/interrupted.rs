@@ -8,6 +8,7 @@ use slabql_query::eval::Warnings;
 use slabql_query::exec::{Execution, Host, Interrupted};
 use slabql_query::layout::Row;
 use slabql_query::plan::Template;
+use slabql_query::syntax::{Declarations, ParameterValues, parse_from};
 use slabql_query::value::Value;
 
 /// Counts how often it is asked, and ends a run when it was asked so often.
@@ -88,6 +89,45 @@ fn a_run_ends_when_its_host_says_so() {
             let (asked, ended) = ask(&text, 2 * rows, patience);
             let text = &text[..text.len().min(60)];
             assert_eq!((asked, ended), (patience + 1, Err(Interrupted)), "{text}");
+        }
+    }
+}
+
+/// A text is parsed no further once nobody wants it: it is asked at every token and every operand.
+#[test]
+fn a_parser_asks_as_long_as_there_are_operands() {
+    let parsed = |text: &str, patience: usize| {
+        let asked = Cell::new(0);
+        let interrupted = || {
+            asked.set(asked.get() + 1);
+            asked.get() > patience
+        };
+        let (declared, given) = (&mut Declarations::default(), ParameterValues::new());
+        let parsed = parse_from(text, 0, declared, &given, &interrupted);
+        (asked.get(), parsed.map(|statements| statements.len()))
+    };
+    for (start, part, end) in [
+        ("select name where size in (0", ", 1", ")"),
+        ("select name where name in ('a'", ", 'b'", ")"),
+        ("select 1", "; select 1", ""),
+        ("select name", ", size", ""),
+        ("select case", " when rcu then 1", " end"),
+        ("select concat('a'", ", name", ")"),
+        ("select name order by size", ", name", ""),
+    ] {
+        let text = |count: usize| format!("{start}{}{end}", part.repeat(count));
+        let [one, two, four] = [50, 100, 200].map(|count| parsed(&text(count), usize::MAX));
+        assert!(one.1.is_ok() && two.1.is_ok() && four.1.is_ok(), "{part}: {:?}", four.1);
+        let (one, two, four) = (one.0, two.0, four.0);
+        assert!(one >= 50, "{part}: {one}");
+        assert!(
+            2 * two >= 3 * one && two <= 2 * one && four <= 2 * two,
+            "{part}: {one} {two} {four}"
+        );
+        // Among the tokens, and among the operands behind them.
+        for patience in [0, 1, 40, one - 1] {
+            let (asked, ended) = parsed(&text(50), patience);
+            assert_eq!((asked, ended.unwrap_err().message.as_str()), (patience + 1, "interrupted"));
         }
     }
 }

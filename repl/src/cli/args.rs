@@ -1,5 +1,6 @@
 //! The command line: one table of options, from which `--help` is made.
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::values::{Given, SourceName, TemplateName, interval};
 use crate::cli::verb::Verb;
 use crate::features::snapshot::Tables;
 use crate::features::watch::{self, Until};
+use crate::file::path::is_standard;
 use crate::render::Color;
 use crate::report::error::Failure;
 use crate::shell::alert::Condition;
@@ -186,6 +188,25 @@ impl Args {
     /// The parameters that are set.
     pub fn parameters(&self) -> Result<ParameterValues, Failure> {
         self.set.iter().map(|word| assignment(word)).collect()
+    }
+
+    /// How often standard input is named, by `-` or for want of a query.
+    #[must_use]
+    pub fn standard_inputs(&self) -> usize {
+        let options = [&self.from, &self.btf, &self.hosts].into_iter().flatten();
+        let files = self.file.iter().chain(options).filter(|path| is_standard(path)).count();
+        let words = match &self.verb {
+            Some(Verb::Diff { before, after }) => [Some(before), after.as_ref()]
+                .into_iter()
+                .flatten()
+                .filter(|word| *word == "-")
+                .count(),
+            Some(Verb::Load { file, .. }) => is_standard(file).into(),
+            _ => 0,
+        };
+        let named = self.query.is_some() || !self.command.is_empty() || !self.file.is_empty();
+        let wanted = files + words > 0 && !named && self.record.is_none() && self.verb.is_none();
+        files + words + usize::from(wanted && !io::stdin().is_terminal())
     }
 
     /// When messages are coloured, before the file of settings is read.

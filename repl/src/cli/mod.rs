@@ -86,6 +86,10 @@ fn usage(mut error: clap::Error) -> u8 {
 
 /// Does what the command line says. Gives the exit code.
 fn run(args: &Args) -> Result<u8, Failure> {
+    if args.standard_inputs() > 1 {
+        let help = "give the query as an argument, or name a file in the place of one `-`";
+        return Err(Failure::command("standard input can be read only once", Some(help)));
+    }
     if hosts::are_asked(args) {
         return hosts::ask(args);
     }

@@ -95,7 +95,8 @@ impl Args {
 
     /// The paths of options as they are meant: `~` may be left of `--output=~/x`, and `-` is a standard stream.
     fn with_paths(mut self) -> Self {
-        let options = [&mut self.output, &mut self.from, &mut self.btf, &mut self.record];
+        let options =
+            [&mut self.output, &mut self.from, &mut self.btf, &mut self.hosts, &mut self.record];
         for path in self.file.iter_mut().chain(options.into_iter().flatten()) {
             *path = at_home(std::mem::take(path));
         }
@@ -161,7 +162,11 @@ fn subcommand_first(command: &Command, words: &mut [OsString]) {
 
 /// Whether a word is a query that begins with a comment, and no option.
 fn begins_with_comment(word: &str) -> bool {
-    word.strip_prefix("--").is_some_and(|rest| rest.starts_with(char::is_whitespace))
+    let Some(comment) = word.strip_prefix("--") else { return false };
+    // The text of a comment may stand next to its dashes, but an option's name has no blank, nor is its value another line.
+    let name = comment.split(|c: char| c.is_whitespace() || c == '=').next().unwrap_or_default();
+    comment.starts_with(char::is_whitespace)
+        || (comment.contains('\n') && !comment[name.len()..].starts_with('='))
 }
 
 #[cfg(test)]
@@ -205,7 +210,14 @@ mod tests {
         let args = of(&["slabql", "--demo", query]).unwrap();
         assert_eq!(args.query.as_deref(), Some(query));
         assert_eq!(of(&["slabql", "--demo", "--", query]).unwrap().query.as_deref(), Some(query));
+        for query in ["--the largest\nselect name limit 1", "--x\nselect 1", "---\nselect 1"] {
+            assert_eq!(of(&["slabql", query]).unwrap().query.as_deref(), Some(query));
+            assert_eq!(of(&["slabql", "--demo", query]).unwrap().query.as_deref(), Some(query));
+        }
+        let command = of(&["slabql", "--command=select 1\nfrom caches"]).unwrap().command;
+        assert_eq!(command, ["select 1\nfrom caches"]);
         assert!(of(&["slabql", "--no such option"]).is_err());
+        assert!(of(&["slabql", "--"]).unwrap().query.is_none());
     }
 
     #[test]

@@ -60,6 +60,11 @@ impl FallbackChain {
     /// Takes note that `source` answers, and tells it once. From then on it stays.
     pub(super) fn answered(&mut self, source: &dyn Source) {
         self.open = false;
+        self.tell(source);
+    }
+
+    /// Tells once what `source` is.
+    pub(super) fn tell(&mut self, source: &dyn Source) {
         if !mem::replace(&mut self.told, true) {
             (self.announce)(source, self);
         }
@@ -97,11 +102,6 @@ impl FallbackChain {
         self.refusals.push(Refusal { source: kind.name(), reason });
     }
 
-    /// Whether there ever was more than one source to try.
-    pub(super) fn chooses(&self) -> bool {
-        !(self.left.is_empty() && self.refusals.is_empty())
-    }
-
     /// Why `source` is refused too: then it is the best of those that are, and none answers.
     pub(super) fn refusal(&self, source: &dyn Source) -> Option<&Environment> {
         let mut refusals = self.refusals.iter();
@@ -125,7 +125,9 @@ impl FallbackChain {
     #[must_use]
     pub fn label(&self, source: &dyn Source) -> Option<String> {
         let mut label = source.label()?;
-        let refusals = if self.fell(source) { &[] } else { self.refusals.as_slice() };
+        // A source that is refused itself is the best one of those that are.
+        let refused = self.fell(source) || self.refusal(source).is_some();
+        let refusals = if refused { &[] } else { self.refusals.as_slice() };
         // Sources that are refused for one reason share it.
         for alike in refusals.chunk_by(|left, right| left.reason == right.reason) {
             let names: Vec<&str> = alike.iter().map(|refusal| refusal.source).collect();

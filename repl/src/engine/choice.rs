@@ -12,7 +12,7 @@ impl Engine {
     /// stays.
     pub fn settle(&mut self) -> Result<(), Failure> {
         let mut first = None;
-        while self.chain.open && self.chain.chooses() {
+        while self.chain.open {
             let reason = match self.probe() {
                 Ok(()) => break,
                 Err(Failure::Environment(reason)) => reason,
@@ -49,18 +49,21 @@ impl Engine {
         Ok(())
     }
 
-    /// Settles, and fails where there is no answer to come.
+    /// Settles for good, and fails where there is no answer to come.
     pub fn make_ready(&mut self) -> Result<(), Failure> {
         self.settle()?;
-        if self.chain.open { self.probe() } else { Ok(()) }
+        self.chain.open = false;
+        Ok(())
     }
 
     /// Whether the source, which was `from` when something failed, has been left for another because of that.
     pub fn leaves(&mut self, failure: &Failure, from: Kind) -> Result<bool, Failure> {
         let Failure::Environment(reason) = failure else { return Ok(false) };
         match self.settle() {
-            // It may have failed for a reason of its own.
-            Err(Failure::Refused(refusals)) if refusals[0].reason == *reason => {
+            // It may have failed for a reason of its own, or there may be no other to tell of.
+            Err(Failure::Refused(refusals))
+                if refusals.len() > 1 && refusals[0].reason == *reason =>
+            {
                 Err(Failure::Refused(refusals))
             }
             _ => Ok(self.source.kind() != from),
@@ -72,9 +75,9 @@ impl Engine {
         self.ask("select addr limit 1").map(|_| ())
     }
 
-    /// Tells what the source is, if that was not told. From then on it stays.
+    /// Tells what the source is, if that was not told.
     pub fn announce(&mut self) {
-        self.chain.answered(&*self.source);
+        self.chain.tell(&*self.source);
     }
 
     /// Whether the demo is shown because nothing else is left.

@@ -172,13 +172,17 @@ fn whole(path: &Path, mut bytes: impl Read) -> io::Result<WholeFile> {
 /// All saved queries with their titles, and the folder that they are in.
 pub fn titles() -> Result<(PathBuf, Vec<(String, String)>), Failure> {
     let folder = folder()?;
+    let titles = titles_in(&folder)?;
+    Ok((folder, titles))
+}
+
+fn titles_in(folder: &Path) -> Result<Vec<(String, String)>, Failure> {
     let titled = |name: String| {
-        let query = input::own(&path(&folder, &name));
+        let query = input::own(&path(folder, &name));
         let title = query.as_ref().map_or("cannot be read", |query| title(&query.text)).to_owned();
         (name, title)
     };
-    let saved = saved(&folder)?.into_iter().map(titled).collect();
-    Ok((folder, saved))
+    Ok(saved(folder)?.into_iter().map(titled).collect())
 }
 
 /// The text of a saved query, or of a report; `command` asks for it.
@@ -275,6 +279,7 @@ mod tests {
     use query::value::{Type, Unit, Value};
 
     use super::*;
+    use crate::kernel::sys::assert_linear;
 
     #[test]
     fn the_title_is_the_first_comment() {
@@ -321,6 +326,27 @@ mod tests {
         for (name, text) in REPORTS {
             assert_eq!(text.matches(NEXT).count(), 1, "{name}");
         }
+    }
+
+    #[test]
+    fn titles_take_what_their_queries_take() {
+        let root = std::env::temp_dir().join(format!("slabql-titles-{}", std::process::id()));
+        assert_linear(40, |count| {
+            let folder = root.join(count.to_string());
+            fs::create_dir_all(&folder).unwrap();
+            for n in 0..count {
+                fs::write(folder.join(format!("q{n}.slabql")), format!("-- {n}\nselect 1;\n"))
+                    .unwrap();
+            }
+            assert_eq!(titles_in(&folder).unwrap().len(), count);
+        });
+        assert_linear(100_000, |size| {
+            let folder = root.join("long");
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("q.slabql"), "-- a\n".repeat(size / 5)).unwrap();
+            assert_eq!(titles_in(&folder).unwrap(), [("q".to_owned(), "a".to_owned())]);
+        });
+        fs::remove_dir_all(&root).unwrap();
     }
 
     #[test]

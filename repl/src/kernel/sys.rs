@@ -28,6 +28,8 @@ use aya_obj::generated::{
 use ebpf_templates::Kind;
 
 pub use allocator::Allocator;
+#[cfg(test)]
+pub(crate) use allocator::assert_linear;
 pub use handler::Handler;
 pub use memory::{MapValue, VmlinuxBtf};
 pub use signal::suffer;

@@ -10,14 +10,17 @@
 //! these characters, `\\` for a backslash, `\N` for NULL.
 //!
 //! In both, texts are the bytes of the kernel, UTF-8 or not; addresses are `0x…`; lists have commas between their
-//! texts, and a comma inside of a text is not marked.
+//! texts, and a comma inside of a text is not marked. On a terminal, which would obey them, characters that control it are
+//! escaped as in tables.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use query::value::Value;
 
 use super::format::{Capacity, FormatRow, Frame, Rows};
 use super::unit::plain;
+use crate::report::escape::printable;
 
 /// What `csv` is.
 pub static CSV: FormatRow = FormatRow {
@@ -53,7 +56,8 @@ impl Rows for Separated {
     fn add(&mut self, frame: &Frame, rows: &[Vec<Value>], out: &mut dyn Write) -> io::Result<()> {
         rows.iter().try_for_each(|row| {
             let fields = row.iter().zip(&frame.columns);
-            self.write_line(fields.map(|(value, column)| plain(value, column)), out)
+            let field = |(value, column)| plain(value, column).map(|field| drawn(frame, field));
+            self.write_line(fields.map(field), out)
         })
     }
 }
@@ -67,7 +71,8 @@ impl Separated {
         push: fn(&mut Vec<u8>, &[u8]),
     ) -> io::Result<Box<dyn Rows>> {
         let mut rows = Self { line: Vec::new(), separator, null, push };
-        rows.write_line(frame.columns.iter().map(|column| Some(column.name.as_bytes())), out)?;
+        let names = frame.columns.iter().map(|column| column.name.as_bytes().into());
+        rows.write_line(names.map(|name| Some(drawn(frame, name))), out)?;
         Ok(Box::new(rows))
     }
 
@@ -92,6 +97,11 @@ impl Separated {
         self.line.push(b'\n');
         out.write_all(&self.line)
     }
+}
+
+/// A field as it may be written where the answer goes.
+fn drawn<'a>(frame: &Frame, field: Cow<'a, [u8]>) -> Cow<'a, [u8]> {
+    if frame.options.terminal { printable(&field).into_bytes().into() } else { field }
 }
 
 fn push_quoted(line: &mut Vec<u8>, field: &[u8]) {
@@ -140,6 +150,28 @@ mod tests {
 
     fn text(format: Format, output: &Output) -> String {
         String::from_utf8(rendered(format, output)).unwrap()
+    }
+
+    #[test]
+    fn a_terminal_gets_no_character_that_controls_it() {
+        let name = "a\u{1b}[31m\u{202e}\n";
+        let columns = vec![OutputColumn::new(name, Type::Text, Unit::None)];
+        let rows = vec![vec![Value::text(name)], vec![Value::Text((*b"\xff,").into())]];
+        let output = Output { columns, rows, warnings: vec![] };
+        let written = |format: Format, terminal| {
+            let mut bytes = Vec::new();
+            let options = super::super::Options { terminal, ..Default::default() };
+            super::super::render(format, &output, options, &mut bytes).unwrap();
+            bytes
+        };
+        assert_eq!(
+            String::from_utf8(written(&CSV, true)).unwrap(),
+            "a\\x1b[31m\\u{202e}\\n\n".repeat(2) + "\"\\xff,\"\n"
+        );
+        assert!(!written(&TSV, true).contains(&0x1b));
+        for format in [&CSV, &TSV] {
+            assert!(written(format, false).windows(4).any(|bytes| bytes == b"\x1b[31"));
+        }
     }
 
     /// The records of a CSV, header first; None is NULL.

@@ -15,7 +15,8 @@
 //! # Invariants
 //!
 //! Formats for programs hold every value exactly: 64-bit integers to the last digit, texts to the last byte.
-//! Formats for people never cut a number short, and never hand a control character to the terminal.
+//! Formats for people never cut a number short. No format hands a control character to the terminal, be it at the price of the
+//! byte that it is in a pipe.
 //!
 //! # Not done here
 //!

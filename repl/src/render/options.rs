@@ -13,6 +13,8 @@ pub struct Options {
     /// Columns of the terminal; none for a file, where lines may be long. 0 is a terminal that does not tell,
     /// and means 80.
     pub width: Option<u16>,
+    /// Whether the answer goes to a terminal, where control characters act.
+    pub terminal: bool,
     /// Whether the terminal shows bold and dim text.
     pub color: bool,
     /// What stands for NULL.
@@ -39,6 +41,7 @@ impl Default for Options {
             exact: false,
             thousands: true,
             width: None,
+            terminal: false,
             color: false,
             null: "NULL".to_owned(),
             fields: None,

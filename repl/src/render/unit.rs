@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use query::aggregate;
 use query::output::OutputColumn;
-use query::value::{Unit, Value};
+use query::value::{Unit, Value, digits};
 
 use super::options::{Options, grouped};
 use crate::report::escape::printable;
@@ -88,8 +88,7 @@ fn plain_text(value: &Value, column: &OutputColumn) -> String {
         (Value::UInt(integer), _) => integer.to_string(),
         (_, Some(integer)) => integer.to_string(),
         (Value::Bool(value), _) => value.to_string(),
-        // The shortest digits that are this double and no other; with an exponent where they are far apart.
-        (Value::Float(number), _) => format!("{number:?}"),
+        (Value::Float(number), _) => digits(*number),
         _ => String::new(),
     }
 }
@@ -211,8 +210,10 @@ fn float(number: f64) -> String {
     if size >= 1e15 || (size > 0.0 && size < 0.0005) {
         return format!("{number:.3e}");
     }
-    // Adding zero takes the sign from a negative zero.
-    let text = format!("{:.3}", number + 0.0);
+    // No digits are shown that it does not have.
+    let text = digits(number + 0.0);
+    let decimals = text.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    let text = if decimals > 3 { format!("{number:.3}") } else { text };
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
@@ -239,6 +240,7 @@ mod tests {
         exact: true,
         thousands: true,
         width: None,
+        terminal: false,
         color: false,
         null: String::new(),
         fields: None,
@@ -402,6 +404,8 @@ mod tests {
             (1e-9, "1.000e-9"),
             (1e300, "1.000e300"),
             (-2.25, "-2.25"),
+            (30_210_303_042_648.1, "30,210,303,042,648.1"),
+            (-0.000_499_9, "-4.999e-4"),
         ] {
             assert_eq!(show(&Value::Float(value), Unit::None), text);
         }

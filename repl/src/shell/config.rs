@@ -147,6 +147,7 @@ fn with_remedy(mut failure: Failure) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::sys::assert_linear;
     use crate::render;
 
     fn read(text: &str) -> Result<Settings, String> {
@@ -163,6 +164,24 @@ mod tests {
         assert_eq!(settings.format, render::of_name("json"));
         assert_eq!(settings.origins["format"], Origin::File("/c.toml:4".to_owned()));
         assert!(read("").unwrap().origins.is_empty());
+    }
+
+    #[test]
+    fn settings_take_what_their_text_takes() {
+        let long = |size: usize| "x".repeat(10 * size);
+        for text in [
+            &|size: usize| "# a comment\n\n".repeat(size) + "exact = true\n",
+            &|size: usize| format!("null = \"{}\"\n", long(size)),
+            &|size: usize| format!("null = [{}]\n", "1, ".repeat(size)),
+            &|size: usize| format!("{} = 1\n", long(size)),
+            &|size: usize| (0..size).map(|n| format!("x{n} = {n}\n")).collect(),
+            &|size: usize| "[".repeat(size),
+        ] as [&dyn Fn(usize) -> String; 6]
+        {
+            assert_linear(1000, |size| {
+                let _ = read(&text(size));
+            });
+        }
     }
 
     #[test]

@@ -70,6 +70,11 @@ pub fn is_empty(text: &str) -> bool {
 
 /// The pieces of a text. A text of nothing but comments is a piece too, which has no query.
 pub(crate) fn pieces(text: &str) -> Vec<Piece> {
+    pieces_unless(text, &|| false)
+}
+
+/// The same, or only the first ones if it is `interrupted`, which is asked at every token.
+pub(crate) fn pieces_unless(text: &str, interrupted: &dyn Fn() -> bool) -> Vec<Piece> {
     let mut pieces = Vec::new();
     // Where the statements that are collected begin, and where the next statement or command does.
     let (mut start, mut at) = (0, 0);
@@ -99,6 +104,7 @@ pub(crate) fn pieces(text: &str) -> Vec<Piece> {
         }
         // A mistake ends it: what stands behind is for the parser to tell.
         let end = Lexer::new(&text[at..]).find_map(|item| match item {
+            _ if interrupted() => Some(text.len() - at),
             Ok(token) if token.kind == TokenKind::Symbol(Symbol::Semicolon) => Some(token.span.end),
             Ok(_) => None,
             Err(error) if text[at + error.span.start..].starts_with('\\') => Some(error.span.start),

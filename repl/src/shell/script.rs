@@ -34,7 +34,7 @@ use crate::report::message;
 use crate::shell::command::row::Script;
 use crate::shell::command::{self, Next};
 use crate::shell::ending;
-use crate::shell::piece::{Piece, pieces};
+use crate::shell::piece::{Piece, pieces_unless};
 use crate::shell::session::{Latest, Session};
 
 /// Runs a text, which came from `file` if it came from one. It breaks off at `.quit`.
@@ -62,7 +62,8 @@ fn run_pieces(
     out: &mut dyn Write,
 ) -> Result<ControlFlow<()>, Failure> {
     let mut declared = Declarations::default();
-    let pieces = pieces(text);
+    signals::check()?;
+    let pieces = pieces_unless(text, &signals::happened);
     session.keeps |= pieces.iter().any(|piece| matches!(piece, Piece::Command(_)));
     for piece in pieces {
         signals::check()?;

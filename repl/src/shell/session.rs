@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use query::bound::Key;
 use query::catalog;
-use query::diagnostic::Diagnostic;
+use query::diagnostic::{Diagnostic, Span};
 use query::foreign;
 use query::lint;
 use query::output::Output;
@@ -188,8 +188,7 @@ impl Session {
     ) -> Result<(), Failure> {
         let mut parsing = Stages::default();
         let of = Text { text, file };
-        let statements = parse_from(text, start, declared, &self.parameters)
-            .map_err(|diagnostic| of.wrong(diagnostic, &self.parameters))?;
+        let statements = self.parsed(of, start, declared)?;
         parsing.lap("parse");
         let formats = statements.iter().map(|(statement, _)| format_of(statement));
         let formats: Vec<_> = formats
@@ -227,6 +226,18 @@ impl Session {
             result?;
         }
         out.flush().map_err(Failure::Write)
+    }
+
+    /// The statements of a text from the byte `start` on.
+    fn parsed(
+        &self,
+        of: Text<'_>,
+        start: usize,
+        declared: &mut Declarations,
+    ) -> Result<Vec<(Statement, Span)>, Failure> {
+        let parsed = parse_from(of.text, start, declared, &self.parameters, &signals::happened);
+        signals::check()?;
+        parsed.map_err(|diagnostic| of.wrong(diagnostic, &self.parameters))
     }
 
     /// Whether a statement asks what the source can do rather than for its rows, or where it goes is asked only once.
@@ -426,9 +437,7 @@ impl Session {
     /// The answer to a query, which nobody is shown.
     pub fn gather(&mut self, text: &str) -> Result<Output, Failure> {
         let of = Text { text, file: None };
-        let wrong = |diagnostic| of.wrong(diagnostic, &self.parameters);
-        let statements = parse_from(text, 0, &mut Declarations::default(), &self.parameters);
-        let statements = statements.map_err(wrong)?;
+        let statements = self.parsed(of, 0, &mut Declarations::default())?;
         let [(Statement::Query(query), _)] = statements.as_slice() else {
             return Err(Failure::command("a summary is of one query, `select …`", None));
         };

@@ -46,6 +46,7 @@ impl Settings {
                 .width
                 .map_or(terminal.then_some(width), |width| (width > 0).then_some(width)),
             null: self.null.clone(),
+            terminal,
             color: elsewhere.is_none() && self.has_color(terminal),
             fields: (terminal && self.format.is_none()).then_some(height),
             ascii: terminal && (self.plain || terminal::is_plain()),

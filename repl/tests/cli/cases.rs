@@ -3,8 +3,8 @@
 //!
 //! | input | test |
 //! |---|---|
-//! | a condition that overflows in the kernel, by each template and source | `query/tests/programs/equivalence.rs`; `live/random.rs` |
-//! | two lines of one name in `/proc/slabinfo`, watched live and by `proc` | `live/places.rs`: `lines_with_one_name_…` |
+//! | a condition that overflows in the kernel, by each template and source | `live/analyze.rs`: `a_condition_that_overflows_…`; at random `query/tests/programs/equivalence.rs`, `live/random.rs` |
+//! | two lines of one name in `/proc/slabinfo`, watched live and by `proc` | `live/places.rs`: `lines_with_one_name_…`; `live/same_rows.rs` |
 //! | `diff` of two boots with two caches of one name in opposite order | `sqlite/diff.rs`: `caches_of_one_name_…` |
 //! | a tab in a paste that is not bracketed | `terminal/prompt.rs`: `a_tab_in_a_paste_is_text` |
 //! | Ctrl-Z in a watch; signals at the prompt and in a watch | `terminal/signals.rs`: `a_stop_gives_…`, `a_signal_that_ends_…` |
@@ -13,6 +13,8 @@
 //! | a history that is a device, a FIFO, 300 MB, not UTF-8; a FIFO as settings | `cli/files.rs`: `a_history_…`, `settings_that_…` |
 //! | links in a sticky folder; modes and owners; full disks; ends between two calls | `cli/files.rs`: `links_that_…`, `recordings_are_…`, `a_file_stays_…`, `a_saved_query_…`, `an_end_between_…` |
 //! | recordings that grow in memory | `cli/files.rs`: `what_a_recording_takes_…` |
+//! | long queries, scripts, settings, histories, saved queries and recordings | what they allocate: `cli/bounded.rs`, `query/tests/language/bounded.rs`, the tests of `shell/config.rs`, `shell/editor/history.rs`, `features/library.rs` |
+//! | an interrupt while a text is parsed, read or answered | `query/tests/language/interrupted.rs`; `source/recording/file.rs`; `terminal/prompt.rs`: `an_interrupt_…` |
 //! | a map of larger values, read by a safe function | `live/sys.rs` |
 //! | columns that a process may not read | `live/rights.rs` |
 
@@ -86,12 +88,37 @@ fn floats_are_the_nearest_and_none_is_below_zero_by_its_sign() {
             "round(30210303042648.1, 6), round(8589934592.0078125, 6) = 8589934592.007812",
             "30210303042648.1,true",
         ),
+        // One spelling of a double, in formats for programs and for people.
+        (
+            "round(8589934592.0078125, 6), concat(8589934592.0078125)",
+            "8589934592.007812,8589934592.007812",
+        ),
         ("round(2.675, 2), round(1.005, 2), round(0.285, 2)", "2.67,1.0,0.28"),
         ("round(1e300, 2) = 1e300, round(123456789.987654321, 3)", "true,123456789.988"),
         ("round(-0.4), 0 * -69.5, concat(round(-0.4))", "0.0,0.0,0"),
         ("round(-0.04, 1), -0.0, ceil(-0.5), abs(-0.0), 0.0 / -5", "0.0,0.0,0.0,0.0,0.0"),
         ("cast('-0.0' as float), concat(-0.0), -0.0 * 1", "0.0,0,0.0"),
     ]);
+}
+
+/// A double has the same digits wherever it is written.
+#[test]
+fn a_float_has_one_spelling() {
+    for value in
+        ["8589934592.0078125", "30210303042648.1", "0.1 + 0.2", "1.0 / 3", "-2.5", "1e15 / 7"]
+    {
+        let query = format!("select {value} as x limit 1");
+        let written = |format: &str| demo(["--no-config", "--format", format, &query]).out;
+        let csv = answer(&query);
+        assert_eq!(written("ndjson"), format!("{{\"x\":{csv}}}\n"));
+        let json: f64 = csv.parse().unwrap();
+        let shown = demo(["--no-config", "--format", "table", "--thousands=off", &query]).out;
+        let shown = shown.lines().last().unwrap().trim();
+        assert!(
+            shown.len() <= csv.len() && (json - shown.parse::<f64>().unwrap()).abs() <= 0.0005,
+            "{shown} {csv}"
+        );
+    }
 }
 
 #[test]
@@ -102,6 +129,8 @@ fn statistics_stay_within_the_values() {
         ("select stddev(object_size) where object_size = 104", "0.0"),
         ("select stddev(size + 1000000000000000) = stddev(size)", "true"),
         ("select stddev(1000000000000000 - size) = stddev(size)", "true"),
+        ("select percentile(size, 99) where size > 512", "18150.08"),
+        ("select quantile(size, 0.9) where size > 103", "2956.8"),
         ("select sum(addr - addr), min(-0.0), sum(-0.0), avg(-0.0)", "0x0,0.0,0.0,0.0"),
         ("select histogram(1e300)", "\"[16E, …): 235\""),
         ("select histogram(-1e300)", "\"(…, 0): 235\""),
@@ -167,6 +196,8 @@ fn a_query_may_begin_with_a_comment() {
     for query in [
         "-- the largest\nselect name limit 1",
         "--\nselect name limit 1",
+        "--the largest\nselect name limit 1",
+        "---\nselect name limit 1",
         "  -- one\n-- two\nselect name limit 1",
         "/* one */ select name limit 1",
         "select name -- two\nlimit 1",
@@ -275,6 +306,10 @@ fn long_texts_are_answered_or_refused_with_a_number() {
         (
             format!("select regexp_extract(replace('{long}', 'a', '{long}'), '{pattern}')"),
             Err("it takes more than 128 KiB"),
+        ),
+        (
+            format!("select name where name ~ '{}'", "(a|b)*".repeat(500)),
+            Err("it has more than 64 groups"),
         ),
     ] {
         let file = folder.file("long.sql", &text);

@@ -30,6 +30,7 @@ fn a_dash_is_a_standard_stream_everywhere() {
     let folder = Folder::new();
     folder.file("q.sql", QUERY);
     for script in [
+        "\"$0\" --demo --file - < q.sql",
         "\"$0\" --demo -f - < q.sql",
         "\"$0\" --demo -o - -f q.sql",
         "\"$0\" --demo --output=- -f q.sql",
@@ -54,9 +55,36 @@ fn a_dash_is_a_standard_stream_everywhere() {
         }
         let ran = shell(&folder, "\"$0\" --btf - 'explain select name' < /sys/kernel/btf/vmlinux");
         assert_eq!(ran.code, Some(0), "{}", ran.err);
+        let ran = shell(&folder, "\"$0\" export - 'select name' | \"$0\" load - > a");
+        assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+        assert!(fs::read_to_string(folder.path("a")).unwrap().starts_with("name\n"));
         let ran = shell(&folder, "\"$0\" --record - 'select name limit 1'");
         assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{}", ran.err);
     }
+    let ran = shell(&folder, "echo '-x' | \"$0\" --hosts - --ssh false -f q.sql");
+    assert!(ran.err.contains("`-x`"), "{}", ran.err);
+    // It is read once.
+    for call in [
+        "--demo -f - -f - < q.sql",
+        "--from - < q.sql",
+        "--from - -f - < q.sql",
+        "--btf - < q.sql",
+        "--hosts - < q.sql",
+        "diff - - < q.sql",
+        "--from - diff - x < q.sql",
+    ] {
+        let ran = shell(&folder, &format!("\"$0\" {call}"));
+        let told = "error: standard input can be read only once\n";
+        assert!(ran.err.starts_with(told), "{call}: {}", ran.err);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{call}");
+    }
+    // Every option that names a file is one of those above.
+    let command = Args::command();
+    let of_files = command.get_arguments().filter(|option| {
+        option.get_value_names().is_some_and(|names| names.iter().any(|name| name == "FILE"))
+    });
+    let options: Vec<&str> = of_files.filter_map(|option| option.get_long()).collect();
+    assert_eq!(options, ["file", "output", "from", "btf", "hosts", "record"]);
     assert!(!folder.names().iter().any(|name| name == "-"), "{:?}", folder.names());
 }
 

@@ -142,6 +142,26 @@ fn a_second_scan_is_told() {
     }
 }
 
+/// Whatever runs a condition whose numbers leave their register, it means the same.
+#[test]
+fn a_condition_that_overflows_chooses_the_same_rows() {
+    let Some(_turn) = common::iterated() else { return };
+    let ways: [&[&str]; 4] =
+        [&[], &["--no-pushdown"], &["--template", "iter"], &["--source", "walk"]];
+    for way in ways {
+        let count = |condition: &str| {
+            let query = format!("select count(*) where {condition}");
+            let text = answer(&[way, &["--format", "csv", &query]].concat());
+            text.lines().nth(1).unwrap().parse::<u64>().unwrap()
+        };
+        for holds in ["addr - 64 > 0", "addr & -4096 > 0", "addr > -1", "coalesce(addr, -1) = addr"]
+        {
+            assert!(count(holds) > 20, "{way:?}: {holds}");
+            assert_eq!(count(&format!("not ({holds})")), 0, "{way:?}: {holds}");
+        }
+    }
+}
+
 #[test]
 fn a_wrong_query_is_told_before_it_runs() {
     let output = slabql(&["--demo", "explain analyze select nam"]);

@@ -167,8 +167,10 @@ fn without_any_rights_no_column_is_there() {
     let Some(_turn) = common::live() else { return };
     let program = Program::new();
     let reason = "loading BPF programs needs CAP_BPF and CAP_PERFMON";
-    let why = program.run(&[], &[".why cached"]);
-    assert_eq!(why.out, format!("caches.cached is NULL: {reason}\n"), "{}", why.err);
+    for arguments in [&[".why cached"][..], &["--source=walk", ".why cached"]] {
+        let why = program.run(&[], arguments);
+        assert_eq!(why.out, format!("caches.cached is NULL: {reason}\n"), "{}", why.err);
+    }
     let why = program.run(&[], &[".why"]);
     for table in ["caches", "nodes", "slabs", "aliases", "allocations"] {
         assert!(why.out.contains(&format!("{table}.* is NULL: {reason}\n")), "{}", why.out);
@@ -176,7 +178,16 @@ fn without_any_rights_no_column_is_there() {
     // What needs no program is there.
     assert!(!why.out.contains("\ncolumns.") && !why.out.contains("\nflags."), "{}", why.out);
     let query = "select count(*) from columns where available and \"table\" in ('caches', 'cpus')";
-    assert_eq!(program.run(&[], &["--format", "csv", query]).out, "count(*)\n0\n");
+    for source in [&[][..], &["--source=walk"]] {
+        let arguments = [&["--format", "csv"], source, &[query]].concat();
+        assert_eq!(program.run(&[], &arguments).out, "count(*)\n0\n", "{source:?}");
+    }
+    // A source that is named is tried, and left for no other.
+    let query = "select name limit 1";
+    let asked = program.run(&[], &["--source=walk", query]);
+    assert!(asked.err.contains(&format!("error: {reason}\n")), "{}", asked.err);
+    assert!(!asked.err.contains("cannot be used either"), "{}", asked.err);
+    assert_eq!((asked.code, asked.out.as_str()), (Some(2), ""));
 }
 
 #[test]

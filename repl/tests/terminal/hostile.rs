@@ -274,7 +274,7 @@ fn recordings() {
         "select flags has nosuch",
         "whatis ffff888100bea600",
     ] {
-        for format in ["table", "vertical", "markdown"] {
+        for format in ["table", "vertical", "markdown", "csv", "tsv"] {
             let mut command = slabql(&home, ["--color", "always", "--format", format]);
             command.arg("--from").arg(&name).arg(query);
             ran(&format!("{query} as {format}"), command);

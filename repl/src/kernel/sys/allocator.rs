@@ -11,6 +11,8 @@ pub struct Allocator;
 unsafe impl GlobalAlloc for Allocator {
     #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        #[cfg(test)]
+        count(layout.size());
         // SAFETY: the caller promises what it asks.
         unsafe { GlobalDlmalloc.alloc(layout) }
     }
@@ -29,7 +31,36 @@ unsafe impl GlobalAlloc for Allocator {
 
     #[inline(never)]
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
+        #[cfg(test)]
+        count(bytes);
         // SAFETY: the caller promises what it asks.
         unsafe { GlobalDlmalloc.realloc(memory, layout, bytes) }
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The bytes that this thread has allocated.
+    static ALLOCATED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+#[cfg(test)]
+fn count(bytes: usize) {
+    // There is none while a thread ends.
+    let _ = ALLOCATED.try_with(|allocated| allocated.set(allocated.get() + bytes));
+}
+
+/// What `work` of one, two and four times a size allocates grows no faster than the size.
+#[cfg(test)]
+pub(crate) fn assert_linear(size: usize, mut work: impl FnMut(usize)) {
+    let [one, two, four] = [1, 2, 4].map(|times| {
+        let before = ALLOCATED.get();
+        work(times * size);
+        ALLOCATED.get() - before
+    });
+    // A vector that doubles takes up to twice as much as it needs.
+    let room = 64 << 10;
+    assert!(one > size, "{one} bytes for {size}");
+    assert!(two <= 2 * one + one / 2 + room, "{one} {two} {four}");
+    assert!(four <= 4 * one + 2 * one + room, "{one} {two} {four}");
 }

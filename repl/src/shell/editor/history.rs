@@ -61,6 +61,11 @@ impl Past {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().cloned().collect()
     }
 
+    /// Takes these entries, each of which is there once.
+    fn fill(&self, entries: Vec<Entry>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = entries;
+    }
+
     fn add(&self, entry: Entry) {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         entries.retain(|other| other.text != entry.text);
@@ -92,11 +97,11 @@ impl History {
         };
         match load(&file) {
             Ok(entries) => {
-                for entry in entries {
+                for entry in &entries {
                     // It fails for nothing that is in memory only.
                     let _ = editor.add_history_entry(shown(&entry.text));
-                    past.add(entry);
                 }
+                past.fill(entries);
                 Self { file: Some(file), past }
             }
             Err(error) => {
@@ -267,6 +272,7 @@ mod tests {
     use rustyline::history::{FileHistory, History as _};
 
     use super::*;
+    use crate::kernel::sys::assert_linear;
 
     /// A file in a folder of its own, which is deleted at the end.
     struct Temporary(PathBuf);
@@ -311,6 +317,26 @@ mod tests {
         }
         past.add(entry("old", Some(30)));
         assert_eq!((past.newest().len(), past.newest()[0].clone()), (4, entry("old", Some(30))));
+    }
+
+    #[test]
+    fn a_history_takes_what_its_text_takes() {
+        let folder = Temporary::new("linear");
+        let file = folder.file();
+        for same in [1, 7, usize::MAX] {
+            assert_linear(1000, |count| {
+                let line = |n: usize| format!("#{n}\nselect {} where a = 'b\\\\n';\n", n % same);
+                fs::write(&file, VERSION.to_owned() + &(0..count).map(line).collect::<String>())
+                    .unwrap();
+                let past = Past::default();
+                past.fill(load(&file).unwrap());
+                assert_eq!(past.newest().len(), count.min(same));
+            });
+        }
+        assert_linear(10_000, |length| {
+            fs::write(&file, format!("{VERSION}{}\n", "\\n".repeat(length / 2))).unwrap();
+            assert_eq!(load(&file).unwrap()[0].text.len(), length / 2);
+        });
     }
 
     #[test]
