@@ -19,6 +19,7 @@ use crate::value::{Type, Unit, Value};
 
 /// A column of an answer.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct OutputColumn {
     /// What the query calls it. Several columns may share a name.
     pub name: String,
@@ -28,6 +29,8 @@ pub struct OutputColumn {
     pub unit: Unit,
     /// Whether they count it for each second: `rate(x)`.
     pub per_second: bool,
+    /// Whether they are what something changed by: above 0 it grew.
+    pub change: bool,
     /// Of a flag set the names of bits and their numbers, in any order.
     pub flag_names: Option<Arc<[(String, u32)]>>,
     /// What the catalog says that it is, if it is a column of a table, or an aggregate over one.
@@ -47,6 +50,7 @@ impl OutputColumn {
             ty,
             unit,
             per_second: false,
+            change: false,
             flag_names: None,
             doc: None,
             identifies: false,

@@ -279,6 +279,12 @@ impl Column {
         Self { hidden: true, ..self }
     }
 
+    /// Whether it is what something changed by.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        self.name.starts_with("delta_")
+    }
+
     /// The least and the greatest integer that it can hold.
     #[must_use]
     pub fn range(&self) -> (i128, i128) {

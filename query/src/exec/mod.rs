@@ -26,7 +26,7 @@ use std::sync::Arc;
 use crate::bound::Missing;
 use crate::bound::{Expr, ExprKind};
 use crate::capabilities::Capabilities;
-use crate::catalog::Lookup;
+use crate::catalog::{Column, Lookup};
 use crate::delta::Change;
 use crate::eval::{self, Warnings};
 use crate::layout::Row;
@@ -402,11 +402,13 @@ pub fn columns(plan: &Plan, capabilities: &dyn Capabilities) -> Vec<OutputColumn
                 Type::GfpFlags => Some(capabilities.gfp_flags().into()),
                 _ => None,
             };
-            let per_second =
-                plan.change_of(at).is_some_and(|change| change.change == Change::Second);
-            let doc = doc(plan, &item.expr).filter(|_| plan.change_of(at).is_none());
+            let changed = plan.change_of(at).map(|change| change.change);
+            let per_second = changed == Some(Change::Second);
+            let change = matches!(changed, Some(Change::Tick | Change::Second))
+                || item.expr.column.is_some_and(Column::is_change);
+            let doc = doc(plan, &item.expr).filter(|_| changed.is_none());
             let totals = totals == Some(at);
-            OutputColumn { name, ty, unit, per_second, flag_names, doc, identifies, totals }
+            OutputColumn { name, ty, unit, per_second, change, flag_names, doc, identifies, totals }
         })
         .collect()
 }

@@ -95,15 +95,15 @@ pub struct Args {
     pub watch: Option<Duration>,
 
     /// Ends the watch after N ticks.
-    #[arg(global = true, long, value_name = "N", requires = "watch", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(global = true, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
 
     /// Ends the watch with the first answer that has rows.
-    #[arg(global = true, long, requires = "watch")]
+    #[arg(global = true, long)]
     pub until_rows: bool,
 
     /// Ends the watch with the first answer that has no rows.
-    #[arg(global = true, long, requires = "watch", conflicts_with = "until_rows")]
+    #[arg(global = true, long, conflicts_with = "until_rows")]
     pub until_empty: bool,
 
     /// Queries a recording instead of this machine.
@@ -222,14 +222,20 @@ impl Args {
     }
 
     /// How the query is to be watched, if it is.
-    #[must_use]
-    pub fn watch(&self) -> Option<watch::Options> {
+    pub fn watch(&self) -> Result<Option<watch::Options>, Failure> {
         let until = match (self.until_rows, self.until_empty) {
             (true, _) => Some(Until::Rows),
             (_, true) => Some(Until::Empty),
             _ => None,
         };
-        self.watch.map(|interval| watch::Options { interval, count: self.count, until })
+        let top = matches!(self.verb, Some(Verb::Top { .. })).then_some(watch::interval::DEFAULT);
+        let watched = self.watch.or(top);
+        if watched.is_none() && (self.count.is_some() || until.is_some()) {
+            let help = "`--watch 1s` repeats a query, and `slabql top` watches the largest caches";
+            let message = "`--count`, `--until-rows` and `--until-empty` end a watch";
+            return Err(Failure::command(message, Some(help)));
+        }
+        Ok(watched.map(|interval| watch::Options { interval, count: self.count, until }))
     }
 
     /// When an answer is an alert.

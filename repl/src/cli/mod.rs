@@ -90,6 +90,7 @@ fn run(args: &Args) -> Result<u8, Failure> {
         let help = "give the query as an argument, or name a file in the place of one `-`";
         return Err(Failure::command("standard input can be read only once", Some(help)));
     }
+    let watch = args.watch()?;
     if hosts::are_asked(args) {
         return hosts::ask(args);
     }
@@ -116,7 +117,7 @@ fn run(args: &Args) -> Result<u8, Failure> {
     let mut session = Session::new(open::open(args, person)?, settings);
     session.parameters = set.clone();
     session.alert = Alert::new(args.alert());
-    session.watch = args.watch();
+    session.watch = watch;
     session.stamp = args.stamp;
     if let Some(path) = &args.record {
         let tables = args.tables.clone().unwrap_or_default();

@@ -239,7 +239,7 @@ mod tests {
             ["slabql", "--watch", "1s", "report", "waste", "--count", "3"],
             ["slabql", "--count=3", "report", "waste", "--quiet", "--watch", "1s"],
         ] {
-            let watch = of(&words).unwrap().watch().unwrap();
+            let watch = of(&words).unwrap().watch().ok().flatten().unwrap();
             assert_eq!((watch.interval, watch.count), (Duration::from_secs(1), Some(3)));
         }
         assert!(of(&["slabql", "--demo", "report", "waste", "--from", "a.slab"]).is_err());

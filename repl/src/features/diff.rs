@@ -40,7 +40,8 @@ pub fn diff(
     let shown: Vec<usize> = DIFF.star.iter().filter_map(|name| at(name)).collect();
     let column = |at: &usize| {
         let column = &DIFF.columns[*at];
-        OutputColumn::new(column.name, column.ty, column.unit)
+        let change = column.is_change();
+        OutputColumn { change, ..OutputColumn::new(column.name, column.ty, column.unit) }
     };
     let columns = shown.iter().map(column).collect();
     let pick = |row: &Vec<Value>| shown.iter().map(|at| row[*at].clone()).collect();

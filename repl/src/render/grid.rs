@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{Attribute, Cell, ColumnConstraint, Table, Width};
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, Table, Width};
 use unicode_width::UnicodeWidthStr;
 
 use super::format::Frame;
@@ -21,9 +21,24 @@ pub fn styled_table(frame: &Frame) -> Table {
     table
 }
 
-/// A cell of a value; NULL is dim, so it is not taken for a text.
-pub fn value_cell(frame: &Frame, cell: Option<String>) -> Cell {
+/// The colour of what grew or shrank, which its text says too: by a sign, or by how it is called.
+#[must_use]
+pub fn growth(grew: bool) -> Color {
+    // The first of the sixteen, which whoever chose a background chose with it.
+    if grew { Color::DarkRed } else { Color::DarkGreen }
+}
+
+/// A cell of column number `at`; NULL is dim, so it is not taken for a text.
+pub fn value_cell(frame: &Frame, at: usize, cell: Option<String>) -> Cell {
+    let is_change = frame.columns.get(at).is_some_and(|column| column.change);
     match cell {
+        // Of the text of 0 there is no other digit.
+        Some(text)
+            if is_change && frame.options.color && text.contains(|c| ('1'..='9').contains(&c)) =>
+        {
+            let grew = !text.starts_with('-');
+            Cell::new_owned(text).fg(growth(grew))
+        }
         Some(text) => Cell::new_owned(text),
         None => Cell::new(&frame.options.null).add_attribute(Attribute::Dim),
     }

@@ -56,7 +56,7 @@ pub use color::Color;
 pub(crate) use format::Frame;
 use format::{BATCH, Rows};
 pub use format::{Capacity, Format, FormatRow, Hidden};
-pub(crate) use grid::{lines, width};
+pub(crate) use grid::{growth, lines, width};
 pub use json::{text_from_json, text_to_json};
 pub(crate) use layout::{Layout, Seen};
 pub use openmetrics::OPENMETRICS;

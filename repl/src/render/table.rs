@@ -132,7 +132,7 @@ impl Rows for Table {
             let (header, _) = layout.header(&names, |_| Attribute::Bold);
             let mut header = Some(header);
             let cells = |mut cells: Cells| -> Vec<Cell> {
-                let cell = |at: &usize| value_cell(frame, cells[*at].take());
+                let cell = |at: &usize| value_cell(frame, *at, cells[*at].take());
                 layout.columns.iter().map(cell).collect()
             };
             while header.is_some() || rows.peek().is_some() {
@@ -405,6 +405,22 @@ a_cache_with_quite_a…  4.0 KiB    NULL
         let text = with(&caches(), Options { exact: true, ..Options::default() });
         assert!(text.contains("         4096   NULL  PANIC|0x8000\n"), "{text}");
         assert!(text.contains("           64  99.25  -\n"), "{text}");
+    }
+
+    #[test]
+    fn growth_has_a_colour_and_a_sign() {
+        let by = [5, -5, 0].map(Value::Int).to_vec();
+        let mut output = answer(vec![("delta_memory", Type::Int, Unit::Bytes, by)]);
+        output.columns[0].change = true;
+        let colored = Options { color: true, ..Options::default() };
+        let text = with(&output, colored.clone());
+        for part in ["\x1b[38;5;1m5 B\x1b", "\x1b[38;5;2m-5 B\x1b"] {
+            assert!(text.contains(part), "{text:?}");
+        }
+        assert_eq!(text.matches("38;5;").count(), 2, "{text:?}");
+        assert!(!with(&output, Options::default()).contains('\x1b'));
+        output.columns[0].change = false;
+        assert!(!with(&output, colored).contains("38;5;"));
     }
 
     #[test]

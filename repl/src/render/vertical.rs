@@ -82,8 +82,8 @@ impl Fields {
         }
 
         let mut table = styled_table(frame);
-        for (name, cell) in self.names.iter().zip(cells) {
-            table.add_row([Cell::new(name), value_cell(frame, cell)]);
+        for (at, (name, cell)) in self.names.iter().zip(cells).enumerate() {
+            table.add_row([Cell::new(name), value_cell(frame, at, cell)]);
         }
         let name_width = self.name_width + GAP;
         set_column(&mut table, 0, name_width, GAP);

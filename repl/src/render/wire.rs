@@ -6,7 +6,7 @@
 //! {"rows":1}
 //! ```
 //!
-//! A column also says `per_second`, `identifies` and `totals` where they are true, and of flags the numbers of their names
+//! A column also says `per_second`, `change`, `identifies` and `totals` where they are true, and of flags the numbers of their names
 //! (`flags`). Values are those of a recording: integers to the last digit, texts to the last byte.
 
 use std::io::{self, Write};
@@ -69,6 +69,7 @@ fn column(column: &OutputColumn) -> Json {
     said.insert("unit".to_owned(), json!(column.unit.name()));
     for (key, is) in [
         ("per_second", column.per_second),
+        ("change", column.change),
         ("identifies", column.identifies),
         ("totals", column.totals),
     ] {

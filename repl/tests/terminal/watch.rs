@@ -131,7 +131,7 @@ fn what_cannot_be_watched_is_refused() {
     refused(&["--watch", "1s", "select nme"], 1, "unknown column `nme`");
     refused(&["watch 1 select name"], 1, "an interval needs a unit");
     refused(&["--watch", "x", "select name"], 1, "invalid value 'x' for '--watch <INTERVAL>'");
-    refused(&["--count", "3", "select name"], 1, "--watch <INTERVAL>");
+    refused(&["--count", "3", "select name"], 1, "`--watch 1s` repeats a query");
     refused(&["--watch", "1s", "--count", "0", "select name"], 1, "invalid value '0'");
 }
 

@@ -102,6 +102,7 @@ fn column(said: &Json) -> Option<OutputColumn> {
     };
     Some(OutputColumn {
         per_second: is("per_second"),
+        change: is("change"),
         identifies: is("identifies"),
         totals: is("totals"),
         flag_names,
@@ -158,6 +159,7 @@ mod tests {
             OutputColumn::new("name", Type::Text, Unit::None),
             OutputColumn {
                 per_second: true,
+                change: true,
                 ..OutputColumn::new("rate(x)", Type::Int, Unit::Bytes)
             },
             OutputColumn::new("addr", Type::UInt, Unit::Hex),

@@ -25,7 +25,7 @@ use super::entry::{Entry, Mark};
 use super::interval;
 use super::keys::KEYS;
 use super::state::State;
-use crate::render::{self, Layout, duration, shown};
+use crate::render::{self, Layout, duration, growth, shown};
 use crate::report::escape::printable;
 use crate::report::terminal::{ascii, cut, wrapped};
 
@@ -148,9 +148,12 @@ fn marked_as(mark: Mark, is_chosen: bool, line: &str) -> String {
     format!("{}{signs}{}{line}", SetAttribute(look), SetAttribute(Look::Reset))
 }
 
-/// A cell: reversed if it says something else than in the tick before.
+/// A cell: reversed if it says something else than in the tick before. A change has a colour where its sign is shown.
 fn styled(state: &State, entry: &Entry, text: &str, at: usize) -> Cell {
-    let cell = Cell::new(text);
+    let mut cell = Cell::new(text);
+    if let Some(grew) = grew(state, entry, at).filter(|_| state.colored) {
+        cell = cell.fg(growth(grew));
+    }
     match entry.mark {
         _ if is_changed(state, entry, at) => cell.add_attribute(Attribute::Reverse),
         Mark::Same if entry.values[at] == Value::Null => cell.add_attribute(Attribute::Dim),
@@ -158,6 +161,20 @@ fn styled(state: &State, entry: &Entry, text: &str, at: usize) -> Cell {
         Mark::New => cell.add_attribute(Attribute::Bold),
         Mark::Gone => cell.add_attribute(Attribute::Dim),
     }
+}
+
+/// Whether what a cell says by a sign is that something grew or shrank; none if it says neither.
+fn grew(state: &State, entry: &Entry, at: usize) -> Option<bool> {
+    if entry.mark == Mark::Gone {
+        return None;
+    }
+    let column = &state.frame.columns[at];
+    if column.change {
+        return entry.values[at].float().filter(|by| *by != 0.0).map(|by| by > 0.0);
+    }
+    let signed = state.deltas && column.unit != Unit::Hex && !state.changes[at];
+    let before = &entry.before.as_ref().filter(|_| signed)?[at];
+    difference(before, &entry.values[at]).map(|(sign, _)| sign == '+')
 }
 
 /// Whether what a cell says changed. A change is no text that changes: it is there or is 0.
@@ -318,6 +335,26 @@ mod tests {
         assert!(screen(&mut state)[3].contains("[12]"));
         state.key(Key::Pause);
         assert!(screen(&mut state)[0].starts_with("*PAUSED  every 1s"));
+    }
+
+    #[test]
+    fn what_grew_has_a_colour_where_it_has_a_sign() {
+        let mut state = state();
+        state.colored = true;
+        tick(&mut state, &[("dentry", 10, 4096), ("filp", 7, 100)]);
+        tick(&mut state, &[("dentry", 12, 4096), ("filp", 5, 100)]);
+        let colors = |state: &mut State| {
+            let text = lines(state).join("\n");
+            [text.matches("38;5;1m").count(), text.matches("38;5;2m").count()]
+        };
+        assert_eq!(colors(&mut state), [0, 0]);
+        state.key(Key::Deltas);
+        assert_eq!(colors(&mut state), [1, 1]);
+        state.key(Key::Deltas);
+        (state.frame.columns[1].change, state.changes[1]) = (true, true);
+        assert_eq!(colors(&mut state), [2, 0]);
+        state.colored = false;
+        assert_eq!(colors(&mut state), [0, 0]);
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub struct State {
     pub identifies: Vec<bool>,
     /// The columns that the query sorts by.
     pub sorted: Vec<usize>,
+    /// Whether what grew and what shrank has a colour.
+    pub colored: bool,
     /// The text of the query, on one line.
     pub query: String,
     pub interval: Duration,
@@ -97,6 +99,7 @@ impl State {
             changes: vec![false; columns.len()],
             identifies: vec![true; columns.len()],
             sorted: options.sorted.clone(),
+            colored: options.color,
             // A screen is a table however little of it there is room for, and knows all styles.
             frame: Frame::for_people(columns, Options { fields: None, color: true, ..options }),
             query: query.split_whitespace().collect::<Vec<_>>().join(" "),

@@ -44,7 +44,14 @@ pub fn described(session: &mut Session, name: &str, out: &mut dyn Write) -> Resu
 }
 
 fn unknown_table(name: &str) -> Failure {
-    let help = suggest::help(name, catalog::TABLES.iter().map(|table| table.name));
+    let tables = || catalog::TABLES.iter().map(|table| table.name);
+    let of = catalog::TABLES.iter().find(|table| table.column(name).is_some());
+    let help = match of {
+        Some(of) if suggest::nearest(name, tables()).is_none() => {
+            Some(format!("`{name}` is a column of `{}`: `.help {name}`", of.name))
+        }
+        _ => suggest::help(name, tables()),
+    };
     let message = format!("unknown table `{name}`");
     Failure::command(message, help.as_deref())
 }

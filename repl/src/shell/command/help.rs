@@ -22,7 +22,7 @@ select [distinct] item, … [from table] [where condition] [group by key, …] [
   [order by key [desc], …] [limit count] [offset count] [format name]
 ";
 
-/// The clauses of a query, each with a sentence and an example.
+/// The clauses and operators of a query, each with a sentence and an example.
 #[rustfmt::skip]
 const CLAUSES: &[(&str, &str, &str)] = &[
     ("select", "What is asked for: columns, expressions, aggregates; `*` is a choice of columns, `all` is every one.", "select name, memory / 1024 / 1024 as MiB"),
@@ -35,6 +35,18 @@ const CLAUSES: &[(&str, &str, &str)] = &[
     ("limit", "The most rows that are wanted. `offset` leaves out the first ones.", "select name order by size limit 10 offset 10"),
     ("offset", "Leaves out the first rows of the answer.", "select name order by size limit 10 offset 10"),
     ("format", "How this one answer is written.", "select name, memory limit 3 format json"),
+    ("as", "Gives a column of the answer a name, which other clauses know.", "select name, size * objects as bytes order by bytes desc"),
+    ("with", "`with totals` adds a row over all groups, computed from all rows.", "select kmalloc_type, sum(memory) group by kmalloc_type with totals"),
+    ("filter", "An aggregate over the rows of a condition.", "select count(*) filter (where size > 1k)"),
+    ("over", "An aggregate over all rows of the answer, beside each of them.", "select name, 100 * memory / sum(memory) over () as part"),
+    ("and", "Both conditions hold; with `or` one of them, with `not` the opposite. NULL is neither true nor false.", "select name where size > 64 and not reclaimable"),
+    ("between", "Whether a value lies between two others, both included.", "select name where size between 64 and 128"),
+    ("in", "Whether a value is in a list, or in the answer of a subquery.", "select size where name in ('dentry', 'filp')"),
+    ("like", "Whether a text has a pattern: `%` is any characters, `_` one. `ilike` ignores case, `glob` has `*` and `?`, and `~` tests a regular expression.", "select name where name like 'kmalloc-%'"),
+    ("has", "Whether flags have one of this name; `has any (…)` and `has all (…)` test several.", "select name where flags has any (ACCOUNT, RECLAIM_ACCOUNT)"),
+    ("is", "Tests for `null`, `true` or `false`, which `=` cannot; `is distinct from` takes NULL for a value.", "select name where ctor is not null"),
+    ("case", "The first value whose condition holds: `when` … `then` …, else that behind `else`.", "select name, case when size > 4k then 'large' else 'small' end as class"),
+    ("cast", "Makes another type of a value.", "select cast(size as text)"),
     ("explain", "Shows the plan of a query and its program; `explain analyze` runs it and counts.", "explain analyze select name where objects > 1000"),
     ("watch", "Repeats a query.", "watch 2s select name, active, delta(active) where delta(active) != 0"),
     ("trace", "Answers a query over what the kernel allocates and frees for a while.", "trace 5s select name, count(*) from allocations group by name"),
@@ -57,24 +69,12 @@ pub fn help(
         return write(out, &one(commands, command));
     }
     let word = name.to_lowercase();
-    // `order by` is a clause by its first word.
-    let word = word.strip_suffix(" by").map_or(word.as_str(), str::trim_end).to_owned();
-    let function = function::find(&word).map(|found| (found.call, found.described()));
-    let aggregate = || aggregate::find(&word).map(|found| (found.call, found.described()));
-    if let Some((call, doc)) = function.or_else(aggregate) {
-        return write(out, &format!("{call}\n  {doc}\n"));
-    }
-    if query::catalog::table(&word).is_some() {
-        return catalog::schema(session, &word, out);
-    }
-    let tables = query::catalog::TABLES.iter();
-    let columns: Vec<_> = tables.filter_map(|table| Some((*table, table.column(&word)?))).collect();
-    if !columns.is_empty() {
-        let _ = session.engine.settle();
-        let text = |(table, column): &(&'static Table, &'static Column)| {
-            format!("in {}:\n{}", table.name, catalog::describe(session, table, column))
-        };
-        return write(out, &columns.iter().map(text).collect::<String>());
+    // `order by` and `is null` are known by their first words, options by their names.
+    let word = word.split_whitespace().next().unwrap_or_default();
+    let (option, word) = (word.starts_with("--"), word.trim_start_matches("--").to_owned());
+    let in_query = !option && query_word(session, &word, out)?;
+    if in_query {
+        return Ok(Next::Prompt);
     }
     let flag = name.to_uppercase();
     let flag = flag.strip_prefix("SLAB_").unwrap_or(&flag);
@@ -82,10 +82,13 @@ pub fn help(
         let example = format!("select name where flags has {flag}");
         return write(out, &format!("{flag}, a flag of caches\n  {meaning}\n  {example}\n"));
     }
-    if let Some((_, doc, example)) = CLAUSES.iter().find(|(clause, ..)| *clause == word) {
+    let quoted = format!("`{word}`");
+    let named = CLAUSES.iter().find(|(clause, ..)| *clause == word);
+    let told = || CLAUSES.iter().find(|(_, doc, _)| doc.contains(&quoted));
+    if let Some((_, doc, example)) = named.or_else(told).filter(|_| !option) {
         return write(out, &format!("{QUERY}\n  {doc}\n  {example}\n"));
     }
-    if Keyword::find(&word).is_some() {
+    if Keyword::find(&word).is_some() && !option {
         return write(out, QUERY);
     }
     if let Ok(setting) = setting::find(&word) {
@@ -96,8 +99,36 @@ pub fn help(
     if name.starts_with(['.', '\\']) {
         return Err(unknown(commands, name));
     }
+    if name.starts_with('-') {
+        let help = "`slabql --help` describes the options of the command line";
+        return Err(Failure::command(format!("`{name}` is no setting"), Some(help)));
+    }
     let message = format!("there is no help on `{name}`");
     Err(Failure::command(message, Some(&instead_of(commands, &dotted))))
+}
+
+/// Writes what a word is in a query: a function, a table, columns, or several of these. Gives whether it is any.
+fn query_word(session: &mut Session, word: &str, out: &mut dyn Write) -> Result<bool, Failure> {
+    let function = function::find(word).map(|found| (found.call, found.described()));
+    let aggregate = || aggregate::find(word).map(|found| (found.call, found.described()));
+    let called = function.or_else(aggregate);
+    if let Some((call, doc)) = &called {
+        write(out, &format!("{call}\n  {doc}\n"))?;
+    }
+    let is_table = query::catalog::table(word).is_some();
+    if is_table {
+        catalog::schema(session, word, out)?;
+    }
+    let tables = query::catalog::TABLES.iter();
+    let columns: Vec<_> = tables.filter_map(|table| Some((*table, table.column(word)?))).collect();
+    if !columns.is_empty() && !is_table {
+        let _ = session.engine.settle();
+        let text = |(table, column): &(&'static Table, &'static Column)| {
+            format!("in {}:\n{}", table.name, catalog::describe(session, table, column))
+        };
+        write(out, &columns.iter().map(text).collect::<String>())?;
+    }
+    Ok(called.is_some() || is_table || !columns.is_empty())
 }
 
 /// Whether a word is of the catalog: a function, an aggregate or a table.

@@ -26,15 +26,20 @@ pub fn run(session: &mut Session, argument: &str, out: &mut dyn Write) -> Result
 const TOP: &str = "select name, memory, rate(memory) as growth, sparkline(memory) as history, active, utilization, \
     slabs, objects, size, objects_per_slab, pages_per_slab where slabs > 0 order by memory desc";
 
-/// `.top [INTERVAL]`: watches the largest caches, as slabtop does.
+/// `.top [INTERVAL]`: watches the largest caches, as slabtop does. What the command line says of watches holds for it.
 pub fn top(session: &mut Session, argument: &str, out: &mut dyn Write) -> Result<Next, Failure> {
-    let (_, rest) = options(argument)?;
+    let line = session.watch.map_or(String::new(), |line| {
+        let count = line.count.map_or(String::new(), |count| format!("c={count} "));
+        format!("i={}ms {count}", line.interval.as_millis())
+    });
+    let words = format!("{line}{argument}");
+    let (_, rest) = options(&words)?;
     if !rest.is_empty() {
         let help = "`.watch 2s select …` watches a query";
         return Err(Failure::command("`.top` takes an interval", Some(help)));
     }
     session.opens = true;
-    let ran = run(session, &format!("{argument} {TOP}"), out);
+    let ran = run(session, &format!("{words} {TOP}"), out);
     session.opens = false;
     ran
 }
