@@ -49,7 +49,8 @@ pub const STATEMENTS: &[Row] = &[
 /// Words where a clause could stand: the message, and what would work.
 #[rustfmt::skip]
 pub const CLAUSES: &[(&[&str], &str, &str)] = &[
-    (&["window"], "there are no named windows", "`sum(x) over ()` covers all rows of the answer"),
+    (&["window", "over"], "there are no named windows", "`sum(x) over ()` covers all rows of the answer"),
+    (&["filter"], "`filter` needs a condition in parentheses", "write `count(*) filter (where …)`"),
     (&["qualify"], "there is no `qualify`", "compare with a subquery: `where memory > 0.1 * (select sum(memory))`"),
     (&["for"], "there is no `for update`", "slabql only reads and takes no locks"),
     (&["tablesample"], "there is no `tablesample`", "`limit` truncates the answer"),
@@ -78,7 +79,6 @@ pub const WORDS_BEFORE: &[Row] = &[
     (&["div"], "write `/` for division"),
     (&["into"], "redirect standard output instead: `slabql … > file`"),
     (&["exclude"], "list the columns to show: `select name, size`"),
-    (&["over"], "there are no named windows: `sum(x) over ()` covers all rows of the answer"),
     (&["with"], "`with totals` belongs to `group by`: `select kmalloc_type, count(*) group by 1 with totals`"),
 ];
 

@@ -274,7 +274,13 @@ impl Bounded {
                 Err(_) if size < MAX_SIZE => size *= 2,
                 Err(error) => {
                     let error = error.to_string();
-                    return Err(if error.contains("size limit") { large() } else { error });
+                    return Err(match error.as_str() {
+                        error if error.contains("size limit") => large(),
+                        error if error.contains("backref") || error.contains("look-around") => {
+                            format!("{error}: matching could take exponential time")
+                        }
+                        _ => error,
+                    });
                 }
             }
         }

@@ -128,8 +128,7 @@ fn clause<'a, T>(
 /// What is wrong with the next token where it is a clause in the wrong place, or one that does not exist.
 fn misplaced(input: Input<'_>, seen: &[Option<Keyword>]) -> Option<Diagnostic> {
     if let Some(TokenKind::Ident { name, quoted: false }) = input.peek() {
-        return foreign_clause(name)
-            .map(|(message, help)| Diagnostic::new(input.span(), message).help(help));
+        return foreign_clause(name, input.span());
     }
     let word = input.peek_keyword()?;
     let error = |message: String| Some(Diagnostic::new(input.span(), message));
@@ -157,9 +156,9 @@ fn misplaced(input: Input<'_>, seen: &[Option<Keyword>]) -> Option<Diagnostic> {
 }
 
 /// What is said of a clause that SQL or a dialect of it has.
-fn foreign_clause(name: &str) -> Option<(&'static str, &'static str)> {
-    let found = foreign::CLAUSES.iter().find(|(words, ..)| words.contains(&name));
-    found.map(|(_, message, help)| (*message, *help))
+fn foreign_clause(name: &str, span: Span) -> Option<Diagnostic> {
+    let (_, message, help) = foreign::CLAUSES.iter().find(|(words, ..)| words.contains(&name))?;
+    Some(Diagnostic::new(span, *message).help(*help))
 }
 
 /// What a clause is called.
@@ -202,12 +201,17 @@ fn item(input: Input<'_>) -> Parsed<'_, Item> {
     map(pair(expression, alias), |(expr, alias)| Item::Expr { expr, alias }).parse(input)
 }
 
-/// Parses the name that an item is given. Without `as` no keyword serves as one.
+/// Parses the name that an item is given. Without `as`, neither a keyword nor the first word of a clause that other
+/// dialects have serves as one.
 fn alias(input: Input<'_>) -> Parsed<'_, Option<Ident>> {
     if !fetches(input)
         && !formats(input)
-        && let Some(TokenKind::Ident { .. }) = input.peek()
+        && let Some(TokenKind::Ident { name, quoted }) = input.peek()
     {
+        let clause = if *quoted { None } else { foreign_clause(name, input.span()) };
+        if let Some(error) = clause {
+            return refuse(error);
+        }
         let position = input.position();
         input.state().furthest.borrow_mut().note_bare_alias(position);
         return map(|input| ident(input, "a name"), Some).parse(input);
@@ -258,7 +262,7 @@ fn table_alias(input: Input<'_>) -> Parsed<'_, Option<Ident>> {
         _ => false,
     };
     let bare = |name: &str| {
-        foreign_clause(name).is_none()
+        foreign_clause(name, input.span()).is_none()
             && !formats(input)
             && !fetches(input)
             && (input.peek_at(1).is_none_or(|kind| ends(kind) || joins(kind))
@@ -390,7 +394,7 @@ fn begins(input: Input<'_>) -> bool {
         }
         // Nothing else stands before a name that is a clause of no query.
         Some(TokenKind::Ident { name, quoted: false }) => {
-            name != "fetch" && !formats(input) && foreign_clause(name).is_none()
+            name != "fetch" && !formats(input) && foreign_clause(name, input.span()).is_none()
         }
         found => found.is_some(),
     }

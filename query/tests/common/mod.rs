@@ -339,19 +339,28 @@ pub fn memory(caches: &[Cache]) -> Kernel {
 
 /// Plans a query over the made-up kernel, whose subqueries are answered over [`caches`].
 pub fn plan(text: &str, target: Target) -> Result<Plan, Diagnostic> {
+    plan_over(text, target, &caches())
+}
+
+/// The same, with subqueries answered over `caches`.
+pub fn plan_over(text: &str, target: Target, caches: &[Cache]) -> Result<Plan, Diagnostic> {
     let statements = parse_text(text)?;
     let query = statements[0].0.query().expect("a query");
-    Ok(slabql_query::plan::plan(bound(query, text)?, target, text))
+    Ok(slabql_query::plan::plan(bound_over(query, text, caches)?, target, text))
 }
 
 /// Binds a query to the made-up kernel, whose subqueries are answered over [`caches`].
 pub fn bound(query: &Query, text: &str) -> Result<bound::Query, Diagnostic> {
+    bound_over(query, text, &caches())
+}
+
+fn bound_over(query: &Query, text: &str, caches: &[Cache]) -> Result<bound::Query, Diagnostic> {
     let fixture = Fixture::new();
     let mut answers = Answers::default();
     for inner in subquery::of(query)? {
         let target = kernel(Template::OpenCoded, true);
         let plan = slabql_query::plan::plan(bind(inner.query, &fixture)?, target, text);
-        let rows = run(&plan, &caches());
+        let rows = run(&plan, caches);
         let output = exec::run(&plan, rows, &NoHost, &fixture, Warnings::default())
             .expect("no host ends it");
         let mut answer = Answer::new(inner, &output.columns)?;

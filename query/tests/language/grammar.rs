@@ -8,9 +8,10 @@ use slabql_query::syntax::{
 
 const GRAMMAR: &str = include_str!("../../GRAMMAR.md");
 
-/// What stands between `start` and the next `end`.
+/// What stands between `start` and the next `end`, or the end of the page.
 pub fn between<'a>(start: &str, end: &str) -> &'a str {
-    GRAMMAR.split_once(start).unwrap().1.split_once(end).unwrap().0
+    let rest = GRAMMAR.split_once(start).unwrap().1;
+    rest.split_once(end).map_or(rest, |(part, _)| part)
 }
 
 #[test]

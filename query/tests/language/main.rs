@@ -12,4 +12,5 @@ mod paths;
 mod productions;
 mod properties;
 mod round_trip;
+mod tables;
 mod units;

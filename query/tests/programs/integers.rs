@@ -9,7 +9,7 @@ use slabql_query::exec;
 use slabql_query::plan::Template;
 use slabql_query::value::Value;
 
-use crate::common::{self, Cache, NoHost, kernel, plan, run};
+use crate::common::{self, Cache, NoHost, kernel, plan, plan_over, run};
 
 /// How many expressions are looked at, and how many stand in a query.
 const EXPRESSIONS: usize = 20_000;
@@ -200,8 +200,8 @@ fn declared(given: Option<&Vec<i128>>) -> String {
 
 /// The rows of a query, in user space or by a template.
 fn answer(text: &str, template: Template, pushdown: bool, caches: &[Cache]) -> Vec<Vec<Value>> {
-    let plan =
-        plan(text, kernel(template, pushdown)).unwrap_or_else(|e| panic!("{}", e.render(text)));
+    let plan = plan_over(text, kernel(template, pushdown), caches)
+        .unwrap_or_else(|e| panic!("{}", e.render(text)));
     let rows = run(&plan, caches);
     exec::run(&plan, rows, &NoHost, &common::Fixture::new(), Warnings::default()).unwrap().rows
 }
@@ -368,4 +368,76 @@ fn filters_totals_and_shares_are_those_of_128_bits() {
         }
     }
     assert!(kernel_groups > ROUNDS / 8, "{kernel_groups}");
+}
+
+/// What a subquery comes to is compared, tested for and computed with as any number, by every template, in the kernel and
+/// in user space.
+#[test]
+fn subqueries_are_those_of_128_bits() {
+    let mut random = Random(0x0dd_ba11_5eed_5eed);
+    let (mut kernel_conditions, mut found) = (0, 0);
+    for _ in 0..rounds(ROUNDS / 4) {
+        let caches = caches(&mut random);
+        let all = format!("select {}", COLUMNS.join(", "));
+        let rows = answer(&all, Template::OpenCoded, false, &caches);
+        let rows: Vec<Vec<i128>> = rows.iter().map(|row| columns(row)).collect();
+        let (x, l) = (Tree::new(&mut random, 1), Tree::new(&mut random, 1));
+        // Half of the time the same is looked for.
+        let l = if random.below(2) == 0 { &x } else { &l };
+        let [x_text, l_text] = [&x, l].map(|tree| tree.text(&mut None));
+
+        // The inner rows are some of all, or none.
+        let odd = i128::try_from(random.below(2)).unwrap();
+        let inner = rows.iter().filter(|row| row[3] & 1 == odd);
+        let inner: Vec<Option<i128>> = inner.map(|row| x.value(row)).collect();
+        let at = random.below(4);
+        let name = ["sum", "min", "max", "count"][at];
+        let one = summed(inner.iter().copied())[at];
+        let from = format!("from caches where size & 1 = {odd}");
+
+        let addresses = |holds: &dyn Fn(&Vec<i128>) -> bool| -> Vec<Vec<Option<i128>>> {
+            rows.iter().filter(|row| holds(row)).map(|row| vec![Some(row[0])]).collect()
+        };
+        let is_less = |row: &Vec<i128>| l.value(row).zip(one).is_some_and(|(l, one)| l < one);
+        let is_in = |row: &Vec<i128>| match l.value(row) {
+            _ if inner.is_empty() => Some(false),
+            Some(value) if inner.contains(&Some(value)) => Some(true),
+            Some(_) if !inner.contains(&None) => Some(false),
+            _ => None,
+        };
+        let fits = |value: &i128| (i64::MIN.into()..=u64::MAX.into()).contains(value);
+        let difference = |row: &Vec<i128>| l.exact(row)?.checked_sub(one?).filter(fits);
+        let queries = [
+            (
+                format!("select addr where {l_text} < (select {name}({x_text}) {from})"),
+                addresses(&is_less),
+            ),
+            (
+                format!("select addr where {l_text} in (select {x_text} {from})"),
+                addresses(&|row| is_in(row) == Some(true)),
+            ),
+            (
+                format!("select addr where {l_text} not in (select {x_text} {from})"),
+                addresses(&|row| is_in(row) == Some(false)),
+            ),
+            (
+                format!("select {l_text} - (select {name}({x_text}) {from})"),
+                rows.iter().map(|row| vec![difference(row)]).collect(),
+            ),
+        ];
+        for (text, wanted) in &queries {
+            for template in [Template::OpenCoded, Template::Iter] {
+                for pushdown in [true, false] {
+                    let got = answer(text, template, pushdown, &caches);
+                    let got: Vec<Vec<Option<i128>>> =
+                        got.iter().map(|row| row.iter().map(Value::integer).collect()).collect();
+                    assert_eq!(got, *wanted, "{text} over {rows:?}");
+                }
+            }
+            let plan = plan_over(text, kernel(Template::OpenCoded, true), &caches).unwrap();
+            kernel_conditions += plan.pushed().count();
+            found += wanted.len();
+        }
+    }
+    assert!(kernel_conditions > ROUNDS / 8 && found > ROUNDS / 2, "{kernel_conditions} {found}");
 }

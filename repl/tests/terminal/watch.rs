@@ -126,6 +126,8 @@ fn what_cannot_be_watched_is_refused() {
     };
     refused(&["select delta(active)"], 1, "`delta` works only in a watch");
     refused(&["select count(*), rate(count(*))"], 1, "`rate` works only in a watch");
+    refused(&["select first(size)"], 1, "write `min(x)`, `max(x)` or `any_value(x)`");
+    refused(&["select last(size)"], 1, "write `min(x)`, `max(x)` or `any_value(x)`");
     refused(&["explain analyze select delta(active)"], 1, "works only in a watch");
     refused(&["--watch", "1s", "select 1; select 2"], 1, "`--watch` takes one query");
     refused(&["--watch", "1s", "select nme"], 1, "unknown column `nme`");
