@@ -260,7 +260,10 @@ fn the_history_is_searched_and_has_each_entry_once() {
         screen.key("Enter");
     }
     screen.wait_for("three answers", |screen| screen.matches("(1 row in ").count() == 3);
+    screen.wait_line(PROMPT);
     screen.key("C-r");
+    // Keys that are read together with this one are for the editor's own search.
+    screen.wait("history: ");
     screen.text("siz");
     let found = screen.wait("history: siz_  1 of 2");
     assert!(found.lines().nth(1).unwrap().ends_with("s  select size limit 1;"), "{found}");
@@ -268,6 +271,7 @@ fn the_history_is_searched_and_has_each_entry_once() {
     screen.wait_line("slabql> select size limit 1;");
     screen.key("Enter");
     screen.wait_for("four answers", |screen| screen.matches("(1 row in ").count() == 4);
+    screen.wait_line(PROMPT);
     screen.key("C-l");
     screen.wait_line(PROMPT);
     for entry in ["select size limit 1;", "select name limit 1;"] {
