@@ -52,18 +52,18 @@ pub const DEPTH: usize = 48;
 /// The most stacks.
 pub const MAX_STACKS: u32 = 1 << 14;
 /// Frames that a stack begins with and that are the program's own: itself, and what calls it.
-const OWN_FRAMES: i32 = 2;
+pub(super) const OWN_FRAMES: i32 = 2;
 
 /// Bytes of the ring; a power of two.
 const RING_BYTES: u32 = 8 << 20;
 /// The last address that is no object: `kmalloc(0)` returns it.
 pub(super) const ZERO_SIZE_PTR: i32 = 16;
 /// The flag of an update that makes a new entry only.
-const BPF_NOEXIST: i32 = 1;
+pub(super) const BPF_NOEXIST: i32 = 1;
 
 /// The helpers by their numbers, which they keep for ever.
 pub(super) const LOOKUP: (u32, &str) = (1, "map_lookup_elem");
-const UPDATE: (u32, &str) = (2, "map_update_elem");
+pub(super) const UPDATE: (u32, &str) = (2, "map_update_elem");
 const DELETE: (u32, &str) = (3, "map_delete_elem");
 pub(super) const TIME: (u32, &str) = (5, "ktime_get_ns");
 const CPU: (u32, &str) = (8, "get_smp_processor_id");

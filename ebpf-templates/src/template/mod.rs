@@ -18,7 +18,7 @@
 //! on the way, in as many runs as it takes, and [`group`] keeps rows in the map and adds
 //! elements to them. [`rows`] is what the program and its reader agree on. [`lookup`], [`head`], [`symbols`] and
 //! [`offsets`] are programs of their own, without an iterator; so are those of [`events`], which run whenever the kernel
-//! allocates or frees an object, and of [`audit`], which run when it creates or destroys a cache.
+//! allocates or frees an object, of [`audit`], which run when it creates or destroys a cache, and of [`contention`], which run when it waits for a lock.
 //!
 //! # Registers
 //!
@@ -40,6 +40,7 @@
 
 pub mod audit;
 pub mod barn;
+pub mod contention;
 pub mod driver;
 pub mod events;
 pub mod group;

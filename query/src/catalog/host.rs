@@ -24,11 +24,22 @@ pub enum HostTable {
     Allocations,
     Frees,
     Audit,
+    Contention,
 }
 
 /// All of them, in the order of `.tables`.
-pub static TABLES: &[&Table] =
-    &[&ALIASES, &FLAGS, &SLABINFO, &COLUMNS, &CGROUPS, &DIFF, &ALLOCATIONS, &FREES, &AUDIT];
+pub static TABLES: &[&Table] = &[
+    &ALIASES,
+    &FLAGS,
+    &SLABINFO,
+    &COLUMNS,
+    &CGROUPS,
+    &DIFF,
+    &ALLOCATIONS,
+    &FREES,
+    &AUDIT,
+    &CONTENTION,
+];
 
 /// Names of caches.
 #[rustfmt::skip]
@@ -224,6 +235,26 @@ pub static AUDIT: Table = Table {
         Column::new("cgroup", TEXT, None, Given, "The path of the process's cgroup in the hierarchy of version 2; NULL for one that is gone, or not visible here."),
         Column::new("stack", TEXT, Stack, Given, "The functions that led to it, the outermost first, with `;` between them; NULL if the stack could not be taken."),
         Column::new("time", UINT, None, Given, "When it happened, in nanoseconds since the trace began."),
+    ],
+};
+
+/// Waits for the allocator's own locks during a trace.
+#[rustfmt::skip]
+pub static CONTENTION: Table = Table {
+    name: "contention",
+    doc: "A row for each lock of the allocator that was waited for during a trace, and each function that wanted it: `trace 5s select … from contention`.",
+    rows: Rows::Host(Made { table: HostTable::Contention, takes: &[], needs: Needs::Tracepoints }),
+    star: &["name", "lock", "site", "waits", "total", "longest"],
+    identity: &[],
+    columns: &[
+        Column::new("lock", TEXT, None, Given, "`list`, which guards the partial slabs of a node; `barn`, which guards its full and empty sheaves.").one_of(&["list", "barn"]),
+        Column::new("name", TEXT, None, Given, "The name of the cache whose lock it is."),
+        Column::new("cache", UINT, Hex, Given, "The address of that cache."),
+        Column::new("node", (Type::UInt, 32), None, Given, "The NUMA node whose lock it is."),
+        Column::new("site", TEXT, None, Given, "The kernel function that wanted the lock, the offset in it and its size; NULL if the kernel has no symbol for it."),
+        Column::new("waits", UINT, Count, Given, "How often it waited."),
+        Column::new("total", UINT, None, Given, "How long it waited in all, in nanoseconds."),
+        Column::new("longest", UINT, None, Given, "The longest wait, in nanoseconds."),
     ],
 };
 

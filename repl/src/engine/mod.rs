@@ -276,7 +276,8 @@ impl Ask for Engine {
                 | HostTable::Cgroups
                 | HostTable::Allocations
                 | HostTable::Frees
-                | HostTable::Audit => true,
+                | HostTable::Audit
+                | HostTable::Contention => true,
                 // They are made of files, types and recordings.
                 HostTable::Flags | HostTable::Slabinfo | HostTable::Columns | HostTable::Diff => {
                     false

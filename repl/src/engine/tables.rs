@@ -33,6 +33,7 @@ pub fn rows(table: HostTable) -> Make {
         HostTable::Allocations => |_, _, _| Err(untraced("allocations")),
         HostTable::Frees => |_, _, _| Err(untraced("frees")),
         HostTable::Audit => |_, _, _| Err(untraced("audit")),
+        HostTable::Contention => |_, _, _| Err(untraced("contention")),
         HostTable::Diff => |_, snapshots, notes| match snapshots {
             [before, after] => Ok(compare(before, after, notes)),
             _ => Ok(Vec::new()),

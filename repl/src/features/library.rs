@@ -39,6 +39,7 @@ pub const REPORTS: &[(&str, &str)] = reports! {
     "cgroups"
     "churn"
     "constructors"
+    "contention"
     "corrupt"
     "debug"
     "dentries"
@@ -301,7 +302,7 @@ mod tests {
         }
         let traces = REPORTS.iter().filter(|(_, text)| traced(text).is_some());
         let names: Vec<&str> = traces.map(|(name, _)| *name).collect();
-        assert_eq!(names, ["allocators", "audit", "churn", "leaks", "lifetimes"]);
+        assert_eq!(names, ["allocators", "audit", "churn", "contention", "leaks", "lifetimes"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Draws an answer: a line a row, with bars behind its numbers, as an SVG image for a report or a page.
+//! Draws an answer: stacks with a weight as a [flame graph](super::flame), everything else as a line a row, with bars behind its numbers, as an SVG image for a report or a page.
 //!
 //! ```text
 //! name                 memory
@@ -15,19 +15,27 @@ use std::io::{self, Write};
 
 use query::value::Value;
 
+use super::flame::Flame;
 use super::format::{Capacity, FormatRow, Frame, Rows};
 use super::grid::width;
 use super::scale::{Scaled, escaped};
+use super::stacks::Stacks;
 
 /// What `svg` is.
 pub static SVG: FormatRow = FormatRow {
     name: "svg",
     endings: &["svg"],
-    help: "an image: a line per row, with bars",
+    help: "an image: a line per row, with bars, or a flame graph of stacks",
     for_people: true,
     capacity: Capacity::One,
     stacks_only: false,
-    begin: |frame, _| Ok(Box::new(Image(Scaled::new(frame)))),
+    begin: |frame, _| {
+        Ok(match Stacks::of(SVG.name, &frame.columns) {
+            Ok(stacks) => Box::new(Flame::new(stacks)),
+            // What is no stack with a weight is drawn as it is.
+            Err(_) => Box::new(Image(Scaled::new(frame))),
+        })
+    },
 };
 
 /// Pixels of a character, of a line, between columns and of the longest bar.

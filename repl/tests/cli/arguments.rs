@@ -224,7 +224,8 @@ fn why_a_column_is_null() {
                cgroups.* is NULL: the demo has no table `cgroups`\n\
                allocations.* is NULL: a recording has no table `allocations`\n\
                frees.* is NULL: a recording has no table `frees`\n\
-               audit.* is NULL: a recording has no table `audit`\n";
+               audit.* is NULL: a recording has no table `audit`\n\
+               contention.* is NULL: a recording has no table `contention`\n";
     let told = [
         (".why", all),
         (
@@ -252,7 +253,7 @@ fn why_a_column_is_null() {
     }
     let of_nodes = "there are `name`, `addr`, `node`, `slabs`, `objects`, `partial`, `free_partial`, `barn_full`, `barn_empty`, `cached_barns`, `complete`";
     let list = "`select * from columns` lists the columns";
-    let tables = "there are `caches`, `nodes`, `cpus`, `slabs`, `objects`, `aliases`, `flags`, `slabinfo`, `columns`, `cgroups`, `diff`, `allocations`, `frees`, `audit`";
+    let tables = "there are `caches`, `nodes`, `cpus`, `slabs`, `objects`, `aliases`, `flags`, `slabinfo`, `columns`, `cgroups`, `diff`, `allocations`, `frees`, `audit`, `contention`";
     for (text, message, help) in [
         (".why nonsense", "unknown column `nonsense`", list),
         (".why cpu_partal", "unknown column `cpu_partal`", "did you mean `cpu_partial`?"),

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::process::Stdio;
 
-use slabql::render::{Capacity, FORMATS};
+use slabql::render::{Capacity, FORMATS, FormatRow};
 
 use crate::common::program::{Folder, Ran, SLABQL, command, demo, error};
 use crate::common::start::{End, Start};
@@ -49,7 +49,8 @@ fn a_full_disk_leaves_the_old_file_whole_in_each_format() {
 
 #[test]
 fn a_format_that_holds_one_answer_is_given_one() {
-    for format in FORMATS.iter().filter(|format| format.capacity != Capacity::Many) {
+    let holds_one = |format: &&&FormatRow| format.capacity != Capacity::Many && !format.stacks_only;
+    for format in FORMATS.iter().filter(holds_one) {
         let name = format.name;
         let folder = Folder::new();
         let path = folder.file("f", "old").display().to_string();
@@ -82,15 +83,18 @@ fn a_format_that_holds_one_answer_is_given_one() {
 }
 
 #[test]
-fn what_has_no_stack_is_not_folded() {
-    for (query, says) in [
-        ("select name, memory", "error: folded stacks need a stack, and the query has none\n"),
-        ("select 1", "error: folded stacks need a stack, and the query has none\n"),
-    ] {
-        let ran = demo(["--format", "folded", query]);
-        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{query}");
-        let help = "  = help: `trace 5s select stack, count(*) from allocations group by stack`\n";
-        assert_eq!(error(&ran), format!("{says}{help}"), "{query}");
+fn what_has_no_stack_is_refused_by_formats_of_stacks() {
+    for format in FORMATS.iter().filter(|format| format.stacks_only) {
+        for query in ["select name, memory", "select 1"] {
+            let name = format.name;
+            let ran = demo(["--format", name, "--output", "/dev/null", query]);
+            assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{name} {query}");
+            let says =
+                format!("error: the format `{name}` needs a stack, and the query has none\n");
+            let help =
+                "  = help: `trace 5s select stack, count(*) from allocations group by stack`\n";
+            assert_eq!(error(&ran), format!("{says}{help}"), "{name} {query}");
+        }
     }
 }
 

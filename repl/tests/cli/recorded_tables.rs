@@ -58,7 +58,8 @@ fn every_table_answers_with_the_rows_that_were_recorded() {
     );
     let available =
         session.ask("select distinct \"table\" from columns where not available").unwrap();
-    assert_eq!(available.rows, ["allocations", "frees", "audit"].map(|table| [Value::text(table)]));
+    let traced = ["allocations", "frees", "audit", "contention"];
+    assert_eq!(available.rows, traced.map(|table| [Value::text(table)]));
 }
 
 #[test]

@@ -295,7 +295,7 @@ fn columns_are_there_for_whom_they_are_said_to_be() {
             }
         };
         let columns = ask(
-            "select \"table\", \"column\", available from columns where \"table\" not in ('columns', 'diff', 'allocations', 'frees', 'audit')",
+            "select \"table\", \"column\", available from columns where \"table\" not in ('columns', 'diff', 'allocations', 'frees', 'audit', 'contention')",
         );
         assert_eq!(columns.code, Some(0), "{who}: {}", columns.err);
         let mut tables: Vec<(&str, Vec<(&str, bool)>)> = Vec::new();

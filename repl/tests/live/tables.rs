@@ -294,6 +294,7 @@ fn a_recording_says_what_it_has_not() {
         "allocations,a recording has no table `allocations`",
         "frees,a recording has no table `frees`",
         "audit,a recording has no table `audit`",
+        "contention,a recording has no table `contention`",
     ];
     assert_eq!(count(&["--demo"], "not available"), missing);
     assert_eq!(

@@ -215,7 +215,7 @@ fn an_answer_that_is_refused_takes_no_trace() {
     let ran = command(SLABQL).args(["--format", "folded", "trace", "10m", query]).ran();
     let err = String::from_utf8(ran.stderr).unwrap();
     assert_eq!(ran.status.code(), Some(1), "{err}");
-    assert!(err.contains("error: folded stacks need a stack"), "{err}");
+    assert!(err.contains("error: the format `folded` needs a stack"), "{err}");
 }
 
 #[test]

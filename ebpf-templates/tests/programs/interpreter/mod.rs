@@ -4,6 +4,7 @@ mod arithmetic;
 mod audit;
 mod caches;
 mod calls;
+mod contention;
 mod events;
 mod literals;
 mod lookup;

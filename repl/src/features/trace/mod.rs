@@ -14,6 +14,7 @@
 //! - What is missing is told: the last line of a trace says what was lost and what was left out.
 
 mod audit;
+mod contention;
 pub mod leak;
 mod meanwhile;
 mod rows;
@@ -70,7 +71,7 @@ impl Wanted {
             }
             _ => {
                 let message = format!("`{}` is not a table of a trace", plan.table.name);
-                let help = "`trace` gathers `allocations`, `frees` and `audit`; other tables need no trace";
+                let help = "`trace` gathers `allocations`, `frees`, `audit` and `contention`; other tables need no trace";
                 Err(Failure::command(message, Some(help)))
             }
         }
@@ -110,9 +111,22 @@ pub fn gather(
     duration: Duration,
     memory: u64,
 ) -> Result<Gathered, Failure> {
-    if matches!(plan.table.rows, Rows::Host(Made { table: HostTable::Audit, .. })) {
-        return audit::gather(engine, plan, duration);
+    match plan.table.rows {
+        Rows::Host(Made { table: HostTable::Audit, .. }) => audit::gather(engine, plan, duration),
+        Rows::Host(Made { table: HostTable::Contention, .. }) => {
+            contention::gather(engine, plan, duration)
+        }
+        _ => gather_objects(engine, plan, duration, memory),
     }
+}
+
+/// Gathers what is allocated and freed.
+fn gather_objects(
+    engine: &mut Engine,
+    plan: &Plan,
+    duration: Duration,
+    memory: u64,
+) -> Result<Gathered, Failure> {
     let wanted = Wanted::of(plan)?;
     let caches = Caches::read(engine)?;
     let schema = engine.source().kernel();

@@ -13,6 +13,7 @@
 
 pub mod audit;
 pub mod cgroups;
+pub mod contention;
 pub mod symbols;
 
 use std::collections;

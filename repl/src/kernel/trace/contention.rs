@@ -1,0 +1,105 @@
+//! Attaches the programs that measure waits for locks. What may be said of [`super::Tracer`] holds here too.
+
+use std::collections;
+
+use aya::maps::{PerCpuArray, PerCpuHashMap};
+use aya::programs::RawTracePoint;
+use aya::{Ebpf, EbpfLoader};
+use ebpf_templates::object::{self, Function};
+use ebpf_templates::template::contention::{Contention, KEY_WORDS, LOST, Point, WAITS};
+
+use super::{refused, unreadable};
+use crate::report::error::Failure;
+
+/// Programs that are attached.
+pub struct Watcher(Ebpf);
+
+/// Waits: how many, nanoseconds in all, the longest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// How many.
+    pub count: u64,
+    /// How long in all, in nanoseconds.
+    pub total: u64,
+    /// The longest of them.
+    pub longest: u64,
+}
+
+/// The waits by the lock, and frames of the stack, the innermost first.
+pub type ByLock = collections::HashMap<(u64, Vec<u64>), Waits>;
+
+impl Waits {
+    /// Adds other waits.
+    pub fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.total = self.total.saturating_add(other.total);
+        self.longest = self.longest.max(other.longest);
+    }
+}
+
+impl Watcher {
+    /// Loads the programs and attaches them.
+    pub fn attach(contention: &Contention) -> Result<Self, Failure> {
+        let elf = written(contention)?;
+        let loaded = EbpfLoader::new().btf(None).load(&elf);
+        let mut ebpf = loaded.map_err(|error| refused("load the programs", &error))?;
+        // The end comes first: a wait that begins before has no end otherwise.
+        for point in [Point::End, Point::Begin] {
+            let what = format!("attach to the tracepoint `{}`", point.tracepoint());
+            let program = ebpf.program_mut(point.function()).ok_or_else(missing)?;
+            let program: &mut RawTracePoint =
+                program.try_into().map_err(|error| refused(&what, &error))?;
+            program.load().map_err(|error| refused(&what, &error))?;
+            program.attach(point.tracepoint()).map_err(|error| refused(&what, &error))?;
+        }
+        Ok(Self(ebpf))
+    }
+
+    /// Detaches the programs, and gives the waits that ended and how many had no room.
+    pub fn detach(mut self) -> Result<(ByLock, u64), Failure> {
+        for point in Point::ALL {
+            let what = "detach a program";
+            let program = self.0.program_mut(point.function()).ok_or_else(missing)?;
+            let program: &mut RawTracePoint =
+                program.try_into().map_err(|error| refused(what, &error))?;
+            program.unload().map_err(|error| refused(what, &error))?;
+        }
+        let maps = Contention::maps();
+        let map = |number: u32| self.0.map(maps[number as usize].name).ok_or_else(missing);
+        let waits: PerCpuHashMap<_, [u64; KEY_WORDS], [u64; 3]> =
+            map(WAITS)?.try_into().map_err(unreadable)?;
+        let mut found = ByLock::new();
+        for entry in &waits {
+            let ([lock, frames @ ..], values) = entry.map_err(unreadable)?;
+            let frames = frames.into_iter().take_while(|frame| *frame != 0).collect();
+            let waits = found.entry((lock, frames)).or_default();
+            for [count, total, longest] in values.iter().copied() {
+                waits.add(Waits { count, total, longest });
+            }
+        }
+        let lost: PerCpuArray<_, u64> = map(LOST)?.try_into().map_err(unreadable)?;
+        let lost = lost.get(&0, 0).map_err(unreadable)?.iter().sum();
+        Ok((found, lost))
+    }
+}
+
+/// The object of the programs.
+fn written(contention: &Contention) -> Result<Vec<u8>, Failure> {
+    let program = |point: Point| contention.program(point).map(|program| (point, program));
+    let programs: Result<Vec<_>, _> = Point::ALL.into_iter().map(program).collect();
+    let too_wide = |_| Failure::bug("the program of a wait does not fit its frame", String::new());
+    let programs = programs.map_err(too_wide)?;
+    let functions: Vec<Function<'_>> = programs
+        .iter()
+        .map(|(point, program)| {
+            let (section, name) = (point.section(), point.function());
+            Function { section, name, program }
+        })
+        .collect();
+    object::write(&Contention::maps(), &functions)
+        .map_err(|error| Failure::bug("the object of a trace cannot be written", error.to_string()))
+}
+
+fn missing() -> Failure {
+    Failure::bug("a part of the trace's object is missing", String::new())
+}
