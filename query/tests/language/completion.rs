@@ -58,7 +58,7 @@ const ALL: &[(&str, &str)] = &[
     ("explain select name fo|", ""),
     ("whatis |", ""),
     // Tables, and columns of the one that is read, which is named behind the cursor too.
-    ("select name from |", "caches nodes cpus slabs objects aliases flags slabinfo columns cgroups diff allocations frees"),
+    ("select name from |", "caches nodes cpus slabs objects aliases flags slabinfo columns cgroups diff allocations frees audit contention"),
     ("select name from fl|", "flags"),
     ("select | from aliases", "distinct alias name addr sysfs_id"),
     ("select name from aliases where |", "alias name addr sysfs_id"),
