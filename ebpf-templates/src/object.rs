@@ -58,6 +58,16 @@ pub struct MapSpec {
 }
 
 impl MapSpec {
+    pub(crate) const fn new(
+        name: &'static str,
+        kind: MapKind,
+        key_bytes: u32,
+        value_bytes: u32,
+        entries: u32,
+    ) -> Self {
+        Self { name, kind, key_bytes, value_bytes, entries }
+    }
+
     /// The bytes of the kernel's memory that it takes, with `cpus` CPUs: what hangs on each entry is about 64 bytes.
     #[must_use]
     pub fn memory(&self, cpus: u64) -> u64 {

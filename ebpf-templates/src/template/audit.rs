@@ -22,13 +22,12 @@
 //! - Of a cache that is being allocated or freed nothing is read but its address: its members are not there yet, or no
 //!   longer.
 
-use crate::assembler::{Assembler, FrameFull, Label};
+use crate::assembler::{Assembler, FrameFull};
 use crate::insn::{Cond, Insn, Reg, Size};
 use crate::object::{MapKind, MapSpec};
 use crate::program::{Kind, Program};
-use crate::template::events::{
-    CGROUP, COMM, DEPTH, LOOKUP, OUTPUT, PID, STACK, TIME, ZERO_SIZE_PTR,
-};
+use crate::template::events::{CGROUP, COMM, DEPTH, OUTPUT, PID, STACK, TIME, ZERO_SIZE_PTR};
+use crate::template::maps::{address, count_loss, look_up};
 
 const PLACES: u32 = 0;
 /// The map that counts losses.
@@ -248,18 +247,11 @@ impl Audit {
     /// The maps of the programs, by number.
     #[must_use]
     pub fn maps() -> Vec<MapSpec> {
-        let map = |name, kind, key_bytes, value_bytes, entries| MapSpec {
-            name,
-            kind,
-            key_bytes,
-            value_bytes,
-            entries,
-        };
         let places = u32::try_from(Hook::ALL.len()).unwrap_or(0);
         vec![
-            map("slabql_places", MapKind::PercpuArray, 4, RECORD_BYTES, places),
-            map("slabql_lost", MapKind::PercpuArray, 4, 8, 1),
-            map("slabql_audit", MapKind::RingBuffer, 0, 0, RING_BYTES),
+            MapSpec::new("slabql_places", MapKind::PercpuArray, 4, RECORD_BYTES, places),
+            MapSpec::new("slabql_lost", MapKind::PercpuArray, 4, 8, 1),
+            MapSpec::new("slabql_audit", MapKind::RingBuffer, 0, 0, RING_BYTES),
         ]
     }
 
@@ -287,7 +279,8 @@ impl Audit {
         }
         asm.comment("the place of this program on this CPU");
         asm.push(Insn::store_imm(Size::Dw, Reg::R10, number, hook.number()));
-        look_up(&mut asm, PLACES, number, out);
+        look_up(&mut asm, PLACES, Reg::R10, number);
+        asm.jump_imm(Cond::Eq, Reg::R0, 0, out);
         asm.push(Insn::mov(Reg::R8, Reg::R0));
         asm.comment("what, and who");
         asm.push(Insn::store_imm(Size::Dw, Reg::R8, at::HOOK, hook.number()));
@@ -319,12 +312,7 @@ impl Audit {
         asm.push(Insn::mov_imm(Reg::R4, 0));
         asm.call(OUTPUT.0, OUTPUT.1);
         asm.jump_imm(Cond::Eq, Reg::R0, 0, out);
-        asm.comment("lost: there is no room");
-        asm.zero(Reg::R10, number, 8);
-        look_up(&mut asm, LOST, number, out);
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R0, 0));
-        asm.add(Reg::R1, 1);
-        asm.push(Insn::store(Size::Dw, Reg::R0, 0, Reg::R1));
+        count_loss(&mut asm, LOST, number, 0, out);
         asm.bind(out);
         asm.push(Insn::mov_imm(Reg::R0, 0));
         asm.push(Insn::exit());
@@ -367,18 +355,4 @@ fn read(asm: &mut Assembler, at: i16, (offset, bytes): Place) {
     asm.push(Insn::mov(Reg::R3, Reg::R7));
     asm.add(Reg::R3, offset);
     asm.call(READ.0, READ.1);
-}
-
-/// `dst = base + at`
-fn address(asm: &mut Assembler, dst: Reg, base: Reg, at: i16) {
-    asm.push(Insn::mov(dst, base));
-    asm.add(dst, at.into());
-}
-
-/// Looks up what the number at `number` in the frame stands for, or goes on at `out`.
-fn look_up(asm: &mut Assembler, map: u32, number: i16, out: Label) {
-    asm.map(Reg::R1, map);
-    address(asm, Reg::R2, Reg::R10, number);
-    asm.call(LOOKUP.0, LOOKUP.1);
-    asm.jump_imm(Cond::Eq, Reg::R0, 0, out);
 }

@@ -22,7 +22,8 @@ use crate::assembler::{Assembler, FrameFull, Label};
 use crate::insn::{Alu, Cond, Insn, Reg, Size};
 use crate::object::{MapKind, MapSpec};
 use crate::program::{Kind, Program};
-use crate::template::events::{BPF_NOEXIST, LOOKUP, OWN_FRAMES, STACK, TIME, UPDATE};
+use crate::template::events::{BPF_NOEXIST, OWN_FRAMES, STACK, TIME, UPDATE};
+use crate::template::maps::{address, count_loss, increment, look_up};
 
 /// The map of waits.
 pub const WAITS: u32 = 0;
@@ -99,17 +100,10 @@ impl Contention {
     /// The maps of the programs, by number.
     #[must_use]
     pub fn maps() -> Vec<MapSpec> {
-        let map = |name, kind, key_bytes, value_bytes, entries| MapSpec {
-            name,
-            kind,
-            key_bytes,
-            value_bytes,
-            entries,
-        };
         vec![
-            map("slabql_waits", MapKind::PercpuHash, KEY_BYTES, 24, ENTRIES),
-            map("slabql_lost", MapKind::PercpuArray, 4, 8, 1),
-            map("slabql_begun", MapKind::PercpuArray, 4, 8 + KEY_BYTES, 1),
+            MapSpec::new("slabql_waits", MapKind::PercpuHash, KEY_BYTES, 24, ENTRIES),
+            MapSpec::new("slabql_lost", MapKind::PercpuArray, 4, 8, 1),
+            MapSpec::new("slabql_begun", MapKind::PercpuArray, 4, 8 + KEY_BYTES, 1),
         ]
     }
 
@@ -176,12 +170,7 @@ fn ended(asm: &mut Assembler, number: i16, value: i16, out: Label) {
     asm.call(TIME.0, TIME.1);
     asm.push(Insn::alu(Alu::Sub, Reg::R0, Reg::R9));
     asm.push(Insn::mov(Reg::R9, Reg::R0));
-    let look_up = |asm: &mut Assembler| {
-        asm.map(Reg::R1, WAITS);
-        address(asm, Reg::R2, Reg::R8, LOCK);
-        asm.call(LOOKUP.0, LOOKUP.1);
-    };
-    look_up(asm);
+    look_up(asm, WAITS, Reg::R8, LOCK);
     asm.jump_imm(Cond::Ne, Reg::R0, 0, there);
     asm.zero(Reg::R10, value, 24);
     asm.map(Reg::R1, WAITS);
@@ -190,12 +179,10 @@ fn ended(asm: &mut Assembler, number: i16, value: i16, out: Label) {
     asm.push(Insn::mov_imm(Reg::R4, BPF_NOEXIST));
     asm.call(UPDATE.0, UPDATE.1);
     asm.comment("another CPU may have been first");
-    look_up(asm);
+    look_up(asm, WAITS, Reg::R8, LOCK);
     asm.jump_imm(Cond::Eq, Reg::R0, 0, lost);
     asm.bind(there);
-    asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R0, 0));
-    asm.add(Reg::R1, 1);
-    asm.push(Insn::store(Size::Dw, Reg::R0, 0, Reg::R1));
+    increment(asm, 0);
     asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R0, 8));
     asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R9));
     asm.push(Insn::store(Size::Dw, Reg::R0, 8, Reg::R1));
@@ -205,30 +192,14 @@ fn ended(asm: &mut Assembler, number: i16, value: i16, out: Label) {
     asm.bind(shorter);
     asm.jump(out);
     asm.bind(lost);
-    asm.comment("lost: there is no room");
-    asm.zero(Reg::R10, number, 8);
-    asm.map(Reg::R1, LOST);
-    address(asm, Reg::R2, Reg::R10, number);
-    asm.call(LOOKUP.0, LOOKUP.1);
-    asm.jump_imm(Cond::Eq, Reg::R0, 0, out);
-    asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R0, 0));
-    asm.add(Reg::R1, 1);
-    asm.push(Insn::store(Size::Dw, Reg::R0, 0, Reg::R1));
+    count_loss(asm, LOST, number, 0, out);
 }
 
 /// Puts the wait of this CPU into `R8`.
 fn this_wait(asm: &mut Assembler, number: i16, out: Label) {
     asm.comment("the wait of this CPU");
     asm.zero(Reg::R10, number, 8);
-    asm.map(Reg::R1, BEGUN);
-    address(asm, Reg::R2, Reg::R10, number);
-    asm.call(LOOKUP.0, LOOKUP.1);
+    look_up(asm, BEGUN, Reg::R10, number);
     asm.jump_imm(Cond::Eq, Reg::R0, 0, out);
     asm.push(Insn::mov(Reg::R8, Reg::R0));
-}
-
-/// `dst = base + at`
-fn address(asm: &mut Assembler, dst: Reg, base: Reg, at: i16) {
-    asm.push(Insn::mov(dst, base));
-    asm.add(dst, at.into());
 }

@@ -37,6 +37,7 @@ use crate::assembler::{Assembler, FrameFull, Label};
 use crate::insn::{Alu, Cond, Insn, Reg, Size};
 use crate::object::{MapKind, MapSpec};
 use crate::program::{Kind, Program};
+use crate::template::maps::{address, count_loss, increment, look_up};
 
 /// The map of counts or objects.
 pub const ENTRIES: u32 = 0;
@@ -273,42 +274,18 @@ impl Events {
         };
         let entries = self.entries;
         let mut maps = vec![
-            MapSpec { name: "slabql_entries", kind, key_bytes, value_bytes, entries },
-            MapSpec {
-                name: "slabql_lost",
-                kind: MapKind::PercpuArray,
-                key_bytes: 4,
-                value_bytes: 24,
-                entries: 1,
-            },
+            MapSpec::new("slabql_entries", kind, key_bytes, value_bytes, entries),
+            MapSpec::new("slabql_lost", MapKind::PercpuArray, 4, 24, 1),
         ];
         if self.takes_stacks() {
             let bytes = 8 * u32::try_from(DEPTH).unwrap_or(0);
             maps.extend([
-                MapSpec {
-                    name: "slabql_stacks",
-                    kind: MapKind::Hash,
-                    key_bytes: bytes,
-                    value_bytes: 8,
-                    entries: MAX_STACKS,
-                },
-                MapSpec {
-                    name: "slabql_frames",
-                    kind: MapKind::PercpuArray,
-                    key_bytes: 4,
-                    value_bytes: bytes + 8,
-                    entries: 4,
-                },
+                MapSpec::new("slabql_stacks", MapKind::Hash, bytes, 8, MAX_STACKS),
+                MapSpec::new("slabql_frames", MapKind::PercpuArray, 4, bytes + 8, 4),
             ]);
         }
         if self.mode == (Mode::Objects { freed: true }) {
-            maps.push(MapSpec {
-                name: "slabql_freed",
-                kind: MapKind::RingBuffer,
-                key_bytes: 0,
-                value_bytes: 0,
-                entries: RING_BYTES,
-            });
+            maps.push(MapSpec::new("slabql_freed", MapKind::RingBuffer, 0, 0, RING_BYTES));
         }
         maps
     }
@@ -360,7 +337,7 @@ impl Events {
             }
             asm.jump(out);
             asm.bind(lost);
-            count_loss(&mut asm, &frame, 0, out);
+            count_loss(&mut asm, LOST, frame.number, 0, out);
         }
         asm.bind(out);
         asm.push(Insn::mov_imm(Reg::R0, 0));
@@ -437,7 +414,7 @@ impl Events {
                 }
                 (Field::Comm, None) => {
                     asm.zero(Reg::R10, at, 16);
-                    address(asm, Reg::R1, at);
+                    address(asm, Reg::R1, Reg::R10, at);
                     asm.push(Insn::mov_imm(Reg::R2, 16));
                     asm.call(COMM.0, COMM.1);
                 }
@@ -458,12 +435,12 @@ impl Events {
         let there = asm.label("there");
         self.store(asm, point, frame, frame.key);
         asm.comment("one more");
-        look_up(asm, frame.key);
+        look_up(asm, ENTRIES, Reg::R10, frame.key);
         asm.jump_imm(Cond::Ne, Reg::R0, 0, there);
         asm.zero(Reg::R10, frame.value, 8);
         update(asm, frame, BPF_NOEXIST);
         // Another CPU may have been first.
-        look_up(asm, frame.key);
+        look_up(asm, ENTRIES, Reg::R10, frame.key);
         asm.jump_imm(Cond::Eq, Reg::R0, 0, lost);
         asm.bind(there);
         increment(asm, 0);
@@ -478,7 +455,7 @@ impl Events {
         if freed {
             let [new, next] = ["new", "next"].map(|name| asm.label(name));
             asm.comment("an object that was there before was freed without an event");
-            look_up(asm, frame.key);
+            look_up(asm, ENTRIES, Reg::R10, frame.key);
             asm.jump_imm(Cond::Eq, Reg::R0, 0, new);
             asm.push(Insn::mov(Reg::R8, Reg::R0));
             asm.zero(Reg::R10, frame.record + 8, 8);
@@ -494,7 +471,7 @@ impl Events {
     /// Lets go of an object that was freed.
     fn freed(&self, asm: &mut Assembler, frame: &Frame, out: Label) {
         asm.push(Insn::store(Size::Dw, Reg::R10, frame.key, Reg::R7));
-        look_up(asm, frame.key);
+        look_up(asm, ENTRIES, Reg::R10, frame.key);
         asm.jump_imm(Cond::Eq, Reg::R0, 0, out);
         if self.mode == (Mode::Objects { freed: true }) {
             let written = asm.label("written");
@@ -506,7 +483,7 @@ impl Events {
         }
         asm.comment("no longer held");
         asm.map(Reg::R1, ENTRIES);
-        address(asm, Reg::R2, frame.key);
+        address(asm, Reg::R2, Reg::R10, frame.key);
         asm.call(DELETE.0, DELETE.1);
     }
 
@@ -519,12 +496,12 @@ impl Events {
             asm.push(Insn::store(Size::Dw, Reg::R10, frame.record + 16 + 8 * word, Reg::R1));
         }
         asm.map(Reg::R1, self.ring());
-        address(asm, Reg::R2, frame.record);
+        address(asm, Reg::R2, Reg::R10, frame.record);
         asm.push(Insn::mov_imm(Reg::R3, i32::from(16 + 8 * words)));
         asm.push(Insn::mov_imm(Reg::R4, 0));
         asm.call(OUTPUT.0, OUTPUT.1);
         asm.jump_imm(Cond::Eq, Reg::R0, 0, next);
-        count_loss(asm, frame, 8, next);
+        count_loss(asm, LOST, frame.number, 8, next);
     }
 }
 
@@ -541,9 +518,7 @@ fn stack(asm: &mut Assembler, point: Point, frame: &Frame, at: i16) {
     asm.comment("the place of this program on this CPU");
     asm.zero(Reg::R10, at, 8);
     asm.push(Insn::store_imm(Size::Dw, Reg::R10, frame.number, point.number()));
-    asm.map(Reg::R1, FRAMES);
-    address(asm, Reg::R2, frame.number);
-    asm.call(LOOKUP.0, LOOKUP.1);
+    look_up(asm, FRAMES, Reg::R10, frame.number);
     asm.jump_imm(Cond::Eq, Reg::R0, 0, taken);
     asm.push(Insn::store(Size::Dw, Reg::R10, frame.frames, Reg::R0));
     asm.comment("the frames, and zeros behind them");
@@ -570,7 +545,7 @@ fn stack(asm: &mut Assembler, point: Point, frame: &Frame, at: i16) {
     asm.push(Insn::mov(Reg::R2, Reg::R1));
     asm.add(Reg::R2, 8);
     asm.map(Reg::R1, STACKS);
-    address(asm, Reg::R3, at);
+    address(asm, Reg::R3, Reg::R10, at);
     asm.push(Insn::mov_imm(Reg::R4, BPF_NOEXIST));
     asm.call(UPDATE.0, UPDATE.1);
     asm.comment("another CPU may have been first");
@@ -578,7 +553,7 @@ fn stack(asm: &mut Assembler, point: Point, frame: &Frame, at: i16) {
     asm.jump_imm(Cond::Ne, Reg::R0, 0, known);
     asm.zero(Reg::R10, at, 8);
     asm.bind(lost);
-    count_loss(asm, frame, 16, taken);
+    count_loss(asm, LOST, frame.number, 16, taken);
     asm.jump(taken);
     asm.bind(known);
     asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R0, 0));
@@ -586,42 +561,11 @@ fn stack(asm: &mut Assembler, point: Point, frame: &Frame, at: i16) {
     asm.bind(taken);
 }
 
-/// `dst = the place of the frame`
-fn address(asm: &mut Assembler, dst: Reg, at: i16) {
-    asm.push(Insn::mov(dst, Reg::R10));
-    asm.add(dst, at.into());
-}
-
-/// Looks up the key.
-fn look_up(asm: &mut Assembler, key: i16) {
-    asm.map(Reg::R1, ENTRIES);
-    address(asm, Reg::R2, key);
-    asm.call(LOOKUP.0, LOOKUP.1);
-}
-
 /// Gives the key the value.
 fn update(asm: &mut Assembler, frame: &Frame, flags: i32) {
     asm.map(Reg::R1, ENTRIES);
-    address(asm, Reg::R2, frame.key);
-    address(asm, Reg::R3, frame.value);
+    address(asm, Reg::R2, Reg::R10, frame.key);
+    address(asm, Reg::R3, Reg::R10, frame.value);
     asm.push(Insn::mov_imm(Reg::R4, flags));
     asm.call(UPDATE.0, UPDATE.1);
-}
-
-/// Adds 1 to a word of the value that `R0` points to.
-fn increment(asm: &mut Assembler, at: i16) {
-    asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R0, at));
-    asm.add(Reg::R1, 1);
-    asm.push(Insn::store(Size::Dw, Reg::R0, at, Reg::R1));
-}
-
-/// Counts a loss and goes on at `next`.
-fn count_loss(asm: &mut Assembler, frame: &Frame, at: i16, next: Label) {
-    asm.comment("lost: there is no room");
-    asm.zero(Reg::R10, frame.number, 8);
-    asm.map(Reg::R1, LOST);
-    address(asm, Reg::R2, frame.number);
-    asm.call(LOOKUP.0, LOOKUP.1);
-    asm.jump_imm(Cond::Eq, Reg::R0, 0, next);
-    increment(asm, at);
 }

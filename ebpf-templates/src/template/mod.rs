@@ -47,6 +47,7 @@ pub mod group;
 pub mod head;
 pub mod list;
 pub mod lookup;
+mod maps;
 pub mod node;
 pub mod objects;
 pub mod offsets;

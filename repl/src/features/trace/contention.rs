@@ -12,7 +12,7 @@ use query::plan::Plan;
 use query::schema::Schema;
 use query::value::Value;
 
-use super::meanwhile::{Gathered, lasted, nap, noted, now, refused};
+use super::meanwhile::{Gathered, kernel, lasted, nap, noted, now, refused};
 use crate::engine::{Ask, Engine};
 use crate::kernel::schema::KernelSchema;
 use crate::kernel::trace::contention::{Waits, Watcher};
@@ -46,10 +46,7 @@ struct Lock {
 
 /// Gathers for `duration`, or until Ctrl-C.
 pub fn gather(engine: &mut Engine, plan: &Plan, duration: Duration) -> Result<Gathered, Failure> {
-    let schema = engine.source().kernel();
-    let lacking = || Failure::Environment(engine.source().kind().lacking(plan.table.name));
-    let schema = schema.ok_or_else(lacking)?;
-    schema.may_run()?;
+    let schema = kernel(engine, plan)?;
     let get_kmem_cache = schema.function_id("bpf_get_kmem_cache");
     let queries = queries(schema);
     let holders = engine.ask(HOLDERS)?.rows;

@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use query::plan::Plan;
 use query::value::Value;
 use rustix::thread::{Timespec, nanosleep};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::engine::Engine;
+use crate::kernel::schema::KernelSchema;
 use crate::kernel::signals::{self, Interrupts};
 use crate::report::error::{Environment, Failure};
 
@@ -20,6 +23,14 @@ pub struct Gathered {
     pub report: String,
     /// Sentences about what the rows leave out.
     pub notes: Vec<String>,
+}
+
+/// The kernel that programs are attached to, as far as it may be.
+pub fn kernel<'a>(engine: &'a Engine, plan: &Plan) -> Result<&'a KernelSchema, Failure> {
+    let lacking = || Failure::Environment(engine.source().kind().lacking(plan.table.name));
+    let schema = engine.source().kernel().ok_or_else(lacking)?;
+    schema.may_run()?;
+    Ok(schema)
 }
 
 /// Says why symbols cannot be had, and with them no trace.

@@ -38,7 +38,7 @@ use crate::kernel::trace::{Losses, Object, Tracer};
 use crate::report::error::Failure;
 use crate::report::message;
 pub use meanwhile::Gathered;
-use meanwhile::{lasted, nap, noted, now, refused};
+use meanwhile::{kernel, lasted, nap, noted, now, refused};
 use rows::{Caches, Known, Maker};
 use stacks::Stacks;
 
@@ -129,10 +129,7 @@ fn gather_objects(
 ) -> Result<Gathered, Failure> {
     let wanted = Wanted::of(plan)?;
     let caches = Caches::read(engine)?;
-    let schema = engine.source().kernel();
-    let lacking = || Failure::Environment(engine.source().kind().lacking(plan.table.name));
-    let schema = schema.ok_or_else(lacking)?;
-    schema.may_run()?;
+    let schema = kernel(engine, plan)?;
     let get_kmem_cache = schema.function_id("bpf_get_kmem_cache");
     let mut names = Names::open().map_err(|error| refused(&error))?;
     let mode = if wanted.objects() { Mode::Objects { freed: true } } else { Mode::Counts };

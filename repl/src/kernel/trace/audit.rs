@@ -3,11 +3,10 @@
 
 use aya::maps::{MapData, PerCpuArray, RingBuf};
 use aya::programs::{FEntry, FExit, ProgramFd, RawTracePoint};
-use aya::{Btf, Ebpf, EbpfLoader};
-use ebpf_templates::object::{self, Function};
+use aya::{Btf, Ebpf};
 use ebpf_templates::template::audit::{Audit, Hook, LOST, RING, Record};
 
-use super::{refused, unreadable};
+use super::{load, missing, refused, unreadable};
 use crate::kernel::sys;
 use crate::report::error::Failure;
 
@@ -21,9 +20,8 @@ pub struct Auditor {
 impl Auditor {
     /// Loads the programs of `hooks` and attaches them.
     pub fn attach(audit: &Audit, hooks: &[Hook]) -> Result<Self, Failure> {
-        let elf = written(audit, hooks)?;
-        let loaded = EbpfLoader::new().btf(None).load(&elf);
-        let mut ebpf = loaded.map_err(|error| refused("load the programs", &error))?;
+        let program = |hook: &Hook| (hook.section(), hook.function(), audit.program(*hook));
+        let mut ebpf = load(&Audit::maps(), hooks.iter().map(program))?;
         let Some(ring) = ebpf.take_map(Audit::maps()[RING as usize].name) else {
             return Err(missing());
         };
@@ -76,27 +74,4 @@ impl Auditor {
         };
         Ok((lost, self.hooks.iter().filter_map(missed).sum()))
     }
-}
-
-/// The object of the programs.
-fn written(audit: &Audit, hooks: &[Hook]) -> Result<Vec<u8>, Failure> {
-    let program = |hook: &Hook| audit.program(*hook).map(|program| (*hook, program));
-    let programs = hooks.iter().map(program).collect::<Result<Vec<_>, _>>();
-    let too_wide =
-        |_| Failure::bug("the program of an audit does not fit its frame", String::new());
-    let programs = programs.map_err(too_wide)?;
-    let functions: Vec<Function<'_>> = programs
-        .iter()
-        .map(|(hook, program)| {
-            let (section, name) = (hook.section(), hook.function());
-            Function { section, name, program }
-        })
-        .collect();
-    object::write(&Audit::maps(), &functions).map_err(|error| {
-        Failure::bug("the object of an audit cannot be written", error.to_string())
-    })
-}
-
-fn missing() -> Failure {
-    Failure::bug("a part of the audit's object is missing", String::new())
 }

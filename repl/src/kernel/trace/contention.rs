@@ -2,13 +2,12 @@
 
 use std::collections;
 
+use aya::Ebpf;
 use aya::maps::{PerCpuArray, PerCpuHashMap};
 use aya::programs::RawTracePoint;
-use aya::{Ebpf, EbpfLoader};
-use ebpf_templates::object::{self, Function};
 use ebpf_templates::template::contention::{Contention, KEY_WORDS, LOST, Point, WAITS};
 
-use super::{refused, unreadable};
+use super::{load, missing, refused, unreadable};
 use crate::report::error::Failure;
 
 /// Programs that are attached.
@@ -40,9 +39,8 @@ impl Waits {
 impl Watcher {
     /// Loads the programs and attaches them.
     pub fn attach(contention: &Contention) -> Result<Self, Failure> {
-        let elf = written(contention)?;
-        let loaded = EbpfLoader::new().btf(None).load(&elf);
-        let mut ebpf = loaded.map_err(|error| refused("load the programs", &error))?;
+        let program = |point: Point| (point.section(), point.function(), contention.program(point));
+        let mut ebpf = load(&Contention::maps(), Point::ALL.into_iter().map(program))?;
         // The end comes first: a wait that begins before has no end otherwise.
         for point in [Point::End, Point::Begin] {
             let what = format!("attach to the tracepoint `{}`", point.tracepoint());
@@ -81,25 +79,4 @@ impl Watcher {
         let lost = lost.get(&0, 0).map_err(unreadable)?.iter().sum();
         Ok((found, lost))
     }
-}
-
-/// The object of the programs.
-fn written(contention: &Contention) -> Result<Vec<u8>, Failure> {
-    let program = |point: Point| contention.program(point).map(|program| (point, program));
-    let programs: Result<Vec<_>, _> = Point::ALL.into_iter().map(program).collect();
-    let too_wide = |_| Failure::bug("the program of a wait does not fit its frame", String::new());
-    let programs = programs.map_err(too_wide)?;
-    let functions: Vec<Function<'_>> = programs
-        .iter()
-        .map(|(point, program)| {
-            let (section, name) = (point.section(), point.function());
-            Function { section, name, program }
-        })
-        .collect();
-    object::write(&Contention::maps(), &functions)
-        .map_err(|error| Failure::bug("the object of a trace cannot be written", error.to_string()))
-}
-
-fn missing() -> Failure {
-    Failure::bug("a part of the trace's object is missing", String::new())
 }

@@ -23,7 +23,9 @@ use std::io;
 use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, PerCpuHashMap, RingBuf};
 use aya::programs::RawTracePoint;
 use aya::{Ebpf, EbpfLoader, Pod};
-use ebpf_templates::object::{self, Function};
+use ebpf_templates::Program;
+use ebpf_templates::assembler::FrameFull;
+use ebpf_templates::object::{self, Function, MapSpec};
 use ebpf_templates::template::events::{DEPTH, ENTRIES, Events, LOST, Point, STACKS};
 
 use super::sys;
@@ -74,10 +76,10 @@ pub struct Losses {
 impl Tracer {
     /// Loads the programs of `points` and attaches them.
     pub fn attach(events: Events, points: &[Point]) -> Result<Self, Failure> {
-        let elf = written(&events, points)?;
-        let loaded = EbpfLoader::new().btf(None).load(&elf);
-        let mut ebpf = loaded.map_err(|error| refused("load the programs", &error))?;
         let maps = events.maps();
+        let program_of =
+            |point: &Point| (point.section(), point.function(), events.program(*point));
+        let mut ebpf = load(&maps, points.iter().map(program_of))?;
         let freed = match maps.get(events.ring() as usize).and_then(|map| ebpf.take_map(map.name)) {
             None => None,
             Some(map) => {
@@ -205,31 +207,39 @@ impl Tracer {
     fn map(&self, number: u32) -> Result<&Map, Failure> {
         let spec = self.events.maps().into_iter().nth(number as usize);
         let map = spec.and_then(|spec| self.ebpf.map(spec.name));
-        map.ok_or_else(|| Failure::bug("a map of the trace is missing", String::new()))
+        map.ok_or_else(missing)
     }
 }
 
-/// The object of the programs.
-fn written(events: &Events, points: &[Point]) -> Result<Vec<u8>, Failure> {
-    let program = |point: &Point| events.program(*point).map(|program| (*point, program));
-    let programs = points.iter().map(program).collect::<Result<Vec<_>, _>>();
+/// Loads the object of programs that use `maps`, each with its section and its name.
+fn load(
+    maps: &[MapSpec],
+    programs: impl Iterator<Item = (&'static str, &'static str, Result<Program, FrameFull>)>,
+) -> Result<Ebpf, Failure> {
     let too_wide = |_| Failure::bug("the program of a trace does not fit its frame", String::new());
-    let programs = programs.map_err(too_wide)?;
+    let programs = programs
+        .map(|(section, name, program)| Ok((section, name, program.map_err(too_wide)?)))
+        .collect::<Result<Vec<_>, Failure>>()?;
     let functions: Vec<Function<'_>> = programs
         .iter()
-        .map(|(point, program)| {
-            let (section, name) = (point.section(), point.function());
-            Function { section, name, program }
-        })
+        .map(|(section, name, program)| Function { section, name, program })
         .collect();
-    object::write(&events.maps(), &functions)
-        .map_err(|error| Failure::bug("the object of a trace cannot be written", error.to_string()))
+    let elf = object::write(maps, &functions).map_err(|error| {
+        Failure::bug("the object of a trace cannot be written", error.to_string())
+    })?;
+    let loaded = EbpfLoader::new().btf(None).load(&elf);
+    loaded.map_err(|error| refused("load the programs", &error))
+}
+
+/// A part of what was loaded is not there.
+fn missing() -> Failure {
+    Failure::bug("a part of the trace's object is missing", String::new())
 }
 
 /// The program of a tracepoint.
 fn program(ebpf: &mut Ebpf, point: Point) -> Result<&mut RawTracePoint, Failure> {
     let found = ebpf.program_mut(point.function()).and_then(|program| program.try_into().ok());
-    found.ok_or_else(|| Failure::bug("a program of the trace is missing", String::new()))
+    found.ok_or_else(missing)
 }
 
 /// A map that cannot be read.
