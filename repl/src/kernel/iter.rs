@@ -20,7 +20,7 @@ use query::codegen::NODES;
 use query::schema::Schema;
 
 use super::schema::KernelSchema;
-use super::trace::refused;
+use super::trace::{refused, verified};
 use crate::report::error::{Environment, Failure};
 
 /// What a refused program's log has where an instruction reads a member that the kernel does not have.
@@ -62,7 +62,7 @@ impl Attached {
         });
         let none = || Failure::command("the object has no iterator program", None);
         let (sends_rows, program): (bool, &mut Iter) = program.ok_or_else(none)?;
-        program.load("kmem_cache", &types).map_err(|error| {
+        verified(|| program.load("kmem_cache", &types)).map_err(|error| {
             if error.to_string().contains(POISONED) || format!("{error:?}").contains(POISONED) {
                 let help = "export the query again from the types of this kernel";
                 let message = "the object reads what this kernel does not have";

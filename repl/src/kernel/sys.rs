@@ -227,8 +227,26 @@ impl AsFd for Prog {
 /// A program of [`Prog`] where it is attached, until this is dropped.
 pub struct Link(OwnedFd);
 
-/// How often a load that a signal interrupted is tried.
-const LOADS: usize = 5;
+/// How often a load that a signal interrupted is tried: a process that is stopped and continued all the time gets one
+/// that a signal does not come into, however slow the machine is.
+const LOADS: usize = 1_000;
+
+/// Loads a program until no signal comes in between: the verifier gives up on one that waits, and the kernel says
+/// EAGAIN. `waits` takes it from the error.
+pub fn until_verified<T, E>(
+    mut load: impl FnMut() -> Result<T, E>,
+    waits: impl Fn(&E) -> Option<&io::Error>,
+) -> Result<T, E> {
+    let mut loaded = load();
+    for _ in 1..LOADS {
+        let again = loaded.as_ref().err().and_then(&waits);
+        if !again.is_some_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            break;
+        }
+        loaded = load();
+    }
+    loaded
+}
 
 /// Loads the program that `insns` are the bytes of. With a `log` the verifier writes to it, up to its length, and
 /// ends with a NUL; where it is too short the error is ENOSPC. Refuses with EINVAL a program that calls a helper that
@@ -282,16 +300,8 @@ pub fn prog_load(
     // SAFETY: the kernel reads instructions, functions and the licence, which ends with a NUL, and writes to the
     // log, each with its length or count beside it and borrowed longer than the call. It returns a new descriptor. What
     // runs later cannot write to this process but by the helpers that were refused: the verifier keeps it to its maps.
-    let mut load = || unsafe { bpf_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr) };
-    let mut loaded = load();
-    for _ in 1..LOADS {
-        // The verifier gives up on a signal, and the kernel says EAGAIN.
-        if !matches!(&loaded, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
-            break;
-        }
-        loaded = load();
-    }
-    loaded.map(Prog)
+    let load = || unsafe { bpf_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr) };
+    until_verified(load, |error| Some(error)).map(Prog)
 }
 
 /// Whether an instruction calls one of [`MEDDLING`]. The second half of a wide one has no code, so is none.

@@ -6,7 +6,7 @@ use aya::programs::{FEntry, FExit, ProgramFd, RawTracePoint};
 use aya::{Btf, Ebpf};
 use ebpf_templates::template::audit::{Audit, Hook, LOST, RING, Record};
 
-use super::{load, missing, refused, unreadable};
+use super::{load, missing, refused, unreadable, verified};
 use crate::kernel::sys;
 use crate::report::error::Failure;
 
@@ -42,14 +42,14 @@ impl Auditor {
         let failed = |error| refused(&format!("attach to `{target}`"), &error);
         let program = self.ebpf.program_mut(hook.function()).ok_or_else(missing)?;
         if let (Ok(program), Some(btf)) = (<&mut FExit>::try_from(&mut *program), btf) {
-            program.load(target, btf).map_err(failed)?;
+            verified(|| program.load(target, btf)).map_err(failed)?;
             program.attach().map(drop).map_err(failed)
         } else if let (Ok(program), Some(btf)) = (<&mut FEntry>::try_from(&mut *program), btf) {
-            program.load(target, btf).map_err(failed)?;
+            verified(|| program.load(target, btf)).map_err(failed)?;
             program.attach().map(drop).map_err(failed)
         } else {
             let program: &mut RawTracePoint = program.try_into().map_err(failed)?;
-            program.load().map_err(failed)?;
+            verified(|| program.load()).map_err(failed)?;
             program.attach(target).map(drop).map_err(failed)
         }
     }

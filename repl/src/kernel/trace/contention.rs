@@ -7,7 +7,7 @@ use aya::maps::{PerCpuArray, PerCpuHashMap};
 use aya::programs::RawTracePoint;
 use ebpf_templates::template::contention::{Contention, KEY_WORDS, LOST, Point, WAITS};
 
-use super::{load, missing, refused, unreadable};
+use super::{load, missing, refused, unreadable, verified};
 use crate::report::error::Failure;
 
 /// Programs that are attached.
@@ -47,7 +47,7 @@ impl Watcher {
             let program = ebpf.program_mut(point.function()).ok_or_else(missing)?;
             let program: &mut RawTracePoint =
                 program.try_into().map_err(|error| refused(&what, &error))?;
-            program.load().map_err(|error| refused(&what, &error))?;
+            verified(|| program.load()).map_err(|error| refused(&what, &error))?;
             program.attach(point.tracepoint()).map_err(|error| refused(&what, &error))?;
         }
         Ok(Self(ebpf))

@@ -21,7 +21,7 @@ use std::error::Error;
 use std::io;
 
 use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, PerCpuHashMap, RingBuf};
-use aya::programs::RawTracePoint;
+use aya::programs::{ProgramError, RawTracePoint};
 use aya::{Ebpf, EbpfLoader, Pod};
 use ebpf_templates::Program;
 use ebpf_templates::assembler::FrameFull;
@@ -90,7 +90,8 @@ impl Tracer {
         // All are loaded before any runs.
         for point in points {
             let what = format!("load the program for `{}`", point.tracepoint());
-            program(&mut ebpf, *point)?.load().map_err(|error| refused(&what, &error))?;
+            let program = program(&mut ebpf, *point)?;
+            verified(|| program.load()).map_err(|error| refused(&what, &error))?;
         }
         for point in points {
             let what = format!("attach to the tracepoint `{}`", point.tracepoint());
@@ -229,6 +230,14 @@ fn load(
     })?;
     let loaded = EbpfLoader::new().btf(None).load(&elf);
     loaded.map_err(|error| refused("load the programs", &error))
+}
+
+/// Loads a program of an object, however many signals come meanwhile.
+pub(super) fn verified(load: impl FnMut() -> Result<(), ProgramError>) -> Result<(), ProgramError> {
+    sys::until_verified(load, |error| match error {
+        ProgramError::LoadError { io_error, .. } => Some(io_error),
+        _ => None,
+    })
 }
 
 /// A part of what was loaded is not there.
