@@ -229,7 +229,7 @@ pub struct Link(OwnedFd);
 
 /// How often a load that a signal interrupted is tried: a process that is stopped and continued all the time gets one
 /// that a signal does not come into, however slow the machine is.
-const LOADS: usize = 1_000;
+const LOADS: usize = 10_000;
 
 /// Loads a program until no signal comes in between: the verifier gives up on one that waits, and the kernel says
 /// EAGAIN. `waits` takes it from the error.
@@ -240,7 +240,7 @@ pub fn until_verified<T, E>(
     let mut loaded = load();
     for _ in 1..LOADS {
         let again = loaded.as_ref().err().and_then(&waits);
-        if !again.is_some_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+        if again.is_none_or(|error| error.kind() != io::ErrorKind::WouldBlock) {
             break;
         }
         loaded = load();
@@ -391,4 +391,25 @@ pub fn page_size() -> u64 {
 pub fn is_secure() -> bool {
     // SAFETY: getauxval(3) takes a number and returns one; it reads what the kernel gave the process at its start.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_that_signals_come_into_is_tried_again_and_another_error_is_told() {
+        for error in [io::ErrorKind::WouldBlock, io::ErrorKind::PermissionDenied] {
+            let mut loads = 0;
+            let loaded = until_verified(
+                || {
+                    loads += 1;
+                    if loads < 100 { Err(io::Error::from(error)) } else { Ok(()) }
+                },
+                |error| Some(error),
+            );
+            let again = error == io::ErrorKind::WouldBlock;
+            assert_eq!((loads, loaded.is_ok()), if again { (100, true) } else { (1, false) });
+        }
+    }
 }

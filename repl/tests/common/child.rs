@@ -104,17 +104,9 @@ impl Running {
         Self(command.try_start_for(OF_STOPPED).unwrap())
     }
 
-    pub fn id(&self) -> u32 {
-        self.0.id()
-    }
-
-    pub fn has_ended(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_some()
-    }
-
     /// Sends a signal, unless it has ended.
     pub fn signal(&mut self, signal: Signal) {
-        if !self.has_ended() {
+        if self.0.try_wait().unwrap().is_none() {
             self.0.signal(signal);
         }
     }
@@ -144,7 +136,7 @@ impl Running {
     /// Waits until the signal has arrived: it is stopped, or it had ended.
     fn is_stopped(&mut self) -> bool {
         wait("a process to stop", PATIENCE, || {
-            if self.has_ended() {
+            if self.0.try_wait().unwrap().is_some() {
                 return Some(false);
             }
             let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();

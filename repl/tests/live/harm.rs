@@ -189,31 +189,6 @@ fn nothing_stays_behind_a_trace() {
     assert_eq!(pinned().difference(&before).next(), None);
 }
 
-/// The verifier gives up on every signal, and a program that takes it long is begun again and again.
-#[test]
-fn programs_are_loaded_however_often_the_process_is_stopped() {
-    let Some(_turn) = common::live() else { return };
-    let said = TempFile::new("harm-stopped.txt");
-    let notes = fs::File::create(&said.0).unwrap();
-    let query = "trace 10m select stack, count(*) from allocations group by 1";
-    let mut child = Running::start(&[query], Stdio::null(), notes.into());
-    let mut calm = Duration::ZERO;
-    while held(child.id()).links.len() < 2 {
-        child.signal(Signal::STOP);
-        child.signal(Signal::CONT);
-        std::thread::sleep(calm);
-        calm += Duration::from_micros(10);
-        let goes_on = !child.has_ended() && calm < Duration::from_millis(30);
-        assert!(
-            goes_on,
-            "after pauses of up to {calm:?}: {}",
-            fs::read_to_string(&said.0).unwrap()
-        );
-    }
-    child.signal(Signal::INT);
-    assert_eq!(child.end().code(), Some(0));
-}
-
 #[test]
 fn nothing_stays_behind_a_session() {
     let Some(_turn) = common::iterated() else { return };
