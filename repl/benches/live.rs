@@ -37,7 +37,7 @@ const ROWS: usize = 236;
 
 /// Plans a query with these values of parameters.
 fn given(engine: &Engine, text: &str, parameters: &ParameterValues) -> Plan {
-    let (statement, _) = parse_given(text, parameters).unwrap().remove(0);
+    let (statement, _) = parse_given(text, parameters, &|| false).unwrap().remove(0);
     let query = statement.query().unwrap();
     let wrong = |diagnostic| panic!("{text}: {diagnostic:?}");
     engine.plan(Asked::new(query, text, &wrong), &mut Stages::default()).unwrap()

@@ -8,6 +8,7 @@ use crate::bound::Expr;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::subquery::Answer;
 use crate::syntax::ast::{self, BinaryOp, Ident, Literal, MatchOp, Quantifier, UnaryOp};
+use crate::syntax::lexer::interrupt;
 use crate::value::{Type, Value};
 
 /// The most nodes that aliases and definitions stand for in one query. An alias may be long and used often; what
@@ -18,9 +19,7 @@ impl Binder<'_> {
     pub(super) fn expr(&mut self, expr: &ast::Expr) -> Result<Expr, Diagnostic> {
         use ast::ExprKind as E;
         let span = self.span(expr);
-        if self.used.is_some() {
-            self.count_written_out(span)?;
-        }
+        self.look(span)?;
         match &expr.kind {
             E::Literal(literal) => Ok(typing::constant(literal, span)),
             E::Column(name) => self.name(name, span),
@@ -54,7 +53,14 @@ impl Binder<'_> {
         self.used.unwrap_or(expr.span)
     }
 
-    fn count_written_out(&mut self, span: Span) -> Result<(), Diagnostic> {
+    /// Says no where binding is not wanted any more, and where names stand for too much.
+    fn look(&mut self, span: Span) -> Result<(), Diagnostic> {
+        if (self.interrupted)() {
+            return Err(interrupt(span.start));
+        }
+        if self.used.is_none() {
+            return Ok(());
+        }
         self.written_out += 1;
         if self.written_out > MAX_WRITTEN_OUT {
             let error = Diagnostic::new(span, "the query is too large");

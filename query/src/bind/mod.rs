@@ -49,14 +49,16 @@ use group::Clause;
 
 /// Binds `query`, which has no subqueries, to the catalog and to what the source can give.
 pub fn bind(query: &ast::Query, capabilities: &dyn Capabilities) -> Result<Query, Diagnostic> {
-    bind_with(query, capabilities, Answers::NONE)
+    bind_with(query, capabilities, Answers::NONE, &|| false)
 }
 
-/// The same of a query whose subqueries have run.
+/// The same of a query whose subqueries have run. It ends with some error once it is `interrupted`, which is asked at
+/// every operand.
 pub fn bind_with(
     query: &ast::Query,
     capabilities: &dyn Capabilities,
     answers: &Answers,
+    interrupted: &dyn Fn() -> bool,
 ) -> Result<Query, Diagnostic> {
     let table = match &query.from {
         None => catalog::TABLES[0],
@@ -79,6 +81,7 @@ pub fn bind_with(
         prefix: query.alias.as_ref().map_or(table.name, |alias| &alias.name),
         capabilities,
         answers,
+        interrupted,
         roots: Roots::new(&query.arguments),
         inputs: Once::default(),
         missing: Vec::new(),
@@ -161,6 +164,7 @@ struct Binder<'a> {
     capabilities: &'a dyn Capabilities,
     /// What the subqueries came to.
     answers: &'a Answers,
+    interrupted: &'a dyn Fn() -> bool,
     /// What paths begin at.
     roots: Roots<'a>,
     inputs: Once<Input>,

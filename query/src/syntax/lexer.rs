@@ -53,7 +53,7 @@ pub(super) fn lex_from(
 }
 
 /// What ends what is not wanted any more.
-pub(super) fn interrupt(at: usize) -> Diagnostic {
+pub(crate) fn interrupt(at: usize) -> Diagnostic {
     Diagnostic::new(Span { start: at, end: at }, "interrupted")
 }
 

@@ -28,19 +28,21 @@ use crate::foreign;
 
 /// The statements of `text`, which are separated by `;`, and where each stands. There is at least one.
 pub fn parse_text(text: &str) -> Result<Vec<(Statement, Span)>, Diagnostic> {
-    parse_given(text, &ParameterValues::new())
+    parse_given(text, &ParameterValues::new(), &|| false)
 }
 
-/// The same, with the values of parameters. A `-- param` line of `text` gives one that is not among them.
+/// The same, with the values of parameters. A `-- param` line of `text` gives one that is not among them. It ends with
+/// some error once it is `interrupted`, which is asked at every token and every operand.
 pub fn parse_given(
     text: &str,
     given: &ParameterValues,
+    interrupted: &dyn Fn() -> bool,
 ) -> Result<Vec<(Statement, Span)>, Diagnostic> {
-    parse_from(text, 0, &mut Declarations::default(), given, &|| false)
+    parse_from(text, 0, &mut Declarations::default(), given, interrupted)
 }
 
 /// The same for the statements that begin at the byte `start`. `declared` is what was declared before them, as far as
-/// that was asked for. It ends with some error once it is `interrupted`, which is asked at every token and every operand.
+/// that was asked for.
 pub fn parse_from(
     text: &str,
     start: usize,

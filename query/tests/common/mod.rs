@@ -367,7 +367,7 @@ fn bound_over(query: &Query, text: &str, caches: &[Cache]) -> Result<bound::Quer
         answer.push(output.rows)?;
         answers.add(answer);
     }
-    bind_with(query, &fixture, &answers)
+    bind_with(query, &fixture, &answers, &|| false)
 }
 
 /// A plan's target in the kernel.

@@ -2,13 +2,16 @@
 
 use std::cell::Cell;
 
-use crate::common::{kernel, plan};
+use crate::common::{Fixture, kernel, plan};
+use slabql_query::bind::bind_with;
 use slabql_query::catalog::Lookup;
+use slabql_query::diagnostic::Diagnostic;
 use slabql_query::eval::Warnings;
 use slabql_query::exec::{Execution, Host, Interrupted};
 use slabql_query::layout::Row;
 use slabql_query::plan::Template;
-use slabql_query::syntax::{Declarations, ParameterValues, parse_from};
+use slabql_query::subquery::Answers;
+use slabql_query::syntax::{Declarations, ParameterValues, parse_from, parse_text};
 use slabql_query::value::Value;
 
 /// Counts how often it is asked, and ends a run when it was asked so often.
@@ -93,41 +96,64 @@ fn a_run_ends_when_its_host_says_so() {
     }
 }
 
-/// A text is parsed no further once nobody wants it: it is asked at every token and every operand.
-#[test]
-fn a_parser_asks_as_long_as_there_are_operands() {
-    let parsed = |text: &str, patience: usize| {
-        let asked = Cell::new(0);
-        let interrupted = || {
-            asked.set(asked.get() + 1);
-            asked.get() > patience
-        };
+/// Reads a text with a patience, and gives how often it was asked to end and whether the text was read whole.
+type Reader = fn(&str, usize) -> (usize, Result<(), Diagnostic>);
+
+fn patient<T>(
+    patience: usize,
+    read: impl FnOnce(&dyn Fn() -> bool) -> Result<T, Diagnostic>,
+) -> (usize, Result<(), Diagnostic>) {
+    let asked = Cell::new(0);
+    let read = read(&|| {
+        asked.set(asked.get() + 1);
+        asked.get() > patience
+    });
+    (asked.get(), read.map(drop))
+}
+
+fn parsed(text: &str, patience: usize) -> (usize, Result<(), Diagnostic>) {
+    patient(patience, |interrupted| {
         let (declared, given) = (&mut Declarations::default(), ParameterValues::new());
-        let parsed = parse_from(text, 0, declared, &given, &interrupted);
-        (asked.get(), parsed.map(|statements| statements.len()))
-    };
-    for (start, part, end) in [
-        ("select name where size in (0", ", 1", ")"),
-        ("select name where name in ('a'", ", 'b'", ")"),
-        ("select 1", "; select 1", ""),
-        ("select name", ", size", ""),
-        ("select case", " when rcu then 1", " end"),
-        ("select concat('a'", ", name", ")"),
-        ("select name order by size", ", name", ""),
+        parse_from(text, 0, declared, &given, interrupted)
+    })
+}
+
+fn bound(text: &str, patience: usize) -> (usize, Result<(), Diagnostic>) {
+    let statements = parse_text(text).unwrap();
+    let query = statements[0].0.query().unwrap();
+    let kernel = Fixture::new();
+    patient(patience, |interrupted| bind_with(query, &kernel, Answers::NONE, interrupted))
+}
+
+/// A text is read no further once nobody wants it: that is asked at every token and every operand.
+#[test]
+fn a_text_is_read_no_further_than_it_is_wanted() {
+    let both: &[Reader] = &[parsed, bound];
+    for (start, part, end, readers) in [
+        ("select name where size in (0", ", 1", ")", both),
+        ("select name where name in ('a'", ", 'b'", ")", both),
+        ("select 1", "; select 1", "", &[parsed]),
+        ("select name", ", size", "", both),
+        ("select case", " when rcu then 1", " end", both),
+        ("select concat('a'", ", name", ")", both),
+        ("select name where size > 1", " and size > 1", "", both),
+        ("select name order by size", ", -size", "", both),
     ] {
         let text = |count: usize| format!("{start}{}{end}", part.repeat(count));
-        let [one, two, four] = [50, 100, 200].map(|count| parsed(&text(count), usize::MAX));
-        assert!(one.1.is_ok() && two.1.is_ok() && four.1.is_ok(), "{part}: {:?}", four.1);
-        let (one, two, four) = (one.0, two.0, four.0);
-        assert!(one >= 50, "{part}: {one}");
-        assert!(
-            2 * two >= 3 * one && two <= 2 * one && four <= 2 * two,
-            "{part}: {one} {two} {four}"
-        );
-        // Among the tokens, and among the operands behind them.
-        for patience in [0, 1, 40, one - 1] {
-            let (asked, ended) = parsed(&text(50), patience);
-            assert_eq!((asked, ended.unwrap_err().message.as_str()), (patience + 1, "interrupted"));
+        for read in readers {
+            let [one, two, four] = [20, 40, 80].map(|count| read(&text(count), usize::MAX));
+            assert!(one.1.is_ok() && two.1.is_ok() && four.1.is_ok(), "{part}: {:?}", four.1);
+            let (one, two, four) = (one.0, two.0, four.0);
+            assert!(one >= 20, "{start}{part}: {one}");
+            assert!(
+                2 * two >= 3 * one && two <= 2 * one && four <= 2 * two,
+                "{start}{part}: {one} {two} {four}"
+            );
+            for patience in [0, 1, 15, one - 1] {
+                let (asked, ended) = read(&text(20), patience);
+                let ended = ended.unwrap_err().message;
+                assert_eq!((asked, ended.as_str()), (patience + 1, "interrupted"));
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use super::open;
 use super::values::{SourceName, TemplateName};
 use crate::features::hosts::{self, Reply, Way};
 use crate::features::input::Text;
+use crate::kernel::signals;
 use crate::report::error::Failure;
 use crate::report::message;
 use crate::shell::alert::{Alert, EXIT_CODE};
@@ -86,7 +87,9 @@ fn queries(text: &Text, set: &ParameterValues) -> Result<usize, Failure> {
         let diagnostic = parameter::explained(diagnostic, &text.text, set);
         Failure::query(diagnostic, &text.text, text.file.as_deref())
     };
-    let statements = parse_given(&text.text, set).map_err(wrong)?;
+    let statements = parse_given(&text.text, set, &signals::happened);
+    signals::check()?;
+    let statements = statements.map_err(wrong)?;
     for (statement, _) in &statements {
         let Statement::Query(query) = statement else {
             let help = "`ssh HOST slabql …` runs anything else there";

@@ -14,6 +14,7 @@ use query::syntax::parse_text;
 
 use super::Engine;
 use crate::kernel::schema::KernelSchema;
+use crate::kernel::signals;
 use crate::report::error::Failure;
 use crate::source::Choice;
 use crate::source::stats::Stages;
@@ -68,8 +69,9 @@ impl Engine {
         stages: &mut Stages,
         adapt: &mut dyn FnMut(&mut bound::Query),
     ) -> Result<Plan, Failure> {
-        let mut bound = bind_with(asked.query, self.source.capabilities(), asked.answers)
-            .map_err(asked.wrong)?;
+        let capabilities = self.source.capabilities();
+        let mut bound = bind_with(asked.query, capabilities, asked.answers, &signals::happened)
+            .map_err(|mistake| signals::check().err().unwrap_or_else(|| (asked.wrong)(mistake)))?;
         adapt(&mut bound);
         stages.lap("bind");
         let target = match bound.table.rows {

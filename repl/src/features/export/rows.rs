@@ -31,7 +31,7 @@ use crate::engine::{Asked, Engine};
 use crate::file::own::{self, Whose};
 use crate::file::path::is_standard;
 use crate::kernel::iter::Attached;
-use crate::kernel::read;
+use crate::kernel::{read, signals};
 use crate::report::error::Failure;
 use crate::source::{ScanReport, Scanned};
 
@@ -126,7 +126,9 @@ pub fn answer(engine: &mut Engine, object: &Path, attached: Attached) -> Result<
     let given =
         given.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
     let mistake = |diagnostic: Diagnostic| Failure::query(diagnostic, text, beside.to_str());
-    let statements = parse_given(text, &given.collect()).map_err(mistake)?;
+    let statements = parse_given(text, &given.collect(), &signals::happened);
+    signals::check()?;
+    let statements = statements.map_err(mistake)?;
     let [(Statement::Query(query), _)] = statements.as_slice() else { return Err(none()) };
     let plan = planned(engine, Asked::new(query, text, &mistake), true)?;
     let layout = Layout::new(&plan);

@@ -11,6 +11,7 @@ use super::row::Next;
 use crate::engine::Asked;
 use crate::features::export::{self, Exported, Form, pins};
 use crate::file::path::{first, is_standard};
+use crate::kernel::signals;
 use crate::report::error::Failure;
 use crate::report::message;
 use crate::shell::parameters::assignment;
@@ -71,7 +72,9 @@ fn made(session: &mut Session, text: &str, form: Form) -> Result<Exported, Failu
     let wrong = |diagnostic: Diagnostic| {
         Failure::query(parameter::explained(diagnostic, text, &parameters), text, None)
     };
-    let statements = parse_given(text, &parameters).map_err(wrong)?;
+    let statements = parse_given(text, &parameters, &signals::happened);
+    signals::check()?;
+    let statements = statements.map_err(wrong)?;
     let [(Statement::Query(query), _)] = statements.as_slice() else {
         let help = "`select name, size`";
         return Err(Failure::command("an export is made of one query", Some(help)));

@@ -8,6 +8,7 @@ use query::syntax::parse_given;
 use super::row::{Next, Script, write};
 use crate::features::input::Text;
 use crate::features::library;
+use crate::kernel::signals;
 use crate::report::error::Failure;
 use crate::report::escape::printable;
 use crate::shell::session::Session;
@@ -30,7 +31,9 @@ pub fn explain(session: &mut Session, argument: &str, _: &mut dyn Write) -> Resu
 fn last(session: &Session) -> Result<String, Failure> {
     let none = || no_query("explain", "run one first");
     let text = &session.last;
-    let statements = parse_given(text, &session.parameters).map_err(|_| none())?;
+    let statements = parse_given(text, &session.parameters, &signals::happened);
+    signals::check()?;
+    let statements = statements.map_err(|_| none())?;
     let (statement, span) = statements.last().ok_or_else(none)?;
     // Declarations of parameters stand before the statements.
     let declared = text[..span.start].lines().filter(|line| line.starts_with("--"));

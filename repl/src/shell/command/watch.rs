@@ -7,6 +7,7 @@ use query::syntax::parse_given;
 
 use super::row::Next;
 use crate::features::watch::{Options, interval};
+use crate::kernel::signals;
 use crate::report::error::Failure;
 use crate::shell::session::Session;
 
@@ -77,7 +78,9 @@ fn ticks(word: &str) -> Result<u64, Failure> {
 
 /// The query that ran last, without what stood around it.
 fn last(session: &Session) -> Result<String, Failure> {
-    let statements = parse_given(&session.last, &session.parameters).unwrap_or_default();
+    let statements = parse_given(&session.last, &session.parameters, &signals::happened);
+    signals::check()?;
+    let statements = statements.unwrap_or_default();
     let query = |(statement, _): &(Statement, _)| statement.query().cloned();
     let query = statements.iter().rev().find_map(query);
     query.map(|query| query.to_string()).ok_or_else(|| {
