@@ -1,7 +1,8 @@
 //! The pager that is a part of slabql: it serves where `$PAGER` is not installed, and where slabql starts no program.
 //!
-//! It takes an answer as a program would, a part at a time, and lets the writer wait until more is asked for. What was on
-//! the screen at the end is left behind, as `less -X` does.
+//! It takes an answer as a program would, a part at a time, and lets the writer wait until more is asked for. The heading
+//! of a table stays where it is while its rows move on. What was on the screen at the end is left behind, as `less -X`
+//! does.
 //!
 //! | keys | |
 //! |---|---|
@@ -24,6 +25,9 @@ use crate::report::{message, terminal};
 /// How often the terminal's size is looked at, and the keys while an answer is made.
 const NAP: Duration = Duration::from_millis(100);
 
+/// The lines of a table's heading: the names and the rule.
+const HEADING: usize = 2;
+
 /// What is to be there before the next key counts.
 #[derive(Clone, Copy)]
 enum Goal {
@@ -40,11 +44,15 @@ pub struct Browser {
     text: Vec<u8>,
     /// Where each line ends.
     ends: Vec<usize>,
+    /// Where each table begins.
+    tables: Vec<usize>,
     /// The first line on the screen, and how many characters of each are left of it.
     top: usize,
     left: usize,
     goal: Goal,
     pattern: String,
+    /// Where it was found, unless the lines moved on since.
+    matched: Option<usize>,
     /// What the last line says instead of the place.
     says: &'static str,
     looked: Instant,
@@ -62,10 +70,12 @@ impl Browser {
         Ok(Self {
             text: Vec::new(),
             ends: Vec::new(),
+            tables: Vec::new(),
             top: 0,
             left: 0,
             goal: Goal::Lines(page()),
             pattern: String::new(),
+            matched: None,
             says: "",
             looked: Instant::now(),
             over: false,
@@ -80,8 +90,9 @@ impl Browser {
             let _ = self.serve(true);
         }
         self.give_back();
-        let last = (self.top + page()).min(self.ends.len());
-        out.write_all(&self.text[self.start(self.top)..self.start(last)])?;
+        for line in self.lines() {
+            out.write_all(&self.text[self.start(line)..self.ends[line]])?;
+        }
         out.flush()
     }
 
@@ -115,7 +126,13 @@ impl Browser {
                 Goal::End if !whole => return Ok(()),
                 Goal::End => self.top = self.ends.len(),
                 Goal::Match(from) => match self.found(from) {
-                    Some(line) => self.top = line,
+                    Some(line) => {
+                        // In the first line, or below the heading. What follows it is shown, too.
+                        self.go(line);
+                        self.go(line.saturating_sub(self.held_lines()));
+                        self.matched = Some(line);
+                        continue;
+                    }
                     None if !whole => {
                         self.goal = Goal::Match(self.ends.len());
                         return Ok(());
@@ -147,8 +164,8 @@ impl Browser {
         match (first, sequence.as_slice()) {
             (b'q' | b'Q' | 0x03, _) => return self.leave(),
             (0x1a, _) => kill_current_process_group(Signal::TSTP)?,
-            (b' ' | b'f', _) | (0x1b, [b'[', b'6', ..]) => self.go(self.top + page()),
-            (b'b', _) | (0x1b, [b'[', b'5', ..]) => self.go(self.top.saturating_sub(page())),
+            (b' ' | b'f', _) | (0x1b, [b'[', b'6', ..]) => self.go(self.top + self.part()),
+            (b'b', _) | (0x1b, [b'[', b'5', ..]) => self.go(self.top.saturating_sub(self.part())),
             (b'j' | b'\r' | b'\n', _) | (0x1b, [_, .., b'B']) => self.go(self.top + 1),
             (b'k', _) | (0x1b, [_, .., b'A']) => self.go(self.top.saturating_sub(1)),
             (0x1b, [_, .., b'C']) => self.left += half,
@@ -156,7 +173,7 @@ impl Browser {
             (b'g', _) | (0x1b, [_, .., b'H'] | [b'[', b'1' | b'7', b'~']) => self.go(0),
             (b'G', _) | (0x1b, [_, .., b'F'] | [b'[', b'4' | b'8', b'~']) => self.goal = Goal::End,
             (b'/', _) => self.ask()?,
-            (b'n', _) if !self.pattern.is_empty() => self.goal = Goal::Match(self.top + 1),
+            (b'n', _) if !self.pattern.is_empty() => self.search(),
             _ => self.says = "space, b: a page on, back; arrows; /text, n: search; q: quit",
         }
         Ok(())
@@ -164,7 +181,40 @@ impl Browser {
 
     fn go(&mut self, top: usize) {
         self.top = top;
+        self.matched = None;
         self.goal = Goal::Lines(top + page());
+    }
+
+    fn search(&mut self) {
+        let from = self.matched.map_or(self.top + self.held_lines(), |line| line + 1);
+        self.goal = Goal::Match(from);
+    }
+
+    /// Where the table begins whose heading is above the screen, unless the next heading would stand beside it.
+    fn heading(&self) -> Option<usize> {
+        let begins = self.tables.partition_point(|table| *table < self.top + HEADING);
+        self.tables[..begins]
+            .last()
+            .copied()
+            .filter(|table| *table < self.top && page() > 2 * HEADING)
+    }
+
+    /// How many lines of the screen a heading takes that is above it.
+    fn held_lines(&self) -> usize {
+        self.heading().map_or(0, |_| HEADING)
+    }
+
+    /// How far a page is: the lines that are new on the next one.
+    fn part(&self) -> usize {
+        let before = self.tables.first().is_some_and(|table| *table < self.top + page());
+        page() - if before && page() > 2 * HEADING { HEADING } else { 0 }
+    }
+
+    /// The lines on the screen.
+    fn lines(&self) -> impl Iterator<Item = usize> {
+        let last = (self.top + page()).min(self.ends.len());
+        let held = self.heading().map_or(0..0, |table| table..table + HEADING);
+        held.chain((self.top + self.held_lines()).min(last)..last)
     }
 
     /// Reads what to look for.
@@ -192,7 +242,7 @@ impl Browser {
             self.pattern = String::from_utf8_lossy(&typed).into_owned();
         }
         if !self.pattern.is_empty() {
-            self.goal = Goal::Match(self.top + 1);
+            self.search();
         }
         Ok(())
     }
@@ -205,14 +255,14 @@ impl Browser {
 
     fn draw(&self, whole: bool) -> io::Result<()> {
         let mut screen = b"\x1b[H".to_vec();
-        let last = (self.top + page()).min(self.ends.len());
-        for line in self.top..last {
+        for line in self.lines() {
             screen.extend(shifted(&String::from_utf8_lossy(self.line(line)), self.left).bytes());
             screen.extend(b"\x1b[0m\x1b[K\r\n");
         }
+        let last = (self.top + page()).min(self.ends.len());
         let more = if whole { format!(" of {}", self.ends.len()) } else { String::new() };
         let end = if whole && last == self.ends.len() { " (END)" } else { "" };
-        let place = format!("lines {}-{last}{more}{end}", self.top + 1);
+        let place = format!("lines {}-{last}{more}{end}", self.top + self.held_lines() + 1);
         let says = if self.says.is_empty() { &place } else { self.says };
         screen.extend(format!("\x1b[J\x1b[7m{says}\x1b[0m").bytes());
         let mut out = io::stdout();
@@ -229,6 +279,11 @@ fn page() -> usize {
     })
     .saturating_sub(1)
     .max(1)
+}
+
+/// Whether a line is the one between the names of columns and the rows.
+fn is_rule(line: &[u8]) -> bool {
+    !line.is_empty() && String::from_utf8_lossy(line).chars().all(|it| matches!(it, '─' | '-'))
 }
 
 /// A line without its first characters, but with its colours.
@@ -253,8 +308,17 @@ impl Write for Browser {
         }
         let from = self.text.len();
         self.text.extend(bytes);
-        let ends = bytes.iter().zip(from + 1..).filter(|(byte, _)| **byte == b'\n');
-        self.ends.extend(ends.map(|(_, end)| end));
+        for (_, end) in bytes.iter().zip(from + 1..).filter(|(byte, _)| **byte == b'\n') {
+            self.ends.push(end);
+            let line = self.ends.len() - 1;
+            // The names are bold; those of a first table that has no colours are known by their place.
+            if line > 0
+                && is_rule(self.line(line))
+                && (line == 1 || self.line(line - 1).starts_with(b"\x1b[1m"))
+            {
+                self.tables.push(line - 1);
+            }
+        }
         // In raw mode Ctrl-C is a key.
         if self.looked.elapsed() > NAP {
             self.looked = Instant::now();
