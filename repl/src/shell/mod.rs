@@ -6,6 +6,7 @@ pub mod config;
 mod editor;
 mod ending;
 pub mod foreign;
+mod latest;
 pub mod parameters;
 mod piece;
 pub mod prompt;

@@ -34,8 +34,9 @@ use crate::report::message;
 use crate::shell::command::row::Script;
 use crate::shell::command::{self, Next};
 use crate::shell::ending;
+use crate::shell::latest::Latest;
 use crate::shell::piece::{Piece, pieces_unless};
-use crate::shell::session::{Latest, Session};
+use crate::shell::session::Session;
 
 /// Runs a text, which came from `file` if it came from one. It breaks off at `.quit`.
 pub fn run(

@@ -3,12 +3,13 @@
 //! The prompt, a query on the command line and a query file all come here, by way of [`script`](crate::shell::script). All
 //! statements of a piece are parsed before the first one runs.
 
+mod answers;
+
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use query::bound::Key;
 use query::catalog;
 use query::diagnostic::{Diagnostic, Span};
 use query::foreign;
@@ -18,17 +19,14 @@ use query::plan::Plan;
 use query::suggest;
 use query::syntax::ast::{Ident, Query, Statement, Trace};
 use query::syntax::{Declarations, ParameterValues, parameter, parse_from};
-use query::value::Value;
 
-use super::setting::{Settings, Timer};
-use super::settings;
-use super::stream::Stream;
+use super::latest::{Latest, sorted_by, without_totals};
+use super::setting::Settings;
 use crate::engine::{Asked, Engine, FallbackChain, Renew, analyze};
-use crate::features::stamp::Stamp;
 use crate::features::watch::{self, View};
-use crate::features::{merged, trace, whatis};
+use crate::features::{trace, whatis};
 use crate::kernel::signals;
-use crate::render::{self, Format, Options, Renderer, duration};
+use crate::render::{self, Format, Options, Renderer};
 use crate::report::error::Failure;
 use crate::report::{message, terminal};
 use crate::shell::alert::Alert;
@@ -77,25 +75,6 @@ pub struct Session {
     seen: BTreeSet<String>,
 }
 
-/// The most rows of an answer that are kept.
-pub const KEPT: usize = 100_000;
-
-/// The most rows of a table on a terminal, unless a setting says otherwise or a pager shows all.
-const SHOWN: u16 = 40;
-
-/// An answer that was shown.
-#[derive(Clone, Debug)]
-pub struct Latest {
-    /// Its columns and rows.
-    pub output: Output,
-    /// How many rows it had: more than [`KEPT`] are not there any more.
-    pub count: usize,
-    /// The columns that it is sorted by.
-    pub sorted: Vec<usize>,
-    /// The table that it is of, if it is of one.
-    pub table: Option<&'static str>,
-}
-
 /// A text, and the file that it came from if it came from one.
 #[derive(Clone, Copy)]
 struct Text<'a> {
@@ -109,18 +88,6 @@ impl Text<'_> {
         let Self { text, file } = self;
         Failure::query(parameter::explained(diagnostic, text, given), text, file)
     }
-}
-
-/// An answer without the totals of `with totals`, and without the column that marks them.
-fn without_totals(mut answer: Output) -> Output {
-    if let Some(at) = answer.columns.iter().position(|column| column.totals) {
-        answer.rows.retain(|row| row[at] != Value::Bool(true));
-        answer.columns.remove(at);
-        for row in &mut answer.rows {
-            row.remove(at);
-        }
-    }
-    answer
 }
 
 impl Session {
@@ -391,49 +358,6 @@ impl Session {
         watch::run(engine, (&plan, identity, renew), query, options, view)
     }
 
-    /// Writes an answer that took no time worth telling.
-    pub fn answer(&mut self, output: &Output, out: &mut dyn Write) -> Result<(), Failure> {
-        self.alert.see_answer(output.rows.len());
-        settings::answer(self.begin()?, self.options(), output, out)?;
-        if self.keeps {
-            let (output, count) = (output.clone(), output.rows.len());
-            self.latest = Some(Latest { output, count, sorted: Vec::new(), table: None });
-        }
-        Ok(())
-    }
-
-    /// The answer that was shown last, whole.
-    pub fn latest(&self) -> Result<&Latest, Failure> {
-        match &self.latest {
-            Some(latest) if latest.count > KEPT => {
-                let count = |rows| self.settings.options().count(rows);
-                let (all, most) = (count(latest.count), count(KEPT));
-                let message =
-                    format!("the last answer had {all} rows, and at most {most} are kept");
-                let help = "`.once FILE` writes all rows of the next answer to a file";
-                Err(Failure::command(message, Some(help)))
-            }
-            Some(latest) => Ok(latest),
-            None => Err(Failure::command("there is no answer yet", Some("run a query first"))),
-        }
-    }
-
-    /// The rows of the answer that was shown last, without totals.
-    pub fn latest_rows(&self) -> Result<Output, Failure> {
-        Ok(without_totals(self.latest()?.output.clone()))
-    }
-
-    /// Writes the answer that was shown last again, with all of its rows.
-    pub fn again(&mut self, out: &mut dyn Write) -> Result<(), Failure> {
-        let Latest { output, sorted, table, .. } = self.latest()?.clone();
-        let mut target = self.sink.open(out, self.settings.pager)?;
-        let written = self.begin().and_then(|format| {
-            let options = Options { sorted, table, ..self.options() };
-            settings::answer(format, options, &output, &mut target)
-        });
-        self.sink.close(target, written)
-    }
-
     /// The answer to a query, which nobody is shown.
     pub fn gather(&mut self, text: &str) -> Result<Output, Failure> {
         let of = Text { text, file: None };
@@ -451,120 +375,6 @@ impl Session {
         })?;
         report.notes.iter().for_each(|note| message::note(note));
         Ok(without_totals(Output { columns, rows, warnings: Vec::new() }))
-    }
-
-    /// Runs a plan, over rows that were `counted` if there are any; writes its answer, its notes, and if asked what it
-    /// took since `start`, or its stages.
-    fn show(
-        &mut self,
-        plan: &Plan,
-        text: &str,
-        counted: Option<&[(Vec<Value>, u64)]>,
-        (start, mut stages): (Instant, Stages),
-        out: &mut dyn Write,
-    ) -> Result<(), Failure> {
-        let run = Instant::now();
-        let columns = query::exec::columns(plan, self.engine.source().capabilities());
-        let format = self.begin()?;
-        let is_metrics = *format == render::OPENMETRICS;
-        let stamp = self.stamp.then(|| Stamp::new(self.engine.source(), plan.table, is_metrics));
-        let mut sorted = sorted_by(plan, text);
-        let mut columns = columns;
-        if let Some(stamp) = &stamp {
-            columns = stamp.columns(columns);
-            for item in &mut sorted {
-                *item += stamp.width();
-            }
-        }
-        let (table, rows) = (Some(plan.table.name), self.rows());
-        let options = Options { sorted: sorted.clone(), table, rows, ..self.options() };
-        let kept = self.keeps.then(|| columns.clone());
-        let mut answer = Stream::new(format, columns, options, out);
-        if self.keeps {
-            answer = answer.keep(KEPT);
-        }
-        let Self { engine, alert, .. } = self;
-        let mut sink = |rows: Vec<_>| {
-            if !rows.is_empty() {
-                alert.see_rows();
-            }
-            match &stamp {
-                Some(stamp) => answer.rows(rows.into_iter().map(|row| stamp.row(row)).collect()),
-                None => answer.rows(rows),
-            }
-        };
-        let report = match counted {
-            Some(rows) => engine.run_counted(plan, rows, &mut sink)?,
-            None => engine.run(plan, &mut sink)?,
-        };
-        let mut notes = report.notes;
-        if answer.count() == 0 {
-            notes.extend(merged::notes(&mut self.engine, plan));
-        }
-        let took = start.elapsed();
-        if self.settings.timer == Timer::Stages {
-            let scan = &report.stats.stages;
-            scan.times().iter().for_each(|(stage, took)| stages.add(stage, *took));
-            stages.add("execute", run.elapsed().saturating_sub(scan.total()));
-        }
-        let render = Instant::now();
-        self.alert.see_answer(answer.count());
-        let (rows, values) = answer.finish(&notes)?;
-        if let Some(columns) = kept {
-            let output = Output { columns, rows: values, warnings: Vec::new() };
-            self.latest = Some(Latest { output, count: rows, sorted, table });
-        }
-        if self.settings.timer != Timer::Off {
-            let plural = if rows == 1 { "" } else { "s" };
-            let rows = self.settings.options().count(rows);
-            let took = if self.settings.timer == Timer::Stages {
-                stages.add("render", render.elapsed());
-                let stage =
-                    |(stage, took): &(&str, Duration)| format!("{stage} {}", duration(*took));
-                let each: Vec<String> = stages.times().iter().map(stage).collect();
-                format!("{}: {}", duration(stages.total()), each.join(", "))
-            } else {
-                duration(took)
-            };
-            message::line(&format!("({rows} row{plural} in {took})"));
-        }
-        Ok(())
-    }
-
-    /// What the answer that is written now goes to.
-    fn medium(&self) -> Medium {
-        self.sink.medium().unwrap_or(self.settings.standard)
-    }
-
-    /// Begins an answer: gives its format, unless its place has one that stands alone.
-    fn begin(&mut self) -> Result<Format, Failure> {
-        let format = self.settings.format_on(self.sink.medium());
-        self.sink.begin(format, self.medium())?;
-        Ok(format)
-    }
-
-    /// The format of the answer that is written next.
-    #[must_use]
-    pub fn format(&self) -> Format {
-        self.settings.format_on(self.sink.medium())
-    }
-
-    /// The most rows of an answer that are shown; none for all.
-    fn rows(&self) -> Option<u16> {
-        if self.medium() != Medium::Terminal {
-            return None;
-        }
-        let paged = self.settings.pager && self.sink.is_paged();
-        match self.settings.rows {
-            Some(rows) => Some(rows).filter(|rows| *rows > 0),
-            None => (!paged).then_some(SHOWN),
-        }
-    }
-
-    /// What its renderer is told.
-    #[must_use]
-    pub fn options(&self) -> Options {
-        self.settings.options_on(self.sink.medium())
     }
 }
 
@@ -591,14 +401,4 @@ fn announce(source: &dyn Source, chain: &FallbackChain) {
     if let Some(label) = chain.label(source) {
         message::line(&label);
     }
-}
-
-/// The items of a plan that its rows are sorted by, as the query's text names them: by heading or by number.
-fn sorted_by(plan: &Plan, text: &str) -> Vec<usize> {
-    let item = |key: &Key| {
-        let word = text.get(key.expr.span.start..key.expr.span.end)?;
-        let number = word.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-        number.or_else(|| plan.items().iter().position(|item| item.name.eq_ignore_ascii_case(word)))
-    };
-    plan.order_by().iter().filter_map(item).collect()
 }
