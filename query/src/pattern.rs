@@ -1,5 +1,5 @@
-//! Patterns of `like`, `ilike`, `glob` and `~`: all of them become one regular expression. And what `regexp_extract`
-//! and `regexp_replace` make of a text by one.
+//! Patterns of `like`, `ilike`, `glob` and `~`: plain texts, or one regular expression for all of them. And what
+//! `regexp_extract` and `regexp_replace` make of a text by one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,22 +10,9 @@ use regex_lite::{Regex, RegexBuilder};
 use crate::eval::text::MAX_TEXT;
 use crate::syntax::ast::MatchOp;
 
-/// A pattern, ready to be matched.
-#[derive(Clone, Debug)]
-pub struct Pattern {
-    regex: Bounded,
-    shape: Shape,
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.regex.regex.as_str() == other.regex.regex.as_str()
-    }
-}
-
-/// What a pattern comes to where it needs no engine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Shape {
+/// A pattern, ready to be matched: a plain text, which needs no engine, or anything else.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pattern {
     /// The text itself.
     Exactly(String),
     /// The text and whatever follows.
@@ -34,47 +21,38 @@ pub enum Shape {
     Suffix(String),
     /// The text, wherever it is; not the empty one.
     Contains(String),
-    /// Anything else.
-    Other,
+    /// What the engine matches.
+    Other(Bounded),
 }
 
 impl Pattern {
     /// Reads a pattern. The error says what is wrong with it.
     pub fn new(op: MatchOp, text: &str) -> Result<Self, String> {
-        let (regex, shape) = match op {
-            MatchOp::Regex => (text.to_owned(), regex_shape(text)),
-            MatchOp::Like => (like(text), shape(text, '%', "%_\\")),
-            MatchOp::Ilike => (format!("(?i){}", like(text)), Shape::Other),
-            MatchOp::Glob => (glob(text)?, shape(text, '*', "*?[\\")),
-        };
-        Ok(Self { regex: Bounded::new(&regex)?, shape })
+        match plain(op, text) {
+            Some(plain) => Ok(plain),
+            None => Ok(Self::Other(Bounded::new(&regex(op, text)?)?)),
+        }
     }
 
     /// Whether a text matches; none where it is too long for the pattern. Bytes that are no UTF-8 match as the replacement
     /// character.
     #[must_use]
     pub fn matches(&self, text: &[u8]) -> Option<bool> {
-        Some(match &self.shape {
-            Shape::Exactly(wanted) => text == wanted.as_bytes(),
-            Shape::Prefix(wanted) => text.starts_with(wanted.as_bytes()),
-            Shape::Suffix(wanted) => text.ends_with(wanted.as_bytes()),
-            Shape::Contains(wanted) => memmem::find(text, wanted.as_bytes()).is_some(),
-            Shape::Other => self.regex.bound(text, 1)?.is_match(&String::from_utf8_lossy(text)),
+        Some(match self {
+            Self::Exactly(wanted) => text == wanted.as_bytes(),
+            Self::Prefix(wanted) => text.starts_with(wanted.as_bytes()),
+            Self::Suffix(wanted) => text.ends_with(wanted.as_bytes()),
+            Self::Contains(wanted) => memmem::find(text, wanted.as_bytes()).is_some(),
+            Self::Other(regex) => regex.bound(text, 1)?.is_match(&String::from_utf8_lossy(text)),
         })
     }
 
     /// How many steps a text takes at most.
     pub(crate) fn steps(&self, text: &[u8]) -> usize {
-        match self.shape {
-            Shape::Other => self.regex.steps(text, 1),
+        match self {
+            Self::Other(regex) => regex.steps(text, 1),
             _ => text.len(),
         }
-    }
-
-    /// What the pattern comes to.
-    #[must_use]
-    pub fn shape(&self) -> &Shape {
-        &self.shape
     }
 }
 
@@ -104,7 +82,7 @@ impl Computed {
 }
 
 /// What a function makes of a text by a regular expression.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Extract {
     regex: Bounded,
     made: Made,
@@ -123,12 +101,6 @@ enum Made {
 enum Piece {
     Text(String),
     Group(usize),
-}
-
-impl PartialEq for Extract {
-    fn eq(&self, other: &Self) -> bool {
-        self.made == other.made && self.regex.regex.as_str() == other.regex.regex.as_str()
-    }
 }
 
 impl Extract {
@@ -239,10 +211,16 @@ fn replace(
 /// A regular expression whose work is bounded. For each byte of a text it looks at all states of its automaton at most,
 /// so what is bounded is bytes of the automaton by bytes of the text.
 #[derive(Clone, Debug)]
-struct Bounded {
+pub struct Bounded {
     regex: Regex,
     /// The bytes of the automaton, up to twice as many.
     size: usize,
+}
+
+impl PartialEq for Bounded {
+    fn eq(&self, other: &Self) -> bool {
+        self.regex.as_str() == other.regex.as_str()
+    }
 }
 
 /// The most bytes of an automaton: one of all kernel names takes less.
@@ -296,38 +274,41 @@ impl Bounded {
     }
 }
 
-/// The shape of a pattern in which `any` is the sign for any text and `special` are all signs.
-fn shape(text: &str, any: char, special: &str) -> Shape {
-    let behind = text.strip_prefix(any);
-    let before = behind.unwrap_or(text).strip_suffix(any);
+/// The plain text that a pattern comes to, if it does.
+fn plain(op: MatchOp, text: &str) -> Option<Pattern> {
+    // The signs that stand before and behind a text, and all signs.
+    let (first, last, signs) = match op {
+        MatchOp::Like => ('%', '%', "%_\\"),
+        MatchOp::Glob => ('*', '*', "*?[\\"),
+        MatchOp::Regex => ('^', '$', r"\.+*?()|[]{}^$"),
+        MatchOp::Ilike => return None,
+    };
+    let behind = text.strip_prefix(first);
+    let before = behind.unwrap_or(text).strip_suffix(last);
     let middle = before.or(behind).unwrap_or(text);
-    if middle.contains(|c| special.contains(c)) {
-        return Shape::Other;
+    if middle.contains(|c| signs.contains(c)) {
+        return None;
     }
-    placed(middle, behind.is_none(), before.is_none())
-}
-
-/// The shape of a regular expression.
-fn regex_shape(regex: &str) -> Shape {
-    let behind = regex.strip_prefix('^');
-    let before = behind.unwrap_or(regex).strip_suffix('$');
-    let middle = before.or(behind).unwrap_or(regex);
-    if middle.contains(|c| r"\.+*?()|[]{}^$".contains(c)) {
-        return Shape::Other;
-    }
-    placed(middle, behind.is_some(), before.is_some())
-}
-
-/// The shape of a plain text that stands at the start, at the end, at both or anywhere.
-fn placed(text: &str, at_start: bool, at_end: bool) -> Shape {
-    let text = text.to_owned();
-    match (at_start, at_end) {
-        (true, true) => Shape::Exactly(text),
-        (true, false) => Shape::Prefix(text),
+    let (starts, ends) = (behind.is_some(), before.is_some());
+    let middle = middle.to_owned();
+    // For regular expressions the signs tie the text to an end, for the others they free it.
+    Some(match (starts == (op == MatchOp::Regex), ends == (op == MatchOp::Regex)) {
+        (true, true) => Pattern::Exactly(middle),
+        (true, false) => Pattern::Prefix(middle),
         // Every text begins with the empty one, as it ends with it and has it inside.
-        _ if text.is_empty() => Shape::Prefix(text),
-        (false, true) => Shape::Suffix(text),
-        (false, false) => Shape::Contains(text),
+        _ if middle.is_empty() => Pattern::Prefix(middle),
+        (false, true) => Pattern::Suffix(middle),
+        (false, false) => Pattern::Contains(middle),
+    })
+}
+
+/// The regular expression that a pattern is.
+fn regex(op: MatchOp, text: &str) -> Result<String, String> {
+    match op {
+        MatchOp::Regex => Ok(text.to_owned()),
+        MatchOp::Like => Ok(like(text)),
+        MatchOp::Ilike => Ok(format!("(?i){}", like(text))),
+        MatchOp::Glob => glob(text),
     }
 }
 
@@ -445,25 +426,26 @@ mod tests {
 
     #[test]
     fn shapes() {
-        let shape = |op, text| Pattern::new(op, text).unwrap().shape;
-        assert_eq!(shape(MatchOp::Like, "a-b%"), Shape::Prefix("a-b".into()));
-        assert_eq!(shape(MatchOp::Like, "%"), Shape::Prefix(String::new()));
-        assert_eq!(shape(MatchOp::Like, "a-b"), Shape::Exactly("a-b".into()));
-        assert_eq!(shape(MatchOp::Like, "%%"), Shape::Prefix(String::new()));
-        assert_eq!(shape(MatchOp::Like, "%ab"), Shape::Suffix("ab".into()));
-        assert_eq!(shape(MatchOp::Like, "%ab%"), Shape::Contains("ab".into()));
-        assert_eq!(shape(MatchOp::Like, "%a%b%"), Shape::Other);
-        assert_eq!(shape(MatchOp::Like, "a_b%"), Shape::Other);
-        assert_eq!(shape(MatchOp::Like, "a\\%"), Shape::Other);
-        assert_eq!(shape(MatchOp::Glob, "a%*"), Shape::Prefix("a%".into()));
-        assert_eq!(shape(MatchOp::Regex, "abc"), Shape::Contains("abc".into()));
-        assert_eq!(shape(MatchOp::Regex, "^a-c"), Shape::Prefix("a-c".into()));
-        assert_eq!(shape(MatchOp::Regex, "a-c$"), Shape::Suffix("a-c".into()));
-        assert_eq!(shape(MatchOp::Regex, "^abc$"), Shape::Exactly("abc".into()));
-        assert_eq!(shape(MatchOp::Regex, ""), Shape::Prefix(String::new()));
-        assert_eq!(shape(MatchOp::Regex, "^$"), Shape::Exactly(String::new()));
-        assert_eq!(shape(MatchOp::Regex, "ab?"), Shape::Other);
-        assert_eq!(shape(MatchOp::Regex, "(?i)ab"), Shape::Other);
+        let shape = |op, text| Pattern::new(op, text).unwrap();
+        let is_other = |op, text| matches!(shape(op, text), Pattern::Other(_));
+        assert_eq!(shape(MatchOp::Like, "a-b%"), Pattern::Prefix("a-b".into()));
+        assert_eq!(shape(MatchOp::Like, "%"), Pattern::Prefix(String::new()));
+        assert_eq!(shape(MatchOp::Like, "a-b"), Pattern::Exactly("a-b".into()));
+        assert_eq!(shape(MatchOp::Like, "%%"), Pattern::Prefix(String::new()));
+        assert_eq!(shape(MatchOp::Like, "%ab"), Pattern::Suffix("ab".into()));
+        assert_eq!(shape(MatchOp::Like, "%ab%"), Pattern::Contains("ab".into()));
+        assert!(is_other(MatchOp::Like, "%a%b%"));
+        assert!(is_other(MatchOp::Like, "a_b%"));
+        assert!(is_other(MatchOp::Like, "a\\%"));
+        assert_eq!(shape(MatchOp::Glob, "a%*"), Pattern::Prefix("a%".into()));
+        assert_eq!(shape(MatchOp::Regex, "abc"), Pattern::Contains("abc".into()));
+        assert_eq!(shape(MatchOp::Regex, "^a-c"), Pattern::Prefix("a-c".into()));
+        assert_eq!(shape(MatchOp::Regex, "a-c$"), Pattern::Suffix("a-c".into()));
+        assert_eq!(shape(MatchOp::Regex, "^abc$"), Pattern::Exactly("abc".into()));
+        assert_eq!(shape(MatchOp::Regex, ""), Pattern::Prefix(String::new()));
+        assert_eq!(shape(MatchOp::Regex, "^$"), Pattern::Exactly(String::new()));
+        assert!(is_other(MatchOp::Regex, "ab?"));
+        assert!(is_other(MatchOp::Regex, "(?i)ab"));
     }
 
     /// What needs no engine gives what the engine would.
@@ -475,9 +457,11 @@ mod tests {
             for pattern in
                 ["", "ab", "%ab", "ab%", "%ab%", "%", "%%", "^ab", "ab$", "^ab$", "^", "$"]
             {
-                let pattern = Pattern::new(op, &pattern.replace('%', any)).unwrap();
+                let text = pattern.replace('%', any);
+                let regex = Bounded::new(&regex(op, &text).unwrap()).unwrap().regex;
+                let pattern = Pattern::new(op, &text).unwrap();
                 for text in texts {
-                    let expected = pattern.regex.regex.is_match(text);
+                    let expected = regex.is_match(text);
                     assert_eq!(
                         pattern.matches(text.as_bytes()),
                         Some(expected),

@@ -112,12 +112,17 @@ pub fn bind_with(
     let mut order_by = binder.order_by(query, &items)?;
     let group = binder.grouped(query, keys, having, &mut items, &mut order_by)?;
     let windows = binder.windows.all;
-    // What is missing is worth a word where something is NULL for it, and not where the query does without.
-    let shown = items.iter().map(|item| &item.expr);
-    let sorted = order_by.iter().map(|key| &key.expr);
-    let of_groups = group.iter().flat_map(group::of_rows);
-    let of_all = windows.iter().filter_map(|window| window.argument.as_ref());
-    let told = of_all.chain(shown).chain(&filter).chain(sorted).chain(of_groups).any(Expr::is_null);
+    let mut missing = binder.missing;
+    if !missing.is_empty() {
+        // It is worth a word where something is NULL for it, and not where the query does without.
+        let shown = items.iter().map(|item| &item.expr);
+        let sorted = order_by.iter().map(|key| &key.expr);
+        let of_groups = group.iter().flat_map(group::of_rows);
+        let of_all = windows.iter().filter_map(|window| window.argument.as_ref());
+        if !of_all.chain(shown).chain(&filter).chain(sorted).chain(of_groups).any(Expr::is_null) {
+            missing.clear();
+        }
+    }
     Ok(Query {
         table,
         arguments: query.arguments.clone(),
@@ -130,7 +135,7 @@ pub fn bind_with(
         limit: query.limit.map(|count| count.rows),
         offset: query.offset.map_or(0, |count| count.rows),
         inputs: binder.inputs.all,
-        missing: if told { binder.missing } else { Vec::new() },
+        missing,
         subqueries: answers.told(),
         notes: answers.notes.clone(),
     })

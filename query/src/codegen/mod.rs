@@ -123,9 +123,14 @@ fn once(
 
 /// The inputs that the kernel's program reads, each once.
 fn read(plan: &Plan) -> Vec<usize> {
-    let mut inputs = plan.group_in_kernel().map(InKernel::inputs).unwrap_or_default();
-    inputs.extend(&plan.projected);
-    inputs.extend(plan.pushed().flat_map(|(_, pred)| pred.inputs()));
+    let mut inputs = plan.projected.clone();
+    let mut visit = |input| inputs.push(input);
+    for operand in plan.group_in_kernel().into_iter().flat_map(InKernel::operands) {
+        operand.inputs(&mut visit);
+    }
+    for (_, pred) in plan.pushed() {
+        pred.inputs(&mut visit);
+    }
     inputs.sort_unstable();
     inputs.dedup();
     inputs

@@ -216,7 +216,9 @@ pub fn rows(plan: &Plan) -> Result<(), Diagnostic> {
         return Err(Diagnostic::new(span, "groups cannot be exported").help(help));
     }
     let mut read: BTreeSet<usize> = plan.projected.iter().copied().collect();
-    read.extend(plan.pushed().flat_map(|(_, pred)| pred.inputs()));
+    for (_, pred) in plan.pushed() {
+        pred.inputs(&mut |input| _ = read.insert(input));
+    }
     may_leave(plan, |input| read.contains(&input))?;
     for (condition, pred) in plan.pushed() {
         portable(pred, &plan.inputs).map_err(|reason| {

@@ -97,12 +97,6 @@ impl Group {
 }
 
 impl InKernel {
-    /// The numbers of the inputs that the program reads for it.
-    #[must_use]
-    pub fn inputs(&self) -> Vec<usize> {
-        self.operands().flat_map(Operand::inputs).collect()
-    }
-
     /// All values that are computed.
     pub fn operands(&self) -> impl Iterator<Item = &Operand> {
         self.keys.iter().chain(self.parts.iter().filter_map(|part| part.operand.as_ref()))
@@ -144,20 +138,14 @@ impl Operand {
         }
     }
 
-    /// The numbers of the inputs that it reads.
-    #[must_use]
-    pub fn inputs(&self) -> Vec<usize> {
+    /// Calls `visit` on the number of every input that it reads.
+    pub fn inputs(&self, visit: &mut dyn FnMut(usize)) {
         match self {
-            Self::Number(scalar, _) => {
-                let mut inputs = Vec::new();
-                scalar.inputs(&mut inputs);
-                inputs
-            }
-            Self::Truth(pred) => pred.inputs(),
+            Self::Number(scalar, _) => scalar.inputs(visit),
+            Self::Truth(pred) => pred.inputs(visit),
             Self::Chosen(pred, scalar) => {
-                let mut inputs = pred.inputs();
-                scalar.inputs(&mut inputs);
-                inputs
+                pred.inputs(visit);
+                scalar.inputs(visit);
             }
         }
     }

@@ -231,13 +231,10 @@ impl Pred {
         }
     }
 
-    /// The numbers of the inputs that it reads.
-    #[must_use]
-    pub fn inputs(&self) -> Vec<usize> {
-        let mut inputs = Vec::new();
-        self.scalars(&mut |scalar| scalar.inputs(&mut inputs));
-        self.texts(&mut |input, _| inputs.push(input));
-        inputs
+    /// Calls `visit` on the number of every input that it reads.
+    pub fn inputs(&self, visit: &mut dyn FnMut(usize)) {
+        self.scalars(&mut |scalar| scalar.inputs(visit));
+        self.texts(&mut |input, _| visit(input));
     }
 }
 
@@ -273,17 +270,17 @@ impl Scalar {
         }
     }
 
-    /// Adds the numbers of the inputs that it reads.
-    pub fn inputs(&self, into: &mut Vec<usize>) {
+    /// Calls `visit` on the number of every input that it reads.
+    pub fn inputs(&self, visit: &mut dyn FnMut(usize)) {
         match self {
             Self::Const(_) | Self::Parameter { .. } => {}
-            Self::Input(input) | Self::Far(input) => into.push(*input),
+            Self::Input(input) | Self::Far(input) => visit(*input),
             Self::Neg(inner, _) | Self::BitNot(inner) | Self::Abs(inner) | Self::Log2(inner, _) => {
-                inner.inputs(into);
+                inner.inputs(visit);
             }
             Self::Arith(_, left, right) | Self::Extreme { left, right, .. } => {
-                left.inputs(into);
-                right.inputs(into);
+                left.inputs(visit);
+                right.inputs(visit);
             }
         }
     }

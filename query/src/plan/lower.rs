@@ -17,7 +17,7 @@ use crate::eval::{self, Warnings};
 use crate::function::{Evaluation, Kernel};
 use crate::input::Input;
 use crate::path::{Names, Path};
-use crate::pattern::Shape;
+use crate::pattern::Pattern;
 use crate::value::{Type, Value};
 
 /// Why a condition runs in user space.
@@ -109,12 +109,14 @@ impl Lowerer<'_> {
                 self.text_in(tested, list)?
             }
             ExprKind::In(tested, list, _) => self.number_in(tested, list)?,
-            ExprKind::Match(tested, pattern) => match pattern.shape() {
-                Shape::Exactly(text) => self.text(tested, text.as_bytes(), TextTest::Equals)?,
-                Shape::Prefix(text) => self.text(tested, text.as_bytes(), TextTest::StartsWith)?,
-                Shape::Suffix(text) => self.found(tested, text, true)?,
-                Shape::Contains(text) => self.found(tested, text, false)?,
-                Shape::Other => return Err("the kernel matches plain texts, not patterns"),
+            ExprKind::Match(tested, pattern) => match pattern {
+                Pattern::Exactly(text) => self.text(tested, text.as_bytes(), TextTest::Equals)?,
+                Pattern::Prefix(text) => {
+                    self.text(tested, text.as_bytes(), TextTest::StartsWith)?
+                }
+                Pattern::Suffix(text) => self.found(tested, text, true)?,
+                Pattern::Contains(text) => self.found(tested, text, false)?,
+                Pattern::Other(_) => return Err("the kernel matches plain texts, not patterns"),
             },
             // A set of flags is a column, which is never NULL; what is computed can be, and then the answer is.
             ExprKind::HasAny(set, 0) if matches!(set.kind, ExprKind::Input(_)) => {

@@ -45,11 +45,16 @@ pub fn cost(input: &Input) -> u8 {
 /// What a condition costs in the kernel: the dearest thing that it reads.
 #[must_use]
 pub fn dearest(pred: &Pred, inputs: &[Input]) -> u8 {
-    pred.inputs().into_iter().map(|input| cost(&inputs[input])).max().unwrap_or(0)
+    let mut most = 0;
+    pred.inputs(&mut |input| most = most.max(cost(&inputs[input])));
+    most
 }
 
 /// The slots of a program that testing `pred` takes with the pointers that it follows, or a few more.
 pub(super) fn slots(pred: &Pred, inputs: &[Input]) -> usize {
-    let hops = |input: usize| inputs[input].path().map_or(0, |path| path.hops.len() + 1);
-    pred.slots() + 8 * pred.inputs().into_iter().map(hops).sum::<usize>()
+    let mut hops = 0;
+    pred.inputs(&mut |input| {
+        hops += inputs[input].path().map_or(0, |path| path.hops.len() + 1);
+    });
+    pred.slots() + 8 * hops
 }

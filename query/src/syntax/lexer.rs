@@ -48,8 +48,24 @@ pub(super) fn lex_from(
     }
     let mut lexer = Lexer::new(text);
     lexer.position = lexer.position.max(start);
-    let one = |token| if interrupted() { Err(interrupt(start)) } else { token };
-    lexer.map(one).collect()
+    // A token with the blank behind it is seldom shorter.
+    let mut tokens = Vec::with_capacity(text.len().saturating_sub(start) / 4);
+    for token in lexer {
+        if interrupted() {
+            return Err(interrupt(start));
+        }
+        tokens.push(token?);
+    }
+    Ok(tokens)
+}
+
+/// The bytes of the word that `text` begins with: letters, digits and `_`.
+fn word_length(text: &str) -> usize {
+    let ascii = text.bytes().position(|byte| !byte.is_ascii_alphanumeric() && byte != b'_');
+    match ascii {
+        Some(end) if text.as_bytes()[end].is_ascii() => end,
+        _ => text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len()),
+    }
 }
 
 /// What ends what is not wanted any more.
@@ -188,7 +204,7 @@ impl<'a> Lexer<'a> {
     /// Reads an address: hexadecimal digits, with or without `0x`.
     fn address(&mut self) -> Result<Token, Diagnostic> {
         let start = self.position;
-        let span = self.advance(self.length(|c| !c.is_alphanumeric() && c != '_'));
+        let span = self.advance(word_length(self.rest()));
         let kind = number::address(&self.text[start..self.position], span)?;
         Ok(Token { kind: TokenKind::Address(kind), span })
     }
@@ -196,7 +212,7 @@ impl<'a> Lexer<'a> {
     /// Reads a keyword or a name.
     fn word(&mut self) -> Token {
         let start = self.position;
-        let span = self.advance(self.length(|c| !c.is_alphanumeric() && c != '_'));
+        let span = self.advance(word_length(self.rest()));
         let word = &self.text[start..self.position];
         let kind = match Keyword::find(word) {
             Some(keyword) => TokenKind::Keyword(keyword),
@@ -209,8 +225,7 @@ impl<'a> Lexer<'a> {
     /// Reads `$` and a name.
     fn parameter(&mut self) -> Result<Token, Diagnostic> {
         let name = &self.rest()[1..];
-        let end = name.find(|c: char| !c.is_alphanumeric() && c != '_');
-        let name = &name[..end.unwrap_or(name.len())];
+        let name = &name[..word_length(name)];
         let span = self.advance(1 + name.len());
         if !parameter::is_name(name) {
             return Err(Diagnostic::new(span, "a parameter's name starts with a letter")
@@ -271,18 +286,20 @@ impl<'a> Lexer<'a> {
     /// Reads an operator or another mark.
     fn symbol(&mut self, first: char) -> Result<Token, Diagnostic> {
         let rest = self.rest();
-        let foreign = foreign::OPERATORS.iter().find(|(text, _)| rest.starts_with(text));
-        if let Some((text, help)) = foreign {
-            let span = self.advance(text.len());
-            return Err(Diagnostic::new(span, format!("there is no operator `{text}`")).help(*help));
-        }
-        let single = || Symbol::ALL.iter().map(|symbol| (symbol.text(), *symbol));
-        let found = PAIRS.into_iter().chain(single()).find(|(text, _)| rest.starts_with(text));
-        match found {
-            Some((text, symbol)) => {
+        if rest[first.len_utf8()..].starts_with(|next: char| next.is_ascii_punctuation()) {
+            let foreign = foreign::OPERATORS.iter().find(|(text, _)| rest.starts_with(text));
+            if let Some((text, help)) = foreign {
                 let span = self.advance(text.len());
-                Ok(Token { kind: TokenKind::Symbol(symbol), span })
+                let error = Diagnostic::new(span, format!("there is no operator `{text}`"));
+                return Err(error.help(*help));
             }
+            if let Some((_, symbol)) = PAIRS.iter().find(|(text, _)| rest.starts_with(text)) {
+                return Ok(Token { kind: TokenKind::Symbol(*symbol), span: self.advance(2) });
+            }
+        }
+        let found = Symbol::ALL.iter().find(|symbol| symbol.text().as_bytes() == [first as u8]);
+        match found.filter(|_| first.is_ascii()) {
+            Some(symbol) => Ok(Token { kind: TokenKind::Symbol(*symbol), span: self.advance(1) }),
             None => Err(self.stray(first)),
         }
     }

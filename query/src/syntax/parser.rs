@@ -107,7 +107,9 @@ fn statements(mut input: Input<'_>) -> Parsed<'_, Vec<(Statement, Span)>> {
 
 /// Parses a statement.
 fn statement(input: Input<'_>) -> Parsed<'_, Statement> {
-    if let Some(foreign) = foreign_statement(input.state().text_at(input.span()), input.span()) {
+    let query = input.peek_keyword() == Some(Keyword::Select);
+    let first = input.span();
+    if !query && let Some(foreign) = foreign_statement(input.state().text_at(first), first) {
         return refuse(foreign);
     }
     match input.peek() {

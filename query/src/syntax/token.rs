@@ -60,7 +60,7 @@ macro_rules! spelled {
 
             /// As it is written.
             #[must_use]
-            pub fn text(self) -> &'static str {
+            pub const fn text(self) -> &'static str {
                 match self { $(Self::$variant => $text),* }
             }
 
@@ -108,8 +108,28 @@ impl Keyword {
     /// The keyword that `word` is, in letters of either case.
     #[must_use]
     pub fn find(word: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|keyword| keyword.text().eq_ignore_ascii_case(word))
+        let first = word.bytes().next()?.to_ascii_lowercase().wrapping_sub(b'a');
+        let mut numbers = *Self::BY_LETTER.get(usize::from(first))?;
+        while numbers != 0 {
+            let keyword = Self::ALL[numbers.trailing_zeros() as usize];
+            if keyword.text().eq_ignore_ascii_case(word) {
+                return Some(keyword);
+            }
+            numbers &= numbers - 1;
+        }
+        None
     }
+
+    /// The numbers of the keywords that begin with each letter, as bits.
+    const BY_LETTER: [u64; 26] = {
+        let mut letters = [0; 26];
+        let mut number = 0;
+        while number < Self::ALL.len() {
+            letters[(Self::ALL[number].text().as_bytes()[0] - b'a') as usize] |= 1 << number;
+            number += 1;
+        }
+        letters
+    };
 
     /// Whether it is a keyword wherever it stands. The others serve as names too, where a name is asked for.
     #[must_use]

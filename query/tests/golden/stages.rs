@@ -21,6 +21,7 @@ use slabql_query::exec::{self, Host};
 use slabql_query::function::{self, Function, Meaning};
 use slabql_query::layout::Layout;
 use slabql_query::output::Output;
+use slabql_query::pattern::Pattern;
 use slabql_query::plan::{Plan, Template, explain};
 use slabql_query::syntax::{self, ast};
 use slabql_query::value::{Type, Value, digits};
@@ -163,7 +164,8 @@ fn node(expr: &Expr, inputs: &[String]) -> String {
         ExprKind::MatchBy(op, ..) => format!("matches_by {}", op.text()),
         ExprKind::Extract(..) => "extract".to_owned(),
         ExprKind::Whole(number) => format!("over_all[{number}]"),
-        ExprKind::Match(_, pattern) => format!("matches {:?}", pattern.shape()),
+        ExprKind::Match(_, Pattern::Other(_)) => "matches Other".to_owned(),
+        ExprKind::Match(_, pattern) => format!("matches {pattern:?}"),
         ExprKind::IsNull(_) => "is null".to_owned(),
         ExprKind::HasAll(_, mask) => format!("has all {mask:#x}"),
         ExprKind::HasAny(_, mask) => format!("has any {mask:#x}"),

@@ -9,7 +9,7 @@ use slabql_query::bind::bind;
 use slabql_query::bound::{Expr, Query};
 use slabql_query::eval::{self, Warnings};
 use slabql_query::layout::{Layout, ValuePlace};
-use slabql_query::pattern::{Pattern, Shape};
+use slabql_query::pattern::Pattern;
 use slabql_query::plan::Template;
 use slabql_query::syntax::ast::MatchOp;
 use slabql_query::syntax::parse_text;
@@ -177,15 +177,15 @@ proptest! {
             let found: Vec<char> = text.chars().collect();
             let got = compiled.matches(text.as_bytes());
             prop_assert_eq!(got, Some(matches(&wanted, &found, any, one)));
-            match compiled.shape() {
-                Shape::Exactly(exact) => prop_assert_eq!(exact, pattern),
-                Shape::Prefix(prefix) if prefix.is_empty() => {
+            match &compiled {
+                Pattern::Exactly(exact) => prop_assert_eq!(exact, pattern),
+                Pattern::Prefix(prefix) if prefix.is_empty() => {
                     prop_assert_eq!(pattern.trim_matches(any), "");
                 }
-                Shape::Prefix(prefix) => prop_assert_eq!(&format!("{prefix}{any}"), pattern),
-                Shape::Suffix(suffix) => prop_assert_eq!(&format!("{any}{suffix}"), pattern),
-                Shape::Contains(part) => prop_assert_eq!(&format!("{any}{part}{any}"), pattern),
-                Shape::Other => {}
+                Pattern::Prefix(prefix) => prop_assert_eq!(&format!("{prefix}{any}"), pattern),
+                Pattern::Suffix(suffix) => prop_assert_eq!(&format!("{any}{suffix}"), pattern),
+                Pattern::Contains(part) => prop_assert_eq!(&format!("{any}{part}{any}"), pattern),
+                Pattern::Other(_) => {}
             }
         }
     }
