@@ -32,12 +32,16 @@
 //! - A plain addition suffices for counts: the kernel does not run a program again while it runs on the same CPU. It
 //!   counts what it left out.
 //! - The events of one process, slabql, are left out.
+//! - A sample is one of objects, not of events ([`is_sampled`]): whoever sees an object allocated sees it freed.
+
+mod event;
 
 use crate::assembler::{Assembler, FrameFull, Label};
 use crate::insn::{Alu, Cond, Insn, Reg, Size};
 use crate::object::{MapKind, MapSpec};
 use crate::program::{Kind, Program};
 use crate::template::maps::{address, count_loss, increment, look_up};
+pub use event::{Field, Point};
 
 /// The map of counts or objects.
 pub const ENTRIES: u32 = 0;
@@ -59,6 +63,9 @@ pub(super) const OWN_FRAMES: i32 = 2;
 const RING_BYTES: u32 = 8 << 20;
 /// The last address that is no object: `kmalloc(0)` returns it.
 pub(super) const ZERO_SIZE_PTR: i32 = 16;
+/// What a hash multiplies addresses by, 2^64 divided by the golden ratio, and the first of its bits that count. Lower ones
+/// are nearly those of the address, in which objects of a cache agree.
+const HASH: (u64, i32) = (0x9e37_79b9_7f4a_7c15, 40);
 /// The flag of an update that makes a new entry only.
 pub(super) const BPF_NOEXIST: i32 = 1;
 
@@ -73,138 +80,6 @@ pub(super) const COMM: (u32, &str) = (16, "get_current_comm");
 pub(super) const STACK: (u32, &str) = (67, "get_stack");
 pub(super) const CGROUP: (u32, &str) = (80, "get_current_cgroup_id");
 pub(super) const OUTPUT: (u32, &str) = (130, "ringbuf_output");
-
-/// A tracepoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Point {
-    /// `kmem_cache_alloc(call_site, ptr, s, gfp, node)`
-    CacheAlloc,
-    /// `kmalloc(call_site, ptr, bytes_req, bytes_alloc, gfp, node)`
-    Kmalloc,
-    /// `kmem_cache_free(call_site, ptr, s)`
-    CacheFree,
-    /// `kfree(call_site, ptr)`
-    Kfree,
-}
-
-impl Point {
-    /// Those of allocations.
-    pub const ALLOCATIONS: [Self; 2] = [Self::CacheAlloc, Self::Kmalloc];
-    /// Those of frees.
-    pub const FREES: [Self; 2] = [Self::CacheFree, Self::Kfree];
-
-    /// The tracepoint's name.
-    #[must_use]
-    pub fn tracepoint(self) -> &'static str {
-        match self {
-            Self::CacheAlloc => "kmem_cache_alloc",
-            Self::Kmalloc => "kmalloc",
-            Self::CacheFree => "kmem_cache_free",
-            Self::Kfree => "kfree",
-        }
-    }
-
-    /// The name of its program in the kernel.
-    #[must_use]
-    pub fn function(self) -> &'static str {
-        match self {
-            Self::CacheAlloc => "slabql_alloc",
-            Self::Kmalloc => "slabql_kmalloc",
-            Self::CacheFree => "slabql_free",
-            Self::Kfree => "slabql_kfree",
-        }
-    }
-
-    /// The section of its program in an object.
-    #[must_use]
-    pub fn section(self) -> &'static str {
-        match self {
-            Self::CacheAlloc => "raw_tp/kmem_cache_alloc",
-            Self::Kmalloc => "raw_tp/kmalloc",
-            Self::CacheFree => "raw_tp/kmem_cache_free",
-            Self::Kfree => "raw_tp/kfree",
-        }
-    }
-
-    /// Its number among all of them.
-    fn number(self) -> i32 {
-        match self {
-            Self::CacheAlloc => 0,
-            Self::Kmalloc => 1,
-            Self::CacheFree => 2,
-            Self::Kfree => 3,
-        }
-    }
-
-    fn is_free(self) -> bool {
-        Self::FREES.contains(&self)
-    }
-
-    /// The arguments that hold fields.
-    fn arguments(self) -> &'static [(Field, i16)] {
-        use Field::{BytesAlloc, BytesReq, Gfp, Node, Site};
-        match self {
-            Self::CacheAlloc => &[(Site, 0), (Gfp, 3), (Node, 4)],
-            Self::Kmalloc => &[(Site, 0), (BytesReq, 2), (BytesAlloc, 3), (Gfp, 4), (Node, 5)],
-            Self::CacheFree | Self::Kfree => &[(Site, 0)],
-        }
-    }
-
-    /// The argument that holds a field, if one does.
-    fn argument(self, field: Field) -> Option<i16> {
-        self.arguments().iter().find(|(held, _)| *held == field).map(|(_, number)| *number)
-    }
-}
-
-/// Something that an event is about. What an event does not tell is 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Field {
-    /// The address of the cache.
-    Cache,
-    /// The address behind the call.
-    Site,
-    /// The bytes that were asked for; only `kmalloc` tells.
-    BytesReq,
-    /// The bytes that were taken; only `kmalloc` tells.
-    BytesAlloc,
-    /// The flags of the allocation.
-    Gfp,
-    /// The NUMA node that was asked for, -1 for any, in the lower half.
-    Node,
-    /// The CPU.
-    Cpu,
-    /// The process.
-    Pid,
-    /// The name of the thread; of 16 bytes.
-    Comm,
-    /// The number of the process's cgroup in the hierarchy of version 2.
-    Cgroup,
-    /// The number of the stack, which map [`STACKS`] knows; 0 if it could not be taken.
-    Stack,
-}
-
-impl Field {
-    /// All of them.
-    pub const ALL: [Self; 11] = [
-        Self::Cache,
-        Self::Site,
-        Self::BytesReq,
-        Self::BytesAlloc,
-        Self::Gfp,
-        Self::Node,
-        Self::Cpu,
-        Self::Pid,
-        Self::Comm,
-        Self::Cgroup,
-        Self::Stack,
-    ];
-
-    /// The eight bytes that it takes, how often.
-    #[must_use]
-    pub fn words(self) -> usize {
-        if self == Self::Comm { 2 } else { 1 }
-    }
-}
 
 /// What becomes of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -233,6 +108,15 @@ pub struct Events {
     pub own: u32,
     /// The most entries.
     pub entries: u32,
+    /// Of so many objects one is followed, which the hash of its address decides; all where it is 1.
+    pub sample: u32,
+}
+
+/// Whether the object at `addr` is one of those that are followed if only one of `sample` is. Its allocation and its free
+/// agree on that.
+#[must_use]
+pub fn is_sampled(addr: u64, sample: u32) -> bool {
+    (addr.wrapping_mul(HASH.0) >> HASH.1).is_multiple_of(sample.max(1).into())
 }
 
 /// Where a program keeps what it makes, from the frame pointer.
@@ -327,6 +211,7 @@ impl Events {
         asm.push(Insn::mov(Reg::R6, Reg::R1));
         asm.push(Insn::load(Size::Dw, Reg::R7, Reg::R6, 8));
         asm.jump_imm(Cond::Le, Reg::R7, ZERO_SIZE_PTR, out);
+        self.sampled(&mut asm, out);
         if objects && point.is_free() {
             self.freed(&mut asm, &frame, out);
         } else {
@@ -343,6 +228,18 @@ impl Events {
         asm.push(Insn::mov_imm(Reg::R0, 0));
         asm.push(Insn::exit());
         Ok(asm.finish())
+    }
+
+    /// Leaves out objects that are not of the sample.
+    fn sampled(&self, asm: &mut Assembler, out: Label) {
+        if self.sample > 1 {
+            asm.comment(format!("one object of {}", self.sample));
+            asm.set(Reg::R1, HASH.0);
+            asm.push(Insn::alu(Alu::Mul, Reg::R1, Reg::R7));
+            asm.push(Insn::alu_imm(Alu::Rsh, Reg::R1, HASH.1));
+            asm.push(Insn::alu_imm(Alu::Mod, Reg::R1, self.sample.cast_signed()));
+            asm.jump_imm(Cond::Ne, Reg::R1, 0, out);
+        }
     }
 
     /// Finds who and which cache, and leaves out what does not count.

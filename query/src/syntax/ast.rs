@@ -71,8 +71,35 @@ pub struct Watch {
 pub struct Trace {
     /// How long events are gathered, never 0.
     pub duration: Duration,
+    /// Which of them.
+    pub sample: Option<Sample>,
     /// What is asked of them.
     pub query: Query,
+}
+
+/// `sample 16`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Of so many objects one is followed, from 1 to [`Self::MOST`].
+    pub one_of: u32,
+    /// Where it stands.
+    pub span: Span,
+}
+
+impl Sample {
+    /// The most objects of which one is followed: with more of them next to nothing would be.
+    pub const MOST: u32 = 1 << 16;
+    /// What may be written.
+    pub const HELP: &str = "`sample 16` follows one object of 16, `sample 1` all of them";
+
+    /// A number that is asked for, or what is wrong with it.
+    pub fn checked(one_of: u64) -> Result<u32, String> {
+        match u32::try_from(one_of) {
+            Ok(0) => Err("a sample cannot be one object of 0".to_owned()),
+            Ok(one_of @ 1..=Self::MOST) => Ok(one_of),
+            _ => Err(format!("a sample cannot be less than one object of {}", Self::MOST)),
+        }
+    }
 }
 
 /// An address behind `whatis`.

@@ -15,7 +15,7 @@ use nom::Parser;
 use nom::branch::alt;
 use nom::combinator::{cut, map, opt};
 
-use super::ast::{Address, Statement, Trace, Watch};
+use super::ast::{Address, Sample, Statement, Trace, Watch};
 use super::failure::{Parsed, commit, refuse};
 use super::input::{Input, State};
 use super::lexer::Lexer;
@@ -175,7 +175,7 @@ fn watch(input: Input<'_>) -> Parsed<'_, Watch> {
     map(cut(answered), |query| Watch { interval, count, query }).parse(rest)
 }
 
-/// Parses what stands behind `trace`: `5s select …`.
+/// Parses what stands behind `trace`: `5s [sample 16] select …`.
 fn trace(input: Input<'_>) -> Parsed<'_, Trace> {
     let wrong = |message: &str, help: &str| {
         refuse(Diagnostic::new(input.span(), message).help(help.to_owned()))
@@ -193,7 +193,31 @@ fn trace(input: Input<'_>) -> Parsed<'_, Trace> {
         }
         _ => return commit(input.expected("a duration such as `5s`")),
     };
-    map(cut(answered), |query| Trace { duration, query }).parse(input.skip(1))
+    let (rest, sample) = sampled(input.skip(1))?;
+    map(cut(answered), |query| Trace { duration, sample, query }).parse(rest)
+}
+
+/// Parses `sample 16`, if it is there.
+fn sampled(input: Input<'_>) -> Parsed<'_, Option<Sample>> {
+    match input.peek() {
+        Some(TokenKind::Ident { name, quoted: false }) if name == "sample" => {}
+        _ => {
+            input.hoped("`sample`");
+            return Ok((input, None));
+        }
+    }
+    let rest = input.skip(1);
+    let one_of = match rest.peek() {
+        Some(TokenKind::Int(one_of)) => Sample::checked(*one_of),
+        _ => return commit(rest.expected("a whole number")),
+    };
+    match one_of {
+        Ok(one_of) => {
+            let behind = rest.skip(1);
+            Ok((behind, Some(Sample { one_of, span: behind.since(input.span()) })))
+        }
+        Err(wrong) => refuse(Diagnostic::new(rest.span(), wrong).help(Sample::HELP)),
+    }
 }
 
 /// Parses the number behind `count`.

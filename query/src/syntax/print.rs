@@ -7,7 +7,7 @@ use std::fmt::{self, Display, Formatter};
 
 use super::ast::{
     Address, Argument, Count, Expr, ExprKind, Ident, Item, Key, Literal, Path, Quantifier, Query,
-    Statement, StepKind, Trace, UnaryOp, Watch,
+    Sample, Statement, StepKind, Trace, UnaryOp, Watch,
 };
 use super::expr::{BIT_OR, COMPARISON, Level, NOT, PRIMARY, UNARY, level};
 use super::token::Keyword;
@@ -24,13 +24,20 @@ impl Display for Statement {
                 let count = count.map_or_else(String::new, |count| format!("count {count} "));
                 write!(f, "watch {}ms {count}{query}", interval.as_millis())
             }
-            Self::Trace(Trace { duration, query }) => {
-                write!(f, "trace {}ms {query}", duration.as_millis())
+            Self::Trace(Trace { duration, sample, query }) => {
+                let sample = sample.map_or_else(String::new, |sample| format!("{sample} "));
+                write!(f, "trace {}ms {sample}{query}", duration.as_millis())
             }
             Self::Query(query) => query.fmt(f),
             Self::Explain(query) => write!(f, "explain {query}"),
             Self::Analyze(query) => write!(f, "explain analyze {query}"),
         }
+    }
+}
+
+impl Display for Sample {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "sample {}", self.one_of)
     }
 }
 

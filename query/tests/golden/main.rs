@@ -113,8 +113,11 @@ fn ast(query: &str) -> Result<String, Diagnostic> {
                 tree.line(0, &format!("watch {interval:?}{count}"));
                 tree.query(1, "query", &query);
             }
-            Statement::Trace(Trace { duration, query }) => {
-                tree.line(0, &format!("trace {duration:?}"));
+            Statement::Trace(Trace { duration, sample, query }) => {
+                let sample = sample.map_or_else(String::new, |sample| {
+                    format!(" {sample}   <- {}", &tree.query[sample.span.start..sample.span.end])
+                });
+                tree.line(0, &format!("trace {duration:?}{sample}"));
                 tree.query(1, "query", &query);
             }
             Statement::Query(query) => tree.query(0, "query", &query),

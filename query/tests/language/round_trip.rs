@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use slabql_query::diagnostic::{Diagnostic, Span};
 use slabql_query::syntax::ast::{
     Address, Argument, BinaryOp, Count, Expr, ExprKind, Ident, Item, Key, Literal, MatchOp, Path,
-    Quantifier, Query, Statement, Step, StepKind, Trace, UnaryOp, Watch,
+    Quantifier, Query, Sample, Statement, Step, StepKind, Trace, UnaryOp, Watch,
 };
 use slabql_query::syntax::{Keyword, Lexer, Symbol, is_complete, parse_text};
 
@@ -221,7 +221,10 @@ fn statement() -> impl Strategy<Value = Statement> {
     // No format says how a plan is shown.
     let explain = |query| Statement::Explain(Query { format: None, ..query });
     let analyze = |query| Statement::Analyze(Query { format: None, ..query });
-    let trace = |query| Statement::Trace(Trace { duration: Duration::from_millis(2500), query });
+    let trace = |query| {
+        let sample = Some(Sample { one_of: 16, span: Span::default() });
+        Statement::Trace(Trace { duration: Duration::from_millis(2500), sample, query })
+    };
     let statements: [fn(Query) -> Statement; 5] =
         [Statement::Query, explain, analyze, watch, trace];
     let head = (
@@ -270,7 +273,10 @@ fn forget(statement: &mut Statement) {
     let query = match statement {
         Statement::Query(query) | Statement::Explain(query) | Statement::Analyze(query) => query,
         Statement::Watch(watch) => &mut watch.query,
-        Statement::Trace(trace) => &mut trace.query,
+        Statement::Trace(trace) => {
+            trace.sample.iter_mut().for_each(|sample| sample.span = Span::default());
+            &mut trace.query
+        }
         Statement::Whatis(addresses) => {
             for address in addresses {
                 address.span = Span::default();

@@ -99,6 +99,7 @@ const REFUSED: &[&[(&str, &str)]] = &[
     &[("select x.name", "`caches.name`"), ("select caches.name from caches c", "`c.name`"), ("select x.y.name", "write `y.name`")],
     &[("select s.name", "`s->name`"), ("select s->kobj->name", "write `s->kobj.name`"), ("select s->node[size]", "a literal number")],
     &[("watch 1s count 0 select name", "at least one tick")],
+    &[("trace 1s sample 0 select site from frees", "one object of 0"), ("trace 1s sample 65537 select site from frees", "less than one object of 65536")],
     &[("select name limit -1", "takes an integer"), ("select name limit 1.5", "takes an integer"), ("select name limit 4k", "takes an integer"),
       ("select name limit x", "takes an integer"), ("select name limit 10, 20", "`limit 20 offset 10`")],
     &[("select 1 = 1 && 2 = 2", "write `and`"), ("select size::int", "`cast(… as …)`"), ("select size =< 1", "write `<=`"),

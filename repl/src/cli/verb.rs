@@ -37,13 +37,14 @@ pub enum Verb {
         /// How long: `500ms`, `5s`, `2m`.
         duration: String,
 
-        /// The query.
-        query: String,
+        /// The query; before it `sample 16`, if one object of 16 is enough.
+        #[arg(value_name = "[sample N] QUERY", required = true)]
+        words: Vec<String>,
     },
     /// Shows what is allocated for a while and still in use at its end, by cache and caller.
     Leak {
-        /// A cache, and how long. Default: all caches, ten seconds.
-        #[arg(value_name = "CACHE|DURATION", num_args = 0..=2)]
+        /// A cache, and how long; `sample 16` follows one object of 16. Default: all caches, ten seconds.
+        #[arg(value_name = "CACHE|DURATION|sample N", num_args = 0..=4)]
         words: Vec<String>,
     },
     /// Identifies kernel addresses.
@@ -131,8 +132,8 @@ impl Verb {
                 let next = library::run_report(session, name, *sql, given, out)?;
                 let _ = script::follow(session, next, out)?;
             }
-            Self::Trace { duration, query } => {
-                session.run(&format!("trace {duration} {query}"), None, out)?;
+            Self::Trace { duration, words } => {
+                session.run(&format!("trace {duration} {}", words.join(" ")), None, out)?;
             }
             Self::Leak { words } => {
                 let words = words.iter().map(String::as_str);

@@ -17,7 +17,7 @@ use query::lint;
 use query::output::Output;
 use query::plan::Plan;
 use query::suggest;
-use query::syntax::ast::{Ident, Query, Statement, Trace};
+use query::syntax::ast::{Ident, Query, Sample, Statement, Trace};
 use query::syntax::{Declarations, ParameterValues, parameter, parse_from};
 
 use super::latest::{Latest, sorted_by, without_totals};
@@ -242,12 +242,13 @@ impl Session {
                 self.lint(query, &plan);
                 self.show(&plan, of.text, None, (start, stages), out)
             }
-            Statement::Trace(Trace { duration, query }) => {
+            Statement::Trace(Trace { duration, sample, query }) => {
                 let plan = self.once(query, of, &mut stages)?;
+                let one_of = self.sampled(&plan, *sample, of)?;
                 self.lint(query, &plan);
                 self.check_format(&plan)?;
-                let gathered =
-                    trace::gather(&mut self.engine, &plan, *duration, self.settings.memory.0)?;
+                let options = trace::Options { one_of, memory: self.settings.memory.0 };
+                let gathered = trace::gather(&mut self.engine, &plan, *duration, options)?;
                 for note in &gathered.notes {
                     message::note(note);
                 }
@@ -285,6 +286,18 @@ impl Session {
         match self.medium() {
             Medium::Terminal => draw(out, &terminal::wrapped(text, terminal::columns())),
             _ => draw(out, text),
+        }
+    }
+
+    /// Of how many objects one is followed. Not all that is traced has objects.
+    fn sampled(&self, plan: &Plan, sample: Option<Sample>, of: Text<'_>) -> Result<u32, Failure> {
+        match sample {
+            Some(Sample { one_of, span }) if one_of > 1 && trace::has_no_objects(plan) => {
+                let message = format!("there are no samples of `{}`", plan.table.name);
+                let help = "a sample is of objects: of `allocations` or `frees`";
+                Err(of.wrong(Diagnostic::new(span, message).help(help), &self.parameters))
+            }
+            sample => Ok(sample.map_or(1, |sample| sample.one_of)),
         }
     }
 

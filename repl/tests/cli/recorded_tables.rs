@@ -154,3 +154,16 @@ fn the_program_records_the_tables_that_are_asked() {
     let says = "error: the recording has no table `nodes`: the template `iter` cannot give the table `nodes`\n";
     assert!(ran.code == Some(2) && ran.err.ends_with(says), "{}", ran.err);
 }
+
+#[test]
+fn samples_are_of_objects_alone() {
+    for table in ["audit", "contention"] {
+        let query = format!("trace 1s sample 16 select * from {table}");
+        let ran = demo([&*query]);
+        let says = format!(
+            "error: there are no samples of `{table}`\n  |\n1 | {query}\n  |          ^^^^^^^^^\n  = help: "
+        );
+        assert_eq!(ran.code, Some(1));
+        assert!(error(&ran).starts_with(&says), "{}", ran.err);
+    }
+}

@@ -54,9 +54,17 @@ impl Trace {
         Self::start_in("csv", query, programs)
     }
 
+    fn start_words(words: &[&str], programs: usize) -> Self {
+        Self::started("csv", words, programs)
+    }
+
     fn start_in(format: &str, query: &str, programs: usize) -> Self {
+        Self::started(format, &[query], programs)
+    }
+
+    fn started(format: &str, words: &[&str], programs: usize) -> Self {
         let mut command = command(SLABQL);
-        command.args(["--format", format, "trace", "10m", query]);
+        command.args(["--format", format, "trace", "10m"]).args(words);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.start();
         wait("the programs of a trace", PATIENCE, || {
@@ -159,6 +167,51 @@ fn two_traces_count_the_same() {
     let [name, count, bytes, most] =
         ["sock_inode_cache", &COUNT.to_string(), &bytes.to_string(), sizes[2]];
     assert_eq!(first, [[name, count, bytes, most].map(str::to_owned)]);
+}
+
+#[test]
+fn a_sample_is_an_estimate_of_all_and_shows_no_leak_where_none_is() {
+    let Some(_turn) = common::live() else { return };
+    let of =
+        format!("from allocations where pid = {} and name = 'sock_inode_cache'", process::id());
+    let held = format!("select count(*), count(distinct addr) {of} and state = 'held'");
+    let [all, sampled] =
+        ["sample 1", "sample 4"].map(|sample| Trace::start_words(&[sample, &held], 4));
+    let addresses = Trace::start_words(&["sample 4", &format!("select addr, name {of}")], 4);
+    let made = sockets();
+    let [(all, said), (sampled, note)] = [all, sampled].map(Trace::end);
+    let (addresses, shown) = addresses.end();
+    drop(made);
+    let count = COUNT.to_string();
+    assert_eq!(all, [[count.clone(), count]]);
+    assert!(!said.contains("one object of"), "{said}");
+    // What is counted is exact; how many of all it is, is chance, within six of its standard deviations.
+    let [estimate, seen] = [0, 1].map(|at| sampled[0][at].parse::<usize>().unwrap());
+    assert_eq!((estimate, addresses.len()), (4 * seen, seen));
+    assert!(estimate.abs_diff(COUNT) < COUNT / 4, "{estimate}");
+    let notes = [
+        (
+            note,
+            "\nnote: one object of 4 was followed: counts and sums are estimates, 4 times those of ".to_owned(),
+        ),
+        (
+            shown,
+            format!(
+                "\nnote: one object of 4 was followed: these are {seen} events of some {estimate}\n"
+            ),
+        ),
+    ];
+    for (text, note) in notes {
+        assert!(text.contains(&note), "{text}");
+    }
+
+    sooner_or_later(|grace| {
+        let trace = Trace::start_words(&["sample 4", &held], 4);
+        drop(sockets());
+        thread::sleep(grace);
+        let (rows, err) = trace.end();
+        (rows == [["0", "0"]], format!("{rows:?}\n{err}"))
+    });
 }
 
 #[test]

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use aya::maps::loaded_maps;
 use aya::programs::loaded_programs;
-use ebpf_templates::template::events::{Events, Field, Mode, Point};
+use ebpf_templates::template::events::{Events, Field, Mode, Point, is_sampled};
 use query::schema::Schema;
 use slabql::kernel::schema::KernelSchema;
 use slabql::kernel::trace::symbols::Names;
-use slabql::kernel::trace::{Losses, Tracer};
+use slabql::kernel::trace::{Losses, Object, Tracer};
 use slabql::source::Choice;
 
 use crate::common;
@@ -27,7 +27,8 @@ fn events(fields: &[Field], mode: Mode) -> Events {
     let get_kmem_cache = schema.function_id("bpf_get_kmem_cache");
     let fields = fields.to_vec();
     // Nothing is left out: this process is the one that is looked at.
-    Events { fields, mode, get_kmem_cache, only: Vec::new(), own: u32::MAX, entries: 100_000 }
+    let (only, own, entries, sample) = (Vec::new(), u32::MAX, 100_000, 1);
+    Events { fields, mode, get_kmem_cache, only, own, entries, sample }
 }
 
 fn sockets() -> Vec<UnixDatagram> {
@@ -93,6 +94,42 @@ fn held_and_freed_objects_are_told_apart() {
     let name = names.name(held[0].fields[1]).unwrap();
     assert!(name.starts_with("sock_alloc_inode+0x") && name.contains('/'), "{name}");
     assert_eq!(names.process().unwrap(), process::id());
+}
+
+#[test]
+fn a_sample_has_whatever_its_hash_chooses_and_sees_it_freed() {
+    let Some(_turn) = common::live() else { return };
+    let (cache, pid) = (cache("sock_inode_cache"), u64::from(process::id()));
+    let fields = [Field::Pid];
+    let all = Events { only: vec![cache], ..events(&fields, Mode::Objects { freed: true }) };
+    let sample = 8;
+    let [mut all, mut sampled] = [all.clone(), Events { sample, ..all }].map(|events| {
+        let points = events.points();
+        Tracer::attach(events, &points).unwrap()
+    });
+    let own = |objects: Vec<Object>| -> BTreeSet<u64> {
+        objects.iter().filter(|object| object.fields == [pid]).map(|object| object.addr).collect()
+    };
+    let chosen = |objects: BTreeSet<u64>| -> BTreeSet<u64> {
+        objects.into_iter().filter(|addr| is_sampled(*addr, sample)).collect()
+    };
+    let made = sockets();
+    let [held, held_of_sample] = [&all, &sampled].map(|tracer| own(tracer.held().unwrap()));
+    assert_eq!(held.len(), SOCKETS);
+    let chosen_of_held = chosen(held);
+    assert!(!chosen_of_held.is_empty() && chosen_of_held == held_of_sample);
+    drop(made);
+    let mut freed = Vec::new();
+    common::wait("the sockets to be freed", PATIENCE, || {
+        all.freed();
+        freed.extend(sampled.freed());
+        own(sampled.held().unwrap()).is_empty().then_some(())
+    });
+    let losses = [&mut all, &mut sampled].map(|tracer| tracer.detach().unwrap());
+    assert!(losses.iter().all(|lost| lost.entries == 0 && lost.records == 0), "{losses:?}");
+    freed.extend(sampled.freed());
+    assert!(freed.iter().all(|object| object.freed.is_some_and(|freed| freed > object.time)));
+    assert_eq!(own(freed), held_of_sample);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use slabql_ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel};
 use slabql_ebpf_templates::template::events::{
-    DEPTH, ENTRIES, Events, Field, LOST, Mode, Point, STACKS,
+    DEPTH, ENTRIES, Events, Field, LOST, Mode, Point, STACKS, is_sampled,
 };
 use slabql_ebpf_templates::template::symbols::Symbols;
 
@@ -18,7 +18,7 @@ const OBJECT: u64 = 0xffff_8881_0200_0040;
 
 fn events(fields: &[Field], mode: Mode) -> Events {
     let (get_kmem_cache, fields) = (Some(700), fields.to_vec());
-    Events { fields, mode, get_kmem_cache, only: Vec::new(), own: 4, entries: 2 }
+    Events { fields, mode, get_kmem_cache, only: Vec::new(), own: 4, entries: 2, sample: 1 }
 }
 
 fn kernel(process: u64) -> Kernel {
@@ -195,6 +195,57 @@ fn other_caches_and_slabql_itself_are_left_out() {
         run(&mut interpreter, &events, Point::CacheAlloc, &[SITE, OBJECT, CACHE, 0, 0]);
         assert_eq!(entries(&interpreter, ENTRIES).len(), count);
     }
+}
+
+#[test]
+fn allocation_and_free_agree_on_what_is_of_a_sample() {
+    let objects: Vec<u64> = (0..400).map(|number| OBJECT + 192 * number).collect();
+    for sample in [1, 2, 3, 16, 100] {
+        let held = events(&[Field::Site], Mode::Objects { freed: true });
+        let events = Events { sample, entries: 400, ..held };
+        let mut interpreter = interpreter(&events, PID);
+        for object in &objects {
+            run(&mut interpreter, &events, Point::CacheAlloc, &[SITE, *object, CACHE, 0, 0]);
+        }
+        let sampled: Vec<u64> =
+            objects.iter().copied().filter(|object| is_sampled(*object, sample)).collect();
+        let held = entries(&interpreter, ENTRIES);
+        let mut held: Vec<u64> = held.into_iter().map(|(key, _)| key[0]).collect();
+        held.sort_unstable();
+        assert_eq!(held, sampled, "1 of {sample}");
+        // However near to each other they lie, each hundred has its part.
+        let part = 100 / sample as usize;
+        for hundred in objects.chunks(100) {
+            let count = hundred.iter().filter(|object| sampled.contains(object)).count();
+            assert!(count.abs_diff(part) <= 3 + part / 5, "1 of {sample}: {count}");
+        }
+        for (number, object) in objects.iter().enumerate() {
+            let point = if number % 2 == 0 { Point::CacheFree } else { Point::Kfree };
+            run(&mut interpreter, &events, point, &[SITE, *object, CACHE]);
+        }
+        assert_eq!(entries(&interpreter, ENTRIES), []);
+        assert_eq!(interpreter.table(events.ring()).records().len(), sampled.len());
+        assert_eq!(lost(&interpreter), [0, 0, 0]);
+    }
+}
+
+#[test]
+fn a_sample_is_counted_alone() {
+    let objects = (0..4096).map(|number| OBJECT + 8 * number);
+    let count = |sample| {
+        let events = Events { sample, ..events(&[Field::Site], Mode::Counts) };
+        let mut interpreter = interpreter(&events, PID);
+        for object in objects.clone() {
+            run(&mut interpreter, &events, Point::Kfree, &[SITE, object]);
+        }
+        entries(&interpreter, ENTRIES).first().map_or(0, |(_, count)| count[0])
+    };
+    let sampled =
+        |sample| objects.clone().filter(|object| is_sampled(*object, sample)).count() as u64;
+    for sample in [1, 2, 7, 64, 1 << 16] {
+        assert_eq!(count(sample), sampled(sample), "1 of {sample}");
+    }
+    assert_eq!(count(1), 4096);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use query::output::{Output, OutputColumn};
 use query::suggest;
+use query::syntax::ast::Sample;
 use query::syntax::{TokenKind, lex};
 use query::value::{Type, Unit, Value};
 
@@ -21,13 +22,16 @@ pub struct Leak {
     /// The cache; all where none is named.
     cache: Option<String>,
     duration: Duration,
+    /// Of so many objects one is followed.
+    one_of: u32,
     /// What there is to say of the cache.
     pub note: Option<String>,
 }
 
 impl Leak {
-    /// Reads `words`, a cache and a duration, each if it is there.
+    /// Reads `words`: a cache, a duration and a sample, each if it is there.
     pub fn of(ask: &mut dyn Ask, words: &[&str]) -> Result<Self, Failure> {
+        let (words, one_of) = sampled(words)?;
         let (mut cache, mut duration) = (None, None);
         for word in words {
             let place = match lasts(word) {
@@ -39,7 +43,7 @@ impl Leak {
                 None => cache.replace(*word).is_some(),
             };
             if place {
-                let help = "`leak`, `leak dentry`, `leak 30s`, `leak dentry 30s`";
+                let help = "`leak`, `leak dentry`, `leak 30s`, `leak dentry 30s sample 16`";
                 let message = format!("`{word}` is one word too many");
                 return Err(Failure::command(message, Some(help)));
             }
@@ -51,7 +55,7 @@ impl Leak {
             }
             _ => None,
         };
-        Ok(Self { cache: found, duration: duration.unwrap_or(DEFAULT), note })
+        Ok(Self { cache: found, duration: duration.unwrap_or(DEFAULT), one_of, note })
     }
 
     /// The statement that traces it.
@@ -62,10 +66,11 @@ impl Leak {
         });
         let (millis, seconds) = (self.duration.as_millis(), self.duration.as_secs_f64());
         format!(
-            "trace {millis}ms select name, site, count(*) as held, sum(bytes_alloc) as bytes, \
+            "trace {millis}ms sample {} select name, site, count(*) as held, sum(bytes_alloc) as bytes, \
              sum(bytes_alloc) * {} as bytes_per_second, sum(bytes_alloc) * {} as bytes_per_day, \
              round(max(age) / 1000000000.0, 3) as oldest_seconds \
              from allocations where state = 'held'{condition} group by name, site order by max(age) desc",
+            self.one_of,
             1.0 / seconds,
             86_400.0 / seconds,
         )
@@ -127,14 +132,33 @@ fn figures(ask: &mut dyn Ask) -> Result<HashMap<Box<[u8]>, [i64; 2]>, Failure> {
     Ok(figures)
 }
 
+/// The words before `sample 16`, and of how many objects one is followed. A cache may be called `sample`.
+fn sampled<'a, 'b>(words: &'a [&'b str]) -> Result<(&'a [&'b str], u32), Failure> {
+    let [before @ .., "sample", word] = words else { return Ok((words, 1)) };
+    if lasts(word).is_some() {
+        return Ok((words, 1));
+    }
+    let one_of = match token(word) {
+        Some(TokenKind::Int(one_of)) => Sample::checked(one_of),
+        _ => Err(format!("`{word}` is not a whole number")),
+    };
+    let one_of = one_of.map_err(|wrong| Failure::command(wrong, Some(Sample::HELP)))?;
+    Ok((before, one_of))
+}
+
 /// The duration that a word is.
 fn lasts(word: &str) -> Option<Duration> {
-    match lex(word).unwrap_or_default().as_slice() {
-        [token] => match token.kind {
-            TokenKind::Duration(time) => Some(time),
-            _ => None,
-        },
+    match token(word) {
+        Some(TokenKind::Duration(time)) => Some(time),
         _ => None,
+    }
+}
+
+/// The only token of a word.
+fn token(word: &str) -> Option<TokenKind> {
+    match <[_; 1]>::try_from(lex(word).unwrap_or_default()) {
+        Ok([token]) => Some(token.kind),
+        Err(_) => None,
     }
 }
 

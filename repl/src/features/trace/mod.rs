@@ -61,6 +61,13 @@ struct Wanted {
     columns: Vec<&'static str>,
 }
 
+/// Whether rows are gathered that are not of objects.
+#[must_use]
+pub fn has_no_objects(plan: &Plan) -> bool {
+    let others = [HostTable::Audit, HostTable::Contention];
+    matches!(plan.table.rows, Rows::Host(Made { table, .. }) if others.contains(&table))
+}
+
 impl Wanted {
     fn of(plan: &Plan) -> Result<Self, Failure> {
         let traced = [HostTable::Allocations, HostTable::Frees];
@@ -104,19 +111,28 @@ impl Wanted {
     }
 }
 
-/// Gathers for `duration`, or until Ctrl-C, with maps of at most `memory` bytes.
+/// How a trace is made.
+#[derive(Clone, Copy)]
+pub struct Options {
+    /// Of so many objects one is followed.
+    pub one_of: u32,
+    /// The most bytes that its maps take.
+    pub memory: u64,
+}
+
+/// Gathers for `duration`, or until Ctrl-C.
 pub fn gather(
     engine: &mut Engine,
     plan: &Plan,
     duration: Duration,
-    memory: u64,
+    options: Options,
 ) -> Result<Gathered, Failure> {
     match plan.table.rows {
         Rows::Host(Made { table: HostTable::Audit, .. }) => audit::gather(engine, plan, duration),
         Rows::Host(Made { table: HostTable::Contention, .. }) => {
             contention::gather(engine, plan, duration)
         }
-        _ => gather_objects(engine, plan, duration, memory),
+        _ => gather_objects(engine, plan, duration, options),
     }
 }
 
@@ -125,7 +141,7 @@ fn gather_objects(
     engine: &mut Engine,
     plan: &Plan,
     duration: Duration,
-    memory: u64,
+    Options { one_of, memory }: Options,
 ) -> Result<Gathered, Failure> {
     let wanted = Wanted::of(plan)?;
     let caches = Caches::read(engine)?;
@@ -141,6 +157,7 @@ fn gather_objects(
         only: followed.clone().unwrap_or_default(),
         own: names.process().map_err(|error| refused(&error))?,
         entries: 0,
+        sample: one_of,
     };
     let cpus = schema.cpu_offsets().map_or(1, <[u64]>::len);
     let (entries, bytes) = room(&events, cpus as u64, memory)?;
@@ -193,13 +210,14 @@ fn gather_objects(
     if wanted.reads("state") || wanted.reads("freed") {
         maker.confirm(engine, &objects)?;
     }
-    let rows = match mode {
+    let mut rows = match mode {
         Mode::Counts => maker.of_counts(&counts),
         Mode::Objects { .. } => maker.of_objects(&objects),
     };
     let took = meanwhile.span.1 - meanwhile.span.0;
     let report = report(took, &rows, &maker, losses, meanwhile.dropped);
     let mut notes = Vec::new();
+    notes.extend(scaled(plan, one_of, &mut rows));
     if let Some(before) = &followed {
         let created = passing(plan, &known.caches).unwrap_or_default();
         let created = created.into_iter().filter(|cache| !before.contains(cache));
@@ -219,6 +237,26 @@ fn gather_objects(
         notes.push(note.to_owned());
     }
     Ok(Gathered { rows, report, notes })
+}
+
+/// Makes rows of a sample stand for all, as far as they are counted and summed up. Says that it is an estimate.
+fn scaled(plan: &Plan, one_of: u32, rows: &mut [(Vec<Value>, u64)]) -> Option<String> {
+    if one_of < 2 {
+        return None;
+    }
+    let seen: u64 = rows.iter().map(|row| row.1).sum();
+    if plan.group().is_none() {
+        return Some(format!(
+            "one object of {one_of} was followed: these are {seen} events of some {}",
+            u64::from(one_of) * seen
+        ));
+    }
+    for row in rows.iter_mut() {
+        row.1 *= u64::from(one_of);
+    }
+    Some(format!(
+        "one object of {one_of} was followed: counts and sums are estimates, {one_of} times those of the {seen} events seen"
+    ))
 }
 
 /// How many entries there is room for in `memory` bytes besides all else, and the bytes that all of it takes.
@@ -341,7 +379,8 @@ mod tests {
         let fields = vec![Field::Cache, Field::Site, Field::Stack];
         for mode in [Mode::Counts, Mode::Objects { freed: true }] {
             let (only, fields) = (Vec::new(), fields.clone());
-            let events = Events { fields, mode, get_kmem_cache: None, only, own: 1, entries: 0 };
+            let events =
+                Events { fields, mode, get_kmem_cache: None, only, own: 1, entries: 0, sample: 1 };
             for cpus in [1, 2, 64, 512] {
                 let (mut least, mut before) = (None, 0);
                 for memory in (0..512).map(|mib| mib << 20) {

@@ -74,7 +74,7 @@ pub fn whatis(session: &mut Session, words: &str, out: &mut dyn Write) -> Result
     Ok(Next::Prompt)
 }
 
-/// `.leak [CACHE] [DURATION]`.
+/// `.leak [CACHE] [DURATION] [sample N]`.
 pub fn leak(session: &mut Session, words: &str, out: &mut dyn Write) -> Result<Next, Failure> {
     let words = words_of(words).map_err(|message| Failure::command(message, None))?;
     show_leak(session, &words.iter().map(String::as_str).collect::<Vec<_>>(), out)

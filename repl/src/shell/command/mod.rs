@@ -40,7 +40,7 @@ pub const COMMANDS: &[Command] = &[
     Command { name: ".verify", aliases: &["verify"], arguments: "", takes: Takes::Nothing, doc: "Checks the figures against /proc/slabinfo and /sys/kernel/slab.", run: features::verify },
     Command { name: ".check", aliases: &["check"], arguments: "[CACHE]", takes: Takes::Cache, doc: "Checks the freelists and counters of all slabs, or of one cache's, for corruption.", run: features::check },
     Command { name: ".doctor", aliases: &["doctor"], arguments: "", takes: Takes::Nothing, doc: "Checks what slabql can use on this machine, what is missing, and how to fix it.", run: features::doctor },
-    Command { name: ".leak", aliases: &[], arguments: "[CACHE] [DURATION]", takes: Takes::Nothing, doc: "Shows what is allocated for a while and still in use at its end, by cache and caller; ten seconds by default.", run: features::leak },
+    Command { name: ".leak", aliases: &[], arguments: "[CACHE] [DURATION]", takes: Takes::Nothing, doc: "Shows what is allocated for a while and still in use at its end, by cache and caller; ten seconds by default. `sample 16` at the end follows one object of 16.", run: features::leak },
     Command { name: ".whatis", aliases: &[], arguments: "ADDRESS…", takes: Takes::Nothing, doc: "Says what lies at addresses, as the statement `whatis` does.", run: features::whatis },
     Command { name: ".set", aliases: &["\\set"], arguments: "[NAME [VALUE]]", takes: Takes::Parameter, doc: "Sets the parameter $NAME; without a value, shows it; without a name, shows all.", run: parameters::set },
     Command { name: ".unset", aliases: &["\\unset"], arguments: "NAME", takes: Takes::Parameter, doc: "Unsets a parameter.", run: parameters::unset },
