@@ -56,12 +56,15 @@ impl Pattern {
     }
 }
 
-/// The most computed patterns that are kept.
-const MAX_COMPUTED: usize = 256;
+/// The most bytes that computed patterns take which are kept, about.
+const MAX_COMPUTED: usize = 16 << 20;
 
-/// Patterns that were computed, each compiled once as long as there are few: none where a text is no pattern.
+/// Patterns that were computed, each compiled once as long as all of them are kept: none where a text is no pattern.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Computed(Known);
+pub(crate) struct Computed {
+    known: Known,
+    bytes: usize,
+}
 
 type Known = HashMap<(MatchOp, Box<[u8]>), Option<Arc<Pattern>>>;
 
@@ -69,14 +72,20 @@ impl Computed {
     /// The pattern that a text is.
     pub fn pattern(&mut self, op: MatchOp, text: &[u8]) -> Option<Arc<Pattern>> {
         let key = (op, text.into());
-        if let Some(known) = self.0.get(&key) {
+        if let Some(known) = self.known.get(&key) {
             return known.clone();
         }
-        if self.0.len() == MAX_COMPUTED {
-            self.0.clear();
-        }
         let made = Pattern::new(op, &String::from_utf8_lossy(text)).ok().map(Arc::new);
-        self.0.insert(key, made.clone());
+        let automaton = match made.as_deref() {
+            Some(Pattern::Other(regex)) => regex.size,
+            _ => 0,
+        };
+        let bytes = size_of::<Pattern>() + 2 * text.len() + automaton;
+        if self.bytes + bytes > MAX_COMPUTED {
+            *self = Self::default();
+        }
+        self.bytes += bytes;
+        self.known.insert(key, made.clone());
         made
     }
 }
@@ -232,8 +241,16 @@ pub const MAX_GROUPS: usize = 64;
 /// The most steps of a text: less than a tenth of a second, as nothing can end a match.
 const MAX_STEPS: usize = 1 << 26;
 
+#[cfg(test)]
+thread_local! {
+    /// How many regular expressions this thread has compiled.
+    pub(crate) static COMPILED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 impl Bounded {
     fn new(regex: &str) -> Result<Self, String> {
+        #[cfg(test)]
+        COMPILED.set(COMPILED.get() + 1);
         let large = || format!("it takes more than {} KiB", MAX_SIZE >> 10);
         if regex.len() > MAX_SIZE {
             return Err(large());
@@ -408,6 +425,17 @@ mod tests {
         assert!(Pattern::new(MatchOp::Glob, r"[\]").is_err());
         assert!(Pattern::new(MatchOp::Glob, "[a").is_err());
         assert!(Pattern::new(MatchOp::Glob, "[z-a]").is_err());
+    }
+
+    #[test]
+    fn computed_patterns_that_are_kept_are_bounded() {
+        let mut computed = Computed::default();
+        for number in 0..200 {
+            let large = format!("[ab]{{2000}}{number}");
+            assert!(computed.pattern(MatchOp::Regex, large.as_bytes()).is_some());
+            assert!(computed.bytes <= MAX_COMPUTED);
+        }
+        assert!(computed.known.len() < 200, "they take more than {MAX_COMPUTED} bytes together");
     }
 
     #[test]

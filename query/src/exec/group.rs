@@ -75,10 +75,7 @@ impl<'a> Groups<'a> {
             with(&key.expr, row, warnings, |value, _| encode(value, &mut self.bytes));
         }
         let number = self.found().unwrap_or_else(|| {
-            // What it warned of above it warns of once.
-            let mut told = Warnings::default();
-            let keys = &self.group.keys;
-            let keys = keys.iter().map(|key| eval::eval(&key.expr, row, &mut told)).collect();
+            let keys = self.group.keys.iter().map(|key| warnings.again(&key.expr, row)).collect();
             self.begin(keys)
         });
         let (state, bytes) = (&mut self.states[number], &mut self.bytes);
@@ -188,4 +185,46 @@ fn with(
     }
     let value = eval::eval(expr, row, warnings);
     take(&value, warnings);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bound::{Item, Range};
+    use crate::diagnostic::Span;
+    use crate::pattern::COMPILED;
+    use crate::syntax::ast::MatchOp;
+    use crate::value::{Type, Unit};
+
+    #[test]
+    fn each_pattern_of_a_column_is_compiled_once() {
+        let expr = |kind, ty| Expr {
+            kind,
+            ty,
+            unit: Unit::None,
+            range: Range::UINT,
+            span: Span::default(),
+            column: None,
+        };
+        let input = |number| expr(ExprKind::Input(number), Type::Text);
+        let matches = ExprKind::MatchBy(MatchOp::Regex, input(0).into(), input(1).into());
+        let keys = [input(0), expr(matches, Type::Bool)];
+        let keys = keys.map(|expr| Item { name: String::new(), expr });
+        let group = plan::Group {
+            keys: keys.into(),
+            aggregates: Vec::new(),
+            totals: None,
+            kernel: Err("patterns are matched in user space"),
+        };
+        let (mut groups, mut warnings) = (Groups::new(&group, None), Warnings::default());
+        let before = COMPILED.get();
+        for _ in 0..3 {
+            for number in 0..2000 {
+                let [name, pattern] = [format!("n{number}"), format!("^n{number}?$")]
+                    .map(|text| Value::Text(text.into_bytes().into()));
+                groups.add(&[name, pattern], &mut warnings);
+            }
+        }
+        assert_eq!((COMPILED.get() - before, groups.states.len()), (2000, 2000));
+    }
 }
