@@ -254,6 +254,45 @@ fn substring(input: Input<'_>) -> Parsed<'_, Vec<Expr>> {
     Ok((input, arguments))
 }
 
+/// The words before what is trimmed, and the functions that they stand for.
+const SIDES: [(&str, &str, &str); 3] = [
+    ("both", "`both`", "trim"),
+    ("leading", "`leading`", "ltrim"),
+    ("trailing", "`trailing`", "rtrim"),
+];
+
+/// Parses the arguments of `trim`, which may be written `both characters from text`, with the side or the characters left
+/// out. The name becomes that of the function of the side.
+fn trim<'a>(mut input: Input<'a>, name: &mut Ident) -> Parsed<'a, Vec<Expr>> {
+    for (side, quoted, function) in SIDES {
+        input.hoped(quoted);
+        // A column may be called so.
+        let is_side = match input.peek_at(1) {
+            Some(TokenKind::Symbol(mark)) => {
+                matches!(mark, Symbol::ParenOpen | Symbol::Minus | Symbol::Plus | Symbol::Tilde)
+            }
+            Some(kind) => kind.keyword() == Some(Keyword::Not) || infix(kind).is_none(),
+            None => true,
+        };
+        if is_side && word(input, &[side]) {
+            function.clone_into(&mut name.name);
+            input = input.skip(1);
+            break;
+        }
+    }
+    let mut arguments = Vec::new();
+    if input.peek_keyword() != Some(Keyword::From) {
+        let (rest, first) = commit(operand(input))?;
+        arguments.push(first);
+        input = rest;
+    }
+    let Ok((rest, _)) = keyword(Keyword::From)(input) else { return others(input, arguments) };
+    let (rest, text) = commit(operand(rest))?;
+    let (rest, _) = commit(symbol(Symbol::ParenClose)(rest))?;
+    arguments.insert(0, text);
+    Ok((rest, arguments))
+}
+
 /// Parses what stands behind the first argument of a call.
 fn others(input: Input<'_>, mut arguments: Vec<Expr>) -> Parsed<'_, Vec<Expr>> {
     if let Ok((rest, _)) = symbol(Symbol::Comma)(input) {
@@ -418,7 +457,7 @@ fn qualified(rest: Input<'_>, table: Ident) -> Parsed<'_, Box<Expr>> {
 }
 
 /// Parses the arguments of a call of `name`.
-fn call(input: Input<'_>, name: Ident) -> Parsed<'_, Box<Expr>> {
+fn call(input: Input<'_>, mut name: Ident) -> Parsed<'_, Box<Expr>> {
     let (start, input) = (name.span, input.skip(1));
     let aggregate = aggregate::find(&name.name);
     let (input, kind) = match input.peek() {
@@ -447,6 +486,7 @@ fn call(input: Input<'_>, name: Ident) -> Parsed<'_, Box<Expr>> {
             let (input, arguments) = match name.name.as_str() {
                 "position" => position(input)?,
                 "substr" | "substring" => substring(input)?,
+                "trim" => trim(input, &mut name)?,
                 _ => called_with(input)?,
             };
             (input, ExprKind::Call(name, arguments))

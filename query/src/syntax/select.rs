@@ -422,6 +422,11 @@ fn limit(input: Input<'_>) -> Parsed<'_, Option<Count>> {
         return commit(rest.expected("`rows only`"));
     }
     let rest = rest.skip(1);
+    if word(rest, &["with"]) {
+        return refuse(Diagnostic::new(rest.span(), "there is no `with ties`").help(
+            "for all rows of the five largest sizes: `where size in (select size order by size desc limit 5)`",
+        ));
+    }
     if !word(rest, &["only"]) {
         return commit(rest.expected("`only`"));
     }

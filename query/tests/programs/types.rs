@@ -1,11 +1,14 @@
-//! No value that the type of its expression cannot hold: calls of all functions and aggregates, with whatever arguments
-//! their type rules let pass, over rows at the edges of their ranges.
+//! No value that the type of its expression cannot hold: calls of all functions and aggregates, one inside another, with
+//! whatever arguments their type rules let pass, over rows at the edges of their ranges, in two ticks of a watch.
+
+use std::time::Duration;
 
 use proptest::prelude::*;
 use slabql_query::aggregate::AGGREGATES;
 use slabql_query::bound::Expr;
 use slabql_query::eval::Warnings;
-use slabql_query::exec;
+use slabql_query::exec::Execution;
+use slabql_query::exec::previous_tick::PreviousTick;
 use slabql_query::function::FUNCTIONS;
 use slabql_query::plan::Template;
 use slabql_query::value::{Type, Value};
@@ -13,8 +16,32 @@ use slabql_query::value::{Type, Value};
 use crate::common::random::{cache, condition, scalar};
 use crate::common::{self, Cache, NoHost, kernel, plan, run};
 
-/// The text of an argument, of any type.
+/// The text of an argument, of any type: mostly one that is made of no others.
 fn argument() -> impl Strategy<Value = String> {
+    simple().prop_recursive(2, 6, 3, |inner| {
+        let names: Vec<&str> = FUNCTIONS.iter().map(|function| function.name).collect();
+        let choices = vec!["coalesce", "greatest", "least", "nullif"];
+        let list = || prop::collection::vec(inner.clone(), 1..4);
+        let call =
+            |(name, arguments): (&str, Vec<String>)| format!("{name}({})", arguments.join(", "));
+        prop_oneof![
+            2 => (prop::sample::select(names), list()).prop_map(call),
+            2 => (prop::sample::select(choices), list()).prop_map(call),
+            2 => (condition(), inner.clone(), inner.clone())
+                .prop_map(|(when, x, y)| format!("iif({when}, {x}, {y})")),
+            2 => (condition(), inner.clone(), condition(), inner.clone())
+                .prop_map(|(a, x, b, y)| format!("case when {a} then {x} when {b} then {y} end")),
+            1 => (prop::sample::select(vec!["max", "sum", "any_value", "avg"]), inner.clone())
+                .prop_map(|(made, x)| format!("{made}({x}) over ()")),
+            1 => (prop::sample::select(vec!["max", "sum", "min", "avg"]), simple())
+                .prop_map(|(made, x)| format!("(select {made}({x}))")),
+            1 => inner.prop_map(|x| format!("first({x})")),
+        ]
+    })
+}
+
+/// The text of an argument without calls but those of [`scalar`].
+fn simple() -> impl Strategy<Value = String> {
     let other = vec![
         "name",
         "''",
@@ -91,15 +118,26 @@ fn wrong(value: &Value, expr: &Expr) -> Option<String> {
     (!held).then(|| format!("{value:?} is no {:?} of {:?}", expr.ty, expr.range))
 }
 
-/// Holds the values of an expression against its type. Gives whether it has any.
+/// Holds the values of an expression against its type, in a tick and in another where each cache has the numbers of the
+/// next one. Gives whether it has any.
 fn check(text: &str, caches: &[Cache]) -> Result<bool, String> {
     let Ok(planned) = plan(text, kernel(Template::OpenCoded, false)) else { return Ok(false) };
-    let rows = run(&planned, caches);
-    let output = exec::run(&planned, rows, &NoHost, &common::Fixture::new(), Warnings::default());
-    for row in output.map_err(|_| "interrupted")?.rows {
-        for (value, item) in row.iter().zip(planned.items()) {
-            if let Some(wrong) = wrong(value, &item.expr) {
-                return Err(format!("{text}: {wrong}"));
+    let mut later = caches.to_vec();
+    for at in 1..later.len() {
+        later[at - 1].members.clone_from(&caches[at].members);
+        later[at - 1].nodes.clone_from(&caches[at].nodes);
+    }
+    let mut previous = PreviousTick::default();
+    for (tick, caches) in [caches, &later].into_iter().enumerate() {
+        previous.begin(Duration::from_secs(tick as u64));
+        let mut execution = Execution::new(&planned, &NoHost).after(&mut previous);
+        let mut rows = execution.push(run(&planned, caches)).map_err(|_| "interrupted")?;
+        rows.append(&mut execution.finish(Warnings::default()).map_err(|_| "interrupted")?.rows);
+        for row in rows {
+            for (value, item) in row.iter().zip(planned.items()) {
+                if let Some(wrong) = wrong(value, &item.expr) {
+                    return Err(format!("{text}: {wrong}"));
+                }
             }
         }
     }

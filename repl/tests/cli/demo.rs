@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use query::value::Value;
+use query::bound::Expr;
+use query::catalog::TABLES;
+use query::value::{Type, Value};
 use slabql::source::Choice;
 use slabql::source::recording::Recording;
 
@@ -170,4 +172,69 @@ fn a_stamp_names_the_kernel_of_the_table() {
     };
     assert_eq!(kernel("caches"), "6.18.44");
     assert!(kernel("slabs").starts_with("6.18.15"), "{}", kernel("slabs"));
+}
+
+/// Whether a value is one that its expression can have.
+fn fits(value: &Value, expr: &Expr) -> bool {
+    match (value, expr.ty) {
+        (Value::Null, _)
+        | (Value::Bool(_), Type::Bool)
+        | (Value::Text(_), Type::Text)
+        | (Value::List(_), Type::List)
+        | (Value::Float(_), Type::Float) => true,
+        (Value::UInt(_) | Value::Int(_), ty) if ty.is_integer() || ty.is_flags() => {
+            let number = value.integer().unwrap();
+            (expr.range.low..=expr.range.high).contains(&number)
+        }
+        _ => false,
+    }
+}
+
+/// Of all columns of all tables, and of what chooses between a column and the next ones or a constant.
+#[test]
+fn every_value_is_one_of_its_type() {
+    let recording = Recording::moment(true).unwrap();
+    let mut session = ask::session(Box::new(recording), Choice::default());
+    let (mut tables, mut mixed) = (0, 0);
+    for table in TABLES.iter() {
+        let columns: Vec<String> =
+            table.shown().map(|column| format!("\"{}\"", column.name)).collect();
+        let from = format!("from \"{}\"", table.name);
+        for (at, column) in columns.iter().enumerate() {
+            let mut items = vec![column.clone(), format!("(select max({column}) {from})")];
+            let next = columns[at + 1..].iter().take(3).map(String::as_str);
+            for other in next.chain(["-1", "18446744073709551615", "1.5", "'x'", "true"]) {
+                items.extend([
+                    format!("coalesce({column}, {other})"),
+                    format!("greatest({other}, {column})"),
+                    format!("iif({column} is null, {other}, {column})"),
+                    format!("case when {column} = {other} then {other} else {column} end"),
+                    format!("nullif({column}, {other})"),
+                ]);
+            }
+            items.retain(|item| {
+                ask::planned(&mut session, &format!("select {item} {from}")).is_ok()
+            });
+            if items.is_empty() {
+                continue;
+            }
+            let text = format!("select {} {from}", items.join(", "));
+            let plan = ask::planned(&mut session, &text).unwrap();
+            let Ok(answer) = session.execute(&plan) else { continue };
+            tables += usize::from(at == 0);
+            mixed += items.len() - 1;
+            for row in answer.rows {
+                for ((value, item), text) in row.iter().zip(plan.items()).zip(&items) {
+                    let expr = &item.expr;
+                    assert!(
+                        fits(value, expr),
+                        "{text} {from}: {value:?} {:?} {:?}",
+                        expr.ty,
+                        expr.range
+                    );
+                }
+            }
+        }
+    }
+    assert!(tables >= 8 && mixed > 1000, "{tables} tables, {mixed} expressions");
 }

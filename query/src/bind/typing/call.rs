@@ -39,6 +39,14 @@ fn changed(change: Change, argument: Expr, name: &str, span: Span) -> Result<Exp
             .label("the same in every tick")
             .help(format!("for example `{name}(active)`")));
     }
+    if argument.names_whole() {
+        let message = format!("an aggregate over all rows cannot stand in `{name}`");
+        return Err(Diagnostic::new(argument.span, message)
+            .label("computed only when all rows are known")
+            .help(
+                "take the change of each row first: `share(delta(x))`, `sum(delta(x)) over ()`",
+            ));
+    }
     let shape = shape(&argument);
     if change == Change::Ticks {
         let list = Expr { unit: Unit::Spark, ..of_type(Type::List) };
