@@ -202,6 +202,11 @@ impl Interpreter {
         &self.tables[number as usize]
     }
 
+    /// The same, to put something into.
+    pub fn table_mut(&mut self, number: u32) -> &mut Table {
+        &mut self.tables[number as usize]
+    }
+
     /// Ends a program that runs for more than `steps` instructions, in one call, with a trap.
     #[must_use]
     pub fn step_limit(mut self, steps: u64) -> Self {

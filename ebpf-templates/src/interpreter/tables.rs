@@ -55,7 +55,8 @@ impl Table {
         &self.records
     }
 
-    fn set(&mut self, key: Vec<u8>, value: &[u8]) {
+    /// Gives a key a value.
+    pub fn set(&mut self, key: Vec<u8>, value: &[u8]) {
         let end = self.values.len();
         let at = *self.places.entry(key).or_insert(end);
         self.values.resize(self.values.len().max(at + value.len()), 0);

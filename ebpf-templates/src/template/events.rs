@@ -11,6 +11,9 @@
 //!   stacks   map 2: the frames of a stack ─► its number, which is what the field holds
 //! ```
 //!
+//! Where counts are of turns, the last map holds the number of the turn. Whoever reads counts begins the next turn first: then
+//! nothing is added any more to those of the turn before, but by a program that runs at that moment.
+//!
 //! Map 1 counts what is lost for each CPU: entries of map 0 that had no room, records of the ring, stacks.
 //!
 //! The frames themselves are the key of a stack, so that no two stacks are ever taken for one. The number is made of a
@@ -110,6 +113,8 @@ pub struct Events {
     pub entries: u32,
     /// Of so many objects one is followed, which the hash of its address decides; all where it is 1.
     pub sample: u32,
+    /// Whether counts are of turns: the number of a turn, which a map holds, is a part of keys then.
+    pub turns: bool,
 }
 
 /// Whether the object at `addr` is one of those that are followed if only one of `sample` is. Its allocation and its free
@@ -136,7 +141,7 @@ impl Events {
     pub fn words(&self) -> usize {
         let words = self.fields.iter().map(|field| field.words()).sum::<usize>();
         match self.mode {
-            Mode::Counts => words.max(2).next_multiple_of(2),
+            Mode::Counts => (words + usize::from(self.turns)).max(2).next_multiple_of(2),
             Mode::Objects { .. } => words,
         }
     }
@@ -146,6 +151,12 @@ impl Events {
     pub fn place(&self, field: Field) -> Option<usize> {
         let index = self.fields.iter().position(|found| *found == field)?;
         Some(self.fields[..index].iter().map(|field| field.words()).sum())
+    }
+
+    /// The word of a key that is the number of its turn.
+    #[must_use]
+    pub fn turn_word(&self) -> usize {
+        self.fields.iter().map(|field| field.words()).sum()
     }
 
     /// The maps of the programs, by number.
@@ -168,8 +179,14 @@ impl Events {
                 MapSpec::new("slabql_frames", MapKind::PercpuArray, 4, bytes + 8, 4),
             ]);
         }
-        if self.mode == (Mode::Objects { freed: true }) {
-            maps.push(MapSpec::new("slabql_freed", MapKind::RingBuffer, 0, 0, RING_BYTES));
+        match self.mode {
+            Mode::Objects { freed: true } => {
+                maps.push(MapSpec::new("slabql_freed", MapKind::RingBuffer, 0, 0, RING_BYTES));
+            }
+            Mode::Counts if self.turns => {
+                maps.push(MapSpec::new("slabql_turn", MapKind::PercpuArray, 4, 8, 1));
+            }
+            _ => {}
         }
         maps
     }
@@ -184,6 +201,12 @@ impl Events {
     #[must_use]
     pub fn ring(&self) -> u32 {
         if self.takes_stacks() { FRAMES + 1 } else { LOST + 1 }
+    }
+
+    /// The number of the map that holds the number of the turn. There is no ring where counts are of turns.
+    #[must_use]
+    pub fn turn(&self) -> u32 {
+        self.ring()
     }
 
     /// The tracepoints whose programs make the rows of allocations.
@@ -325,6 +348,16 @@ impl Events {
             at += 8 * i16::try_from(field.words()).unwrap_or(1);
         }
         asm.zero(Reg::R10, at, (end - at).unsigned_abs());
+        if self.turns && self.mode == Mode::Counts {
+            let first = asm.label("first_turn");
+            asm.comment("the turn");
+            asm.zero(Reg::R10, frame.number, 8);
+            look_up(asm, self.turn(), Reg::R10, frame.number);
+            asm.jump_imm(Cond::Eq, Reg::R0, 0, first);
+            asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R0, 0));
+            asm.push(Insn::store(Size::Dw, Reg::R10, at, Reg::R1));
+            asm.bind(first);
+        }
     }
 
     /// Adds 1 to the count of the fields.

@@ -62,6 +62,8 @@ pub struct Watch {
     pub interval: Duration,
     /// How many ticks; without end if absent.
     pub count: Option<u64>,
+    /// Whether the query is over what happens in each tick.
+    pub traced: Option<Traced>,
     /// What is asked.
     pub query: Query,
 }
@@ -75,6 +77,13 @@ pub struct Trace {
     pub sample: Option<Sample>,
     /// What is asked of them.
     pub query: Query,
+}
+
+/// `trace` in a watch, whose ticks say how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traced {
+    /// Which events are gathered.
+    pub sample: Option<Sample>,
 }
 
 /// `sample 16`

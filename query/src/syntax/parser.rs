@@ -15,7 +15,7 @@ use nom::Parser;
 use nom::branch::alt;
 use nom::combinator::{cut, map, opt};
 
-use super::ast::{Address, Sample, Statement, Trace, Watch};
+use super::ast::{Address, Sample, Statement, Trace, Traced, Watch};
 use super::failure::{Parsed, commit, refuse};
 use super::input::{Input, State};
 use super::lexer::Lexer;
@@ -143,7 +143,7 @@ fn first_mistake(text: &str, start: usize, mistake: Diagnostic) -> Diagnostic {
     foreign().unwrap_or(mistake)
 }
 
-/// Parses what stands behind `watch`: `1s [count 5] select …`.
+/// Parses what stands behind `watch`: `1s [count 5] [trace [sample 16]] select …`.
 fn watch(input: Input<'_>) -> Parsed<'_, Watch> {
     let wrong = |message: &str, help: &str| {
         refuse(Diagnostic::new(input.span(), message).help(help.to_owned()))
@@ -172,7 +172,24 @@ fn watch(input: Input<'_>) -> Parsed<'_, Watch> {
             (rest, None)
         }
     };
-    map(cut(answered), |query| Watch { interval, count, query }).parse(rest)
+    let (rest, traced) = traced(rest)?;
+    map(cut(answered), |query| Watch { interval, count, traced, query }).parse(rest)
+}
+
+/// Parses `trace [sample 16]`, if it is there.
+fn traced(input: Input<'_>) -> Parsed<'_, Option<Traced>> {
+    if input.peek() != Some(&TokenKind::Keyword(Keyword::Trace)) {
+        input.hoped("`trace`");
+        return Ok((input, None));
+    }
+    let rest = input.skip(1);
+    if let Some(TokenKind::Duration(_)) = rest.peek() {
+        let diagnostic = Diagnostic::new(rest.span(), "a trace in a watch has no duration");
+        return refuse(
+            diagnostic.help("each tick traces for the interval: `watch 1s trace select …`"),
+        );
+    }
+    map(sampled, |sample| Some(Traced { sample })).parse(rest)
 }
 
 /// Parses what stands behind `trace`: `5s [sample 16] select …`.

@@ -7,7 +7,7 @@ use std::fmt::{self, Display, Formatter};
 
 use super::ast::{
     Address, Argument, Count, Expr, ExprKind, Ident, Item, Key, Literal, Path, Quantifier, Query,
-    Sample, Statement, StepKind, Trace, UnaryOp, Watch,
+    Sample, Statement, StepKind, Trace, Traced, UnaryOp, Watch,
 };
 use super::expr::{BIT_OR, COMPARISON, Level, NOT, PRIMARY, UNARY, level};
 use super::token::Keyword;
@@ -20,9 +20,10 @@ impl Display for Statement {
                 f.write_str("whatis ")?;
                 list(f, addresses)
             }
-            Self::Watch(Watch { interval, count, query }) => {
+            Self::Watch(Watch { interval, count, traced, query }) => {
                 let count = count.map_or_else(String::new, |count| format!("count {count} "));
-                write!(f, "watch {}ms {count}{query}", interval.as_millis())
+                let traced = traced.map_or_else(String::new, |traced| traced.to_string());
+                write!(f, "watch {}ms {count}{traced}{query}", interval.as_millis())
             }
             Self::Trace(Trace { duration, sample, query }) => {
                 let sample = sample.map_or_else(String::new, |sample| format!("{sample} "));
@@ -32,6 +33,13 @@ impl Display for Statement {
             Self::Explain(query) => write!(f, "explain {query}"),
             Self::Analyze(query) => write!(f, "explain analyze {query}"),
         }
+    }
+}
+
+impl Display for Traced {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("trace ")?;
+        self.sample.map_or(Ok(()), |sample| write!(f, "{sample} "))
     }
 }
 

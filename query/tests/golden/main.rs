@@ -108,9 +108,11 @@ fn ast(query: &str) -> Result<String, Diagnostic> {
                     tree.line(1, &address.to_string());
                 }
             }
-            Statement::Watch(Watch { interval, count, query }) => {
+            Statement::Watch(Watch { interval, count, traced, query }) => {
                 let count = count.map_or_else(String::new, |count| format!(" count {count}"));
-                tree.line(0, &format!("watch {interval:?}{count}"));
+                let traced = traced.map_or(String::new(), |traced| format!(" {traced}"));
+                let watch = format!("watch {interval:?}{count}{traced}");
+                tree.line(0, watch.trim_end());
                 tree.query(1, "query", &query);
             }
             Statement::Trace(Trace { duration, sample, query }) => {

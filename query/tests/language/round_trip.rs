@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use slabql_query::diagnostic::{Diagnostic, Span};
 use slabql_query::syntax::ast::{
     Address, Argument, BinaryOp, Count, Expr, ExprKind, Ident, Item, Key, Literal, MatchOp, Path,
-    Quantifier, Query, Sample, Statement, Step, StepKind, Trace, UnaryOp, Watch,
+    Quantifier, Query, Sample, Statement, Step, StepKind, Trace, Traced, UnaryOp, Watch,
 };
 use slabql_query::syntax::{Keyword, Lexer, Symbol, is_complete, parse_text};
 
@@ -216,7 +216,8 @@ fn statement() -> impl Strategy<Value = Statement> {
     let argument =
         "\\PC{0,6}|['\"$]{1,3}".prop_map(|text| Argument { text, span: Span::default() });
     let watch = |query| {
-        Statement::Watch(Watch { interval: Duration::from_millis(1500), count: Some(3), query })
+        let (interval, count) = (Duration::from_millis(1500), Some(3));
+        Statement::Watch(Watch { interval, count, traced: Some(Traced { sample: None }), query })
     };
     // No format says how a plan is shown.
     let explain = |query| Statement::Explain(Query { format: None, ..query });

@@ -22,6 +22,7 @@ mod chain;
 mod choice;
 mod opened;
 mod planning;
+mod runs;
 pub mod snapshot;
 mod subquery;
 pub mod tables;
@@ -42,11 +43,11 @@ use query::value::Value;
 pub use ask::{Ask, RowSink};
 pub use chain::{Announce, FallbackChain};
 pub use planning::Asked;
+pub use runs::{Each, Gathers, RELIEF, Ran, Renew, Runs};
 
 use crate::kernel::signals;
 use crate::report::error::Failure;
-use crate::source::kind::Kind;
-use crate::source::{Choice, Prepared, ScanReport, Scanned, Source};
+use crate::source::{Choice, ScanReport, Scanned, Source};
 use snapshot::Snapshot;
 
 /// The most rows of a batch of equal ones.
@@ -148,26 +149,12 @@ impl Engine {
     pub fn run_counted(
         &mut self,
         plan: &Plan,
-        rows: &[(Vec<Value>, u64)],
+        rows: &Counted,
         sink: &mut dyn RowSink,
     ) -> Result<ScanReport, Failure> {
         sink.begin(exec::columns(plan, self.source.capabilities()))?;
         let mut execution = Execution::new(plan, &*self.source);
-        'rows: for (values, count) in rows {
-            signals::check()?;
-            let grouped = execution.push_counted(values, *count)?;
-            let mut left = if grouped { 0 } else { *count };
-            while left > 0 {
-                signals::check()?;
-                let batch = left.min(BATCH);
-                let rows = (0..batch).map(|_| Row { addr: 0, values: values.clone() }).collect();
-                sink.rows(execution.push(rows)?)?;
-                left -= batch;
-                if execution.is_done() {
-                    break 'rows;
-                }
-            }
-        }
+        push_counted(&mut execution, rows, sink)?;
         let rest = execution.finish(Warnings::default())?;
         sink.rows(rest.rows)?;
         let mut report = ScanReport { notes: rest.notes, ..ScanReport::default() };
@@ -182,25 +169,6 @@ impl Engine {
         let mut output = exec::run(plan, rows, source, source.capabilities(), report.warnings)?;
         output.warnings.append(&mut report.notes);
         Ok(output)
-    }
-
-    /// Takes all that running a plan takes of the kernel, and keeps it, so that it can run again and again.
-    pub fn prepare<'a>(&'a mut self, plan: &'a Plan) -> Result<Runs<'a>, Failure> {
-        // A program that needs more room than the first one is another one, and stays too.
-        self.source.keep();
-        Ok(match self.made(plan) {
-            Some(table) => Runs::Made(self, plan, table),
-            None => Runs::Scanned(&*self.source, self.source.prepare(plan)?),
-        })
-    }
-
-    /// The same for a plan that `renew` makes anew for each run but the first, because it has subqueries. The program
-    /// of one run serves the next if they differ in values alone.
-    pub fn renewed<'a>(&'a mut self, plan: &Plan, renew: &'a mut Renew<'a>) -> Runs<'a> {
-        self.source.keep();
-        // What the demo has in a watch is of another moment than what the plan was made for.
-        let first = self.source.kind() != Kind::Demo;
-        Runs::Renewed(self, renew, Box::new(plan.clone()), first)
     }
 
     /// The rows of a plan, all at once.
@@ -251,6 +219,33 @@ impl Engine {
     }
 }
 
+/// Rows, each as often as the number says.
+pub type Counted = Vec<(Vec<Value>, u64)>;
+
+/// Hands such rows to an execution, and what comes out to `sink`.
+pub fn push_counted(
+    execution: &mut Execution<'_>,
+    rows: &Counted,
+    sink: &mut dyn RowSink,
+) -> Result<(), Failure> {
+    for (values, count) in rows {
+        signals::check()?;
+        let grouped = execution.push_counted(values, *count)?;
+        let mut left = if grouped { 0 } else { *count };
+        while left > 0 {
+            signals::check()?;
+            let batch = left.min(BATCH);
+            let rows = (0..batch).map(|_| Row { addr: 0, values: values.clone() }).collect();
+            sink.rows(execution.push(rows)?)?;
+            left -= batch;
+            if execution.is_done() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
 impl Ask for Engine {
     fn ask(&mut self, sql: &str) -> Result<Output, Failure> {
         self.ask(sql)
@@ -290,52 +285,5 @@ impl Ask for Engine {
             .filter(|_| reads)
             .map(|reason| reason.message.clone())
             .or_else(|| availability::unavailable(table, column, self.source.capabilities()))
-    }
-}
-
-/// Makes a plan again, for what its subqueries come to now.
-pub type Renew<'a> = dyn FnMut(&mut Engine) -> Result<Plan, Failure> + 'a;
-
-/// A plan that runs again and again.
-pub enum Runs<'a> {
-    /// By its source.
-    Scanned(&'a dyn Source, Prepared<'a>),
-    /// By user space.
-    Made(&'a mut Engine, &'a Plan, HostTable),
-    /// By either, as a plan that is made for each run; and whether the next run is one of the plan as it is.
-    Renewed(&'a mut Engine, &'a mut Renew<'a>, Box<Plan>, bool),
-}
-
-impl Runs<'_> {
-    /// The plan of the last run, if it is one of its own.
-    #[must_use]
-    pub fn plan(&self) -> Option<&Plan> {
-        match self {
-            Self::Renewed(_, _, plan, _) => Some(plan),
-            Self::Scanned(..) | Self::Made(..) => None,
-        }
-    }
-
-    /// The rows of a run.
-    pub fn run(&mut self) -> Result<Scanned, Failure> {
-        match self {
-            Self::Renewed(engine, renew, plan, first) => {
-                if !std::mem::take(first) {
-                    **plan = renew(engine)?;
-                }
-                engine.gather(plan)
-            }
-            Self::Scanned(_, scan) => scan(),
-            Self::Made(engine, plan, table) => engine.put_together(plan, *table),
-        }
-    }
-
-    /// Where they come from.
-    #[must_use]
-    pub fn source(&self) -> &dyn Source {
-        match self {
-            Self::Scanned(source, _) => *source,
-            Self::Made(engine, ..) | Self::Renewed(engine, ..) => &*engine.source,
-        }
     }
 }

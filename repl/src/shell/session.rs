@@ -17,12 +17,12 @@ use query::lint;
 use query::output::Output;
 use query::plan::Plan;
 use query::suggest;
-use query::syntax::ast::{Ident, Query, Sample, Statement, Trace};
+use query::syntax::ast::{Ident, Query, Sample, Statement, Trace, Traced};
 use query::syntax::{Declarations, ParameterValues, parameter, parse_from};
 
 use super::latest::{Latest, sorted_by, without_totals};
 use super::setting::Settings;
-use crate::engine::{Asked, Engine, FallbackChain, Renew, analyze};
+use crate::engine::{Asked, Each, Engine, FallbackChain, analyze};
 use crate::features::watch::{self, View};
 use crate::features::{trace, whatis};
 use crate::kernel::signals;
@@ -232,15 +232,20 @@ impl Session {
         let start = Instant::now();
         match statement {
             Statement::Watch(watch) => {
-                self.watched(&watch.query, watch::Options::of(watch, self.watch), of, out)
+                let options = watch::Options::of(watch, self.watch);
+                self.watched(&watch.query, (options, watch.traced), of, out)
             }
             Statement::Query(query) if let Some(options) = self.watch => {
-                self.watched(query, options, of, out)
+                self.watched(query, (options, None), of, out)
             }
             Statement::Query(query) => {
                 let plan = self.once(query, of, &mut stages)?;
                 self.lint(query, &plan);
                 self.show(&plan, of.text, None, (start, stages), out)
+            }
+            Statement::Trace(_) if self.watch.is_some() => {
+                let help = "`slabql 'watch 1s trace select …'` shows what happens in each tick";
+                Err(Failure::command("`--watch` takes no trace", Some(help)))
             }
             Statement::Trace(Trace { duration, sample, query }) => {
                 let plan = self.once(query, of, &mut stages)?;
@@ -334,7 +339,7 @@ impl Session {
     fn watched(
         &mut self,
         query: &Query,
-        options: watch::Options,
+        (options, traced): (watch::Options, Option<Traced>),
         of: Text<'_>,
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
@@ -348,9 +353,11 @@ impl Session {
             Ok(planned)
         };
         let (plan, identity) = planned(&mut self.engine)?;
+        let one_of = self.sampled(&plan, traced.and_then(|traced| traced.sample), of)?;
         self.lint(query, &plan);
         let (medium, elsewhere) = (self.medium(), self.sink.medium());
         let format = self.begin()?;
+        watch::may(options, format, medium)?;
         let for_people = self.settings.format.is_none_or(|format| *format == render::TABLE);
         let sorted = sorted_by(&plan, of.text);
         let Self { engine, settings, alert, .. } = self;
@@ -367,8 +374,14 @@ impl Session {
         };
         let query = of.text.get(query.span.start..query.span.end).unwrap_or_default();
         let mut again = |engine: &mut Engine| planned(engine).map(|(plan, _)| plan);
-        let renew = (!plan.subqueries.is_empty()).then_some(&mut again as &mut Renew<'_>);
-        watch::run(engine, (&plan, identity, renew), query, options, view)
+        let tracing = trace::Options { one_of, memory: settings.memory.0 };
+        let mut ticks = traced.map(|_| trace::ticks(engine, &plan, tracing)).transpose()?;
+        let each = match &mut ticks {
+            Some(ticks) => Each::Gathered(ticks),
+            None if plan.subqueries.is_empty() => Each::Plan,
+            None => Each::Renewed(&mut again),
+        };
+        watch::run(engine, (&plan, identity, each), query, options, view)
     }
 
     /// The answer to a query, which nobody is shown.

@@ -27,8 +27,8 @@ fn events(fields: &[Field], mode: Mode) -> Events {
     let get_kmem_cache = schema.function_id("bpf_get_kmem_cache");
     let fields = fields.to_vec();
     // Nothing is left out: this process is the one that is looked at.
-    let (only, own, entries, sample) = (Vec::new(), u32::MAX, 100_000, 1);
-    Events { fields, mode, get_kmem_cache, only, own, entries, sample }
+    let (only, own, entries) = (Vec::new(), u32::MAX, 100_000);
+    Events { fields, mode, get_kmem_cache, only, own, entries, sample: 1, turns: false }
 }
 
 fn sockets() -> Vec<UnixDatagram> {

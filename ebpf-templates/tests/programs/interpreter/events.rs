@@ -18,7 +18,16 @@ const OBJECT: u64 = 0xffff_8881_0200_0040;
 
 fn events(fields: &[Field], mode: Mode) -> Events {
     let (get_kmem_cache, fields) = (Some(700), fields.to_vec());
-    Events { fields, mode, get_kmem_cache, only: Vec::new(), own: 4, entries: 2, sample: 1 }
+    Events {
+        fields,
+        mode,
+        get_kmem_cache,
+        only: Vec::new(),
+        own: 4,
+        entries: 2,
+        sample: 1,
+        turns: false,
+    }
 }
 
 fn kernel(process: u64) -> Kernel {
@@ -225,6 +234,26 @@ fn allocation_and_free_agree_on_what_is_of_a_sample() {
         }
         assert_eq!(entries(&interpreter, ENTRIES), []);
         assert_eq!(interpreter.table(events.ring()).records().len(), sampled.len());
+        assert_eq!(lost(&interpreter), [0, 0, 0]);
+    }
+}
+
+#[test]
+fn counts_of_turns_are_told_apart() {
+    for fields in [&[Field::Site][..], &[Field::Cache, Field::Site], &[Field::Site, Field::Stack]] {
+        let events = Events { turns: true, entries: 9, ..events(fields, Mode::Counts) };
+        let mut interpreter = interpreter(&events, PID);
+        for (turn, times) in [(0_u64, 2), (1, 3), (7, 1)] {
+            interpreter.table_mut(events.turn()).set(vec![0; 4], &turn.to_le_bytes());
+            for _ in 0..times {
+                run(&mut interpreter, &events, Point::CacheAlloc, &[SITE, OBJECT, CACHE, 0, 0]);
+            }
+        }
+        let counts = entries(&interpreter, ENTRIES).into_iter();
+        let mut counts: Vec<_> =
+            counts.map(|(key, count)| (key[events.turn_word()], count[0])).collect();
+        counts.sort_unstable();
+        assert_eq!(counts, [(0, 2), (1, 3), (7, 1)], "{fields:?}");
         assert_eq!(lost(&interpreter), [0, 0, 0]);
     }
 }

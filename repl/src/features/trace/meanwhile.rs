@@ -3,22 +3,18 @@
 use std::time::{Duration, Instant};
 
 use query::plan::Plan;
-use query::value::Value;
 use rustix::thread::{Timespec, nanosleep};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::engine::Engine;
+use crate::engine::{Counted, Engine, RELIEF};
 use crate::kernel::schema::KernelSchema;
 use crate::kernel::signals::{self, Interrupts};
 use crate::report::error::{Environment, Failure};
 
-/// How often the ring of freed objects is emptied: in less time than the busiest kernel fills it.
-const NAP: Duration = Duration::from_millis(10);
-
 /// What was gathered.
 pub struct Gathered {
     /// The rows, a value for each input of the plan, and how often each stands.
-    pub rows: Vec<(Vec<Value>, u64)>,
+    pub rows: Counted,
     /// How it went, in one line.
     pub report: String,
     /// Sentences about what the rows leave out.
@@ -46,7 +42,7 @@ pub fn nap(duration: Duration, start: Instant, meanwhile: &mut dyn FnMut()) {
             signals::forget();
             break;
         }
-        if let Ok(nap) = Timespec::try_from(left.min(NAP)) {
+        if let Ok(nap) = Timespec::try_from(left.min(RELIEF)) {
             let _ = nanosleep(&nap);
         }
         meanwhile();

@@ -68,10 +68,10 @@ impl Caches {
 /// What is known of the numbers in events.
 pub struct Known<'a> {
     pub events: &'a Events,
-    pub caches: Caches,
-    pub names: Names,
+    pub caches: &'a Caches,
+    pub names: &'a Names,
     pub stacks: Stacks,
-    pub cgroups: Cgroups,
+    pub cgroups: &'a Cgroups,
 }
 
 /// Makes rows.

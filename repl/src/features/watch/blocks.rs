@@ -39,6 +39,9 @@ pub fn run(
         Stream::Long(renderer.map_err(Failure::Write)?)
     };
     loop {
+        if !wait(ticks, schedule.due(), standard)? {
+            return Ok(());
+        }
         let tick = ticks.tick()?;
         let rows = tick.rows.len();
         tell(&tick);
@@ -50,9 +53,6 @@ pub fn run(
         let missed = schedule.ticked(ticks.now());
         if missed > 0 {
             message::note(&skipped(missed));
-        }
-        if !wait(ticks, schedule.due(), standard)? {
-            return Ok(());
         }
     }
 }
@@ -130,7 +130,7 @@ fn some(names: &[String]) -> String {
 }
 
 /// Waits until `due`. Gives false if nobody reads what goes to the `standard` output any more.
-fn wait(ticks: &Ticks<'_>, due: Duration, standard: bool) -> Result<bool, Failure> {
+fn wait(ticks: &mut Ticks<'_>, due: Duration, standard: bool) -> Result<bool, Failure> {
     let stdout = io::stdout();
     // What is told of an output for which nothing is asked is that its reader is gone.
     let mut reader = [PollFd::new(&stdout, PollFlags::empty())];
@@ -141,7 +141,7 @@ fn wait(ticks: &Ticks<'_>, due: Duration, standard: bool) -> Result<bool, Failur
         if left.is_zero() {
             return Ok(true);
         }
-        let timeout = Timespec::try_from(left).ok();
+        let timeout = Timespec::try_from(ticks.waits(left)).ok();
         match poll(fds, timeout.as_ref()) {
             Ok(0) | Err(rustix::io::Errno::INTR) => {}
             Ok(_) => return Ok(false),

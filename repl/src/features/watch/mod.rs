@@ -31,14 +31,14 @@ use std::time::Duration;
 use query::catalog::Rows;
 use query::plan::Plan;
 
-use crate::engine::{Engine, Renew};
-use crate::render::Capacity;
+use crate::engine::{Each, Engine};
+use crate::render::{Capacity, Format};
 use crate::report::error::Failure;
 use crate::report::message;
 use crate::sink::Medium;
 pub use options::{Options, Until, View};
 use schedule::Schedule;
-use ticks::{Kept, Ticks, again};
+use ticks::{Kept, Ticks};
 
 /// A watch takes at most this part of a CPU, if each of its ticks goes through all slabs.
 const PART: u32 = 20;
@@ -67,38 +67,42 @@ fn affordable(ticks: &mut Ticks<'_>, options: Options) -> Result<Options, Failur
     Ok(Options { interval, ..options })
 }
 
-/// Watches a plan of `query`, whose last `identity` columns tell rows apart, and which `renew` makes anew for each tick
-/// if the query has subqueries.
-pub fn run<'a>(
-    engine: &'a mut Engine,
-    (plan, identity, mut renew): (&'a Plan, Option<usize>, Option<&'a mut Renew<'a>>),
-    query: &str,
-    options: Options,
-    view: View<'_>,
-) -> Result<(), Failure> {
-    if matches!(view.medium, Medium::File(_))
-        && options.count.or(options.until.map(|_| 1)).is_none()
-    {
+/// Fails where answers go to a place that takes no watch.
+pub fn may(options: Options, format: Format, medium: Medium) -> Result<(), Failure> {
+    if matches!(medium, Medium::File(_)) && options.count.or(options.until.map(|_| 1)).is_none() {
         let help = "end the watch with `watch 1s count 10 select …`, or redirect with `>` to write each tick at once";
         return Err(Failure::command("a file is written only when the watch ends", Some(help)));
     }
-    if view.format.capacity == Capacity::One {
-        let name = view.format.name;
+    if format.capacity == Capacity::One {
+        let name = format.name;
         let help = "run the query itself at intervals, from a timer of systemd or cron";
         let message = format!("`{name}` holds one answer, and a watch has many");
         return Err(Failure::command(message, Some(help)));
     }
+    Ok(())
+}
+
+/// Watches a plan of `query`, whose last `identity` columns tell rows apart, where that [may] be. The rows of each tick
+/// come from the plan, or from what `each` says.
+pub fn run<'a>(
+    engine: &'a mut Engine,
+    (plan, identity, mut each): (&'a Plan, Option<usize>, Each<'a>),
+    query: &str,
+    options: Options,
+    view: View<'_>,
+) -> Result<(), Failure> {
     let kept = Kept::new(engine, plan, identity);
-    let mut ticks = Ticks::new(engine, plan, again(&mut renew), kept)?;
+    let mut ticks = Ticks::new(engine, plan, each.lend(), kept)?;
     let options = match plan.table.rows {
         Rows::Slabs | Rows::Objects => affordable(&mut ticks, options)?,
         Rows::Caches | Rows::Nodes | Rows::Cpus | Rows::Host(_) => options,
     };
     if !screen::is_wanted(&view) {
-        return blocks::run(&mut ticks, Schedule::new(options.interval), options, view);
+        let schedule = Schedule::from(ticks.now(), options.interval, ticks.first());
+        return blocks::run(&mut ticks, schedule, options, view);
     }
     let kept = ticks.put_aside();
-    screen::run(engine, (plan, renew), kept, options, query, view)
+    screen::run(engine, (plan, each), kept, options, query, view)
 }
 
 #[cfg(test)]

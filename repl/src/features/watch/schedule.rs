@@ -12,11 +12,6 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Ticks from 0 on, the first one at once.
-    pub fn new(interval: Duration) -> Self {
-        Self::from(Duration::ZERO, interval, 0)
-    }
-
     /// Ticks at multiples of the interval from `start`, of which number `next` is the next one.
     pub fn from(start: Duration, interval: Duration, next: u64) -> Self {
         Self { start, interval, next }
@@ -55,7 +50,7 @@ mod tests {
 
     #[test]
     fn ticks_do_not_drift() {
-        let mut schedule = Schedule::new(ms(100));
+        let mut schedule = Schedule::from(ms(0), ms(100), 0);
         for tick in 0..1000 {
             assert_eq!(schedule.due(), ms(100 * tick));
             // Each takes a while, and begins a little late.
@@ -65,7 +60,7 @@ mod tests {
 
     #[test]
     fn what_was_missed_is_left_out_and_counted() {
-        let mut schedule = Schedule::new(ms(100));
+        let mut schedule = Schedule::from(ms(0), ms(100), 0);
         assert_eq!(schedule.ticked(ms(10)), 0);
         // Tick 1 took until 350: 2 and 3 were missed.
         assert_eq!(schedule.ticked(ms(350)), 2);
@@ -83,7 +78,7 @@ mod tests {
 
     #[test]
     fn long_intervals_have_an_end() {
-        let mut schedule = Schedule::new(Duration::from_secs(u64::MAX));
+        let mut schedule = Schedule::from(ms(0), Duration::from_secs(u64::MAX), 0);
         assert_eq!(schedule.ticked(ms(1)), 0);
         assert_eq!(schedule.due().as_secs(), u64::MAX);
         assert_eq!(schedule.ticked(Duration::MAX), 0);

@@ -20,8 +20,8 @@ use super::options::{Options, View};
 use super::page::Page;
 use super::schedule::Schedule;
 use super::state::{Action, State};
-use super::ticks::{Kept, Ticks, again};
-use crate::engine::{Engine, Renew};
+use super::ticks::{Kept, Ticks};
+use crate::engine::{Each, Engine};
 use crate::kernel::signals::{self, Held, Holder};
 use crate::kernel::sys;
 use crate::render;
@@ -48,7 +48,7 @@ pub fn is_wanted(view: &View<'_>) -> bool {
 /// that a key ended its last screen.
 pub fn run<'a>(
     engine: &'a mut Engine,
-    (plan, renew): (&'a Plan, Option<&'a mut Renew<'a>>),
+    (plan, each): (&'a Plan, Each<'a>),
     kept: Kept,
     options: Options,
     query: &str,
@@ -62,7 +62,7 @@ pub fn run<'a>(
     let held = Held::begin(Holder::Screen, None).map_err(|error| terminal(&error))?;
     let ended = signals::draw()
         .map_err(|error| terminal(&error))
-        .and_then(|()| go_on(engine, (plan, renew), kept, (options, opens), &mut state, see));
+        .and_then(|()| go_on(engine, (plan, each), kept, (options, opens), &mut state, see));
     signals::give_back();
     drop(held);
     match ended? {
@@ -98,14 +98,14 @@ enum End {
 /// Watches, and shows caches that are opened meanwhile.
 fn go_on<'a>(
     engine: &'a mut Engine,
-    (plan, mut renew): (&'a Plan, Option<&'a mut Renew<'a>>),
+    (plan, mut each): (&'a Plan, Each<'a>),
     mut kept: Kept,
     (options, opens): (Options, bool),
     state: &mut State,
     see: &mut dyn FnMut(usize),
 ) -> Result<End, Failure> {
     loop {
-        let mut ticks = Ticks::new(engine, plan, again(&mut renew), kept)?;
+        let mut ticks = Ticks::new(engine, plan, each.lend(), kept)?;
         (state.changes, state.identifies) = (ticks.changes(), ticks.identifies());
         state.names = ticks.names().filter(|_| opens);
         if let Some(end) = watch(&mut ticks, options, state, see)? {
@@ -128,7 +128,7 @@ fn watch(
     see: &mut dyn FnMut(usize),
 ) -> Result<Option<End>, Failure> {
     let mut shown = size().unwrap_or_default();
-    let mut schedule = Schedule::from(ticks.now(), state.interval, 0);
+    let mut schedule = Schedule::from(ticks.now(), state.interval, ticks.first());
     if state.paused {
         draw(&lines(state))?;
     }
@@ -147,7 +147,7 @@ fn watch(
             }
             continue;
         }
-        let came = match waited(wait, state.typing, &mut shown)? {
+        let came = match waited(ticks.waits(wait), state.typing, &mut shown)? {
             ControlFlow::Break(end) => return Ok(Some(end)),
             ControlFlow::Continue(came) => came,
         };

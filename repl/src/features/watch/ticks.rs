@@ -11,7 +11,7 @@ use query::plan::Plan;
 use query::value::{Unit, Value};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::engine::{Engine, Renew, Runs};
+use crate::engine::{Each, Engine, RELIEF, Ran, Runs, push_counted};
 use crate::render::{Options, shown};
 use crate::report::error::Failure;
 
@@ -56,11 +56,6 @@ impl Kept {
     }
 }
 
-/// What makes a plan anew, lent to the next ticks.
-pub fn again<'b>(renew: &'b mut Option<&mut Renew<'_>>) -> Option<&'b mut Renew<'b>> {
-    renew.as_deref_mut().map(|renew| renew as &mut Renew<'b>)
-}
-
 /// The processor time that this process has taken.
 fn cpu_time() -> Duration {
     let taken = clock_gettime(ClockId::ProcessCPUTime);
@@ -95,14 +90,10 @@ impl<'a> Ticks<'a> {
     pub fn new(
         engine: &'a mut Engine,
         plan: &'a Plan,
-        renew: Option<&'a mut Renew<'a>>,
+        each: Each<'a>,
         kept: Kept,
     ) -> Result<Self, Failure> {
-        let runs = match renew {
-            Some(renew) => engine.renewed(plan, renew),
-            None => engine.prepare(plan)?,
-        };
-        Ok(Self { plan, runs, kept })
+        Ok(Self { plan, runs: engine.prepare(plan, each)?, kept })
     }
 
     /// What is known of the ticks so far, for those that go on from it.
@@ -137,6 +128,22 @@ impl<'a> Ticks<'a> {
         at.filter(|_| of_caches && plan.group().is_none())
     }
 
+    /// The number of the first tick: what is gathered needs an interval before there is any.
+    pub fn first(&self) -> u64 {
+        u64::from(matches!(self.runs, Runs::Gathered(..)))
+    }
+
+    /// How long a wait before the next tick may be, not longer than `wait`. What is gathered is taken care of meanwhile.
+    pub fn waits(&mut self, wait: Duration) -> Duration {
+        match self.runs.gathers() {
+            None => wait,
+            Some(gathers) => {
+                gathers.relieve();
+                wait.min(RELIEF)
+            }
+        }
+    }
+
     /// The time since the start.
     pub fn now(&self) -> Duration {
         self.kept.start.elapsed()
@@ -145,7 +152,7 @@ impl<'a> Ticks<'a> {
     /// Asks once, for nothing but the processor time that a tick takes.
     pub fn price(&mut self) -> Result<Duration, Failure> {
         let before = cpu_time();
-        let scanned = self.runs.run()?;
+        let scanned = self.runs.run()?.scanned;
         let plan = self.runs.plan().unwrap_or(self.plan);
         let mut execution = Execution::new(plan, self.runs.source());
         let _ = execution.push(scanned.rows)?;
@@ -159,13 +166,17 @@ impl<'a> Ticks<'a> {
         let (time, begun) = (SystemTime::now(), Instant::now());
         self.kept.previous.begin(begun - self.kept.start);
         self.runs.source().turn(Some(self.kept.count));
-        let scanned = self.runs.run();
+        let ran = self.runs.run();
         self.runs.source().turn(None);
-        let scanned = scanned?;
+        let Ran { scanned, counted } = ran?;
         let host = self.runs.source();
         let plan = self.runs.plan().unwrap_or(self.plan);
         let mut execution = Execution::new(plan, host).after(&mut self.kept.previous);
         let mut rows = execution.push(scanned.rows)?;
+        push_counted(&mut execution, &counted, &mut |more: Vec<_>| {
+            rows.extend(more);
+            Ok(())
+        })?;
         let rest = execution.finish(scanned.report.warnings)?;
         rows.extend(rest.rows);
         let mut notes = rest.notes;

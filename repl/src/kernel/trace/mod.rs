@@ -15,24 +15,32 @@ pub mod audit;
 pub mod cgroups;
 pub mod contention;
 pub mod symbols;
+mod turns;
 
 use std::collections;
 use std::error::Error;
 use std::io;
 
-use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, PerCpuHashMap, RingBuf};
+use aya::maps::{
+    HashMap, Map, MapData, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues, RingBuf,
+};
 use aya::programs::{ProgramError, RawTracePoint};
+use aya::util::nr_cpus;
 use aya::{Ebpf, EbpfLoader, Pod};
 use ebpf_templates::Program;
 use ebpf_templates::assembler::FrameFull;
-use ebpf_templates::object::{self, Function, MapSpec};
+use ebpf_templates::object::{self, Function, MapKind, MapSpec};
 use ebpf_templates::template::events::{DEPTH, ENTRIES, Events, LOST, Point, STACKS};
 
 use super::sys;
 use crate::report::error::{Environment, Failure};
+pub use turns::Counts;
+use turns::Turns;
 
 /// The most words of the fields of an event.
 const MOST: usize = 12;
+/// The same with the number of a turn, made even.
+const MOST_COUNTED: usize = 2 + MOST;
 /// The same behind the time.
 const MOST_HELD: usize = 1 + MOST;
 
@@ -44,6 +52,7 @@ pub struct Tracer {
     ebpf: Ebpf,
     events: Events,
     points: Vec<Point>,
+    turns: Turns,
     freed: Option<RingBuf<MapData>>,
 }
 
@@ -73,6 +82,19 @@ pub struct Losses {
     pub missed: u64,
 }
 
+impl Losses {
+    /// What was missed since it was `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            entries: self.entries - before.entries,
+            records: self.records - before.records,
+            stacks: self.stacks - before.stacks,
+            missed: self.missed - before.missed,
+        }
+    }
+}
+
 impl Tracer {
     /// Loads the programs of `points` and attaches them.
     pub fn attach(events: Events, points: &[Point]) -> Result<Self, Failure> {
@@ -80,7 +102,8 @@ impl Tracer {
         let program_of =
             |point: &Point| (point.section(), point.function(), events.program(*point));
         let mut ebpf = load(&maps, points.iter().map(program_of))?;
-        let freed = match maps.get(events.ring() as usize).and_then(|map| ebpf.take_map(map.name)) {
+        let ring = maps.iter().find(|map| map.kind == MapKind::RingBuffer);
+        let freed = match ring.and_then(|map| ebpf.take_map(map.name)) {
             None => None,
             Some(map) => {
                 let ring = RingBuf::try_from(map);
@@ -98,7 +121,8 @@ impl Tracer {
             let attached = program(&mut ebpf, *point)?.attach(point.tracepoint());
             attached.map_err(|error| refused(&what, &error))?;
         }
-        Ok(Self { ebpf, events, points: points.to_vec(), freed })
+        let (points, turns) = (points.to_vec(), Turns::default());
+        Ok(Self { ebpf, events, points, turns, freed })
     }
 
     /// The objects that were freed since this was asked last.
@@ -115,14 +139,13 @@ impl Tracer {
         found
     }
 
-    /// Detaches the programs: what is in the maps then stays as it is.
-    pub fn detach(&mut self) -> Result<Losses, Failure> {
+    /// What was missed so far.
+    pub fn losses(&mut self) -> Result<Losses, Failure> {
         let mut missed = 0;
         for point in self.points.clone() {
             let program = program(&mut self.ebpf, point)?;
             let info = program.fd().ok().and_then(|fd| sys::prog_info(fd).ok());
             missed += info.map_or(0, |info| info.missed);
-            program.unload().map_err(|error| refused("detach a program", &error))?;
         }
         let map: PerCpuArray<_, [u64; 3]> = self.map(LOST)?.try_into().map_err(unreadable)?;
         let lost = map.get(&0, 0).map_err(unreadable)?;
@@ -130,19 +153,30 @@ impl Tracer {
         Ok(Losses { entries: sum(0), records: sum(1), stacks: sum(2), missed })
     }
 
+    /// Detaches the programs: what is in the maps then stays as it is. Gives what was missed.
+    pub fn detach(&mut self) -> Result<Losses, Failure> {
+        let losses = self.losses()?;
+        for point in self.points.clone() {
+            let program = program(&mut self.ebpf, point)?;
+            program.unload().map_err(|error| refused("detach a program", &error))?;
+        }
+        Ok(losses)
+    }
+
     /// How often each combination of fields was seen.
-    pub fn counts(&self) -> Result<Vec<(Vec<u64>, u64)>, Failure> {
+    pub fn counts(&self) -> Result<Counts, Failure> {
         match self.events.words() {
             2 => self.counts_of::<2>(),
             4 => self.counts_of::<4>(),
             6 => self.counts_of::<6>(),
             8 => self.counts_of::<8>(),
             10 => self.counts_of::<10>(),
-            _ => self.counts_of::<MOST>(),
+            12 => self.counts_of::<12>(),
+            _ => self.counts_of::<MOST_COUNTED>(),
         }
     }
 
-    fn counts_of<const WORDS: usize>(&self) -> Result<Vec<(Vec<u64>, u64)>, Failure>
+    fn counts_of<const WORDS: usize>(&self) -> Result<Counts, Failure>
     where
         [u64; WORDS]: Pod,
     {
@@ -154,6 +188,47 @@ impl Tracer {
             counts.push((key.to_vec(), count.iter().sum()));
         }
         Ok(counts)
+    }
+
+    /// Ends a turn. Gives how often each combination of fields was seen since the one before.
+    pub fn turn(&mut self) -> Result<Counts, Failure> {
+        let ended = self.turns.now;
+        self.turns.now += 1;
+        self.begin_turn(self.turns.now)?;
+        let found = self.counts()?;
+        let (counts, gone) = self.turns.end(ended, self.events.turn_word(), found);
+        match self.events.words() {
+            2 => self.forget::<2>(&gone)?,
+            4 => self.forget::<4>(&gone)?,
+            6 => self.forget::<6>(&gone)?,
+            8 => self.forget::<8>(&gone)?,
+            10 => self.forget::<10>(&gone)?,
+            12 => self.forget::<12>(&gone)?,
+            _ => self.forget::<MOST_COUNTED>(&gone)?,
+        }
+        Ok(counts)
+    }
+
+    /// Lets the programs count in another turn.
+    fn begin_turn(&mut self, turn: u64) -> Result<(), Failure> {
+        let cpus = nr_cpus().map_err(|(_, error)| Failure::Write(error))?;
+        let mut map: PerCpuArray<_, u64> =
+            self.map_mut(self.events.turn())?.try_into().map_err(unreadable)?;
+        let values = PerCpuValues::try_from(vec![turn; cpus]).map_err(|_| missing())?;
+        map.set(0, values, 0).map_err(unreadable)
+    }
+
+    /// Makes room for other keys.
+    fn forget<const WORDS: usize>(&mut self, keys: &[Vec<u64>]) -> Result<(), Failure>
+    where
+        [u64; WORDS]: Pod,
+    {
+        let mut map: PerCpuHashMap<_, [u64; WORDS], u64> =
+            self.map_mut(ENTRIES)?.try_into().map_err(unreadable)?;
+        for key in keys.iter().filter_map(|key| <[u64; WORDS]>::try_from(key.as_slice()).ok()) {
+            map.remove(&key).map_err(unreadable)?;
+        }
+        Ok(())
     }
 
     /// The objects that are held.
@@ -203,6 +278,12 @@ impl Tracer {
             Ok((number, frames.into_iter().take_while(|frame| *frame != 0).collect()))
         };
         map.iter().map(stack).collect()
+    }
+
+    fn map_mut(&mut self, number: u32) -> Result<&mut Map, Failure> {
+        let spec = self.events.maps().into_iter().nth(number as usize);
+        let map = spec.and_then(|spec| self.ebpf.map_mut(spec.name));
+        map.ok_or_else(missing)
     }
 
     fn map(&self, number: u32) -> Result<&Map, Failure> {

@@ -49,7 +49,7 @@ const CLAUSES: &[(&str, &str, &str)] = &[
     ("cast", "Makes another type of a value.", "select cast(size as text)"),
     ("explain", "Shows the plan of a query and its program; `explain analyze` runs it and counts.", "explain analyze select name where objects > 1000"),
     ("watch", "Repeats a query.", "watch 2s select name, active, delta(active) where delta(active) != 0"),
-    ("trace", "Answers a query over what the kernel allocates and frees for a while; `trace 5s sample 16 …` follows one object of 16.", "trace 5s select name, count(*) from allocations group by name"),
+    ("trace", "Answers a query over what the kernel allocates and frees for a while; `trace 5s sample 16 …` follows one object of 16, `watch 1s trace …` goes on.", "trace 5s select name, count(*) from allocations group by name"),
     ("whatis", "Says what lies at kernel addresses.", "whatis ffff888100bea600"),
 ];
 

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use query::output::Output;
 use query::plan::Plan;
-use query::value::Value;
 
 use super::Session;
+use crate::engine::Counted;
 use crate::features::merged;
 use crate::features::stamp::Stamp;
 use crate::render::{self, Format, Options, duration};
@@ -73,7 +73,7 @@ impl Session {
         &mut self,
         plan: &Plan,
         text: &str,
-        counted: Option<&[(Vec<Value>, u64)]>,
+        counted: Option<&Counted>,
         (start, mut stages): (Instant, Stages),
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
