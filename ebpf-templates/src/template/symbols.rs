@@ -19,10 +19,8 @@ use crate::program::{Kind, Program};
 pub const FORMAT: &[u8] = b"%pS\0";
 /// Bytes of a text: the kernel's longest symbol has 512, but is cut where it is shown.
 const TEXT: u32 = 128;
-/// Where the number of the next address is counted, in the header.
-const NEXT: i16 = rows::SCRATCH;
-/// Where the process that ran the program is told.
-const PROCESS: i16 = rows::SCRATCH + 8;
+/// Where the process that ran the program is told, in the header.
+const PROCESS: i16 = rows::SCRATCH;
 
 /// The program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,35 +35,31 @@ impl Symbols {
     pub fn build(&self) -> Program {
         let map_bytes = rows::HEADER + self.count * (TEXT + 8);
         let mut asm = Assembler::new(Kind::Syscall, map_bytes);
-        let [next, done] = ["next", "done"].map(|name| asm.label(name));
+        let next = asm.label("next");
         asm.comment("syscall: the symbol of each address");
         asm.map_value(Reg::R6, 0);
         asm.call(14, "get_current_pid_tgid");
         asm.push(Insn::alu_imm(Alu::Rsh, Reg::R0, 32));
         asm.push(Insn::store(Size::Dw, Reg::R6, PROCESS, Reg::R0));
-        asm.push(Insn::store_imm(Size::Dw, Reg::R6, NEXT, 0));
+        asm.push(Insn::mov_imm(Reg::R7, 0));
         asm.bind(next);
-        asm.may_goto(done);
-        asm.push(Insn::load(Size::Dw, Reg::R9, Reg::R6, NEXT));
-        asm.jump_imm(Cond::Ge, Reg::R9, self.count.cast_signed(), done);
-        asm.push(Insn::mov(Reg::R1, Reg::R9));
-        asm.add(Reg::R1, 1);
-        asm.push(Insn::store(Size::Dw, Reg::R6, NEXT, Reg::R1));
         asm.comment("the place of its text");
         asm.map_value(Reg::R1, rows::HEADER);
-        asm.push(Insn::mov(Reg::R2, Reg::R9));
+        asm.push(Insn::mov(Reg::R2, Reg::R7));
         asm.push(Insn::alu_imm(Alu::Mul, Reg::R2, TEXT.cast_signed()));
         asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R2));
         asm.comment("the address");
         asm.map_value(Reg::R4, rows::HEADER + self.count * TEXT);
-        asm.push(Insn::alu_imm(Alu::Lsh, Reg::R9, 3));
-        asm.push(Insn::alu(Alu::Add, Reg::R4, Reg::R9));
+        asm.push(Insn::mov(Reg::R2, Reg::R7));
+        asm.push(Insn::alu_imm(Alu::Lsh, Reg::R2, 3));
+        asm.push(Insn::alu(Alu::Add, Reg::R4, Reg::R2));
         asm.push(Insn::mov_imm(Reg::R2, TEXT.cast_signed()));
         asm.map_value_of(Reg::R3, 1, 0);
         asm.push(Insn::mov_imm(Reg::R5, 8));
         asm.call(165, "snprintf");
-        asm.jump(next);
-        asm.bind(done);
+        asm.comment("the next one: a loop that every verifier follows to its end");
+        asm.add(Reg::R7, 1);
+        asm.jump_imm(Cond::Lt, Reg::R7, self.count.cast_signed(), next);
         asm.push(Insn::mov_imm(Reg::R0, 0));
         asm.push(Insn::exit());
         asm.finish()
