@@ -22,7 +22,7 @@ pub static FOLDED: FormatRow = FormatRow {
     for_people: false,
     capacity: Capacity::Many,
     stacks_only: true,
-    begin: |frame, _| Ok(Box::new(Folded(Stacks::of(FOLDED.name, &frame.columns)?))),
+    begin: |frame, _| Ok(Box::new(Folded(Stacks::of_format(FOLDED.name, &frame.columns)?))),
 };
 
 /// A line a row.

@@ -65,6 +65,7 @@ pub(crate) use layout::{Layout, Seen};
 pub use openmetrics::OPENMETRICS;
 pub use options::Options;
 pub(crate) use scale::escaped;
+pub use svg::SVG;
 pub use table::TABLE;
 pub use unit::{bar, duration, plain, shown, spark};
 pub use vertical::VERTICAL;
@@ -80,7 +81,7 @@ pub static FORMATS: &[Format] = &[
     &markdown::MARKDOWN,
     &VERTICAL,
     &html::HTML,
-    &svg::SVG,
+    &SVG,
     &OPENMETRICS,
     &folded::FOLDED,
     &pprof::PPROF,
@@ -148,6 +149,11 @@ impl<'a> Renderer<'a> {
         self.rows.finish(&self.frame, self.out)?;
         self.out.flush()
     }
+}
+
+/// Fails if [`SVG`] cannot draw answers of these columns as flame graphs.
+pub fn is_flame(columns: &[OutputColumn]) -> io::Result<()> {
+    stacks::Stacks::of("a flame graph", columns).map(drop)
 }
 
 /// Writes a whole answer; its warnings are the caller's.

@@ -31,7 +31,7 @@ pub static PPROF: FormatRow = FormatRow {
     capacity: Capacity::Binary,
     stacks_only: true,
     begin: |frame, out| {
-        let stacks = Stacks::of(PPROF.name, &frame.columns)?;
+        let stacks = Stacks::of_format(PPROF.name, &frame.columns)?;
         let weight = stacks.weight(frame);
         let unit = if weight.unit == Unit::Bytes { "bytes" } else { "count" };
         let ty = Message::default().number(1, 1).number(2, 2);

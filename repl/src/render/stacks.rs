@@ -33,21 +33,19 @@ pub struct Stacks {
 }
 
 impl Stacks {
-    /// Finds them; the format of this name needs them.
-    pub fn of(format: &str, columns: &[OutputColumn]) -> io::Result<Self> {
+    /// Finds them; `what` needs them, such as ``the format `folded` ``.
+    pub fn of(what: &str, columns: &[OutputColumn]) -> io::Result<Self> {
         let numbers = |column: &&OutputColumn| has_bars(column);
         let is_stack = |column: &OutputColumn| column.unit == Unit::Stack;
         match columns.iter().filter(|column| is_stack(column)).count() {
             1 => {}
             0 => {
                 let help = "`trace 5s select stack, count(*) from allocations group by stack`";
-                let message =
-                    format!("the format `{format}` needs a stack, and the query has none");
+                let message = format!("{what} needs a stack, and the query has none");
                 return Err(refuse(message, help));
             }
             count => {
-                let message =
-                    format!("the format `{format}` has one stack, and the query has {count}");
+                let message = format!("{what} has one stack, and the query has {count}");
                 return Err(refuse(message, "leave all but one out"));
             }
         }
@@ -61,14 +59,12 @@ impl Stacks {
                 return Err(refuse(message, "`cast(… as int)` makes one of it"));
             }
             [] => {
-                let message =
-                    format!("the format `{format}` needs a number, and the query has none");
+                let message = format!("{what} needs a number, and the query has none");
                 return Err(refuse(message, example));
             }
             ref many => {
                 let count = many.len();
-                let message =
-                    format!("the format `{format}` has one number, and the query has {count}");
+                let message = format!("{what} has one number, and the query has {count}");
                 return Err(refuse(message, example));
             }
         }
@@ -78,6 +74,11 @@ impl Stacks {
             frames.into_iter().partition(|at| columns[*at].totals);
         let weight = weights.first().copied().unwrap_or_default();
         Ok(Self { frames, weight, totals: totals.first().copied() })
+    }
+
+    /// Finds them for a format.
+    pub fn of_format(name: &str, columns: &[OutputColumn]) -> io::Result<Self> {
+        Self::of(&format!("the format `{name}`"), columns)
     }
 
     /// The column of the weights.

@@ -30,7 +30,7 @@ pub static SVG: FormatRow = FormatRow {
     capacity: Capacity::One,
     stacks_only: false,
     begin: |frame, _| {
-        Ok(match Stacks::of(SVG.name, &frame.columns) {
+        Ok(match Stacks::of_format(SVG.name, &frame.columns) {
             Ok(stacks) => Box::new(Flame::new(stacks)),
             // What is no stack with a weight is drawn as it is.
             Err(_) => Box::new(Image(Scaled::new(frame))),

@@ -16,7 +16,7 @@ use slabql::features::library::{self, REPORTS};
 
 use crate::common;
 use crate::common::child::held;
-use crate::common::program::{SLABQL, command};
+use crate::common::program::{Folder, SLABQL, command};
 use crate::common::start::{End, Start};
 use crate::common::wait;
 use crate::common::zram::{CACHE, zram};
@@ -349,6 +349,24 @@ fn stacks_lead_from_the_cgroup_to_the_caller_and_have_all_events() {
         }
         assert_eq!(sum, COUNT, "{out}\n{err}");
     }
+}
+
+#[test]
+fn the_last_answer_becomes_a_flame_graph() {
+    let Some(_turn) = common::live() else { return };
+    let folder = Folder::new();
+    let [drawn, written] = ["drawn.svg", "written.svg"].map(|name| folder.path(name));
+    let text = format!(
+        "trace 200ms select comm, stack, count(*) from allocations group by comm, stack;\n\
+         .flame {}\n.once {}\n.last svg\n",
+        drawn.display(),
+        written.display()
+    );
+    let (_, err) = said(&[], &text);
+    let [drawn, written] = [drawn, written].map(|path| fs::read_to_string(path).unwrap());
+    // Without a stack an answer would be drawn as lines with bars.
+    assert!(drawn.starts_with("<svg ") && !drawn.contains("font-weight=\"bold\""), "{err}{drawn}");
+    assert!(drawn == written, "{drawn}\n{written}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::features::input::Text;
 use crate::features::summary;
 use crate::file::path::words as words_of;
 use crate::file::whole::{Readers, WholeFile};
+use crate::render;
 use crate::report::error::Failure;
 use crate::report::terminal;
 use crate::shell::session::Session;
@@ -63,6 +64,27 @@ pub fn chart(session: &mut Session, words: &str, out: &mut dyn Write) -> Result<
     let mut whole = WholeFile::create(&path, Readers::Usual).map_err(failed)?;
     let write = if ends(file, ".html") { Chart::html } else { Chart::svg };
     write(&chart, options, &mut whole).and_then(|()| whole.commit()).map_err(failed)?;
+    Ok(Next::Prompt)
+}
+
+/// `.flame FILE.svg`: draws the stacks of the last answer as a flame graph.
+pub fn flame(session: &mut Session, words: &str, _: &mut dyn Write) -> Result<Next, Failure> {
+    let words = words_of(words).map_err(|message| Failure::command(message, None))?;
+    let help = Some("`.flame stacks.svg`");
+    let file = match words.as_slice() {
+        [file] if file.to_ascii_lowercase().ends_with(".svg") => file,
+        [_] => {
+            return Err(Failure::command("the name of a flame graph's file ends in `.svg`", help));
+        }
+        _ => return Err(Failure::command("`.flame` takes a file", help)),
+    };
+    let output = session.latest_rows()?;
+    render::is_flame(&output.columns).map_err(Failure::Write)?;
+    let path = path(file)?;
+    let failed = |error: std::io::Error| Failure::file("write", &path, &error);
+    let mut whole = WholeFile::create(&path, Readers::Usual).map_err(failed)?;
+    render::render(&render::SVG, &output, session.options(), &mut whole).map_err(Failure::Write)?;
+    whole.commit().map_err(failed)?;
     Ok(Next::Prompt)
 }
 

@@ -57,6 +57,7 @@ pub const COMMANDS: &[Command] = &[
     Command { name: ".diff", aliases: &[], arguments: "A [B]", takes: Takes::Moments, doc: "Shows what changed between two snapshots, or since one.", run: features::diff },
     Command { name: ".last", aliases: &[], arguments: "[FORMAT]", takes: Takes::Format, doc: "Shows the last answer again, whole; or in another format.", run: answers::last },
     Command { name: ".chart", aliases: &[], arguments: "bar|line|hist [COLUMN] [FILE]", takes: Takes::Words(&["bar", "line", "hist"]), doc: "Draws the last answer: a bar a row, a line through its rows, or how its values are distributed; or writes the picture to `FILE.svg` or `FILE.html`.", run: answers::chart },
+    Command { name: ".flame", aliases: &[], arguments: "FILE.svg", takes: Takes::File, doc: "Draws the stacks of the last answer as a flame graph.", run: answers::flame },
     Command { name: ".summarize", aliases: &["summarize"], arguments: "[QUERY|TABLE]", takes: Takes::Statement, doc: "Sums up each column of a query's answer, or of the last one: how many values, the least, quartiles, the greatest, a histogram.", run: answers::summarize },
     Command { name: ".freq", aliases: &[], arguments: "COLUMN [from …] [where …]", takes: Takes::Column, doc: "Counts how often each value of a column occurs.", run: answers::freq },
     Command { name: ".open", aliases: &[], arguments: "NAME", takes: Takes::Cache, doc: "Shows all there is of a cache: its columns, its other names, its nodes and CPUs.", run: answers::open },
