@@ -17,10 +17,10 @@ pub mod identity;
 mod limit;
 mod look_up;
 pub mod previous_tick;
+mod projection;
 pub(crate) mod sort;
 pub mod wide;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::bound::Missing;
@@ -37,6 +37,7 @@ use distinct::Distinct;
 use group::Groups;
 use limit::Limit;
 use previous_tick::PreviousTick;
+use projection::Projection;
 use sort::Sort;
 
 /// Looks up what only user space knows.
@@ -79,8 +80,7 @@ enum Step<'a> {
     Group(Groups<'a>),
     /// What all rows come to, and the rows so far.
     Whole(Groups<'a>, Vec<Vec<Value>>),
-    /// What is shown, and behind it in the row what is sorted by.
-    Project(Vec<Cow<'a, Expr>>),
+    Project(Projection<'a>),
     Distinct(Distinct),
     Sort(Sort<'a>),
     Limit(Limit),
@@ -127,13 +127,12 @@ impl<'a> Execution<'a> {
                 Step::Group(Groups::new(group, times))
             }
             Operator::Whole(group) => Step::Whole(Groups::new(group, None), Vec::new()),
-            Operator::Project(items) => {
-                let sorted = plan.order_by().iter().map(|key| &key.expr);
-                let shown = items.iter().map(|item| &item.expr);
-                Step::Project(shown.chain(sorted).map(Cow::Borrowed).collect())
-            }
+            Operator::Project(items) => Step::Project(Projection::new(items, plan.order_by())),
             Operator::Distinct => Step::Distinct(Distinct::new(shown)),
-            Operator::Sort { keys, wanted } => Step::Sort(Sort::new(keys, shown, *wanted)),
+            Operator::Sort { keys, wanted } => {
+                let places = projection::places(plan.items(), keys);
+                Step::Sort(Sort::new(keys, places, shown, *wanted))
+            }
             Operator::Limit { limit, offset } => Step::Limit(Limit::new(*limit, *offset)),
             Operator::Totals => Step::Totals,
         };
@@ -267,10 +266,9 @@ impl<'a> Execution<'a> {
         let mut shown = Vec::new();
         for (step, flow) in &mut self.steps {
             match step {
-                Step::Project(exprs) => {
+                Step::Project(projection) => {
                     let warnings = &mut self.machine.warnings;
-                    let exprs = exprs.iter().take(self.plan.items().len());
-                    shown = exprs.map(|expr| eval::eval(expr, totals, warnings)).collect();
+                    shown = projection.of(totals, self.plan.items().len(), warnings);
                 }
                 Step::Totals => flow.out += 1,
                 _ => {}
@@ -316,8 +314,9 @@ impl Machine<'_> {
 impl Step<'_> {
     /// Puts what all rows came to into what is shown.
     fn know(&mut self, all: &[Value]) {
-        let Self::Project(exprs) = self else { return };
-        exprs.iter_mut().filter(|expr| expr.names_whole()).for_each(|expr| put(expr.to_mut(), all));
+        if let Self::Project(projection) = self {
+            projection.know(all);
+        }
     }
 
     /// What rows come to at once.
@@ -351,9 +350,9 @@ impl Step<'_> {
                 }
                 kept.append(&mut rows);
             }
-            Self::Project(exprs) => {
+            Self::Project(projection) => {
                 for row in &mut rows {
-                    *row = exprs.iter().map(|expr| eval::eval(expr, row, warnings)).collect();
+                    projection.run(row, warnings);
                 }
             }
             Self::Distinct(distinct) => distinct.retain(&mut rows, warnings),
@@ -362,14 +361,6 @@ impl Step<'_> {
         }
         rows
     }
-}
-
-/// Puts what all rows came to into an expression.
-fn put(expr: &mut Expr, all: &[Value]) {
-    if let ExprKind::Whole(number) = expr.kind {
-        expr.kind = ExprKind::Const(all.get(number).cloned().unwrap_or(Value::Null));
-    }
-    expr.children_mut(&mut |child| put(child, all));
 }
 
 /// Runs `plan` over all its rows at once. `warnings` is what the scan itself had to say.

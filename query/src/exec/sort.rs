@@ -24,7 +24,9 @@ type Rank = u64;
 /// The rows that may be in the answer.
 pub(super) struct Sort<'a> {
     keys: &'a [Key],
-    /// How many values of a row are shown; behind them is what it is sorted by.
+    /// Where the value of each key is in a row.
+    places: Vec<usize>,
+    /// How many values of a row are shown; what is behind them is only sorted by.
     shown: usize,
     /// How many are in the answer, those that `offset` passes over included.
     wanted: usize,
@@ -34,9 +36,9 @@ pub(super) struct Sort<'a> {
 }
 
 impl<'a> Sort<'a> {
-    pub(super) fn new(keys: &'a [Key], shown: usize, wanted: u64) -> Self {
+    pub(super) fn new(keys: &'a [Key], places: Vec<usize>, shown: usize, wanted: u64) -> Self {
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        Self { keys, shown, wanted, rows: Vec::new(), full: false }
+        Self { keys, places, shown, wanted, rows: Vec::new(), full: false }
     }
 
     pub(super) fn add(&mut self, rows: Vec<Vec<Value>>, warnings: &mut Warnings) {
@@ -79,17 +81,17 @@ impl<'a> Sort<'a> {
 
     /// The rank of a row by the first key.
     fn rank(&self, row: &[Value]) -> Rank {
-        self.keys.first().zip(row.get(self.shown)).map_or(0, |(key, value)| key.rank(value))
+        let first = self.keys.first().zip(self.places.first());
+        first.map_or(0, |(key, place)| key.rank(&row[*place]))
     }
 
     /// The order of two rows by their keys.
     fn order(&self, left: &(Rank, Vec<Value>), right: &(Rank, Vec<Value>)) -> Ordering {
         left.0.cmp(&right.0).then_with(|| {
-            let pairs = left.1.iter().zip(&right.1).skip(self.shown);
             self.keys
                 .iter()
-                .zip(pairs)
-                .map(|(key, (left, right))| key.order(left, right))
+                .zip(&self.places)
+                .map(|(key, place)| key.order(&left.1[*place], &right.1[*place]))
                 .find(|order| order.is_ne())
                 .unwrap_or(Ordering::Equal)
         })

@@ -19,7 +19,7 @@ use std::io::{self, Write};
 use query::value::Value;
 
 use super::format::{Capacity, FormatRow, Frame, Rows};
-use super::unit::plain;
+use super::unit::{decimal, plain};
 use crate::report::escape::printable;
 
 /// What `csv` is.
@@ -54,11 +54,17 @@ struct Separated {
 
 impl Rows for Separated {
     fn add(&mut self, frame: &Frame, rows: &[Vec<Value>], out: &mut dyn Write) -> io::Result<()> {
-        rows.iter().try_for_each(|row| {
-            let fields = row.iter().zip(&frame.columns);
-            let field = |(value, column)| plain(value, column).map(|field| drawn(frame, field));
-            self.write_line(fields.map(field), out)
-        })
+        for row in rows {
+            for (value, column) in row.iter().zip(&frame.columns) {
+                match decimal(value, column, &mut itoa::Buffer::new()) {
+                    Some(digits) => self.line.extend(digits.bytes()),
+                    None => self.push_field(frame, plain(value, column)),
+                }
+                self.line.push(self.separator);
+            }
+            self.write_line(out)?;
+        }
+        Ok(())
     }
 }
 
@@ -71,31 +77,29 @@ impl Separated {
         push: fn(&mut Vec<u8>, &[u8]),
     ) -> io::Result<Box<dyn Rows>> {
         let mut rows = Self { line: Vec::new(), separator, null, push };
-        let names = frame.columns.iter().map(|column| column.name.as_bytes().into());
-        rows.write_line(names.map(|name| Some(drawn(frame, name))), out)?;
+        for column in &frame.columns {
+            rows.push_field(frame, Some(column.name.as_bytes().into()));
+            rows.line.push(separator);
+        }
+        rows.write_line(out)?;
         Ok(Box::new(rows))
     }
 
-    fn write_line(
-        &mut self,
-        fields: impl ExactSizeIterator<Item = Option<impl AsRef<[u8]>>>,
-        out: &mut dyn Write,
-    ) -> io::Result<()> {
-        if fields.len() == 0 {
-            return Ok(());
+    fn push_field(&mut self, frame: &Frame, field: Option<Cow<'_, [u8]>>) {
+        match field {
+            Some(field) => (self.push)(&mut self.line, &drawn(frame, field)),
+            None => self.line.extend(self.null),
         }
-        self.line.clear();
-        for (index, field) in fields.enumerate() {
-            if index > 0 {
-                self.line.push(self.separator);
-            }
-            match field {
-                Some(field) => (self.push)(&mut self.line, field.as_ref()),
-                None => self.line.extend(self.null),
-            }
+    }
+
+    /// Writes the line, whose fields have a separator behind them each.
+    fn write_line(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        if let Some(last) = self.line.last_mut() {
+            *last = b'\n';
+            out.write_all(&self.line)?;
+            self.line.clear();
         }
-        self.line.push(b'\n');
-        out.write_all(&self.line)
+        Ok(())
     }
 }
 

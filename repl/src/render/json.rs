@@ -28,7 +28,7 @@ use std::io::{self, Write};
 
 use query::escape;
 use query::output::OutputColumn;
-use query::value::{Unit, Value};
+use query::value::Value;
 
 use super::format::{Capacity, FormatRow, Frame, Rows};
 use super::unit;
@@ -122,11 +122,9 @@ fn push_value(row: &mut String, value: &Value, column: &OutputColumn) -> io::Res
         Value::Bool(value) => row.push_str(if *value { "true" } else { "false" }),
         Value::UInt(bits) if column.ty.is_flags() => push_array(row, &unit::flags(*bits, column))?,
         Value::Int(_) | Value::UInt(_) => {
-            let integer = value.integer().unwrap_or_default();
-            if column.unit == Unit::Hex {
-                push_string(row, &unit::hex(integer))?;
-            } else {
-                row.push_str(&integer.to_string());
+            match unit::decimal(value, column, &mut itoa::Buffer::new()) {
+                Some(digits) => row.push_str(digits),
+                None => push_string(row, &unit::hex(value.integer().unwrap_or_default()))?,
             }
         }
         // A double without end has no JSON; serde_json writes null.

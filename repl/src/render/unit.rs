@@ -79,14 +79,27 @@ pub fn plain<'a>(value: &'a Value, column: &OutputColumn) -> Option<Cow<'a, [u8]
     }
 }
 
+/// Returns the digits of an integer that is plain in decimal; None for any other value.
+pub fn decimal<'a>(
+    value: &Value,
+    column: &OutputColumn,
+    digits: &'a mut itoa::Buffer,
+) -> Option<&'a str> {
+    match value {
+        _ if column.unit == Unit::Hex || column.ty.is_flags() => None,
+        Value::UInt(integer) => Some(digits.format(*integer)),
+        Value::Int(integer) => Some(digits.format(*integer)),
+        _ => None,
+    }
+}
+
 /// A value that is neither NULL nor text.
 fn plain_text(value: &Value, column: &OutputColumn) -> String {
     match (value, value.integer()) {
         (Value::UInt(bits), _) if column.ty.is_flags() => flags(*bits, column).join("|"),
         (_, Some(integer)) if column.unit == Unit::Hex => hex(integer),
-        // Digits of 128 bits take several times as long.
         (Value::UInt(integer), _) => integer.to_string(),
-        (_, Some(integer)) => integer.to_string(),
+        (Value::Int(integer), _) => integer.to_string(),
         (Value::Bool(value), _) => value.to_string(),
         (Value::Float(number), _) => digits(*number),
         _ => String::new(),
