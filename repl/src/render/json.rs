@@ -253,7 +253,7 @@ mod tests {
 
     use proptest::prelude::*;
     use query::output::Output;
-    use query::value::Type;
+    use query::value::{Type, Unit};
     use serde_json::Value as Parsed;
 
     use super::super::fixture::{answer, extremes, nasty_texts, random_answer, rendered};
