@@ -52,6 +52,13 @@ impl Args {
             found.map(|word| *word = [" ".as_ref(), word.as_os_str()].into_iter().collect());
         // The options are copied into every subcommand, which takes longer than a query: only where there is one.
         let mut command = Self::command();
+        // `help verify`, as of git and cargo.
+        if let [program, help, verb, ..] = words.as_slice()
+            && help == "help"
+            && command.find_subcommand(verb).is_some()
+        {
+            words = vec![program.clone(), verb.clone(), "--help".into()];
+        }
         if words.iter().skip(1).any(|word| command.find_subcommand(word).is_some()) {
             command = brief(command);
             subcommand_first(&command, &mut words);
@@ -65,6 +72,10 @@ impl Args {
                 *query = query.strip_prefix(' ').unwrap_or(query).to_owned();
             }
             args
+        });
+        let parsed = parsed.and_then(|args| match (&args.verb, args.asks_too()) {
+            (Some(_), Some(asks)) => Err(unexpected(&asks, "ask a query and run a command apart")),
+            _ => Ok(args),
         });
         parsed.or_else(|mut error| {
             // A word that resembles a subcommand is one that is misspelt, for clap.
@@ -91,6 +102,17 @@ impl Args {
             }
             Err(error)
         })
+    }
+
+    /// What asks a query, as it was written.
+    fn asks_too(&self) -> Option<String> {
+        let option = |name: &str| Some(name.to_owned());
+        match self {
+            Self { query: Some(query), .. } => Some(query.clone()),
+            Self { file, .. } if !file.is_empty() => option("--file"),
+            Self { command, .. } if !command.is_empty() => option("--command"),
+            _ => None,
+        }
     }
 
     /// The paths of options as they are meant: `~` may be left of `--output=~/x`, and `-` is a standard stream.

@@ -110,6 +110,17 @@ pub fn compare(before: &Snapshot, after: &Snapshot, notes: &mut Vec<String>) -> 
         });
     }
     rows.extend(gone.into_iter().map(|at| row(Some(&before.caches[at]), None)));
+    let is_lost = |row: &Vec<Value>| {
+        let figures = row[FIRST..].chunks_exact(3);
+        figures.into_iter().any(|of| {
+            let [before, after, delta] =
+                [&of[0], &of[1], &of[2]].map(|value| *value != Value::Null);
+            before && after && !delta
+        })
+    };
+    if rows.iter().any(is_lost) {
+        notes.push("changes that 64 bits do not hold are NULL".to_owned());
+    }
     if !names.is_empty() {
         let names = names.join(", ");
         notes.push(format!("caches with the same name are summed into one row: {names}"));
@@ -148,6 +159,9 @@ pub fn bytes(value: &Value) -> Vec<u8> {
     }
 }
 
+/// Where the figures are in a row: behind the name, the address and the state.
+const FIRST: usize = 3;
+
 /// The row of a cache, which is there at one of the moments at least.
 fn row(before: Option<&Cache>, after: Option<&Cache>) -> Vec<Value> {
     let Some(cache) = after.or(before) else { return Vec::new() };
@@ -166,8 +180,11 @@ fn row(before: Option<&Cache>, after: Option<&Cache>) -> Vec<Value> {
     };
     let mut row = vec![cache.name.clone(), cache.addr.clone(), Value::text(state)];
     for at in 0..COMPARED {
-        let delta = delta(at).and_then(|delta| i64::try_from(delta).ok());
-        row.extend([figure(before, at), figure(after, at), delta.map_or(Value::Null, Value::Int)]);
+        let delta = delta(at).map_or(Value::Null, |delta| match i64::try_from(delta) {
+            Ok(delta) => Value::Int(delta),
+            Err(_) => u64::try_from(delta).map_or(Value::Null, Value::UInt),
+        });
+        row.extend([figure(before, at), figure(after, at), delta]);
     }
     let of = [before, after].into_iter().flatten();
     let known: Option<Vec<bool>> = of

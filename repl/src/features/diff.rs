@@ -56,14 +56,19 @@ fn at(name: &str) -> Option<usize> {
 
 /// What all rows come to, in a line.
 fn total(rows: &[Vec<Value>], options: &Options) -> String {
-    let sum = |name| -> i128 {
-        rows.iter().filter_map(|row| at(name).and_then(|at| row[at].integer())).sum()
-    };
     let signed = |name, unit| {
-        let sum = i64::try_from(sum(name)).unwrap_or(i64::MAX);
+        let deltas = rows.iter().filter_map(|row| at(name).and_then(|at| row[at].integer()));
+        let (known, sum) = deltas.fold((0, 0_i128), |(known, sum), delta| (known + 1, sum + delta));
+        let value = match (i64::try_from(sum), u64::try_from(sum)) {
+            _ if known == 0 && !rows.is_empty() => return "unknown".to_owned(),
+            (Ok(sum), _) => Value::Int(sum),
+            (_, Ok(sum)) => Value::UInt(sum),
+            _ => return "beyond 64 bits".to_owned(),
+        };
         let column = OutputColumn::new(name, Type::Int, unit);
-        let text = shown(&Value::Int(sum), &column, options).unwrap_or_default();
-        if sum > 0 { format!("+{text}") } else { text }
+        let text = shown(&value, &column, options).unwrap_or_default();
+        let of = if known < rows.len() { format!(" (of {known})") } else { String::new() };
+        if sum > 0 { format!("+{text}{of}") } else { text + &of }
     };
     let states = ["grown", "shrunk", "new", "gone"].map(|state| {
         let is = |row: &&Vec<Value>| at("state").is_some_and(|at| row[at] == Value::text(state));

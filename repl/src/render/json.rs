@@ -28,7 +28,7 @@ use std::io::{self, Write};
 
 use query::escape;
 use query::output::OutputColumn;
-use query::value::Value;
+use query::value::{Value, digits};
 
 use super::format::{Capacity, FormatRow, Frame, Rows};
 use super::unit;
@@ -127,8 +127,9 @@ fn push_value(row: &mut String, value: &Value, column: &OutputColumn) -> io::Res
                 None => push_string(row, &unit::hex(value.integer().unwrap_or_default()))?,
             }
         }
-        // A double without end has no JSON; serde_json writes null.
-        Value::Float(number) => row.push_str(&serde_json::to_string(number)?),
+        // A double without end has no JSON.
+        Value::Float(number) if !number.is_finite() => row.push_str("null"),
+        Value::Float(number) => row.push_str(&digits(*number)),
         Value::Text(bytes) => push_string(row, &text_to_json(bytes))?,
         Value::List(items) => {
             push_array(row, &items.iter().map(|item| text_to_json(item)).collect::<Vec<_>>())?;

@@ -62,7 +62,7 @@ pub fn shown(value: &Value, column: &OutputColumn, options: &Options) -> Option<
                 digits(float(*number))
             }
             Unit::Bytes => bytes(*number),
-            Unit::Percent => format!("{} %", digits(format!("{number:.1}"))),
+            Unit::Percent => format!("{} %", digits(rounded(*number, 1))),
         },
     };
     Some(text + per_second)
@@ -133,7 +133,7 @@ pub(super) fn flags(bits: u64, column: &OutputColumn) -> Vec<String> {
 
 /// Returns a part of a whole as a bar, or where nobody sees it as a percentage.
 fn part(number: f64, options: &Options) -> String {
-    if options.plain { format!("{:.1} %", 100.0 * number) } else { bar(number, BAR) }
+    if options.plain { format!("{} %", rounded(100.0 * number, 1)) } else { bar(number, BAR) }
 }
 
 /// The blocks of the longest bar in a table.
@@ -204,17 +204,25 @@ pub fn spark(numbers: &[f64]) -> String {
 fn bytes(number: f64) -> String {
     const PREFIXES: [&str; 6] = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
     let mut scaled = number / 1024.0;
-    if number.abs() < 1024.0 {
-        let text = format!("{number:.1}");
+    // 1023.95 would be rounded to `1024 B`.
+    if number.abs() < 1023.95 {
+        let text = rounded(number, 1);
         return format!("{} B", text.strip_suffix(".0").unwrap_or(&text));
     }
     let mut prefix = 0;
-    // 1023.95 would be rounded to `1024.0 KiB`.
     while scaled.abs() >= 1023.95 && prefix + 1 < PREFIXES.len() {
         scaled /= 1024.0;
         prefix += 1;
     }
-    format!("{scaled:.1} {}B", PREFIXES[prefix])
+    let text = if scaled.abs() < 1e15 { rounded(scaled, 1) } else { format!("{scaled:.3e}") };
+    format!("{text} {}B", PREFIXES[prefix])
+}
+
+/// Returns a number with so many decimals. What is rounded to zero has no sign.
+fn rounded(number: f64, decimals: usize) -> String {
+    let text = format!("{number:.decimals$}");
+    let is_zero = !text.contains(|c: char| matches!(c, '1'..='9' | 'a'..='z'));
+    text.strip_prefix('-').filter(|_| is_zero).map_or_else(|| text.clone(), str::to_owned)
 }
 
 /// Returns a number with three decimals at most, or with an exponent where these would hide it.
@@ -226,7 +234,7 @@ fn float(number: f64) -> String {
     // No digits are shown that it does not have.
     let text = digits(number + 0.0);
     let decimals = text.split_once('.').map_or(0, |(_, decimals)| decimals.len());
-    let text = if decimals > 3 { format!("{number:.3}") } else { text };
+    let text = if decimals > 3 { rounded(number, 3) } else { text };
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
@@ -328,6 +336,11 @@ mod tests {
         assert_eq!(show(&Value::Int(-4096), Unit::Bytes), "-4.0 KiB");
         assert_eq!(show(&Value::Int(i64::MIN), Unit::Bytes), "-8.0 EiB");
         assert_eq!(show(&Value::Float(85.25), Unit::Bytes), "85.2 B");
+        assert_eq!(show(&Value::Float(-0.049), Unit::Bytes), "0 B");
+        assert_eq!(show(&Value::Float(-0.05), Unit::Bytes), "-0.1 B");
+        assert_eq!(show(&Value::Float(1023.99), Unit::Bytes), "1.0 KiB");
+        assert_eq!(show(&Value::Float(-0.04), Unit::Percent), "0.0 %");
+        assert_eq!(show(&Value::Float(1e300), Unit::Bytes), "8.674e281 EiB");
         assert_eq!(show(&Value::Float(2048.0), Unit::Bytes), "2.0 KiB");
     }
 

@@ -287,6 +287,24 @@ fn every_format_shows_what_differs() {
 }
 
 #[test]
+fn what_64_bits_do_not_hold_is_told() {
+    let all = |name, objects| {
+        moment(name, Some(BOOT), &[cache("a", 1, 1, objects), cache("b", 2, 1, objects)])
+    };
+    let (much, little) = (all("much.slab", 1 << 62), all("little.slab", -(1 << 62)));
+    let (_, out, error) = said(&["diff", much.path(), little.path(), "--format", "json"]);
+    assert_eq!(out.matches("\"delta_objects\":-9223372036854775808,").count(), 2, "{out}");
+    assert!(error.contains("objects beyond 64 bits"), "{error}");
+    let (_, out, error) = said(&["diff", little.path(), much.path(), "--format", "json"]);
+    assert_eq!(out.matches("\"delta_objects\":9223372036854775808,").count(), 2, "{out}");
+    assert!(error.contains("objects beyond 64 bits"), "{error}");
+    let (low, high) = (all("low.slab", i64::MIN), all("high.slab", i64::MAX));
+    let (_, _, error) = said(&["diff", high.path(), low.path()]);
+    assert!(error.contains("note: changes that 64 bits do not hold are NULL"), "{error}");
+    assert!(error.contains("objects unknown"), "{error}");
+}
+
+#[test]
 fn a_snapshot_that_cannot_be_read_is_marked() {
     let good = moment("good.slab", Some(BOOT), &[cache("a", 1, 1, 1)]);
     let cut = TempFile::new("cut.slab");
