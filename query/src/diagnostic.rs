@@ -21,7 +21,7 @@ use std::fmt;
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::escape::printable;
+use crate::escape::{printable, sentence};
 
 /// A part of the query's text, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -164,7 +164,6 @@ impl Snippet {
 impl fmt::Display for Render<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Diagnostic { span, message, label, help } = self.diagnostic;
-        let one_line = |text: &str| printable(text.as_bytes());
         let before = &self.query[..span.start];
         let number = before.matches('\n').count() + 1;
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -175,17 +174,17 @@ impl fmt::Display for Render<'_> {
         // A span past its first line is marked up to the end of that line.
         let end = span.end.clamp(span.start, start + line.len());
         let within = Span { start: span.start - start, end: end - start };
-        let label = label.as_ref().map(|label| format!(" {}", one_line(label))).unwrap_or_default();
+        let label = label.as_ref().map(|label| format!(" {}", sentence(label))).unwrap_or_default();
         let gutter = " ".repeat(number.to_string().len());
         let room = self.columns.saturating_sub(gutter.len() + 3).max(LEAST);
         let Snippet { text, indent, marked } = Snippet::new(line, within, room, label.width());
 
-        writeln!(f, "error: {}", one_line(message))?;
+        writeln!(f, "error: {}", sentence(message))?;
         writeln!(f, "{gutter} |")?;
         writeln!(f, "{number} | {text}")?;
         writeln!(f, "{gutter} | {:indent$}{}{label}", "", "^".repeat(marked))?;
         if let Some(help) = help {
-            writeln!(f, "{gutter} = help: {}", one_line(help))?;
+            writeln!(f, "{gutter} = help: {}", sentence(help))?;
         }
         Ok(())
     }

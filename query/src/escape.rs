@@ -34,6 +34,26 @@ pub fn printable(bytes: &[u8]) -> String {
     text
 }
 
+/// The characters of a word in a message from which on it is cut, and how many are left of it.
+const LONG: usize = 400;
+const LEFT: usize = 80;
+
+/// Returns a sentence as a terminal may show it: [`printable`], but a word in it, or what it quotes, is cut where it is
+/// too long to be read. Somebody's megabyte is not told again.
+#[must_use]
+pub fn sentence(text: &str) -> String {
+    let cut = |part: &str| match part.char_indices().nth(LEFT) {
+        Some((end, _)) if part.chars().nth(LONG).is_some() => format!("{}…", &part[..end]),
+        _ => part.to_owned(),
+    };
+    let text = printable(text.as_bytes());
+    let quoted = text.split('`').enumerate().map(|(number, part)| match number % 2 {
+        0 => part.split(' ').map(cut).collect::<Vec<_>>().join(" "),
+        _ => cut(part),
+    });
+    quoted.collect::<Vec<_>>().join("`")
+}
+
 /// Returns a text of several lines as a terminal may show it: [`printable`], but for line feeds and tabs.
 #[must_use]
 pub fn printable_lines(text: &str) -> String {
@@ -81,6 +101,17 @@ pub fn is_hazard(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sentence_tells_no_megabyte_again() {
+        let (long, short) = ("a".repeat(1 << 20), "b".repeat(LONG));
+        let cut = format!("{}…", &long[..LEFT]);
+        assert_eq!(
+            sentence(&format!("no `{long}` in  {long}: {short}")),
+            format!("no `{cut}` in  {cut} {short}")
+        );
+        assert_eq!(sentence("a\nb"), "a\\nb");
+    }
 
     #[test]
     fn names_cannot_steer_the_terminal() {

@@ -18,6 +18,12 @@ impl Limit {
         self.left == Some(0)
     }
 
+    /// How many of the rows that come next are looked at; those behind them are not shown.
+    pub(super) fn wanted(&self) -> usize {
+        let wanted = self.left.map(|left| self.skip.saturating_add(left));
+        wanted.and_then(|wanted| usize::try_from(wanted).ok()).unwrap_or(usize::MAX)
+    }
+
     /// The rows that are shown of those that come next.
     pub(super) fn take(&mut self, rows: Vec<Vec<Value>>) -> Vec<Vec<Value>> {
         let there = rows.len() as u64;

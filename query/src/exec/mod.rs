@@ -283,7 +283,12 @@ impl<'a> Execution<'a> {
         first: usize,
         mut rows: Vec<Vec<Value>>,
     ) -> Result<Vec<Vec<Value>>, Interrupted> {
-        for (step, flow) in &mut self.steps[first..] {
+        for at in first..self.steps.len() {
+            // Nothing is computed of rows that are not shown.
+            if let [(Step::Project(_), _), (Step::Limit(limit), _), ..] = &self.steps[at..] {
+                rows.truncate(limit.wanted());
+            }
+            let (step, flow) = &mut self.steps[at];
             flow.into += rows.len() as u64;
             rows = step.run(rows, &mut self.machine, self.plan);
             flow.out += rows.len() as u64;

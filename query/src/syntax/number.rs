@@ -29,6 +29,9 @@ const SIZES: [(&str, u32); 9] = [
 /// The suffixes of durations, in milliseconds.
 const DURATIONS: [(&str, u64); 3] = [("ms", 1), ("s", 1_000), ("m", 60_000)];
 
+/// What is said of a number that no type holds.
+pub(super) const TOO_LARGE: &str = "is too large";
+
 /// The token that `word` is. It starts with a digit, or with a dot and a digit.
 pub(super) fn number(word: &str, span: Span) -> Result<TokenKind, Diagnostic> {
     for (prefix, radix, name) in [("0x", 16, "hexadecimal"), ("0b", 2, "binary")] {
@@ -125,7 +128,7 @@ pub(super) fn address(word: &str, span: Span) -> Result<u64, Diagnostic> {
     }
     let digits = digits.trim_start_matches('0');
     if digits.len() > 16 {
-        return Err(Diagnostic::new(span, format!("`{}` is too large", short(word)))
+        return Err(Diagnostic::new(span, format!("`{}` {TOO_LARGE}", short(word)))
             .label("an address has 64 bits: 16 hexadecimal digits"));
     }
     Ok(digits
@@ -149,7 +152,7 @@ fn float(word: &str, span: Span) -> Result<TokenKind, Diagnostic> {
     let plain = text.chars().all(|c| matches!(c, '0'..='9' | '.' | 'e' | 'E' | '+' | '-'));
     match text.parse::<f64>() {
         Ok(value) if plain && value.is_finite() => Ok(TokenKind::Float(value)),
-        Ok(_) if plain => Err(Diagnostic::new(span, format!("`{}` is too large", short(word)))
+        Ok(_) if plain => Err(Diagnostic::new(span, format!("`{}` {TOO_LARGE}", short(word)))
             .label("the largest float is about 1.8e308")),
         _ => Err(no_number(word, span)),
     }
@@ -185,7 +188,7 @@ fn no_number(word: &str, span: Span) -> Diagnostic {
 
 /// The error for a number that does not fit 64 bits.
 fn too_large(word: &str, span: Span) -> Diagnostic {
-    Diagnostic::new(span, format!("`{}` is too large", short(word)))
+    Diagnostic::new(span, format!("`{}` {TOO_LARGE}", short(word)))
         .label(format!("the largest integer is {}", u64::MAX))
 }
 

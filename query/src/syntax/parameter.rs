@@ -21,6 +21,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::lexer::{Lexer, lex_from};
+use super::number::TOO_LARGE;
 use super::token::{Keyword, Symbol, Token, TokenKind};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::suggest;
@@ -234,8 +235,10 @@ pub(super) fn bound(
         };
         let kind = declaration.map(|declaration| declaration.kind);
         let kinds = tokens_of(value, kind).map_err(|help| {
-            let (_, _, what, example) = kind.unwrap_or(ParameterKind::Text).row();
-            Diagnostic::new(token.span, format!("`${name}` is not {what}"))
+            let (_, _, what, example) = kind.unwrap_or(ParameterKind::Int).row();
+            // What has no type is a text, unless it is a number that is none.
+            let wrong = kind.map_or("is too large".to_owned(), |_| format!("is not {what}"));
+            Diagnostic::new(token.span, format!("`${name}` {wrong}"))
                 .label(format!("`{value}` was given"))
                 .help(help.unwrap_or_else(|| how(name, example)))
         })?;
@@ -271,6 +274,7 @@ fn how(name: &str, example: &str) -> String {
 
 /// The tokens that `value` stands for; or that it is not of the type, and what would be.
 fn tokens_of(value: &str, kind: Option<ParameterKind>) -> Result<Vec<TokenKind>, Option<String>> {
+    use TokenKind::{Float, Int, Size};
     let text = value.trim();
     let lexed: Result<Vec<Token>, Diagnostic> = Lexer::new(text).collect();
     let whole = match &lexed {
@@ -280,21 +284,33 @@ fn tokens_of(value: &str, kind: Option<ParameterKind>) -> Result<Vec<TokenKind>,
     };
     let kinds: Vec<TokenKind> = match &lexed {
         Ok(tokens) if whole == text.len() => {
-            tokens.iter().map(|token| token.kind.clone()).collect()
+            let kinds = tokens.iter().map(|token| token.kind.clone());
+            let number =
+                tokens.get(1).is_some_and(|it| matches!(it.kind, Int(_) | Float(_) | Size(_)));
+            let plus = number && tokens[0].kind.symbol() == Some(Symbol::Plus);
+            kinds.skip(usize::from(plus)).collect()
         }
         _ => Vec::new(),
     };
-    let minus = TokenKind::Symbol(Symbol::Minus);
     let fits = match kinds.as_slice() {
         [value] => takes(kind, value) || value.keyword() == Some(Keyword::Null),
-        [sign, value @ (TokenKind::Int(_) | TokenKind::Float(_))] if *sign == minus => {
-            !matches!(kind, Some(ParameterKind::UInt | ParameterKind::Size)) && takes(kind, value)
-        }
+        [sign, value @ (Int(_) | Float(_) | Size(_))] => match sign.symbol() {
+            Some(Symbol::Minus) => {
+                !matches!(kind, Some(ParameterKind::UInt | ParameterKind::Size))
+                    && takes(kind, value)
+            }
+            _ => false,
+        },
         _ => false,
     };
+    let is_number = text.trim_start_matches(['-', '+']).starts_with(|c: char| c.is_ascii_digit());
+    let is_large = |error: &Diagnostic| is_number && error.message.ends_with(TOO_LARGE);
     match (kind, fits) {
         (Some(ParameterKind::Float), true) => Ok(kinds.into_iter().map(float).collect()),
         (_, true) => Ok(kinds),
+        (None, false) if lexed.as_ref().is_err_and(is_large) => {
+            Err(lexed.err().and_then(|error| error.help))
+        }
         (None | Some(ParameterKind::Text), false) => Ok(vec![TokenKind::Text(value.to_owned())]),
         // The lexer knows better what is wrong with a number.
         (Some(_), false) => Err(lexed.err().and_then(|error| error.help)),

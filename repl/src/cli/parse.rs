@@ -53,11 +53,13 @@ impl Args {
         // The options are copied into every subcommand, which takes longer than a query: only where there is one.
         let mut command = Self::command();
         // `help verify`, as of git and cargo.
-        if let [program, help, verb, ..] = words.as_slice()
+        let first =
+            words.iter().skip(1).position(|word| !word.as_encoded_bytes().starts_with(b"-"));
+        if let Some([help, verb, ..]) = first.map(|at| &words[at + 1..])
             && help == "help"
             && command.find_subcommand(verb).is_some()
         {
-            words = vec![program.clone(), verb.clone(), "--help".into()];
+            words = vec![words[0].clone(), verb.clone(), "--help".into()];
         }
         if words.iter().skip(1).any(|word| command.find_subcommand(word).is_some()) {
             command = brief(command);

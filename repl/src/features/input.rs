@@ -10,6 +10,7 @@ use query::syntax::MAX_TEXT;
 
 use crate::file::own::{self, Whose};
 use crate::file::path::{is_standard, shown};
+use crate::kernel::signals::{self, Checked};
 use crate::report::error::Failure;
 
 /// A text to run.
@@ -35,8 +36,8 @@ pub fn own(path: &Path) -> Result<Text, Failure> {
 
 fn read(path: &Path, whose: Whose) -> Result<Text, Failure> {
     let bytes = own::open(path, whose)
-        .and_then(start)
-        .map_err(|error| Failure::file("read", path, &error))?;
+        .and_then(|file| start(Checked(file)))
+        .or_else(|error| signals::check().and(Err(Failure::file("read", path, &error))))?;
     let text = text(bytes, shown(path))?;
     Ok(Text { path: (!is_standard(path)).then(|| path.to_owned()), ..text })
 }

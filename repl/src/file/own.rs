@@ -13,6 +13,7 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt}
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
+use rustix::fs::{Mode, OFlags};
 use rustix::process::geteuid;
 
 use super::path::is_standard;
@@ -59,9 +60,15 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
 pub fn open(path: &Path, whose: Whose) -> io::Result<File> {
     match whose {
         Whose::Any if is_standard(path) => Ok(io::stdin().as_fd().try_clone_to_owned()?.into()),
-        Whose::Any => File::open(path),
+        Whose::Any => waiting(path, OFlags::RDONLY),
         Whose::Own => checked(path, OpenOptions::new().read(true)),
     }
+}
+
+/// Opens a file as it is. Somebody at the other end, as of a FIFO, is waited for until a signal comes: the standard library
+/// would wait on.
+pub fn waiting(path: &Path, flags: OFlags) -> io::Result<File> {
+    Ok(rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty())?.into())
 }
 
 /// Opens a file of slabql's own to read it and to add to it. A new one is for its owner's eyes.

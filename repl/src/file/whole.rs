@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open, openat, renameat};
 use rustix::io::Errno;
 
+use super::own;
 use super::part::{MARK, Part};
 
 /// Who may read a file.
@@ -70,8 +71,7 @@ impl WholeFile {
         match &found {
             Ok(there) if there.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
             Ok(there) if !there.is_file() => {
-                let file =
-                    OpenOptions::new().write(true).custom_flags(libc::O_NOCTTY).open(path)?;
+                let file = own::waiting(path, OFlags::WRONLY | OFlags::NOCTTY)?;
                 return Ok(Self { file, place: None });
             }
             _ => {}

@@ -18,7 +18,7 @@ use std::path::Path;
 use query::diagnostic::Diagnostic;
 use query::exec::Interrupted;
 
-use super::escape::{printable, printable_lines};
+use super::escape::{printable, printable_lines, sentence};
 use super::terminal;
 use crate::file;
 
@@ -235,7 +235,7 @@ pub fn refusal(error: &io::Error) -> Option<&Message> {
 
 /// A line of a failure, whatever its text holds.
 fn line(head: &str, text: &str) -> String {
-    format!("{head}: {}\n", printable(text.as_bytes()))
+    format!("{head}: {}\n", sentence(text))
 }
 
 /// Why the best source cannot be used, and behind it why the others cannot.

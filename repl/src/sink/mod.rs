@@ -22,7 +22,7 @@ use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 
 use crate::file::whole::{Readers, WholeFile};
-use crate::kernel::sys;
+use crate::kernel::{signals, sys};
 use crate::render::{self, Capacity, Format};
 use crate::report::error::{Failure, refusal};
 use crate::report::escape::printable_lines;
@@ -286,7 +286,8 @@ impl AnswerFile {
     fn open(path: &Path, append: bool) -> Result<Self, Failure> {
         let file =
             if append { WholeFile::append(path) } else { WholeFile::create(path, Readers::Usual) };
-        let file = file.map_err(|error| Failure::file("write", path, &error))?;
+        let file =
+            file.or_else(|error| signals::check().and(Err(Failure::file("write", path, &error))))?;
         Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
     }
 

@@ -231,7 +231,8 @@ pub fn create(path: &Path) -> Result<WholeFile, Failure> {
         let help = "use another name, or remove the file first";
         return Err(Failure::command(message, Some(help)));
     }
-    WholeFile::create(path, Readers::Owner).map_err(|error| Failure::file("write", path, &error))
+    WholeFile::create(path, Readers::Owner)
+        .or_else(|error| signals::check().and(Err(Failure::file("write", path, &error))))
 }
 
 /// Whether there is a file at `path` with bytes in it that are no recording's, not even a damaged one's.

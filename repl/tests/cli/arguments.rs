@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::Stdio;
 use std::thread;
 
@@ -157,6 +158,24 @@ fn wrong_options_are_wrong_questions() {
         "{}",
         ran.err
     );
+}
+
+#[test]
+fn a_query_and_a_command_are_two_calls() {
+    let folder = Folder::new();
+    let file = folder.0.join("x.slab").display().to_string();
+    for words in [
+        ["select name limit 1", "snapshot", &file],
+        ["nonsense", "snapshot", &file],
+        ["--command=select 1", "snapshot", &file],
+    ] {
+        let ran = demo(words);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{words:?}");
+        assert!(ran.err.contains("tip: ask a query and run a command apart"), "{}", ran.err);
+    }
+    let ran = demo(["help", "snapshot", &file]);
+    assert_eq!((ran.code, ran.out), (Some(0), demo(["snapshot", "--help"]).out));
+    assert!(!Path::new(&file).exists());
 }
 
 #[test]

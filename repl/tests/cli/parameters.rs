@@ -21,6 +21,30 @@ fn values_come_from_options_commands_and_defaults() {
     assert!(error(&ran).contains("unknown column `typed`"), "{}", ran.err);
     let ran = demo(["--set", "a=4k", "--set", "b=-1", "select $a + 1, $b limit 1"]);
     assert_eq!(ran.out, "4KiB + 1,-1\n4097,-1\n");
+    for (value, told) in
+        [("-1k", "-1024"), ("+5", "5"), ("-0x10", "-16"), ("3com", "3com"), ("+x", "+x")]
+    {
+        let ran = demo(["--set", &format!("x={value}"), "select $x as x limit 1"]);
+        assert_eq!(
+            (ran.out.as_str(), error(&ran)),
+            (format!("x\n{told}\n").as_str(), ""),
+            "{value}"
+        );
+    }
+}
+
+/// A number that no type holds is no text.
+#[test]
+fn a_value_is_too_large() {
+    for value in ["18446744073709551616", "0x1ffffffffffffffff", "99999999999T", "1e999", "-1e999"]
+    {
+        let ran = demo(["--set", &format!("x={value}"), "select $x as x limit 1"]);
+        let expected = format!(
+            "error: `$x` is too large\n  |\n1 | select $x as x limit 1\n  |        ^^ `{value}` was given\n"
+        );
+        assert!(error(&ran).starts_with(&expected), "{}", ran.err);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+    }
 }
 
 #[test]

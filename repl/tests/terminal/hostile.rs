@@ -18,6 +18,7 @@ use rexpect::process::PtyProcess;
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::common::program::{Folder, SLABQL, command};
+use crate::common::start::{self, End, Start};
 use crate::common::{lacks, wait};
 
 /// What steers a terminal, hides text or turns it round; but for line ends, of which a query may have any.
@@ -465,4 +466,38 @@ fn a_watch() {
     terminal.key("\x1b[C", "tick");
     terminal.keyboard.write_all(b"q").unwrap();
     harmless("a watch", &terminal.end());
+}
+
+/// Nobody is at the other end of a FIFO, and to open it waits.
+#[test]
+fn an_interrupt_ends_the_wait_for_a_fifo() {
+    if lacks(&["mkfifo"]) {
+        return;
+    }
+    let home = home();
+    let path = home.path("fifo");
+    let made = start::command("mkfifo").arg(&path).start().ended();
+    assert!(made.success());
+    let mut terminal = Terminal::new(slabql(&home, ["--demo"]));
+    terminal.wait("slabql>", 0);
+    let path = path.display();
+    for line in [
+        format!(".read {path}"),
+        format!(".diff {path}"),
+        format!(".once {path}\rselect 1 limit 1;"),
+        ".read /dev/tty".to_owned(),
+    ] {
+        terminal.keys(&line);
+        let from = terminal.got.lock().unwrap().len();
+        terminal.keyboard.write_all(b"\r").unwrap();
+        let mut keyboard = terminal.keyboard.try_clone().unwrap();
+        terminal.until(&line, || {
+            // One that comes before the wait begins ends nothing.
+            keyboard.write_all(b"\x03").unwrap();
+            thread::sleep(Duration::from_millis(100));
+            String::from_utf8_lossy(&terminal.got.lock().unwrap()[from..]).contains("interrupted")
+        });
+    }
+    terminal.keys(".quit\r");
+    terminal.end();
 }
