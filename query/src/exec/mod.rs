@@ -285,7 +285,8 @@ impl<'a> Execution<'a> {
     ) -> Result<Vec<Vec<Value>>, Interrupted> {
         for at in first..self.steps.len() {
             // Nothing is computed of rows that are not shown.
-            if let [(Step::Project(_), _), (Step::Limit(limit), _), ..] = &self.steps[at..] {
+            if let [(Step::Project(_), _), (Step::Limit(limit), flow), ..] = &mut self.steps[at..] {
+                flow.into += rows.len().saturating_sub(limit.wanted()) as u64;
                 rows.truncate(limit.wanted());
             }
             let (step, flow) = &mut self.steps[at];

@@ -75,11 +75,11 @@ impl Args {
             }
             args
         });
-        let parsed = parsed.and_then(|args| match (&args.verb, args.asks_too()) {
+        let one = |args: Self| match (&args.verb, args.asks_too()) {
             (Some(_), Some(asks)) => Err(unexpected(&asks, "ask a query and run a command apart")),
             _ => Ok(args),
-        });
-        parsed.or_else(|mut error| {
+        };
+        let parsed = parsed.or_else(|mut error| {
             // A word that resembles a subcommand is one that is misspelt, for clap.
             let context = match error.kind() {
                 ErrorKind::UnknownArgument => Some(ContextKind::InvalidArg),
@@ -103,7 +103,8 @@ impl Args {
                 suggest(&mut error, other.unwrap_or(quotes));
             }
             Err(error)
-        })
+        });
+        parsed.and_then(one)
     }
 
     /// What asks a query, as it was written.
