@@ -36,7 +36,7 @@ pub(super) struct Groups<'a> {
 struct State {
     keys: Vec<Value>,
     aggregates: Vec<Box<dyn Accumulator>>,
-    /// Of each aggregate over distinct values those that it has seen.
+    /// Of each aggregate over distinct values those that it has seen; nothing where there is no such aggregate.
     seen: Vec<HashSet<Box<[u8]>>>,
 }
 
@@ -148,7 +148,11 @@ impl State {
         Self {
             keys,
             aggregates: aggregates.iter().map(|made| (made.function.begin)(made)).collect(),
-            seen: aggregates.iter().map(|_| HashSet::new()).collect(),
+            seen: if aggregates.iter().any(|made| made.distinct) {
+                aggregates.iter().map(|_| HashSet::new()).collect()
+            } else {
+                Vec::new()
+            },
         }
     }
 

@@ -169,6 +169,9 @@ fn what_a_later_slabql_adds_is_passed_over() {
     assert_ne!(wrong, text);
     let reason = Recording::read(wrong.as_bytes()).unwrap_err();
     assert_eq!(reason, "row 1 of `caches` is malformed");
+    let long = text.replacen("[\"a0\"", &format!("[\"{}\"", "a".repeat(1 << 20)), 1);
+    let reason = Recording::read(long.as_bytes()).unwrap_err();
+    assert_eq!(reason, "row 1 of `caches` is longer than 1048576 bytes, which is the limit");
 }
 
 /// A checksum tells damage, not who wrote it: what is no row is told by who asks for it.

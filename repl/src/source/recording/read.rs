@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::file::{Bytes, Lines, Sum};
+use super::file::{Bytes, Lines, MAX_LINE, Sum};
 use super::header::{Header, MAX_ROWS};
 
 /// Reads a recording: the rows of its tables, in their order.
@@ -62,6 +62,11 @@ impl<'a> Reader<'a> {
             _ => {}
         }
         self.count += 1;
+        if self.lines.raw().len() > MAX_LINE && !self.lines.raw().ends_with(b"\n") {
+            let name = self.header.parts.get(self.ended).map_or("", |part| &part.name);
+            let row = format!("row {} of `{name}`", self.count);
+            return Err(format!("{row} is longer than {MAX_LINE} bytes, which is the limit"));
+        }
         if self.count > MAX_ROWS {
             return Err(format!("a table has more than {MAX_ROWS} rows, which is the limit"));
         }
