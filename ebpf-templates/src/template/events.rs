@@ -136,14 +136,12 @@ struct Frame {
 }
 
 impl Events {
-    /// The eight bytes that all fields take, how often; and for keys, zeros behind them up to a size that readers know.
+    /// The eight bytes that all fields take, how often, with the turn and zeros behind them: an even number, because readers know
+    /// a size each.
     #[must_use]
     pub fn words(&self) -> usize {
-        let words = self.fields.iter().map(|field| field.words()).sum::<usize>();
-        match self.mode {
-            Mode::Counts => (words + usize::from(self.turns)).max(2).next_multiple_of(2),
-            Mode::Objects { .. } => words,
-        }
+        let turn = usize::from(self.turns && self.mode == Mode::Counts);
+        (self.turn_word() + turn).max(2).next_multiple_of(2)
     }
 
     /// The first word of a field.

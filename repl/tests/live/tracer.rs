@@ -54,7 +54,7 @@ fn allocations_are_counted_to_the_object() {
     let count = counts.iter().find(|(key, _)| *key == [cache, pid]).map_or(0, |found| found.1);
     assert_eq!((count, losses.entries), (SOCKETS as u64, 0), "{counts:?}");
 
-    let tracer = Tracer::attach(events, &Point::FREES).unwrap();
+    let mut tracer = Tracer::attach(events, &Point::FREES).unwrap();
     drop(made);
     // They are freed after a grace period of RCU, in the name of whoever runs then.
     common::wait("the sockets to be freed", PATIENCE, || {
@@ -108,7 +108,7 @@ fn a_sample_has_whatever_its_hash_chooses_and_sees_it_freed() {
         Tracer::attach(events, &points).unwrap()
     });
     let own = |objects: Vec<Object>| -> BTreeSet<u64> {
-        objects.iter().filter(|object| object.fields == [pid]).map(|object| object.addr).collect()
+        objects.iter().filter(|object| object.fields[0] == pid).map(|object| object.addr).collect()
     };
     let chosen = |objects: BTreeSet<u64>| -> BTreeSet<u64> {
         objects.into_iter().filter(|addr| is_sampled(*addr, sample)).collect()

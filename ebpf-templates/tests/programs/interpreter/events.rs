@@ -161,7 +161,7 @@ fn each_stack_has_one_number() {
                 numbers,
                 [(vec![0, 0], vec![1]), (vec![FIRST[0], 0], vec![3]), (vec![FIRST[1], 0], vec![1])]
             ),
-            Mode::Objects { .. } => assert_eq!(numbers, [(vec![OBJECT], vec![TIME, 0])]),
+            Mode::Objects { .. } => assert_eq!(numbers, [(vec![OBJECT], vec![TIME, 0, 0])]),
         }
     }
 }

@@ -164,30 +164,8 @@ impl Tracer {
     }
 
     /// How often each combination of fields was seen.
-    pub fn counts(&self) -> Result<Counts, Failure> {
-        match self.events.words() {
-            2 => self.counts_of::<2>(),
-            4 => self.counts_of::<4>(),
-            6 => self.counts_of::<6>(),
-            8 => self.counts_of::<8>(),
-            10 => self.counts_of::<10>(),
-            12 => self.counts_of::<12>(),
-            _ => self.counts_of::<MOST_COUNTED>(),
-        }
-    }
-
-    fn counts_of<const WORDS: usize>(&self) -> Result<Counts, Failure>
-    where
-        [u64; WORDS]: Pod,
-    {
-        let map: PerCpuHashMap<_, [u64; WORDS], u64> =
-            self.map(ENTRIES)?.try_into().map_err(unreadable)?;
-        let mut counts = Vec::new();
-        for entry in &map {
-            let (key, count) = entry.map_err(unreadable)?;
-            counts.push((key.to_vec(), count.iter().sum()));
-        }
-        Ok(counts)
+    pub fn counts(&mut self) -> Result<Counts, Failure> {
+        self.counts_until(0)
     }
 
     /// Ends a turn. Gives how often each combination of fields was seen since the one before.
@@ -195,18 +173,8 @@ impl Tracer {
         let ended = self.turns.now;
         self.turns.now += 1;
         self.begin_turn(self.turns.now)?;
-        let found = self.counts()?;
-        let (counts, gone) = self.turns.end(ended, self.events.turn_word(), found);
-        match self.events.words() {
-            2 => self.forget::<2>(&gone)?,
-            4 => self.forget::<4>(&gone)?,
-            6 => self.forget::<6>(&gone)?,
-            8 => self.forget::<8>(&gone)?,
-            10 => self.forget::<10>(&gone)?,
-            12 => self.forget::<12>(&gone)?,
-            _ => self.forget::<MOST_COUNTED>(&gone)?,
-        }
-        Ok(counts)
+        let found = self.counts_until(ended)?;
+        Ok(self.turns.end(ended, self.events.turn_word(), found))
     }
 
     /// Lets the programs count in another turn.
@@ -218,33 +186,46 @@ impl Tracer {
         map.set(0, values, 0).map_err(unreadable)
     }
 
-    /// Makes room for other keys.
-    fn forget<const WORDS: usize>(&mut self, keys: &[Vec<u64>]) -> Result<(), Failure>
+    /// The counts, of which those of turns before `turn` leave the map.
+    fn counts_until(&mut self, turn: u64) -> Result<Counts, Failure> {
+        match self.events.words() {
+            2 => self.counts_of::<2>(turn),
+            4 => self.counts_of::<4>(turn),
+            6 => self.counts_of::<6>(turn),
+            8 => self.counts_of::<8>(turn),
+            10 => self.counts_of::<10>(turn),
+            12 => self.counts_of::<12>(turn),
+            _ => self.counts_of::<MOST_COUNTED>(turn),
+        }
+    }
+
+    fn counts_of<const WORDS: usize>(&mut self, turn: u64) -> Result<Counts, Failure>
     where
         [u64; WORDS]: Pod,
     {
+        let at = self.events.turn_word();
         let mut map: PerCpuHashMap<_, [u64; WORDS], u64> =
             self.map_mut(ENTRIES)?.try_into().map_err(unreadable)?;
-        for key in keys.iter().filter_map(|key| <[u64; WORDS]>::try_from(key.as_slice()).ok()) {
+        let mut counts = Counts::new();
+        for entry in &map {
+            let (key, count) = entry.map_err(unreadable)?;
+            counts.push((key.to_vec(), count.iter().sum()));
+        }
+        for (key, _) in counts.iter().filter(|(key, _)| turn > 0 && key[at] < turn) {
+            let key = <[u64; WORDS]>::try_from(key.as_slice()).map_err(|_| missing())?;
             map.remove(&key).map_err(unreadable)?;
         }
-        Ok(())
+        Ok(counts)
     }
 
     /// The objects that are held.
     pub fn held(&self) -> Result<Vec<Object>, Failure> {
         match 1 + self.events.words() {
-            2 => self.held_of::<2>(),
             3 => self.held_of::<3>(),
-            4 => self.held_of::<4>(),
             5 => self.held_of::<5>(),
-            6 => self.held_of::<6>(),
             7 => self.held_of::<7>(),
-            8 => self.held_of::<8>(),
             9 => self.held_of::<9>(),
-            10 => self.held_of::<10>(),
             11 => self.held_of::<11>(),
-            12 => self.held_of::<12>(),
             _ => self.held_of::<MOST_HELD>(),
         }
     }

@@ -18,10 +18,10 @@ pub struct Turns {
 }
 
 impl Turns {
-    /// Ends a turn whose number is `ended`, behind which the map has `found`. Gives the counts of fields, which are the first
-    /// `words` of keys, and the keys that are of no use any more.
-    pub fn end(&mut self, ended: u64, words: usize, found: Counts) -> (Counts, Vec<Vec<u64>>) {
-        let (mut counts, mut gone) = (Counts::new(), Vec::new());
+    /// Ends a turn whose number is `ended`, behind which the map had `found`. Gives the counts of fields, which are the first
+    /// `words` of keys.
+    pub fn end(&mut self, ended: u64, words: usize, found: Counts) -> Counts {
+        let mut counts = Counts::new();
         let before = std::mem::take(&mut self.read);
         for (key, count) in found {
             let (fields, turn) = (key[..words].to_vec(), key[words]);
@@ -31,10 +31,9 @@ impl Turns {
             } else if turn < ended {
                 let late = count - before.get(&key).copied().unwrap_or(0).min(count);
                 counts.extend((late > 0).then_some((fields, late)));
-                gone.push(key);
             }
         }
-        (counts, gone)
+        counts
     }
 }
 
@@ -46,14 +45,10 @@ mod tests {
     fn what_comes_behind_the_end_of_a_turn_goes_to_the_next() {
         let mut turns = Turns::default();
         let found = vec![(vec![7, 0], 5), (vec![8, 0], 1), (vec![7, 1], 2)];
-        let (counts, gone) = turns.end(0, 1, found);
-        assert_eq!((counts, gone), (vec![(vec![7], 5), (vec![8], 1)], Vec::new()));
+        assert_eq!(turns.end(0, 1, found), [(vec![7], 5), (vec![8], 1)]);
         // One more of 7, none of 8, and one that was not yet there.
         let found = vec![(vec![7, 0], 6), (vec![8, 0], 1), (vec![9, 0], 3), (vec![7, 1], 4)];
-        let (counts, gone) = turns.end(1, 1, found);
-        assert_eq!(counts, [(vec![7], 1), (vec![9], 3), (vec![7], 4)]);
-        assert_eq!(gone, [[7, 0], [8, 0], [9, 0]]);
-        let (counts, gone) = turns.end(2, 1, vec![(vec![7, 1], 4)]);
-        assert_eq!((counts, gone), (Vec::new(), vec![vec![7, 1]]));
+        assert_eq!(turns.end(1, 1, found), [(vec![7], 1), (vec![9], 3), (vec![7], 4)]);
+        assert_eq!(turns.end(2, 1, vec![(vec![7, 1], 4)]), Counts::new());
     }
 }
