@@ -123,13 +123,17 @@ fn a_sample_has_whatever_its_hash_chooses_and_sees_it_freed() {
     common::wait("the sockets to be freed", PATIENCE, || {
         all.freed();
         freed.extend(sampled.freed());
-        own(sampled.held().unwrap()).is_empty().then_some(())
+        // Frees that interrupt another one are not told.
+        let missed = sampled.losses().unwrap().missed;
+        (own(sampled.held().unwrap()).len() as u64 <= missed).then_some(())
     });
     let losses = [&mut all, &mut sampled].map(|tracer| tracer.detach().unwrap());
     assert!(losses.iter().all(|lost| lost.entries == 0 && lost.records == 0), "{losses:?}");
     freed.extend(sampled.freed());
     assert!(freed.iter().all(|object| object.freed.is_some_and(|freed| freed > object.time)));
-    assert_eq!(own(freed), held_of_sample);
+    let freed = own(freed);
+    let left = held_of_sample.difference(&freed).count() as u64;
+    assert!(freed.is_subset(&held_of_sample) && left <= losses[1].missed, "{left} {losses:?}");
 }
 
 #[test]
