@@ -237,7 +237,7 @@ pub(super) fn bound(
         let kinds = tokens_of(value, kind).map_err(|help| {
             let (_, _, what, example) = kind.unwrap_or(ParameterKind::Int).row();
             // What has no type is a text, unless it is a number that is none.
-            let wrong = kind.map_or("is too large".to_owned(), |_| format!("is not {what}"));
+            let wrong = kind.map_or(TOO_LARGE.to_owned(), |_| format!("is not {what}"));
             Diagnostic::new(token.span, format!("`${name}` {wrong}"))
                 .label(format!("`{value}` was given"))
                 .help(help.unwrap_or_else(|| how(name, example)))
@@ -294,13 +294,9 @@ fn tokens_of(value: &str, kind: Option<ParameterKind>) -> Result<Vec<TokenKind>,
     };
     let fits = match kinds.as_slice() {
         [value] => takes(kind, value) || value.keyword() == Some(Keyword::Null),
-        [sign, value @ (Int(_) | Float(_) | Size(_))] => match sign.symbol() {
-            Some(Symbol::Minus) => {
-                !matches!(kind, Some(ParameterKind::UInt | ParameterKind::Size))
-                    && takes(kind, value)
-            }
-            _ => false,
-        },
+        [sign, value @ (Int(_) | Float(_) | Size(_))] if sign.symbol() == Some(Symbol::Minus) => {
+            !matches!(kind, Some(ParameterKind::UInt | ParameterKind::Size)) && takes(kind, value)
+        }
         _ => false,
     };
     let is_number = text.trim_start_matches(['-', '+']).starts_with(|c: char| c.is_ascii_digit());
