@@ -37,21 +37,33 @@ pub fn printable(bytes: &[u8]) -> String {
 /// The characters of a word in a message from which on it is cut, and how many are left of it.
 const LONG: usize = 400;
 const LEFT: usize = 80;
+/// The characters of a word beside others.
+const SHORT: usize = 40;
 
 /// Returns a sentence as a terminal may show it: [`printable`], but a word in it, or what it quotes, is cut where it is
 /// too long to be read. Somebody's megabyte is not told again.
 #[must_use]
 pub fn sentence(text: &str) -> String {
-    let cut = |part: &str| match part.char_indices().nth(LEFT) {
-        Some((end, _)) if part.chars().nth(LONG).is_some() => format!("{}…", &part[..end]),
-        _ => part.to_owned(),
-    };
+    let cut = |part: &str| cut(part, LONG, LEFT);
     let text = printable(text.as_bytes());
     let quoted = text.split('`').enumerate().map(|(number, part)| match number % 2 {
         0 => part.split(' ').map(cut).collect::<Vec<_>>().join(" "),
         _ => cut(part),
     });
     quoted.collect::<Vec<_>>().join("`")
+}
+
+/// `word`, cut where it is too long to be read beside others.
+pub(crate) fn short(word: &str) -> String {
+    cut(word, SHORT, SHORT)
+}
+
+/// The first `left` characters of what has more than `most`.
+fn cut(text: &str, most: usize, left: usize) -> String {
+    match text.char_indices().nth(left) {
+        Some((end, _)) if text.chars().nth(most).is_some() => format!("{}…", &text[..end]),
+        _ => text.to_owned(),
+    }
 }
 
 /// Returns a text of several lines as a terminal may show it: [`printable`], but for line feeds and tabs.

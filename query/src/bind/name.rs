@@ -6,6 +6,7 @@ use super::{Binder, typing};
 use crate::bound::{Expr, Missing};
 use crate::catalog::{self, Column, Source};
 use crate::diagnostic::{Diagnostic, Span};
+use crate::escape::short;
 use crate::foreign;
 use crate::input::Input;
 use crate::path::{self, Base};
@@ -165,10 +166,4 @@ impl Binder<'_> {
         }
         self.inputs.number(input.name(), input.clone())
     }
-}
-
-/// The start of a name that may be of any length.
-fn short(name: &str) -> String {
-    let start: String = name.chars().take(40).collect();
-    if start.len() < name.len() { start + "…" } else { start }
 }

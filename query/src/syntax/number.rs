@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::token::TokenKind;
 use crate::diagnostic::{Diagnostic, Span};
+use crate::escape::short;
 
 /// The suffixes of sizes, with the power of two that each stands for.
 const SIZES: [(&str, u32); 9] = [
@@ -190,14 +191,6 @@ fn no_number(word: &str, span: Span) -> Diagnostic {
 fn too_large(word: &str, span: Span) -> Diagnostic {
     Diagnostic::new(span, format!("`{}` {TOO_LARGE}", short(word)))
         .label(format!("the largest integer is {}", u64::MAX))
-}
-
-/// `word`, cut where it is too long to be read.
-fn short(word: &str) -> String {
-    match word.char_indices().nth(40) {
-        Some((end, _)) => format!("{}…", &word[..end]),
-        None => word.to_owned(),
-    }
 }
 
 #[cfg(test)]
