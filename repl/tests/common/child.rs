@@ -126,8 +126,8 @@ impl Running {
                 return found;
             }
             self.signal(Signal::CONT);
-            // Not in step with its queries.
-            pause = (pause + 377) % 3001;
+            // Not in step with its queries, and mostly longer than the verifier takes, which begins again after a stop.
+            pause = (pause + 1377) % 12_007;
             thread::sleep(Duration::from_micros(pause));
         }
         panic!("waited {PATIENCE:?} for a moment to stop slabql at");
