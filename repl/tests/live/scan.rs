@@ -336,6 +336,9 @@ fn churned(template: Template, text: &str, lasting: &BTreeSet<u64>) -> Churned {
     seen
 }
 
+/// So often it is made to change: as long as it changes, an answer is read again and again.
+const CHANGES: usize = 1000;
+
 /// The list of caches is made to change between two reads of one answer: slabql is stopped there, for as long as it
 /// takes to create the cache or to destroy it.
 #[test]
@@ -362,10 +365,14 @@ fn a_list_that_changes_between_two_reads_is_read_again() {
     let file = |path| File::create(path).unwrap().into();
     let mut child = Running::start(&arguments, file(&out.0), file(&notes.0));
     let mut changes = 0;
-    while child.stop_when(in_between_reads).is_some() {
+    while changes < CHANGES && child.stop_when(in_between_reads).is_some() {
         changes += 1;
         device.with_cache(|| {
             child.signal(Signal::CONT);
+            // Now and then long enough for an answer that has the cache.
+            if changes % 8 < 2 {
+                thread::sleep(Duration::from_millis(15));
+            }
             if child.stop_when(in_between_reads).is_some() {
                 changes += 1;
             }
