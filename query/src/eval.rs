@@ -107,14 +107,6 @@ impl<'a> Warnings<'a> {
         Value::Null
     }
 
-    /// The value of an expression that was computed of this row before, and is warned of once.
-    pub(crate) fn again(&mut self, expr: &Expr, row: &[Value]) -> Value {
-        let told = (self.range, self.long, self.steps, self.patterns);
-        let value = eval(expr, row, self);
-        (self.range, self.long, self.steps, self.patterns) = told;
-        value
-    }
-
     /// A NULL for what left its range, and a word about it.
     pub(crate) fn null(&mut self) -> Value {
         self.range += 1;

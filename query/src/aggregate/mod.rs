@@ -35,8 +35,8 @@ pub struct Aggregate {
     /// Checks the argument and the parameter of a call to the aggregate of this name, and returns the value of the
     /// parameter, and the type, unit and range of the result.
     pub ty: TypeRule,
-    /// Begins a group.
-    pub begin: fn(&bound::Aggregate) -> Box<dyn Accumulator>,
+    /// Begins, with no group yet.
+    pub begin: Begin,
     /// The words that the kernel adds up for a group, if it can; [`Accumulator::merge`] takes them.
     pub kernel: Option<Sum>,
 }
@@ -47,8 +47,57 @@ pub type TypeRule = fn(&str, &Expr, Option<&Expr>) -> Result<Typed, Diagnostic>;
 /// The value of a parameter, and the type, unit and range of a result.
 pub type Typed = (Value, Expr);
 
+/// Makes the state of a call.
+pub type Begin = fn(&bound::Aggregate) -> Box<dyn Accumulators>;
+
+/// An aggregate in every group. Groups are numbered from 0.
+pub trait Accumulators {
+    /// Begins the next group.
+    fn begin(&mut self);
+
+    /// Adds so many equal values, which are not NULL, to a group.
+    fn add_times(&mut self, group: usize, value: &Value, times: u64, warnings: &mut Warnings);
+
+    /// Adds the words that values of a group came to in the kernel; see [`Sum`].
+    fn merge(&mut self, group: usize, words: &[Value]);
+
+    /// The result of a group, of type `ty`; the group is as it began afterwards.
+    fn take(&mut self, group: usize, ty: Type, warnings: &mut Warnings) -> Value;
+}
+
+/// The states of all groups beside each other: a state of its own piece of memory each would take longer to allocate
+/// and to free than to compute.
+struct Each<T> {
+    empty: T,
+    groups: Vec<T>,
+}
+
+/// An aggregate whose groups begin as `empty`.
+fn each<T: Accumulator + 'static>(empty: T) -> Box<dyn Accumulators> {
+    Box::new(Each { empty, groups: Vec::new() })
+}
+
+impl<T: Accumulator> Accumulators for Each<T> {
+    fn begin(&mut self) {
+        self.groups.push(self.empty.clone());
+    }
+
+    fn add_times(&mut self, group: usize, value: &Value, times: u64, warnings: &mut Warnings) {
+        self.groups[group].add_times(value, times, warnings);
+    }
+
+    fn merge(&mut self, group: usize, words: &[Value]) {
+        self.groups[group].merge(words);
+    }
+
+    fn take(&mut self, group: usize, ty: Type, warnings: &mut Warnings) -> Value {
+        let taken = std::mem::replace(&mut self.groups[group], self.empty.clone());
+        taken.finish(ty, warnings)
+    }
+}
+
 /// The rows of a group so far.
-pub trait Accumulator {
+trait Accumulator: Clone {
     /// Adds a value, which is not NULL.
     fn add(&mut self, value: &Value, warnings: &mut Warnings);
 
@@ -63,7 +112,7 @@ pub trait Accumulator {
     fn merge(&mut self, words: &[Value]);
 
     /// The result, of type `ty`.
-    fn finish(self: Box<Self>, ty: Type, warnings: &mut Warnings) -> Value;
+    fn finish(self, ty: Type, warnings: &mut Warnings) -> Value;
 }
 
 /// All aggregates, by name.
@@ -99,7 +148,7 @@ impl Aggregate {
         arguments: (usize, usize),
         doc: &'static str,
         ty: TypeRule,
-        begin: fn(&bound::Aggregate) -> Box<dyn Accumulator>,
+        begin: Begin,
     ) -> Self {
         let name = called(call);
         Self { name, aliases: &[], arguments, star: false, call, doc, ty, begin, kernel: None }

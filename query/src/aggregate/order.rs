@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::sum::mean_of_numbers;
-use super::{Accumulator, Aggregate, Typed};
+use super::{Accumulator, Accumulators, Aggregate, Typed, each};
 use crate::bind::typing::{described, shape, unfit};
 use crate::bound::{self, Expr};
 use crate::diagnostic::Diagnostic;
@@ -18,7 +18,7 @@ pub(super) static ROWS: &[Aggregate] = &[
         (1, 1),
         "The largest value; for the largest of several arguments use `greatest`.",
         ordered,
-        |_| Box::new(Extreme(Ordering::Greater, Value::Null)),
+        |_| each(Extreme(Ordering::Greater, Value::Null)),
     )
     .kernel(Sum::Greatest),
     Aggregate::new(
@@ -26,14 +26,14 @@ pub(super) static ROWS: &[Aggregate] = &[
         (1, 1),
         "The median, as a float; for an even number of values the mean of the middle two.",
         mean_of_numbers,
-        |_| Box::new(Percentile { part: 1.0, whole: 2, values: Vec::new() }),
+        |_| each(Percentile { part: 1.0, whole: 2, values: Vec::new() }),
     ),
     Aggregate::new(
         "min(x)",
         (1, 1),
         "The smallest value; for the smallest of several arguments use `least`.",
         ordered,
-        |_| Box::new(Extreme(Ordering::Less, Value::Null)),
+        |_| each(Extreme(Ordering::Less, Value::Null)),
     )
     .kernel(Sum::Least),
     Aggregate::new(
@@ -48,7 +48,7 @@ pub(super) static ROWS: &[Aggregate] = &[
         (1, 1),
         "One of the values: the first in row order.",
         |_, argument, _| Ok((Value::Null, shape(argument))),
-        |_| Box::new(First(Value::Null)),
+        |_| each(First(Value::Null)),
     ),
     Aggregate::new(
         "quantile(x, 0.95)",
@@ -87,12 +87,13 @@ fn ranked(
     Ok((Value::Float(value), result))
 }
 
-fn percentile_of(aggregate: &bound::Aggregate, whole: u32) -> Box<dyn Accumulator> {
+fn percentile_of(aggregate: &bound::Aggregate, whole: u32) -> Box<dyn Accumulators> {
     let part = aggregate.parameter.float().unwrap_or_default();
-    Box::new(Percentile { part, whole, values: Vec::new() })
+    each(Percentile { part, whole, values: Vec::new() })
 }
 
 /// The first value.
+#[derive(Clone)]
 struct First(Value);
 
 impl Accumulator for First {
@@ -104,15 +105,17 @@ impl Accumulator for First {
 
     fn merge(&mut self, _: &[Value]) {}
 
-    fn finish(self: Box<Self>, _: Type, _: &mut Warnings) -> Value {
+    fn finish(self, _: Type, _: &mut Warnings) -> Value {
         self.0
     }
 }
 
 /// The value that is before all others in this order.
+#[derive(Clone)]
 struct Extreme(Ordering, Value);
 
 /// All values, and what part of the whole of them the result is not below.
+#[derive(Clone)]
 struct Percentile {
     part: f64,
     whole: u32,
@@ -133,7 +136,7 @@ impl Accumulator for Extreme {
         }
     }
 
-    fn finish(self: Box<Self>, _: Type, _: &mut Warnings) -> Value {
+    fn finish(self, _: Type, _: &mut Warnings) -> Value {
         self.1
     }
 }
@@ -145,7 +148,7 @@ impl Accumulator for Percentile {
 
     fn merge(&mut self, _: &[Value]) {}
 
-    fn finish(self: Box<Self>, _: Type, warnings: &mut Warnings) -> Value {
+    fn finish(self, _: Type, warnings: &mut Warnings) -> Value {
         percentile(self.part, self.whole, self.values, warnings)
     }
 }

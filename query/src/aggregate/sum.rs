@@ -4,7 +4,7 @@
 //! a mean is rounded once.
 //! Floats are added with what rounding lost of each (Neumaier), so that the order of rows does not show.
 
-use super::{Accumulator, Aggregate, Typed};
+use super::{Accumulator, Aggregate, Typed, each};
 use crate::bind::typing::{arith, of_type, shape};
 use crate::bound::{Arith, Expr, Range};
 use crate::diagnostic::Diagnostic;
@@ -14,7 +14,7 @@ use crate::value::{Type, Unit, Value};
 
 pub(super) static ROWS: &[Aggregate] = &[
     Aggregate::new("avg(x)", (1, 1), "The arithmetic mean, as a float.", mean_of_numbers, |_| {
-        Box::<Mean>::default()
+        each(Mean::default())
     })
     .kernel(Sum::Total),
     Aggregate::new(
@@ -25,7 +25,7 @@ pub(super) static ROWS: &[Aggregate] = &[
             let range = Range { low: 0, high: i64::MAX.into() };
             Ok((Value::Null, Expr { range, unit: Unit::Count, ..of_type(Type::UInt) }))
         },
-        |_| Box::new(Count(0)),
+        |_| each(Count(0)),
     )
     .star()
     .kernel(Sum::Count),
@@ -34,7 +34,7 @@ pub(super) static ROWS: &[Aggregate] = &[
         (1, 1),
         "The sample standard deviation, as a float; NULL for a single value.",
         mean_of_numbers,
-        |_| Box::<Deviation>::default(),
+        |_| each(Deviation::default()),
     )
     .aliases(&["stddev_samp"]),
     Aggregate::new(
@@ -45,7 +45,7 @@ pub(super) static ROWS: &[Aggregate] = &[
             arith::number(argument, name)?;
             Ok((Value::Null, of_type(Type::Float)))
         },
-        |_| Box::new(Deviation { variance: true, ..Deviation::default() }),
+        |_| each(Deviation { variance: true, ..Deviation::default() }),
     )
     .aliases(&["var_samp"]),
     Aggregate::new(
@@ -53,14 +53,14 @@ pub(super) static ROWS: &[Aggregate] = &[
         (1, 1),
         "The bits that are set in every value.",
         |name, argument, _| bits(name, argument, Arith::BitAnd),
-        |_| Box::new(Bits { of: |a, b| a & b, so_far: None }),
+        |_| each(Bits { of: |a, b| a & b, so_far: None }),
     ),
     Aggregate::new(
         "bit_or(x)",
         (1, 1),
         "The bits that are set in any value.",
         |name, argument, _| bits(name, argument, Arith::BitOr),
-        |_| Box::new(Bits { of: |a, b| a | b, so_far: None }),
+        |_| each(Bits { of: |a, b| a | b, so_far: None }),
     ),
     Aggregate::new(
         "sum(x)",
@@ -70,7 +70,7 @@ pub(super) static ROWS: &[Aggregate] = &[
             arith::number(argument, name)?;
             Ok((Value::Null, total(argument)))
         },
-        |_| Box::<Total>::default(),
+        |_| each(Total::default()),
     )
     .kernel(Sum::Total),
 ];
@@ -102,16 +102,18 @@ fn bits(name: &str, argument: &Expr, op: Arith) -> Result<Typed, Diagnostic> {
     Ok((Value::Null, Expr { ty, range, ..shape(argument) }))
 }
 
+#[derive(Clone)]
 struct Count(u64);
 
 /// What `of` makes of all values.
+#[derive(Clone)]
 struct Bits {
     of: fn(i128, i128) -> i128,
     so_far: Option<i128>,
 }
 
 /// A sum.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Total {
     count: u64,
     integers: i128,
@@ -121,11 +123,11 @@ struct Total {
 }
 
 /// A sum, and the least and greatest float: rounding must not lead a mean out of them.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Mean(Total, Option<(f64, f64)>);
 
 /// The distance of values from their mean.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Deviation {
     /// Integers, which are summed exactly.
     integers: Vec<i128>,
@@ -152,7 +154,7 @@ impl Accumulator for Count {
         }
     }
 
-    fn finish(self: Box<Self>, _: Type, _: &mut Warnings) -> Value {
+    fn finish(self, _: Type, _: &mut Warnings) -> Value {
         Value::UInt(self.0)
     }
 }
@@ -165,7 +167,7 @@ impl Accumulator for Bits {
 
     fn merge(&mut self, _: &[Value]) {}
 
-    fn finish(self: Box<Self>, ty: Type, warnings: &mut Warnings) -> Value {
+    fn finish(self, ty: Type, warnings: &mut Warnings) -> Value {
         let ty = if ty.is_flags() { Type::UInt } else { ty };
         self.so_far.map_or(Value::Null, |bits| integer(bits, ty, warnings))
     }
@@ -206,7 +208,7 @@ impl Accumulator for Total {
         }
     }
 
-    fn finish(self: Box<Self>, ty: Type, warnings: &mut Warnings) -> Value {
+    fn finish(self, ty: Type, warnings: &mut Warnings) -> Value {
         match ty {
             _ if self.count == 0 => Value::Null,
             Type::Float => float(self.floats(), warnings),
@@ -243,8 +245,8 @@ impl Accumulator for Mean {
     }
 
     #[allow(clippy::cast_precision_loss)] // a mean is a double
-    fn finish(self: Box<Self>, _: Type, warnings: &mut Warnings) -> Value {
-        let Self(total, range) = *self;
+    fn finish(self, _: Type, warnings: &mut Warnings) -> Value {
+        let Self(total, range) = self;
         match range {
             _ if total.count == 0 => Value::Null,
             None => Value::real(number::ratio(total.integers, total.count)),
@@ -271,7 +273,7 @@ impl Accumulator for Deviation {
 
     fn merge(&mut self, _: &[Value]) {}
 
-    fn finish(self: Box<Self>, _: Type, warnings: &mut Warnings) -> Value {
+    fn finish(self, _: Type, warnings: &mut Warnings) -> Value {
         let (count, squares) = match self.integers.len() {
             0 => (self.count, self.squares),
             _ => squares(&self.integers),
@@ -310,7 +312,7 @@ mod tests {
     #[test]
     fn sums_lose_nothing_to_the_order_of_rows() {
         let mut warnings = Warnings::default();
-        let mut total = Box::<Total>::default();
+        let mut total = Total::default();
         for value in [1e16, 1.0, -1e16] {
             total.add(&Value::Float(value), &mut warnings);
         }
@@ -318,7 +320,7 @@ mod tests {
     }
 
     fn of<T: Accumulator + Default>(values: impl IntoIterator<Item = Value>) -> Value {
-        let mut made = Box::<T>::default();
+        let mut made = T::default();
         let mut warnings = Warnings::default();
         values.into_iter().for_each(|value| made.add(&value, &mut warnings));
         made.finish(Type::Float, &mut warnings)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Accumulator, Aggregate};
+use super::{Accumulator, Aggregate, each};
 use crate::bind::typing::{arith, of_type, unfit};
 use crate::bound::Expr;
 use crate::diagnostic::Diagnostic;
@@ -24,7 +24,7 @@ pub(super) static ROWS: &[Aggregate] = &[
         },
         |aggregate| {
             let ty = aggregate.argument.as_ref().map_or(Type::Text, |argument| argument.ty);
-            Box::new(Concat { text: None, between: aggregate.parameter.clone(), ty })
+            each(Concat { text: None, between: aggregate.parameter.clone(), ty })
         },
     )
     .aliases(&["string_agg"]),
@@ -36,7 +36,7 @@ pub(super) static ROWS: &[Aggregate] = &[
             arith::number(argument, name)?;
             Ok((Value::Null, Expr { unit: Unit::Buckets, ..of_type(Type::List) }))
         },
-        |_| Box::<Histogram>::default(),
+        |_| each(Histogram::default()),
     ),
 ];
 
@@ -51,6 +51,7 @@ fn separator(parameter: Option<&Expr>) -> Result<Value, Diagnostic> {
 }
 
 /// The text so far.
+#[derive(Clone)]
 struct Concat {
     text: Option<Vec<u8>>,
     /// The text between values.
@@ -63,7 +64,7 @@ struct Concat {
 const OPEN: i8 = 65;
 
 /// How many values each bucket has.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Histogram {
     counts: BTreeMap<i8, u64>,
     /// Whether values have fractions, so that a bucket of one whole number holds more than that.
@@ -91,7 +92,7 @@ impl Accumulator for Concat {
 
     fn merge(&mut self, _: &[Value]) {}
 
-    fn finish(self: Box<Self>, _: Type, warnings: &mut Warnings) -> Value {
+    fn finish(self, _: Type, warnings: &mut Warnings) -> Value {
         self.text.map_or(Value::Null, |text| grown(text, warnings))
     }
 }
@@ -104,8 +105,8 @@ impl Accumulator for Histogram {
 
     fn merge(&mut self, _: &[Value]) {}
 
-    fn finish(self: Box<Self>, _: Type, _: &mut Warnings) -> Value {
-        let Self { counts, fractions } = *self;
+    fn finish(self, _: Type, _: &mut Warnings) -> Value {
+        let Self { counts, fractions } = self;
         if counts.is_empty() {
             return Value::Null;
         }
@@ -219,7 +220,7 @@ mod tests {
     #[test]
     fn a_list_of_buckets_is_read_back() {
         let numbers = [-3, 0, 1, 5, 6, 40].map(Value::Int);
-        let mut histogram = Box::<Histogram>::default();
+        let mut histogram = Histogram::default();
         let mut warnings = Warnings::default();
         for number in &numbers {
             histogram.add(number, &mut warnings);
@@ -235,7 +236,7 @@ mod tests {
     fn a_text_that_grows_too_long_is_null() {
         let mut warnings = Warnings::default();
         let between = Value::text(",");
-        let mut concat = Box::new(Concat { text: None, between, ty: Type::Text });
+        let mut concat = Concat { text: None, between, ty: Type::Text };
         let half = Value::text(vec![b'x'; MAX_TEXT / 2]);
         concat.add(&half, &mut warnings);
         concat.add(&half, &mut warnings);

@@ -1,8 +1,7 @@
 //! Passes over rows that were shown already.
 
-use std::collections::HashSet;
-
 use super::identity::encode;
+use super::keys::Keys;
 use crate::eval::Warnings;
 use crate::value::Value;
 
@@ -10,14 +9,14 @@ use crate::value::Value;
 pub(super) struct Distinct {
     /// How many values of a row are shown.
     shown: usize,
-    seen: HashSet<Box<[u8]>>,
+    seen: Keys,
     /// The bytes of the row at hand.
     bytes: Vec<u8>,
 }
 
 impl Distinct {
     pub(super) fn new(shown: usize) -> Self {
-        Self { shown, seen: HashSet::new(), bytes: Vec::new() }
+        Self { shown, seen: Keys::new(), bytes: Vec::new() }
     }
 
     /// Keeps the first of equal rows.
@@ -30,7 +29,8 @@ impl Distinct {
             for value in row.iter().take(self.shown) {
                 encode(value, &mut self.bytes);
             }
-            !self.seen.contains(&*self.bytes) && self.seen.insert((*self.bytes).into())
+            let (_, new) = self.seen.number(&self.bytes);
+            new
         });
     }
 }

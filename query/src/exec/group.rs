@@ -8,45 +8,54 @@
 //! - Without keys all rows are one group, and it is there even if they are not.
 //! - The totals take all that the groups take, not what these came to: no mean is one of means.
 
-use std::collections::{HashMap, HashSet};
-
-use super::identity::encode;
-use crate::aggregate::Accumulator;
+use super::identity::{decode, encode};
+use super::keys::Keys;
+use crate::aggregate::Accumulators;
 use crate::bound::{Expr, ExprKind};
 use crate::eval::{self, Warnings};
 use crate::plan;
 use crate::plan::group::InKernel;
-use crate::value::Value;
+use crate::value::{Type, Value};
 
 /// The groups so far.
 pub(super) struct Groups<'a> {
     group: &'a plan::Group,
     /// Where a row says how many rows it stands for, if it does.
     times: Option<usize>,
-    /// The number of the group of a key, by its bytes.
-    numbers: HashMap<Box<[u8]>, usize>,
-    states: Vec<State>,
-    /// What all rows come to, if it is asked for.
-    totals: Option<State>,
+    /// The keys of each group.
+    keys: Keys,
+    aggregates: Vec<Aggregate<'a>>,
+    /// How many groups were given back already.
+    given: usize,
     /// The bytes of the row at hand.
     bytes: Vec<u8>,
 }
 
-/// A group.
-struct State {
-    keys: Vec<Value>,
-    aggregates: Vec<Box<dyn Accumulator>>,
-    /// Of each aggregate over distinct values those that it has seen; nothing where there is no such aggregate.
-    seen: Vec<HashSet<Box<[u8]>>>,
+/// An aggregate in every group. Where there are totals they are its first one.
+struct Aggregate<'a> {
+    argument: Option<&'a Expr>,
+    result: Type,
+    values: Box<dyn Accumulators>,
+    /// The values that it has seen, each behind the number of its group, if it is one over distinct values.
+    seen: Option<Keys>,
 }
 
 impl<'a> Groups<'a> {
     pub(super) fn new(group: &'a plan::Group, times: Option<usize>) -> Self {
-        let totals = group.totals.map(|_| State::new(vec![Value::Null; group.keys.len()], group));
-        let (numbers, bytes) = (HashMap::new(), Vec::new());
-        let mut groups = Self { group, times, numbers, states: Vec::new(), totals, bytes };
+        let aggregate = |of: &'a crate::bound::Aggregate| Aggregate {
+            argument: of.argument.as_ref(),
+            result: of.result.ty,
+            values: (of.function.begin)(of),
+            seen: of.distinct.then(Keys::new),
+        };
+        let aggregates = group.aggregates.iter().map(aggregate).collect();
+        let (keys, bytes) = (Keys::new(), Vec::new());
+        let mut groups = Self { group, times, keys, aggregates, given: 0, bytes };
+        if group.totals.is_some() {
+            groups.begin();
+        }
         if group.keys.is_empty() {
-            groups.begin(Vec::new());
+            groups.number();
         }
         groups
     }
@@ -74,19 +83,16 @@ impl<'a> Groups<'a> {
         for key in &self.group.keys {
             with(&key.expr, row, warnings, |value, _| encode(value, &mut self.bytes));
         }
-        let number = self.found().unwrap_or_else(|| {
-            let keys = self.group.keys.iter().map(|key| warnings.again(&key.expr, row)).collect();
-            self.begin(keys)
-        });
-        let (state, bytes) = (&mut self.states[number], &mut self.bytes);
-        for (index, aggregate) in self.group.aggregates.iter().enumerate() {
+        let number = self.number();
+        let (bytes, totals) = (&mut self.bytes, self.group.totals.map(|_| 0));
+        for aggregate in &mut self.aggregates {
+            let argument = aggregate.argument;
             let mut add = |value: &Value, warnings: &mut Warnings| {
-                state.add(index, aggregate.distinct, (value, times), bytes, warnings);
-                if let Some(totals) = &mut self.totals {
-                    totals.add(index, aggregate.distinct, (value, times), bytes, warnings);
+                for number in [number].into_iter().chain(totals) {
+                    aggregate.add(number, (value, times), bytes, warnings);
                 }
             };
-            match &aggregate.argument {
+            match argument {
                 None => add(&Value::Bool(true), warnings),
                 Some(argument) => with(argument, row, warnings, |value, warnings| {
                     if *value != Value::Null {
@@ -104,76 +110,80 @@ impl<'a> Groups<'a> {
         for key in keys {
             encode(key, &mut self.bytes);
         }
-        let number = self.found().unwrap_or_else(|| self.begin(keys.to_vec()));
-        for (index, part) in kernel.parts.iter().enumerate() {
+        let number = self.number();
+        let totals = self.group.totals.map(|_| 0);
+        for (aggregate, part) in self.aggregates.iter_mut().zip(&kernel.parts) {
             let (these, rest) = words.split_at(part.sum.words().min(words.len()));
-            for state in [&mut self.states[number]].into_iter().chain(&mut self.totals) {
-                state.aggregates[index].merge(these);
+            for number in [number].into_iter().chain(totals) {
+                aggregate.values.merge(number, these);
             }
             words = rest;
         }
     }
 
-    /// The number of the group whose bytes are at hand.
-    fn found(&self) -> Option<usize> {
-        self.numbers.get(&*self.bytes).copied()
+    /// The group whose keys' bytes are at hand, by its number in the aggregates.
+    fn number(&mut self) -> usize {
+        let (number, new) = self.keys.number(&self.bytes);
+        if new {
+            self.begin();
+        }
+        self.first() + number
     }
 
-    /// The rows of the groups, and that of the totals.
-    pub(super) fn finish(self, warnings: &mut Warnings) -> (Vec<Vec<Value>>, Option<Vec<Value>>) {
-        let Self { group, states, totals, .. } = self;
-        let mut row = |state: State, is_totals: bool| {
-            let mut row = state.keys;
-            let made = state.aggregates.into_iter().zip(&group.aggregates);
-            row.extend(made.map(|(made, aggregate)| made.finish(aggregate.result.ty, warnings)));
-            row.extend(group.totals.map(|_| Value::Bool(is_totals)));
-            row
-        };
-        let rows = states.into_iter().map(|state| row(state, false)).collect();
-        (rows, totals.map(|state| row(state, true)))
+    /// Where the groups of keys begin in the aggregates.
+    fn first(&self) -> usize {
+        usize::from(self.group.totals.is_some())
     }
 
-    /// Begins the group of `keys`, whose bytes are at hand.
-    fn begin(&mut self, keys: Vec<Value>) -> usize {
-        let number = self.states.len();
-        self.numbers.insert((*self.bytes).into(), number);
-        self.states.push(State::new(keys, self.group));
-        number
+    fn begin(&mut self) {
+        self.aggregates.iter_mut().for_each(|aggregate| aggregate.values.begin());
+    }
+
+    /// The rows of so many groups more; none when all were given.
+    pub(super) fn give(&mut self, count: usize, warnings: &mut Warnings) -> Vec<Vec<Value>> {
+        let from = self.given;
+        self.given = from.saturating_add(count).min(self.keys.len());
+        (from..self.given).map(|number| self.row(Some(number), warnings)).collect()
+    }
+
+    /// The row of the totals, if they are asked for.
+    pub(super) fn totals(&mut self, warnings: &mut Warnings) -> Option<Vec<Value>> {
+        self.group.totals.map(|_| self.row(None, warnings))
+    }
+
+    /// The row of the group of this number, or of the totals.
+    fn row(&mut self, number: Option<usize>, warnings: &mut Warnings) -> Vec<Value> {
+        warnings.step(self.group.aggregates.len() + 1);
+        let at = number.map_or(0, |number| self.first() + number);
+        let mut bytes = number.map_or(&[][..], |number| self.keys.get(number));
+        let keys = self.group.keys.iter().map(|_| decode(&mut bytes));
+        let results = self.aggregates.iter_mut();
+        let results = results.map(|made| made.values.take(at, made.result, warnings));
+        let is_totals = self.group.totals.map(|_| Value::Bool(number.is_none()));
+        keys.chain(results).chain(is_totals).collect()
     }
 }
 
-impl State {
-    fn new(keys: Vec<Value>, group: &plan::Group) -> Self {
-        let aggregates = &group.aggregates;
-        Self {
-            keys,
-            aggregates: aggregates.iter().map(|made| (made.function.begin)(made)).collect(),
-            seen: if aggregates.iter().any(|made| made.distinct) {
-                aggregates.iter().map(|_| HashSet::new()).collect()
-            } else {
-                Vec::new()
-            },
-        }
-    }
-
-    /// Adds a value so many times to an aggregate; `bytes` is room for its own.
+impl Aggregate<'_> {
+    /// Adds a value so many times to a group; `bytes` is room for its own.
     fn add(
         &mut self,
-        index: usize,
-        distinct: bool,
+        group: usize,
         (value, mut times): (&Value, u64),
         bytes: &mut Vec<u8>,
         warnings: &mut Warnings,
     ) {
-        if distinct {
+        if let Some(seen) = &mut self.seen {
             bytes.clear();
+            bytes.extend(group.to_le_bytes());
             encode(value, bytes);
-            if !self.seen[index].insert((**bytes).into()) {
+            let (_, new) = seen.number(bytes);
+            if !new {
                 return;
             }
             times = 1;
         }
-        self.aggregates[index].add_times(value, times, warnings);
+        self.values.add_times(group, value, times, warnings);
     }
 }
 
@@ -229,6 +239,6 @@ mod tests {
                 groups.add(&[name, pattern], &mut warnings);
             }
         }
-        assert_eq!((COMPILED.get() - before, groups.states.len()), (2000, 2000));
+        assert_eq!((COMPILED.get() - before, groups.keys.len()), (2000, 2000));
     }
 }

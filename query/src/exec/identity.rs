@@ -85,6 +85,36 @@ pub fn encode(value: &Value, bytes: &mut Vec<u8>) {
     }
 }
 
+/// The value whose bytes `bytes` begins with, which are taken from it. Of the two zeros it is the one without a sign.
+pub(super) fn decode(bytes: &mut &[u8]) -> Value {
+    let [tag] = taken(bytes);
+    match tag {
+        0 => Value::Null,
+        1 => Value::Bool(taken(bytes) != [0]),
+        2 => Value::Int(i64::from_le_bytes(taken(bytes))),
+        3 => Value::UInt(u64::from_le_bytes(taken(bytes))),
+        4 => Value::Float(f64::from_le_bytes(taken(bytes))),
+        5 => Value::Text(text(bytes)),
+        _ => Value::List((0..u64::from_le_bytes(taken(bytes))).map(|_| text(bytes)).collect()),
+    }
+}
+
+/// The text of a length that stands before it.
+#[allow(clippy::cast_possible_truncation)] // it was the length of a text
+fn text(bytes: &mut &[u8]) -> Box<[u8]> {
+    let length = u64::from_le_bytes(taken(bytes)) as usize;
+    let (text, rest) = bytes.split_at(length.min(bytes.len()));
+    *bytes = rest;
+    text.into()
+}
+
+/// The first `N` of `bytes`; zeros where there are none.
+fn taken<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
+    let Some((taken, rest)) = bytes.split_first_chunk() else { return [0; N] };
+    *bytes = rest;
+    *taken
+}
+
 #[cfg(test)]
 mod tests {
     use super::Before::{New, Row, Unknown};
@@ -144,7 +174,13 @@ mod tests {
             for (j, right) in rows.iter().enumerate() {
                 assert_eq!(identity(left) == identity(right), i == j, "{left:?} and {right:?}");
             }
+            let bytes = identity(left);
+            let mut rest = &*bytes;
+            let read: Vec<Value> = left.iter().map(|_| decode(&mut rest)).collect();
+            assert_eq!((&read, rest), (left, &[][..]));
         }
-        assert_eq!(identity(&[Value::Float(0.0)]), identity(&[Value::Float(-0.0)]));
+        let zero = identity(&[Value::Float(-0.0)]);
+        assert_eq!(identity(&[Value::Float(0.0)]), zero);
+        assert!(matches!(decode(&mut &*zero), Value::Float(zero) if zero.is_sign_positive()));
     }
 }

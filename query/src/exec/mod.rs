@@ -14,6 +14,7 @@
 mod distinct;
 mod group;
 pub mod identity;
+mod keys;
 mod limit;
 mod look_up;
 pub mod previous_tick;
@@ -39,6 +40,9 @@ use limit::Limit;
 use previous_tick::PreviousTick;
 use projection::Projection;
 use sort::Sort;
+
+/// So many rows of groups go on at once.
+const BATCH: usize = 1 << 12;
 
 /// Looks up what only user space knows.
 pub trait Host {
@@ -202,13 +206,20 @@ impl<'a> Execution<'a> {
         for at in 0..self.steps.len() {
             let step = &mut self.steps[at].0;
             let kept = match std::mem::replace(step, Step::Done) {
-                Step::Group(groups) => {
-                    let (kept, of_all) = groups.finish(&mut self.machine.warnings);
-                    totals = of_all;
-                    kept
+                Step::Group(mut groups) => {
+                    totals = groups.totals(&mut self.machine.warnings);
+                    // A sort with a limit keeps few of millions.
+                    loop {
+                        let some = groups.give(BATCH, &mut self.machine.warnings);
+                        if some.len() < BATCH {
+                            break some;
+                        }
+                        self.steps[at].1.out += some.len() as u64;
+                        rows.append(&mut self.run(at + 1, some)?);
+                    }
                 }
-                Step::Whole(groups, rows) => {
-                    let all = groups.finish(&mut self.machine.warnings).0.swap_remove(0);
+                Step::Whole(mut groups, rows) => {
+                    let all = groups.give(1, &mut self.machine.warnings).swap_remove(0);
                     for (step, _) in &mut self.steps[at + 1..] {
                         step.know(&all);
                     }
@@ -228,7 +239,7 @@ impl<'a> Execution<'a> {
                 }
             };
             self.steps[at].1.out += kept.len() as u64;
-            rows = self.run(at + 1, kept)?;
+            rows.append(&mut self.run(at + 1, kept)?);
         }
         // Without rows there is nothing that they are the totals of.
         if let Some(totals) = totals.filter(|_| !rows.is_empty()) {
