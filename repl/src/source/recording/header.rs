@@ -213,7 +213,7 @@ impl Header {
         Ok(Self {
             kernel: text(&header, "kernel")?,
             boot: header.contains_key("boot").then(|| text(&header, "boot")).transpose()?,
-            time: text(&header, "time")?,
+            time: text(&header, "time").and_then(moment)?,
             page_size: field(&header, "page_size")?
                 .as_u64()
                 .filter(|size| size.is_power_of_two())
@@ -237,6 +237,12 @@ fn field<'a>(object: &'a Map<String, Json>, key: &str) -> Result<&'a Json, Strin
 fn text(object: &Map<String, Json>, key: &str) -> Result<String, String> {
     let text = field(object, key)?.as_str();
     Ok(text.ok_or_else(|| format!("`{key}` is not a string"))?.to_owned())
+}
+
+/// A time that others can be held against.
+fn moment(time: String) -> Result<String, String> {
+    let read = humantime::parse_rfc3339(&time);
+    read.map(|_| time).map_err(|_| "`time` is not a time of RFC 3339 in UTC".to_owned())
 }
 
 /// An object from names to reasons.
