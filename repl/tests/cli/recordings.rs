@@ -12,12 +12,14 @@ use slabql::source::recording::Recording;
 #[test]
 fn files_that_are_no_recordings_are_refused() {
     let folder = Folder::new();
-    let cases: [(&[u8], &str); 5] = [
+    let yesterday = br#"{"format":"slabql recording","version":2,"kernel":"6.18","time":"yesterday","page_size":4096,"slab_flags":{},"gfp_flags":{},"refused":{},"tables":[]}"#;
+    let cases: [(&[u8], &str); 6] = [
         (b"", "its first line is not a header"),
         (b"root:x:0\n", "its first line is not a header"),
         (b"\x7fELF\xff", "it is not UTF-8"),
         (b"{\"format\":\"tar\"}\n", "its header has another format"),
         (b"{\"format\":\"slabql recording\",\"version\":9}", "it has version 9"),
+        (yesterday, "`time` is not a time of RFC 3339 in UTC"),
     ];
     for (bytes, reason) in cases {
         let path = folder.file("x.slab", bytes);

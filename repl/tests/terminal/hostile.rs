@@ -175,7 +175,7 @@ fn recording() -> String {
     let hostile = forged();
     let header = serde_json::json!({
         "format": "slabql recording", "version": 1, "table": "caches", "rows": 4,
-        "kernel": hostile, "boot": hostile, "time": hostile, "page_size": 4096,
+        "kernel": hostile, "boot": hostile, "time": "2026-01-01T00:00:00Z", "page_size": 4096,
         "columns": ["name", "aliases", "size", "flags", "ctor", hostile],
         "missing": { "objects": hostile, "slabs": hostile, "object_size": hostile, hostile.as_str(): hostile },
         "slab_flags": { hostile.as_str(): 1, "PANIC": 8 }, "gfp_flags": { hostile.as_str(): 2 },
