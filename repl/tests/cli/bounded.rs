@@ -16,6 +16,8 @@ use crate::common::ask;
 thread_local! {
     /// The bytes that this thread has allocated.
     static BYTES: Cell<usize> = const { Cell::new(0) };
+    /// The pieces of memory that this thread has, and the most that it had.
+    static PIECES: Cell<[isize; 2]> = const { Cell::new([0; 2]) };
 }
 
 struct Counting;
@@ -26,13 +28,22 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // There is none while a thread ends.
         let _ = BYTES.try_with(|bytes| bytes.set(bytes.get() + layout.size()));
+        add(1);
         // SAFETY: the caller keeps the promises that the system's allocator asks for.
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        add(-1);
         // SAFETY: the system's allocator gave it.
         unsafe { System.dealloc(at, layout) }
     }
+}
+
+fn add(count: isize) {
+    let _ = PIECES.try_with(|pieces| {
+        let [now, most] = pieces.get();
+        pieces.set([now + count, most.max(now + count)]);
+    });
 }
 
 #[global_allocator]
@@ -146,4 +157,31 @@ fn what_a_recording_takes_grows_with_its_text() {
     };
     grows("rows", [1000, 2000, 4000].map(|rows| read(&recording(2, rows))));
     grows("columns", [100, 200, 400].map(|columns| read(&recording(columns, 50))));
+}
+
+/// What is kept of groups and of distinct values lies beside each other: an interrupt, or the end, frees it at once.
+#[test]
+fn groups_are_no_pieces_of_their_own() {
+    let most = |query: &str, count: usize| {
+        let mut text = format!(
+            r#"{{"format":"slabql recording","version":1,"kernel":"6.18","time":"2026-01-01T00:00:00Z","page_size":4096,"slab_flags":{{}},"gfp_flags":{{}},"table":"caches","columns":["name","size","objects"],"missing":{{}},"rows":{count}}}"#
+        );
+        (0..count).for_each(|n| text.push_str(&format!("\n[\"c{n}\",{n},{n}]")));
+        let recording = Recording::read(format!("{text}\n").as_bytes()).unwrap();
+        let mut engine = ask::session(Box::new(recording), Choice::default());
+        let [before, _] = PIECES.get();
+        PIECES.set([before; 2]);
+        assert!(!ask::ask(&mut engine, query).0.rows.is_empty());
+        PIECES.get()[1] - before
+    };
+    for query in [
+        "select objects, count(*), sum(size), min(size), avg(size) from caches group by objects order by 2 limit 5",
+        "select name, count(*) from caches group by name order by 1 desc limit 5",
+        "select count(distinct name) from caches",
+        "select size % 2, count(distinct objects) from caches group by 1",
+        "select distinct name from caches order by name limit 5",
+    ] {
+        let [some, twice] = [20_000, 40_000].map(|count| most(query, count));
+        assert!(twice < some + 1000, "{query}: {some} {twice}");
+    }
 }
