@@ -144,6 +144,12 @@ fn words(schema: &dyn Schema) -> Result<(ReadWords, Probe), LoadError> {
 }
 
 impl<'a> Memory<'a> {
+    /// Whether the kernel takes such programs: their loops are bounded by `may_goto` (Linux 6.9).
+    #[must_use]
+    pub fn is_readable(schema: &impl Schema) -> bool {
+        schema.function_id("bpf_rdonly_cast").is_some() && schema.may_goto()
+    }
+
     /// Opens it, for words and the owners of addresses.
     pub fn open(schema: &'a dyn Schema) -> Result<Self, LoadError> {
         let owners = Owners {

@@ -13,6 +13,8 @@ use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::process::{Resource, Signal, getrlimit, setrlimit};
 
 use slabql::features::library::{self, REPORTS};
+use slabql::kernel::lookup::Memory;
+use slabql::kernel::schema::KernelSchema;
 
 use crate::common;
 use crate::common::child::held;
@@ -106,6 +108,18 @@ fn sooner_or_later(look: impl Fn(Duration) -> (bool, String)) {
     }
 }
 
+/// What `state` says of an object that no event freed and that is in use, and what is noted of it: before Linux 6.9 no
+/// program can tell.
+fn in_use() -> (&'static str, Option<&'static str>) {
+    if Memory::is_readable(&KernelSchema::open().unwrap()) {
+        return ("held", None);
+    }
+    (
+        "unconfirmed",
+        Some("note: what no event freed is unconfirmed: Linux before 6.9 does not tell"),
+    )
+}
+
 /// What is held of each of these caches.
 fn counts(rows: &[Vec<String>], caches: &[&str]) -> Vec<usize> {
     let count = |cache: &&str| {
@@ -122,8 +136,9 @@ fn what_a_workload_holds_is_shown_to_the_object() {
     limit.current = Some(16_384);
     limit.maximum = limit.maximum.map(|maximum| maximum.max(16_384));
     setrlimit(Resource::Nofile, limit).unwrap();
+    let (state, note) = in_use();
     let query = format!(
-        "select name, count(*) from allocations where state = 'held' and pid = {} group by name",
+        "select name, count(*) from allocations where state = '{state}' and pid = {} group by name",
         process::id()
     );
     for (make, caches) in
@@ -135,8 +150,14 @@ fn what_a_workload_holds_is_shown_to_the_object() {
         assert_eq!(counts(&rows, caches), vec![COUNT; caches.len()], "{rows:?}\n{err}");
         assert!(err.contains("\ntrace_report: ") && !err.contains("full"), "{err}");
         drop(made);
+        if let Some(note) = note {
+            assert!(err.contains(note), "{err}");
+        }
 
         // What is freed by `kfree_rcu` has no event: it is found free at the end.
+        if note.is_some() && caches == ["eventpoll_epi"] {
+            continue;
+        }
         sooner_or_later(|grace| {
             let trace = Trace::start(&query, 4);
             drop(make());

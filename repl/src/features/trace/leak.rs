@@ -12,6 +12,7 @@ use query::value::{Type, Unit, Value};
 
 use super::meanwhile::pause;
 use crate::engine::Ask;
+use crate::features::whatis;
 use crate::report::error::Failure;
 
 /// How long it takes if nothing is said.
@@ -58,9 +59,10 @@ impl Leak {
         Ok(Self { cache: found, duration: duration.unwrap_or(DEFAULT), one_of, note })
     }
 
-    /// The statement that traces it.
+    /// The statement that traces it. Where the kernel does not tell what is in use, it shows what no event freed.
     #[must_use]
-    pub fn query(&self) -> String {
+    pub fn query(&self, ask: &dyn Ask) -> String {
+        let state = if whatis::knows_use(ask) { "held" } else { "unconfirmed" };
         let condition = self.cache.as_ref().map_or_else(String::new, |cache| {
             format!(" and name = '{}'", cache.replace('\'', "''"))
         });
@@ -69,7 +71,7 @@ impl Leak {
             "trace {millis}ms sample {} select name, site, count(*) as held, sum(bytes_alloc) as bytes, \
              sum(bytes_alloc) * {} as bytes_per_second, sum(bytes_alloc) * {} as bytes_per_day, \
              round(max(age) / 1000000000.0, 3) as oldest_seconds \
-             from allocations where state = 'held'{condition} group by name, site order by max(age) desc",
+             from allocations where state = '{state}'{condition} group by name, site order by max(age) desc",
             self.one_of,
             1.0 / seconds,
             86_400.0 / seconds,

@@ -18,6 +18,7 @@ use super::rows::{Caches, Known, Maker};
 use super::stacks::Stacks;
 use super::wanted::{Wanted, only, passing};
 use crate::engine::{Counted, Engine};
+use crate::features::whatis;
 use crate::kernel::signals::Interrupts;
 use crate::kernel::trace::cgroups::Cgroups;
 use crate::kernel::trace::symbols::Names;
@@ -239,7 +240,13 @@ impl Gathering {
         let (caches, names, cgroups) = (&self.caches, &self.names, &self.cgroups);
         let known = Known { events, caches, names, stacks, cgroups };
         let mut maker = Maker::new(plan, &known, (self.began, ended));
+        let mut notes = self.notes(plan);
         if self.wanted.reads("state") || self.wanted.reads("freed") {
+            if !whatis::knows_use(engine) {
+                let note = "what no event freed is unconfirmed: Linux before 6.9 does not tell whether an object \
+                            is in use, and some frees, such as those of `kfree_rcu`, are no events";
+                notes.push(note.to_owned());
+            }
             maker.confirm(engine, objects)?;
         }
         let rows = match events.mode {
@@ -255,7 +262,7 @@ impl Gathering {
             (maker.dropped, "held without an event of their free, but free again"),
         ];
         let report = lasted(ended - self.made, rows.iter().map(|row| row.1).sum(), &missing);
-        Ok((rows, report, self.notes(plan)))
+        Ok((rows, report, notes))
     }
 
     /// What rows leave out, whatever there is.

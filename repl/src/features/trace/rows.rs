@@ -99,10 +99,14 @@ impl<'a> Maker<'a> {
 
     /// Looks which objects are in use that no event freed.
     pub fn confirm(&mut self, ask: &mut dyn Ask, objects: &[Object]) -> Result<(), Failure> {
-        let held = |object: &&Object| object.freed.is_none() && self.cache_of(&object.fields) != 0;
-        let held: Vec<u64> = objects.iter().filter(held).map(|object| object.addr).collect();
+        let names_none = self.known.events.get_kmem_cache.is_none();
+        let held = |object: &Object| {
+            let cache = self.cache_of(&object.fields);
+            (object.freed.is_none() && (cache != 0 || names_none)).then_some((object.addr, cache))
+        };
+        let held: Vec<(u64, u64)> = objects.iter().filter_map(held).collect();
         let states = whatis::in_use(ask, &held)?;
-        self.in_use = held.into_iter().zip(states).collect();
+        self.in_use = held.iter().map(|(object, _)| *object).zip(states).collect();
         self.dropped = self.in_use.values().filter(|state| **state == Some(false)).count() as u64;
         Ok(())
     }

@@ -111,30 +111,40 @@ pub fn whatis(ask: &mut dyn Ask, addresses: &[u64]) -> Result<Output, Failure> {
     Ok(Output { columns: columns(), rows, warnings: Vec::new() })
 }
 
-/// Whether each of these objects is in use; none where that is not known. A slab with many of them is read once.
-pub fn in_use(ask: &dyn Ask, objects: &[u64]) -> Result<Vec<Option<bool>>, Failure> {
+/// Whether this kernel can be asked which objects are in use: since Linux 6.9.
+pub fn knows_use(ask: &dyn Ask) -> bool {
+    ask.source().kernel().is_some_and(Memory::is_readable)
+}
+
+/// Whether each of these objects is in use, of which its cache is known or 0; none where that is not known. A slab with
+/// many of them is read once.
+pub fn in_use(ask: &dyn Ask, objects: &[(u64, u64)]) -> Result<Vec<Option<bool>>, Failure> {
     let schema = schema(ask)?;
-    let memory = Memory::open(schema)?;
-    let owners = memory.owners(objects)?;
-    // Where the slab is gone, the object is too.
-    let gone = |owner: &Option<Owner>| owner.is_none().then_some(false);
-    let Ok(slabs) = slabs(schema, &memory) else { return Ok(owners.iter().map(gone).collect()) };
-    let of = slabs.of(objects)?;
+    if !Memory::is_readable(schema) {
+        return Ok(vec![None; objects.len()]);
+    }
+    let memory = Memory::of_words(schema)?;
+    let Ok(slabs) = slabs(schema, &memory) else { return Ok(vec![None; objects.len()]) };
+    let addresses: Vec<u64> = objects.iter().map(|(object, _)| *object).collect();
+    let of = slabs.of(&addresses)?;
     let pages: BTreeSet<u64> = of.iter().flatten().map(|slab| slab.pfn).collect();
     let pages: Vec<u64> = pages.into_iter().collect();
     let looks = slabs.look(&pages)?;
-    let state = |(index, object): (usize, &u64)| {
-        let owner = owners[index].as_ref();
-        let slab = of[index].filter(|slab| owner.is_some_and(|owner| owner.cache == slab.cache));
-        let look = slab.and_then(|slab| pages.binary_search(&slab.pfn).ok()).map(|at| &looks[at]);
+    let state = |((object, cache), slab): (&(u64, u64), &Option<Slab>)| {
+        // Where the slab is gone, the object is too; but large allocations never lay in one.
+        let Some(slab) = slab else { return (*cache != 0).then_some(false) };
+        if *cache != 0 && *cache != slab.cache {
+            return Some(false);
+        }
+        let look = pages.binary_search(&slab.pfn).ok().map(|at| &looks[at]);
         match look {
             Some(Look::Rests(looked)) if is_whole(looked) => {
                 Some(matches!(state(looked, *object), State::InUse))
             }
-            _ => gone(&owners[index]),
+            _ => None,
         }
     };
-    Ok(objects.iter().enumerate().map(state).collect())
+    Ok(objects.iter().zip(&of).map(state).collect())
 }
 
 /// The running kernel.

@@ -88,7 +88,7 @@ pub fn show_leak(
 ) -> Result<Next, Failure> {
     let leak = Leak::of(&mut session.engine, words)?;
     leak.note.iter().for_each(|note| message::note(note));
-    let traced = session.run(&leak.query(), None, out);
+    let traced = session.run(&leak.query(&session.engine), None, out);
     let kind = session.engine.source().kind();
     if matches!(traced, Err(Failure::Environment(_))) && kind.is_here() && !kind.reads_memory() {
         message::note(&format!(
