@@ -294,8 +294,12 @@ fn exact(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Option<i128> {
                 Arith::BitAnd => Some(left & right),
                 Arith::BitOr => Some(left | right),
                 Arith::BitXor => Some(left ^ right),
-                Arith::Shl => left.checked_mul(1 << shift(right)?),
-                Arith::Shr => Some(left >> shift(right)?),
+                Arith::Shl if left == 0 => distance(right).map(|_| 0),
+                Arith::Shl => match distance(right)? {
+                    by @ ..127 => left.checked_mul(1 << by),
+                    _ => None,
+                },
+                Arith::Shr => Some(left >> distance(right)?),
             }
         }
         _ => return eval(expr, row, warnings).integer(),
@@ -344,9 +348,9 @@ fn floats(op: Arith, left: f64, right: f64, warnings: &mut Warnings) -> Value {
     }
 }
 
-/// A distance to shift by.
-fn shift(by: i128) -> Option<u32> {
-    u32::try_from(by).ok().filter(|by| *by < 64)
+/// A distance to shift by; none where it is negative. Beyond 127 bits nothing changes.
+fn distance(by: i128) -> Option<u32> {
+    u32::try_from(by.min(127)).ok()
 }
 
 #[allow(clippy::cast_possible_truncation)] // a float is cut to a whole number on purpose, and checked after

@@ -170,11 +170,7 @@ fn log2(asm: &mut Assembler) {
 fn operate(asm: &mut Assembler, operation: Operation, null: Label) {
     let Operation { op, signed, checked, guarded } = operation;
     if guarded {
-        match op {
-            Arith::Div | Arith::Rem => asm.jump_imm(Cond::Eq, Reg::R2, 0, null),
-            // A negative distance is a very great one without a sign.
-            _ => asm.jump_imm(Cond::Gt, Reg::R2, 63, null),
-        }
+        asm.jump_imm(Cond::Eq, Reg::R2, 0, null);
     }
     let alu = match (op, signed) {
         (Arith::Add, _) => Alu::Add,

@@ -128,7 +128,7 @@ pub struct Operation {
     pub signed: bool,
     /// Whether the result can leave its 64 bits, and is NULL then.
     pub checked: bool,
-    /// Whether the right operand can be what gives NULL: a divisor of 0, a shift outside 0 to 63.
+    /// Whether the right operand can be a divisor of 0, which gives NULL.
     pub guarded: bool,
 }
 

@@ -31,6 +31,7 @@ const MAX_DEPTH: usize = 16;
 const FLOATS: Reason = "the kernel has no floating-point numbers";
 pub(crate) const MIXED: Reason = "it mixes numbers below 0 with numbers above 2^63";
 const WIDE: Reason = "it may overflow 64 bits";
+const DISTANCE: Reason = "it may shift by less than 0 or more than 63 bits";
 pub(crate) const FUNCTIONS: Reason = "functions run in user space";
 const LOOKUP: Reason = "the value is looked up in user space";
 const CHANGE: Reason = "changes are computed in user space";
@@ -486,15 +487,13 @@ fn operation(op: Arith, left: Range, right: Range) -> Result<Operation, Reason> 
     if !unsigned && !signed {
         return Err(MIXED);
     }
-    let guarded = match op {
-        Arith::Div | Arith::Rem => right.low <= 0 && right.high >= 0,
-        Arith::Shl | Arith::Shr => !right.within(Range { low: 0, high: 63 }),
-        _ => false,
-    };
+    if shift && !right.within(Range { low: 0, high: 63 }) {
+        return Err(DISTANCE);
+    }
     Ok(Operation {
         op,
         signed: !unsigned,
         checked: crate::bind::typing::can_leave(op, left, right),
-        guarded,
+        guarded: matches!(op, Arith::Div | Arith::Rem) && right.low <= 0 && right.high >= 0,
     })
 }

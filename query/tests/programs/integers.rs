@@ -142,7 +142,7 @@ impl Tree {
             }
             Self::Binary(op, left, right) => {
                 let (left, right) = (left.exact(row)?, right.exact(row)?);
-                let by = || u32::try_from(right).ok().filter(|by| *by < 64);
+                let by = || u32::try_from(right.min(127)).ok();
                 match *op {
                     "+" => left.checked_add(right),
                     "-" => left.checked_sub(right),
@@ -152,7 +152,11 @@ impl Tree {
                     "&" => Some(left & right),
                     "|" => Some(left | right),
                     "^" => Some(left ^ right),
-                    "<<" => left.checked_mul(1 << by()?),
+                    "<<" => match by()? {
+                        _ if left == 0 => Some(0),
+                        127.. => None,
+                        by => left.checked_mul(1 << by),
+                    },
                     _ => Some(left >> by()?),
                 }
             }

@@ -32,11 +32,21 @@ const GRACE: Duration = Duration::from_millis(500);
 
 type Held = Box<dyn Any>;
 
+/// Lets this process have more files than the usual 1,024.
+fn many_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = Some(16_384);
+    limit.maximum = limit.maximum.map(|maximum| maximum.max(16_384));
+    setrlimit(Resource::Nofile, limit).unwrap();
+}
+
 fn sockets() -> Held {
+    many_files();
     Box::new((0..COUNT).map(|_| UnixDatagram::unbound().unwrap()).collect::<Vec<_>>())
 }
 
 fn epoll_items() -> Held {
+    many_files();
     let queue = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
     let event = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
     // Each number of the one file is an item of its own.
@@ -111,7 +121,7 @@ fn sooner_or_later(look: impl Fn(Duration) -> (bool, String)) {
 /// What `state` says of an object that no event freed and that is in use, and what is noted of it: before Linux 6.9 no
 /// program can tell.
 fn in_use() -> (&'static str, Option<&'static str>) {
-    if Memory::is_readable(&KernelSchema::open().unwrap()) {
+    if Memory::is_readable(&KernelSchema::any().unwrap()) {
         return ("held", None);
     }
     (
@@ -132,10 +142,6 @@ fn counts(rows: &[Vec<String>], caches: &[&str]) -> Vec<usize> {
 #[test]
 fn what_a_workload_holds_is_shown_to_the_object() {
     let Some(_turn) = common::live() else { return };
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = Some(16_384);
-    limit.maximum = limit.maximum.map(|maximum| maximum.max(16_384));
-    setrlimit(Resource::Nofile, limit).unwrap();
     let (state, note) = in_use();
     let query = format!(
         "select name, count(*) from allocations where state = '{state}' and pid = {} group by name",

@@ -10,7 +10,7 @@
 //! | arithmetic that leaves 64 bits | NULL | a float, or wrapped by a shift | not reached |
 //! | a float that is no finite number | NULL | infinite | not reached |
 //! | `~x` of what cannot be negative | 64 bits without a sign | negative | behind a mask |
-//! | a shift by more than 63, or less than 0 | NULL | 0, or the other way | not made |
+//! | a shift to the left that loses bits, or by less than 0 | NULL | what is left, or the other way | not made |
 //! | `%` of floats | their remainder | that of whole numbers | not made |
 //! | `\|` `^` `&` `<<` `>>` | each a level of its own | no `^`, one level | in parentheses |
 //! | `round`, `floor`, `ceil` of an integer | an integer | a float | the number itself there |

@@ -147,14 +147,15 @@ pub(crate) fn exact(op: Arith, left: Range, right: Range) -> Range {
                 _ => Range { low: -1 - ones, high: ones },
             }
         }
-        Arith::Shl => corners(left, distance(right), |value, by| value.saturating_mul(1 << by)),
-        Arith::Shr => corners(left, distance(right), |value, by| value >> by),
+        // By more it gives 0 or NULL.
+        Arith::Shl => corners(left, distance(right, 63), |value, by| value.saturating_mul(1 << by)),
+        Arith::Shr => corners(left, distance(right, 127), |value, by| value >> by),
     }
 }
 
-/// The distances to shift by: others give NULL.
-fn distance(range: Range) -> Range {
-    Range { low: range.low.clamp(0, 63), high: range.high.clamp(0, 63) }
+/// The distances to shift by, up to `most`: negative ones give NULL.
+fn distance(range: Range, most: i128) -> Range {
+    Range { low: range.low.clamp(0, most), high: range.high.clamp(0, most) }
 }
 
 /// The range of a function that is greatest and least at the corners of its operands' ranges.

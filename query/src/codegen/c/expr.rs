@@ -209,14 +209,12 @@ impl Writer<'_> {
             (Arith::Rem, true) => "remainder_signed",
             (Arith::Shl, false) => "shift_left",
             (Arith::Shl, true) => "shift_left_signed",
-            (Arith::Shr, false) => "shift_right",
-            (Arith::Shr, true) => "shift_right_signed",
-            (Arith::BitAnd | Arith::BitOr | Arith::BitXor, _) => "",
+            (Arith::Shr | Arith::BitAnd | Arith::BitOr | Arith::BitXor, _) => "",
         };
         // BPF divides by numbers with a sign from its fourth version on alone.
         let divides = matches!(op, Arith::Div | Arith::Rem) && signed;
         if !named.is_empty() && (checked || guarded || divides) {
-            let distance = matches!(op, Arith::Shl | Arith::Shr);
+            let distance = op == Arith::Shl;
             return self.call(named, &[(left, signed), (right, signed && !distance)], null);
         }
         let ty = if signed { "s64" } else { "u64" };

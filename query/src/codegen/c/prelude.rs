@@ -134,18 +134,12 @@ const FUNCTIONS: &[(&str, &str, &str)] = &[
         "\tu64 x = a < 0 ? -(u64)a : a, y = b < 0 ? -(u64)b : b, c = y ? x % y : 0;\n\n\
          \t*null |= !y || (b == -1 && (u64)a == 1ULL << 63);\n\treturn a < 0 ? -c : c;\n",
     ),
-    (
-        "shift_left",
-        "u64 a, u64 b",
-        "\tu64 c = a << (b & 63);\n\n\t*null |= b > 63 || c >> (b & 63) != a;\n\treturn c;\n",
-    ),
+    ("shift_left", "u64 a, u64 b", "\tu64 c = a << b;\n\n\t*null |= c >> b != a;\n\treturn c;\n"),
     (
         "shift_left_signed",
         "s64 a, u64 b",
-        "\tu64 c = (u64)a << (b & 63);\n\n\t*null |= b > 63 || (s64)c >> (b & 63) != a;\n\treturn c;\n",
+        "\tu64 c = (u64)a << b;\n\n\t*null |= (s64)c >> b != a;\n\treturn c;\n",
     ),
-    ("shift_right", "u64 a, u64 b", "\t*null |= b > 63;\n\treturn a >> (b & 63);\n"),
-    ("shift_right_signed", "s64 a, u64 b", "\t*null |= b > 63;\n\treturn a >> (b & 63);\n"),
     ("negate", "s64 a", "\t*null |= (u64)a == 1ULL << 63;\n\treturn -(u64)a;\n"),
     (
         "log2",
