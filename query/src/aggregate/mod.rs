@@ -37,7 +37,7 @@ pub struct Aggregate {
     pub ty: TypeRule,
     /// Begins, with no group yet.
     pub begin: Begin,
-    /// The words that the kernel adds up for a group, if it can; [`Accumulator::merge`] takes them.
+    /// The words that the kernel adds up for a group, if it can; [`Accumulators::merge`] takes them.
     pub kernel: Option<Sum>,
 }
 
