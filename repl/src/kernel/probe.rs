@@ -16,7 +16,9 @@ pub fn program() -> Result<bool, Environment> {
 
 /// Whether the kernel has `may_goto`, which bounds loops; since Linux 6.9.
 pub fn may_goto() -> Result<bool, Environment> {
-    takes(&[Insn::mov_imm(Reg::R0, 0), Insn::may_goto(0), Insn::exit()])
+    // Linux before 6.14 takes none that leads to the next instruction.
+    let zero = Insn::mov_imm(Reg::R0, 0);
+    takes(&[zero, Insn::may_goto(1), zero, Insn::exit()])
 }
 
 /// Whether the kernel takes these instructions. The error says why that cannot be told.
