@@ -133,6 +133,16 @@ fn function(schema: &dyn Schema, name: &str) -> Result<u32, LoadError> {
     })
 }
 
+/// Fails where the kernel takes no such programs.
+fn readable(schema: &dyn Schema) -> Result<(), LoadError> {
+    if Memory::is_readable(schema) {
+        return Ok(());
+    }
+    let message = "this kernel lets no program look up many addresses".to_owned();
+    let help = Some("Linux 6.9 and later do".to_owned());
+    Err(LoadError::Environment(Environment { message, help }))
+}
+
 fn words(schema: &dyn Schema) -> Result<(ReadWords, Probe), LoadError> {
     let peek = Peek {
         rdonly_cast: function(schema, "bpf_rdonly_cast")?,
@@ -144,14 +154,15 @@ fn words(schema: &dyn Schema) -> Result<(ReadWords, Probe), LoadError> {
 }
 
 impl<'a> Memory<'a> {
-    /// Whether the kernel takes such programs: their loops are bounded by `may_goto` (Linux 6.9).
+    /// Whether the kernel takes such programs: they cast, and their loops are bounded by `may_goto` (Linux 6.9).
     #[must_use]
-    pub fn is_readable(schema: &impl Schema) -> bool {
+    pub fn is_readable(schema: &dyn Schema) -> bool {
         schema.function_id("bpf_rdonly_cast").is_some() && schema.may_goto()
     }
 
     /// Opens it, for words and the owners of addresses.
     pub fn open(schema: &'a dyn Schema) -> Result<Self, LoadError> {
+        readable(schema)?;
         let owners = Owners {
             get_kmem_cache: function(schema, "bpf_get_kmem_cache")?,
             name: offset(schema, "kmem_cache", "name")?,
@@ -166,6 +177,7 @@ impl<'a> Memory<'a> {
 
     /// The same for words alone, and whether addresses are mapped.
     pub fn of_words(schema: &'a dyn Schema) -> Result<Self, LoadError> {
+        readable(schema)?;
         let read = schema.helper("probe_read_kernel");
         let read = read.ok_or_else(|| lacking("helper `bpf_probe_read_kernel`"))?;
         let mapped = Mapped { read, count: COUNT };

@@ -113,7 +113,7 @@ pub fn whatis(ask: &mut dyn Ask, addresses: &[u64]) -> Result<Output, Failure> {
 
 /// Whether this kernel can be asked which objects are in use: since Linux 6.9.
 pub fn knows_use(ask: &dyn Ask) -> bool {
-    ask.source().kernel().is_some_and(Memory::is_readable)
+    ask.source().kernel().is_some_and(|schema| Memory::is_readable(schema))
 }
 
 /// Whether each of these objects is in use, of which its cache is known or 0; none where that is not known. A slab with
