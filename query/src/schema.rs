@@ -215,7 +215,7 @@ pub trait Schema {
         Err(Diagnostic::new(Span::default(), "the list of caches is not known"))
     }
 
-    /// Whether the kernel bounds loops by `may_goto` (Linux 6.9). Only the template that follows the list asks.
+    /// Whether the kernel bounds loops by `may_goto` (Linux 6.9). Only what looks up addresses asks.
     fn may_goto(&self) -> bool {
         true
     }

@@ -19,20 +19,20 @@ fn struct_id(schema: &dyn Schema, name: &str) -> Result<u32, Diagnostic> {
 }
 
 fn rdonly_cast(schema: &dyn Schema) -> Result<u32, Diagnostic> {
-    // Programs in rounds do without.
-    match rounds(schema)? {
-        Some(_) => Ok(0),
-        None => schema
-            .function_id("bpf_rdonly_cast")
-            .ok_or_else(|| lacking("function `bpf_rdonly_cast`")),
+    match schema.function_id("bpf_rdonly_cast") {
+        Some(id) => Ok(id),
+        // Programs in rounds do without.
+        None if rounds(schema)?.is_some() => Ok(0),
+        None => Err(lacking("function `bpf_rdonly_cast`")),
     }
 }
 
-/// What programs call in rounds, on a kernel that has no iterator and neither casts nor `may_goto`.
+/// What programs call in rounds, on a kernel that has no iterator: before it there are no casts, no `may_goto`, or a
+/// verifier that takes long for a walk that they bound (Linux 6.12).
 pub fn rounds(schema: &dyn Schema) -> Result<Option<Rounds>, Diagnostic> {
     let casts = schema.function_id("bpf_rdonly_cast").is_some();
     let iterates = schema.function_id("bpf_iter_kmem_cache_new").is_some();
-    if casts && (iterates || schema.may_goto()) {
+    if casts && iterates {
         return Ok(None);
     }
     Ok(Some(Rounds {
