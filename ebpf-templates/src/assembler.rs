@@ -48,6 +48,8 @@ pub struct Assembler {
     /// Where the address of the callback is taken, and where the callback begins, if there is one.
     callback: Option<(usize, Label)>,
     frame: usize,
+    /// The most of it that was ever reserved.
+    deepest: usize,
 }
 
 impl Assembler {
@@ -55,7 +57,14 @@ impl Assembler {
     #[must_use]
     pub fn new(kind: Kind, map_bytes: u32) -> Self {
         let program = Program::new(kind, map_bytes);
-        Self { program, labels: Vec::new(), fixups: Vec::new(), callback: None, frame: 0 }
+        Self {
+            program,
+            labels: Vec::new(),
+            fixups: Vec::new(),
+            callback: None,
+            frame: 0,
+            deepest: 0,
+        }
     }
 
     /// Appends one instruction that is no jump.
@@ -179,7 +188,18 @@ impl Assembler {
             return Err(FrameFull);
         }
         self.frame = frame;
+        self.deepest = self.deepest.max(frame);
         i16::try_from(frame).map(|frame| -frame).map_err(|_| FrameFull)
+    }
+
+    /// Zeroes what of the frame was ever reserved behind its first `kept` bytes, so that the verifier sees the same
+    /// frame wherever the program came from.
+    pub fn wipe_frame(&mut self, kept: usize) {
+        let bytes = self.deepest.saturating_sub(kept);
+        let (Ok(first), Ok(bytes)) = (i16::try_from(self.deepest), u16::try_from(bytes)) else {
+            unreachable!("a frame has at most {MAX_FRAME} bytes");
+        };
+        self.zero(Reg::R10, -first, bytes);
     }
 
     /// Gives back the `bytes` bytes that were reserved last.

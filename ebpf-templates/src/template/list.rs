@@ -70,8 +70,9 @@ impl List {
         // The first reservations of a frame are its top bytes.
         let [node, before] = [-8, -16];
         let _ = (asm.reserve(8), asm.reserve(8));
-        let [next, step, first, cut, torn, full, done] =
-            ["next", "step", "first", "cut", "torn", "full", "done"].map(|name| asm.label(name));
+        let [next, step, first, again, cut, torn, full, done] =
+            ["next", "step", "first", "again", "cut", "torn", "full", "done"]
+                .map(|name| asm.label(name));
         asm.comment("syscall: one run follows the list of all caches");
         asm.map_value(Reg::R6, 0);
         asm.zero(Reg::R6, rows::CURSOR, 32);
@@ -113,7 +114,14 @@ impl List {
         asm.push(Insn::store(Size::Dw, Reg::R6, rows::NUMBER, Reg::R1));
         asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, rows::NUMBER));
         asm.jump_imm(Cond::Eq, Reg::R1, 0, torn);
-        hooks.element(asm, &Emitter { room, to: To::Map, full }, next)?;
+        hooks.element(asm, &Emitter { room, to: To::Map, full }, again)?;
+        asm.bind(again);
+        if self.rounds.is_none() {
+            // The verifier compares each way back with those before it, and forgets one that 65 others did not match:
+            // among many names, a constant in the frame keeps it from ever seeing the same loop again.
+            asm.comment("the same frame from everywhere");
+            asm.wipe_frame(16);
+        }
         asm.jump(next);
         asm.bind(full);
         flag(asm, rows::FULL);

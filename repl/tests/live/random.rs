@@ -157,6 +157,22 @@ fn queries_of_caches() {
     assert!(seen.selective * 10 > seen.queries || seen.queries < FEW, "{seen:?}");
 }
 
+/// More ways from one cache to the next than the verifier keeps in mind, with different frames.
+#[test]
+fn many_names_beside_patterns() {
+    let Some(_turn) = common::live() else { return };
+    let sides = Sides::of(&[Template::OpenCoded, Template::Iter, Template::List]);
+    for names in [60, 70, 150] {
+        let list: Vec<_> = (0..names).map(|number| format!("'kmalloc-{}'", 8 * number)).collect();
+        let list = list.join(", ");
+        for pattern in ["name like '%64%'", "name like '%64%' or name like '%mm%'"] {
+            let text = format!("select addr where (name in ({list}) or {pattern}) is not true");
+            let rows = agree(&text, &sides, &mut Seen::default()).unwrap();
+            assert!(rows.len() > 0, "{text}");
+        }
+    }
+}
+
 #[test]
 fn queries_of_parts() {
     let Some(_turn) = common::live() else { return };
