@@ -6,6 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
+/// How the names of recordings end.
+pub const RECORDING: &str = ".slab";
+
 /// Whether a path stands for a standard stream.
 #[must_use]
 pub fn is_standard(path: &Path) -> bool {

@@ -21,6 +21,7 @@ mod pager;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 
+use crate::file::path::RECORDING;
 use crate::file::whole::{Readers, WholeFile};
 use crate::kernel::{signals, sys};
 use crate::render::{self, Capacity, Format};
@@ -284,6 +285,13 @@ struct AnswerFile {
 
 impl AnswerFile {
     fn open(path: &Path, append: bool) -> Result<Self, Failure> {
+        if path.as_os_str().to_ascii_lowercase().as_encoded_bytes().ends_with(RECORDING.as_bytes())
+        {
+            let message =
+                format!("`{}` is the name of a recording, not of an answer", path.display());
+            let help = "`slabql snapshot FILE` or `.snapshot FILE` makes a recording; an answer takes another ending, as in `--output x.csv`";
+            return Err(Failure::command(message, Some(help)));
+        }
         let file =
             if append { WholeFile::append(path) } else { WholeFile::create(path, Readers::Usual) };
         let file =

@@ -109,6 +109,13 @@ fn a_name_says_the_format_unless_one_is_asked_for() {
         assert_eq!((ran.code, ran.out.as_str(), error(&ran)), (Some(0), "", ""), "{name}");
         assert!(name == "a" || fs::read_to_string(path).unwrap() == text, "{name}");
     }
+    // A recording is not written over by an answer.
+    let ran = run(&folder, &format!(".once a.SLAB\n{QUERY};"));
+    assert_eq!((ran.code, folder.path("a.SLAB").exists()), (Some(1), false), "{}", ran.err);
+    let path = folder.path("b.slab").display().to_string();
+    let ran = demo(["--output", &path, QUERY]);
+    assert_eq!((ran.code, folder.path("b.slab").exists()), (Some(1), false), "{}", ran.err);
+    assert!(ran.err.contains("`slabql snapshot FILE`"), "{}", ran.err);
     assert_eq!(run(&folder, &format!(".mode csv\n.once b.json\n{QUERY};")).code, Some(0));
     assert_eq!(read(&folder, "b.json"), "name,size\ndentry,192\n");
 }

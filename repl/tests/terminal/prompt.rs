@@ -196,6 +196,26 @@ fn a_tab_in_a_paste_is_text() {
     }
 }
 
+/// What is drawn grows with the text, not with its square.
+#[test]
+fn a_long_paste_is_not_drawn_at_every_letter() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
+    let mut terminal = Terminal::prompt(&Folder::new());
+    terminal.ask(".mode csv", "");
+    for letters in [1000, 4000] {
+        let text = "ab".repeat(letters / 2);
+        terminal.key(&format!("select length('{text}') as letters limit 1;\n"));
+        let drawn = terminal.wait(&format!("letters\r\n{letters}\r\n"));
+        assert!(drawn.contains(&text[..letters / 2]), "{drawn}");
+        // Every letter would draw half of them.
+        assert!(drawn.len() < 1000 * letters, "{} bytes for {letters} letters", drawn.len());
+        terminal.wait(PROMPT);
+    }
+    terminal.leave();
+}
+
 #[test]
 fn commands() {
     if lacks(&["sh", "stty"]) {

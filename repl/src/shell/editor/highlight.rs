@@ -134,10 +134,12 @@ impl Highlighter for Helper<'_> {
         }
     }
 
-    fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
+    fn highlight_char(&self, line: &str, pos: usize, kind: CmdKind) -> bool {
         // What stays on the screen has no pair and no unfinished word.
         self.done.set(kind == CmdKind::ForcedRefresh);
-        true
+        // To draw the whole line at each character of a long one would take time in the square of its length.
+        let plain = line[..pos].ends_with(|c: char| c.is_ascii_graphic() || c == ' ');
+        !(kind == CmdKind::Other && plain && self.ahead.is_pasting())
     }
 }
 

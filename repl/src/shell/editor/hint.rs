@@ -42,7 +42,7 @@ impl Hinter for Helper<'_> {
     type Hint = Ahead;
 
     fn hint(&self, line: &str, pos: usize, context: &Context<'_>) -> Option<Ahead> {
-        if line.is_empty() || pos < line.len() {
+        if line.is_empty() || pos < line.len() || self.ahead.is_pasting() {
             return None;
         }
         let columns = terminal::columns();

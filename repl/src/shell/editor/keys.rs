@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossterm::terminal::{Clear, ClearType};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::ioctl_fionread;
 use rustyline::{
     Cmd, ConditionalEventHandler, Event, EventContext, KeyCode, KeyEvent, Modifiers, Movement,
     RepeatCount,
@@ -21,6 +22,9 @@ use super::search;
 use super::text::{meant, shown};
 use crate::report::{message, terminal};
 use crate::shell::piece;
+
+/// More bytes than these are not typed by hand before the first of them becomes a key.
+const PASTED: u64 = 256;
 
 /// What rustyline has read ahead.
 #[derive(Default)]
@@ -67,6 +71,14 @@ impl Ahead {
     /// Whether something was read that no key was made of yet.
     fn is_behind(&self) -> bool {
         self.rest.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether far more was typed than keys were made of: a terminal pastes that does not mark it.
+    pub(super) fn is_pasting(&self) -> bool {
+        let stdin = io::stdin();
+        let waiting = if stdin.is_terminal() { ioctl_fionread(&stdin).unwrap_or(0) } else { 0 };
+        let rest = self.rest.load(Ordering::Relaxed);
+        waiting.saturating_add(rest as u64) > PASTED
     }
 
     /// What was read ahead is gone.

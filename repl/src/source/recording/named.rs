@@ -11,11 +11,8 @@ use query::suggest;
 
 use super::Recording;
 use crate::file::own::{Folder, Whose};
-use crate::file::path::at_home;
+use crate::file::path::{RECORDING, at_home};
 use crate::report::error::Failure;
-
-/// How the name of a snapshot's file ends.
-const ENDING: &str = ".slab";
 
 /// What stands for the running kernel.
 pub const LIVE: &str = "live";
@@ -32,7 +29,7 @@ pub enum Place {
 /// Where the snapshot of a word is.
 pub fn place(word: &str) -> Result<Place, Failure> {
     if is_name(word) {
-        return Ok(Place::Named(folder()?.join(format!("{word}{ENDING}"))));
+        return Ok(Place::Named(folder()?.join(format!("{word}{RECORDING}"))));
     }
     Ok(Place::Path(at_home(word.into())))
 }
@@ -60,7 +57,7 @@ pub fn names() -> Result<Vec<String>, Failure> {
     };
     let files = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let mut names: Vec<String> = files
-        .filter_map(|file| Some(file.strip_suffix(ENDING)?.to_owned()))
+        .filter_map(|file| Some(file.strip_suffix(RECORDING)?.to_owned()))
         .filter(|name| is_name(name))
         .collect();
     names.sort();
