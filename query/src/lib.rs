@@ -3,6 +3,7 @@
 
 pub mod diagnostic;
 pub mod escape;
+pub mod many;
 pub mod suggest;
 pub mod syntax;
 

@@ -31,6 +31,7 @@ use crate::catalog::{Column, Lookup};
 use crate::delta::Change;
 use crate::eval::{self, Warnings};
 use crate::layout::Row;
+use crate::many::Many;
 use crate::output::{Output, OutputColumn};
 use crate::plan::{Compare, Operator, Plan};
 use crate::value::{Type, Value};
@@ -80,10 +81,10 @@ enum Step<'a> {
     Filter(&'a Expr),
     LookUp(&'a [usize]),
     /// The changes of this operator, its number among those of its kind, and the rows so far.
-    Compare(&'a Compare, usize, Vec<Vec<Value>>),
+    Compare(&'a Compare, usize, Many<Vec<Value>>),
     Group(Groups<'a>),
     /// What all rows come to, and the rows so far.
-    Whole(Groups<'a>, Vec<Vec<Value>>),
+    Whole(Groups<'a>, Many<Vec<Value>>),
     Project(Projection<'a>),
     Distinct(Distinct),
     Sort(Sort<'a>),
@@ -124,13 +125,13 @@ impl<'a> Execution<'a> {
             Operator::Filter(condition) => Step::Filter(&condition.expr),
             Operator::LookUp(lookups) => Step::LookUp(lookups),
             Operator::Compare(compare) => {
-                Step::Compare(compare, compares.next().unwrap_or(0), Vec::new())
+                Step::Compare(compare, compares.next().unwrap_or(0), Many::default())
             }
             Operator::Group(group) => {
                 let times = plan.counted.then_some(plan.inputs.len());
                 Step::Group(Groups::new(group, times))
             }
-            Operator::Whole(group) => Step::Whole(Groups::new(group, None), Vec::new()),
+            Operator::Whole(group) => Step::Whole(Groups::new(group, None), Many::default()),
             Operator::Project(items) => Step::Project(Projection::new(items, plan.order_by())),
             Operator::Distinct => Step::Distinct(Distinct::new(shown)),
             Operator::Sort { keys, wanted } => {
@@ -201,7 +202,7 @@ impl<'a> Execution<'a> {
     /// Ends. `warnings` is what the scan itself had to say.
     #[expect(clippy::needless_pass_by_value, reason = "what a scan said is told once")]
     pub fn finish(mut self, warnings: Warnings) -> Result<Rest, Interrupted> {
-        let mut rows = Vec::new();
+        let mut rows = Many::default();
         let mut totals = None;
         for at in 0..self.steps.len() {
             let step = &mut self.steps[at].0;
@@ -223,13 +224,13 @@ impl<'a> Execution<'a> {
                     for (step, _) in &mut self.steps[at + 1..] {
                         step.know(&all);
                     }
-                    rows
+                    rows.into_vec()
                 }
                 Step::Sort(sort) => sort.finish(&mut self.machine.warnings),
                 Step::Compare(compare, number, mut rows) => {
                     let groups = rows.len();
                     rows.extend(totals);
-                    let mut rows = self.machine.compare(number, compare, rows);
+                    let mut rows = self.machine.compare(number, compare, rows.into_vec());
                     totals = rows.drain(groups..).next();
                     rows
                 }
@@ -269,6 +270,7 @@ impl<'a> Execution<'a> {
             let note = "a computed pattern was not valid; those results are NULL";
             notes.push(note.to_owned());
         }
+        let rows = rows.into_vec();
         Ok(Rest { rows, notes, flow: self.steps.into_iter().map(|(_, flow)| flow).collect() })
     }
 
@@ -289,11 +291,8 @@ impl<'a> Execution<'a> {
     }
 
     /// What rows come to that go into operator number `first`.
-    fn run(
-        &mut self,
-        first: usize,
-        mut rows: Vec<Vec<Value>>,
-    ) -> Result<Vec<Vec<Value>>, Interrupted> {
+    fn run(&mut self, first: usize, rows: Vec<Vec<Value>>) -> Result<Vec<Vec<Value>>, Interrupted> {
+        let mut rows = Many::from(rows);
         for at in first..self.steps.len() {
             // Nothing is computed of rows that are not shown.
             if let [(Step::Project(_), _), (Step::Limit(limit), flow), ..] = &mut self.steps[at..] {
@@ -302,11 +301,11 @@ impl<'a> Execution<'a> {
             }
             let (step, flow) = &mut self.steps[at];
             flow.into += rows.len() as u64;
-            rows = step.run(rows, &mut self.machine, self.plan);
+            rows = step.run(rows.into_vec(), &mut self.machine, self.plan).into();
             flow.out += rows.len() as u64;
             self.machine.warnings.check()?;
         }
-        Ok(rows)
+        Ok(rows.into_vec())
     }
 }
 

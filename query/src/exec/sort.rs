@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 
 use crate::bound::Key;
 use crate::eval::Warnings;
+use crate::many::Many;
 use crate::value::Value;
 
 /// Fewer rows than these are not worth sorting just to be rid of some.
@@ -30,7 +31,7 @@ pub(super) struct Sort<'a> {
     shown: usize,
     /// How many are in the answer, those that `offset` passes over included.
     wanted: usize,
-    rows: Vec<(Rank, Vec<Value>)>,
+    rows: Many<(Rank, Vec<Value>)>,
     /// Whether the first rows are sorted and as many as are wanted.
     full: bool,
 }
@@ -38,7 +39,7 @@ pub(super) struct Sort<'a> {
 impl<'a> Sort<'a> {
     pub(super) fn new(keys: &'a [Key], places: Vec<usize>, shown: usize, wanted: u64) -> Self {
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        Self { keys, places, shown, wanted, rows: Vec::new(), full: false }
+        Self { keys, places, shown, wanted, rows: Many::default(), full: false }
     }
 
     pub(super) fn add(&mut self, rows: Vec<Vec<Value>>, warnings: &mut Warnings) {
@@ -65,7 +66,7 @@ impl<'a> Sort<'a> {
             row.truncate(self.shown);
             row
         };
-        self.rows.into_iter().map(shown).collect()
+        self.rows.into_vec().into_iter().map(shown).collect()
     }
 
     fn cut(&mut self, warnings: &mut Warnings) {

@@ -7,6 +7,7 @@
 
 use std::io::Write;
 
+use query::many::Many;
 use query::output::OutputColumn;
 use query::value::Value;
 
@@ -26,7 +27,7 @@ pub struct Stream<'a> {
 
 enum State<'a> {
     /// Nothing is written.
-    Held(Begin<'a>, Vec<Vec<Value>>),
+    Held(Begin<'a>, Many<Vec<Value>>),
     /// A batch is written.
     Open(Renderer<'a>),
     /// Writing failed.
@@ -57,7 +58,7 @@ impl<'a> Stream<'a> {
         out: &'a mut dyn Write,
     ) -> Self {
         let begin = Begin { format, columns, options, out };
-        Self { count: 0, most: 0, kept: Vec::new(), state: State::Held(begin, Vec::new()) }
+        Self { count: 0, most: 0, kept: Vec::new(), state: State::Held(begin, Many::default()) }
     }
 
     /// Keeps the rows of an answer that has no more than `most`.
@@ -66,9 +67,9 @@ impl<'a> Stream<'a> {
     }
 
     /// Keeps rows that were written.
-    fn written(&mut self, rows: Vec<Vec<Value>>) {
+    fn written(&mut self, rows: Many<Vec<Value>>) {
         if self.count <= self.most {
-            self.kept.extend(rows);
+            self.kept.extend(rows.into_vec());
         } else {
             self.kept = Vec::new();
         }
@@ -80,6 +81,7 @@ impl<'a> Stream<'a> {
             return Ok(());
         }
         self.count += rows.len();
+        let rows = Many::from(rows);
         let state = std::mem::replace(&mut self.state, State::Broken);
         self.state = match state {
             State::Held(begin, held) if held.is_empty() => State::Held(begin, rows),
