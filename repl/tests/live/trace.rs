@@ -3,10 +3,11 @@
 use std::any::Any;
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::{self, Child, ChildStdout, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aya::programs::loaded_programs;
 use rustix::event::{EventfdFlags, epoll, eventfd};
@@ -510,6 +511,58 @@ fn an_audit_says_who_creates_and_releases_a_cache() {
     let (rows, err) = device.with_cache(|| trace.end());
     assert!(note.starts_with("looks at the caches every 20 ms, "), "{note}");
     assert_eq!(rows, [["create", CACHE, ""]], "{err}");
+}
+
+/// Has two threads want the lock of one list for a while: the one makes and removes items, of which few are left in each
+/// of many slabs, and the other reads `/proc/slabinfo`, which counts those slabs under the lock.
+fn contend(time: Duration) {
+    let event = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+    let numbers: Vec<_> = (0..8 * COUNT).map(|_| event.try_clone().unwrap()).collect();
+    let queues = [(); 4].map(|()| epoll::create(epoll::CreateFlags::CLOEXEC).unwrap());
+    let add = |queue: &OwnedFd, number: &OwnedFd| {
+        epoll::add(queue, number, epoll::EventData::new_u64(0), epoll::EventFlags::IN).unwrap();
+    };
+    for queue in &queues {
+        numbers.iter().for_each(|number| add(queue, number));
+    }
+    for queue in &queues {
+        let most = numbers.iter().enumerate().filter(|(index, _)| index % 40 > 0);
+        most.for_each(|(_, number)| epoll::delete(queue, number).unwrap());
+    }
+    let until = Instant::now() + time;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let some = &numbers[..2 * COUNT];
+            let queue = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+            while Instant::now() < until {
+                some.iter().for_each(|number| add(&queue, number));
+                some.iter().for_each(|number| epoll::delete(&queue, number).unwrap());
+            }
+        });
+        while Instant::now() < until {
+            fs::read("/proc/slabinfo").unwrap();
+        }
+    });
+}
+
+#[test]
+fn waits_for_the_lock_of_a_list_are_told() {
+    let Some(_turn) = common::live() else { return };
+    many_files();
+    let query = "select site, waits, total, longest from contention \
+                 where lock = 'list' and name = 'eventpoll_epi'";
+    sooner_or_later(|time| {
+        let trace = Trace::start(query, 2);
+        contend(time);
+        let (rows, err) = trace.end();
+        for row in &rows {
+            let [waits, total, longest] = [1, 2, 3].map(|at| row[at].parse::<u64>().unwrap());
+            assert!(waits > 0 && longest <= total && total <= waits * longest, "{rows:?}");
+        }
+        // Both want it, and the function of one may be hidden.
+        let known = rows.iter().any(|row| row[0].contains("+0x"));
+        (known, format!("{rows:?}\n{err}"))
+    });
 }
 
 /// What `slabql` says and shows of these words, and of this text at its prompt.

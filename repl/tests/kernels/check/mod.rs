@@ -30,6 +30,7 @@ pub fn run(name: &str, args: &[String]) {
         ("debugged", []) => settings::debugged(),
         ("interpreted", []) => settings::interpreted(),
         ("hidden", []) => settings::hidden(),
+        ("audit", []) => modules::audited(),
         ("modules", [rounds]) => modules::come_and_go(rounds.parse().unwrap()),
         other => panic!("no check {other:?}"),
     }

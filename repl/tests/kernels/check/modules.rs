@@ -71,6 +71,15 @@ struct Seen {
     incomplete: usize,
 }
 
+/// An audit tells of the caches of modules that come and go.
+pub fn audited() {
+    let modules = modules();
+    audit::told(|| {
+        load(&modules);
+        unload(&modules);
+    });
+}
+
 /// Scans `rounds` times of loading and removing. A scan has all caches that stay, each once and as it is; besides them
 /// nothing but caches of the modules; or it says that rows may be missing.
 pub fn come_and_go(rounds: usize) {
