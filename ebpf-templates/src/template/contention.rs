@@ -1,10 +1,13 @@
 //! Programs that measure how long the kernel waits for the allocator's own locks.
 //!
 //! ```text
-//!   map 0: the lock, frames of the stack ─► waits, nanoseconds in all, the longest      for each CPU
+//!   map 0: the lock, frames of the stack, the turn ─► waits, nanoseconds in all, the longest      for each CPU
 //!   map 1: counts the waits that map 0 had no room for, for each CPU
-//!   map 2: the wait that is going on: since when, the lock, frames                      for each CPU
+//!   map 2: the wait that is going on: since when, the lock, frames                                for each CPU
+//!   map 3: the turn in which waits are counted that end now                                       for each CPU
 //! ```
+//!
+//! Whoever reads the waits begins the next turn first, and then has all of those before.
 //!
 //! Whoever waits for a spinlock of the allocator has interrupts off and stays on its CPU, so that what a CPU began to wait
 //! for is what it ends to wait for.
@@ -30,21 +33,25 @@ pub const WAITS: u32 = 0;
 /// The map that counts losses.
 pub const LOST: u32 = 1;
 const BEGUN: u32 = 2;
+/// The map that holds the number of the turn.
+pub const TURN: u32 = 3;
 
 /// The frames of a stack that are kept, the innermost first: those of the tracepoint and the lock, and who wanted it.
 pub const FRAMES: usize = 10;
-/// The words of a key: the lock, and the frames.
-pub const KEY_WORDS: usize = 1 + FRAMES;
+/// The words of a key: the lock, the frames, and the turn.
+pub const KEY_WORDS: usize = 2 + FRAMES;
 /// The most keys.
 const ENTRIES: u32 = 4096;
 /// Bytes of a key.
-#[allow(clippy::cast_possible_truncation)] // there are 88
+#[allow(clippy::cast_possible_truncation)] // there are 96
 const KEY_BYTES: u32 = 8 * KEY_WORDS as u32;
 
 /// Where the parts of a wait that is going on begin; the lock and the frames are the key.
 const SINCE: i16 = 0;
 const LOCK: i16 = 8;
 const STACK_AT: i16 = 16;
+#[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // it is 96
+const TURN_AT: i16 = STACK_AT + 8 * FRAMES as i16;
 
 /// A tracepoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +111,7 @@ impl Contention {
             MapSpec::new("slabql_waits", MapKind::PercpuHash, KEY_BYTES, 24, ENTRIES),
             MapSpec::new("slabql_lost", MapKind::PercpuArray, 4, 8, 1),
             MapSpec::new("slabql_begun", MapKind::PercpuArray, 4, 8 + KEY_BYTES, 1),
+            MapSpec::new("slabql_turn", MapKind::PercpuArray, 4, 8, 1),
         ]
     }
 
@@ -148,7 +156,7 @@ impl Contention {
         asm.push(Insn::store(Size::Dw, Reg::R8, LOCK, Reg::R7));
         asm.push(Insn::mov(Reg::R1, Reg::R6));
         address(asm, Reg::R2, Reg::R8, STACK_AT);
-        asm.push(Insn::mov_imm(Reg::R3, KEY_BYTES.cast_signed() - 8));
+        asm.push(Insn::mov_imm(Reg::R3, i32::from(TURN_AT - STACK_AT)));
         asm.push(Insn::mov_imm(Reg::R4, OWN_FRAMES));
         asm.call(STACK.0, STACK.1);
         asm.comment("since when");
@@ -170,6 +178,12 @@ fn ended(asm: &mut Assembler, number: i16, value: i16, out: Label) {
     asm.call(TIME.0, TIME.1);
     asm.push(Insn::alu(Alu::Sub, Reg::R0, Reg::R9));
     asm.push(Insn::mov(Reg::R9, Reg::R0));
+    asm.comment("the turn");
+    look_up(asm, TURN, Reg::R10, number);
+    asm.jump_imm(Cond::Eq, Reg::R0, 0, out);
+    asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R0, 0));
+    asm.push(Insn::store(Size::Dw, Reg::R8, TURN_AT, Reg::R1));
+    asm.comment("one more");
     look_up(asm, WAITS, Reg::R8, LOCK);
     asm.jump_imm(Cond::Ne, Reg::R0, 0, there);
     asm.zero(Reg::R10, value, 24);

@@ -34,6 +34,8 @@ pub enum Statement {
     Explain(Query),
     /// `explain analyze select …`
     Analyze(Query),
+    /// `explain analyze trace 5s select …`
+    AnalyzeTrace(Trace),
     /// `watch 1s select …`
     Watch(Watch),
     /// `trace 5s select …`
@@ -49,7 +51,7 @@ impl Statement {
         match self {
             Self::Query(query) | Self::Explain(query) | Self::Analyze(query) => Some(query),
             Self::Watch(watch) => Some(&watch.query),
-            Self::Trace(trace) => Some(&trace.query),
+            Self::Trace(trace) | Self::AnalyzeTrace(trace) => Some(&trace.query),
             Self::Whatis(_) => None,
         }
     }

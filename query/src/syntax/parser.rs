@@ -15,7 +15,7 @@ use nom::Parser;
 use nom::branch::alt;
 use nom::combinator::{cut, map, opt};
 
-use super::ast::{Address, Sample, Statement, Trace, Traced, Watch};
+use super::ast::{Address, Query, Sample, Statement, Trace, Traced, Watch};
 use super::failure::{Parsed, commit, refuse};
 use super::input::{Input, State};
 use super::lexer::Lexer;
@@ -117,7 +117,7 @@ fn statement(input: Input<'_>) -> Parsed<'_, Statement> {
             map(watch, Statement::Watch).parse(input.skip(1))
         }
         Some(TokenKind::Keyword(Keyword::Trace)) => {
-            map(trace, Statement::Trace).parse(input.skip(1))
+            map(|input| trace(answered, input), Statement::Trace).parse(input.skip(1))
         }
         Some(TokenKind::Keyword(Keyword::Whatis)) => {
             map(whatis, Statement::Whatis).parse(input.skip(1))
@@ -192,8 +192,8 @@ fn traced(input: Input<'_>) -> Parsed<'_, Option<Traced>> {
     map(sampled, |sample| Some(Traced { sample })).parse(rest)
 }
 
-/// Parses what stands behind `trace`: `5s [sample 16] select …`.
-fn trace(input: Input<'_>) -> Parsed<'_, Trace> {
+/// Parses what stands behind `trace`: `5s [sample 16] select …`, the query by `of`.
+fn trace<'a>(of: fn(Input<'a>) -> Parsed<'a, Query>, input: Input<'a>) -> Parsed<'a, Trace> {
     let wrong = |message: &str, help: &str| {
         refuse(Diagnostic::new(input.span(), message).help(help.to_owned()))
     };
@@ -211,7 +211,7 @@ fn trace(input: Input<'_>) -> Parsed<'_, Trace> {
         _ => return commit(input.expected("a duration such as `5s`")),
     };
     let (rest, sample) = sampled(input.skip(1))?;
-    map(cut(answered), |query| Trace { duration, sample, query }).parse(rest)
+    map(cut(of), |query| Trace { duration, sample, query }).parse(rest)
 }
 
 /// Parses `sample 16`, if it is there.
@@ -266,10 +266,17 @@ fn whatis(mut input: Input<'_>) -> Parsed<'_, Vec<Address>> {
     }
 }
 
-/// Parses `explain [analyze] select …`.
+/// Parses `explain [analyze] select …` and `explain analyze trace 5s select …`.
 fn explain(input: Input<'_>) -> Parsed<'_, Statement> {
     let (input, _) = keyword(Keyword::Explain)(input)?;
     let (input, analyze) = opt(keyword(Keyword::Analyze)).parse(input)?;
+    if analyze.is_some() {
+        if input.peek_keyword() == Some(Keyword::Trace) {
+            let traced = |input| trace(query, input);
+            return map(traced, Statement::AnalyzeTrace).parse(input.skip(1));
+        }
+        input.hoped("`trace`");
+    }
     let statement = if analyze.is_some() { Statement::Analyze } else { Statement::Explain };
     map(cut(query), statement).parse(input)
 }

@@ -25,14 +25,20 @@ impl Display for Statement {
                 let traced = traced.map_or_else(String::new, |traced| traced.to_string());
                 write!(f, "watch {}ms {count}{traced}{query}", interval.as_millis())
             }
-            Self::Trace(Trace { duration, sample, query }) => {
-                let sample = sample.map_or_else(String::new, |sample| format!("{sample} "));
-                write!(f, "trace {}ms {sample}{query}", duration.as_millis())
-            }
+            Self::Trace(trace) => trace.fmt(f),
+            Self::AnalyzeTrace(trace) => write!(f, "explain analyze {trace}"),
             Self::Query(query) => query.fmt(f),
             Self::Explain(query) => write!(f, "explain {query}"),
             Self::Analyze(query) => write!(f, "explain analyze {query}"),
         }
+    }
+}
+
+impl Display for Trace {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { duration, sample, query } = self;
+        let sample = sample.map_or_else(String::new, |sample| format!("{sample} "));
+        write!(f, "trace {}ms {sample}{query}", duration.as_millis())
     }
 }
 

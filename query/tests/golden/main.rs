@@ -115,13 +115,8 @@ fn ast(query: &str) -> Result<String, Diagnostic> {
                 tree.line(0, watch.trim_end());
                 tree.query(1, "query", &query);
             }
-            Statement::Trace(Trace { duration, sample, query }) => {
-                let sample = sample.map_or_else(String::new, |sample| {
-                    format!(" {sample}   <- {}", &tree.query[sample.span.start..sample.span.end])
-                });
-                tree.line(0, &format!("trace {duration:?}{sample}"));
-                tree.query(1, "query", &query);
-            }
+            Statement::Trace(trace) => tree.trace("", &trace),
+            Statement::AnalyzeTrace(trace) => tree.trace("explain analyze ", &trace),
             Statement::Query(query) => tree.query(0, "query", &query),
             Statement::Explain(query) => tree.query(0, "explain", &query),
             Statement::Analyze(query) => tree.query(0, "explain analyze", &query),
@@ -138,6 +133,15 @@ struct Tree<'a> {
 impl Tree<'_> {
     fn line(&mut self, depth: usize, text: &str) {
         self.text.extend(["  ".repeat(depth).as_str(), text, "\n"]);
+    }
+
+    fn trace(&mut self, before: &str, trace: &Trace) {
+        let Trace { duration, sample, query } = trace;
+        let sample = sample.map_or_else(String::new, |sample| {
+            format!(" {sample}   <- {}", &self.query[sample.span.start..sample.span.end])
+        });
+        self.line(0, &format!("{before}trace {duration:?}{sample}"));
+        self.query(1, "query", query);
     }
 
     fn query(&mut self, depth: usize, name: &str, query: &Query) {

@@ -41,7 +41,7 @@ const ALL: &[(&str, &str)] = &[
     ("SE|", "SELECT"),
     ("select name; ex|", "explain"),
     ("explain |", "analyze select"),
-    ("explain analyze |", "select"),
+    ("explain analyze |", "trace select"),
     ("select name |", "and or not in like ilike glob between is has as from where group~by having order~by limit offset format"),
     ("select name wh|", "where"),
     ("select name WH|", "WHERE"),

@@ -8,7 +8,7 @@ use slabql_query::syntax::parse_text;
 use crate::grammar::between;
 
 /// How many statements are made.
-const SENTENCES: u64 = 4000;
+const SENTENCES: u64 = 6_000;
 /// The longest sentence that is asked, in words.
 const LONGEST: usize = 300;
 /// The deepest nesting of productions; behind it, the shortest alternative is taken.

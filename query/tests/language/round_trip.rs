@@ -222,12 +222,11 @@ fn statement() -> impl Strategy<Value = Statement> {
     // No format says how a plan is shown.
     let explain = |query| Statement::Explain(Query { format: None, ..query });
     let analyze = |query| Statement::Analyze(Query { format: None, ..query });
-    let trace = |query| {
-        let sample = Some(Sample { one_of: 16, span: Span::default() });
-        Statement::Trace(Trace { duration: Duration::from_millis(2500), sample, query })
-    };
-    let statements: [fn(Query) -> Statement; 5] =
-        [Statement::Query, explain, analyze, watch, trace];
+    let traced = |query| Statement::Trace(traced_for_a_while(query));
+    let analyzed =
+        |query| Statement::AnalyzeTrace(traced_for_a_while(Query { format: None, ..query }));
+    let statements: [fn(Query) -> Statement; 6] =
+        [Statement::Query, explain, analyze, watch, traced, analyzed];
     let head = (
         prop::sample::select(statements.to_vec()),
         any::<bool>(),
@@ -269,12 +268,17 @@ fn statement() -> impl Strategy<Value = Statement> {
     prop_oneof![9 => query, 1 => whatis]
 }
 
+fn traced_for_a_while(query: Query) -> Trace {
+    let sample = Some(Sample { one_of: 16, span: Span::default() });
+    Trace { duration: Duration::from_millis(2500), sample, query }
+}
+
 /// Takes the spans out of a tree.
 fn forget(statement: &mut Statement) {
     let query = match statement {
         Statement::Query(query) | Statement::Explain(query) | Statement::Analyze(query) => query,
         Statement::Watch(watch) => &mut watch.query,
-        Statement::Trace(trace) => {
+        Statement::Trace(trace) | Statement::AnalyzeTrace(trace) => {
             trace.sample.iter_mut().for_each(|sample| sample.span = Span::default());
             &mut trace.query
         }

@@ -9,7 +9,7 @@ use query::exec::Flow;
 use query::plan::explain::tree;
 use query::plan::{Condition, Operator, Plan};
 
-use super::Engine;
+use super::{Counted, Engine};
 use crate::render::duration;
 use crate::report::error::Failure;
 use crate::source::ScanReport;
@@ -34,6 +34,20 @@ pub fn analyze(
     text.extend(stats.program.as_ref().map(program));
     text.push_str(&times(&stages));
     Ok((text, notes))
+}
+
+/// The same over rows that were gathered before.
+pub fn analyze_rows(
+    engine: &mut Engine,
+    plan: &Plan,
+    rows: &Counted,
+    mut stages: Stages,
+) -> Result<String, Failure> {
+    let start = Instant::now();
+    let ScanReport { stats, .. } = engine.run_counted(plan, rows, &mut |_: Vec<_>| Ok(()))?;
+    stages.add("execute", start.elapsed());
+    let text = operators_with_rows(plan, None, &stats.flow);
+    Ok(format!("{text}{}{}", plan.ran_before(), times(&stages)))
 }
 
 /// The plan, each operator with its rows.

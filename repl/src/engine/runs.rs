@@ -37,7 +37,7 @@ pub type Renew<'a> = dyn FnMut(&mut Engine) -> Result<Plan, Failure> + 'a;
 /// Gathers rows by itself, which runs take.
 pub trait Gathers {
     /// Makes room where they are gathered: called again and again between runs, every [`RELIEF`].
-    fn relieve(&mut self);
+    fn relieve(&mut self, engine: &mut Engine);
     /// The rows that came since this was called last, and what there is to say of them.
     fn take(&mut self, engine: &mut Engine) -> Result<(Counted, Vec<String>), Failure>;
 }
@@ -116,11 +116,14 @@ impl Runs<'_> {
         Ok(Ran { scanned, counted: Counted::new() })
     }
 
-    /// What gathers the rows, if anything does.
-    pub fn gathers(&mut self) -> Option<&mut dyn Gathers> {
+    /// Makes room where rows are gathered. Gives whether they are.
+    pub fn relieve(&mut self) -> bool {
         match self {
-            Self::Gathered(_, gathers) => Some(&mut **gathers),
-            Self::Scanned(..) | Self::Made(..) | Self::Renewed(..) => None,
+            Self::Gathered(engine, gathers) => {
+                gathers.relieve(engine);
+                true
+            }
+            Self::Scanned(..) | Self::Made(..) | Self::Renewed(..) => false,
         }
     }
 

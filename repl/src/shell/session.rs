@@ -23,8 +23,9 @@ use query::syntax::{Declarations, ParameterValues, parameter, parse_from};
 use super::latest::{Latest, sorted_by, without_totals};
 use super::setting::Settings;
 use crate::engine::{Asked, Each, Engine, FallbackChain, analyze};
+use crate::features::trace::{self, Gathered};
 use crate::features::watch::{self, View};
-use crate::features::{trace, whatis};
+use crate::features::whatis;
 use crate::kernel::signals;
 use crate::render::{self, Format, Options, Renderer};
 use crate::report::error::Failure;
@@ -216,7 +217,10 @@ impl Session {
             || match statement {
                 // A watch that has begun goes on with one source.
                 Statement::Query(query) => self.watch.is_some() || of_columns(query),
-                Statement::Explain(_) | Statement::Watch(_) | Statement::Trace(_) => true,
+                Statement::Explain(_)
+                | Statement::Watch(_)
+                | Statement::Trace(_)
+                | Statement::AnalyzeTrace(_) => true,
                 Statement::Whatis(_) | Statement::Analyze(_) => false,
             }
     }
@@ -243,22 +247,24 @@ impl Session {
                 self.lint(query, &plan);
                 self.show(&plan, of.text, None, (start, stages), out)
             }
-            Statement::Trace(_) if self.watch.is_some() => {
+            Statement::Trace(_) | Statement::AnalyzeTrace(_) if self.watch.is_some() => {
                 let help = "`slabql 'watch 1s trace select …'` shows what happens in each tick";
                 Err(Failure::command("`--watch` takes no trace", Some(help)))
             }
-            Statement::Trace(Trace { duration, sample, query }) => {
-                let plan = self.once(query, of, &mut stages)?;
-                let one_of = self.sampled(&plan, *sample, of)?;
-                self.lint(query, &plan);
+            Statement::Trace(trace) => {
+                let plan = self.once(&trace.query, of, &mut stages)?;
+                self.lint(&trace.query, &plan);
                 self.check_format(&plan)?;
-                let options = trace::Options { one_of, memory: self.settings.memory.0 };
-                let gathered = trace::gather(&mut self.engine, &plan, *duration, options)?;
-                for note in &gathered.notes {
-                    message::note(note);
-                }
-                message::line(&gathered.report);
-                self.show(&plan, of.text, Some(&gathered.rows), (start, stages), out)
+                let Gathered { rows, report, .. } = self.traced(trace, &plan, of)?;
+                message::line(&report.to_string());
+                self.show(&plan, of.text, Some(&rows), (start, stages), out)
+            }
+            Statement::AnalyzeTrace(trace) => {
+                let plan = self.once(&trace.query, of, &mut stages)?;
+                let Gathered { rows, report, .. } = self.traced(trace, &plan, of)?;
+                stages.lap("trace");
+                let text = analyze::analyze_rows(&mut self.engine, &plan, &rows, stages)?;
+                self.explained(&(text + &report.table()), out)
             }
             Statement::Explain(query) => {
                 let wrong = |diagnostic| of.wrong(diagnostic, &self.parameters);
@@ -284,6 +290,15 @@ impl Session {
                 self.explained(&text, out)
             }
         }
+    }
+
+    /// What happens while a trace of a plan lasts, and what is to be said of it.
+    fn traced(&mut self, trace: &Trace, plan: &Plan, of: Text<'_>) -> Result<Gathered, Failure> {
+        let one_of = self.sampled(plan, trace.sample, of)?;
+        let options = trace::Options { one_of, memory: self.settings.memory.0 };
+        let gathered = trace::gather(&mut self.engine, plan, trace.duration, options)?;
+        gathered.notes.iter().for_each(|note| message::note(note));
+        Ok(gathered)
     }
 
     /// Writes what explains a query: on a terminal its lines go on under each other.

@@ -505,6 +505,22 @@ fn an_audit_says_who_creates_and_releases_a_cache() {
     assert_eq!(whats, expected, "{note}{err}");
     assert!(rows.iter().all(|row| row[1] == CACHE), "{rows:?}");
 
+    // A watch has it in the tick in which it happened.
+    let query = format!("watch 200ms trace select what, name from audit where name = '{CACHE}'");
+    let mut command = command(SLABQL);
+    command.args(["--format", "csv", &query]).stdin(Stdio::null());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).start();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // The first tick has nothing, but a head.
+    assert_eq!(lines.next().unwrap().unwrap(), "time,what,name");
+    let mut next = || lines.next().unwrap().unwrap().split_once(',').unwrap().1.to_owned();
+    device.with_cache(|| assert_eq!(next(), format!("create,{CACHE}")));
+    for what in expected {
+        assert_eq!(next(), format!("{what},{CACHE}"));
+    }
+    child.signal(Signal::INT);
+    child.wait().unwrap();
+
     // Without programs it is seen, but not who did it.
     let query = format!("select what, name, pid from audit where name = '{CACHE}'");
     let (trace, note) = audit(&["--source", "proc"], &query);
@@ -523,7 +539,9 @@ fn contend(time: Duration) {
         epoll::add(queue, number, epoll::EventData::new_u64(0), epoll::EventFlags::IN).unwrap();
     };
     for queue in &queues {
-        numbers.iter().for_each(|number| add(queue, number));
+        for number in &numbers {
+            add(queue, number);
+        }
     }
     for queue in &queues {
         let most = numbers.iter().enumerate().filter(|(index, _)| index % 40 > 0);
@@ -535,8 +553,12 @@ fn contend(time: Duration) {
             let some = &numbers[..2 * COUNT];
             let queue = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
             while Instant::now() < until {
-                some.iter().for_each(|number| add(&queue, number));
-                some.iter().for_each(|number| epoll::delete(&queue, number).unwrap());
+                for number in some {
+                    add(&queue, number);
+                }
+                for number in some {
+                    epoll::delete(&queue, number).unwrap();
+                }
             }
         });
         while Instant::now() < until {
@@ -563,6 +585,42 @@ fn waits_for_the_lock_of_a_list_are_told() {
         let known = rows.iter().any(|row| row[0].contains("+0x"));
         (known, format!("{rows:?}\n{err}"))
     });
+
+    // In a watch each tick has its own.
+    let query = "watch 500ms count 4 trace select sum(waits) as waits from contention \
+                 where lock = 'list' and name = 'eventpoll_epi'";
+    sooner_or_later(|time| {
+        let waits = thread::scope(|scope| {
+            scope.spawn(|| contend(time + Duration::from_secs(1)));
+            let (out, _) = said(&[query], "");
+            let waits = |line: &str| line.rsplit_once(',')?.1.parse::<u64>().ok();
+            out.lines().skip(1).map(|line| waits(line).unwrap_or(0)).collect::<Vec<_>>()
+        });
+        assert_eq!(waits.len(), 4, "{waits:?}");
+        (waits.iter().any(|waits| *waits > 0), format!("{waits:?}"))
+    });
+}
+
+#[test]
+fn an_analysis_has_all_figures_of_the_report() {
+    let Some(_turn) = common::live() else { return };
+    let query = "explain analyze trace 200ms select name, count(*) from allocations group by name";
+    let (out, _) = said(&[query], "");
+    let (plan, report) = out.split_once("\ntrace_report:\n").expect(&out);
+    assert!(
+        plan.contains("scan allocations (user space): ") && plan.contains("  trace "),
+        "{plan}"
+    );
+    let figures: Vec<(f64, &str)> = report
+        .lines()
+        .map(|line| line.trim().split_once("  ").unwrap())
+        .map(|(figure, what)| (figure.parse().unwrap(), what))
+        .collect();
+    assert!(figures[0].0 >= 0.2 && figures[0].1 == "seconds", "{report}");
+    assert_eq!(figures[1].1, "events");
+    // What is missing is there, whether there is any or not.
+    let lost = figures.iter().filter(|(_, what)| what.contains("lost"));
+    assert_eq!((figures.len(), lost.count()), (8, 3), "{report}");
 }
 
 /// What `slabql` says and shows of these words, and of this text at its prompt.

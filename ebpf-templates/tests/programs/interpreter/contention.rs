@@ -54,7 +54,7 @@ fn waits(interpreter: &Interpreter) -> Vec<(u64, u64, Vec<u64>)> {
     let mut waits: Vec<_> = entries
         .map(|(key, value)| {
             let key = words(&key);
-            assert_eq!((key.len(), &key[1 + STACK.len()..]), (KEY_WORDS, &[0; FRAMES - 3][..]));
+            assert_eq!((key.len(), &key[1 + STACK.len()..]), (KEY_WORDS, &[0; 1 + FRAMES - 3][..]));
             (key[0], key[1], words(&value))
         })
         .collect();

@@ -20,9 +20,10 @@ use query::schema::Schema;
 use query::value::Value;
 
 use self::ledger::{Entry, Ledger, Seen, Way};
-use super::meanwhile::{Gathered, lasted, nap, noted, now, refused};
+use super::meanwhile::{Gathered, Report, Tracing, noted, now, refused};
 use super::stacks;
-use crate::engine::{Ask, Engine};
+use crate::engine::{Ask, Counted, Engine};
+use crate::kernel::signals::Interrupts;
 use crate::kernel::trace::audit::Auditor;
 use crate::kernel::trace::cgroups::Cgroups;
 use crate::kernel::trace::symbols::Names;
@@ -142,80 +143,144 @@ impl Way {
     }
 }
 
-/// Gathers for `duration`, or until Ctrl-C.
-pub fn gather(engine: &mut Engine, plan: &Plan, duration: Duration) -> Result<Gathered, Failure> {
-    let kind = engine.source().kind();
-    if !kind.has(plan.table.rows) {
-        return Err(Failure::Environment(kind.lacking(plan.table.name)));
-    }
-    engine.source().keep();
-    let reads =
-        |name: &str| plan.inputs.iter().filter_map(Input::column).any(|column| column.name == name);
-    let caches = look(engine)?;
-    let boot = caches.iter().find(|seen| seen.name == b"kmem_cache").map(|seen| seen.addr);
-    // Before anything is attached: a trace that Ctrl-C ends has an answer.
-    let interrupts = noted()?;
-    // Records come from here on.
-    let began = now();
-    let Attached { mut auditor, way, note } = Attached::to(engine, boot);
-    let mut ledger = Ledger::new(way, caches, &mut || aliases(engine))?;
-    let mut cgroups = if reads("cgroup") { Cgroups::read() } else { Cgroups::default() };
-    let takes_stacks = auditor.is_some() && reads("stack");
-    let names = takes_stacks.then(Names::open).transpose();
-    let mut names = names.map_err(|error| refused(&error))?;
-    let mut stacks = HashMap::new();
-    message::note(&note);
-    let start = Instant::now();
-    let (mut due, mut failed) = (Duration::ZERO, Ok(()));
-    let mut meanwhile = |engine: &mut Engine, last: bool| -> Result<(), Failure> {
-        for record in auditor.iter_mut().flat_map(Auditor::records) {
-            // A module's code has a name as long as the module is there.
-            if let Some(names) = &mut names {
-                names.learn(record.stack.iter().copied()).map_err(|error| refused(&error))?;
-                stacks.entry(record.stack.clone()).or_insert_with(|| stack(&record, names));
-            }
-            ledger.record(record);
+/// An audit that goes on.
+pub struct Auditing {
+    auditor: Option<Auditor>,
+    way: Way,
+    ledger: Ledger,
+    /// Where it is asked for.
+    cgroups: Option<Cgroups>,
+    names: Option<Names>,
+    stacks: HashMap<Vec<u64>, Value>,
+    /// When it began, in nanoseconds of the monotonic clock, when rows were made last, and what had been lost by then.
+    began: u64,
+    made: u64,
+    lost: (u64, u64),
+    /// When it began, and how long after that it is looked again.
+    start: Instant,
+    due: Duration,
+    /// What went wrong meanwhile.
+    failed: Result<(), Failure>,
+    /// Notes Ctrl-C, which then ends the audit alone.
+    interrupts: Option<Interrupts>,
+}
+
+impl Auditing {
+    /// Attaches what the kernel allows, and says what that is.
+    pub fn begin(engine: &mut Engine, plan: &Plan, again: bool) -> Result<Self, Failure> {
+        let kind = engine.source().kind();
+        if !kind.has(plan.table.rows) {
+            return Err(Failure::Environment(kind.lacking(plan.table.name)));
         }
-        if way != Way::Functions && (last || ledger.waits() || start.elapsed() >= due) {
-            let before = start.elapsed();
+        engine.source().keep();
+        let reads = |name: &str| {
+            plan.inputs.iter().filter_map(Input::column).any(|column| column.name == name)
+        };
+        let caches = look(engine)?;
+        let boot = caches.iter().find(|seen| seen.name == b"kmem_cache").map(|seen| seen.addr);
+        // Before anything is attached: a trace that Ctrl-C ends has an answer.
+        let interrupts = if again { None } else { noted()? };
+        // Records come from here on.
+        let began = now();
+        let Attached { auditor, way, note } = Attached::to(engine, boot);
+        let ledger = Ledger::new(way, caches, &mut || aliases(engine))?;
+        let takes_stacks = auditor.is_some() && reads("stack");
+        let names = takes_stacks.then(Names::open).transpose();
+        let names = names.map_err(|error| refused(&error))?;
+        message::note(&note);
+        Ok(Self {
+            auditor,
+            way,
+            ledger,
+            cgroups: reads("cgroup").then(Cgroups::read),
+            names,
+            stacks: HashMap::new(),
+            began,
+            made: began,
+            lost: (0, 0),
+            start: Instant::now(),
+            due: Duration::ZERO,
+            failed: Ok(()),
+            interrupts,
+        })
+    }
+
+    /// Takes what programs told, and looks if it is time to, or if this is the last time before rows are made.
+    fn learn(&mut self, engine: &mut Engine, last: bool) -> Result<(), Failure> {
+        for record in self.auditor.iter_mut().flat_map(Auditor::records) {
+            // A module's code has a name as long as the module is there.
+            if let Some(names) = &mut self.names {
+                names.learn(record.stack.iter().copied()).map_err(|error| refused(&error))?;
+                let text = || stack(&record, names);
+                self.stacks.entry(record.stack.clone()).or_insert_with(text);
+            }
+            self.ledger.record(record);
+        }
+        let is_due = last || self.ledger.waits() || self.start.elapsed() >= self.due;
+        if self.way != Way::Functions && is_due {
+            let before = self.start.elapsed();
             let caches = look(engine)?;
-            ledger.look(caches, now(), &mut || aliases(engine))?;
-            let took = start.elapsed().saturating_sub(before);
-            due = start.elapsed() + LOOK.max(took * (SHARE - 1));
+            self.ledger.look(caches, now(), &mut || aliases(engine))?;
+            let took = self.start.elapsed().saturating_sub(before);
+            self.due = self.start.elapsed() + LOOK.max(took * (SHARE - 1));
         }
         Ok(())
-    };
-    nap(duration, start, &mut || {
-        if failed.is_ok() {
-            failed = match meanwhile(engine, false) {
+    }
+
+    /// The rows of what happened since this was called last, and how it went.
+    fn rows(&mut self, engine: &mut Engine, plan: &Plan) -> Result<(Counted, Report), Failure> {
+        std::mem::replace(&mut self.failed, Ok(()))?;
+        self.learn(engine, true)?;
+        let ended = now();
+        let (lost, missed) = self.auditor.as_ref().map_or(Ok((0, 0)), Auditor::losses)?;
+        if let Some(cgroups) = &mut self.cgroups {
+            cgroups.learn();
+        }
+        let entries = self.ledger.take();
+        let row = |entry: &Entry| {
+            let value = |input: &Input| {
+                let name = input.column().map_or("", |column| column.name);
+                entry.value(name, self.began, self.cgroups.as_ref(), &self.stacks)
+            };
+            (plan.inputs.iter().map(value).collect(), 1)
+        };
+        let rows: Counted = entries.iter().map(row).collect();
+        let missing = vec![
+            (lost - self.lost.0, "lost: there was no room"),
+            (missed - self.lost.1, "lost: they interrupted another event"),
+        ];
+        let report = Report { took: ended - self.made, events: rows.len() as u64, missing };
+        (self.made, self.lost) = (ended, (lost, missed));
+        Ok((rows, report))
+    }
+}
+
+impl Tracing for Auditing {
+    fn relieve(&mut self, engine: &mut Engine) {
+        if self.failed.is_ok() {
+            self.failed = match self.learn(engine, false) {
                 // The trace ends; the last look is still to come.
                 Err(Failure::Interrupted) => Ok(()),
                 done => done,
             };
         }
-    });
-    drop(interrupts);
-    failed?;
-    meanwhile(engine, true)?;
-    let ended = now();
-    let (lost, missed) = auditor.as_ref().map_or(Ok((0, 0)), Auditor::losses)?;
-    drop(auditor);
-    if reads("cgroup") {
-        cgroups.learn();
     }
-    let entries = ledger.entries();
-    let row = |entry: &Entry| {
-        let value = |input: &Input| {
-            let name = input.column().map_or("", |column| column.name);
-            entry.value(name, began, &cgroups, &stacks)
-        };
-        (plan.inputs.iter().map(value).collect(), 1)
-    };
-    let rows: Vec<_> = entries.iter().map(row).collect();
-    let losses =
-        [(lost, "lost: there was no room"), (missed, "lost: they interrupted another event")];
-    let report = lasted(ended - began, rows.len() as u64, &losses);
-    Ok(Gathered { rows, report, notes: Vec::new() })
+
+    fn tick(
+        &mut self,
+        engine: &mut Engine,
+        plan: &Plan,
+    ) -> Result<(Counted, Vec<String>), Failure> {
+        let (rows, report) = self.rows(engine, plan)?;
+        let note = report.is_short().then(|| report.to_string());
+        Ok((rows, note.into_iter().collect()))
+    }
+
+    fn end(mut self: Box<Self>, engine: &mut Engine, plan: &Plan) -> Result<Gathered, Failure> {
+        self.interrupts = None;
+        let (rows, report) = self.rows(engine, plan)?;
+        Ok(Gathered { rows, report, notes: Vec::new() })
+    }
 }
 
 /// The caches there are.

@@ -4,7 +4,6 @@
 //! sheaves. The address of a lock tells which it is, so the addresses of all nodes and barns are read before and after.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
 
 use ebpf_templates::template::contention::Contention;
 use query::input::Input;
@@ -12,10 +11,11 @@ use query::plan::Plan;
 use query::schema::Schema;
 use query::value::Value;
 
-use super::meanwhile::{Gathered, kernel, lasted, nap, noted, now, refused};
-use crate::engine::{Ask, Engine};
+use super::meanwhile::{Gathered, Report, Tracing, kernel, noted, now, refused};
+use crate::engine::{Ask, Counted, Engine};
 use crate::kernel::schema::KernelSchema;
-use crate::kernel::trace::contention::{Waits, Watcher};
+use crate::kernel::signals::Interrupts;
+use crate::kernel::trace::contention::{ByLock, Waits, Watcher};
 use crate::kernel::trace::symbols::Names;
 use crate::report::error::Failure;
 
@@ -44,48 +44,95 @@ struct Lock {
     node: u64,
 }
 
-/// Gathers for `duration`, or until Ctrl-C.
-pub fn gather(engine: &mut Engine, plan: &Plan, duration: Duration) -> Result<Gathered, Failure> {
-    let schema = kernel(engine, plan)?;
-    let get_kmem_cache = schema.function_id("bpf_get_kmem_cache");
-    let queries = queries(schema);
-    let holders = engine.ask(HOLDERS)?.rows;
-    let caches = holders.iter().filter_map(|row| row.first()?.unsigned()).collect();
-    let mut locks = HashMap::new();
-    learn(engine, &queries, &mut locks)?;
-    let mut names = Names::open().map_err(|error| refused(&error))?;
-    let interrupts = noted()?;
-    let watcher = Watcher::attach(&Contention { get_kmem_cache, caches })?;
-    let (began, start) = (now(), Instant::now());
-    nap(duration, start, &mut || {});
-    drop(interrupts);
-    let (found, lost) = watcher.detach()?;
-    let took = now() - began;
-    learn(engine, &queries, &mut locks)?;
-    let frames = found.keys().flat_map(|(_, frames)| frames).copied();
-    names.learn(frames).map_err(|error| refused(&error))?;
+/// Locks that are watched.
+pub struct Watching {
+    queries: Queries,
+    locks: HashMap<u64, Lock>,
+    names: Names,
+    watcher: Watcher,
+    /// When rows were made last, in nanoseconds of the monotonic clock, and what had been lost by then.
+    made: u64,
+    lost: u64,
+    /// Notes Ctrl-C, which then ends the trace alone.
+    interrupts: Option<Interrupts>,
+}
 
-    let mut rows: HashMap<(u64, Option<String>), Waits> = HashMap::new();
-    let mut others = 0;
-    for ((lock, frames), waits) in found {
-        if locks.contains_key(&lock) {
-            let site = site(&frames, |frame| names.name(frame));
-            rows.entry((lock, site)).or_default().add(waits);
-        } else {
-            others += waits.count;
-        }
+impl Watching {
+    /// Attaches the programs.
+    pub fn begin(engine: &mut Engine, plan: &Plan, again: bool) -> Result<Self, Failure> {
+        let schema = kernel(engine, plan)?;
+        let get_kmem_cache = schema.function_id("bpf_get_kmem_cache");
+        let queries = queries(schema);
+        let holders = engine.ask(HOLDERS)?.rows;
+        let caches = holders.iter().filter_map(|row| row.first()?.unsigned()).collect();
+        let mut locks = HashMap::new();
+        learn(engine, &queries, &mut locks)?;
+        let names = Names::open().map_err(|error| refused(&error))?;
+        let interrupts = if again { None } else { noted()? };
+        let watcher = Watcher::attach(&Contention { get_kmem_cache, caches })?;
+        Ok(Self { queries, locks, names, watcher, made: now(), lost: 0, interrupts })
     }
-    let count = rows.values().map(|waits| waits.count).sum();
-    let row = |((lock, site), waits): (&(u64, Option<String>), &Waits)| {
-        let lock = &locks[lock];
-        let value = |input: &Input| {
-            value(input.column().map_or("", |column| column.name), lock, site.as_deref(), *waits)
+
+    /// The rows of waits, and how it went.
+    fn rows(
+        &mut self,
+        engine: &mut Engine,
+        plan: &Plan,
+        (found, lost): (ByLock, u64),
+    ) -> Result<(Counted, Report), Failure> {
+        let ended = now();
+        learn(engine, &self.queries, &mut self.locks)?;
+        let frames = found.keys().flat_map(|(_, frames)| frames).copied();
+        self.names.learn(frames).map_err(|error| refused(&error))?;
+        let mut rows: HashMap<(u64, Option<String>), Waits> = HashMap::new();
+        let mut others = 0;
+        for ((lock, frames), waits) in found {
+            if self.locks.contains_key(&lock) {
+                let site = site(&frames, |frame| self.names.name(frame));
+                rows.entry((lock, site)).or_default().add(waits);
+            } else {
+                others += waits.count;
+            }
+        }
+        let row = |((lock, site), waits): (&(u64, Option<String>), &Waits)| {
+            let lock = &self.locks[lock];
+            let value = |input: &Input| {
+                let column = input.column().map_or("", |column| column.name);
+                value(column, lock, site.as_deref(), *waits)
+            };
+            (plan.inputs.iter().map(value).collect(), 1)
         };
-        (plan.inputs.iter().map(value).collect(), 1)
-    };
-    let rows = rows.iter().map(row).collect();
-    let losses = [(lost, "lost: the map was full"), (others, "for other locks left out")];
-    Ok(Gathered { rows, report: lasted(took, count, &losses), notes: Vec::new() })
+        let missing = vec![
+            (lost - self.lost, "lost: the map was full"),
+            (others, "for other locks left out"),
+        ];
+        let events = rows.values().map(|waits| waits.count).sum();
+        let report = Report { took: ended - self.made, events, missing };
+        (self.made, self.lost) = (ended, lost);
+        Ok((rows.iter().map(row).collect(), report))
+    }
+}
+
+impl Tracing for Watching {
+    fn relieve(&mut self, _: &mut Engine) {}
+
+    fn tick(
+        &mut self,
+        engine: &mut Engine,
+        plan: &Plan,
+    ) -> Result<(Counted, Vec<String>), Failure> {
+        let found = self.watcher.turn()?;
+        let (rows, report) = self.rows(engine, plan, found)?;
+        let lost = report.missing.iter().take(1).any(|part| part.0 > 0);
+        Ok((rows, lost.then(|| report.to_string()).into_iter().collect()))
+    }
+
+    fn end(mut self: Box<Self>, engine: &mut Engine, plan: &Plan) -> Result<Gathered, Failure> {
+        self.interrupts = None;
+        let found = self.watcher.detach()?;
+        let (rows, report) = self.rows(engine, plan, found)?;
+        Ok(Gathered { rows, report, notes: Vec::new() })
+    }
 }
 
 /// The value of a column.

@@ -1,5 +1,6 @@
 //! What all traces have in common: waiting while the kernel works, and saying how it went.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use query::plan::Plan;
@@ -11,14 +12,69 @@ use crate::kernel::schema::KernelSchema;
 use crate::kernel::signals::{self, Interrupts};
 use crate::report::error::{Environment, Failure};
 
+/// A trace that goes on. What it attached goes with it.
+pub trait Tracing {
+    /// Makes room for what is still to come: called again and again, every [`RELIEF`].
+    fn relieve(&mut self, engine: &mut Engine);
+    /// The rows of what came since this was called last, and what is to be said of them.
+    fn tick(&mut self, engine: &mut Engine, plan: &Plan)
+    -> Result<(Counted, Vec<String>), Failure>;
+    /// Ends it, and makes rows of all there is.
+    fn end(self: Box<Self>, engine: &mut Engine, plan: &Plan) -> Result<Gathered, Failure>;
+}
+
 /// What was gathered.
 pub struct Gathered {
     /// The rows, a value for each input of the plan, and how often each stands.
     pub rows: Counted,
-    /// How it went, in one line.
-    pub report: String,
+    /// How it went.
+    pub report: Report,
     /// Sentences about what the rows leave out.
     pub notes: Vec<String>,
+}
+
+/// How a trace went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// How long it lasted, in nanoseconds.
+    pub took: u64,
+    /// How many events its rows are of.
+    pub events: u64,
+    /// What is missing, in the words that follow the number.
+    pub missing: Vec<(u64, &'static str)>,
+}
+
+impl Report {
+    /// Whether something is missing.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.missing.iter().any(|part| part.0 > 0)
+    }
+
+    /// A line for each figure, those that are 0 as well.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let figures = [(seconds(self.took), "seconds"), (self.events.to_string(), "events")];
+        let missing = self.missing.iter().map(|(count, what)| (count.to_string(), *what));
+        let lines = figures.into_iter().chain(missing);
+        let lines: String =
+            lines.map(|(figure, what)| format!("  {figure:>12}  {what}\n")).collect();
+        format!("\ntrace_report:\n{lines}")
+    }
+}
+
+/// In one line, of what is missing only what there is.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "trace_report: {} s, {} events", seconds(self.took), self.events)?;
+        let mut missing = self.missing.iter().filter(|part| part.0 > 0);
+        missing.try_for_each(|(count, what)| write!(f, ", {count} {what}"))
+    }
+}
+
+/// Nanoseconds as seconds.
+fn seconds(nanos: u64) -> String {
+    format!("{}.{:03}", nanos / 1_000_000_000, nanos / 1_000_000 % 1000)
 }
 
 /// The kernel that programs are attached to, as far as it may be.
@@ -73,15 +129,25 @@ pub fn now() -> u64 {
     seconds * 1_000_000_000 + nanos
 }
 
-/// How long a trace lasted, how many events there were, and what is missing of them, if anything is.
-pub fn lasted(took: u64, events: u64, missing: &[(u64, &str)]) -> String {
-    let mut text = format!(
-        "trace_report: {}.{:03} s, {events} events",
-        took / 1_000_000_000,
-        took / 1_000_000 % 1000
-    );
-    for (count, what) in missing.iter().filter(|part| part.0 > 0) {
-        text.push_str(&format!(", {count} {what}"));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_what_is_missing_and_a_table_all() {
+        let missing = vec![(0, "lost"), (2, "left out")];
+        let report = Report { took: 1_234_567_890, events: 7, missing };
+        assert_eq!(report.to_string(), "trace_report: 1.234 s, 7 events, 2 left out");
+        assert!(report.is_short() && !Report::default().is_short());
+        let table = [
+            "",
+            "trace_report:",
+            "         1.234  seconds",
+            "             7  events",
+            "             0  lost",
+            "             2  left out",
+            "",
+        ];
+        assert_eq!(report.table(), table.join("\n"));
     }
-    text
 }

@@ -23,14 +23,17 @@ mod rows;
 mod stacks;
 mod wanted;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use query::catalog::{HostTable, Made, Rows};
 use query::plan::Plan;
 
 use crate::engine::{Counted, Engine, Gathers};
 use crate::report::error::Failure;
-pub use meanwhile::Gathered;
+use audit::Auditing;
+use contention::Watching;
+pub use meanwhile::{Gathered, Report};
+use meanwhile::{Tracing, nap};
 use objects::Gathering;
 pub use objects::Options;
 
@@ -44,17 +47,28 @@ pub fn gather(
     duration: Duration,
     options: Options,
 ) -> Result<Gathered, Failure> {
-    match plan.table.rows {
-        Rows::Host(Made { table: HostTable::Audit, .. }) => audit::gather(engine, plan, duration),
+    let mut tracing = begin(engine, plan, options, false)?;
+    // It began before, so that what is told is never shorter than what was asked for.
+    nap(duration, Instant::now(), &mut || tracing.relieve(engine));
+    tracing.end(engine, plan)
+}
+
+/// Begins a trace, for rows that are asked for once or `again` and again.
+fn begin(
+    engine: &mut Engine,
+    plan: &Plan,
+    options: Options,
+    again: bool,
+) -> Result<Box<dyn Tracing>, Failure> {
+    Ok(match plan.table.rows {
+        Rows::Host(Made { table: HostTable::Audit, .. }) => {
+            Box::new(Auditing::begin(engine, plan, again)?)
+        }
         Rows::Host(Made { table: HostTable::Contention, .. }) => {
-            contention::gather(engine, plan, duration)
+            Box::new(Watching::begin(engine, plan, again)?)
         }
-        _ => {
-            let mut gathering = Gathering::begin(engine, plan, options, false)?;
-            gathering.wait(duration);
-            gathering.end(engine, plan)
-        }
-    }
+        _ => Box::new(Gathering::begin(engine, plan, options, again)?),
+    })
 }
 
 /// Whether rows are gathered that are not of objects.
@@ -70,27 +84,21 @@ pub fn ticks<'a>(
     plan: &'a Plan,
     options: Options,
 ) -> Result<impl Gathers + use<'a>, Failure> {
-    if has_no_objects(plan) {
-        let name = plan.table.name;
-        let message = format!("`{name}` cannot be watched");
-        let help = format!("`trace 10s select … from {name}` has all that happens in ten seconds");
-        return Err(Failure::command(message, Some(&help)));
-    }
-    Ok(Ticking { gathering: Gathering::begin(engine, plan, options, true)?, plan })
+    Ok(Ticking { tracing: begin(engine, plan, options, true)?, plan })
 }
 
 /// What is gathered for the ticks of a plan.
 struct Ticking<'a> {
-    gathering: Gathering,
+    tracing: Box<dyn Tracing>,
     plan: &'a Plan,
 }
 
 impl Gathers for Ticking<'_> {
-    fn relieve(&mut self) {
-        self.gathering.relieve();
+    fn relieve(&mut self, engine: &mut Engine) {
+        self.tracing.relieve(engine);
     }
 
     fn take(&mut self, engine: &mut Engine) -> Result<(Counted, Vec<String>), Failure> {
-        self.gathering.tick(engine, self.plan)
+        self.tracing.tick(engine, self.plan)
     }
 }

@@ -5,14 +5,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::mem::take;
-use std::time::{Duration, Instant};
 
 use ebpf_templates::template::events::{Events, Field, Mode, Point};
 use query::catalog::HostTable;
 use query::plan::Plan;
 use query::schema::Schema;
 
-use super::meanwhile::{Gathered, kernel, lasted, nap, noted, now, refused};
+use super::meanwhile::{Gathered, Report, Tracing, kernel, noted, now, refused};
 use super::room::{in_mib, room};
 use super::rows::{Caches, Known, Maker};
 use super::stacks::Stacks;
@@ -124,92 +123,6 @@ impl Gathering {
         })
     }
 
-    /// Lets `duration` pass, or the time until Ctrl-C.
-    pub fn wait(&mut self, duration: Duration) {
-        // It began before, so that what is told is never shorter than what was asked for.
-        nap(duration, Instant::now(), &mut || self.relieve());
-    }
-
-    /// Empties the ring of freed objects.
-    pub fn relieve(&mut self) {
-        self.freed.extend(self.tracer.freed());
-        self.dropped += self.freed.len().saturating_sub(MAX_FREED) as u64;
-        self.freed.truncate(MAX_FREED);
-    }
-
-    /// Ends it, and makes rows of all there is.
-    pub fn end(mut self, engine: &mut Engine, plan: &Plan) -> Result<Gathered, Failure> {
-        let ended = now();
-        self.interrupts = None;
-        let losses = self.tracer.detach()?;
-        self.freed.extend(self.tracer.freed());
-        let mut objects = take(&mut self.freed);
-        let counts = match self.events.mode {
-            Mode::Counts => self.tracer.counts()?,
-            Mode::Objects { .. } => {
-                objects.extend(self.tracer.held()?);
-                Vec::new()
-            }
-        };
-        let (mut rows, report, mut notes) =
-            self.rows(engine, plan, (&counts, &objects), losses, ended)?;
-        let one_of = u64::from(self.events.sample);
-        if one_of > 1 {
-            let seen: u64 = rows.iter().map(|row| row.1).sum();
-            let what = if plan.group().is_some() {
-                format!(
-                    "counts and sums are estimates, {one_of} times those of the {seen} events seen"
-                )
-            } else {
-                format!("these are {seen} events of some {}", one_of * seen)
-            };
-            notes.insert(0, format!("one object of {one_of} was followed: {what}"));
-        }
-        scale(plan, one_of, &mut rows);
-        Ok(Gathered { rows, report, notes })
-    }
-
-    /// Makes rows of what came since this was asked last. Gives also what is to be said of them.
-    pub fn tick(
-        &mut self,
-        engine: &mut Engine,
-        plan: &Plan,
-    ) -> Result<(Counted, Vec<String>), Failure> {
-        let ended = now();
-        self.relieve();
-        let mut objects = take(&mut self.freed);
-        let counts = match self.events.mode {
-            Mode::Counts => self.tracer.turn()?,
-            Mode::Objects { .. } => {
-                let held = self.tracer.held()?;
-                let all = held.iter().map(|object| (object.addr, object.time)).collect();
-                let shown = std::mem::replace(&mut self.shown, all);
-                let new = |object: &Object| !shown.contains(&(object.addr, object.time));
-                objects.extend(held.into_iter().filter(new));
-                Vec::new()
-            }
-        };
-        let now = self.tracer.losses()?;
-        let before = std::mem::replace(&mut self.missed, now);
-        let losses = now.since(before);
-        let (mut rows, report, mut notes) =
-            self.rows(engine, plan, (&counts, &objects), losses, ended)?;
-        // It is worth telling where something is missing.
-        if losses != Losses::default() || self.dropped > 0 {
-            notes.push(report);
-        }
-        (self.made, self.dropped) = (ended, 0);
-        let one_of = u64::from(self.events.sample);
-        if one_of > 1 {
-            let grouped = plan.group().is_some();
-            let what =
-                if grouped { "counts and sums are estimates" } else { "the others are not shown" };
-            notes.insert(0, format!("one object of {one_of} is followed: {what}"));
-        }
-        scale(plan, one_of, &mut rows);
-        Ok((rows, notes))
-    }
-
     /// The rows of counts or objects, how it went, and what there is to say besides.
     fn rows(
         &mut self,
@@ -218,7 +131,7 @@ impl Gathering {
         (counts, objects): (&Counts, &[Object]),
         losses: Losses,
         ended: u64,
-    ) -> Result<(Counted, String, Vec<String>), Failure> {
+    ) -> Result<(Counted, Report, Vec<String>), Failure> {
         let stacks = self.tracer.stacks()?;
         self.caches.learn(engine)?;
         if self.wanted.reads("cgroup") {
@@ -253,7 +166,7 @@ impl Gathering {
             Mode::Counts => maker.of_counts(counts),
             Mode::Objects { .. } => maker.of_objects(objects),
         };
-        let missing = [
+        let missing = vec![
             (losses.entries, "lost: the map was full"),
             (losses.records + self.dropped, "freed objects lost: there was no room"),
             (losses.missed, "lost: they interrupted another event"),
@@ -261,7 +174,8 @@ impl Gathering {
             (maker.own, "of the allocator itself left out"),
             (maker.dropped, "held without an event of their free, but free again"),
         ];
-        let report = lasted(ended - self.made, rows.iter().map(|row| row.1).sum(), &missing);
+        let took = ended - self.made;
+        let report = Report { took, events: rows.iter().map(|row| row.1).sum(), missing };
         Ok((rows, report, notes))
     }
 
@@ -287,6 +201,86 @@ impl Gathering {
             notes.push(note.to_owned());
         }
         notes
+    }
+}
+
+impl Tracing for Gathering {
+    /// Empties the ring of freed objects.
+    fn relieve(&mut self, _: &mut Engine) {
+        self.freed.extend(self.tracer.freed());
+        self.dropped += self.freed.len().saturating_sub(MAX_FREED) as u64;
+        self.freed.truncate(MAX_FREED);
+    }
+
+    fn tick(
+        &mut self,
+        engine: &mut Engine,
+        plan: &Plan,
+    ) -> Result<(Counted, Vec<String>), Failure> {
+        let ended = now();
+        self.relieve(engine);
+        let mut objects = take(&mut self.freed);
+        let counts = match self.events.mode {
+            Mode::Counts => self.tracer.turn()?,
+            Mode::Objects { .. } => {
+                let held = self.tracer.held()?;
+                let all = held.iter().map(|object| (object.addr, object.time)).collect();
+                let shown = std::mem::replace(&mut self.shown, all);
+                let new = |object: &Object| !shown.contains(&(object.addr, object.time));
+                objects.extend(held.into_iter().filter(new));
+                Vec::new()
+            }
+        };
+        let now = self.tracer.losses()?;
+        let before = std::mem::replace(&mut self.missed, now);
+        let losses = now.since(before);
+        let (mut rows, report, mut notes) =
+            self.rows(engine, plan, (&counts, &objects), losses, ended)?;
+        // It is worth telling where something is missing.
+        if losses != Losses::default() || self.dropped > 0 {
+            notes.push(report.to_string());
+        }
+        (self.made, self.dropped) = (ended, 0);
+        let one_of = u64::from(self.events.sample);
+        if one_of > 1 {
+            let grouped = plan.group().is_some();
+            let what =
+                if grouped { "counts and sums are estimates" } else { "the others are not shown" };
+            notes.insert(0, format!("one object of {one_of} is followed: {what}"));
+        }
+        scale(plan, one_of, &mut rows);
+        Ok((rows, notes))
+    }
+
+    fn end(mut self: Box<Self>, engine: &mut Engine, plan: &Plan) -> Result<Gathered, Failure> {
+        let ended = now();
+        self.interrupts = None;
+        let losses = self.tracer.detach()?;
+        self.freed.extend(self.tracer.freed());
+        let mut objects = take(&mut self.freed);
+        let counts = match self.events.mode {
+            Mode::Counts => self.tracer.counts()?,
+            Mode::Objects { .. } => {
+                objects.extend(self.tracer.held()?);
+                Vec::new()
+            }
+        };
+        let (mut rows, report, mut notes) =
+            self.rows(engine, plan, (&counts, &objects), losses, ended)?;
+        let one_of = u64::from(self.events.sample);
+        if one_of > 1 {
+            let seen: u64 = rows.iter().map(|row| row.1).sum();
+            let what = if plan.group().is_some() {
+                format!(
+                    "counts and sums are estimates, {one_of} times those of the {seen} events seen"
+                )
+            } else {
+                format!("these are {seen} events of some {}", one_of * seen)
+            };
+            notes.insert(0, format!("one object of {one_of} was followed: {what}"));
+        }
+        scale(plan, one_of, &mut rows);
+        Ok(Gathered { rows, report, notes })
     }
 }
 

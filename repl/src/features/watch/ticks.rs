@@ -135,13 +135,7 @@ impl<'a> Ticks<'a> {
 
     /// How long a wait before the next tick may be, not longer than `wait`. What is gathered is taken care of meanwhile.
     pub fn waits(&mut self, wait: Duration) -> Duration {
-        match self.runs.gathers() {
-            None => wait,
-            Some(gathers) => {
-                gathers.relieve();
-                wait.min(RELIEF)
-            }
-        }
+        if self.runs.relieve() { wait.min(RELIEF) } else { wait }
     }
 
     /// The time since the start.

@@ -3,15 +3,19 @@
 use std::collections;
 
 use aya::Ebpf;
-use aya::maps::{PerCpuArray, PerCpuHashMap};
+use aya::maps::{Map, PerCpuArray, PerCpuHashMap};
 use aya::programs::RawTracePoint;
-use ebpf_templates::template::contention::{Contention, KEY_WORDS, LOST, Point, WAITS};
+use ebpf_templates::template::contention::{Contention, KEY_WORDS, LOST, Point, TURN, WAITS};
 
-use super::{load, missing, refused, unreadable, verified};
+use super::turns::{Counts, Sum, Turns};
+use super::{begin_turn, load, missing, refused, unreadable, verified};
 use crate::report::error::Failure;
 
 /// Programs that are attached.
-pub struct Watcher(Ebpf);
+pub struct Watcher {
+    ebpf: Ebpf,
+    turns: Turns<Waits>,
+}
 
 /// Waits: how many, nanoseconds in all, the longest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +40,16 @@ impl Waits {
     }
 }
 
+impl Sum for Waits {
+    fn since(self, before: Option<Self>) -> Option<Self> {
+        let before = before.unwrap_or_default();
+        let count = self.count.checked_sub(before.count).filter(|late| *late > 0)?;
+        let total = self.total.saturating_sub(before.total);
+        // The longest may be one of before; none was longer than all together.
+        Some(Self { count, total, longest: self.longest.min(total) })
+    }
+}
+
 impl Watcher {
     /// Loads the programs and attaches them.
     pub fn attach(contention: &Contention) -> Result<Self, Failure> {
@@ -50,33 +64,53 @@ impl Watcher {
             verified(|| program.load()).map_err(|error| refused(&what, &error))?;
             program.attach(point.tracepoint()).map_err(|error| refused(&what, &error))?;
         }
-        Ok(Self(ebpf))
+        Ok(Self { ebpf, turns: Turns::default() })
     }
 
-    /// Detaches the programs, and gives the waits that ended and how many had no room.
-    pub fn detach(mut self) -> Result<(ByLock, u64), Failure> {
+    /// Ends a turn. Gives the waits that ended since the one before, and how many had no room since the beginning.
+    pub fn turn(&mut self) -> Result<(ByLock, u64), Failure> {
+        let ended = self.turns.now;
+        self.turns.now += 1;
+        begin_turn(self.map(TURN)?, ended + 1)?;
+        let mut map: PerCpuHashMap<_, [u64; KEY_WORDS], [u64; 3]> =
+            self.map(WAITS)?.try_into().map_err(unreadable)?;
+        let mut found = Vec::new();
+        for entry in &map {
+            let (key, values) = entry.map_err(unreadable)?;
+            let mut waits = Waits::default();
+            for [count, total, longest] in values.iter().copied() {
+                waits.add(Waits { count, total, longest });
+            }
+            found.push((key, waits));
+        }
+        let at = KEY_WORDS - 1;
+        for (key, _) in found.iter().filter(|(key, _)| key[at] < ended) {
+            map.remove(key).map_err(unreadable)?;
+        }
+        let found: Counts<Waits> =
+            found.into_iter().map(|(key, waits)| (key.to_vec(), waits)).collect();
+        let mut by_lock = ByLock::new();
+        for (key, waits) in self.turns.end(ended, at, found) {
+            let frames = key[1..].iter().copied().take_while(|frame| *frame != 0).collect();
+            by_lock.entry((key[0], frames)).or_default().add(waits);
+        }
+        let lost: PerCpuArray<_, u64> = self.map(LOST)?.try_into().map_err(unreadable)?;
+        Ok((by_lock, lost.get(&0, 0).map_err(unreadable)?.iter().sum()))
+    }
+
+    /// Detaches the programs, and gives what [`Self::turn`] does.
+    pub fn detach(&mut self) -> Result<(ByLock, u64), Failure> {
         for point in Point::ALL {
             let what = "detach a program";
-            let program = self.0.program_mut(point.function()).ok_or_else(missing)?;
+            let program = self.ebpf.program_mut(point.function()).ok_or_else(missing)?;
             let program: &mut RawTracePoint =
                 program.try_into().map_err(|error| refused(what, &error))?;
             program.unload().map_err(|error| refused(what, &error))?;
         }
-        let maps = Contention::maps();
-        let map = |number: u32| self.0.map(maps[number as usize].name).ok_or_else(missing);
-        let waits: PerCpuHashMap<_, [u64; KEY_WORDS], [u64; 3]> =
-            map(WAITS)?.try_into().map_err(unreadable)?;
-        let mut found = ByLock::new();
-        for entry in &waits {
-            let ([lock, frames @ ..], values) = entry.map_err(unreadable)?;
-            let frames = frames.into_iter().take_while(|frame| *frame != 0).collect();
-            let waits = found.entry((lock, frames)).or_default();
-            for [count, total, longest] in values.iter().copied() {
-                waits.add(Waits { count, total, longest });
-            }
-        }
-        let lost: PerCpuArray<_, u64> = map(LOST)?.try_into().map_err(unreadable)?;
-        let lost = lost.get(&0, 0).map_err(unreadable)?.iter().sum();
-        Ok((found, lost))
+        self.turn()
+    }
+
+    fn map(&mut self, number: u32) -> Result<&mut Map, Failure> {
+        self.ebpf.map_mut(Contention::maps()[number as usize].name).ok_or_else(missing)
     }
 }

@@ -172,18 +172,10 @@ impl Tracer {
     pub fn turn(&mut self) -> Result<Counts, Failure> {
         let ended = self.turns.now;
         self.turns.now += 1;
-        self.begin_turn(self.turns.now)?;
+        let begun = self.turns.now;
+        begin_turn(self.map_mut(self.events.turn())?, begun)?;
         let found = self.counts_until(ended)?;
         Ok(self.turns.end(ended, self.events.turn_word(), found))
-    }
-
-    /// Lets the programs count in another turn.
-    fn begin_turn(&mut self, turn: u64) -> Result<(), Failure> {
-        let cpus = nr_cpus().map_err(|(_, error)| Failure::Write(error))?;
-        let mut map: PerCpuArray<_, u64> =
-            self.map_mut(self.events.turn())?.try_into().map_err(unreadable)?;
-        let values = PerCpuValues::try_from(vec![turn; cpus]).map_err(|_| missing())?;
-        map.set(0, values, 0).map_err(unreadable)
     }
 
     /// The counts, of which those of turns before `turn` leave the map.
@@ -300,6 +292,14 @@ pub(super) fn verified(load: impl FnMut() -> Result<(), ProgramError>) -> Result
         ProgramError::LoadError { io_error, .. } => Some(io_error),
         _ => None,
     })
+}
+
+/// Lets programs count in another turn, whose number `map` holds for each CPU.
+fn begin_turn(map: &mut Map, turn: u64) -> Result<(), Failure> {
+    let cpus = nr_cpus().map_err(|(_, error)| Failure::Write(error))?;
+    let mut map: PerCpuArray<_, u64> = map.try_into().map_err(unreadable)?;
+    let values = PerCpuValues::try_from(vec![turn; cpus]).map_err(|_| missing())?;
+    map.set(0, values, 0).map_err(unreadable)
 }
 
 /// A part of what was loaded is not there.

@@ -5,32 +5,48 @@
 
 use std::collections::HashMap;
 
-/// Fields of events, and how often they were seen.
-pub type Counts = Vec<(Vec<u64>, u64)>;
+/// Fields of events, and what was seen of them: how often, if nothing else is said.
+pub type Counts<V = u64> = Vec<(Vec<u64>, V)>;
 
-/// Where the turns are.
-#[derive(Default)]
-pub struct Turns {
-    /// The one that programs count in.
-    pub now: u64,
-    /// The counts that were read, by their keys.
-    read: HashMap<Vec<u64>, u64>,
+/// What programs add up.
+pub trait Sum: Copy {
+    /// What was added since it was `before`, if anything was.
+    fn since(self, before: Option<Self>) -> Option<Self>;
 }
 
-impl Turns {
-    /// Ends a turn whose number is `ended`, behind which the map had `found`. Gives the counts of fields, which are the first
-    /// `words` of keys.
-    pub fn end(&mut self, ended: u64, words: usize, found: Counts) -> Counts {
+impl Sum for u64 {
+    fn since(self, before: Option<Self>) -> Option<Self> {
+        Some(self.saturating_sub(before.unwrap_or(0))).filter(|late| *late > 0)
+    }
+}
+
+/// Where the turns are.
+pub struct Turns<V = u64> {
+    /// The one that programs count in.
+    pub now: u64,
+    /// What was read, by its key.
+    read: HashMap<Vec<u64>, V>,
+}
+
+impl<V> Default for Turns<V> {
+    fn default() -> Self {
+        Self { now: 0, read: HashMap::new() }
+    }
+}
+
+impl<V: Sum> Turns<V> {
+    /// Ends a turn whose number is `ended`, behind which the map had `found`. Gives what was seen of fields, which are the
+    /// first `words` of keys.
+    pub fn end(&mut self, ended: u64, words: usize, found: Counts<V>) -> Counts<V> {
         let mut counts = Counts::new();
         let before = std::mem::take(&mut self.read);
-        for (key, count) in found {
+        for (key, sum) in found {
             let (fields, turn) = (key[..words].to_vec(), key[words]);
             if turn == ended {
-                counts.push((fields, count));
-                self.read.insert(key, count);
+                counts.push((fields, sum));
+                self.read.insert(key, sum);
             } else if turn < ended {
-                let late = count - before.get(&key).copied().unwrap_or(0).min(count);
-                counts.extend((late > 0).then_some((fields, late)));
+                counts.extend(sum.since(before.get(&key).copied()).map(|late| (fields, late)));
             }
         }
         counts
@@ -43,7 +59,7 @@ mod tests {
 
     #[test]
     fn what_comes_behind_the_end_of_a_turn_goes_to_the_next() {
-        let mut turns = Turns::default();
+        let mut turns = Turns::<u64>::default();
         let found = vec![(vec![7, 0], 5), (vec![8, 0], 1), (vec![7, 1], 2)];
         assert_eq!(turns.end(0, 1, found), [(vec![7], 5), (vec![8], 1)]);
         // One more of 7, none of 8, and one that was not yet there.

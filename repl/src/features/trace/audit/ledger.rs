@@ -61,7 +61,7 @@ impl Entry {
         &self,
         column: &str,
         began: u64,
-        cgroups: &Cgroups,
+        cgroups: Option<&Cgroups>,
         stacks: &HashMap<Vec<u64>, Value>,
     ) -> Value {
         let number = |number: Option<u64>| number.map_or(Value::Null, Value::UInt);
@@ -75,7 +75,9 @@ impl Entry {
             "cache" => number(Some(self.cache).filter(|cache| *cache != 0)),
             "pid" => number(record.map(|record| record.pid)),
             "comm" => text(record.map(|record| record.comm.as_slice())),
-            "cgroup" => text(record.and_then(|record| cgroups.path(record.cgroup))),
+            "cgroup" => {
+                text(record.zip(cgroups).and_then(|(record, cgroups)| cgroups.path(record.cgroup)))
+            }
             "stack" => {
                 let stack = record.and_then(|record| stacks.get(&record.stack));
                 stack.cloned().unwrap_or(Value::Null)
@@ -113,10 +115,12 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// All that happened, in its order.
-    pub fn entries(mut self) -> Vec<Entry> {
-        self.entries.sort_by_key(|entry| entry.time);
-        self.entries
+    /// All that happened since this was called last, in its order. What has no name by then gets none.
+    pub fn take(&mut self) -> Vec<Entry> {
+        self.unseen.clear();
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.sort_by_key(|entry| entry.time);
+        entries
     }
 
     /// What a cache is known by: where frees are told, its address alone.
@@ -255,12 +259,12 @@ mod tests {
     }
 
     /// What happened, to which name, and whether it is known who did it.
-    fn told(ledger: Ledger) -> Vec<String> {
+    fn told(mut ledger: Ledger) -> Vec<String> {
         let name = |entry: &Entry| match &entry.name {
             Some(name) => String::from_utf8_lossy(name).into_owned(),
             None => "?".to_owned(),
         };
-        let entries = ledger.entries();
+        let entries = ledger.take();
         let text = |entry: &Entry| {
             let who = if entry.record.is_some() { " by" } else { "" };
             format!("{} {}{who}", entry.what, name(entry))
@@ -354,11 +358,11 @@ mod tests {
         let created = record(Hook::Created, 3, "c", Some([0x10, 64, 0]));
         ledger.record(Record { stack, ..created });
         ledger.look(vec![seen(0, "d", 0)], 2, &mut || Ok(named(&[]))).unwrap();
-        let entries = ledger.entries();
+        let entries = ledger.take();
         let columns =
             ["what", "name", "size", "flags", "cache", "pid", "comm", "cgroup", "stack", "time"];
         let values = |at: usize| {
-            columns.map(|name| entries[at].value(name, 3, &Cgroups::default(), &stacks))
+            columns.map(|name| entries[at].value(name, 3, Some(&Cgroups::default()), &stacks))
         };
         let (text, number, null) = (|text: &str| Value::text(text), Value::UInt, || Value::Null);
         let looked = [text("create"), text("d"), number(64), number(1), null(), null(), null()];
