@@ -1,7 +1,7 @@
 //! Programs that tell who creates and destroys caches: a record for each time.
 //!
-//! They run where the kernel's own functions do it ([`Hook::FUNCTIONS`]). Where a kernel refuses that, the boot cache
-//! serves, whose objects the caches are: what is allocated of it is a cache, and is freed as one ([`Hook::BOOT`]).
+//! They run where the kernel's own functions do it ([`Hook::FUNCTIONS`], or by kprobes [`Hook::PROBED`]). Where a kernel
+//! refuses that, the boot cache serves, whose objects the caches are: what is allocated of it is a cache, and is freed as one ([`Hook::BOOT`]).
 //!
 //! ```text
 //!   map 0: where a record is put together, a place for each program on each CPU
@@ -78,6 +78,17 @@ pub enum Hook {
     Destroyed,
     /// `slab_kmem_cache_release(s)`
     Released,
+    /// At the end of `__kmem_cache_create_args(name, size, …)`, since Linux 6.12, by a kprobe. It returns also a cache that
+    /// there was before and that the new one was merged into.
+    ProbedCreated,
+    /// At the end of `kmem_cache_create_usercopy(name, size, …)`, before, likewise.
+    ProbedCreatedBefore,
+    /// [`Self::Merged`] by a kprobe.
+    ProbedMerged,
+    /// [`Self::Destroyed`] by a kprobe.
+    ProbedDestroyed,
+    /// [`Self::Released`] by a kprobe.
+    ProbedReleased,
     /// The tracepoint `kmem_cache_alloc(call_site, ptr, s, …)`, where `s` is the boot cache.
     Allocated,
     /// The tracepoint `kmem_cache_free(call_site, ptr, s)`, likewise.
@@ -92,10 +103,10 @@ struct HookRow {
     section: &'static str,
     /// The name of the program.
     program: &'static str,
-    /// The argument that is the cache.
-    cache: i16,
+    /// The argument that is the cache; of a kprobe [`RETURNED`] too.
+    cache: usize,
     /// The argument that is what the function returned; what is not 0 is a failure.
-    result: Option<i16>,
+    result: Option<usize>,
     /// Where the name is.
     name: Name,
 }
@@ -106,24 +117,40 @@ enum Name {
     /// A member of the cache, which is whole.
     Member,
     /// An argument; the cache is whole too.
-    Argument(i16),
+    Argument(usize),
     /// Nowhere, and nothing of the cache is there.
     Nowhere,
 }
+
+/// What a kprobe at the end of a function reads, instead of an argument.
+const RETURNED: usize = 2;
 
 impl Hook {
     /// Those at functions of the kernel.
     pub const FUNCTIONS: [Self; 5] =
         [Self::Created, Self::CreatedBefore, Self::Merged, Self::Destroyed, Self::Released];
+    /// The same by kprobes.
+    pub const PROBED: [Self; 5] = [
+        Self::ProbedCreated,
+        Self::ProbedCreatedBefore,
+        Self::ProbedMerged,
+        Self::ProbedDestroyed,
+        Self::ProbedReleased,
+    ];
     /// Those at tracepoints.
     pub const BOOT: [Self; 2] = [Self::Allocated, Self::Freed];
     /// All of them.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 12] = [
         Self::Created,
         Self::CreatedBefore,
         Self::Merged,
         Self::Destroyed,
         Self::Released,
+        Self::ProbedCreated,
+        Self::ProbedCreatedBefore,
+        Self::ProbedMerged,
+        Self::ProbedDestroyed,
+        Self::ProbedReleased,
         Self::Allocated,
         Self::Freed,
     ];
@@ -137,6 +164,11 @@ impl Hook {
             Self::Merged => row("sysfs_slab_alias", "fentry/sysfs_slab_alias", "slabql_merge", 0, None, Name::Argument(1)),
             Self::Destroyed => row("kmem_cache_destroy", "fentry/kmem_cache_destroy", "slabql_destroy", 0, None, Name::Member),
             Self::Released => row("slab_kmem_cache_release", "fentry/slab_kmem_cache_release", "slabql_release", 0, None, Name::Member),
+            Self::ProbedCreated => row("__kmem_cache_create_args", "kretprobe/__kmem_cache_create_args", "slabql_create", RETURNED, None, Name::Member),
+            Self::ProbedCreatedBefore => row("kmem_cache_create_usercopy", "kretprobe/kmem_cache_create_usercopy", "slabql_create", RETURNED, None, Name::Member),
+            Self::ProbedMerged => row("sysfs_slab_alias", "kprobe/sysfs_slab_alias", "slabql_merge", 0, None, Name::Argument(1)),
+            Self::ProbedDestroyed => row("kmem_cache_destroy", "kprobe/kmem_cache_destroy", "slabql_destroy", 0, None, Name::Member),
+            Self::ProbedReleased => row("slab_kmem_cache_release", "kprobe/slab_kmem_cache_release", "slabql_release", 0, None, Name::Member),
             Self::Allocated => row("kmem_cache_alloc", "raw_tp/kmem_cache_alloc", "slabql_alloc", 1, None, Name::Nowhere),
             Self::Freed => row("kmem_cache_free", "raw_tp/kmem_cache_free", "slabql_free", 1, None, Name::Nowhere),
         }
@@ -183,6 +215,8 @@ pub struct Audit {
     pub flags: Place,
     /// The member `refcount`.
     pub refcount: Place,
+    /// Where registers are in `struct pt_regs`: those of the first two arguments, and of what a function returns.
+    pub registers: [i16; 3],
 }
 
 /// What a program told.
@@ -258,13 +292,14 @@ impl Audit {
     /// Builds the program of a hook.
     pub fn program(&self, hook: Hook) -> Result<Program, FrameFull> {
         let row = hook.row();
-        // At a function the context is the same: the arguments, and what it returned behind them.
+        // At a function the context is the same: the arguments, and what it returned behind them. That of a kprobe are
+        // the registers.
         let mut asm = Assembler::new(Kind::RawTracepoint, 0);
         let number = asm.reserve(8)?;
         let out = asm.label("out");
         asm.comment(row.section);
         asm.push(Insn::mov(Reg::R6, Reg::R1));
-        asm.push(Insn::load(Size::Dw, Reg::R7, Reg::R6, 8 * row.cache));
+        asm.push(Insn::load(Size::Dw, Reg::R7, Reg::R6, self.argument(hook, row.cache)));
         asm.jump_imm(Cond::Le, Reg::R7, ZERO_SIZE_PTR, out);
         if Hook::BOOT.contains(&hook) {
             asm.comment("an object of the boot cache");
@@ -274,7 +309,7 @@ impl Audit {
         }
         if let Some(result) = row.result {
             asm.comment("it succeeded");
-            asm.push(Insn::load(Size::W, Reg::R1, Reg::R6, 8 * result));
+            asm.push(Insn::load(Size::W, Reg::R1, Reg::R6, self.argument(hook, result)));
             asm.jump_imm(Cond::Ne, Reg::R1, 0, out);
         }
         asm.comment("the place of this program on this CPU");
@@ -298,7 +333,7 @@ impl Audit {
         address(&mut asm, Reg::R1, Reg::R8, at::COMM);
         asm.push(Insn::mov_imm(Reg::R2, 16));
         asm.call(COMM.0, COMM.1);
-        self.of_cache(&mut asm, row.name);
+        self.of_cache(&mut asm, hook, row.name);
         asm.comment("the stack, and zeros behind it");
         asm.push(Insn::mov(Reg::R1, Reg::R6));
         address(&mut asm, Reg::R2, Reg::R8, at::STACK);
@@ -319,8 +354,16 @@ impl Audit {
         Ok(asm.finish())
     }
 
+    /// Where an argument of a hook is in its context.
+    fn argument(&self, hook: Hook, number: usize) -> i16 {
+        if Hook::PROBED.contains(&hook) {
+            return self.registers.get(number).copied().unwrap_or(0);
+        }
+        i16::try_from(8 * number).unwrap_or(0)
+    }
+
     /// Stores what the cache is, as far as it is there.
-    fn of_cache(&self, asm: &mut Assembler, name: Name) {
+    fn of_cache(&self, asm: &mut Assembler, hook: Hook, name: Name) {
         asm.comment("the cache");
         // Behind the call that allocated it.
         if name == Name::Nowhere {
@@ -336,7 +379,7 @@ impl Audit {
             read(asm, at, place);
         }
         if let Name::Argument(number) = name {
-            asm.push(Insn::load(Size::Dw, Reg::R3, Reg::R6, 8 * number));
+            asm.push(Insn::load(Size::Dw, Reg::R3, Reg::R6, self.argument(hook, number)));
         } else {
             read(asm, at::NAME, self.name);
             asm.push(Insn::load(Size::Dw, Reg::R3, Reg::R8, at::NAME));

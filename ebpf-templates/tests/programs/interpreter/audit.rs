@@ -9,8 +9,14 @@ const NAME: u64 = 0xffff_8881_0700_0000;
 const OTHER: u64 = 0xffff_8881_0700_1000;
 const SITE: u64 = 0xffff_ffff_8123_4567;
 const FRAMES: [u64; 3] = [SITE - 0x10, SITE, SITE + 0x100];
-const AUDIT: Audit =
-    Audit { boot: BOOT, name: (104, 8), size: (32, 4), flags: (8, 4), refcount: (60, 4) };
+const AUDIT: Audit = Audit {
+    boot: BOOT,
+    name: (104, 8),
+    size: (32, 4),
+    flags: (8, 4),
+    refcount: (60, 4),
+    registers: [24, 8, 0],
+};
 
 fn interpreter(ring_bytes: u32) -> Interpreter {
     let mut comm = [0; 16];
@@ -51,7 +57,7 @@ fn records(interpreter: &Interpreter) -> Vec<Record> {
 
 /// What a program tells that runs at this hook.
 fn told(hook: Hook, name: &[u8]) -> Record {
-    let at_function = Hook::FUNCTIONS.contains(&hook);
+    let at_function = !Hook::BOOT.contains(&hook);
     Record {
         hook,
         cache: CACHE,
@@ -75,6 +81,12 @@ fn every_hook_tells_the_cache_and_who() {
         (Hook::Merged, &[CACHE, OTHER], b"pid_2"),
         (Hook::Destroyed, &[CACHE], own),
         (Hook::Released, &[CACHE], own),
+        // What is returned, the second argument, and behind another register the first.
+        (Hook::ProbedCreated, &[CACHE, 656, 7, NAME], own),
+        (Hook::ProbedCreatedBefore, &[CACHE, 656, 7, NAME], own),
+        (Hook::ProbedMerged, &[0, OTHER, 7, CACHE], b"pid_2"),
+        (Hook::ProbedDestroyed, &[0, 0, 7, CACHE], own),
+        (Hook::ProbedReleased, &[0, 0, 7, CACHE], own),
         (Hook::Allocated, &[SITE, CACHE, BOOT, 0xcc0, 0], b""),
         (Hook::Freed, &[SITE, CACHE, BOOT], b""),
     ] {
@@ -91,6 +103,8 @@ fn what_is_no_cache_and_what_failed_is_not_told() {
         (Hook::Created, &[CACHE, NAME, 656, 0, 0, failed][..]),
         (Hook::CreatedBefore, &[CACHE, 0, failed]),
         (Hook::Destroyed, &[0]),
+        (Hook::ProbedCreated, &[0, 656, 7, NAME]),
+        (Hook::ProbedDestroyed, &[CACHE, 0, 7, 0]),
         (Hook::Allocated, &[SITE, CACHE, CACHE, 0xcc0, 0]),
         (Hook::Allocated, &[SITE, 0, BOOT, 0xcc0, 0]),
         (Hook::Freed, &[SITE, CACHE, CACHE]),

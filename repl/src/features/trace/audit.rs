@@ -1,8 +1,8 @@
 //! Who creates and destroys caches while a trace lasts: the rows of `audit`.
 //!
 //! ```text
-//!   the kernel's functions ─ refused? ─► objects of the boot cache ─ refused? ─► looking again and again
-//!        records                              records, looks                         looks
+//!   the kernel's functions ─ refused? ─► kprobes there ─ refused? ─► objects of the boot cache ─ refused? ─► looking
+//!        records                            records                      records, looks                       looks
 //! ```
 //!
 //! A record says who did it. What only a look finds has nobody, and what comes and goes between two looks is missed; the
@@ -19,7 +19,8 @@ use query::plan::Plan;
 use query::schema::Schema;
 use query::value::Value;
 
-use self::ledger::{Entry, Ledger, Seen, Way};
+pub use self::ledger::Way;
+use self::ledger::{Entry, Ledger, Seen};
 use super::meanwhile::{Gathered, Report, Tracing, noted, now, refused};
 use super::stacks;
 use crate::engine::{Ask, Counted, Engine};
@@ -52,14 +53,8 @@ impl Attached {
     /// Attaches what the kernel allows.
     fn to(engine: &Engine, boot: Option<u64>) -> Self {
         let mut reasons = Vec::new();
-        for (way, hooks) in
-            [(Way::Functions, functions(engine)), (Way::Boot, Ok(Hook::BOOT.to_vec()))]
-        {
-            let attached = hooks.and_then(|hooks| {
-                let audit = programs(engine, boot)?;
-                Auditor::attach(&audit, &hooks).map_err(|failure| why(&failure))
-            });
-            match attached {
+        for way in [Way::Functions, Way::Probes, Way::Boot] {
+            match attach(engine, boot, way) {
                 Ok(auditor) => {
                     return Self { auditor: Some(auditor), way, note: way.told(&reasons) };
                 }
@@ -70,6 +65,18 @@ impl Attached {
     }
 }
 
+/// Attaches the programs of a way, or says why it cannot be gone. `boot` is the address of the cache `kmem_cache`.
+pub fn attach(engine: &Engine, boot: Option<u64>, way: Way) -> Result<Auditor, String> {
+    let hooks = match way {
+        Way::Functions => hooks(engine, Hook::FUNCTIONS)?,
+        Way::Probes => hooks(engine, Hook::PROBED)?,
+        Way::Boot => Hook::BOOT.to_vec(),
+        Way::Looks => return Err("there are no programs that look".to_owned()),
+    };
+    let audit = programs(engine, boot, way)?;
+    Auditor::attach(&audit, &hooks).map_err(|failure| why(&failure))
+}
+
 /// The first line of a failure.
 fn why(failure: &Failure) -> String {
     let text = failure.text();
@@ -77,21 +84,27 @@ fn why(failure: &Failure) -> String {
     line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }
 
-/// The functions at which a kernel creates and destroys caches.
-fn functions(engine: &Engine) -> Result<Vec<Hook>, String> {
+/// Those of `all` that this kernel has: the first two are the ways in which kernels create caches.
+fn hooks(engine: &Engine, all: [Hook; 5]) -> Result<Vec<Hook>, String> {
     let schema = engine.source().kernel().ok_or("the source reads no kernel's types")?;
     let there = |hook: &Hook| schema.function_id(hook.target()).is_some();
-    // One of the two is a kernel's way.
-    let created = [Hook::Created, Hook::CreatedBefore].into_iter().find(there);
-    let hooks = [created.unwrap_or(Hook::Created), Hook::Merged, Hook::Destroyed, Hook::Released];
+    let [created, before, others @ ..] = all;
+    let created = if there(&created) || !there(&before) { created } else { before };
+    let hooks: Vec<Hook> = [created].into_iter().chain(others).collect();
     match hooks.iter().find(|hook| !there(hook)) {
         Some(hook) => Err(format!("this kernel has no function `{}`", hook.target())),
-        None => Ok(hooks.to_vec()),
+        None => Ok(hooks),
     }
 }
 
+/// Where registers are that hold the first two arguments of a function and what it returns, on x86-64.
+fn registers(schema: &impl Schema) -> Option<[i16; 3]> {
+    let place = |name| i16::try_from(schema.member("pt_regs", name)?.offset).ok();
+    Some([place("di")?, place("si")?, place("ax")?])
+}
+
 /// The programs for this kernel.
-fn programs(engine: &Engine, boot: Option<u64>) -> Result<Audit, String> {
+fn programs(engine: &Engine, boot: Option<u64>, way: Way) -> Result<Audit, String> {
     let schema = engine.source().kernel().ok_or("the source reads no kernel's memory")?;
     schema.may_run().map_err(|refused| refused.message)?;
     let place = |path: &str| {
@@ -106,6 +119,10 @@ fn programs(engine: &Engine, boot: Option<u64>) -> Result<Audit, String> {
         size: place("size")?,
         flags: place("flags")?,
         refcount: place("refcount")?,
+        registers: match way {
+            Way::Probes => registers(schema).ok_or("kprobes are read on x86-64 alone")?,
+            Way::Functions | Way::Boot | Way::Looks => [0; 3],
+        },
     })
 }
 
@@ -114,6 +131,7 @@ impl Way {
     fn refused(self) -> &'static str {
         match self {
             Self::Functions => "not at the kernel's functions",
+            Self::Probes => "not by kprobes",
             Self::Boot => "not at its tracepoints",
             Self::Looks => "",
         }
@@ -124,6 +142,10 @@ impl Way {
         let mut text = match self {
             Self::Functions => {
                 "the audit runs at the kernel's functions that create and destroy caches".to_owned()
+            }
+            Self::Probes => {
+                "the audit runs by kprobes at the kernel's functions that create and destroy caches"
+                    .to_owned()
             }
             Self::Boot => format!(
                 "the audit sees caches being allocated and freed; new aliases are found by looking every {} ms, \
@@ -217,7 +239,7 @@ impl Auditing {
             self.ledger.record(record);
         }
         let is_due = last || self.ledger.waits() || self.start.elapsed() >= self.due;
-        if self.way != Way::Functions && is_due {
+        if !self.way.is_told() && is_due {
             let before = self.start.elapsed();
             let caches = look(engine)?;
             self.ledger.look(caches, now(), &mut || aliases(engine))?;

@@ -13,7 +13,7 @@
 //! - What is shown as held was looked at behind the end of the trace, and was found in use.
 //! - What is missing is told: the last line of a trace says what was lost and what was left out.
 
-mod audit;
+pub mod audit;
 mod contention;
 pub mod leak;
 mod meanwhile;

@@ -2,7 +2,7 @@
 //! [`super::Tracer`] holds here too.
 
 use aya::maps::{MapData, PerCpuArray, RingBuf};
-use aya::programs::{FEntry, FExit, ProgramFd, RawTracePoint};
+use aya::programs::{FEntry, FExit, KProbe, ProgramFd, RawTracePoint};
 use aya::{Btf, Ebpf};
 use ebpf_templates::template::audit::{Audit, Hook, LOST, RING, Record};
 
@@ -47,6 +47,9 @@ impl Auditor {
         } else if let (Ok(program), Some(btf)) = (<&mut FEntry>::try_from(&mut *program), btf) {
             verified(|| program.load(target, btf)).map_err(failed)?;
             program.attach().map(drop).map_err(failed)
+        } else if let Ok(program) = <&mut KProbe>::try_from(&mut *program) {
+            verified(|| program.load()).map_err(failed)?;
+            program.attach(target, 0).map(drop).map_err(failed)
         } else {
             let program: &mut RawTracePoint = program.try_into().map_err(failed)?;
             verified(|| program.load()).map_err(failed)?;

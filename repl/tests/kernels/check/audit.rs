@@ -1,9 +1,14 @@
-//! An audit by the kernel's functions, which not every machine that builds slabql allows.
+//! Audits by the kernel's functions and by kprobes there, which not every machine that builds slabql allows.
 
 use std::io::Read;
 use std::process::{Command, Stdio};
 
+use ebpf_templates::template::audit::Hook;
 use rustix::process::{Pid, Signal, kill_process};
+use slabql::features::trace::audit::{Way, attach};
+use slabql::source::Choice;
+
+use super::modules::ask;
 
 /// The cache that the module `isofs` has.
 const CACHE: &str = "isofs_inode_cache";
@@ -37,4 +42,26 @@ pub fn told(come_and_go: impl FnOnce()) {
     // Who loads it runs its beginning; it is this process.
     assert!(lines[0].ends_with(",init,true"), "{out}");
     println!("audit: {err}{out}");
+}
+
+/// Lets a cache come and go, and expects kprobes to tell all of it.
+pub fn probed(come_and_go: impl FnOnce()) {
+    let engine = ask::live(Choice::default());
+    let mut auditor = attach(&engine, Some(0), Way::Probes).unwrap();
+    come_and_go();
+    let records = auditor.records();
+    let hooks: Vec<Hook> = records
+        .iter()
+        .filter(|record| record.name == CACHE.as_bytes())
+        .filter(|record| record.comm == b"init" || record.hook == Hook::ProbedReleased)
+        .filter(|record| record.figures.is_some_and(|[_, size, _]| size > 500))
+        .map(|record| record.hook)
+        .collect();
+    let [created, before, merged, destroyed, released] = Hook::PROBED;
+    // It is the name of a new cache as well, which nobody refers to yet.
+    let told: Vec<Hook> = hooks.iter().copied().filter(|hook| *hook != merged).collect();
+    let created = if told.contains(&created) { created } else { before };
+    assert_eq!(told, [created, destroyed, released], "{records:?}");
+    assert_eq!(auditor.losses().unwrap(), (0, 0));
+    println!("kprobes: {told:?}");
 }

@@ -2,7 +2,7 @@
 
 #[allow(dead_code)] // each user has a part
 #[path = "../../common/ask.rs"]
-mod ask;
+pub mod ask;
 
 use super::audit;
 
@@ -75,6 +75,10 @@ struct Seen {
 pub fn audited() {
     let modules = modules();
     audit::told(|| {
+        load(&modules);
+        unload(&modules);
+    });
+    audit::probed(|| {
         load(&modules);
         unload(&modules);
     });

@@ -13,10 +13,20 @@ use crate::report::error::Failure;
 pub enum Way {
     /// Records of the kernel's functions tell all.
     Functions,
+    /// Records of kprobes tell all.
+    Probes,
     /// Records tell of caches that are allocated and freed, looks of their names and aliases.
     Boot,
     /// Looks alone.
     Looks,
+}
+
+impl Way {
+    /// Whether records tell all, so that nothing is looked for.
+    #[must_use]
+    pub fn is_told(self) -> bool {
+        matches!(self, Self::Functions | Self::Probes)
+    }
 }
 
 /// A cache as it was seen.
@@ -106,7 +116,7 @@ impl Ledger {
         let mut ledger = Self {
             way,
             known: HashMap::new(),
-            aliases: if way == Way::Functions { Aliases::new() } else { read()? },
+            aliases: if way.is_told() { Aliases::new() } else { read()? },
             entries: Vec::new(),
             merged: Vec::new(),
             unseen: HashMap::new(),
@@ -135,13 +145,19 @@ impl Ledger {
     pub fn record(&mut self, record: Record) {
         let aliases = record.figures.map_or(0, |[_, _, refcount]| refcount);
         let what = match record.hook {
-            Hook::Created | Hook::CreatedBefore | Hook::Allocated => "create",
+            // It is one that there was before.
+            Hook::ProbedCreated | Hook::ProbedCreatedBefore if aliases > 1 => return,
+            Hook::Created
+            | Hook::CreatedBefore
+            | Hook::ProbedCreated
+            | Hook::ProbedCreatedBefore
+            | Hook::Allocated => "create",
             // It is the new cache's own name.
-            Hook::Merged if aliases <= 1 => return,
-            Hook::Merged => "merge",
-            Hook::Destroyed if aliases > 1 => "unmerge",
-            Hook::Destroyed => "destroy",
-            Hook::Released | Hook::Freed => "release",
+            Hook::Merged | Hook::ProbedMerged if aliases <= 1 => return,
+            Hook::Merged | Hook::ProbedMerged => "merge",
+            Hook::Destroyed | Hook::ProbedDestroyed if aliases > 1 => "unmerge",
+            Hook::Destroyed | Hook::ProbedDestroyed => "destroy",
+            Hook::Released | Hook::ProbedReleased | Hook::Freed => "release",
         };
         let Record { cache, time, .. } = record;
         let mut entry = Entry {
@@ -346,6 +362,32 @@ mod tests {
             "destroy c by",
             "release c by",
             "create ? by",
+        ];
+        assert_eq!(told(ledger), expected);
+    }
+
+    #[test]
+    fn what_a_kprobe_returns_may_have_been_there_before() {
+        let mut ledger = ledger(Way::Probes);
+        for (hook, name, refcount) in [
+            (Hook::ProbedMerged, "c", 1),
+            (Hook::ProbedCreated, "c", 1),
+            (Hook::ProbedMerged, "c1", 2),
+            (Hook::ProbedCreated, "c", 2),
+            (Hook::ProbedDestroyed, "c", 2),
+            (Hook::ProbedDestroyed, "c", 1),
+            (Hook::ProbedReleased, "c", 0),
+            (Hook::ProbedCreatedBefore, "d", 1),
+        ] {
+            ledger.record(record(hook, 3, name, Some([1, 64, refcount])));
+        }
+        let expected = [
+            "create c by",
+            "merge c1 by",
+            "unmerge c by",
+            "destroy c by",
+            "release c by",
+            "create d by",
         ];
         assert_eq!(told(ledger), expected);
     }
