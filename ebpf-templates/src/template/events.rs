@@ -115,6 +115,8 @@ pub struct Events {
     pub sample: u32,
     /// Whether counts are of turns: the number of a turn, which a map holds, is a part of keys then.
     pub turns: bool,
+    /// The most frames of a stack, up to [`DEPTH`].
+    pub depth: usize,
 }
 
 /// Whether the object at `addr` is one of those that are followed if only one of `sample` is. Its allocation and its free
@@ -340,7 +342,7 @@ impl Events {
                     asm.call(CGROUP.0, CGROUP.1);
                     asm.push(Insn::store(Size::Dw, Reg::R10, at, Reg::R0));
                 }
-                (Field::Stack, None) => stack(asm, point, frame, at),
+                (Field::Stack, None) => stack(asm, point, frame, at, self.depth),
                 (_, None) => asm.zero(Reg::R10, at, 8),
             }
             at += 8 * i16::try_from(field.words()).unwrap_or(1);
@@ -434,9 +436,9 @@ impl Events {
 }
 
 /// Stores the number of the stack.
-fn stack(asm: &mut Assembler, point: Point, frame: &Frame, at: i16) {
+fn stack(asm: &mut Assembler, point: Point, frame: &Frame, at: i16, depth: usize) {
     let [taken, known, lost] = ["taken", "known", "no_stack"].map(|name| asm.label(name));
-    let bytes = i32::try_from(8 * DEPTH).unwrap_or(0);
+    let bytes = i32::try_from(8 * depth.clamp(1, DEPTH)).unwrap_or(0);
     let look_up_frames = |asm: &mut Assembler| {
         asm.map(Reg::R1, STACKS);
         asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R10, frame.frames));

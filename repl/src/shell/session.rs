@@ -295,7 +295,7 @@ impl Session {
     /// What happens while a trace of a plan lasts, and what is to be said of it.
     fn traced(&mut self, trace: &Trace, plan: &Plan, of: Text<'_>) -> Result<Gathered, Failure> {
         let one_of = self.sampled(plan, trace.sample, of)?;
-        let options = trace::Options { one_of, memory: self.settings.memory.0 };
+        let options = self.settings.tracing(one_of);
         let gathered = trace::gather(&mut self.engine, plan, trace.duration, options)?;
         gathered.notes.iter().for_each(|note| message::note(note));
         Ok(gathered)
@@ -389,7 +389,7 @@ impl Session {
         };
         let query = of.text.get(query.span.start..query.span.end).unwrap_or_default();
         let mut again = |engine: &mut Engine| planned(engine).map(|(plan, _)| plan);
-        let tracing = trace::Options { one_of, memory: settings.memory.0 };
+        let tracing = settings.tracing(one_of);
         let mut ticks = traced.map(|_| trace::ticks(engine, &plan, tracing)).transpose()?;
         let each = match &mut ticks {
             Some(ticks) => Each::Gathered(ticks),

@@ -11,7 +11,7 @@ use std::env;
 use query::syntax::{TokenKind, lex};
 use query::{foreign, suggest};
 
-use crate::features::trace::DEFAULT_MEMORY;
+use crate::features::trace::{DEFAULT_MEMORY, DEPTH};
 use crate::render::{self, Color, FORMATS, Format, Options};
 use crate::report::error::{Failure, Message};
 use crate::report::escape::printable;
@@ -103,6 +103,7 @@ settings! {
     rows: Option<u16> = None, "N", "The most rows of a table on a terminal, the first and the last ones; 0 for all, `auto` for 40 where no pager shows all.";
     null: String = Options::default().null, "TEXT", "The text shown for NULL in formats for people.";
     memory: Size = Size(DEFAULT_MEMORY), "SIZE", "The most memory of the kernel that the maps of a trace may take.";
+    depth: Depth = Depth(DEPTH), "N", "The most functions of a stack that a trace keeps, the allocator's own among them: 1 to 48.";
     pager: bool = true, "on|off", "Shows long answers at the prompt in `$PAGER`, or `less -FRSX`; `--no-pager` is short for `--pager=off`.";
 }
 
@@ -214,6 +215,20 @@ impl Value for Size {
         let whole = unit.into_iter().find(|(_, shift)| self.0.trailing_zeros() >= *shift);
         let (name, shift) = whole.filter(|_| self.0 > 0).unwrap_or(("", 0));
         format!("{}{name}", self.0 >> shift)
+    }
+}
+
+/// A number of frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Depth(pub usize);
+
+impl Value for Depth {
+    fn read(word: &str) -> Option<Self> {
+        word.parse().ok().filter(|depth| (1..=DEPTH).contains(depth)).map(Self)
+    }
+
+    fn shown(&self) -> String {
+        self.0.to_string()
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use query::output::Output;
 
+use crate::features::trace;
 use crate::render::{Format, Options, Renderer};
 use crate::report::error::Failure;
 use crate::report::terminal;
@@ -27,6 +28,11 @@ impl Settings {
     #[must_use]
     pub fn has_color(&self, terminal: bool) -> bool {
         !self.plain && self.color.on(terminal)
+    }
+
+    /// How a trace is made that follows one object of so many.
+    pub(super) fn tracing(&self, one_of: u32) -> trace::Options {
+        trace::Options { one_of, memory: self.memory.0, depth: self.depth.0 }
     }
 
     /// What renderers are told.

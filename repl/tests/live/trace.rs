@@ -397,6 +397,43 @@ fn stacks_lead_from_the_cgroup_to_the_caller_and_have_all_events() {
 }
 
 #[test]
+fn a_stack_has_no_more_functions_than_are_wanted() {
+    let Some(_turn) = common::live() else { return };
+    let query = format!(
+        "select stack, count(*) from allocations \
+         where pid = {} and name = 'sock_inode_cache' group by 1",
+        process::id()
+    );
+    let depths = [4, 12].map(|depth: usize| {
+        let mut command = command(SLABQL);
+        command.args(["--format", "csv", "--depth", &depth.to_string(), "trace", "10m", &query]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.start();
+        wait("the programs of a trace", PATIENCE, || {
+            (held(child.id()).links.len() >= 2).then_some(())
+        });
+        let made = sockets();
+        let (rows, err) = Trace(child).end();
+        drop(made);
+        let sum: usize = rows.iter().map(|row| row[1].parse::<usize>().unwrap()).sum();
+        assert_eq!(sum, COUNT, "{rows:?}{err}");
+        // The innermost are the allocator's own, and left out.
+        let stack: Vec<&str> = rows[0][0].split(';').collect();
+        assert!(stack.len() <= depth + 1 && (depth > 4 || stack[0] == "[cut]"), "{rows:?}");
+        assert!(stack.last().unwrap().starts_with("sock_alloc_inode+"), "{rows:?}");
+        stack.len()
+    });
+    assert!(depths[0] < depths[1], "{depths:?}");
+
+    for wrong in ["0", "49", "x"] {
+        let ran = command(SLABQL).args(["--depth", wrong, "select name limit 1"]).ran();
+        let err = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!(ran.status.code(), Some(1), "{wrong}: {err}");
+        assert!(err.contains("depth"), "{err}");
+    }
+}
+
+#[test]
 fn the_last_answer_becomes_a_flame_graph() {
     let Some(_turn) = common::live() else { return };
     let folder = Folder::new();

@@ -28,7 +28,7 @@ fn events(fields: &[Field], mode: Mode) -> Events {
     let fields = fields.to_vec();
     // Nothing is left out: this process is the one that is looked at.
     let (only, own, entries) = (Vec::new(), u32::MAX, 100_000);
-    Events { fields, mode, get_kmem_cache, only, own, entries, sample: 1, turns: false }
+    Events { fields, mode, get_kmem_cache, only, own, entries, sample: 1, turns: false, depth: 48 }
 }
 
 fn sockets() -> Vec<UnixDatagram> {

@@ -27,6 +27,7 @@ fn events(fields: &[Field], mode: Mode) -> Events {
         entries: 2,
         sample: 1,
         turns: false,
+        depth: 48,
     }
 }
 

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use ebpf_templates::template::audit::{Audit, Hook, Record};
+use ebpf_templates::template::events::DEPTH;
 use query::input::Input;
 use query::plan::Plan;
 use query::schema::Schema;
@@ -342,7 +343,7 @@ fn stack(record: &Record, names: &Names) -> Value {
         [] => Value::Null,
         frames => {
             let site = Some(record.site).filter(|site| *site != 0);
-            Value::text(stacks::text(frames, site, name))
+            Value::text(stacks::text(frames, DEPTH, site, name))
         }
     }
 }

@@ -32,6 +32,8 @@ use crate::engine::{Counted, Engine, Gathers};
 use crate::report::error::Failure;
 use audit::Auditing;
 use contention::Watching;
+/// The most frames of a stack that are kept.
+pub use ebpf_templates::template::events::DEPTH;
 pub use meanwhile::{Gathered, Report};
 use meanwhile::{Tracing, nap};
 use objects::Gathering;

@@ -38,6 +38,8 @@ pub struct Options {
     pub one_of: u32,
     /// The most bytes that its maps take.
     pub memory: u64,
+    /// The most frames of a stack that are kept.
+    pub depth: usize,
 }
 
 /// A trace that goes on.
@@ -70,7 +72,7 @@ impl Gathering {
     pub fn begin(
         engine: &mut Engine,
         plan: &Plan,
-        Options { one_of, memory }: Options,
+        Options { one_of, memory, depth }: Options,
         again: bool,
     ) -> Result<Self, Failure> {
         let wanted = Wanted::of(plan)?;
@@ -88,6 +90,7 @@ impl Gathering {
             entries: 0,
             sample: one_of,
             turns: again,
+            depth,
         };
         let cpus = schema.cpu_offsets().map_or(1, <[u64]>::len);
         let (entries, bytes) = room(&events, cpus as u64, memory)?;
@@ -149,7 +152,8 @@ impl Gathering {
         let frames = stacks.values().flatten().copied();
         self.names.learn(sites.chain(frames)).map_err(|error| refused(&error))?;
         let sites = seen().map(|fields| (value(Field::Stack, fields), value(Field::Site, fields)));
-        let stacks = Stacks::new(&stacks, &sites.collect::<HashMap<_, _>>(), &self.names);
+        let sites = sites.collect::<HashMap<_, _>>();
+        let stacks = Stacks::new(&stacks, &sites, &self.names, events.depth);
         let (caches, names, cgroups) = (&self.caches, &self.names, &self.cgroups);
         let known = Known { events, caches, names, stacks, cgroups };
         let mut maker = Maker::new(plan, &known, (self.began, ended));

@@ -56,6 +56,7 @@ mod tests {
                 entries: 0,
                 sample: 1,
                 turns: false,
+                depth: 48,
             };
             for cpus in [1, 2, 64, 512] {
                 let (mut least, mut before) = (None, 0);

@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use ebpf_templates::template::events::DEPTH;
 use query::value::Value;
 
 use crate::kernel::trace;
@@ -20,11 +19,16 @@ const CUT: &str = "[cut]";
 pub struct Stacks(HashMap<u64, Value>);
 
 impl Stacks {
-    /// The texts of `stacks`, of each of which the site is known where an event had it.
-    pub fn new(stacks: &trace::Stacks, sites: &HashMap<u64, u64>, names: &Names) -> Self {
+    /// The texts of `stacks` of at most `depth` frames, of each of which the site is known where an event had it.
+    pub fn new(
+        stacks: &trace::Stacks,
+        sites: &HashMap<u64, u64>,
+        names: &Names,
+        depth: usize,
+    ) -> Self {
         let text = |(number, frames): (&u64, &Vec<u64>)| {
             let name = |frame: u64| names.name(frame);
-            (*number, Value::text(text(frames, sites.get(number).copied(), name)))
+            (*number, Value::text(text(frames, depth, sites.get(number).copied(), name)))
         };
         Self(stacks.iter().map(text).collect())
     }
@@ -35,15 +39,16 @@ impl Stacks {
     }
 }
 
-/// The text of a stack, whose innermost frame comes first.
+/// The text of a stack, whose innermost frame comes first, and of which no more than `depth` were taken.
 pub fn text<'a>(
     frames: &[u64],
+    depth: usize,
     site: Option<u64>,
     name: impl Fn(u64) -> Option<&'a str>,
 ) -> String {
     let from = frames.iter().position(|frame| Some(*frame) == site).unwrap_or(0);
     let mut text = String::new();
-    if frames.len() >= DEPTH {
+    if frames.len() >= depth {
         text.push_str(CUT);
     }
     for frame in frames[from..].iter().rev() {
@@ -71,15 +76,14 @@ mod tests {
             _ => None,
         };
         let whole = "0xff;isofs_iget+0x1/0x9 [isofs];vm_area_dup+0x1e/0x190";
-        assert_eq!(text(&[1, 2, 3, 255], Some(2), name), whole);
+        assert_eq!(text(&[1, 2, 3, 255], 48, Some(2), name), whole);
         let whole = format!("{whole};kmem_cache_alloc_noprof+0x1/0x2");
         for site in [None, Some(9)] {
-            assert_eq!(text(&[1, 2, 3, 255], site, name), whole);
+            assert_eq!(text(&[1, 2, 3, 255], 48, site, name), whole);
         }
-        let mut deep = vec![2; DEPTH];
-        assert!(text(&deep, None, name).starts_with("[cut];vm_area_dup"));
-        deep.pop();
-        assert!(text(&deep, None, name).starts_with("vm_area_dup"));
-        assert_eq!(text(&[], None, name), "");
+        for (depth, start) in [(3, "[cut];vm_area_dup"), (4, "vm_area_dup")] {
+            assert!(text(&[2; 3], depth, None, name).starts_with(start), "{depth}");
+        }
+        assert_eq!(text(&[], 48, None, name), "");
     }
 }
