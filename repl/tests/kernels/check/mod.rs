@@ -28,6 +28,7 @@ pub fn run(name: &str, args: &[String]) {
         ("plugged", [node]) => memory::plugged(node),
         ("unmerged", []) => settings::unmerged(),
         ("debugged", []) => settings::debugged(),
+        ("kfence", []) => settings::kfence(),
         ("interpreted", []) => settings::interpreted(),
         ("hidden", []) => settings::hidden(),
         ("audit", []) => modules::audited(),

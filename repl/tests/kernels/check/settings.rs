@@ -1,7 +1,9 @@
 //! What slabql tells of a machine, and machines that kernel parameters change.
 
+use std::ffi::CStr;
 use std::fs;
 
+use rustix::mount::{MountFlags, mount};
 use serde_json::Value;
 
 use super::{number, slabql};
@@ -70,6 +72,25 @@ pub fn debugged() {
         ("select sum(size) as n where debugged", "select sum(object_size) as n where debugged");
     assert!(number(size) > number(object));
     println!("debugged: {with} of {caches} caches");
+}
+
+/// Some objects lie in pages of KFENCE, which look like slabs and are none: no figure counts them.
+pub fn kfence() {
+    started_with("kfence.sample_interval=1");
+    let folder = "/sys/kernel/debug";
+    mount("debugfs", folder, "debugfs", MountFlags::empty(), None::<&CStr>).unwrap();
+    let stats = fs::read_to_string(format!("{folder}/kfence/stats")).unwrap();
+    let allocated = stats.lines().find_map(|line| line.strip_prefix("currently allocated: "));
+    let allocated: i64 = allocated.expect(&stats).trim().parse().unwrap();
+    // A page keeps its cache behind the free.
+    let pages = number("select count(*) as n from slabs where state = 'kfence'");
+    assert!(0 < allocated && allocated <= pages && pages <= 255, "{pages} pages: {stats}");
+    let others =
+        "select count(*) as n from slabs where state = 'kfence' and (objects <> 1 or name is null)";
+    assert_eq!(number(others), 0);
+    let checked = slabql(&["check"]);
+    assert_eq!(checked.code, Some(0), "{}{}", checked.out, checked.err);
+    println!("kfence: {pages} pages, {allocated} objects; {}", checked.err.trim());
 }
 
 /// Without its compiler the kernel calls none of its functions for a program. The files answer, and it is said why.
