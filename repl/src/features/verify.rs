@@ -28,6 +28,7 @@ use query::value::{Type, Unit, Value};
 
 use crate::engine::Engine;
 use crate::engine::tables::read_slabinfo;
+use crate::kernel::signals;
 use crate::kernel::sysfs::SLABINFO;
 use crate::report::error::Failure;
 use crate::source::Prepared;
@@ -234,7 +235,7 @@ impl Figures<'_> {
         };
         let read = || -> Result<_, Failure> {
             let slabinfo = holding(&[&in_sysfs], slabinfo)?;
-            Ok((slabinfo, holding(&[&in_slabinfo], || sysfs(folders, CHECKS, only))))
+            Ok((slabinfo, holding(&[&in_slabinfo], || sysfs(folders, CHECKS, only))?))
         };
         sleep(number * PAUSE);
         let _more: Vec<_> = (0..number).map(|_| buffered(&in_sysfs)).collect();
@@ -245,7 +246,7 @@ impl Figures<'_> {
             Some(walk) => {
                 let found = holding(&[&in_slabinfo, &in_sysfs], || found(walk))?;
                 let again = holding(&[&in_slabinfo, &in_sysfs], &self.scan)?;
-                let last = holding(&[&in_slabinfo], || sysfs(folders, FOUND, only));
+                let last = holding(&[&in_slabinfo], || sysfs(folders, FOUND, only))?;
                 Some((found, active(&engine.finish(plan, again)?), last))
             }
             None => None,
@@ -364,9 +365,14 @@ fn slabinfo() -> Result<Slabinfo, Failure> {
 
 /// Reads the files of every folder that `checks` name, or `only` some of them. One that is not there, as its option is
 /// not built in, says nothing.
-fn sysfs<T>(folders: &Output, checks: &[(&str, T, Witness)], only: Option<&Files>) -> Sysfs {
+fn sysfs<T>(
+    folders: &Output,
+    checks: &[(&str, T, Witness)],
+    only: Option<&Files>,
+) -> Result<Sysfs, Failure> {
     let mut found = Sysfs::new();
     for row in &folders.rows {
+        signals::check()?;
         let [Value::Text(id), Value::UInt(addr)] = row.as_slice() else { continue };
         let id = String::from_utf8_lossy(id).into_owned();
         let files = checks.iter().filter_map(|(_, _, witness)| match witness {
@@ -381,7 +387,7 @@ fn sysfs<T>(folders: &Output, checks: &[(&str, T, Witness)], only: Option<&Files
         let numbers = files.filter_map(number).collect();
         found.insert(id, numbers);
     }
-    found
+    Ok(found)
 }
 
 impl Witness {
