@@ -1,7 +1,8 @@
 //! Programs that tell who creates and destroys caches: a record for each time.
 //!
 //! They run where the kernel's own functions do it ([`Hook::FUNCTIONS`], or by kprobes [`Hook::PROBED`]). Where a kernel
-//! refuses that, the boot cache serves, whose objects the caches are: what is allocated of it is a cache, and is freed as one ([`Hook::BOOT`]).
+//! refuses that, the boot cache serves, whose objects the caches are: what is allocated of it is a cache, and is freed as
+//! one ([`Hook::BOOT`]).
 //!
 //! ```text
 //!   map 0: where a record is put together, a place for each program on each CPU

@@ -405,15 +405,9 @@ fn a_stack_has_no_more_functions_than_are_wanted() {
         process::id()
     );
     let depths = [4, 12].map(|depth: usize| {
-        let mut command = command(SLABQL);
-        command.args(["--format", "csv", "--depth", &depth.to_string(), "trace", "10m", &query]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.start();
-        wait("the programs of a trace", PATIENCE, || {
-            (held(child.id()).links.len() >= 2).then_some(())
-        });
+        let trace = Trace::start_words(&[&query, "--depth", &depth.to_string()], 2);
         let made = sockets();
-        let (rows, err) = Trace(child).end();
+        let (rows, err) = trace.end();
         drop(made);
         let sum: usize = rows.iter().map(|row| row[1].parse::<usize>().unwrap()).sum();
         assert_eq!(sum, COUNT, "{rows:?}{err}");

@@ -123,6 +123,7 @@ impl Tracing for Watching {
     ) -> Result<(Counted, Vec<String>), Failure> {
         let found = self.watcher.turn()?;
         let (rows, report) = self.rows(engine, plan, found)?;
+        // Locks of others are left out each time.
         let lost = report.missing.iter().take(1).any(|part| part.0 > 0);
         Ok((rows, lost.then(|| report.to_string()).into_iter().collect()))
     }

@@ -3,12 +3,12 @@
 use std::collections;
 
 use aya::Ebpf;
-use aya::maps::{Map, PerCpuArray, PerCpuHashMap};
+use aya::maps::{Map, PerCpuArray};
 use aya::programs::RawTracePoint;
 use ebpf_templates::template::contention::{Contention, KEY_WORDS, LOST, Point, TURN, WAITS};
 
-use super::turns::{Counts, Sum, Turns};
-use super::{begin_turn, load, missing, refused, unreadable, verified};
+use super::turns::{Sum, Turns};
+use super::{begin_turn, load, missing, refused, sums_until, unreadable, verified};
 use crate::report::error::Failure;
 
 /// Programs that are attached.
@@ -72,23 +72,15 @@ impl Watcher {
         let ended = self.turns.now;
         self.turns.now += 1;
         begin_turn(self.map(TURN)?, ended + 1)?;
-        let mut map: PerCpuHashMap<_, [u64; KEY_WORDS], [u64; 3]> =
-            self.map(WAITS)?.try_into().map_err(unreadable)?;
-        let mut found = Vec::new();
-        for entry in &map {
-            let (key, values) = entry.map_err(unreadable)?;
+        let at = KEY_WORDS - 1;
+        let sum = |values: &[[u64; 3]]| {
             let mut waits = Waits::default();
             for [count, total, longest] in values.iter().copied() {
                 waits.add(Waits { count, total, longest });
             }
-            found.push((key, waits));
-        }
-        let at = KEY_WORDS - 1;
-        for (key, _) in found.iter().filter(|(key, _)| key[at] < ended) {
-            map.remove(key).map_err(unreadable)?;
-        }
-        let found: Counts<Waits> =
-            found.into_iter().map(|(key, waits)| (key.to_vec(), waits)).collect();
+            waits
+        };
+        let found = sums_until::<KEY_WORDS, _, _>(self.map(WAITS)?, at, ended, sum)?;
         let mut by_lock = ByLock::new();
         for (key, waits) in self.turns.end(ended, at, found) {
             let frames = key[1..].iter().copied().take_while(|frame| *frame != 0).collect();

@@ -196,18 +196,8 @@ impl Tracer {
         [u64; WORDS]: Pod,
     {
         let at = self.events.turn_word();
-        let mut map: PerCpuHashMap<_, [u64; WORDS], u64> =
-            self.map_mut(ENTRIES)?.try_into().map_err(unreadable)?;
-        let mut counts = Counts::new();
-        for entry in &map {
-            let (key, count) = entry.map_err(unreadable)?;
-            counts.push((key.to_vec(), count.iter().sum()));
-        }
-        for (key, _) in counts.iter().filter(|(key, _)| turn > 0 && key[at] < turn) {
-            let key = <[u64; WORDS]>::try_from(key.as_slice()).map_err(|_| missing())?;
-            map.remove(&key).map_err(unreadable)?;
-        }
-        Ok(counts)
+        let map = self.map_mut(ENTRIES)?;
+        sums_until::<WORDS, _, _>(map, at, turn, |counts: &[u64]| counts.iter().sum())
     }
 
     /// The objects that are held.
@@ -300,6 +290,30 @@ fn begin_turn(map: &mut Map, turn: u64) -> Result<(), Failure> {
     let mut map: PerCpuArray<_, u64> = map.try_into().map_err(unreadable)?;
     let values = PerCpuValues::try_from(vec![turn; cpus]).map_err(|_| missing())?;
     map.set(0, values, 0).map_err(unreadable)
+}
+
+/// What a map holds by its keys, each the `sum` of what the CPUs have. What is of turns before `turn`, which are word `at`
+/// of keys, leaves the map.
+fn sums_until<const WORDS: usize, V: Pod, S>(
+    map: &mut Map,
+    at: usize,
+    turn: u64,
+    sum: impl Fn(&[V]) -> S,
+) -> Result<Counts<S>, Failure>
+where
+    [u64; WORDS]: Pod,
+{
+    let mut map: PerCpuHashMap<_, [u64; WORDS], V> = map.try_into().map_err(unreadable)?;
+    let mut sums = Counts::new();
+    for entry in &map {
+        let (key, values) = entry.map_err(unreadable)?;
+        sums.push((key.to_vec(), sum(&values)));
+    }
+    for (key, _) in sums.iter().filter(|(key, _)| turn > 0 && key[at] < turn) {
+        let key = <[u64; WORDS]>::try_from(key.as_slice()).map_err(|_| missing())?;
+        map.remove(&key).map_err(unreadable)?;
+    }
+    Ok(sums)
 }
 
 /// A part of what was loaded is not there.

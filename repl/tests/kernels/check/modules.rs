@@ -74,14 +74,12 @@ struct Seen {
 /// An audit tells of the caches of modules that come and go.
 pub fn audited() {
     let modules = modules();
-    audit::told(|| {
+    let come_and_go = || {
         load(&modules);
         unload(&modules);
-    });
-    audit::probed(|| {
-        load(&modules);
-        unload(&modules);
-    });
+    };
+    audit::told(come_and_go);
+    audit::probed(come_and_go);
 }
 
 /// Scans `rounds` times of loading and removing. A scan has all caches that stay, each once and as it is; besides them

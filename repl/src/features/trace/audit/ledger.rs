@@ -288,6 +288,15 @@ mod tests {
         entries.iter().map(text).collect()
     }
 
+    /// The same of records of one cache, each with its name and its references.
+    fn told_of(way: Way, records: &[(Hook, &str, u64)]) -> Vec<String> {
+        let mut ledger = ledger(way);
+        for (hook, name, refcount) in records {
+            ledger.record(record(*hook, 3, name, Some([1, 64, *refcount])));
+        }
+        told(ledger)
+    }
+
     #[test]
     fn looks_find_what_came_and_what_went() {
         let mut ledger = ledger(Way::Looks);
@@ -342,8 +351,7 @@ mod tests {
 
     #[test]
     fn functions_tell_a_reference_that_goes_from_a_cache_that_goes() {
-        let mut ledger = ledger(Way::Functions);
-        for (hook, name, refcount) in [
+        let records = [
             (Hook::Created, "c", 0),
             // A new cache's own name is no alias.
             (Hook::Merged, "c", 0),
@@ -352,9 +360,7 @@ mod tests {
             (Hook::Destroyed, "c", 1),
             (Hook::Released, "c", 0),
             (Hook::CreatedBefore, "", 0),
-        ] {
-            ledger.record(record(hook, 3, name, Some([1, 64, refcount])));
-        }
+        ];
         let expected = [
             "create c by",
             "merge c1 by",
@@ -363,13 +369,12 @@ mod tests {
             "release c by",
             "create ? by",
         ];
-        assert_eq!(told(ledger), expected);
+        assert_eq!(told_of(Way::Functions, &records), expected);
     }
 
     #[test]
     fn what_a_kprobe_returns_may_have_been_there_before() {
-        let mut ledger = ledger(Way::Probes);
-        for (hook, name, refcount) in [
+        let records = [
             (Hook::ProbedMerged, "c", 1),
             (Hook::ProbedCreated, "c", 1),
             (Hook::ProbedMerged, "c1", 2),
@@ -378,9 +383,7 @@ mod tests {
             (Hook::ProbedDestroyed, "c", 1),
             (Hook::ProbedReleased, "c", 0),
             (Hook::ProbedCreatedBefore, "d", 1),
-        ] {
-            ledger.record(record(hook, 3, name, Some([1, 64, refcount])));
-        }
+        ];
         let expected = [
             "create c by",
             "merge c1 by",
@@ -389,7 +392,7 @@ mod tests {
             "release c by",
             "create d by",
         ];
-        assert_eq!(told(ledger), expected);
+        assert_eq!(told_of(Way::Probes, &records), expected);
     }
 
     #[test]
