@@ -204,7 +204,7 @@ fn a_long_paste_is_not_drawn_at_every_letter() {
     }
     let mut terminal = Terminal::prompt(&Folder::new());
     terminal.ask(".mode csv", "");
-    for letters in [1000, 4000] {
+    for letters in [1000, 4000, 64_000] {
         let text = "ab".repeat(letters / 2);
         terminal.key(&format!("select length('{text}') as letters limit 1;\n"));
         let drawn = terminal.wait(&format!("letters\r\n{letters}\r\n"));
@@ -213,6 +213,15 @@ fn a_long_paste_is_not_drawn_at_every_letter() {
         assert!(drawn.len() < 1000 * letters, "{} bytes for {letters} letters", drawn.len());
         terminal.wait(PROMPT);
     }
+    // What the end of a long line waits for is another statement.
+    let text = "ab".repeat(5000);
+    let long = format!("select length('{text}') as letters limit 1;");
+    let two = format!("select length('{text}')\nas both limit 1;");
+    terminal.key(&format!("{long}\n{long}\n{two}\n"));
+    terminal.wait("letters\r\n10000\r\n");
+    terminal.wait("letters\r\n10000\r\n");
+    terminal.wait("both\r\n10000\r\n");
+    terminal.wait(PROMPT);
     terminal.leave();
 }
 

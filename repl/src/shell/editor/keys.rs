@@ -6,8 +6,9 @@
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
+use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crossterm::terminal::{Clear, ClearType};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -26,6 +27,10 @@ use crate::shell::piece;
 /// More bytes than these are not typed by hand before the first of them becomes a key.
 const PASTED: u64 = 256;
 
+/// rustyline draws a whole text anew when a letter fills a row. A paste at the end of a longer text than this is put
+/// together first, until the text would be twice as long, so that all that is drawn stays linear in the paste.
+const LONG: usize = 4096;
+
 /// What rustyline has read ahead.
 #[derive(Default)]
 pub(super) struct Ahead {
@@ -33,6 +38,8 @@ pub(super) struct Ahead {
     seen: AtomicUsize,
     /// The bytes that no key was made of yet.
     rest: AtomicUsize,
+    /// What was pasted at the end of a long text and is not in it yet.
+    end: Mutex<String>,
 }
 
 impl Ahead {
@@ -81,10 +88,66 @@ impl Ahead {
         waiting.saturating_add(rest as u64) > PASTED
     }
 
+    /// Keeps a letter for later, where a long paste goes on. Gives whether it did.
+    fn keeps(&self, key: KeyEvent, context: &EventContext) -> bool {
+        let KeyEvent(KeyCode::Char(letter), Modifiers::NONE) = key else { return false };
+        let length = context.line().len();
+        if length < LONG || context.pos() < length || !self.is_pasting() {
+            return false;
+        }
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let keeps = end.len() < length;
+        if keeps {
+            end.push(letter);
+        }
+        keeps
+    }
+
+    /// What was kept for later.
+    pub(super) fn take_end(&self) -> String {
+        mem::take(&mut self.end.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// What was read ahead is gone.
     pub(super) fn forget(&self) {
         self.rest.store(0, Ordering::Relaxed);
+        self.take_end();
     }
+}
+
+/// What a key does behind the end of a long paste, which is not in the text yet. A key that moves or deletes puts the
+/// end there and does no more: nobody pastes it.
+fn behind(end: String, key: KeyEvent, context: &EventContext, ahead: &Ahead) -> Option<Cmd> {
+    let more = match key {
+        KeyEvent(KeyCode::Char(letter), Modifiers::NONE) => letter.to_string(),
+        KeyEvent(KeyCode::Tab, Modifiers::NONE) => "\t".to_owned(),
+        KeyEvent(KeyCode::Char('C'), Modifiers::CTRL) => return None,
+        _ if is_enter(key) => {
+            if is_done(&(context.line().to_owned() + &end)) {
+                // It cannot be put there and run at once, so the reader of the text adds it.
+                *ahead.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
+                return None;
+            }
+            "\n\t".to_owned()
+        }
+        _ => String::new(),
+    };
+    Some(Cmd::Insert(1, end + &more))
+}
+
+/// Whether a key ends a line.
+fn is_enter(key: KeyEvent) -> bool {
+    matches!(
+        key,
+        KeyEvent(KeyCode::Enter, Modifiers::NONE)
+            | KeyEvent(KeyCode::Char('J' | 'M'), Modifiers::CTRL)
+    )
+}
+
+/// Whether a text as it is edited runs.
+fn is_done(text: &str) -> bool {
+    let text = meant(text);
+    piece::is_complete(&text) || piece::lone_command(&text).is_some()
 }
 
 /// Clears the screen from the cursor on.
@@ -110,14 +173,17 @@ impl ConditionalEventHandler for Keys {
     fn handle(&self, key: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
         let key = *key.get(0)?;
         let more = self.ahead.key(key);
+        if self.ahead.keeps(key, context) {
+            return Some(Cmd::Noop);
+        }
+        let end = self.ahead.take_end();
+        if !end.is_empty() {
+            return behind(end, key, context, &self.ahead);
+        }
         let another = || Cmd::Insert(1, "\n\t".to_owned());
         match key {
             // Runs what is complete, and goes on in another line where it is not.
-            KeyEvent(KeyCode::Enter, Modifiers::NONE)
-            | KeyEvent(KeyCode::Char('J' | 'M'), Modifiers::CTRL) => {
-                let text = meant(context.line());
-                (!piece::is_complete(&text) && piece::lone_command(&text).is_none()).then(another)
-            }
+            _ if is_enter(key) => (!is_done(context.line())).then(another),
             // A hint was never typed, so it does not stay behind with what was.
             KeyEvent(KeyCode::Char('C'), Modifiers::CTRL) => {
                 if context.has_hint() {

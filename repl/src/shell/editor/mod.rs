@@ -105,12 +105,18 @@ impl<'s> LineEditor<'s> {
         let mut text = text.to_owned();
         loop {
             let line = self.editor.readline_with_initial(FIRST, (&shown(&text), ""));
-            if line.is_err()
-                && let Some(helper) = self.editor.helper()
-            {
-                helper.ahead.forget();
+            let ahead = self.editor.helper().map(|helper| Arc::clone(&helper.ahead));
+            let ahead = ahead.unwrap_or_default();
+            if line.is_err() {
+                ahead.forget();
             }
-            text = meant(&line?);
+            let mut line = line?;
+            let end = ahead.take_end();
+            if !end.is_empty() {
+                message::line(&end);
+                line.push_str(&end);
+            }
+            text = meant(&line);
             let Some(at) = piece::lone_command(&text) else { return Ok(text) };
             message::line(piece::UNFINISHED);
             text.truncate(at);
