@@ -28,7 +28,7 @@ const SIZES: [(&str, u32); 9] = [
 ];
 
 /// The suffixes of durations, in milliseconds.
-const DURATIONS: [(&str, u64); 3] = [("ms", 1), ("s", 1_000), ("m", 60_000)];
+const DURATIONS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
 
 /// What is said of a number that no type holds.
 pub(super) const TOO_LARGE: &str = "is too large";
@@ -141,7 +141,7 @@ pub(super) fn address(word: &str, span: Span) -> Result<u64, Diagnostic> {
 fn duration(mantissa: &str, ms: u64, word: &str, span: Span) -> Result<Duration, Diagnostic> {
     let count: u64 = mantissa.replace('_', "").parse().map_err(|_| {
         Diagnostic::new(span, format!("`{}` is not a whole number of its unit", short(word)))
-            .help("write a duration as `1500ms`, `2s` or `5m`")
+            .help("write a duration as `1500ms`, `2s`, `5m` or `1h`")
     })?;
     count.checked_mul(ms).map(Duration::from_millis).ok_or_else(|| too_large(word, span))
 }
@@ -265,6 +265,7 @@ mod tests {
     fn durations() {
         assert_eq!(read("250ms"), Ok(TokenKind::Duration(Duration::from_millis(250))));
         assert_eq!(read("5m"), Ok(TokenKind::Duration(Duration::from_mins(5))));
+        assert_eq!(read("1h"), Ok(TokenKind::Duration(Duration::from_hours(1))));
         assert_eq!(read("1.5s"), Err("`1.5s` is not a whole number of its unit".into()));
     }
 }

@@ -159,7 +159,7 @@ fn watch(input: Input<'_>) -> Parsed<'_, Watch> {
         Some(TokenKind::Int(_) | TokenKind::Float(_) | TokenKind::Size(_)) => {
             return wrong(
                 "an interval needs a unit",
-                "use whole milliseconds, seconds or minutes: `watch 500ms`, `watch 2s`, `watch 5m`",
+                "use whole milliseconds, seconds, minutes or hours: `watch 500ms`, `watch 2s`, `watch 1h`",
             );
         }
         _ => return commit(input.expected("an interval such as `1s`")),
@@ -205,7 +205,7 @@ fn trace<'a>(of: fn(Input<'a>) -> Parsed<'a, Query>, input: Input<'a>) -> Parsed
         Some(TokenKind::Int(_) | TokenKind::Float(_) | TokenKind::Size(_)) => {
             return wrong(
                 "a duration needs a unit",
-                "use whole milliseconds, seconds or minutes: `trace 500ms`, `trace 5s`, `trace 2m`",
+                "use whole milliseconds, seconds, minutes or hours: `trace 500ms`, `trace 5s`, `trace 1h`",
             );
         }
         _ => return commit(input.expected("a duration such as `5s`")),

@@ -90,7 +90,7 @@ pub struct Args {
     #[arg(global = true, long, value_enum, value_name = "SOURCE")]
     pub require: Option<SourceName>,
 
-    /// Repeats the query every INTERVAL: `500ms`, `2s`, `5m`.
+    /// Repeats the query every INTERVAL: `500ms`, `2s`, `5m`, `1h`.
     #[arg(global = true, long, value_name = "INTERVAL", value_parser = interval)]
     pub watch: Option<Duration>,
 

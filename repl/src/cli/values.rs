@@ -63,7 +63,7 @@ impl FromArgMatches for Given {
 
 /// Reads an interval.
 pub fn interval(word: &str) -> Result<Duration, String> {
-    watch::interval::parse(word).map_err(|_| "expected `500ms`, `2s` or `5m`".to_owned())
+    watch::interval::parse(word).map_err(|_| "expected `500ms`, `2s`, `5m` or `1h`".to_owned())
 }
 
 /// A template by its name.

@@ -34,7 +34,7 @@ pub enum Verb {
     },
     /// Answers a query over what is allocated and freed for a while: the tables `allocations` and `frees`.
     Trace {
-        /// How long: `500ms`, `5s`, `2m`.
+        /// How long: `500ms`, `5s`, `2m`, `1h`.
         duration: String,
 
         /// The query; before it `sample 16`, if one object of 16 is enough.

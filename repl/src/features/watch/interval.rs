@@ -1,4 +1,4 @@
-//! Reads and writes intervals as the language has them: `250ms`, `2s`, `5m`.
+//! Reads and writes intervals as the language has them: `250ms`, `2s`, `5m`, `1h`.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub fn parse(word: &str) -> Result<Duration, Failure> {
     };
     interval.filter(|interval| *interval >= Duration::from_millis(1)).ok_or_else(|| {
         let message = format!("`{word}` is not an interval");
-        Failure::command(message, Some("write `500ms`, `2s` or `5m`; at least `1ms`"))
+        Failure::command(message, Some("write `500ms`, `2s`, `5m` or `1h`; at least `1ms`"))
     })
 }
 
@@ -36,6 +36,7 @@ pub fn parse(word: &str) -> Result<Duration, Failure> {
 pub fn text(interval: Duration) -> String {
     let millis = interval.as_millis();
     match millis {
+        _ if millis.is_multiple_of(3_600_000) => format!("{}h", millis / 3_600_000),
         _ if millis.is_multiple_of(60_000) => format!("{}m", millis / 60_000),
         _ if millis.is_multiple_of(1000) => format!("{}s", millis / 1000),
         _ => format!("{millis}ms"),
@@ -54,12 +55,12 @@ mod tests {
 
     #[test]
     fn intervals_are_read_and_written() {
-        for word in ["250ms", "2s", "5m", "1ms", "1500ms"] {
+        for word in ["250ms", "2s", "5m", "1ms", "1500ms", "1h", "90m"] {
             assert_eq!(text(parse(word).unwrap()), word);
         }
         assert_eq!(parse("2").unwrap(), Duration::from_secs(2));
         assert_eq!(parse("0.5").unwrap(), Duration::from_millis(500));
-        for word in ["", "0", "0s", "1h", "-1", "1s 2s", "x", "4k", "1e30", "0.0001"] {
+        for word in ["", "0", "0s", "1d", "-1", "1s 2s", "x", "4k", "1e30", "0.0001"] {
             assert!(parse(word).is_err(), "{word}");
         }
     }
