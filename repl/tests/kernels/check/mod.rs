@@ -32,6 +32,7 @@ pub fn run(name: &str, args: &[String]) {
         ("interpreted", []) => settings::interpreted(),
         ("hidden", []) => settings::hidden(),
         ("audit", []) => modules::audited(),
+        ("nest", []) => audit::nest(),
         ("modules", [rounds]) => modules::come_and_go(rounds.parse().unwrap()),
         other => panic!("no check {other:?}"),
     }

@@ -19,7 +19,7 @@ use rustix::system::{delete_module, init_module};
 use slabql::source::Choice;
 
 /// The modules of `/modules` in the order in which they are loaded, each with its name.
-fn modules() -> Vec<(CString, Vec<u8>)> {
+pub fn modules() -> Vec<(CString, Vec<u8>)> {
     let mut paths: Vec<PathBuf> =
         fs::read_dir("/modules").unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|it| it == "ko"));
@@ -27,7 +27,7 @@ fn modules() -> Vec<(CString, Vec<u8>)> {
     let module = |path: &PathBuf| {
         // As in `06-xfs.ko`.
         let stem = path.file_stem().unwrap().to_string_lossy();
-        let name = stem.split_once('-').unwrap().1;
+        let name = stem.split_once('-').unwrap().1.replace('-', "_");
         (CString::new(name).unwrap(), fs::read(path).unwrap())
     };
     paths.iter().map(module).collect()
@@ -74,12 +74,11 @@ struct Seen {
 /// An audit tells of the caches of modules that come and go.
 pub fn audited() {
     let modules = modules();
-    let come_and_go = || {
+    audit::told(|| load(&modules), || unload(&modules));
+    audit::probed(|| {
         load(&modules);
         unload(&modules);
-    };
-    audit::told(come_and_go);
-    audit::probed(come_and_go);
+    });
 }
 
 /// Scans `rounds` times of loading and removing. A scan has all caches that stay, each once and as it is; besides them
@@ -97,11 +96,11 @@ pub fn come_and_go(rounds: usize) {
     };
     // What the first time builds once, and stays.
     let mut known = BTreeSet::new();
-    audit::told(|| {
+    let begin = || {
         load(&modules);
         known = slabinfo();
-        unload(&modules);
-    });
+    };
+    audit::told(begin, || unload(&modules));
     let stay: BTreeMap<u64, (String, u64)> = ask().0.into_iter().collect();
     assert!(known.len() > stay.len() + 5, "{} with modules, {} without", known.len(), stay.len());
 
