@@ -426,6 +426,12 @@ impl Expr {
         }
     }
 
+    /// Whether it can be an integer that 64 bits do not hold.
+    #[must_use]
+    pub fn is_wide(&self) -> bool {
+        self.ty.is_integer() && self.range.register() != self.range
+    }
+
     /// Calls `visit` on the expressions that it is made of, one level down.
     pub fn children<'a>(&'a self, visit: &mut dyn FnMut(&'a Self)) {
         visit_children!(&self.kind, iter, visit);

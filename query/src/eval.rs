@@ -10,10 +10,12 @@
 //!
 //! # Integers
 //!
-//! Arithmetic is exact: an expression is computed in 128 bits from its first operator to its last, and only its value is
-//! held against 64 bits, with or without a sign. One that neither holds is NULL, with a warning.
+//! Arithmetic is exact: an expression is computed in 128 bits from its first operator to its last, comparisons and
+//! functions that choose among their arguments included, and only its value is held against 64 bits, with or without a
+//! sign. One that neither holds is NULL, with a warning.
 
 pub(crate) mod number;
+mod term;
 pub(crate) mod text;
 
 use std::cmp::Ordering;
@@ -22,9 +24,12 @@ use std::fmt;
 use crate::bound::{Arith, Expr, ExprKind};
 use crate::catalog::Lookup;
 use crate::exec::{Host, Interrupted};
+use crate::function::{Eval, Evaluation};
 use crate::pattern::{Computed, Extract, Pattern};
 use crate::syntax::ast::MatchOp;
 use crate::value::{Type, Value, even};
+
+pub use term::Term;
 
 /// After so many steps the host is asked whether the run is to end: a millisecond or two.
 const STEPS: usize = 1 << 16;
@@ -36,6 +41,10 @@ pub struct Warnings<'a> {
     pub range: u64,
     /// How often a text grew too long.
     pub long: u64,
+    /// How often there was no room for one more text.
+    pub full: u64,
+    /// The bytes of the texts that were put together and may still be held.
+    pub(crate) texts: usize,
     /// How often a text was too long for its pattern.
     pub steps: u64,
     /// How often a computed pattern was none.
@@ -50,8 +59,9 @@ pub struct Warnings<'a> {
 
 impl fmt::Debug for Warnings<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { range, long, steps, patterns, .. } = self;
-        write!(f, "{range} out of range, {long} too long, {steps} too long for a pattern, ")?;
+        let Self { range, long, full, steps, patterns, .. } = self;
+        write!(f, "{range} out of range, {long} too long, {full} without room, ")?;
+        write!(f, "{steps} too long for a pattern, ")?;
         write!(f, "{patterns} no patterns")
     }
 }
@@ -65,7 +75,7 @@ impl<'a> Warnings<'a> {
     /// Whether there is nothing to say.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.range + self.long + self.steps + self.patterns == 0
+        self.range + self.long + self.full + self.steps + self.patterns == 0
     }
 
     /// Counts steps: nodes of an expression, bytes of a text, states of a pattern. Gives whether the run is to end; then
@@ -169,7 +179,7 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
             None => Value::Null,
         },
         ExprKind::Arith(op, left, right) if expr.ty == Type::Float => {
-            match (of(left).float(), of(right).float()) {
+            match (term(left, row, warnings).float(), term(right, row, warnings).float()) {
                 (Some(left), Some(right)) => floats(*op, left, right, warnings),
                 _ => Value::Null,
             }
@@ -179,34 +189,22 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
             exact.map_or(Value::Null, |exact| integer(exact, expr.ty, warnings))
         }
         ExprKind::Compare(op, left, right) => {
-            let order = of(left).compare(&of(right));
+            let order = term(left, row, warnings).compare(&term(right, row, warnings));
             order.map_or(Value::Null, |order| Value::Bool(op.holds(order)))
         }
         ExprKind::Between(tested, low, high) => {
-            let tested = of(tested);
-            let least = tested.compare(&of(low)).map(Ordering::is_ge);
-            let most = tested.compare(&of(high)).map(Ordering::is_le);
+            let tested = term(tested, row, warnings);
+            let least = tested.compare(&term(low, row, warnings)).map(Ordering::is_ge);
+            let most = tested.compare(&term(high, row, warnings)).map(Ordering::is_le);
             and(least, most)
         }
         ExprKind::In(tested, list, sorted) => {
-            let tested = of(tested);
-            if let Some(held) = sorted.holds(&tested) {
-                return held;
+            let tested = term(tested, row, warnings);
+            match &tested {
+                Term::Value(value) => sorted.holds(value),
+                Term::Wide(_) => None,
             }
-            warnings.step(list.len());
-            let mut unknown = false;
-            for item in list {
-                let order = match item.constant() {
-                    Some(item) => tested.compare(item),
-                    None => tested.compare(&eval(item, row, warnings)),
-                };
-                match order {
-                    Some(Ordering::Equal) => return Value::Bool(true),
-                    Some(_) => {}
-                    None => unknown = true,
-                }
-            }
-            if unknown { Value::Null } else { Value::Bool(false) }
+            .unwrap_or_else(|| is_in(&tested, list, row, warnings))
         }
         ExprKind::Contains(list, tested) => match (of(list), of(tested)) {
             (Value::List(list), Value::Text(text)) => Value::Bool(list.contains(&text)),
@@ -226,21 +224,90 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
             Value::Text(text) => warnings.held_against(pattern, &text),
             _ => Value::Null,
         },
-        ExprKind::IsNull(inner) => Value::Bool(of(inner) == Value::Null),
+        ExprKind::IsNull(inner) => Value::Bool(term(inner, row, warnings).is_null()),
         ExprKind::HasAll(set, mask) => has(&of(set), |bits| bits & mask == *mask),
         ExprKind::HasAny(set, mask) => has(&of(set), |bits| bits & mask != 0),
         ExprKind::Case(arms, otherwise) => {
-            let arm = arms.iter().find(|(when, _)| truth(&of(when)) == Some(true));
-            let result = arm.map(|(_, then)| then).or(otherwise.as_deref());
-            let value = result.map_or(Value::Null, of);
-            as_type(value, expr.ty, warnings)
+            let chosen = chosen(arms, otherwise.as_deref(), row, warnings);
+            let then = chosen.map_or(Value::Null.into(), |then| term(then, row, warnings));
+            then.of_type(expr.ty).held(warnings)
         }
-        ExprKind::Cast(inner) => cast(of(inner), expr.ty, inner.ty, warnings),
+        ExprKind::Cast(inner) => match term(inner, row, warnings) {
+            Term::Value(value) => cast(value, expr.ty, inner.ty, warnings),
+            wide @ Term::Wide(_) => cast_wide(&wide, expr.ty, warnings),
+        },
+        ExprKind::Call(Evaluation { eval: Eval::Terms(of), .. }, arguments) => {
+            called(*of, arguments, expr.ty, row, warnings).held(warnings)
+        }
         ExprKind::Call(function, arguments) => {
             let arguments: Vec<Value> = arguments.iter().map(&mut of).collect();
             function.of(arguments, expr.ty, warnings)
         }
     }
+}
+
+/// The value of `expr` for the inputs `row` as an operand, which 64 bits need not hold.
+fn term(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Term {
+    if !expr.is_wide() {
+        return eval(expr, row, warnings).into();
+    }
+    match &expr.kind {
+        ExprKind::Neg(_) | ExprKind::BitNot(_) | ExprKind::Arith(..) => {
+            let exact = exact(expr, row, warnings);
+            exact.map_or(Value::Null.into(), |exact| Term::exact(exact, expr.ty))
+        }
+        ExprKind::Case(arms, otherwise) => {
+            let chosen = chosen(arms, otherwise.as_deref(), row, warnings);
+            chosen.map_or(Value::Null.into(), |then| term(then, row, warnings).of_type(expr.ty))
+        }
+        ExprKind::Call(Evaluation { eval: Eval::Terms(of), .. }, arguments) => {
+            called(*of, arguments, expr.ty, row, warnings)
+        }
+        _ => eval(expr, row, warnings).into(),
+    }
+}
+
+/// What a `case` chooses; nothing where it is NULL.
+fn chosen<'e>(
+    arms: &'e [(Expr, Expr)],
+    otherwise: Option<&'e Expr>,
+    row: &[Value],
+    warnings: &mut Warnings,
+) -> Option<&'e Expr> {
+    let arm = arms.iter().find(|(when, _)| truth(&eval(when, row, warnings)) == Some(true));
+    arm.map(|(_, then)| then).or(otherwise)
+}
+
+/// What a function makes of operands.
+fn called(
+    of: fn(Vec<Term>, Type) -> Term,
+    arguments: &[Expr],
+    ty: Type,
+    row: &[Value],
+    warnings: &mut Warnings,
+) -> Term {
+    if warnings.step(arguments.len()) {
+        return Value::Null.into();
+    }
+    of(arguments.iter().map(|argument| term(argument, row, warnings)).collect(), ty)
+}
+
+/// Whether one of a list is equal; unknown where none is and one is NULL.
+fn is_in(tested: &Term, list: &[Expr], row: &[Value], warnings: &mut Warnings) -> Value {
+    warnings.step(list.len());
+    let mut unknown = false;
+    for item in list {
+        let order = match item.constant() {
+            Some(item) => tested.compare_with(item),
+            None => tested.compare(&term(item, row, warnings)),
+        };
+        match order {
+            Some(Ordering::Equal) => return Value::Bool(true),
+            Some(_) => {}
+            None => unknown = true,
+        }
+    }
+    if unknown { Value::Null } else { Value::Bool(false) }
 }
 
 /// What is made of a text by a regular expression.
@@ -302,7 +369,7 @@ fn exact(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Option<i128> {
                 Arith::Shr => Some(left >> distance(right)?),
             }
         }
-        _ => return eval(expr, row, warnings).integer(),
+        _ => return term(expr, row, warnings).integer(),
     };
     // What even 128 bits do not hold.
     warnings.range += u64::from(exact.is_none());
@@ -311,23 +378,18 @@ fn exact(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Option<i128> {
 
 /// An exact integer as a value of its type, or NULL and a warning.
 pub(crate) fn integer(exact: i128, ty: Type, warnings: &mut Warnings) -> Value {
+    whole_value(exact, ty).unwrap_or_else(|| warnings.null())
+}
+
+/// An exact integer as a value of its type; none where 64 bits do not hold it.
+fn whole_value(exact: i128, ty: Type) -> Option<Value> {
     let signed = i64::try_from(exact).ok().filter(|_| ty != Type::UInt).map(Value::Int);
-    let value = signed.or_else(|| u64::try_from(exact).ok().map(Value::UInt));
-    value.unwrap_or_else(|| warnings.null())
+    signed.or_else(|| u64::try_from(exact).ok().map(Value::UInt))
 }
 
 /// A float as a value, or NULL and a warning.
 pub(crate) fn float(value: f64, warnings: &mut Warnings) -> Value {
     if value.is_finite() { Value::real(value) } else { warnings.null() }
-}
-
-/// A value of one of several expressions as the type that they have in common.
-pub(crate) fn as_type(value: Value, ty: Type, warnings: &mut Warnings) -> Value {
-    match (ty, value.integer()) {
-        (Type::Float, Some(_)) => value.float().map_or(Value::Null, Value::real),
-        (Type::Int | Type::UInt, Some(exact)) => integer(exact, ty, warnings),
-        _ => value,
-    }
 }
 
 fn has(set: &Value, test: impl Fn(u64) -> bool) -> Value {
@@ -376,7 +438,9 @@ pub(crate) fn cast(value: Value, ty: Type, from: Type, warnings: &mut Warnings) 
             }
         }
         (Type::Bool, value) => value.float().map_or(Value::Null, |value| Value::Bool(value != 0.0)),
-        (ty, Value::Bool(value)) => as_type(Value::UInt(value.into()), ty, warnings),
+        (ty, Value::Bool(value)) => {
+            Term::Value(Value::UInt(value.into())).of_type(ty).held(warnings)
+        }
         (ty, Value::Text(text)) => std::str::from_utf8(&text).map_or(Value::Null, |text| {
             let text = text.trim();
             match ty {
@@ -391,6 +455,16 @@ pub(crate) fn cast(value: Value, ty: Type, from: Type, warnings: &mut Warnings) 
         (Type::Float, value) => value.float().map_or(Value::Null, Value::real),
         (ty, Value::Float(value)) => integer(value.trunc() as i128, ty, warnings),
         (ty, value) => value.integer().map_or(Value::Null, |exact| integer(exact, ty, warnings)),
+    }
+}
+
+/// An integer that 64 bits do not hold as another type.
+fn cast_wide(wide: &Term, ty: Type, warnings: &mut Warnings) -> Value {
+    match (ty, wide.integer()) {
+        (Type::Float, _) => wide.float().map_or(Value::Null, Value::real),
+        (Type::Text, Some(exact)) => Value::text(exact.to_string()),
+        (Type::Bool, Some(_)) => Value::Bool(true),
+        _ => warnings.null(),
     }
 }
 

@@ -159,6 +159,11 @@ impl Value {
         Self::Float(value + 0.0)
     }
 
+    /// The bytes of its text; 0 of another value.
+    pub(crate) fn bytes(&self) -> usize {
+        if let Self::Text(text) = self { text.len() } else { 0 }
+    }
+
     /// Its integer, if it is one.
     #[must_use]
     pub fn integer(&self) -> Option<i128> {
@@ -244,7 +249,7 @@ fn compare_with_float(left: &Value, right: &Value) -> Option<Ordering> {
 }
 
 #[allow(clippy::cast_possible_truncation)] // saturates, which keeps the order
-fn compare_float_integer(float: f64, integer: i128) -> Ordering {
+pub(crate) fn compare_float_integer(float: f64, integer: i128) -> Ordering {
     let whole = float.floor() as i128;
     whole.cmp(&integer).then(if float.fract() == 0.0 { Ordering::Equal } else { Ordering::Greater })
 }

@@ -11,12 +11,20 @@ use crate::value::Value;
 /// The bytes that a text may grow to. A short query could else ask for more than any memory holds.
 pub(crate) const MAX_TEXT: usize = 1 << 20;
 
-/// A text that was put together, or NULL and a warning where it is too long.
+/// The bytes that all texts may grow to that are held at once.
+pub(crate) const MAX_TEXTS: usize = 512 << 20;
+
+/// A text that was put together, or NULL and a warning where it is too long, or one too many.
 pub(crate) fn grown(text: Vec<u8>, warnings: &mut Warnings) -> Value {
     if text.len() > MAX_TEXT {
         warnings.long += 1;
         return Value::Null;
     }
+    if warnings.texts + text.len() > MAX_TEXTS {
+        warnings.full += 1;
+        return Value::Null;
+    }
+    warnings.texts += text.len();
     Value::Text(text.into())
 }
 
@@ -157,5 +165,9 @@ mod tests {
         let long = vec![b'a'; 1 << 11];
         assert_eq!(replace(&long, b"a", &long, &mut warnings), Value::Null);
         assert_eq!(warnings.long, 1);
+        let mut warnings = Warnings { texts: MAX_TEXTS - 4, ..Warnings::default() };
+        let made: Vec<Value> = (0..3).map(|_| grown(b"abc".to_vec(), &mut warnings)).collect();
+        assert_eq!(made, [Value::text("abc"), Value::Null, Value::Null]);
+        assert_eq!((warnings.full, warnings.long), (2, 0));
     }
 }

@@ -80,10 +80,13 @@ impl<'a> Groups<'a> {
     /// Adds a row of inputs.
     fn add_inputs(&mut self, row: &[Value], times: u64, warnings: &mut Warnings) {
         self.bytes.clear();
+        let before = warnings.texts;
         for key in &self.group.keys {
             with(&key.expr, row, warnings, |value, _| encode(value, &mut self.bytes));
         }
-        let number = self.number();
+        let (number, new) = self.number();
+        // Of the texts that are made here only the keys of a new group stay.
+        let held = before + if new { self.bytes.len() } else { 0 };
         let (bytes, totals) = (&mut self.bytes, self.group.totals.map(|_| 0));
         for aggregate in &mut self.aggregates {
             let argument = aggregate.argument;
@@ -101,6 +104,7 @@ impl<'a> Groups<'a> {
                 }),
             }
         }
+        warnings.texts = held;
     }
 
     /// Adds a row of the kernel that is a group itself: its keys, then what its aggregates have come to.
@@ -110,7 +114,7 @@ impl<'a> Groups<'a> {
         for key in keys {
             encode(key, &mut self.bytes);
         }
-        let number = self.number();
+        let (number, _) = self.number();
         let totals = self.group.totals.map(|_| 0);
         for (aggregate, part) in self.aggregates.iter_mut().zip(&kernel.parts) {
             let (these, rest) = words.split_at(part.sum.words().min(words.len()));
@@ -121,13 +125,13 @@ impl<'a> Groups<'a> {
         }
     }
 
-    /// The group whose keys' bytes are at hand, by its number in the aggregates.
-    fn number(&mut self) -> usize {
+    /// The group whose keys' bytes are at hand, by its number in the aggregates, and whether it is a new one.
+    fn number(&mut self) -> (usize, bool) {
         let (number, new) = self.keys.number(&self.bytes);
         if new {
             self.begin();
         }
-        self.first() + number
+        (self.first() + number, new)
     }
 
     /// Where the groups of keys begin in the aggregates.

@@ -159,6 +159,9 @@ impl<'a> Execution<'a> {
     /// Takes rows, which the kernel has filtered already as far as the plan says. Gives those of the answer that
     /// nothing behind them can change.
     pub fn push(&mut self, rows: Vec<Row>) -> Result<Vec<Vec<Value>>, Interrupted> {
+        if !self.steps.iter().any(|(step, _)| step.holds_all()) {
+            self.machine.warnings.texts = 0;
+        }
         self.run(0, rows.into_iter().map(|row| row.values).collect())
     }
 
@@ -262,6 +265,10 @@ impl<'a> Execution<'a> {
             let note = "a text exceeded 1 MiB; those results are NULL";
             notes.push(note.to_owned());
         }
+        if own.full > 0 {
+            let note = "the texts of the answer exceeded 512 MiB; those beyond it are NULL";
+            notes.push(note.to_owned());
+        }
         if own.steps > 0 {
             let note = "a text was too long for its pattern; those results are NULL";
             notes.push(note.to_owned());
@@ -335,6 +342,15 @@ impl Step<'_> {
         }
     }
 
+    /// Whether it holds what was made of all rows until the last one has come.
+    fn holds_all(&self) -> bool {
+        match self {
+            Self::Sort(sort) => sort.holds_all(),
+            Self::Compare(..) | Self::Whole(..) | Self::Group(_) | Self::Distinct(_) => true,
+            _ => false,
+        }
+    }
+
     /// What rows come to at once.
     fn run(
         &mut self,
@@ -343,6 +359,7 @@ impl Step<'_> {
         plan: &Plan,
     ) -> Vec<Vec<Value>> {
         let warnings = &mut machine.warnings;
+        let before = warnings.texts;
         match self {
             Self::Done | Self::Totals => {}
             Self::Filter(expr) => {
@@ -359,6 +376,7 @@ impl Step<'_> {
             Self::Compare(_, _, kept) => kept.append(&mut rows),
             Self::Group(groups) => {
                 rows.drain(..).for_each(|row| groups.add(&row, warnings));
+                return rows;
             }
             Self::Whole(groups, kept) => {
                 for row in &rows {
@@ -368,13 +386,20 @@ impl Step<'_> {
             }
             Self::Project(projection) => {
                 for row in &mut rows {
+                    let before = warnings.texts;
                     projection.run(row, warnings);
+                    if warnings.texts > before {
+                        // What was only on the way to them is gone.
+                        warnings.texts = before + row.iter().map(Value::bytes).sum::<usize>();
+                    }
                 }
+                return rows;
             }
             Self::Distinct(distinct) => distinct.retain(&mut rows, warnings),
             Self::Sort(sort) => sort.add(std::mem::take(&mut rows), warnings),
             Self::Limit(limit) => rows = limit.take(rows),
         }
+        warnings.texts = before;
         rows
     }
 }

@@ -42,6 +42,11 @@ impl<'a> Sort<'a> {
         Self { keys, places, shown, wanted, rows: Many::default(), full: false }
     }
 
+    /// Whether it holds more rows than a few.
+    pub(super) fn holds_all(&self) -> bool {
+        self.wanted > 4 * FEW
+    }
+
     pub(super) fn add(&mut self, rows: Vec<Vec<Value>>, warnings: &mut Warnings) {
         if self.wanted == 0 {
             return;

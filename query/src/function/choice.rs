@@ -6,35 +6,35 @@ use super::{Function, Kernel, MANY, Nulls};
 use crate::bind::typing::{boolean, check_comparable, common, shape};
 use crate::bound::{Expr, ExprKind};
 use crate::diagnostic::Diagnostic;
-use crate::eval::{Warnings, as_type, truth};
+use crate::eval::Term;
 use crate::plan::kernel::{Pred, Scalar};
 use crate::plan::lower::{FUNCTIONS, Lowerer, MIXED, Reason};
 use crate::value::{Type, Value};
 
 pub(super) static ROWS: &[Function] = &[
-    Function::values(
+    Function::terms(
         "coalesce(x, …)",
         (1, MANY),
         "The first argument that is not NULL.",
         one_of,
-        |arguments, ty, warnings| {
-            let first = arguments.into_iter().find(|value| *value != Value::Null);
-            as_type(first.unwrap_or(Value::Null), ty, warnings)
+        |arguments, ty| {
+            let first = arguments.into_iter().find(|term| !term.is_null());
+            first.unwrap_or(Value::Null.into()).of_type(ty)
         },
     )
     .nulls(Nulls::All)
     .kernel(Kernel::Either(first_in_kernel, first_condition))
     .aliases(&["ifnull"]),
-    Function::values(
+    Function::terms(
         "greatest(x, …)",
         (1, MANY),
         "The largest argument, ignoring NULLs.",
         one_of_ordered,
-        |arguments, ty, warnings| extreme(arguments, Ordering::Greater, ty, warnings),
+        |arguments, ty| extreme(arguments, Ordering::Greater, ty),
     )
     .nulls(Nulls::All)
     .kernel(Kernel::Scalar(|lowerer, _, arguments| lowerer.extreme(true, arguments))),
-    Function::values(
+    Function::terms(
         "iif(when, then, else)",
         (3, 3),
         "The second argument if the first is true, otherwise the third.",
@@ -42,22 +42,22 @@ pub(super) static ROWS: &[Function] = &[
             arguments[0] = *boolean(arguments[0].clone().into())?;
             common(&[&arguments[1], &arguments[2]])
         },
-        |mut arguments, ty, warnings| {
-            let chosen = if truth(&arguments[0]) == Some(true) { 1 } else { 2 };
-            as_type(arguments.swap_remove(chosen), ty, warnings)
+        |mut arguments, ty| {
+            let holds = matches!(arguments[0], Term::Value(Value::Bool(true)));
+            arguments.swap_remove(if holds { 1 } else { 2 }).of_type(ty)
         },
     )
     .nulls(Nulls::Rest),
-    Function::values(
+    Function::terms(
         "least(x, …)",
         (1, MANY),
         "The smallest argument, ignoring NULLs.",
         one_of_ordered,
-        |arguments, ty, warnings| extreme(arguments, Ordering::Less, ty, warnings),
+        |arguments, ty| extreme(arguments, Ordering::Less, ty),
     )
     .nulls(Nulls::All)
     .kernel(Kernel::Scalar(|lowerer, _, arguments| lowerer.extreme(false, arguments))),
-    Function::values(
+    Function::terms(
         "nullif(x, y)",
         (2, 2),
         "NULL if both arguments are equal, otherwise the first.",
@@ -65,8 +65,8 @@ pub(super) static ROWS: &[Function] = &[
             check_comparable(&arguments[0], &arguments[1])?;
             Ok(shape(&arguments[0]))
         },
-        |mut arguments, _, _| match arguments[0].compare(&arguments[1]) {
-            Some(Ordering::Equal) => Value::Null,
+        |mut arguments, _| match arguments[0].compare(&arguments[1]) {
+            Some(Ordering::Equal) => Value::Null.into(),
             _ => arguments.swap_remove(0),
         },
     )
@@ -84,13 +84,13 @@ fn one_of_ordered(name: &str, arguments: &mut [Expr]) -> Result<Expr, Diagnostic
     one_of(name, arguments)
 }
 
-fn extreme(arguments: Vec<Value>, wanted: Ordering, ty: Type, warnings: &mut Warnings) -> Value {
-    let values = arguments.into_iter().filter(|value| *value != Value::Null);
-    let best = values.reduce(|best, value| match value.compare(&best) {
-        Some(order) if order == wanted => value,
+fn extreme(arguments: Vec<Term>, wanted: Ordering, ty: Type) -> Term {
+    let terms = arguments.into_iter().filter(|term| !term.is_null());
+    let best = terms.reduce(|best, term| match term.compare(&best) {
+        Some(order) if order == wanted => term,
         _ => best,
     });
-    as_type(best.unwrap_or(Value::Null), ty, warnings)
+    best.unwrap_or(Value::Null.into()).of_type(ty)
 }
 
 fn first_condition(lowerer: &Lowerer<'_>, arguments: &[Expr]) -> Result<Pred, Reason> {

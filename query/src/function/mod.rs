@@ -42,7 +42,7 @@ use crate::capabilities::Capabilities;
 use crate::catalog::Lookup;
 use crate::delta::Change;
 use crate::diagnostic::{Diagnostic, Span};
-use crate::eval::Warnings;
+use crate::eval::{Term, Warnings};
 use crate::plan::kernel::{Pred, Scalar};
 use crate::plan::lower::{Lowerer, Reason};
 use crate::syntax::ast::Literal;
@@ -95,9 +95,17 @@ pub struct Evaluation {
     /// What NULL arguments do.
     pub nulls: Nulls,
     /// Computes the value, which has the given type.
-    pub eval: fn(Vec<Value>, Type, &mut Warnings) -> Value,
+    pub eval: Eval,
     /// Its form in the kernel.
     pub kernel: Kernel,
+}
+
+/// What a function computes with.
+pub enum Eval {
+    /// Values. It is not called where [`Nulls`] says that the result is NULL.
+    Values(fn(Vec<Value>, Type, &mut Warnings) -> Value),
+    /// Operands, which integers of 128 bits may be: of functions that give one of their arguments, and of `abs`.
+    Terms(fn(Vec<Term>, Type) -> Term),
 }
 
 /// When a function is NULL because of its arguments.
@@ -183,6 +191,27 @@ impl Function {
         ty: TypeRule,
         eval: fn(Vec<Value>, Type, &mut Warnings) -> Value,
     ) -> Self {
+        Self::computed(call, arguments, doc, ty, Eval::Values(eval))
+    }
+
+    /// A function of operands.
+    const fn terms(
+        call: &'static str,
+        arguments: (usize, usize),
+        doc: &'static str,
+        ty: TypeRule,
+        eval: fn(Vec<Term>, Type) -> Term,
+    ) -> Self {
+        Self::computed(call, arguments, doc, ty, Eval::Terms(eval))
+    }
+
+    const fn computed(
+        call: &'static str,
+        arguments: (usize, usize),
+        doc: &'static str,
+        ty: TypeRule,
+        eval: Eval,
+    ) -> Self {
         let evaluation = Evaluation { ty, nulls: Nulls::Any, eval, kernel: Kernel::UserSpace };
         Self::new(call, arguments, doc, Meaning::Values(evaluation))
     }
@@ -243,11 +272,15 @@ impl Evaluation {
         if self.nulls.holds(arguments.iter().map(|value| *value == Value::Null)) {
             return Value::Null;
         }
-        let bytes = |value: &Value| if let Value::Text(text) = value { text.len() } else { 0 };
-        if warnings.step(arguments.iter().map(bytes).sum()) {
+        if warnings.step(arguments.iter().map(Value::bytes).sum()) {
             return Value::Null;
         }
-        (self.eval)(arguments, ty, warnings)
+        match self.eval {
+            Eval::Values(eval) => eval(arguments, ty, warnings),
+            Eval::Terms(eval) => {
+                eval(arguments.into_iter().map(Term::Value).collect(), ty).held(warnings)
+            }
+        }
     }
 }
 

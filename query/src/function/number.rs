@@ -4,7 +4,7 @@ use super::{Function, Kernel, Meaning};
 use crate::bind::typing::{arith, binary, of_type, shape, unfit, written_out};
 use crate::bound::{Expr, Range};
 use crate::diagnostic::Diagnostic;
-use crate::eval::{Warnings, float, integer, number as of_numbers};
+use crate::eval::{Term, Warnings, float, number as of_numbers};
 use crate::plan::kernel::Scalar;
 use crate::plan::lower::{Lowerer, Reason};
 use crate::syntax::ast::BinaryOp;
@@ -14,7 +14,7 @@ use crate::value::{Type, Unit, Value};
 const MAX_DECIMALS: u64 = 15;
 
 pub(super) static ROWS: &[Function] = &[
-    Function::values(
+    Function::terms(
         "abs(x)",
         (1, 1),
         "The absolute value.",
@@ -22,11 +22,12 @@ pub(super) static ROWS: &[Function] = &[
             arith::number(&arguments[0], name)?;
             Ok(arith::absolute(&arguments[0]))
         },
-        |arguments, ty, warnings| match &arguments[0] {
-            Value::Float(value) => Value::real(value.abs()),
-            value => {
-                value.integer().map_or(Value::Null, |exact| integer(exact.abs(), ty, warnings))
-            }
+        |arguments, ty| match &arguments[0] {
+            Term::Value(Value::Float(value)) => Value::real(value.abs()).into(),
+            // What 128 bits do not hold stays beyond 64.
+            term => term
+                .integer()
+                .map_or(Value::Null.into(), |exact| Term::exact(exact.saturating_abs(), ty)),
         },
     )
     .kernel(Kernel::Scalar(|lowerer, _, arguments| {

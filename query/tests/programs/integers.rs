@@ -1,8 +1,8 @@
 //! Integers are exact: random expressions around the edges of 32 and 64 bits and around the kernel's addresses, held
 //! against an engine of 128 bits, in user space and in the kernel by both templates (on the interpreter).
 //!
-//! The reference computes an expression in 128 bits from its first operator to its last, and holds the value of the whole,
-//! and of each argument of a function, against 64 bits with and without a sign.
+//! The reference computes an expression in 128 bits from its first operator to its last, comparisons and functions included,
+//! and holds the value of the whole against 64 bits with and without a sign.
 
 use slabql_query::eval::Warnings;
 use slabql_query::exec;
@@ -161,11 +161,11 @@ impl Tree {
                 }
             }
             Self::Choice(_, [a, b, then, otherwise]) => {
-                let taken = a.value(row).zip(b.value(row)).is_some_and(|(a, b)| a < b);
-                if taken { then.value(row) } else { otherwise.value(row) }
+                let taken = a.exact(row).zip(b.exact(row)).is_some_and(|(a, b)| a < b);
+                if taken { then.exact(row) } else { otherwise.exact(row) }
             }
             Self::Call(name, of) => {
-                let mut of = of.iter().map(|tree| tree.value(row));
+                let mut of = of.iter().map(|tree| tree.exact(row));
                 match *name {
                     "coalesce" => of.flatten().next(),
                     "greatest" => of.flatten().max(),
@@ -255,7 +255,7 @@ fn conditions_and_sums_are_those_of_128_bits() {
         let wanted: Vec<i128> = all
             .iter()
             .map(|row| columns(row))
-            .filter(|row| left.value(row).zip(right.value(row)).is_some_and(|(l, r)| l < r))
+            .filter(|row| left.exact(row).zip(right.exact(row)).is_some_and(|(l, r)| l < r))
             .map(|row| row[0])
             .collect();
         let rows = format!("{parameters}select addr where {l} < {r}");
@@ -307,7 +307,8 @@ fn filters_totals_and_shares_are_those_of_128_bits() {
         let texts: Vec<String> = trees.iter().map(|tree| tree.text(&mut None)).collect();
         let [x, l, r] = [0, 1, 2].map(|at| texts[at].as_str());
         let value = |at: usize, row: &Vec<i128>| trees[at].value(row);
-        let less = |row: &Vec<i128>| value(1, row).zip(value(2, row)).map(|(l, r)| l < r);
+        let less =
+            |row: &Vec<i128>| trees[1].exact(row).zip(trees[2].exact(row)).map(|(l, r)| l < r);
         let filtered = |row: &Vec<i128>| value(0, row).filter(|_| less(row) == Some(true));
         let aggregates = |of: &str| {
             let all = ["sum", "min", "max", "count"].map(|name| format!("{name}({x}){of}"));
@@ -402,8 +403,8 @@ fn subqueries_are_those_of_128_bits() {
         let addresses = |holds: &dyn Fn(&Vec<i128>) -> bool| -> Vec<Vec<Option<i128>>> {
             rows.iter().filter(|row| holds(row)).map(|row| vec![Some(row[0])]).collect()
         };
-        let is_less = |row: &Vec<i128>| l.value(row).zip(one).is_some_and(|(l, one)| l < one);
-        let is_in = |row: &Vec<i128>| match l.value(row) {
+        let is_less = |row: &Vec<i128>| l.exact(row).zip(one).is_some_and(|(l, one)| l < one);
+        let is_in = |row: &Vec<i128>| match l.exact(row) {
             _ if inner.is_empty() => Some(false),
             Some(value) if inner.contains(&Some(value)) => Some(true),
             Some(_) if !inner.contains(&None) => Some(false),
