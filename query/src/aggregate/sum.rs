@@ -16,7 +16,8 @@ pub(super) static ROWS: &[Aggregate] = &[
     Aggregate::new("avg(x)", (1, 1), "The arithmetic mean, as a float.", mean_of_numbers, |_| {
         each(Mean::default())
     })
-    .kernel(Sum::Total),
+    .kernel(Sum::Total)
+    .aliases(&["mean"]),
     Aggregate::new(
         "count(x)",
         (1, 1),

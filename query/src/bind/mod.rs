@@ -70,7 +70,11 @@ pub fn bind_with(
                 .or_else(|| suggest::meant(&name.name, tables.clone()))
                 .or_else(|| {
                     let list = suggest::help("", tables)?;
-                    Some(format!("{list}; for one cache: `where name = '{}'`", name.name))
+                    let one = format!(
+                        "`where name = '{0}'`, its objects: `from objects('{0}')`",
+                        name.name
+                    );
+                    Some(format!("{list}; for one cache: {one}"))
                 });
             error
         })?,

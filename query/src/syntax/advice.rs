@@ -162,6 +162,11 @@ fn of_words(around: Around<'_>) -> Option<String> {
     if around.keyword(-1) == Some(Keyword::By) && around.keyword(0) == Some(Keyword::All) {
         return Some("name the items by their numbers: `group by 1, 2`, `order by 1`".to_owned());
     }
+    if let (Some(before @ (Keyword::Order | Keyword::Group)), Some(name)) =
+        (around.keyword(-1), around.name(0))
+    {
+        return Some(format!("write `{} by {name}`", before.text()));
+    }
     if around.name(0) == Some("using") && around.name(1) == Some("sample") {
         return Some("`limit` truncates the answer".to_owned());
     }
@@ -177,6 +182,9 @@ fn of_the_start(around: Around<'_>, wants: &dyn Fn(&str) -> bool) -> Option<Stri
     if wants("`select`") {
         let explained = around.keyword(-1) == Some(Keyword::Explain);
         return Some(match around.lone_word() {
+            _ if explained && around.keyword(0) == Some(Keyword::Trace) => {
+                "write `explain analyze trace 5s select …`, which runs the trace".to_owned()
+            }
             _ if explained => "write `explain select …`".to_owned(),
             Some(table) if catalog::table(table).is_some() => {
                 format!("write `select * from {table}`")

@@ -231,7 +231,7 @@ impl Args {
         let top = matches!(self.verb, Some(Verb::Top { .. })).then_some(watch::interval::DEFAULT);
         let watched = self.watch.or(top);
         if watched.is_none() && (self.count.is_some() || until.is_some()) {
-            let help = "`--watch 1s` repeats a query, and `slabql top` watches the largest caches";
+            let help = "`--watch 1s` repeats a query, and `slabql top` watches the largest caches; a statement says it itself: `watch 1s count 5 select …`";
             let message = "`--count`, `--until-rows` and `--until-empty` end a watch";
             return Err(Failure::command(message, Some(help)));
         }

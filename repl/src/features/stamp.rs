@@ -16,18 +16,17 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of rows of a table that a source gives now. Rows of a recording are of no host and time that are known here.
+    /// The stamp of rows of a table that a source gives now. A recording does not say of which host its rows are.
     /// Metrics have no time: whoever reads them gives them theirs, and as a label it would make a new series each time.
     #[must_use]
     pub fn new(source: &dyn Source, table: &Table, is_metrics: bool) -> Self {
-        let here = |text: String| {
-            if source.kind().is_here() { Value::text(text) } else { Value::Null }
-        };
-        let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let host = uname().nodename().to_string_lossy().into_owned();
+        let (release, recorded) = source.moment_of(table);
+        let now = || humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let mut named = vec![
-            ("host", here(uname().nodename().to_string_lossy().into_owned())),
-            ("time", here(time)),
-            ("kernel", Value::text(source.release_of(table))),
+            ("host", if source.kind().is_here() { Value::text(host) } else { Value::Null }),
+            ("time", Value::text(recorded.map_or_else(now, str::to_owned))),
+            ("kernel", Value::text(release)),
         ];
         if is_metrics {
             named.retain(|(name, _)| *name != "time");

@@ -64,6 +64,10 @@ impl WholeFile {
         readers: Readers,
         make: fn(&mut Place, Mode) -> io::Result<OwnedFd>,
     ) -> io::Result<Self> {
+        // As the kernel has it: it is the name of a folder, also of one that is not there.
+        if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
         let found = match fs::metadata(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             found => found,

@@ -60,6 +60,7 @@ pub fn run(session: &mut Session, start: bool) -> Result<(), Failure> {
         let mut session = session.borrow_mut();
         let mut out = BufWriter::new(Stdout::new().map_err(Failure::Write)?);
         session.edited = Some(String::new());
+        session.unrun = None;
         let result = script::run(&mut session, &text, None, &mut out);
         // What is written goes before what is told.
         drop(out);
@@ -70,7 +71,14 @@ pub fn run(session: &mut Session, start: bool) -> Result<(), Failure> {
             Ok(ControlFlow::Continue(())) => {}
             Ok(ControlFlow::Break(())) => return Ok(()),
             Err(failure) if failure.is_closed_pipe() => return Ok(()),
-            Err(failure) => message::failure(&failure),
+            Err(failure) => {
+                message::failure(&failure);
+                if let Some(unrun) =
+                    session.unrun.filter(|_| !matches!(failure, Failure::Interrupted))
+                {
+                    message::note(unrun);
+                }
+            }
         }
     }
 }

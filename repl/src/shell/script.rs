@@ -36,7 +36,7 @@ use crate::shell::command::{self, Next};
 use crate::shell::ending;
 use crate::shell::latest::Latest;
 use crate::shell::piece::{Piece, pieces_unless};
-use crate::shell::session::Session;
+use crate::shell::session::{BEHIND, Session};
 
 /// Runs a text, which came from `file` if it came from one. It breaks off at `.quit`.
 pub fn run(
@@ -66,39 +66,54 @@ fn run_pieces(
     signals::check()?;
     let pieces = pieces_unless(text, &signals::happened);
     session.keeps |= pieces.iter().any(|piece| matches!(piece, Piece::Command(_)));
-    for piece in pieces {
+    let mut rest = pieces.into_iter();
+    while let Some(piece) = rest.next() {
         signals::check()?;
         let (Piece::Command(at) | Piece::Statements(at) | Piece::Ended(at, _)) = &piece;
         if logged {
             log::typed(&text[at.clone()]);
         }
-        match piece {
-            Piece::Command(at) => {
-                let line = &text[at.clone()];
-                let next = command::run(session, line, out)
-                    .and_then(|next| follow(session, next, out))
-                    .map_err(|failure| in_file(failure, text, &at, file))?;
-                if next.is_break() {
-                    return Ok(next);
-                }
-            }
-            Piece::Statements(at) => {
-                let before = (at.start, &mut declared);
-                session
-                    .run_from(&text[..at.end], before, file, out)
-                    .map_err(|failure| misplaced(failure, at.start))?;
-                text[at].trim().clone_into(&mut session.last);
-            }
-            Piece::Ended(at, ending) => {
-                let mut query = |session: &mut Session, out: &mut dyn Write| {
-                    let before = (at.start, &mut declared);
-                    session.run_from(&text[..ending], before, file, out)
-                };
-                ending::end(session, &text[ending..at.end], &mut query, out)
-                    .map_err(|failure| in_file(failure, text, &(ending..at.end), file))
-                    .map_err(|failure| misplaced(failure, at.start))?;
-                text[at.start..ending].trim().clone_into(&mut session.last);
-            }
+        let next = run_piece(session, piece, (text, file), &mut declared, out);
+        if next.is_err() && rest.len() > 0 {
+            session.unrun = Some(BEHIND);
+        }
+        if next?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+fn run_piece(
+    session: &mut Session,
+    piece: Piece,
+    (text, file): (&str, Option<&str>),
+    declared: &mut Declarations,
+    out: &mut dyn Write,
+) -> Result<ControlFlow<()>, Failure> {
+    match piece {
+        Piece::Command(at) => {
+            let line = &text[at.clone()];
+            return command::run(session, line, out)
+                .and_then(|next| follow(session, next, out))
+                .map_err(|failure| in_file(failure, text, &at, file));
+        }
+        Piece::Statements(at) => {
+            let before = (at.start, declared);
+            session
+                .run_from(&text[..at.end], before, file, out)
+                .map_err(|failure| misplaced(failure, at.start))?;
+            text[at].trim().clone_into(&mut session.last);
+        }
+        Piece::Ended(at, ending) => {
+            let mut query = |session: &mut Session, out: &mut dyn Write| {
+                let before = (at.start, &mut *declared);
+                session.run_from(&text[..ending], before, file, out)
+            };
+            ending::end(session, &text[ending..at.end], &mut query, out)
+                .map_err(|failure| in_file(failure, text, &(ending..at.end), file))
+                .map_err(|failure| misplaced(failure, at.start))?;
+            text[at.start..ending].trim().clone_into(&mut session.last);
         }
     }
     Ok(ControlFlow::Continue(()))

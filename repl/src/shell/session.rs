@@ -36,6 +36,9 @@ use crate::sink::{Medium, Sink, draw};
 use crate::source::Source;
 use crate::source::stats::Stages;
 
+/// What is said where statements behind one that failed are not run.
+pub const BEHIND: &str = "what stands behind it was not run";
+
 /// An engine, and what its answers are made by.
 #[expect(
     clippy::struct_excessive_bools,
@@ -54,6 +57,8 @@ pub struct Session {
     pub parameters: ParameterValues,
     /// The statements that ran last, as they were written.
     pub last: String,
+    /// What there is to say, at a prompt, of the statements beside one that failed.
+    pub unrun: Option<&'static str>,
     /// The answer that was shown last, where somebody may ask for it again.
     pub latest: Option<Latest>,
     /// Whether somebody may: at a prompt, or in a text that has commands.
@@ -105,6 +110,7 @@ impl Session {
             latest: None,
             keeps: false,
             running: false,
+            unrun: None,
             edited: None,
             watch: None,
             stamp: false,
@@ -156,7 +162,11 @@ impl Session {
     ) -> Result<(), Failure> {
         let mut parsing = Stages::default();
         let of = Text { text, file };
-        let statements = self.parsed(of, start, declared)?;
+        let statements = self.parsed(of, start, declared).inspect_err(|_| {
+            if text[start..].trim_end().trim_end_matches(';').contains(';') {
+                self.unrun = Some("no statement was run, as not all can be read");
+            }
+        })?;
         parsing.lap("parse");
         let formats = statements.iter().map(|(statement, _)| format_of(statement));
         let formats: Vec<_> = formats
@@ -166,7 +176,8 @@ impl Session {
             let help = "a watch does not end by itself, so the second query would never run";
             return Err(Failure::command("`--watch` takes one query", Some(help)));
         }
-        for ((statement, _), format) in statements.into_iter().zip(formats) {
+        let mut all = statements.into_iter().zip(formats);
+        while let Some(((statement, _), format)) = all.next() {
             signals::check()?;
             if self.must_settle(&statement) {
                 // If no source answers, it is the best one that is told of.
@@ -191,6 +202,9 @@ impl Session {
                 result => result,
             };
             self.settings.format = before;
+            if result.is_err() && all.len() > 0 {
+                self.unrun = Some(BEHIND);
+            }
             result?;
         }
         out.flush().map_err(Failure::Write)

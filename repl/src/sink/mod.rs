@@ -26,7 +26,7 @@ use crate::file::whole::{Readers, WholeFile};
 use crate::kernel::{signals, sys};
 use crate::render::{self, Capacity, Format};
 use crate::report::error::{Failure, refusal};
-use crate::report::escape::printable_lines;
+use crate::report::escape::{printable, printable_lines};
 use crate::report::terminal::{ascii, is_plain};
 use child::Child;
 pub use child::refused;
@@ -277,6 +277,20 @@ enum To<'a> {
     Command(Child),
 }
 
+/// Refuses the name of a recording for `what`, which is something else: it would take the place of one.
+pub fn refuse_recording(path: &Path, what: &str) -> Result<(), Failure> {
+    let is_recording = path.file_name().is_some_and(|name| {
+        name.to_ascii_lowercase().as_encoded_bytes().ends_with(RECORDING.as_bytes())
+    });
+    if !is_recording {
+        return Ok(());
+    }
+    let path = printable(path.as_os_str().as_encoded_bytes());
+    let message = format!("`{path}` is the name of a recording, not of {what}");
+    let help = "`slabql snapshot FILE` or `.snapshot save NAME` makes a recording; anything else takes another ending, as in `--output x.csv`";
+    Err(Failure::command(message, Some(help)))
+}
+
 /// A file that is to have an answer.
 struct AnswerFile {
     path: PathBuf,
@@ -285,13 +299,7 @@ struct AnswerFile {
 
 impl AnswerFile {
     fn open(path: &Path, append: bool) -> Result<Self, Failure> {
-        if path.as_os_str().to_ascii_lowercase().as_encoded_bytes().ends_with(RECORDING.as_bytes())
-        {
-            let message =
-                format!("`{}` is the name of a recording, not of an answer", path.display());
-            let help = "`slabql snapshot FILE` or `.snapshot FILE` makes a recording; an answer takes another ending, as in `--output x.csv`";
-            return Err(Failure::command(message, Some(help)));
-        }
+        refuse_recording(path, "an answer")?;
         let file =
             if append { WholeFile::append(path) } else { WholeFile::create(path, Readers::Usual) };
         let file =

@@ -123,9 +123,9 @@ pub trait Source: Host {
     /// The release of the kernel that the rows are of.
     fn release(&self) -> &str;
 
-    /// The release of the kernel that the rows of a table are of.
-    fn release_of(&self, _: &Table) -> &str {
-        self.release()
+    /// The release of the kernel that the rows of a table are of, and when they were recorded; no time for rows of now.
+    fn moment_of(&self, _: &Table) -> (&str, Option<&str>) {
+        (self.release(), None)
     }
 
     /// The id of the boot that the rows are of: within it an address is the same place. None if it is not known.

@@ -113,9 +113,15 @@ fn a_name_says_the_format_unless_one_is_asked_for() {
     let ran = run(&folder, &format!(".once a.SLAB\n{QUERY};"));
     assert_eq!((ran.code, folder.path("a.SLAB").exists()), (Some(1), false), "{}", ran.err);
     let path = folder.path("b.slab").display().to_string();
+    for path in [path.clone(), path.clone() + "/"] {
+        let ran = demo(["--output", &path, QUERY]);
+        assert_eq!((ran.code, folder.path("b.slab").exists()), (Some(1), false), "{}", ran.err);
+        assert!(ran.err.contains("`slabql snapshot FILE`"), "{}", ran.err);
+    }
+    // What ends like a folder is none that is made.
+    let path = folder.path("b/").display().to_string();
     let ran = demo(["--output", &path, QUERY]);
-    assert_eq!((ran.code, folder.path("b.slab").exists()), (Some(1), false), "{}", ran.err);
-    assert!(ran.err.contains("`slabql snapshot FILE`"), "{}", ran.err);
+    assert_eq!((ran.code, folder.path("b").exists()), (Some(2), false), "{}", ran.err);
     assert_eq!(run(&folder, &format!(".mode csv\n.once b.json\n{QUERY};")).code, Some(0));
     assert_eq!(read(&folder, "b.json"), "name,size\ndentry,192\n");
 }

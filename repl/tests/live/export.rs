@@ -64,6 +64,10 @@ fn aya_prints_the_rows() {
         };
         compare(query, printed);
     }
+    // It takes no recording's place.
+    let path = folder.path("x.slab");
+    let ran: Ran = command(SLABQL).args(["export", path.to_str().unwrap(), STILL]).ran().into();
+    assert_eq!((ran.code, path.exists()), (Some(1), false), "{}", ran.err);
 }
 
 /// The path of a pinned iterator is in a mount namespace of the test's own.

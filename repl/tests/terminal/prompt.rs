@@ -226,6 +226,46 @@ fn a_long_paste_is_not_drawn_at_every_letter() {
 }
 
 #[test]
+fn what_is_typed_behind_an_interrupt_stays() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
+    let mut terminal = Terminal::prompt(&Folder::new());
+    terminal.ask(".mode csv", "");
+    // The terminal hands over all of it at once.
+    terminal.key("select foo\x03select 12 as x limit 1;\n");
+    terminal.wait("x\r\n12\r\n");
+    terminal.wait(PROMPT);
+    let long = "ab".repeat(5000);
+    terminal.key(&format!("select '{long}\x03select 13 as x limit 1;\n"));
+    terminal.wait("x\r\n13\r\n");
+    terminal.wait(PROMPT);
+    terminal.leave();
+}
+
+#[test]
+fn it_is_said_what_a_failed_statement_keeps_from_running() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
+    let mut terminal = Terminal::prompt(&Folder::new());
+    let paste = |text: &str| format!("\x1b[200~{text}\x1b[201~\r");
+    terminal.ask(".mode csv", "");
+    terminal.key(&paste("select 1 as x limit 1;\nselect nope;\nselect 3 as y limit 1;"));
+    terminal.wait("x\r\n1\r\n");
+    terminal.wait("unknown column `nope`");
+    terminal.wait("note: what stands behind it was not run");
+    terminal.wait(PROMPT);
+    terminal.key(&paste("select 1 as x limit 1;\nselec 2;"));
+    terminal.wait("note: no statement was run");
+    terminal.wait(PROMPT);
+    // Alone it keeps nothing from running.
+    let answer = terminal.ask("select nope;", "unknown column");
+    assert!(!answer.contains("not run"), "{answer}");
+    terminal.leave();
+}
+
+#[test]
 fn commands() {
     if lacks(&["sh", "stty"]) {
         return;

@@ -31,6 +31,7 @@ use crate::kernel::iter::Attached;
 use crate::kernel::schema::KernelSchema;
 use crate::kernel::signals::{self, Checked};
 use crate::report::error::{Environment, Failure};
+use crate::sink::refuse_recording;
 use plan::{no_kernel, planned};
 
 /// What a query can be exported as.
@@ -188,6 +189,7 @@ fn check(portable: &Portable, bytes: &[u8], schema: &KernelSchema) -> Result<(),
 
 /// Writes an export: all of it or nothing. `-` is `out`.
 pub fn write(path: &Path, exported: &Exported, out: &mut dyn Write) -> Result<(), Failure> {
+    refuse_recording(path, "an export")?;
     let beside = exported.layout.as_ref().map(|_| rows::beside(path)).transpose()?;
     if is_standard(path) {
         return out.write_all(&exported.bytes).map_err(Failure::Write);

@@ -7,6 +7,7 @@ use crate::report::error::Failure;
 use crate::report::escape::printable;
 use crate::report::log;
 use crate::shell::session::Session;
+use crate::sink::refuse_recording;
 
 /// `.log [FILE|on|off]`.
 pub fn command(_: &mut Session, argument: &str, out: &mut dyn Write) -> Result<Next, Failure> {
@@ -19,7 +20,11 @@ pub fn command(_: &mut Session, argument: &str, out: &mut dyn Write) -> Result<N
         }
         "off" => log::stop(),
         "on" => log::resume()?,
-        name => log::open(&path(name)?)?,
+        name => {
+            let path = path(name)?;
+            refuse_recording(&path, "a log")?;
+            log::open(&path)?;
+        }
     }
     Ok(Next::Prompt)
 }

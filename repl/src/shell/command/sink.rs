@@ -8,7 +8,7 @@ use crate::file::path::is_standard;
 use crate::file::whole::{Readers, WholeFile};
 use crate::report::error::Failure;
 use crate::shell::session::Session;
-use crate::sink::{Place, refused};
+use crate::sink::{Place, refuse_recording, refused};
 
 /// `.output [FILE]`.
 pub fn output(session: &mut Session, name: &str, _: &mut dyn Write) -> Result<Next, Failure> {
@@ -39,10 +39,15 @@ pub fn pipe(session: &mut Session, command: &str, _: &mut dyn Write) -> Result<N
 
 /// The file of an argument; none for standard output. One that cannot be written is told at once.
 fn file(name: &str) -> Result<Option<PathBuf>, Failure> {
+    if let Some(command) = name.strip_prefix('|') {
+        let help = format!("`.pipe {0}` or `\\g |{0}` does so with one answer", command.trim());
+        return Err(Failure::command("only one answer is piped to a command", Some(&help)));
+    }
     let path = path(name)?;
     if is_standard(&path) {
         return Ok(None);
     }
+    refuse_recording(&path, "an answer")?;
     // To open a pipe waits for its reader, and a device may be busy.
     let ordinary = path.metadata().map_or(true, |there| there.is_file() || there.is_dir());
     if ordinary {

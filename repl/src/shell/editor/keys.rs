@@ -7,7 +7,7 @@
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::mem;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crossterm::terminal::{Clear, ClearType};
@@ -40,6 +40,8 @@ pub(super) struct Ahead {
     rest: AtomicUsize,
     /// What was pasted at the end of a long text and is not in it yet.
     end: Mutex<String>,
+    /// Whether the line was ended by Ctrl-C.
+    interrupted: AtomicBool,
 }
 
 impl Ahead {
@@ -108,6 +110,11 @@ impl Ahead {
         mem::take(&mut self.end.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether the line was ended by Ctrl-C, and no longer.
+    pub(super) fn take_interrupt(&self) -> bool {
+        self.interrupted.swap(false, Ordering::Relaxed)
+    }
+
     /// What was read ahead is gone.
     pub(super) fn forget(&self) {
         self.rest.store(0, Ordering::Relaxed);
@@ -121,7 +128,6 @@ fn behind(end: String, key: KeyEvent, context: &EventContext, ahead: &Ahead) -> 
     let more = match key {
         KeyEvent(KeyCode::Char(letter), Modifiers::NONE) => letter.to_string(),
         KeyEvent(KeyCode::Tab, Modifiers::NONE) => "\t".to_owned(),
-        KeyEvent(KeyCode::Char('C'), Modifiers::CTRL) => return None,
         _ if is_enter(key) => {
             if is_done(&(context.line().to_owned() + &end)) {
                 // It cannot be put there and run at once, so the reader of the text adds it.
@@ -177,19 +183,22 @@ impl ConditionalEventHandler for Keys {
             return Some(Cmd::Noop);
         }
         let end = self.ahead.take_end();
-        if !end.is_empty() {
+        let is_interrupt = key == KeyEvent(KeyCode::Char('C'), Modifiers::CTRL);
+        if !end.is_empty() && !is_interrupt {
             return behind(end, key, context, &self.ahead);
         }
         let another = || Cmd::Insert(1, "\n\t".to_owned());
         match key {
             // Runs what is complete, and goes on in another line where it is not.
             _ if is_enter(key) => (!is_done(context.line())).then(another),
-            // A hint was never typed, so it does not stay behind with what was.
-            KeyEvent(KeyCode::Char('C'), Modifiers::CTRL) => {
+            // A hint was never typed, so it does not stay behind with what was. What was typed behind the key is for the
+            // next line, which rustyline would drop.
+            _ if is_interrupt => {
                 if context.has_hint() {
                     clear_below();
                 }
-                None
+                self.ahead.interrupted.store(more, Ordering::Relaxed);
+                more.then_some(Cmd::AcceptLine)
             }
             // The search reads the terminal itself, so nothing may have been read ahead of it.
             KeyEvent(KeyCode::Char('R'), Modifiers::CTRL)

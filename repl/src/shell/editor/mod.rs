@@ -26,6 +26,7 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use rustyline::config::{Behavior, BellStyle};
+use rustyline::error::ReadlineError;
 use rustyline::history::{History as _, MemHistory};
 use rustyline::{ColorMode, CompletionType, Config, Editor, Event, EventHandler};
 
@@ -111,6 +112,9 @@ impl<'s> LineEditor<'s> {
                 ahead.forget();
             }
             let mut line = line?;
+            if ahead.take_interrupt() {
+                return Err(ReadlineError::Interrupted);
+            }
             let end = ahead.take_end();
             if !end.is_empty() {
                 message::line(&end);

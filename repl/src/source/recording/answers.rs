@@ -274,9 +274,10 @@ impl Source for Recording {
         &self.header.kernel
     }
 
-    fn release_of(&self, table: &Table) -> &str {
+    fn moment_of(&self, table: &Table) -> (&str, Option<&str>) {
         let beside = self.beside(table).and_then(Result::ok);
-        &beside.unwrap_or(self).header.kernel
+        let header = &beside.unwrap_or(self).header;
+        (&header.kernel, Some(&header.time))
     }
 
     fn boot(&self) -> Option<String> {
