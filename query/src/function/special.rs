@@ -33,7 +33,7 @@ pub(super) static ROWS: &[Function] = &[
     Function::new(
         "delta(x)",
         (1, 1),
-        "In a watch: the change since the previous tick; NULL in the first tick and for new rows.",
+        "In a watch: the change since the previous tick; NULL in the first tick and for rows that the previous tick did not have.",
         Meaning::Delta(Change::Tick),
     ),
     Function::new(

@@ -162,11 +162,7 @@ impl Session {
     ) -> Result<(), Failure> {
         let mut parsing = Stages::default();
         let of = Text { text, file };
-        let statements = self.parsed(of, start, declared).inspect_err(|_| {
-            if text[start..].trim_end().trim_end_matches(';').contains(';') {
-                self.unrun = Some("no statement was run, as not all can be read");
-            }
-        })?;
+        let statements = self.parsed(of, start, declared)?;
         parsing.lap("parse");
         let formats = statements.iter().map(|(statement, _)| format_of(statement));
         let formats: Vec<_> = formats
@@ -212,14 +208,22 @@ impl Session {
 
     /// The statements of a text from the byte `start` on.
     fn parsed(
-        &self,
+        &mut self,
         of: Text<'_>,
         start: usize,
         declared: &mut Declarations,
     ) -> Result<Vec<(Statement, Span)>, Failure> {
         let parsed = parse_from(of.text, start, declared, &self.parameters, &signals::happened);
         signals::check()?;
-        parsed.map_err(|diagnostic| of.wrong(diagnostic, &self.parameters))
+        parsed.map_err(|diagnostic| {
+            let at = diagnostic.span.start.clamp(start, of.text.len());
+            let (before, behind) = of.text.split_at(of.text.floor_char_boundary(at));
+            let others = |(_, rest): (&str, &str)| !rest.trim().is_empty();
+            if before[start..].contains(';') || behind.split_once(";\n").is_some_and(others) {
+                self.unrun = Some("no statement was run, as not all can be read");
+            }
+            of.wrong(diagnostic, &self.parameters)
+        })
     }
 
     /// Whether a statement asks what the source can do rather than for its rows, or where it goes is asked only once.

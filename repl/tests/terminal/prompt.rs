@@ -259,6 +259,9 @@ fn it_is_said_what_a_failed_statement_keeps_from_running() {
     terminal.key(&paste("select 1 as x limit 1;\nselec 2;"));
     terminal.wait("note: no statement was run");
     terminal.wait(PROMPT);
+    terminal.key(&paste("selec 1;\nselect 2 as x limit 1;"));
+    terminal.wait("note: no statement was run");
+    terminal.wait(PROMPT);
     // Alone it keeps nothing from running.
     let answer = terminal.ask("select nope;", "unknown column");
     assert!(!answer.contains("not run"), "{answer}");
