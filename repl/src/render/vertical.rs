@@ -6,8 +6,8 @@
 //! object_size  64 B
 //! ```
 //!
-//! On a terminal long texts go on below their start, so nothing is cut. Where names leave less than 20 columns,
-//! values get these 20, and lines are longer than the terminal.
+//! On a terminal long texts go on below their start, so nothing is cut: names too, where they leave less than 20 columns
+//! to the values. Both get 20 columns, and lines are longer than a terminal that has less.
 
 use std::io::{self, Write};
 
@@ -30,7 +30,7 @@ pub static VERTICAL: FormatRow = FormatRow {
 
 /// Columns of the line above a row, where the terminal has as many.
 const RULE: usize = 40;
-/// Columns that a value has at least: a 64-bit integer.
+/// Columns that a value has at least, as for a 64-bit integer, and a name that is longer.
 const VALUE: usize = 20;
 /// Columns between a name and its value.
 const GAP: usize = 2;
@@ -85,7 +85,8 @@ impl Fields {
         for (at, (name, cell)) in self.names.iter().zip(cells).enumerate() {
             table.add_row([Cell::new(name), value_cell(frame, at, cell)]);
         }
-        let name_width = self.name_width + GAP;
+        let room = width.map_or(usize::MAX, |width| width.saturating_sub(GAP + VALUE));
+        let name_width = self.name_width.min(room.max(VALUE)) + GAP;
         set_column(&mut table, 0, name_width, GAP);
         if let Some(width) = width {
             set_column(&mut table, 1, width.saturating_sub(name_width).max(VALUE), 0);
@@ -137,6 +138,17 @@ object_size  4.0 KiB
         let output = answer(vec![("x", Type::Text, Unit::None, vec![text])]);
         let expected = "── row 1 ──────────────\nx  one two three four\n   five six seven\n";
         assert_eq!(at_width(&output, 23), expected);
+    }
+
+    #[test]
+    fn long_names_go_on_below() {
+        let name = "sum(objects) filter (where size > 4096)";
+        let output = answer(vec![(name, Type::UInt, Unit::None, vec![Value::UInt(7)])]);
+        let text = at_width(&output, 48);
+        let words: Vec<&str> = text.split_whitespace().filter(|word| *word != "7").collect();
+        assert!(words.join(" ").ends_with(name), "{text}");
+        assert_eq!(text.lines().count(), 3, "{text}");
+        assert!(text.lines().all(|line| grid::width(line) <= 48), "{text}");
     }
 
     #[test]
