@@ -88,6 +88,9 @@ pub fn kfence() {
     let others =
         "select count(*) as n from slabs where state = 'kfence' and (objects <> 1 or name is null)";
     assert_eq!(number(others), 0);
+    let findings = findings();
+    let found = finding(&findings, "boot", "KFENCE");
+    assert!(found[1].starts_with("on, an object each 1 ms"), "{found:?}");
     let checked = slabql(&["check"]);
     assert_eq!(checked.code, Some(0), "{}{}", checked.out, checked.err);
     println!("kfence: {pages} pages, {allocated} objects; {}", checked.err.trim());
