@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Function, Kernel, MANY, Nulls};
+use super::{Eval, Function, Kernel, MANY, Nulls};
 use crate::bind::typing::{boolean, check_comparable, common, shape};
 use crate::bound::{Expr, ExprKind};
 use crate::diagnostic::Diagnostic;
@@ -12,29 +12,29 @@ use crate::plan::lower::{FUNCTIONS, Lowerer, MIXED, Reason};
 use crate::value::{Type, Value};
 
 pub(super) static ROWS: &[Function] = &[
-    Function::terms(
+    Function::computed(
         "coalesce(x, …)",
         (1, MANY),
         "The first argument that is not NULL.",
         one_of,
-        |arguments, ty| {
+        Eval::Terms(|arguments, ty| {
             let first = arguments.into_iter().find(|term| !term.is_null());
             first.unwrap_or(Value::Null.into()).of_type(ty)
-        },
+        }),
     )
     .nulls(Nulls::All)
     .kernel(Kernel::Either(first_in_kernel, first_condition))
     .aliases(&["ifnull"]),
-    Function::terms(
+    Function::computed(
         "greatest(x, …)",
         (1, MANY),
         "The largest argument, ignoring NULLs.",
         one_of_ordered,
-        |arguments, ty| extreme(arguments, Ordering::Greater, ty),
+        Eval::Terms(|arguments, ty| extreme(arguments, Ordering::Greater, ty)),
     )
     .nulls(Nulls::All)
     .kernel(Kernel::Scalar(|lowerer, _, arguments| lowerer.extreme(true, arguments))),
-    Function::terms(
+    Function::computed(
         "iif(when, then, else)",
         (3, 3),
         "The second argument if the first is true, otherwise the third.",
@@ -42,22 +42,22 @@ pub(super) static ROWS: &[Function] = &[
             arguments[0] = *boolean(arguments[0].clone().into())?;
             common(&[&arguments[1], &arguments[2]])
         },
-        |mut arguments, ty| {
+        Eval::Terms(|mut arguments, ty| {
             let holds = matches!(arguments[0], Term::Value(Value::Bool(true)));
             arguments.swap_remove(if holds { 1 } else { 2 }).of_type(ty)
-        },
+        }),
     )
     .nulls(Nulls::Rest),
-    Function::terms(
+    Function::computed(
         "least(x, …)",
         (1, MANY),
         "The smallest argument, ignoring NULLs.",
         one_of_ordered,
-        |arguments, ty| extreme(arguments, Ordering::Less, ty),
+        Eval::Terms(|arguments, ty| extreme(arguments, Ordering::Less, ty)),
     )
     .nulls(Nulls::All)
     .kernel(Kernel::Scalar(|lowerer, _, arguments| lowerer.extreme(false, arguments))),
-    Function::terms(
+    Function::computed(
         "nullif(x, y)",
         (2, 2),
         "NULL if both arguments are equal, otherwise the first.",
@@ -65,10 +65,10 @@ pub(super) static ROWS: &[Function] = &[
             check_comparable(&arguments[0], &arguments[1])?;
             Ok(shape(&arguments[0]))
         },
-        |mut arguments, _| match arguments[0].compare(&arguments[1]) {
+        Eval::Terms(|mut arguments, _| match arguments[0].compare(&arguments[1]) {
             Some(Ordering::Equal) => Value::Null.into(),
             _ => arguments.swap_remove(0),
-        },
+        }),
     )
     .nulls(Nulls::First),
 ];

@@ -194,17 +194,7 @@ impl Function {
         Self::computed(call, arguments, doc, ty, Eval::Values(eval))
     }
 
-    /// A function of operands.
-    const fn terms(
-        call: &'static str,
-        arguments: (usize, usize),
-        doc: &'static str,
-        ty: TypeRule,
-        eval: fn(Vec<Term>, Type) -> Term,
-    ) -> Self {
-        Self::computed(call, arguments, doc, ty, Eval::Terms(eval))
-    }
-
+    /// A function that is computed in user space, of values or of operands.
     const fn computed(
         call: &'static str,
         arguments: (usize, usize),

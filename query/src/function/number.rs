@@ -1,6 +1,6 @@
 //! Functions of numbers.
 
-use super::{Function, Kernel, Meaning};
+use super::{Eval, Function, Kernel, Meaning};
 use crate::bind::typing::{arith, binary, of_type, shape, unfit, written_out};
 use crate::bound::{Expr, Range};
 use crate::diagnostic::Diagnostic;
@@ -14,7 +14,7 @@ use crate::value::{Type, Unit, Value};
 const MAX_DECIMALS: u64 = 15;
 
 pub(super) static ROWS: &[Function] = &[
-    Function::terms(
+    Function::computed(
         "abs(x)",
         (1, 1),
         "The absolute value.",
@@ -22,13 +22,13 @@ pub(super) static ROWS: &[Function] = &[
             arith::number(&arguments[0], name)?;
             Ok(arith::absolute(&arguments[0]))
         },
-        |arguments, ty| match &arguments[0] {
+        Eval::Terms(|arguments, ty| match &arguments[0] {
             Term::Value(Value::Float(value)) => Value::real(value.abs()).into(),
             // What 128 bits do not hold stays beyond 64.
             term => term
                 .integer()
                 .map_or(Value::Null.into(), |exact| Term::exact(exact.saturating_abs(), ty)),
-        },
+        }),
     )
     .kernel(Kernel::Scalar(|lowerer, _, arguments| {
         let scalar = lowerer.scalar(&arguments[0])?;
