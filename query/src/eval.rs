@@ -14,6 +14,7 @@
 //! functions that choose among their arguments included, and only its value is held against 64 bits, with or without a
 //! sign. One that neither holds is NULL, with a warning.
 
+mod cast;
 pub(crate) mod number;
 mod term;
 pub(crate) mod text;
@@ -27,8 +28,10 @@ use crate::exec::{Host, Interrupted};
 use crate::function::{Eval, Evaluation};
 use crate::pattern::{Computed, Extract, Pattern};
 use crate::syntax::ast::MatchOp;
-use crate::value::{Type, Value, even};
+use crate::value::{Type, Value};
 
+pub(crate) use cast::cast;
+use cast::cast_wide;
 pub use term::Term;
 
 /// After so many steps the host is asked whether the run is to end: a millisecond or two.
@@ -413,80 +416,4 @@ fn floats(op: Arith, left: f64, right: f64, warnings: &mut Warnings) -> Value {
 /// A distance to shift by; none where it is negative. Beyond 127 bits nothing changes.
 fn distance(by: i128) -> Option<u32> {
     u32::try_from(by.min(127)).ok()
-}
-
-#[allow(clippy::cast_possible_truncation)] // a float is cut to a whole number on purpose, and checked after
-pub(crate) fn cast(value: Value, ty: Type, from: Type, warnings: &mut Warnings) -> Value {
-    match (ty, value) {
-        (_, Value::Null) => Value::Null,
-        (Type::Text, Value::Text(text)) => Value::Text(text),
-        (Type::Text, value) => Value::text(match value {
-            Value::Bool(value) => value.to_string(),
-            Value::Int(value) => value.to_string(),
-            Value::UInt(value) if from.is_flags() => format!("{value:#x}"),
-            Value::UInt(value) => value.to_string(),
-            Value::Float(value) => even(value.to_string(), value),
-            Value::List(list) => return Value::text(list.join(&b", "[..])),
-            _ => return Value::Null,
-        }),
-        (Type::Bool, Value::Bool(value)) => Value::Bool(value),
-        (Type::Bool, Value::Text(text)) => {
-            match text.trim_ascii().to_ascii_lowercase().as_slice() {
-                b"true" | b"t" | b"yes" | b"y" | b"on" | b"1" => Value::Bool(true),
-                b"false" | b"f" | b"no" | b"n" | b"off" | b"0" => Value::Bool(false),
-                _ => Value::Null,
-            }
-        }
-        (Type::Bool, value) => value.float().map_or(Value::Null, |value| Value::Bool(value != 0.0)),
-        (ty, Value::Bool(value)) => {
-            Term::Value(Value::UInt(value.into())).of_type(ty).held(warnings)
-        }
-        (ty, Value::Text(text)) => std::str::from_utf8(&text).map_or(Value::Null, |text| {
-            let text = text.trim();
-            match ty {
-                Type::Float => text
-                    .parse()
-                    .ok()
-                    .filter(|value: &f64| value.is_finite())
-                    .map_or(Value::Null, Value::real),
-                _ => whole(text).map_or(Value::Null, |exact| integer(exact, ty, warnings)),
-            }
-        }),
-        (Type::Float, value) => value.float().map_or(Value::Null, Value::real),
-        (ty, Value::Float(value)) => integer(value.trunc() as i128, ty, warnings),
-        (ty, value) => value.integer().map_or(Value::Null, |exact| integer(exact, ty, warnings)),
-    }
-}
-
-/// An integer that 64 bits do not hold as another type.
-fn cast_wide(wide: &Term, ty: Type, warnings: &mut Warnings) -> Value {
-    match (ty, wide.integer()) {
-        (Type::Float, _) => wide.float().map_or(Value::Null, Value::real),
-        (Type::Text, Some(exact)) => Value::text(exact.to_string()),
-        (Type::Bool, Some(_)) => Value::Bool(true),
-        _ => warnings.null(),
-    }
-}
-
-/// The integer that a text is, in decimal or behind `0x` in hexadecimal digits. Decimals are cut off, as those of a float.
-fn whole(text: &str) -> Option<i128> {
-    let (sign, digits) = match text.strip_prefix('-') {
-        Some(digits) => (-1, digits),
-        None => (1, text.strip_prefix('+').unwrap_or(text)),
-    };
-    // A sign behind a sign, which would be read as one of its own.
-    let digits = digits.strip_prefix(|c: char| c.is_ascii_alphanumeric()).map(|_| digits)?;
-    let hex = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X"));
-    let found = match hex {
-        Some(hex) if hex.starts_with(['+', '-']) => return None,
-        Some(hex) => i128::from_str_radix(hex, 16),
-        None => match digits.split_once('.') {
-            Some((_, decimals)) if !decimals.bytes().all(|digit| digit.is_ascii_digit()) => {
-                return None;
-            }
-            Some((whole, _)) => whole.parse(),
-            None => digits.parse(),
-        },
-    };
-    found.ok().map(|found: i128| sign * found)
 }
