@@ -139,14 +139,15 @@ fn main() {
     line("a line with Tab among 5,000 names", took);
     terminal.leave();
 
-    let mut terminal =
-        Terminal::new(&program, &["--from", rows, "--no-pager", "--rows", "0"], &home);
-    terminal.until(PROMPT);
-    let took = vec![terminal.answers("select name, size from caches;\r", "cache-9 ")];
-    // The rest of it is not waited for.
-    terminal.key("\x03");
-    line("first of a million rows", took);
-    drop(terminal);
+    for (format, row) in [("csv", "cache-9,"), ("table", "cache-9 ")] {
+        let arguments = ["--from", rows, "--no-pager", "--rows", "0", "--format", format];
+        let mut terminal = Terminal::new(&program, &arguments, &home);
+        terminal.until(PROMPT);
+        let took = terminal.answers("select name, size from caches;\r", row);
+        line(&format!("first of a million rows as {format}"), vec![took]);
+        // The rest of it is not waited for.
+        terminal.process.exit().unwrap();
+    }
 
     let seconds = 20;
     let mut terminal = Terminal::new(&program, &["top", "1s"], &home);

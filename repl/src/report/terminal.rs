@@ -13,19 +13,18 @@ use textwrap::core::display_width;
 use textwrap::{WordSplitter, wrap};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Its columns and lines as they are now; 0 where it does not tell.
+/// Its columns and lines as they are now; 80 and 24 where it does not tell, as a serial line.
 #[must_use]
 pub fn size() -> (u16, u16) {
-    crossterm::terminal::size().unwrap_or_default()
+    let told = |count: u16, usual| if count == 0 { usual } else { count };
+    let (columns, lines) = crossterm::terminal::size().unwrap_or_default();
+    (told(columns, 80), told(lines, 24))
 }
 
-/// Its columns, for what is shown while a line is edited; 80 where it cannot be asked.
+/// Its columns, for what is shown while a line is edited.
 #[must_use]
 pub fn columns() -> usize {
-    match size().0 {
-        0 => 80,
-        columns => columns.into(),
-    }
+    size().0.into()
 }
 
 /// Whether its owner wants ASCII only.

@@ -273,12 +273,7 @@ impl Browser {
 
 /// The lines of an answer that the screen has room for.
 fn page() -> usize {
-    usize::from(match terminal::size().1 {
-        0 => 24,
-        lines => lines,
-    })
-    .saturating_sub(1)
-    .max(1)
+    usize::from(terminal::size().1).saturating_sub(1).max(1)
 }
 
 /// Whether a line is the one between the names of columns and the rows.

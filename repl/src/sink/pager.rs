@@ -58,10 +58,7 @@ fn left(answered: Result<(), Failure>) -> Result<(), Failure> {
 
 impl<'a> Paged<'a> {
     pub fn new(out: &'a mut dyn Write) -> Self {
-        let height = match terminal::size().1 {
-            0 => 24,
-            lines => usize::from(lines),
-        };
+        let height = terminal::size().1.into();
         Self { out, lines: 0, height, state: State::Held(Vec::new()) }
     }
 

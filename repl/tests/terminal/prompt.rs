@@ -226,6 +226,26 @@ fn a_long_paste_is_not_drawn_at_every_letter() {
 }
 
 #[test]
+fn a_terminal_that_tells_no_size_is_an_ordinary_one() {
+    if lacks(&["sh", "stty"]) {
+        return;
+    }
+    let home = Folder::new();
+    let script = "stty rows 0 cols 0; exec \"$0\" --demo top 1s";
+    let mut terminal = Terminal::script(script, Path::new(SLABQL), &home);
+    terminal.wait("shmem_inode_cache");
+    terminal.key("q");
+    let (rest, ended) = terminal.end();
+    assert!(matches!(ended, WaitStatus::Exited(_, 0)), "{rest}");
+    let script = "stty rows 0 cols 0; exec \"$0\" --demo 'select * limit 2'";
+    let mut terminal = Terminal::script(script, Path::new(SLABQL), &home);
+    let (shown, _) = terminal.end();
+    // The bytes of the line below the names are characters here.
+    let lines: Vec<&str> = shown.lines().filter(|line| line.is_ascii()).collect();
+    assert!(lines.len() > 2 && lines.iter().all(|line| line.len() <= 80), "{shown}");
+}
+
+#[test]
 fn what_is_typed_behind_an_interrupt_stays() {
     if lacks(&["sh", "stty"]) {
         return;

@@ -9,7 +9,6 @@ use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use crossterm::terminal::size;
 use query::output::Output;
 use query::plan::Plan;
 use rustix::process::{Signal, kill_current_process_group};
@@ -27,7 +26,7 @@ use crate::kernel::sys;
 use crate::render;
 use crate::report::error::Failure;
 use crate::report::message;
-use crate::report::terminal::screen;
+use crate::report::terminal::{screen, size};
 use crate::sink::Medium;
 
 /// How often signals and the terminal's size are looked for.
@@ -56,7 +55,7 @@ pub fn run<'a>(
 ) -> Result<(), Failure> {
     let View { options: rendering, at_prompt, opens, see, out, .. } = view;
     out.flush().map_err(Failure::Write)?;
-    let size = size().unwrap_or((80, 24));
+    let size = size();
     let mut state = State::new(kept.columns.clone(), rendering(), query, options.interval, size);
     state.least = kept.least;
     let held = Held::begin(Holder::Screen, None).map_err(|error| terminal(&error))?;
@@ -127,7 +126,7 @@ fn watch(
     state: &mut State,
     see: &mut dyn FnMut(usize),
 ) -> Result<Option<End>, Failure> {
-    let mut shown = size().unwrap_or_default();
+    let mut shown = size();
     let mut schedule = Schedule::from(ticks.now(), state.interval, ticks.first());
     if state.paused {
         draw(&lines(state))?;
@@ -177,7 +176,7 @@ fn watch(
 /// Shows a cache, asked for anew at each interval, until it is left.
 fn look(engine: &mut Engine, name: &str, state: &mut State) -> Result<Option<End>, Failure> {
     let mut page = Page::new(engine, name, state)?;
-    let mut shown = size().unwrap_or_default();
+    let mut shown = size();
     loop {
         page.ask(engine, state)?;
         draw(&page.lines(state))?;
@@ -233,7 +232,7 @@ fn waited(
         Input::Nothing => None,
     };
     let resumed = signals::resumed();
-    let now = size().unwrap_or(*shown);
+    let now = size();
     let resized = (std::mem::replace(shown, now) != now).then_some(now);
     Ok(ControlFlow::Continue(Came { key, resized, resumed }))
 }
