@@ -7,6 +7,7 @@ const TEXT: (Type, u8) = (Type::Text, 64);
 const UINT: (Type, u8) = (Type::UInt, 64);
 const INT: (Type, u8) = (Type::Int, 64);
 const BOOL: (Type, u8) = (Type::Bool, 1);
+const FLOAT: (Type, u8) = (Type::Float, 64);
 
 use Source::Given;
 use Unit::{Bytes, Count, Hex, None, Stack};
@@ -192,7 +193,8 @@ pub static ALLOCATIONS: Table = Table {
         Column::new("age", UINT, None, Given, "How long ago that was at the end of the trace, in nanoseconds."),
         Column::new("lifetime", UINT, None, Given, "How long it lived, in nanoseconds; NULL while it lives, or if the kernel did not tell of its free."),
         Column::new("freed", BOOL, None, Given, "Whether it was freed by the end of the trace."),
-        Column::new("state", TEXT, None, Given, "`freed`; `held`, if it was looked at at the end and found in use; `unconfirmed`, if that could not be told."),
+        Column::new("state", TEXT, None, Given, "`freed`; `held`, if it was looked at at the end and found in use; `unconfirmed`, if that could not be told.").one_of(&["freed", "held", "unconfirmed"]),
+        Column::new("elapsed", FLOAT, None, Given, "How long the trace lasted, in seconds, the same in all rows: `count(*) / max(elapsed)` is a rate."),
     ],
 };
 
@@ -213,6 +215,7 @@ pub static FREES: Table = Table {
         Column::new("cgroup", TEXT, None, Given, "The path of the process's cgroup in the hierarchy of version 2; NULL for one that is gone, or not visible here."),
         Column::new("site", TEXT, None, Given, "The kernel function that called the allocator, the offset in it and its size, and the module; NULL if the kernel has no symbol for it."),
         Column::new("stack", TEXT, Stack, Given, "The functions that led to it, the outermost first, with `;` between them; NULL if the stack could not be taken."),
+        Column::new("elapsed", FLOAT, None, Given, "How long the trace lasted, in seconds, the same in all rows: `count(*) / max(elapsed)` is a rate."),
     ],
 };
 

@@ -481,7 +481,9 @@ impl Plan {
     #[must_use]
     pub fn wanted_names(&self) -> Vec<&[u8]> {
         let is_name = |expr: &Expr| match expr.kind {
-            ExprKind::Input(input) => self.inputs[input].source() == Some(Source::Text("name")),
+            ExprKind::Input(input) => {
+                self.inputs[input].column().is_some_and(|column| column.name == "name")
+            }
             _ => false,
         };
         let mut names = Vec::new();

@@ -159,9 +159,17 @@ fn float(word: &str, span: Span) -> Result<TokenKind, Diagnostic> {
     }
 }
 
+/// How other programs write units of time.
+const TIMES: [&str; 12] =
+    ["ns", "us", "µs", "sec", "secs", "min", "mins", "hr", "hours", "d", "day", "days"];
+
 /// The error for a word that is no number at all.
 fn no_number(word: &str, span: Span) -> Diagnostic {
     let (mantissa, suffix) = split(word);
+    if TIMES.contains(&suffix.to_ascii_lowercase().as_str()) {
+        return Diagnostic::new(span, format!("`{}` is not a duration", short(word)))
+            .help("durations are written `500ms`, `2s`, `5m` or `1h`");
+    }
     if let [letter, b'B' | b'b'] = suffix.as_bytes()
         && let Some((text, power)) = SIZES
             .iter()
@@ -266,6 +274,10 @@ mod tests {
         assert_eq!(read("250ms"), Ok(TokenKind::Duration(Duration::from_millis(250))));
         assert_eq!(read("5m"), Ok(TokenKind::Duration(Duration::from_mins(5))));
         assert_eq!(read("1h"), Ok(TokenKind::Duration(Duration::from_hours(1))));
+        let help = |word: &str| number(word, Span::default()).unwrap_err().help;
+        for word in ["1us", "5sec", "1d", "2min"] {
+            assert!(help(word).is_some_and(|help| help.contains("`5m`")), "{word}");
+        }
         assert_eq!(read("1.5s"), Err("`1.5s` is not a whole number of its unit".into()));
     }
 }

@@ -1,6 +1,7 @@
-//! Says where the caches are that an empty answer asked for by name: those that were merged into others.
+//! Says where the caches are that an empty answer asked for by name: those that were merged into others. In a trace the
+//! events of these have the name of the cache that they were merged into.
 
-use query::catalog::Rows;
+use query::catalog::{Made, Needs, Rows};
 use query::plan::Plan;
 use query::value::Value;
 
@@ -9,7 +10,8 @@ use crate::engine::Ask;
 /// Of names that an empty answer asked for: into which caches they were merged.
 #[must_use]
 pub fn notes(ask: &mut dyn Ask, plan: &Plan) -> Vec<String> {
-    let here = plan.table.rows == Rows::Caches;
+    let traced = matches!(plan.table.rows, Rows::Host(Made { needs: Needs::Tracepoints, .. }));
+    let here = traced || plan.table.rows == Rows::Caches;
     let names = if here { plan.wanted_names() } else { Vec::new() };
     if names.is_empty() {
         return Vec::new();
@@ -26,7 +28,12 @@ pub fn notes(ask: &mut dyn Ask, plan: &Plan) -> Vec<String> {
         };
         let cache = caches.rows.iter().find_map(has)?;
         let name = str::from_utf8(wanted).ok()?;
-        let test = format!("'{}' in aliases", name.replace('\'', "''"));
+        let quoted = |name: &str| format!("'{}'", name.replace('\'', "''"));
+        let test = if traced {
+            format!("name = {}", quoted(&cache))
+        } else {
+            format!("{} in aliases", quoted(name))
+        };
         Some(format!("`{name}` was merged into `{cache}`; use `where {test}` to find it"))
     };
     names.iter().filter_map(note).collect()

@@ -113,6 +113,13 @@ fn top_ends_as_a_watch_does() {
 }
 
 #[test]
+fn what_was_watched_is_explained() {
+    let ran = demo_reads([], b"watch 1ms count 1 select name limit 1;\n.explain\n");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.out.contains("project name (user space)"), "{}", ran.out);
+}
+
+#[test]
 fn a_query_is_saved_and_run() {
     let folder = Folder::new();
     let run = |text: &str| {

@@ -66,15 +66,14 @@ impl Leak {
         let condition = self.cache.as_ref().map_or_else(String::new, |cache| {
             format!(" and name = '{}'", cache.replace('\'', "''"))
         });
-        let (millis, seconds) = (self.duration.as_millis(), self.duration.as_secs_f64());
+        let millis = self.duration.as_millis();
         format!(
             "trace {millis}ms sample {} select name, site, count(*) as held, sum(bytes_alloc) as bytes, \
-             sum(bytes_alloc) * {} as bytes_per_second, sum(bytes_alloc) * {} as bytes_per_day, \
+             sum(bytes_alloc) / max(elapsed) as bytes_per_second, \
+             sum(bytes_alloc) * 86400 / max(elapsed) as bytes_per_day, \
              round(max(age) / 1000000000.0, 3) as oldest_seconds \
              from allocations where state = '{state}'{condition} group by name, site order by max(age) desc",
             self.one_of,
-            1.0 / seconds,
-            86_400.0 / seconds,
         )
     }
 

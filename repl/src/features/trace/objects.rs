@@ -156,10 +156,12 @@ impl Gathering {
         let stacks = Stacks::new(&stacks, &sites, &self.names, events.depth);
         let (caches, names, cgroups) = (&self.caches, &self.names, &self.cgroups);
         let known = Known { events, caches, names, stacks, cgroups };
-        let mut maker = Maker::new(plan, &known, (self.began, ended));
+        let mut maker = Maker::new(plan, &known, (self.began, self.made, ended));
         let mut notes = self.notes(plan);
-        if self.wanted.reads("state") || self.wanted.reads("freed") {
-            if !whatis::knows_use(engine) {
+        let confirms = self.wanted.reads("state") || self.wanted.reads("freed");
+        let knows_use = confirms && whatis::knows_use(engine);
+        if confirms {
+            if !knows_use {
                 let note = "what no event freed is unconfirmed: Linux before 6.9 does not tell whether an object \
                             is in use, and some frees, such as those of `kfree_rcu`, are no events";
                 notes.push(note.to_owned());
@@ -176,7 +178,12 @@ impl Gathering {
             (losses.missed, "lost: they interrupted another event"),
             (losses.stacks, "without their stack, which could not be taken"),
             (maker.own, "of the allocator itself left out"),
+            (maker.again, "large ones told twice, counted once"),
             (maker.dropped, "held without an event of their free, but free again"),
+            (
+                if knows_use { maker.unconfirmed } else { 0 },
+                "that no event freed could not be looked up: `state = 'unconfirmed'`",
+            ),
         ];
         let took = ended - self.made;
         let report = Report { took, events: rows.iter().map(|row| row.1).sum(), missing };

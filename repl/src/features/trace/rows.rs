@@ -1,6 +1,7 @@
 //! Makes rows of what a trace gathered: names of caches, symbols, states.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use ebpf_templates::template::events::{Events, Field};
 use query::plan::Plan;
@@ -21,6 +22,18 @@ const OWN: [&str; 5] = [
     "__alloc_empty_sheaf",
     "__pcs_",
     "init_percpu_sheaves",
+];
+
+/// The functions that tell of a large allocation in their own name, before their caller's name follows for the same object.
+const AGAIN: [&str; 8] = [
+    "__do_kmalloc_node",
+    "__kmalloc",
+    "__kmalloc_node",
+    "__kmalloc_node_noprof",
+    "__kmalloc_node_track_caller",
+    "__kmalloc_node_track_caller_noprof",
+    "__kmalloc_noprof",
+    "__kvmalloc_node_noprof",
 ];
 
 /// What is known of a cache.
@@ -79,22 +92,27 @@ pub struct Maker<'a> {
     /// The columns that are read, in the order of the plan's inputs.
     columns: Vec<&'static str>,
     known: &'a Known<'a>,
-    /// When the trace began and ended.
-    span: (u64, u64),
+    /// When the trace began, when rows were made last, and when it ended.
+    span: (u64, u64, u64),
     /// Of each object that no event freed, whether it is in use.
     in_use: HashMap<u64, Option<bool>>,
     /// Events of the allocator itself.
     pub own: u64,
+    /// Events that are told again.
+    pub again: u64,
     /// Objects that no event freed, and that are free.
     pub dropped: u64,
+    /// Objects that no event freed, and that could not be looked up.
+    pub unconfirmed: u64,
 }
 
 impl<'a> Maker<'a> {
     /// Begins.
-    pub fn new(plan: &Plan, known: &'a Known<'a>, span: (u64, u64)) -> Self {
+    pub fn new(plan: &Plan, known: &'a Known<'a>, span: (u64, u64, u64)) -> Self {
         let column = |input: &query::input::Input| input.column().map_or("", |column| column.name);
         let columns = plan.inputs.iter().map(column).collect();
-        Self { columns, known, span, in_use: HashMap::new(), own: 0, dropped: 0 }
+        let in_use = HashMap::new();
+        Self { columns, known, span, in_use, own: 0, again: 0, dropped: 0, unconfirmed: 0 }
     }
 
     /// Looks which objects are in use that no event freed.
@@ -115,9 +133,7 @@ impl<'a> Maker<'a> {
     pub fn of_counts(&mut self, counts: &[(Vec<u64>, u64)]) -> Vec<(Vec<Value>, u64)> {
         let mut rows = Vec::with_capacity(counts.len());
         for (fields, count) in counts {
-            if self.is_own(fields) {
-                self.own += count;
-            } else {
+            if self.counts(fields, *count) {
                 rows.push((self.row(fields, None), *count));
             }
         }
@@ -128,9 +144,8 @@ impl<'a> Maker<'a> {
     pub fn of_objects(&mut self, objects: &[Object]) -> Vec<(Vec<Value>, u64)> {
         let mut rows = Vec::with_capacity(objects.len());
         for object in objects {
-            if self.is_own(&object.fields) {
-                self.own += 1;
-            } else {
+            if self.counts(&object.fields, 1) {
+                self.unconfirmed += u64::from(self.in_use(object).is_none());
                 rows.push((self.row(&object.fields, Some(object)), 1));
             }
         }
@@ -173,17 +188,18 @@ impl<'a> Maker<'a> {
             "stack" => {
                 field(Field::Stack).map_or(Value::Null, |stack| self.known.stacks.text(stack))
             }
+            "elapsed" => {
+                let (_, last, ended) = self.span;
+                Value::real(Duration::from_nanos(ended.saturating_sub(last)).as_secs_f64())
+            }
             _ => object.map_or(Value::Null, |object| self.of_object(column, object)),
         }
     }
 
     /// The value of a column of single objects.
     fn of_object(&self, column: &str, object: &Object) -> Value {
-        let (began, ended) = self.span;
-        let in_use = match object.freed {
-            Some(_) => Some(false),
-            None => self.in_use.get(&object.addr).copied().flatten(),
-        };
+        let (began, _, ended) = self.span;
+        let in_use = self.in_use(object);
         match column {
             "addr" => Value::UInt(object.addr),
             "time" => Value::UInt(object.time.saturating_sub(began)),
@@ -202,6 +218,14 @@ impl<'a> Maker<'a> {
         }
     }
 
+    /// Whether an object is in use at the end, as far as that is known.
+    fn in_use(&self, object: &Object) -> Option<bool> {
+        match object.freed {
+            Some(_) => Some(false),
+            None => self.in_use.get(&object.addr).copied().flatten(),
+        }
+    }
+
     fn comm(&self, fields: &[u64]) -> Value {
         let Some(at) = self.known.events.place(Field::Comm) else { return Value::Null };
         let bytes: Vec<u8> =
@@ -210,10 +234,20 @@ impl<'a> Maker<'a> {
         Value::text(&bytes[..end])
     }
 
-    /// Whether the allocator allocated it for itself, in the name of whoever ran.
-    fn is_own(&self, fields: &[u64]) -> bool {
+    /// Whether events are somebody's allocations. Others are what the allocator allocated for itself, in the name of
+    /// whoever ran, or are told again.
+    fn counts(&mut self, fields: &[u64], count: u64) -> bool {
         let name = self.field(Field::Site, fields).and_then(|site| self.known.names.name(site));
-        name.is_some_and(|name| OWN.iter().any(|own| name.starts_with(own)))
+        let Some(name) = name else { return true };
+        let function = name.split(['+', '.']).next().unwrap_or_default();
+        if OWN.iter().any(|own| name.starts_with(own)) {
+            self.own += count;
+        } else if AGAIN.contains(&function) {
+            self.again += count;
+        } else {
+            return true;
+        }
+        false
     }
 
     fn cache_of(&self, fields: &[u64]) -> u64 {

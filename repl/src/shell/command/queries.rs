@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use query::syntax::ast::Statement;
 use query::syntax::parameter::{Declaration, declarations, names};
 use query::syntax::parse_given;
 
@@ -21,14 +22,15 @@ pub fn explain(session: &mut Session, argument: &str, _: &mut dyn Write) -> Resu
         Some(("analyze", query)) => ("explain analyze ", query.trim()),
         _ => ("explain ", argument),
     };
-    let query = if query.is_empty() { last(session)? } else { query.to_owned() };
+    let runs = explain != "explain ";
+    let query = if query.is_empty() { last(session, runs)? } else { query.to_owned() };
     let text = Text { text: format!("{explain}{query}"), file: None, path: None };
     // What is explained is no new last query.
     Ok(Next::Run(Box::new(Script { text, given: None, aside: true, report: false })))
 }
 
-/// The last query, without the `explain` that it may have had.
-fn last(session: &Session) -> Result<String, Failure> {
+/// The last query, without the `explain` that it may have had. A trace that `runs` again is explained as a whole.
+fn last(session: &Session, runs: bool) -> Result<String, Failure> {
     let none = || no_query("explain", "run one first");
     let text = &session.last;
     let statements = parse_given(text, &session.parameters, &signals::happened);
@@ -39,9 +41,14 @@ fn last(session: &Session) -> Result<String, Failure> {
     let declared = text[..span.start].lines().filter(|line| line.starts_with("--"));
     let declared: String = declared.map(|line| format!("\n{line}")).collect();
     let query = &text[span.start..span.end];
-    statement.query().ok_or_else(none)?;
-    let query = behind(behind(query, "explain"), "analyze");
-    Ok(if declared.is_empty() { query.to_owned() } else { format!("{declared}\n{query}") })
+    let inner = statement.query().ok_or_else(none)?;
+    let query = match statement {
+        // What is watched or traced has the plan.
+        Statement::Watch(_) => inner.to_string(),
+        Statement::Trace(_) | Statement::AnalyzeTrace(_) if !runs => inner.to_string(),
+        _ => behind(behind(query, "explain"), "analyze").to_owned(),
+    };
+    Ok(if declared.is_empty() { query } else { format!("{declared}\n{query}") })
 }
 
 fn no_query(what: &str, help: &str) -> Failure {
