@@ -488,7 +488,7 @@ fn frees_are_counted() {
 #[test]
 fn a_large_allocation_counts_once() {
     let Some(_turn) = common::live() else { return };
-    const TIMES: usize = 50;
+    let times = 50;
     // So many pieces are copied into the kernel, 16 bytes for each, until they are written.
     let pieces = [IoSlice::new(b"x"); 1024];
     let query = format!(
@@ -498,11 +498,11 @@ fn a_large_allocation_counts_once() {
     );
     let trace = Trace::start(&query, 2);
     let mut nowhere = fs::File::create("/dev/null").unwrap();
-    for _ in 0..TIMES {
+    for _ in 0..times {
         assert_eq!(nowhere.write_vectored(&pieces).unwrap(), pieces.len());
     }
     let (rows, told) = trace.end();
-    assert_eq!(rows, [[TIMES.to_string(), "1".to_owned(), "true".to_owned()]], "{told}");
+    assert_eq!(rows, [[times.to_string(), "1".to_owned(), "true".to_owned()]], "{told}");
 }
 
 #[test]
