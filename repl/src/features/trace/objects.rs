@@ -157,6 +157,8 @@ impl Gathering {
         let (caches, names, cgroups) = (&self.caches, &self.names, &self.cgroups);
         let known = Known { events, caches, names, stacks, cgroups };
         let mut maker = Maker::new(plan, &known, (self.began, self.made, ended));
+        let told = counts.iter().map(|(fields, count)| (fields.as_slice(), *count));
+        maker.look(told.chain(objects.iter().map(|object| (object.fields.as_slice(), 1))));
         let mut notes = self.notes(plan);
         let confirms = self.wanted.reads("state") || self.wanted.reads("freed");
         let knows_use = confirms && whatis::knows_use(engine);

@@ -25,16 +25,21 @@ const OWN: [&str; 5] = [
 ];
 
 /// The functions that tell of a large allocation in their own name, before their caller's name follows for the same object.
-const AGAIN: [&str; 8] = [
+const AGAIN: [&str; 7] = [
     "__do_kmalloc_node",
     "__kmalloc",
     "__kmalloc_node",
-    "__kmalloc_node_noprof",
+    KMALLOC_NODE,
     "__kmalloc_node_track_caller",
     "__kmalloc_node_track_caller_noprof",
     "__kmalloc_noprof",
-    "__kvmalloc_node_noprof",
 ];
+
+const KMALLOC_NODE: &str = "__kmalloc_node_noprof";
+
+/// It is one of these where it passes its caller on. On other kernels it calls [`KMALLOC_NODE`], which tells of it again in
+/// its name.
+const KVMALLOC: &str = "__kvmalloc_node_noprof";
 
 /// What is known of a cache.
 struct Cache {
@@ -96,6 +101,8 @@ pub struct Maker<'a> {
     span: (u64, u64, u64),
     /// Of each object that no event freed, whether it is in use.
     in_use: HashMap<u64, Option<bool>>,
+    /// Whether [`KVMALLOC`] is one of [`AGAIN`].
+    kvmalloc: bool,
     /// Events of the allocator itself.
     pub own: u64,
     /// Events that are told again.
@@ -111,8 +118,24 @@ impl<'a> Maker<'a> {
     pub fn new(plan: &Plan, known: &'a Known<'a>, span: (u64, u64, u64)) -> Self {
         let column = |input: &query::input::Input| input.column().map_or("", |column| column.name);
         let columns = plan.inputs.iter().map(column).collect();
-        let in_use = HashMap::new();
-        Self { columns, known, span, in_use, own: 0, again: 0, dropped: 0, unconfirmed: 0 }
+        let (in_use, kvmalloc) = (HashMap::new(), false);
+        let (own, again, dropped, unconfirmed) = (0, 0, 0, 0);
+        Self { columns, known, span, in_use, kvmalloc, own, again, dropped, unconfirmed }
+    }
+
+    /// Looks at all events there are, with their numbers, before rows are made of them.
+    pub fn look<'e>(&mut self, events: impl Iterator<Item = (&'e [u64], u64)>) {
+        let (mut inner, mut outer) = (0, 0);
+        for (fields, count) in events.filter(|(fields, _)| self.cache_of(fields) == 0) {
+            match self.function(fields) {
+                Some(KMALLOC_NODE) => inner += count,
+                Some(KVMALLOC) => outer += count,
+                _ => {}
+            }
+        }
+        // Where the one calls the other, it has no event without one of the other. A kernel that does not tell the cache
+        // does not tell large allocations from others either.
+        self.kvmalloc = self.known.events.get_kmem_cache.is_some() && outer > inner;
     }
 
     /// Looks which objects are in use that no event freed.
@@ -237,17 +260,22 @@ impl<'a> Maker<'a> {
     /// Whether events are somebody's allocations. Others are what the allocator allocated for itself, in the name of
     /// whoever ran, or are told again.
     fn counts(&mut self, fields: &[u64], count: u64) -> bool {
-        let name = self.field(Field::Site, fields).and_then(|site| self.known.names.name(site));
-        let Some(name) = name else { return true };
-        let function = name.split(['+', '.']).next().unwrap_or_default();
-        if OWN.iter().any(|own| name.starts_with(own)) {
+        let Some(function) = self.function(fields) else { return true };
+        let again = AGAIN.contains(&function) || self.kvmalloc && function == KVMALLOC;
+        if OWN.iter().any(|own| function.starts_with(own)) {
             self.own += count;
-        } else if AGAIN.contains(&function) {
+        } else if again && self.cache_of(fields) == 0 {
             self.again += count;
         } else {
             return true;
         }
         false
+    }
+
+    /// The function that called the allocator.
+    fn function(&self, fields: &[u64]) -> Option<&'a str> {
+        let name = self.known.names.name(self.field(Field::Site, fields)?)?;
+        name.split(['+', '.']).next()
     }
 
     fn cache_of(&self, fields: &[u64]) -> u64 {
