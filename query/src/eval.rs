@@ -187,9 +187,8 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
                 _ => Value::Null,
             }
         }
-        ExprKind::Neg(_) | ExprKind::BitNot(_) | ExprKind::Arith(..) => {
-            let exact = exact(expr, row, warnings);
-            exact.map_or(Value::Null, |exact| integer(exact, expr.ty, warnings))
+        ExprKind::Neg(_) | ExprKind::BitNot(_) | ExprKind::Arith(..) | ExprKind::Case(..) => {
+            operand(expr, row, warnings).held(warnings)
         }
         ExprKind::Compare(op, left, right) => {
             let order = term(left, row, warnings).compare(&term(right, row, warnings));
@@ -230,69 +229,52 @@ pub fn eval(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Value {
         ExprKind::IsNull(inner) => Value::Bool(term(inner, row, warnings).is_null()),
         ExprKind::HasAll(set, mask) => has(&of(set), |bits| bits & mask == *mask),
         ExprKind::HasAny(set, mask) => has(&of(set), |bits| bits & mask != 0),
-        ExprKind::Case(arms, otherwise) => {
-            let chosen = chosen(arms, otherwise.as_deref(), row, warnings);
-            let then = chosen.map_or(Value::Null.into(), |then| term(then, row, warnings));
-            then.of_type(expr.ty).held(warnings)
-        }
         ExprKind::Cast(inner) => match term(inner, row, warnings) {
             Term::Value(value) => cast(value, expr.ty, inner.ty, warnings),
             wide @ Term::Wide(_) => cast_wide(&wide, expr.ty, warnings),
         },
-        ExprKind::Call(Evaluation { eval: Eval::Terms(of), .. }, arguments) => {
-            called(*of, arguments, expr.ty, row, warnings).held(warnings)
-        }
-        ExprKind::Call(function, arguments) => {
-            let arguments: Vec<Value> = arguments.iter().map(&mut of).collect();
-            function.of(arguments, expr.ty, warnings)
-        }
+        ExprKind::Call(function, arguments) => match function.eval {
+            Eval::Terms(_) => operand(expr, row, warnings).held(warnings),
+            Eval::Values(eval) => {
+                let arguments: Vec<Value> = arguments.iter().map(&mut of).collect();
+                if function.is_null(&arguments, warnings) {
+                    return Value::Null;
+                }
+                eval(arguments, expr.ty, warnings)
+            }
+        },
     }
 }
 
 /// The value of `expr` for the inputs `row` as an operand, which 64 bits need not hold.
 fn term(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Term {
-    if !expr.is_wide() {
-        return eval(expr, row, warnings).into();
-    }
+    if expr.is_wide() { operand(expr, row, warnings) } else { eval(expr, row, warnings).into() }
+}
+
+/// The same of what can make such an operand: arithmetic of integers, and what chooses one.
+fn operand(expr: &Expr, row: &[Value], warnings: &mut Warnings) -> Term {
     match &expr.kind {
         ExprKind::Neg(_) | ExprKind::BitNot(_) | ExprKind::Arith(..) => {
             let exact = exact(expr, row, warnings);
             exact.map_or(Value::Null.into(), |exact| Term::exact(exact, expr.ty))
         }
         ExprKind::Case(arms, otherwise) => {
-            let chosen = chosen(arms, otherwise.as_deref(), row, warnings);
+            let holds = |when: &Expr, warnings: &mut Warnings| {
+                truth(&eval(when, row, warnings)) == Some(true)
+            };
+            let arm = arms.iter().find(|(when, _)| holds(when, warnings));
+            let chosen = arm.map(|(_, then)| then).or(otherwise.as_deref());
             chosen.map_or(Value::Null.into(), |then| term(then, row, warnings).of_type(expr.ty))
         }
         ExprKind::Call(Evaluation { eval: Eval::Terms(of), .. }, arguments) => {
-            called(*of, arguments, expr.ty, row, warnings)
+            if warnings.step(arguments.len()) {
+                return Value::Null.into();
+            }
+            let arguments = arguments.iter().map(|argument| term(argument, row, warnings));
+            of(arguments.collect(), expr.ty)
         }
         _ => eval(expr, row, warnings).into(),
     }
-}
-
-/// What a `case` chooses; nothing where it is NULL.
-fn chosen<'e>(
-    arms: &'e [(Expr, Expr)],
-    otherwise: Option<&'e Expr>,
-    row: &[Value],
-    warnings: &mut Warnings,
-) -> Option<&'e Expr> {
-    let arm = arms.iter().find(|(when, _)| truth(&eval(when, row, warnings)) == Some(true));
-    arm.map(|(_, then)| then).or(otherwise)
-}
-
-/// What a function makes of operands.
-fn called(
-    of: fn(Vec<Term>, Type) -> Term,
-    arguments: &[Expr],
-    ty: Type,
-    row: &[Value],
-    warnings: &mut Warnings,
-) -> Term {
-    if warnings.step(arguments.len()) {
-        return Value::Null.into();
-    }
-    of(arguments.iter().map(|argument| term(argument, row, warnings)).collect(), ty)
 }
 
 /// Whether one of a list is equal; unknown where none is and one is NULL.

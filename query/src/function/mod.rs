@@ -257,20 +257,10 @@ impl Nulls {
 }
 
 impl Evaluation {
-    /// The value for these arguments.
-    pub(crate) fn of(&self, arguments: Vec<Value>, ty: Type, warnings: &mut Warnings) -> Value {
-        if self.nulls.holds(arguments.iter().map(|value| *value == Value::Null)) {
-            return Value::Null;
-        }
-        if warnings.step(arguments.iter().map(Value::bytes).sum()) {
-            return Value::Null;
-        }
-        match self.eval {
-            Eval::Values(eval) => eval(arguments, ty, warnings),
-            Eval::Terms(eval) => {
-                eval(arguments.into_iter().map(Term::Value).collect(), ty).held(warnings)
-            }
-        }
+    /// Whether these arguments make it NULL, or the run is to end.
+    pub(crate) fn is_null(&self, arguments: &[Value], warnings: &mut Warnings) -> bool {
+        self.nulls.holds(arguments.iter().map(|value| *value == Value::Null))
+            || warnings.step(arguments.iter().map(Value::bytes).sum())
     }
 }
 

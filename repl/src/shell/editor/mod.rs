@@ -36,7 +36,7 @@ use crate::shell::piece;
 use crate::shell::session::Session;
 use helper::Helper;
 use history::History;
-use keys::Keys;
+use keys::{Ahead, Keys};
 use text::{FIRST, MORE, is_plain, meant, shown};
 
 /// More candidates than these are shown after a question only.
@@ -49,6 +49,8 @@ const ESCAPE_MS: u16 = 50;
 pub struct LineEditor<'s> {
     editor: Editor<Helper<'s>, MemHistory>,
     history: History,
+    /// What was read ahead of the keys.
+    ahead: Arc<Ahead>,
     plain: bool,
 }
 
@@ -72,7 +74,7 @@ impl<'s> LineEditor<'s> {
             .build();
         let entries = MemHistory::with_config(&config);
         let mut editor = Editor::with_history(config, entries)?;
-        let ahead = Arc::default();
+        let ahead: Arc<Ahead> = Arc::default();
         editor.set_helper(Some(Helper {
             session,
             color,
@@ -85,7 +87,7 @@ impl<'s> LineEditor<'s> {
         let keys = Keys { ahead: Arc::clone(&ahead), past: Arc::clone(&past) };
         editor.bind_sequence(Event::Any, EventHandler::Conditional(Box::new(keys)));
         let history = History::open(&mut editor, past);
-        Ok(Self { editor, history, plain: is_plain() })
+        Ok(Self { editor, history, ahead, plain: is_plain() })
     }
 
     /// Reads a statement, or a command, or several; `text` is what there is of it already.
@@ -106,16 +108,14 @@ impl<'s> LineEditor<'s> {
         let mut text = text.to_owned();
         loop {
             let line = self.editor.readline_with_initial(FIRST, (&shown(&text), ""));
-            let ahead = self.editor.helper().map(|helper| Arc::clone(&helper.ahead));
-            let ahead = ahead.unwrap_or_default();
             if line.is_err() {
-                ahead.forget();
+                self.ahead.forget();
             }
             let mut line = line?;
-            if ahead.take_interrupt() {
+            if self.ahead.take_interrupt() {
                 return Err(ReadlineError::Interrupted);
             }
-            let end = ahead.take_end();
+            let end = self.ahead.take_end();
             if !end.is_empty() {
                 message::line(&end);
                 line.push_str(&end);
