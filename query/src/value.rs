@@ -1,6 +1,7 @@
 //! Values of a row, their types and their units.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,8 +18,8 @@ pub enum Value {
     Float(f64),
     /// Bytes that are a name or other text; the kernel does not promise UTF-8.
     Text(Box<[u8]>),
-    /// Several texts.
-    List(Vec<Box<[u8]>>),
+    /// Several texts, which its copies share: a watch hands the ticks of a sparkline on with each row.
+    List(Arc<[Box<[u8]>]>),
 }
 
 /// The type of a column or an expression.

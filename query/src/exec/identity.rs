@@ -76,7 +76,7 @@ pub fn encode(value: &Value, bytes: &mut Vec<u8>) {
     match value {
         Value::Text(text) => bytes.extend(&**text),
         Value::List(list) => {
-            for item in list {
+            for item in list.iter() {
                 bytes.extend((item.len() as u64).to_le_bytes());
                 bytes.extend(&**item);
             }

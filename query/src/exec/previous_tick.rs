@@ -149,17 +149,16 @@ fn rested<'a>(moments: [(&'a [Key], &[Value]); 2]) -> HashSet<&'a Key> {
 
 /// The values of the ticks before, and the one of this tick; NULL is a text without letters.
 fn lengthened(before: Option<&Value>, now: &Value) -> Value {
-    let mut ticks = match before {
-        Some(Value::List(ticks)) => ticks[(ticks.len() + 1).saturating_sub(TICKS)..].to_vec(),
-        _ => Vec::new(),
+    let before = match before {
+        Some(Value::List(ticks)) => &ticks[(ticks.len() + 1).saturating_sub(TICKS)..],
+        _ => &[],
     };
     let text = match (now, now.integer()) {
         (_, Some(number)) => number.to_string(),
         (Value::Float(number), _) => digits(*number),
         _ => String::new(),
     };
-    ticks.push(text.into_bytes().into());
-    Value::List(ticks)
+    Value::List(before.iter().cloned().chain([text.into_bytes().into()]).collect())
 }
 
 /// What lies between two values. A number that fell gives one below 0, whether its type has a sign or not.

@@ -197,7 +197,7 @@ mod tests {
         ];
         let texts =
             ["", "\0", "a", "a\0", "ab", "kmalloc-8", "kmalloc-8k", "z", "ü"].map(Value::text);
-        let lists = [Value::Null, Value::List(vec![]), Value::List(vec![b"a"[..].into()])];
+        let lists = [Value::Null, Value::List([].into()), Value::List([b"a"[..].into()].into())];
         let bools = [Value::Null, Value::Bool(false), Value::Bool(true)];
         for (descending, nulls_first) in
             [(false, false), (false, true), (true, false), (true, true)]

@@ -268,10 +268,10 @@ impl Host for Machine {
             (Lookup::Symbol, [Value::UInt(0)]) => Value::Null,
             (Lookup::Symbol, _) => Value::text("tcp_init_once"),
             (Lookup::Aliases, [_, name]) if *name == Value::text("kmalloc-64") => {
-                Value::List(vec![(*b"biovec-4").into(), (*b"eventpoll").into()])
+                Value::List([(*b"biovec-4").into(), (*b"eventpoll").into()].into())
             }
             (Lookup::Online, _) => Value::Bool(true),
-            (Lookup::Aliases, _) => Value::List(Vec::new()),
+            (Lookup::Aliases, _) => Value::List([].into()),
             (Lookup::Type, _) => Value::text("kset"),
             (Lookup::Path, _) => Value::text("/etc/passwd"),
             (Lookup::Local | Lookup::Remote, _) => Value::text("127.0.0.1:80"),

@@ -183,7 +183,7 @@ pub fn edges() -> Output {
             [Value::UInt(u64::MAX), Value::UInt(0), Value::UInt(1 << 63)][at % 3].clone(),
             [Value::Int(i64::MIN), Value::Int(-1), Value::UInt(i64::MAX.cast_unsigned())][at % 3]
                 .clone(),
-            [Value::List(vec![]), list(&names[..at]), list(&names[at..=at])][at % 3].clone(),
+            [Value::List([].into()), list(&names[..at]), list(&names[at..=at])][at % 3].clone(),
             Value::UInt(at as u64),
             [Value::Float(0.1), Value::Float(f64::MIN_POSITIVE), Value::Float(-1e308)][at % 3]
                 .clone(),

@@ -303,7 +303,7 @@ mod tests {
                 parsed.len() == items.len()
                     && parsed
                         .iter()
-                        .zip(items)
+                        .zip(items.iter())
                         .all(|(a, b)| bytes_of(a.as_str().unwrap()) == b.as_ref())
             }
         }

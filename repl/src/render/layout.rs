@@ -90,6 +90,12 @@ impl Needs {
         Self { natural: grid::width(name).max(value), wrapped, least, names }
     }
 
+    /// Those of all columns.
+    fn all(frame: &Frame, names: &[String], seen: &Seen) -> Vec<Self> {
+        let columns = names.iter().zip(&seen.widths).zip(&frame.columns).enumerate();
+        columns.map(|(at, ((name, value), column))| Self::new(at, name, *value, column)).collect()
+    }
+
     /// Its width where texts have no more than `cap` columns, and names no more than `names`.
     fn capped(&self, cap: usize, names: usize) -> usize {
         self.wrapped.min(self.least.max(if self.names { names } else { cap }))
@@ -104,9 +110,7 @@ fn taken(widths: impl Iterator<Item = usize>) -> usize {
 impl Layout {
     /// Fits columns with these names into the terminal; None where one field per line is better.
     pub fn new(frame: &Frame, names: &[String], seen: &Seen) -> Option<Self> {
-        let needs = names.iter().zip(&seen.widths).zip(&frame.columns).enumerate();
-        let needs = needs.map(|(at, ((name, value), column))| Needs::new(at, name, *value, column));
-        let needs: Vec<Needs> = needs.collect();
+        let needs = Needs::all(frame, names, seen);
         let mut columns: Vec<usize> = (0..needs.len()).collect();
         let all = |columns: &[usize], need: fn(&Needs) -> usize| {
             taken(columns.iter().map(|at| need(&needs[*at])))
@@ -134,6 +138,25 @@ impl Layout {
             columns = kept(frame, &needs, &columns, width)?;
         }
         Self::fit(columns, &needs, width)
+    }
+
+    /// The same columns, which have room for what was seen since. Numbers that the terminal has no room for go beyond it.
+    pub fn grown(&self, frame: &Frame, names: &[String], seen: &Seen) -> Self {
+        let needs = Needs::all(frame, names, seen);
+        let as_wide = |need: fn(&Needs) -> usize| Self {
+            columns: self.columns.clone(),
+            widths: self.columns.iter().map(|at| need(&needs[*at])).collect(),
+        };
+        let natural = as_wide(|column| column.natural);
+        match frame.width() {
+            Some(width) if natural.width() > width => {
+                let least = as_wide(|column| column.least);
+                let fits = least.width() <= width;
+                let fit = fits.then(|| Self::fit(self.columns.clone(), &needs, width)).flatten();
+                fit.unwrap_or(least)
+            }
+            _ => natural,
+        }
     }
 
     /// Gives columns whose least widths have room what there is.

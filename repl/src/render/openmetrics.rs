@@ -360,7 +360,7 @@ slabql_caches_complete{name=\"b\",node=\"1\"} 0
         let items = ["a", "b\"c"].map(|item| item.as_bytes().into()).to_vec();
         let mut output = answer(vec![
             ("flags", Type::SlabFlags, Unit::None, vec![Value::UInt(5)]),
-            ("aliases", Type::List, Unit::None, vec![Value::List(items)]),
+            ("aliases", Type::List, Unit::None, vec![Value::List(items.into())]),
             ("n", Type::UInt, Unit::None, vec![Value::UInt(0)]),
         ]);
         output.columns[0].flag_names = Some([("A".to_owned(), 0)].into());

@@ -23,6 +23,8 @@ pub struct Options {
     pub fields: Option<u16>,
     /// The most rows that a table shows, its first and its last ones; none for all.
     pub rows: Option<u16>,
+    /// Whether a table shows the first rows of a long answer before it knows the last ones, which may be wider.
+    pub early: bool,
     /// The columns that a table hides last: those that the answer is sorted by.
     pub sorted: Vec<usize>,
     /// Whether only ASCII is shown.
@@ -46,6 +48,7 @@ impl Default for Options {
             null: "NULL".to_owned(),
             fields: None,
             rows: None,
+            early: false,
             sorted: Vec::new(),
             ascii: false,
             plain: false,

@@ -10,13 +10,16 @@
 //! The totals of `with totals` stand below a line of their own. Of more rows than are wanted the first and the last ones are
 //! shown, with a line of dots between them and a line that says how many there are. The others are never made text.
 //!
-//! [`Layout`] decides which columns there is room for. Rows are kept as text until the end, because the last row may be the widest. They are laid out in batches, so
-//! that the copies of comfy-table do not add up.
+//! [`Layout`] decides which columns there is room for. Rows are kept as text until the end, because the last row may be
+//! the widest. On a terminal that would let people wait for the first of a million rows: there a table of more than
+//! [`EARLY`] rows is laid out by those, and where a later value is wider its column is wider from its batch on. Rows are
+//! laid out in batches, so that the copies of comfy-table do not add up.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::mem;
 
-use comfy_table::{Attribute, Cell};
+use comfy_table::{Attribute, Cell, Row};
 use query::value::Value;
 
 use super::format::{BATCH, Capacity, FormatRow, Frame, Hidden, Rows};
@@ -36,16 +39,19 @@ pub static TABLE: FormatRow = FormatRow {
     begin: |frame, _| {
         let seen = Seen::new(frame.columns.len());
         let (rows, last, totals) = (Vec::new(), VecDeque::new(), None);
-        Ok(Box::new(Table { rows, last, count: 0, totals, seen }))
+        Ok(Box::new(Table { rows, last, count: 0, totals, seen, layout: None }))
     },
 };
+
+/// The rows that a table is laid out by where it cannot wait for all of them.
+const EARLY: usize = 10 * BATCH;
 
 /// The texts of a row.
 type Cells = Vec<Option<String>>;
 
-/// A table, kept until its end.
+/// A table, of which nothing or its first part is written.
 struct Table {
-    /// The first rows.
+    /// The first rows, as far as they are not written.
     rows: Vec<Cells>,
     /// The last rows, as long as more may come than are shown.
     last: VecDeque<Cells>,
@@ -53,6 +59,8 @@ struct Table {
     totals: Option<Cells>,
     /// What the first rows and the totals hold.
     seen: Seen,
+    /// Where the columns of what is written are.
+    layout: Option<Layout>,
 }
 
 impl Table {
@@ -60,6 +68,30 @@ impl Table {
     fn shown(frame: &Frame) -> (usize, usize) {
         let most = frame.options.rows.map_or(usize::MAX, usize::from);
         (most.div_ceil(2), most / 2)
+    }
+
+    /// Where the columns of the rows go that are not written yet, and their names unless those are written; no layout
+    /// where one field per line is better.
+    fn laid_out(&mut self, frame: &Frame, names: &[String]) -> (Option<Row>, Option<Layout>) {
+        let seen = self.seen(frame);
+        if let Some(layout) = self.layout.take() {
+            return (None, Some(layout.grown(frame, names, &seen)));
+        }
+        let layout = Layout::new(frame, names, &seen);
+        let header = layout.as_ref().map(|layout| layout.header(names, |_| Attribute::Bold).0);
+        (header, layout)
+    }
+
+    /// Writes the first rows before all are there.
+    fn write(&mut self, frame: &Frame, out: &mut dyn Write) -> io::Result<()> {
+        if frame.options.plain || (self.layout.is_some() && self.rows.is_empty()) {
+            return Ok(());
+        }
+        let (header, layout) = self.laid_out(frame, &frame.names());
+        let Some(layout) = layout else { return Ok(()) };
+        write(frame, &layout, header, mem::take(&mut self.rows).into_iter(), out)?;
+        self.layout = Some(layout);
+        out.flush()
     }
 
     /// What all rows hold that are shown.
@@ -70,13 +102,39 @@ impl Table {
     }
 }
 
+/// Writes rows, below the names of their columns if there is a `header`.
+fn write(
+    frame: &Frame,
+    layout: &Layout,
+    mut header: Option<Row>,
+    rows: impl Iterator<Item = Cells>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut rows = rows.peekable();
+    let cells = |mut cells: Cells| -> Vec<Cell> {
+        let cell = |at: &usize| value_cell(frame, *at, cells[*at].take());
+        layout.columns.iter().map(cell).collect()
+    };
+    while header.is_some() || rows.peek().is_some() {
+        signals::check_io()?;
+        let cells = rows.by_ref().take(BATCH).map(cells);
+        let first = header.is_some();
+        let mut table = layout.table(frame, header.take(), cells);
+        if first {
+            layout::rule(frame, &mut table);
+        }
+        grid::write(&table, out)?;
+    }
+    Ok(())
+}
+
 /// The texts of cells as they are shown.
 fn texts<'a>(frame: &'a Frame, cells: &'a Cells) -> impl Iterator<Item = &'a str> {
     cells.iter().map(|cell| cell.as_deref().unwrap_or(&frame.options.null))
 }
 
 impl Rows for Table {
-    fn add(&mut self, frame: &Frame, rows: &[Vec<Value>], _: &mut dyn Write) -> io::Result<()> {
+    fn add(&mut self, frame: &Frame, rows: &[Vec<Value>], out: &mut dyn Write) -> io::Result<()> {
         let (first, last) = Self::shown(frame);
         // They come behind all rows.
         let (rows, totals) = match rows.split_last() {
@@ -87,8 +145,9 @@ impl Rows for Table {
             self.seen.add(texts(frame, &cells));
             self.totals = Some(cells);
         }
+        let wanted = first.saturating_sub(self.count);
         self.count += rows.len();
-        let (begin, rest) = rows.split_at(rows.len().min(first.saturating_sub(self.rows.len())));
+        let (begin, rest) = rows.split_at(rows.len().min(wanted));
         for row in begin {
             let cells = frame.cells(row);
             self.seen.add(texts(frame, &cells));
@@ -97,7 +156,7 @@ impl Rows for Table {
         let rest = &rest[rest.len().saturating_sub(last)..];
         self.last.drain(..(self.last.len() + rest.len()).saturating_sub(last));
         self.last.extend(rest.iter().map(|row| frame.cells(row)));
-        Ok(())
+        if frame.options.early && self.count > EARLY { self.write(frame, out) } else { Ok(()) }
     }
 
     fn hidden(&self, frame: &Frame) -> Vec<Hidden> {
@@ -105,21 +164,24 @@ impl Rows for Table {
             return Vec::new();
         }
         let seen = self.seen(frame);
+        if let Some(layout) = &self.layout {
+            return layout.hidden(frame, &seen);
+        }
         let layout = Layout::new(frame, &frame.names(), &seen);
         layout.map(|layout| layout.hidden(frame, &seen)).unwrap_or_default()
     }
 
-    fn finish(self: Box<Self>, frame: &Frame, out: &mut dyn Write) -> io::Result<()> {
+    fn finish(mut self: Box<Self>, frame: &Frame, out: &mut dyn Write) -> io::Result<()> {
         if frame.columns.is_empty() {
             return Ok(());
         }
         let names = frame.names();
-        let seen = self.seen(frame);
-        let shown = self.rows.len() + self.last.len();
+        let shown = self.count.min(Self::shown(frame).0) + self.last.len();
         let more = self.count > shown;
         let gap = (more && !frame.options.plain)
             .then(|| vec![Some(frame.glyphs().gap.to_owned()); names.len()]);
-        let mut rows = self.rows.into_iter().chain(gap).chain(self.last).peekable();
+        let (header, layout) = self.laid_out(frame, &names);
+        let rows = self.rows.into_iter().chain(gap).chain(self.last);
         if frame.options.plain {
             for row in rows {
                 signals::check_io()?;
@@ -128,26 +190,11 @@ impl Rows for Table {
                     cells.map(|(name, text)| format!("{name} {text}")).collect();
                 writeln!(out, "{}", cells.join(", "))?;
             }
-        } else if let Some(layout) = Layout::new(frame, &names, &seen) {
-            let (header, _) = layout.header(&names, |_| Attribute::Bold);
-            let mut header = Some(header);
-            let cells = |mut cells: Cells| -> Vec<Cell> {
-                let cell = |at: &usize| value_cell(frame, *at, cells[*at].take());
-                layout.columns.iter().map(cell).collect()
-            };
-            while header.is_some() || rows.peek().is_some() {
-                signals::check_io()?;
-                let cells = rows.by_ref().take(BATCH).map(cells);
-                let first = header.is_some();
-                let mut table = layout.table(frame, header.take(), cells);
-                if first {
-                    layout::rule(frame, &mut table);
-                }
-                grid::write(&table, out)?;
-            }
+        } else if let Some(layout) = layout {
+            write(frame, &layout, header, rows, out)?;
             if let Some(totals) = self.totals {
                 writeln!(out, "{}", frame.glyphs().rule.to_string().repeat(layout.width()))?;
-                grid::write(&layout.table(frame, None, [cells(totals)].into_iter()), out)?;
+                write(frame, &layout, None, [totals].into_iter(), out)?;
             }
         } else {
             let mut fields = Fields::new(frame);
@@ -173,7 +220,7 @@ mod tests {
     use std::sync::Arc;
 
     use proptest::prelude::*;
-    use query::output::Output;
+    use query::output::{Output, OutputColumn};
     use query::value::{Type, Unit};
 
     use super::super::fixture::{
@@ -266,6 +313,63 @@ a_cache_with_quite_a_long_name      4.0 KiB    NULL  PANIC|0x8000
         assert_eq!(
             with(&numbers(1000), exact),
             "   n\n----\n   1\n   :\n1000\n1000 rows (2 shown; `.last` or `--rows 0` shows all)\n"
+        );
+    }
+
+    #[test]
+    fn the_first_rows_of_a_long_answer_are_shown_early() {
+        let columns = || {
+            let text = |name| OutputColumn::new(name, Type::Text, Unit::None);
+            vec![text("name"), OutputColumn::new("n", Type::UInt, Unit::Count), text("same")]
+        };
+        let row = |n: usize| {
+            vec![Value::text(format!("cache-{n}")), Value::UInt(n as u64), Value::text("as all")]
+        };
+        let options = |rows, width| Options { early: true, rows, width, ..Options::default() };
+        // What there is before the rest comes, and at the end.
+        let written = |count: usize, options: Options| {
+            let mut out = Vec::new();
+            let frame = Frame::for_people(columns(), options);
+            let mut table = (TABLE.begin)(&frame, &mut out).unwrap();
+            let rows: Vec<_> = (0..count).map(row).collect();
+            let (begin, rest) = rows.split_at(count.min(EARLY + 1));
+            begin.chunks(BATCH).for_each(|rows| table.add(&frame, rows, &mut out).unwrap());
+            let early = out.len();
+            rest.chunks(BATCH).for_each(|rows| table.add(&frame, rows, &mut out).unwrap());
+            let hidden: Vec<_> =
+                table.hidden(&frame).into_iter().map(|column| column.name).collect();
+            table.finish(&frame, &mut out).unwrap();
+            (early, String::from_utf8(out).unwrap(), hidden)
+        };
+        let (early, text, hidden) = written(EARLY, options(None, Some(80)));
+        assert_eq!((early, hidden.len()), (0, 0));
+        assert!(text.ends_with("cache-10239  10,239  as all\n"), "{text}");
+
+        let count = 100_002;
+        let (early, text, _) = written(count, options(None, Some(80)));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(text[..early].lines().count(), 2 + EARLY + 1);
+        assert_eq!(lines.len(), 2 + count);
+        assert_eq!(lines[0], "name              n  same");
+        assert_eq!(lines[2], "cache-0           0  as all");
+        // Values that are wider than those before them have room from their batch on.
+        assert_eq!(lines[2 + count - 1], "cache-100001  100,001  as all");
+        for (at, line) in lines[2..].iter().enumerate() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            assert_eq!(words[0], format!("cache-{at}"));
+            assert_eq!(words[1].replace(',', ""), at.to_string());
+        }
+
+        let (early, text, hidden) = written(count, options(Some(3), Some(20)));
+        assert_eq!(hidden, ["same"]);
+        assert_eq!(
+            &text[..early],
+            "name              n\n───────────────────\ncache-0           0\ncache-1           1\n"
+        );
+        // Names are not cut this far, and numbers never.
+        assert_eq!(
+            &text[early..],
+            "·                   ·\ncache-100001  100,001\n100,002 rows (3 shown; `.last` or `--rows 0` shows all)\n"
         );
     }
 

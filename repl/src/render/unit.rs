@@ -268,6 +268,7 @@ mod tests {
         plain: false,
         ticks: 40,
         rows: None,
+        early: false,
         sorted: Vec::new(),
         ascii: false,
         table: None,
@@ -385,11 +386,14 @@ mod tests {
         assert_eq!(ticks(&["7", "7"]), "▁▁");
         assert_eq!(ticks(&[]), "");
         let (column, list) = (OutputColumn::new("x", Type::List, Unit::Spark), ["9", "1", "2"]);
-        let list = Value::List(list.map(|tick| tick.as_bytes().into()).to_vec());
+        let list = Value::List(list.map(|tick| tick.as_bytes().into()).into());
         let two = Options { ticks: 2, ..Options::default() };
         assert_eq!(shown(&list, &column, &two).as_deref(), Some("▁█"));
         assert_eq!(spark(&[0.0, 1.0, 4.0, 8.0, -1.0]), " ▁▄█ ");
-        assert_eq!(exact(&Value::List(vec![(*b"1").into(), (*b"2").into()]), Unit::Spark), "1, 2");
+        assert_eq!(
+            exact(&Value::List([(*b"1").into(), (*b"2").into()].into()), Unit::Spark),
+            "1, 2"
+        );
     }
 
     #[test]
@@ -457,10 +461,10 @@ mod tests {
     #[test]
     fn lists_are_joined() {
         let column = OutputColumn::new("x", Type::List, Unit::None);
-        let list = Value::List(vec![b"a".as_slice().into(), b"b\n".as_slice().into()]);
+        let list = Value::List([b"a".as_slice().into(), b"b\n".as_slice().into()].into());
         assert_eq!(shown(&list, &column, &Options::default()).unwrap(), "a, b\\n");
         assert_eq!(plain(&list, &column).unwrap().as_ref(), b"a,b\n");
-        assert_eq!(shown(&Value::List(vec![]), &column, &Options::default()).unwrap(), "");
+        assert_eq!(shown(&Value::List([].into()), &column, &Options::default()).unwrap(), "");
         assert_eq!(shown(&Value::Null, &column, &Options::default()), None);
         assert_eq!(plain(&Value::Null, &column), None);
     }

@@ -31,7 +31,7 @@ fn value(table: &Table, column: &Column, at: usize, row: usize) -> Value {
         }
         (_, Type::Float) => Value::Float(0.5),
         (_, Type::Text | Type::Null) => Value::text(format!("a{row}")),
-        (_, Type::List) => Value::List(vec![format!("alias{row}").into_bytes().into()]),
+        (_, Type::List) => Value::List([format!("alias{row}").into_bytes().into()].into()),
     }
 }
 

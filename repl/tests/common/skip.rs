@@ -37,13 +37,17 @@ const PACKAGES: &[(&str, &str)] = &[
     ("wc", "coreutils"),
 ];
 
+/// The programs that Debian does not have.
+const CRATES: &[&str] = &["mdbook"];
+
 /// Whether one of these programs is not installed; says so. With `SLABQL_REQUIRE_TOOLS=1` that is a failure.
 ///
 /// A test begins with it if it starts any program but slabql, itself or by a shell.
 pub fn lacks(tools: &[&str]) -> bool {
     let Some(tool) = tools.iter().find(|tool| !is_installed(tool)) else { return false };
     let package = PACKAGES.iter().find(|(name, _)| name == tool).map_or(*tool, |(_, name)| name);
-    say("SLABQL_REQUIRE_TOOLS", &format!("{tool} is not installed (apt install {package})"));
+    let install = if CRATES.contains(tool) { "cargo" } else { "apt" };
+    say("SLABQL_REQUIRE_TOOLS", &format!("{tool} is not installed ({install} install {package})"));
     true
 }
 

@@ -23,6 +23,7 @@ mod common;
 mod layers;
 mod locked;
 mod pages;
+mod rendered;
 mod sessions;
 
 use std::fs;

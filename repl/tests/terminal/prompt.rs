@@ -468,6 +468,33 @@ fn many_columns_are_a_field_a_line() {
 }
 
 #[test]
+fn a_terminal_does_not_wait_for_the_last_of_many_rows() {
+    if lacks(&["sh"]) {
+        return;
+    }
+    let home = Folder::new();
+    let mut text = String::from(
+        r#"{"format":"slabql recording","version":1,"kernel":"6.18.0","time":"2026-01-01T00:00:00Z","page_size":4096,"slab_flags":{},"gfp_flags":{},"table":"caches","columns":["name"],"missing":{},"rows":12000}"#,
+    );
+    text.push('\n');
+    (0..11_999).for_each(|row| text += &format!("[\"cache-{row}\"]\n"));
+    text += "[\"a name that is longer\"]\n";
+    home.file("many.slab", text);
+    let script = |more: &str| {
+        let script = format!("exec \"$0\" --from ~/many.slab --rows 0 'select name' {more}");
+        let (text, _) = Terminal::script(&script, Path::new(SLABQL), &home).end();
+        assert!(text.contains("\ncache-0\r\n"), "{text:.300}");
+        assert!(text.contains("\ncache-11998\r\na name that is longer\r\n"), "{text:.300}");
+        assert_eq!(text.matches("\ncache-").count(), 11_999);
+        // What is read of a terminal is a byte a character.
+        text.matches("\u{e2}\u{94}\u{80}").count()
+    };
+    // It is laid out by its first rows, in a pipe by all of them.
+    assert_eq!(script(""), "cache-11998".len());
+    assert_eq!(script("--format table | cat"), "a name that is longer".len());
+}
+
+#[test]
 fn a_terminal_without_a_width_has_80_columns() {
     if lacks(&["sh", "stty"]) {
         return;

@@ -90,8 +90,8 @@ impl Session {
                 *item += stamp.width();
             }
         }
-        let (table, rows) = (Some(plan.table.name), self.rows());
-        let options = Options { sorted: sorted.clone(), table, rows, ..self.options() };
+        let (table, rows, early) = (Some(plan.table.name), self.rows(), self.is_early());
+        let options = Options { sorted: sorted.clone(), table, rows, early, ..self.options() };
         let kept = self.keeps.then(|| columns.clone());
         let mut answer = Stream::new(format, columns, options, out);
         if self.keeps {
@@ -168,11 +168,21 @@ impl Session {
         if self.medium() != Medium::Terminal {
             return None;
         }
-        let paged = self.settings.pager && self.sink.is_paged();
         match self.settings.rows {
             Some(rows) => Some(rows).filter(|rows| *rows > 0),
-            None => (!paged).then_some(SHOWN),
+            None => (!self.is_paged()).then_some(SHOWN),
         }
+    }
+
+    /// Whether the first rows of a long answer are shown before the last ones are known: where somebody waits for them.
+    /// Of a part of the rows a pager must know whether they fit.
+    fn is_early(&self) -> bool {
+        self.medium() == Medium::Terminal && !(self.is_paged() && self.rows().is_some())
+    }
+
+    /// Whether a pager shows an answer that is longer than the screen.
+    fn is_paged(&self) -> bool {
+        self.settings.pager && self.sink.is_paged()
     }
 
     /// What its renderer is told.
