@@ -319,6 +319,10 @@ mod tests {
             assert!(error.contains(name) && error.contains(help), "{error}");
         }
         assert!(of(&["slabql", "--", "-csv"]).is_ok());
+        // Its own are its own.
+        for option in ["-V", "--version"] {
+            assert_eq!(of(&["slabql", option]).unwrap_err().kind(), ErrorKind::DisplayVersion);
+        }
     }
 
     #[test]

@@ -115,11 +115,13 @@ pub fn title(text: &str) -> &str {
 const NEXT: &str = "-- next: ";
 
 /// What a report says to look at next, of the first row of its answer: names of columns in braces stand for its values,
-/// `{rows}` for the number of rows. None where there is no row, or a value is NULL.
+/// `{rows}` for the number of rows. None where a value is NULL.
 #[must_use]
 pub fn next(text: &str, answer: &Output, options: &Options) -> Option<String> {
     let mut rest = text.lines().find_map(|line| line.strip_prefix(NEXT))?;
-    let row = answer.rows.first()?;
+    let Some(row) = answer.rows.first() else {
+        return Some("nothing was found; `.report` lists the other reports".to_owned());
+    };
     let mut sentence = String::new();
     while let Some((before, behind)) = rest.split_once('{') {
         let (name, behind) = behind.split_once('}')?;
@@ -316,12 +318,11 @@ mod tests {
         let next = |text: &str, rows: &[Value]| next(text, &answer(rows), &Options::default());
         let both = [Value::text("b"), Value::Null];
         assert_eq!(next(text, &both).as_deref(), Some("`a\\x1b` of 2: b"));
-        for (text, rows) in [
-            (text, &[][..]),
-            (text, &[Value::Null][..]),
-            ("-- A", &both[..]),
-            ("-- next: {nothing}", &both[..]),
-        ] {
+        let nothing = "nothing was found; `.report` lists the other reports";
+        assert_eq!(next(text, &[]).as_deref(), Some(nothing));
+        for (text, rows) in
+            [(text, &[Value::Null][..]), ("-- A", &both[..]), ("-- next: {nothing}", &both[..])]
+        {
             assert_eq!(next(text, rows), None, "{text}");
         }
         for (name, text) in REPORTS {

@@ -28,7 +28,7 @@ use std::io::{self, Write};
 
 use query::escape;
 use query::output::OutputColumn;
-use query::value::{Value, digits};
+use query::value::{Unit, Value, digits};
 
 use super::format::{Capacity, FormatRow, Frame, Rows};
 use super::unit;
@@ -131,11 +131,26 @@ fn push_value(row: &mut String, value: &Value, column: &OutputColumn) -> io::Res
         Value::Float(number) if !number.is_finite() => row.push_str("null"),
         Value::Float(number) => row.push_str(&digits(*number)),
         Value::Text(bytes) => push_string(row, &text_to_json(bytes))?,
+        Value::List(items) if column.unit == Unit::Spark => push_numbers(row, items),
         Value::List(items) => {
             push_array(row, &items.iter().map(|item| text_to_json(item)).collect::<Vec<_>>())?;
         }
     }
     Ok(())
+}
+
+/// The ticks of a sparkline, which are numbers or unknown.
+fn push_numbers(row: &mut String, items: &[Box<[u8]>]) {
+    row.push('[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            row.push(',');
+        }
+        let text = str::from_utf8(item).ok();
+        let is_number = |text: &&str| text.parse().is_ok_and(f64::is_finite);
+        row.push_str(text.filter(is_number).unwrap_or("null"));
+    }
+    row.push(']');
 }
 
 fn push_array(row: &mut String, items: &[String]) -> io::Result<()> {
@@ -307,6 +322,15 @@ mod tests {
                         .all(|(a, b)| bytes_of(a.as_str().unwrap()) == b.as_ref())
             }
         }
+    }
+
+    #[test]
+    fn ticks_are_numbers() {
+        let ticks = ["7", "-0.5", "", "1e300"].map(|tick| tick.as_bytes().into());
+        let ticks = vec![Value::List(ticks.into()), Value::List([].into())];
+        let output = answer(vec![("x", Type::List, Unit::Spark, ticks)]);
+        let text = String::from_utf8(rendered(&NDJSON, &output)).unwrap();
+        assert_eq!(text, "{\"x\":[7,-0.5,null,1e300]}\n{\"x\":[]}\n");
     }
 
     #[test]

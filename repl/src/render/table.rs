@@ -183,7 +183,8 @@ impl Rows for Table {
         let (header, layout) = self.laid_out(frame, &names);
         let rows = self.rows.into_iter().chain(gap).chain(self.last);
         if frame.options.plain {
-            for row in rows {
+            // Its label tells the row of the totals.
+            for row in rows.chain(self.totals) {
                 signals::check_io()?;
                 let cells = names.iter().zip(texts(frame, &row));
                 let cells: Vec<String> =
@@ -288,6 +289,15 @@ a_cache_with_quite_a_long_name      4.0 KiB    NULL  PANIC|0x8000
              3 rows (2 shown; `.last` or `--rows 0` shows all)\n"
         );
         assert_eq!(hidden(&output, options(None)), [""; 0]);
+        let mut total = OutputColumn::new("total", Type::Bool, Unit::None);
+        total.totals = true;
+        let mut output = answer(vec![("n", Type::UInt, Unit::Count, vec![Value::UInt(3); 2])]);
+        output.columns.push(total);
+        for (row, is_total) in output.rows.iter_mut().zip([false, true]) {
+            row.push(Value::Bool(is_total));
+        }
+        output.rows[1][0] = Value::UInt(5);
+        assert_eq!(with(&output, options(None)), "n 3\nn 5\n");
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub const OPTIONS: &[Row] = &[
     (&["-d", "--delay"], "write `--watch 3s 'select …'`"),
     (&["-s", "--sort"], "sort by `order by`: `slabql 'select name, memory order by memory desc'`"),
     (&["--once"], "`slabql 'select name, memory order by memory desc limit 20'` answers once"),
-    (&["-v", "-V", "-version"], "write `--version`"),
+    (&["-v", "-version"], "write `--version`"),
     (&["--human"], "sizes have units already; `--exact` shows plain integers"),
     (&["-U", "--username", "-W", "-w", "-p", "--port"], "there is no server; `--source`, `--from FILE` and `--host` say what answers"),
     (&["-X", "--no-psqlrc"], "write `--no-config`"),

@@ -61,6 +61,8 @@ pub struct Session {
     pub unrun: Option<&'static str>,
     /// The answer that was shown last, where somebody may ask for it again.
     pub latest: Option<Latest>,
+    /// Whether the answer that was shown last did not come to its end.
+    pub unfinished: bool,
     /// Whether somebody may: at a prompt, or in a text that has commands.
     pub keeps: bool,
     /// Whether a text is run, which may run others.
@@ -108,6 +110,7 @@ impl Session {
             parameters: ParameterValues::new(),
             last: String::new(),
             latest: None,
+            unfinished: false,
             keeps: false,
             running: false,
             unrun: None,

@@ -256,8 +256,10 @@ impl Browser {
     fn draw(&self, whole: bool) -> io::Result<()> {
         let mut screen = b"\x1b[H".to_vec();
         for line in self.lines() {
+            // Behind a line as wide as the screen the cursor is on its last character, which clearing would take.
+            screen.extend(b"\x1b[K");
             screen.extend(shifted(&String::from_utf8_lossy(self.line(line)), self.left).bytes());
-            screen.extend(b"\x1b[0m\x1b[K\r\n");
+            screen.extend(b"\x1b[0m\r\n");
         }
         let last = (self.top + page()).min(self.ends.len());
         let more = if whole { format!(" of {}", self.ends.len()) } else { String::new() };

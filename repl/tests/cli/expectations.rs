@@ -200,5 +200,6 @@ fn a_report_says_what_is_next() {
         assert_eq!(error(&demo(words.iter().copied())), "");
     }
     let none = demo(["--format", "table", "report", "largest", "min=1TiB"]);
-    assert_eq!((none.code, error(&none)), (Some(0), ""));
+    let nothing = "next: nothing was found; `.report` lists the other reports\n";
+    assert_eq!((none.code, error(&none)), (Some(0), nothing));
 }

@@ -39,6 +39,9 @@ fn what_ends_a_query_says_where_its_answer_goes() {
     let file = folder.0.join("a.csv");
     assert_eq!(demo([&*format!("select name limit 1 \\g '{}'", file.display())]).out, "");
     assert_eq!(fs::read_to_string(file).unwrap(), name);
+    // The last query, for so many ticks.
+    let again = demo(["-c", "select name where name = 'dentry'", "-c", ".watch 10ms count 2"]).out;
+    assert_eq!(again.matches("dentry\n").count(), 3, "{again}");
     let watched = demo(["select name where name = 'dentry' \\watch i=0.01 c=2"]).out;
     assert_eq!(watched.matches(",dentry\n").count(), 2, "{watched}");
     for (ending, message) in [

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::common::lacks;
 use super::common::program::Folder;
+use super::common::start::{self, Start};
 use super::top;
 
 /// What stands between `name="` and `"` in a page.
@@ -61,13 +61,8 @@ fn the_book_is_built_without_warnings_and_its_links_lead_somewhere() {
         return;
     }
     let folder = Folder::new();
-    let book = Command::new("mdbook")
-        .arg("build")
-        .arg("--dest-dir")
-        .arg(&folder.0)
-        .arg(top().join("book"))
-        .output()
-        .unwrap();
+    let mut book = start::command("mdbook");
+    let book = book.args(["build", "--dest-dir"]).args([&folder.0, &top().join("book")]).ran();
     let said = String::from_utf8_lossy(&book.stderr);
     assert!(book.status.success() && !said.contains("WARN") && !said.contains("ERROR"), "{said}");
     assert!(folder.0.join("tutorial.html").exists());

@@ -196,6 +196,23 @@ fn a_hint_is_taken_by_the_right_arrow() {
 }
 
 #[test]
+fn a_hint_that_would_look_as_typed_is_not_shown() {
+    if lacks(&["tmux", "sh", "stty"]) {
+        return;
+    }
+    let home = Folder::new();
+    for option in ["--plain", "--color never"] {
+        let screen = script(SMALL, &format!("\"$0\" --demo {option}"), &home);
+        screen.text("select name, fragm");
+        screen.wait_line("slabql> select name, fragm");
+        // Had there been one, it would have come with the last letter.
+        screen.key("Tab");
+        screen.wait_line("slabql> select name, fragmentation");
+        screen.key("C-c");
+    }
+}
+
+#[test]
 fn all_lines_of_a_statement_can_be_edited() {
     if lacks(&["tmux", "sh", "stty"]) {
         return;

@@ -239,6 +239,23 @@ fn the_pager_is_the_one_that_is_asked_for() {
 }
 
 #[test]
+fn an_answer_that_was_left_early_is_not_the_last_one() {
+    if lacks(&["tmux", "sh", "stty", "head", "tty"]) {
+        return;
+    }
+    let screen = Screen::new("export PAGER='head -n 3';");
+    screen.ask("select 'before' as x limit 1;", "(1 row in ");
+    // More than the pipe to it holds.
+    let long = "replace(replace('aaaaaaaaaa', 'a', 'bbbbbbbbbb'), 'b', 'cccccccccc')";
+    screen.enter(&format!("select name, {long} from caches format csv;"));
+    screen.tmux.wait("ccc\nslabql>");
+    let shown = screen.ask(".last", "error: ");
+    assert!(shown.contains("error: the last answer did not come to its end"), "{shown}");
+    screen.ask("select 'after' as x limit 1;", "(1 row in ");
+    screen.ask(".last", "x\n─────\nafter\nslabql>");
+}
+
+#[test]
 fn a_single_answer_and_a_pipe_have_no_pager() {
     if lacks(&["tmux", "sh", "stty", "cat", "tty"]) {
         return;
@@ -263,6 +280,14 @@ fn where_no_pager_can_run_slabql_has_its_own() {
     }
     let screen = Screen::new("export PAGER='no-such-pager -x';");
     browse(&screen.tmux);
+    // The last character of a line that is as wide as the screen is there.
+    let wide = format!("{}X", "a".repeat(79));
+    screen.tmux.text(&format!("select '{wide}' as a from caches;"));
+    screen.tmux.key("Enter");
+    let shown = screen.tmux.wait("\nlines 1-23");
+    assert_eq!(shown.lines().filter(|line| *line == wide).count(), 21, "{shown}");
+    screen.tmux.key("q");
+    screen.tmux.wait_line("slabql>");
     // It need not have all of an answer to show its beginning, and Ctrl-C is a key of it.
     screen.tmux.text("select name from caches;");
     screen.tmux.key("Enter");

@@ -145,6 +145,15 @@ fn top_is_filtered_and_sorted_by_slabtops_keys() {
         tmux.key("Down");
         tmux.key("Down");
         tmux.wait_for("the second row", |shown| row(shown, 1).starts_with("> "));
+        // A cache that is shown when it ends stays on the screen.
+        let other = screen(size, "\"$0\" --demo top 100ms; echo ended", &home);
+        other.wait("tick 2");
+        other.key("Enter");
+        other.wait("Esc back");
+        other.key("q");
+        let left = other.wait("\nended");
+        assert!(left.contains("\nshmem_inode_cache  every 100ms"), "{left}");
+        assert!(left.contains("object_size") && !left.contains("Esc back"), "{left}");
         tmux.key("c");
         tmux.wait("memory▼");
         tmux.key("q");

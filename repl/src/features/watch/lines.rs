@@ -128,8 +128,12 @@ fn help(state: &State) -> Vec<String> {
 
 /// A line in one style, cut to the screen.
 pub fn plain(state: &State, text: &str, look: Look) -> String {
-    let text = if state.frame.options.ascii { ascii(text) } else { text.to_owned() };
-    let text = cut(&text, state.size.0);
+    let ascii_only = state.frame.options.ascii;
+    let text = if ascii_only { ascii(text) } else { text.to_owned() };
+    let mut text = cut(&text, state.size.0);
+    if ascii_only && text.ends_with('…') {
+        text = text.replace('…', ">").into();
+    }
     if look == Look::NormalIntensity || text.is_empty() {
         return text.into_owned();
     }

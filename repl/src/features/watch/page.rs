@@ -68,6 +68,15 @@ impl Page {
         };
     }
 
+    /// What stays of the screen when the watch ends.
+    pub fn left(&mut self, state: &State) -> Vec<String> {
+        let mut lines = self.lines(state);
+        lines.pop();
+        let used = lines.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1);
+        lines.truncate(used);
+        lines
+    }
+
     /// The lines of the screen.
     pub fn lines(&mut self, state: &State) -> Vec<String> {
         self.top = self.top.min(self.text.len().saturating_sub(page(state)));

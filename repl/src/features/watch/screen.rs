@@ -29,6 +29,9 @@ use crate::report::message;
 use crate::report::terminal::{screen, size};
 use crate::sink::Medium;
 
+/// The lines that the prompt and what is typed next need below a screen that stays.
+const BELOW: usize = 3;
+
 /// How often signals and the terminal's size are looked for.
 const NAP: Duration = Duration::from_millis(100);
 
@@ -71,11 +74,15 @@ pub fn run<'a>(
             sys::suffer(signal);
             Ok(())
         }
-        // What was on the screen stays, but for the lines that the prompt and what is typed next need.
+        // What was on the screen stays.
         End::Key => {
-            state.size.1 = state.size.1.saturating_sub(3);
+            state.size.1 = state.size.1.saturating_sub(BELOW);
             state.names = None;
             let text: String = rows(&mut state).iter().map(|line| format!("{line}\n")).collect();
+            out.write_all(text.as_bytes()).map_err(Failure::Write)
+        }
+        End::Page(lines) => {
+            let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
             out.write_all(text.as_bytes()).map_err(Failure::Write)
         }
         End::Itself => {
@@ -91,6 +98,8 @@ enum End {
     /// Its count or its condition.
     Itself,
     Key,
+    /// A key, while these lines of a cache were shown.
+    Page(Vec<String>),
     Signal(Signal),
 }
 
@@ -191,7 +200,10 @@ fn look(engine: &mut Engine, name: &str, state: &mut State) -> Result<Option<End
                 break;
             }
             match came.key {
-                Some(Key::Quit) => return Ok(Some(End::Key)),
+                Some(Key::Quit) => {
+                    state.size.1 = state.size.1.saturating_sub(BELOW);
+                    return Ok(Some(End::Page(page.left(state))));
+                }
                 Some(Key::Escape | Key::Enter | Key::Left) => return Ok(None),
                 Some(key) => page.key(key, state),
                 None if came.resumed => {}

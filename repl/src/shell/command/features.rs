@@ -114,7 +114,10 @@ pub fn show_doctor(
     settings: &Settings,
     out: &mut dyn Write,
 ) -> Result<Next, Failure> {
-    if settings.format.is_some() {
+    if let Some(format) = settings.format {
+        if format.for_people {
+            message::line(&doctor::verdict(findings));
+        }
         settings.answer(&doctor::output(findings), out)?;
     } else {
         let text = doctor::report(findings, &settings.options());

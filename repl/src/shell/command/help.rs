@@ -72,8 +72,12 @@ pub fn help(
     // `order by` and `is null` are known by their first words, options by their names.
     let word = word.split_whitespace().next().unwrap_or_default();
     let (option, word) = (word.starts_with("--"), word.trim_start_matches("--").to_owned());
+    let clause = CLAUSES.iter().find(|(clause, ..)| *clause == word).filter(|_| !option);
+    if let Some((_, doc, example)) = clause {
+        write(out, &format!("{QUERY}\n  {doc}\n  {example}\n"))?;
+    }
     let in_query = !option && query_word(session, &word, out)?;
-    if in_query {
+    if in_query || clause.is_some() {
         return Ok(Next::Prompt);
     }
     let flag = name.to_uppercase();
@@ -83,9 +87,8 @@ pub fn help(
         return write(out, &format!("{flag}, a flag of caches\n  {meaning}\n  {example}\n"));
     }
     let quoted = format!("`{word}`");
-    let named = CLAUSES.iter().find(|(clause, ..)| *clause == word);
-    let told = || CLAUSES.iter().find(|(_, doc, _)| doc.contains(&quoted));
-    if let Some((_, doc, example)) = named.or_else(told).filter(|_| !option) {
+    let told = CLAUSES.iter().find(|(_, doc, _)| doc.contains(&quoted));
+    if let Some((_, doc, example)) = told.filter(|_| !option) {
         return write(out, &format!("{QUERY}\n  {doc}\n  {example}\n"));
     }
     if Keyword::find(&word).is_some() && !option {

@@ -36,8 +36,8 @@ pub fn top(session: &mut Session, argument: &str, out: &mut dyn Write) -> Result
     let words = format!("{line}{argument}");
     let (_, rest) = options(&words)?;
     if !rest.is_empty() {
-        let help = "`.watch 2s select …` watches a query";
-        return Err(Failure::command("`.top` takes an interval", Some(help)));
+        let help = "`.top 2s`, and then the keys of slabtop sort it: `c` by memory, `a` by active objects; `.watch 2s select …` watches a query";
+        return Err(Failure::command("`.top` takes only an interval", Some(help)));
     }
     session.opens = true;
     let ran = run(session, &format!("{words} {TOP}"), out);
@@ -46,7 +46,7 @@ pub fn top(session: &mut Session, argument: &str, out: &mut dyn Write) -> Result
 }
 
 /// The interval and the number of ticks that an argument begins with, and what is left of it: `2s`, `0.5`, and as psql
-/// has them `i=2 c=5`.
+/// has them `i=2 c=5`; `2s count 5` as statements have them.
 pub fn options(argument: &str) -> Result<(Options, &str), Failure> {
     let mut options = Options { interval: interval::DEFAULT, count: None, until: None };
     let mut rest = argument.trim();
@@ -58,6 +58,15 @@ pub fn options(argument: &str) -> Result<(Options, &str), Failure> {
             Some(("m" | "min_rows", _)) => {
                 let help = "`slabql --watch 1s --until-empty 'select …'` ends with an empty answer";
                 return Err(Failure::command(format!("`{word}` is not supported"), Some(help)));
+            }
+            None if word == "count" => {
+                let (count, behind) = behind
+                    .trim_start()
+                    .split_once(char::is_whitespace)
+                    .unwrap_or((behind.trim(), ""));
+                options.count = Some(ticks(count)?);
+                rest = behind.trim_start();
+                continue;
             }
             _ if word.starts_with(|c: char| c.is_ascii_digit() || c == '.') => {
                 options.interval = interval::parse(word)?;

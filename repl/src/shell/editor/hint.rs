@@ -42,7 +42,8 @@ impl Hinter for Helper<'_> {
     type Hint = Ahead;
 
     fn hint(&self, line: &str, pos: usize, context: &Context<'_>) -> Option<Ahead> {
-        if line.is_empty() || pos < line.len() || self.ahead.is_pasting() {
+        // One that does not look different would be taken for what was typed.
+        if !self.color || line.is_empty() || pos < line.len() || self.ahead.is_pasting() {
             return None;
         }
         let columns = terminal::columns();

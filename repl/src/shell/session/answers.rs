@@ -47,6 +47,10 @@ impl Session {
                 Err(Failure::command(message, Some(help)))
             }
             Some(latest) => Ok(latest),
+            None if self.unfinished => {
+                let help = "run the query again, and look at its answer to the end; `.once FILE` writes it to a file";
+                Err(Failure::command("the last answer did not come to its end", Some(help)))
+            }
             None => Err(Failure::command("there is no answer yet", Some("run a query first"))),
         }
     }
@@ -96,6 +100,7 @@ impl Session {
         let mut answer = Stream::new(format, columns, options, out);
         if self.keeps {
             answer = answer.keep(KEPT);
+            (self.latest, self.unfinished) = (None, true);
         }
         let Self { engine, alert, .. } = self;
         let mut sink = |rows: Vec<_>| {
@@ -127,6 +132,7 @@ impl Session {
         if let Some(columns) = kept {
             let output = Output { columns, rows: values, warnings: Vec::new() };
             self.latest = Some(Latest { output, count: rows, sorted, table });
+            self.unfinished = false;
         }
         if self.settings.timer != Timer::Off {
             let plural = if rows == 1 { "" } else { "s" };
