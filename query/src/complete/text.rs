@@ -4,7 +4,7 @@
 use super::{Candidate, Completion, Known, Names};
 use crate::catalog::{self, Column, Rows};
 use crate::scope::{self, Scope};
-use crate::syntax::{Keyword, Lexer, Symbol, Token, TokenKind};
+use crate::syntax::{Keyword, Lexer, Symbol, Token, TokenKind, quoted};
 
 /// What could stand in the text that begins with the quote at `quote`, up to `cursor`.
 pub(super) fn complete(
@@ -31,9 +31,11 @@ pub(super) fn complete(
     // A pattern goes on behind a name; a name does not.
     let ends = !matches_pattern(tokens) && !behind.starts_with('\'');
     let candidate = |name: &String| {
-        let end = if ends { "'" } else { "" };
+        let literal = quoted(name);
+        let end = literal.len() - usize::from(!ends);
         Candidate {
-            text: format!("{}{end}", name.replace('\'', "''")),
+            // The quote that it begins with is there.
+            text: literal[1..end].to_owned(),
             label: name.clone(),
             doc: String::new(),
         }

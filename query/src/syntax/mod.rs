@@ -36,6 +36,7 @@ pub mod token;
 pub use lexer::{Lexer, is_complete, lex};
 pub use parameter::{Declarations, ParameterValues};
 pub use parser::{expected, parse, parse_from, parse_given, parse_text};
+pub use print::quoted;
 pub use token::{Keyword, Symbol, Token, TokenKind};
 
 /// The most bytes that a text may have: far more than anybody writes, little enough to read at once.

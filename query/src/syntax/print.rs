@@ -165,6 +165,12 @@ fn is_plain(name: &str) -> bool {
         && Keyword::find(name).is_none_or(|keyword| !keyword.is_reserved())
 }
 
+/// A text as a literal of the language: in quotes, of which those in it stand twice.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
 impl Display for Literal {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
@@ -174,7 +180,7 @@ impl Display for Literal {
             Self::Size(_, written) => f.write_str(written),
             // They have a dot or an exponent, without which it would be an integer.
             Self::Float(value) => f.write_str(&digits(*value)),
-            Self::Text(text) => write!(f, "'{}'", text.replace('\'', "''")),
+            Self::Text(text) => f.write_str(&quoted(text)),
         }
     }
 }

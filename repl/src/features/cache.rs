@@ -2,6 +2,7 @@
 
 use query::catalog::{Rows, caches, host, parts};
 use query::output::Output;
+use query::syntax::quoted;
 
 use crate::engine::Ask;
 use crate::render::{self, Frame, Options, width};
@@ -13,13 +14,13 @@ use crate::source::kind::Kind;
 /// each field.
 #[must_use]
 pub fn queries(kind: Kind, name: &str) -> Vec<(&'static str, String)> {
-    let name = name.replace('\'', "''");
+    let name = quoted(name);
     let columns: Vec<&str> = caches::CACHES.shown().map(|column| column.name).collect();
-    let whole = format!("select {} where name = '{name}'", columns.join(", "));
+    let whole = format!("select {} where name = {name}", columns.join(", "));
     let mut queries = vec![(caches::CACHES.name, whole)];
     for table in [&host::ALIASES, &parts::NODES, &parts::CPUS] {
         if kind.has(table.rows) {
-            let rows = format!("select * from {} where name = '{name}'", table.name);
+            let rows = format!("select * from {} where name = {name}", table.name);
             queries.push((table.name, rows));
         }
     }
@@ -30,18 +31,18 @@ pub fn queries(kind: Kind, name: &str) -> Vec<(&'static str, String)> {
 /// through the slabs of all caches and through all objects of this one.
 #[must_use]
 pub fn costly_queries(kind: Kind, name: &str) -> Vec<(&'static str, String)> {
-    let name = name.replace('\'', "''");
+    let name = quoted(name);
     let mut queries = Vec::new();
     if kind.has(Rows::Slabs) {
         let slabs = format!(
             "select state, count(*) as slabs, sum(active) as active, sum(free) as free from slabs \
-             where name = '{name}' group by state order by slabs desc"
+             where name = {name} group by state order by slabs desc"
         );
         queries.push(("slabs", slabs));
     }
     if kind.has(Rows::Objects) {
         let cgroups = format!(
-            "select cgroup, count(*) as objects, sum(size) as bytes from objects('{name}') \
+            "select cgroup, count(*) as objects, sum(size) as bytes from objects({name}) \
              where state = 'used' and cgroup is not null group by cgroup order by bytes desc limit 10"
         );
         queries.push(("cgroups", cgroups));

@@ -3,6 +3,7 @@
 
 use query::catalog::{Made, Needs, Rows};
 use query::plan::Plan;
+use query::syntax::quoted;
 use query::value::Value;
 
 use crate::engine::Ask;
@@ -28,7 +29,6 @@ pub fn notes(ask: &mut dyn Ask, plan: &Plan) -> Vec<String> {
         };
         let cache = caches.rows.iter().find_map(has)?;
         let name = str::from_utf8(wanted).ok()?;
-        let quoted = |name: &str| format!("'{}'", name.replace('\'', "''"));
         let test = if traced {
             format!("name = {}", quoted(&cache))
         } else {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use query::output::{Output, OutputColumn};
 use query::suggest;
 use query::syntax::ast::Sample;
-use query::syntax::{TokenKind, lex};
+use query::syntax::{TokenKind, lex, quoted};
 use query::value::{Type, Unit, Value};
 
 use super::meanwhile::pause;
@@ -63,9 +63,10 @@ impl Leak {
     #[must_use]
     pub fn query(&self, ask: &dyn Ask) -> String {
         let state = if whatis::knows_use(ask) { "held" } else { "unconfirmed" };
-        let condition = self.cache.as_ref().map_or_else(String::new, |cache| {
-            format!(" and name = '{}'", cache.replace('\'', "''"))
-        });
+        let condition = self
+            .cache
+            .as_ref()
+            .map_or_else(String::new, |cache| format!(" and name = {}", quoted(cache)));
         let millis = self.duration.as_millis();
         format!(
             "trace {millis}ms sample {} select name, site, count(*) as held, sum(bytes_alloc) as bytes, \

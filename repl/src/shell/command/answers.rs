@@ -4,6 +4,7 @@ use std::io::Write;
 
 use query::catalog::{self, caches};
 use query::suggest;
+use query::syntax::quoted;
 use query::value::Value;
 
 use super::row::{Next, Script, path, write};
@@ -147,8 +148,8 @@ pub fn open(session: &mut Session, name: &str, _: &mut dyn Write) -> Result<Next
 
 /// The name of the cache that is called so, itself or by an alias.
 fn own_name(session: &mut Session, name: &str) -> Result<String, Failure> {
-    let quoted = name.replace('\'', "''");
-    let found = session.gather(&format!("select name where alias_of('{quoted}') limit 1"))?;
+    let query = format!("select name where alias_of({}) limit 1", quoted(name));
+    let found = session.gather(&query)?;
     let text = |row: &Vec<Value>| match row.first() {
         Some(Value::Text(text)) => Some(String::from_utf8_lossy(text).into_owned()),
         _ => None,
