@@ -28,6 +28,7 @@ pub mod pattern;
 pub mod availability;
 
 pub mod subquery;
+pub mod traced;
 
 pub mod complete;
 pub mod mark;

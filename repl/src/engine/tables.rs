@@ -6,8 +6,10 @@ use std::fs::File;
 use std::path::Path;
 use std::rc::Rc;
 
-use query::catalog::host::FLAG_MEANINGS;
+use query::catalog::host::{self, FLAG_MEANINGS};
 use query::catalog::{self, HostTable};
+use query::diagnostic::{Diagnostic, Span};
+use query::traced;
 use query::value::Value;
 
 use super::snapshot::{Snapshot, compare};
@@ -30,10 +32,10 @@ pub fn rows(table: HostTable) -> Make {
         HostTable::Slabinfo => |_, _, _| read_slabinfo(),
         HostTable::Columns => |ask, _, _| Ok(columns(ask)),
         HostTable::Cgroups => |ask, _, notes| cgroups::rows(ask, notes),
-        HostTable::Allocations => |_, _, _| Err(untraced("allocations")),
-        HostTable::Frees => |_, _, _| Err(untraced("frees")),
-        HostTable::Audit => |_, _, _| Err(untraced("audit")),
-        HostTable::Contention => |_, _, _| Err(untraced("contention")),
+        HostTable::Allocations => |_, _, _| Err(untraced(&host::ALLOCATIONS)),
+        HostTable::Frees => |_, _, _| Err(untraced(&host::FREES)),
+        HostTable::Audit => |_, _, _| Err(untraced(&host::AUDIT)),
+        HostTable::Contention => |_, _, _| Err(untraced(&host::CONTENTION)),
         HostTable::Diff => |_, snapshots, notes| match snapshots {
             [before, after] => Ok(compare(before, after, notes)),
             _ => Ok(Vec::new()),
@@ -41,10 +43,10 @@ pub fn rows(table: HostTable) -> Make {
     }
 }
 
-/// That a table is read without a trace.
-fn untraced(table: &str) -> Failure {
-    let help = format!("`trace 5s select … from {table}` gathers rows for five seconds");
-    Failure::command(format!("`{table}` has rows only while it is traced"), Some(&help))
+/// What no statement asks is refused as it would be there.
+fn untraced(table: &catalog::Table) -> Failure {
+    let Diagnostic { message, help, .. } = traced::untraced(table, Span::default());
+    Failure::command(message, help.as_deref())
 }
 
 fn aliases(ask: &mut dyn Ask, notes: &mut Vec<String>) -> Result<Vec<Vec<Value>>, Failure> {

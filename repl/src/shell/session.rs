@@ -19,6 +19,7 @@ use query::plan::Plan;
 use query::suggest;
 use query::syntax::ast::{Ident, Query, Sample, Statement, Trace, Traced};
 use query::syntax::{Declarations, ParameterValues, parameter, parse_from};
+use query::traced;
 
 use super::latest::{Latest, sorted_by, without_totals};
 use super::setting::Settings;
@@ -255,6 +256,7 @@ impl Session {
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
         let start = Instant::now();
+        traced::check(statement).map_err(|wrong| of.wrong(wrong, &self.parameters))?;
         match statement {
             Statement::Watch(watch) => {
                 let options = watch::Options::of(watch, self.watch);

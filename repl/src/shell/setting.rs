@@ -102,7 +102,7 @@ settings! {
     width: Option<u16> = None, "N", "The width of tables in columns; 0 for unlimited, `auto` for the terminal's.";
     rows: Option<u16> = None, "N", "The most rows of a table on a terminal, the first and the last ones; 0 for all, `auto` for 40 where no pager shows all.";
     null: String = Options::default().null, "TEXT", "The text shown for NULL in formats for people.";
-    memory: Size = Size(DEFAULT_MEMORY), "SIZE", "The most memory of the kernel that the maps of a trace may take.";
+    memory: Size = Size(DEFAULT_MEMORY), "SIZE", "The most memory of the kernel that the maps of a trace may take, such as `64M`.";
     depth: Depth = Depth(DEPTH), "N", "The most functions of a stack that a trace keeps, the allocator's own among them: 1 to 48.";
     pager: bool = true, "on|off", "Shows long answers at the prompt in `$PAGER`, or `less -FRSX`; `--no-pager` is short for `--pager=off`.";
 }

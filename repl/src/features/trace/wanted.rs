@@ -2,9 +2,11 @@
 
 use ebpf_templates::template::events::Field;
 use query::catalog::{HostTable, Made, Rows};
+use query::diagnostic::Span;
 use query::eval::{self, Warnings};
 use query::input::Input;
 use query::plan::{Operator, Plan};
+use query::traced;
 use query::value::Value;
 
 use super::rows::Caches;
@@ -30,9 +32,8 @@ impl Wanted {
                 Ok(Self { table, columns: columns.map(|column| column.name).collect() })
             }
             _ => {
-                let message = format!("`{}` is not a table of a trace", plan.table.name);
-                let help = "`trace` gathers `allocations`, `frees`, `audit` and `contention`; other tables need no trace";
-                Err(Failure::command(message, Some(help)))
+                let wrong = traced::not_traced(plan.table, Span::default());
+                Err(Failure::command(wrong.message, wrong.help.as_deref()))
             }
         }
     }
