@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::env;
 use std::ffi::OsString;
 use std::fmt::{self, Write as _};
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::Command;
 use crossterm::cursor::MoveTo;
 use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate};
+use rustix::termios::tcgetwinsize;
 use textwrap::core::display_width;
 use textwrap::{WordSplitter, wrap};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -17,7 +19,11 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 #[must_use]
 pub fn size() -> (u16, u16) {
     let told = |count: u16, usual| if count == 0 { usual } else { count };
-    let (columns, lines) = crossterm::terminal::size().unwrap_or_default();
+    // A watch asks it of standard output again and again; the terminal itself would have to be opened each time.
+    let (columns, lines) = match tcgetwinsize(io::stdout()) {
+        Ok(size) => (size.ws_col, size.ws_row),
+        Err(_) => crossterm::terminal::size().unwrap_or_default(),
+    };
     (told(columns, 80), told(lines, 24))
 }
 

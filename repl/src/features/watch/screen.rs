@@ -33,7 +33,7 @@ use crate::sink::Medium;
 const BELOW: usize = 3;
 
 /// How often signals and the terminal's size are looked for.
-const NAP: Duration = Duration::from_millis(100);
+const NAP: Duration = Duration::from_millis(250);
 
 /// Whether answers go to a terminal that can be drawn on.
 pub fn is_wanted(view: &View<'_>) -> bool {
