@@ -52,12 +52,10 @@ impl Tables {
                 let help = help.unwrap_or_else(|| "`.tables` lists the tables".to_owned());
                 format!("there is no table `{word}`; {help}")
             })?;
-            match found.rows {
-                Rows::Host(Made { needs: Needs::Tracepoints | Needs::Looks, .. }) => {
-                    Err(format!("`{word}` has rows only during a trace"))
-                }
-                _ => Ok(found),
+            if found.is_traced() {
+                return Err(format!("`{word}` has rows only during a trace"));
             }
+            Ok(found)
         };
         words.split(',').map(table).collect::<Result<_, _>>().map(Self::Named)
     }

@@ -120,7 +120,9 @@ fn push_value(row: &mut String, value: &Value, column: &OutputColumn) -> io::Res
     match value {
         Value::Null => row.push_str("null"),
         Value::Bool(value) => row.push_str(if *value { "true" } else { "false" }),
-        Value::UInt(bits) if column.ty.is_flags() => push_array(row, &unit::flags(*bits, column))?,
+        Value::UInt(bits) if column.ty.is_flags() => {
+            push_array(row, &unit::flags(*bits, column), |row, flag| push_string(row, flag))?;
+        }
         Value::Int(_) | Value::UInt(_) => {
             match unit::decimal(value, column, &mut itoa::Buffer::new()) {
                 Some(digits) => row.push_str(digits),
@@ -131,35 +133,37 @@ fn push_value(row: &mut String, value: &Value, column: &OutputColumn) -> io::Res
         Value::Float(number) if !number.is_finite() => row.push_str("null"),
         Value::Float(number) => row.push_str(&digits(*number)),
         Value::Text(bytes) => push_string(row, &text_to_json(bytes))?,
-        Value::List(items) if column.unit == Unit::Spark => push_numbers(row, items),
+        Value::List(items) if column.unit == Unit::Spark => {
+            push_array(row, items, |row, tick| {
+                push_tick(row, tick);
+                Ok(())
+            })?;
+        }
         Value::List(items) => {
-            push_array(row, &items.iter().map(|item| text_to_json(item)).collect::<Vec<_>>())?;
+            push_array(row, items, |row, item| push_string(row, &text_to_json(item)))?;
         }
     }
     Ok(())
 }
 
-/// The ticks of a sparkline, which are numbers or unknown.
-fn push_numbers(row: &mut String, items: &[Box<[u8]>]) {
-    row.push('[');
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            row.push(',');
-        }
-        let text = str::from_utf8(item).ok();
-        let is_number = |text: &&str| text.parse().is_ok_and(f64::is_finite);
-        row.push_str(text.filter(is_number).unwrap_or("null"));
-    }
-    row.push(']');
+/// Appends a tick of a sparkline, which is a number or unknown.
+fn push_tick(row: &mut String, tick: &[u8]) {
+    let text = str::from_utf8(tick).ok();
+    let is_number = |text: &&str| text.parse().is_ok_and(f64::is_finite);
+    row.push_str(text.filter(is_number).unwrap_or("null"));
 }
 
-fn push_array(row: &mut String, items: &[String]) -> io::Result<()> {
+fn push_array<T>(
+    row: &mut String,
+    items: &[T],
+    push: impl Fn(&mut String, &T) -> io::Result<()>,
+) -> io::Result<()> {
     row.push('[');
     for (index, item) in items.iter().enumerate() {
         if index > 0 {
             row.push(',');
         }
-        push_string(row, item)?;
+        push(row, item)?;
     }
     row.push(']');
     Ok(())

@@ -150,10 +150,8 @@ impl Layout {
         let natural = as_wide(|column| column.natural);
         match frame.width() {
             Some(width) if natural.width() > width => {
-                let least = as_wide(|column| column.least);
-                let fits = least.width() <= width;
-                let fit = fits.then(|| Self::fit(self.columns.clone(), &needs, width)).flatten();
-                fit.unwrap_or(least)
+                Self::fit(self.columns.clone(), &needs, width)
+                    .unwrap_or_else(|| as_wide(|column| column.least))
             }
             _ => natural,
         }

@@ -74,14 +74,7 @@ pub fn run<'a>(
             sys::suffer(signal);
             Ok(())
         }
-        // What was on the screen stays.
-        End::Key => {
-            state.size.1 = state.size.1.saturating_sub(BELOW);
-            state.names = None;
-            let text: String = rows(&mut state).iter().map(|line| format!("{line}\n")).collect();
-            out.write_all(text.as_bytes()).map_err(Failure::Write)
-        }
-        End::Page(lines) => {
+        End::Key(lines) => {
             let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
             out.write_all(text.as_bytes()).map_err(Failure::Write)
         }
@@ -97,9 +90,8 @@ pub fn run<'a>(
 enum End {
     /// Its count or its condition.
     Itself,
-    Key,
-    /// A key, while these lines of a cache were shown.
-    Page(Vec<String>),
+    /// A key, with the lines that stay on the screen.
+    Key(Vec<String>),
     Signal(Signal),
 }
 
@@ -172,7 +164,11 @@ fn watch(
             state.resize(width, height);
         }
         match action {
-            Action::Quit => return Ok(Some(End::Key)),
+            Action::Quit => {
+                state.size.1 = state.size.1.saturating_sub(BELOW);
+                state.names = None;
+                return Ok(Some(End::Key(rows(state))));
+            }
             Action::Open => return Ok(None),
             Action::Restart => schedule = Schedule::from(ticks.now(), state.interval, 1),
             Action::Resume => schedule = Schedule::from(ticks.now(), state.interval, 0),
@@ -202,7 +198,7 @@ fn look(engine: &mut Engine, name: &str, state: &mut State) -> Result<Option<End
             match came.key {
                 Some(Key::Quit) => {
                     state.size.1 = state.size.1.saturating_sub(BELOW);
-                    return Ok(Some(End::Page(page.left(state))));
+                    return Ok(Some(End::Key(page.left(state))));
                 }
                 Some(Key::Escape | Key::Enter | Key::Left) => return Ok(None),
                 Some(key) => page.key(key, state),

@@ -51,7 +51,7 @@ pub fn options(argument: &str) -> Result<(Options, &str), Failure> {
     let mut options = Options { interval: interval::DEFAULT, count: None, until: None };
     let mut rest = argument.trim();
     loop {
-        let (word, behind) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        let (word, mut behind) = first(rest);
         match word.split_once('=') {
             Some(("i" | "interval", value)) => options.interval = interval::parse(value)?,
             Some(("c" | "count", value)) => options.count = Some(ticks(value)?),
@@ -60,21 +60,23 @@ pub fn options(argument: &str) -> Result<(Options, &str), Failure> {
                 return Err(Failure::command(format!("`{word}` is not supported"), Some(help)));
             }
             None if word == "count" => {
-                let (count, behind) = behind
-                    .trim_start()
-                    .split_once(char::is_whitespace)
-                    .unwrap_or((behind.trim(), ""));
+                let (count, after) = first(behind);
                 options.count = Some(ticks(count)?);
-                rest = behind.trim_start();
-                continue;
+                behind = after;
             }
             _ if word.starts_with(|c: char| c.is_ascii_digit() || c == '.') => {
                 options.interval = interval::parse(word)?;
             }
             _ => return Ok((options, rest)),
         }
-        rest = behind.trim_start();
+        rest = behind;
     }
+}
+
+/// The first word of a text, and what comes behind it.
+fn first(text: &str) -> (&str, &str) {
+    let (word, behind) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    (word, behind.trim_start())
 }
 
 /// The number of ticks that a word is.
