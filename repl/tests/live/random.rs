@@ -152,8 +152,9 @@ fn queries_of_caches() {
         Ok(rows)
     });
     assert!(seen.rows > 100, "{seen:?}");
-    // About three in ten: the others have conditions that user space alone decides.
-    assert!(seen.pushed * 6 > seen.queries || seen.queries < FEW, "{seen:?}");
+    // About three in ten, and fewer without `bpf_strstr`: the others have conditions that user space alone decides. The
+    // queries are random, so each limit is far from what is usual.
+    assert!(seen.pushed * 20 > seen.queries || seen.queries < FEW, "{seen:?}");
     assert!(seen.selective * 10 > seen.queries || seen.queries < FEW, "{seen:?}");
 }
 
@@ -188,7 +189,7 @@ fn queries_of_parts() {
             Ok(rows)
         });
         // Of few there may be none.
-        assert!(seen.selective * 10 > seen.queries || seen.queries < FEW, "{seen:?}");
+        assert!(seen.selective * 20 > seen.queries || seen.queries < FEW, "{seen:?}");
         let key = words.key;
         let moving = conditions::condition(&words, true).prop_map(move |condition| {
             format!("select {key}, ({condition}) as holds from {table} where {condition}")
