@@ -61,8 +61,13 @@ fn rows(plan: &Plan, count: u64) -> Vec<Row> {
 
 fn compile(criterion: &mut Criterion) {
     let fixture = Fixture::new();
-    let target =
-        Target::Kernel { template: Template::OpenCoded, pushdown: true, texts: true, pages: false };
+    let target = Target::Kernel {
+        template: Template::OpenCoded,
+        pushdown: true,
+        texts: true,
+        repeatable: true,
+        pages: false,
+    };
     for (name, text) in [("short", SHORT), ("ten conditions", LONG), ("every clause", CLAUSES)] {
         let mut group = criterion.benchmark_group(name);
         group.bench_function("text to program", |bencher| {

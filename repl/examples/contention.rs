@@ -56,6 +56,7 @@ fn load(schema: &KernelSchema, text: &str) -> Result<(Layout, Loaded), Box<dyn E
         template: Template::OpenCoded,
         pushdown: true,
         texts: false,
+        repeatable: true,
         pages: false,
     };
     let plan = plan(bound, target, text);

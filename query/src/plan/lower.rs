@@ -9,9 +9,11 @@ mod case;
 
 use ebpf_templates::template::text::LITERAL_MAX;
 
+use super::Target;
 use super::group::Operand;
 use super::kernel::{Operation, Order, Pred, Scalar, TextTest};
 use crate::bound::{Arith, Compare, Expr, ExprKind, Range};
+use crate::catalog::Table;
 use crate::diagnostic::Span;
 use crate::eval::{self, Warnings};
 use crate::function::{Evaluation, Kernel};
@@ -47,9 +49,21 @@ pub struct Lowerer<'a> {
     pub(crate) inputs: &'a [Input],
     /// Whether the kernel has functions of texts.
     pub(super) texts: bool,
-    /// Whether rows can be computed again in user space, if a number leaves the registers of the program: not where
-    /// rows come in several runs, of which the first are shown by then.
+    /// Whether rows can be computed again in user space, if a number leaves the registers of the program.
     pub(super) repeatable: bool,
+}
+
+impl<'a> Lowerer<'a> {
+    /// Lowers what runs at `target`, for a query of `table` whose text is `text`.
+    pub(super) fn new(text: &'a str, inputs: &'a [Input], target: Target, table: &Table) -> Self {
+        let (texts, repeatable) = match target {
+            Target::Kernel { texts, repeatable, .. } => (texts, repeatable),
+            Target::Rows(_) => (false, false),
+        };
+        // Of several runs the first are shown by then.
+        let repeatable = repeatable && !table.rows.in_several_runs();
+        Self { text, inputs, texts, repeatable }
+    }
 }
 
 impl Lowerer<'_> {

@@ -74,6 +74,9 @@ pub enum Target {
         pushdown: bool,
         /// Whether the kernel has functions of texts: Linux 6.17.
         texts: bool,
+        /// Whether rows can be computed again in user space where a number leaves its register; not those that somebody else
+        /// reads.
+        repeatable: bool,
         /// Whether page descriptors can be walked; of a plan over slabs, whether it finds all that are asked for.
         pages: bool,
     },
@@ -180,9 +183,7 @@ pub fn plan(mut query: Query, target: Target, text: &str) -> Plan {
         Target::Rows(_) if counted => Target::Rows(COUNTED),
         target => target,
     };
-    let texts = matches!(target, Target::Kernel { texts: true, .. });
-    let repeatable = !query.table.rows.in_several_runs();
-    let lowerer = Lowerer { text, inputs: &inputs, texts, repeatable };
+    let lowerer = Lowerer::new(text, &inputs, target, query.table);
     let Conditions { pushed, early, late, room } = condition::place(query.filter, target, &lowerer);
     let in_user_space = !(early.is_empty() && late.is_empty());
     let group = query.group.map(|group| {

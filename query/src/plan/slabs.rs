@@ -25,10 +25,13 @@ const STATES: [(i32, i32); 6] = [
 /// Where a query over `table` runs that would run at `target`.
 pub(super) fn by(table: &Table, target: Target, filter: &[Expr], inputs: &[Input]) -> Target {
     match target {
-        Target::Kernel { template, pushdown, texts, pages } if table.rows == Rows::Slabs => {
+        Target::Kernel { template, pages, pushdown, texts, repeatable }
+            if table.rows == Rows::Slabs =>
+        {
             let suffice = lists_suffice(filter, inputs);
             let template = if pages && !suffice { Template::Vmemmap } else { template };
-            Target::Kernel { template, pushdown, texts, pages: pages || suffice }
+            let pages = pages || suffice;
+            Target::Kernel { template, pages, pushdown, texts, repeatable }
         }
         target => target,
     }

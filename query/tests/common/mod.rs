@@ -372,7 +372,7 @@ fn bound_over(query: &Query, text: &str, caches: &[Cache]) -> Result<bound::Quer
 
 /// A plan's target in the kernel.
 pub fn kernel(template: Template, pushdown: bool) -> Target {
-    Target::Kernel { template, pushdown, texts: true, pages: false }
+    Target::Kernel { template, pushdown, texts: true, repeatable: true, pages: false }
 }
 
 /// Generates a plan's program for the made-up kernel.

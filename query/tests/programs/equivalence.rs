@@ -88,6 +88,7 @@ fn texts_are_found_in_user_space_where_the_kernel_cannot() {
         template: Template::OpenCoded,
         pushdown: true,
         texts: false,
+        repeatable: true,
         pages: false,
     };
     let text =

@@ -192,7 +192,7 @@ fn half(map: &[u8], at: usize) -> u32 {
 /// What a query gives of the second cache: the rows, and how often a slab was marked.
 fn gives(world: &World, text: &str, pushdown: bool, pages: u64) -> (Vec<Vec<Value>>, usize, u64) {
     let template = Template::Vmemmap;
-    let target = Target::Kernel { template, pushdown, texts: true, pages: true };
+    let target = Target::Kernel { template, pushdown, texts: true, repeatable: true, pages: true };
     let (plan, layout, program) = world.compile_for(text, target, 1);
     let mut interpreter = Interpreter::new(world.kernel(), program.map_bytes);
     if let Some((steps, memory)) = &world.meanwhile {

@@ -25,7 +25,13 @@ const SLAB: u64 = 0xf5;
 const BUDDY: u64 = 0xf0;
 
 fn target(pushdown: bool) -> Target {
-    Target::Kernel { template: Template::OpenCoded, pushdown, texts: true, pages: true }
+    Target::Kernel {
+        template: Template::OpenCoded,
+        pushdown,
+        texts: true,
+        repeatable: true,
+        pages: true,
+    }
 }
 
 /// A slab: its first page, the order, its objects, those in use, its flags, whether there is a freelist, and whether a

@@ -23,7 +23,7 @@ pub fn open(args: &Args, person: bool) -> Result<Engine, Failure> {
     let choice = Choice {
         template: args.template.map(|TemplateName(template)| template),
         no_pushdown: args.no_pushdown,
-        no_texts: false,
+        portable: false,
     };
     let engine = |source| Engine::new(source).choosing(choice);
     let (source, least) = (kind(&args.source), kind(&args.require).unwrap_or(Kind::Recording));

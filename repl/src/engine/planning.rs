@@ -81,9 +81,9 @@ impl Engine {
                 self.source.has(bound.table)?;
                 let members = bound.inputs.iter().any(|input| input.path().is_some());
                 match self.target()? {
-                    Target::Kernel { pushdown, texts, .. } if members => {
+                    Target::Kernel { pushdown, texts, repeatable, .. } if members => {
                         let template = Template::Vmemmap;
-                        Target::Kernel { template, pushdown, texts, pages: true }
+                        Target::Kernel { template, pushdown, texts, repeatable, pages: true }
                     }
                     Target::Kernel { .. } => {
                         Target::Rows("slabs by the descriptors of all pages, objects in user space")
@@ -117,12 +117,12 @@ impl Engine {
             target => target,
         };
         match target {
-            Target::Kernel { template, pushdown, texts, .. } => {
+            Target::Kernel { template, pushdown, texts, repeatable, .. } => {
                 let walked = |schema: &KernelSchema| {
                     codegen::pages(schema).is_ok() && schema.page_array().is_ok()
                 };
                 let pages = table.rows == Rows::Slabs && self.source.kernel().is_some_and(walked);
-                Ok(Target::Kernel { template, pushdown, texts, pages })
+                Ok(Target::Kernel { template, pushdown, texts, repeatable, pages })
             }
             target @ Target::Rows(_) => self.source.has(table).map(|()| target),
         }

@@ -49,7 +49,13 @@ impl<'a> Asked<'a> {
         };
         let bound = query::bind::bind(query, schema).map_err(wrong)?;
         let template = codegen::templates(schema).first().copied().unwrap_or(Template::List);
-        let target = Target::Kernel { template, pushdown: false, texts: false, pages: false };
+        let target = Target::Kernel {
+            template,
+            pushdown: false,
+            texts: false,
+            repeatable: true,
+            pages: false,
+        };
         let plan = query::plan::plan(bound, target, text);
         let layout = Layout::new(&plan);
         let program = codegen::generate(&plan, &layout, schema, FACTOR).map_err(wrong)?;

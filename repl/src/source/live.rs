@@ -319,8 +319,13 @@ impl Source for Live {
                 Failure::environment("the kernel lacks what the templates need", None)
             })?,
         };
-        let texts = !choice.no_texts && codegen::has_texts(&self.schema);
-        Ok(Target::Kernel { template, pushdown: !choice.no_pushdown, texts, pages: false })
+        Ok(Target::Kernel {
+            template,
+            pushdown: !choice.no_pushdown,
+            texts: !choice.portable && codegen::has_texts(&self.schema),
+            repeatable: !choice.portable,
+            pages: false,
+        })
     }
 
     fn scan(&self, plan: &Plan, sink: &mut Sink<'_>) -> Result<ScanReport, Failure> {

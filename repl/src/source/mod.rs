@@ -58,8 +58,9 @@ pub struct Choice {
     pub template: Option<Template>,
     /// Keeps conditions out of the kernel.
     pub no_pushdown: bool,
-    /// Keeps the kernel's functions of texts out of them.
-    pub no_texts: bool,
+    /// The program is to run on other kernels, and others read its rows: it has no functions that a loader does not find, and
+    /// computes nothing that may have to be computed again.
+    pub portable: bool,
 }
 
 /// A scan that is ready to run, as often as wanted.

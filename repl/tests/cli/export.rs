@@ -51,6 +51,12 @@ fn what_cannot_be_exported_is_refused_and_leaves_no_file() {
         ("select name; select size", "an export is made of one query"),
         ("explain select name", "an export is made of one query"),
         ("select delta(size)", "`delta` works only in a watch"),
+        ("select name where not addr - 64 > 0", "which may overflow 64 bits"),
+        ("select addr + 1", "which may overflow 64 bits"),
+        (
+            "select name where objects * 4294967296 > 0",
+            "beyond 32 bits, which may overflow 64 bits",
+        ),
         ("", "there is no query"),
     ] {
         let Ran { code, out, err } = export(&[path.to_str().unwrap(), query]);

@@ -35,7 +35,13 @@ fn exported(text: &str, schema: &Fixture, prints: bool) -> Result<Portable, Diag
     let statements = parse_text(text).unwrap();
     let bound = query::bind::bind(statements[0].0.query().unwrap(), schema)?;
     let template = Template::Iter;
-    let target = Target::Kernel { template, pushdown: true, texts: prints, pages: false };
+    let target = Target::Kernel {
+        template,
+        pushdown: true,
+        texts: prints,
+        repeatable: prints,
+        pages: false,
+    };
     let plan = plan::plan(bound, target, text);
     if !prints {
         export::rows(&plan)?;

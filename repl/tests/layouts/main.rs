@@ -142,7 +142,8 @@ fn try_compile(
     let statements = parse_text(text).unwrap();
     let bound = query::bind::bind(statements[0].0.query().unwrap(), schema);
     let bound = bound.unwrap_or_else(|error| panic!("{text}: {}", error.render(text)));
-    let target = Target::Kernel { template, pushdown: true, texts: false, pages: false };
+    let target =
+        Target::Kernel { template, pushdown: true, texts: false, repeatable: true, pages: false };
     let plan = plan::plan(bound, target, text);
     let layout = Layout::new(&plan);
     let program = codegen::generate(&plan, &layout, schema, 1)?;

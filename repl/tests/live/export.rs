@@ -17,7 +17,7 @@ const STILL: &str = "select name, addr, size, object_size, flags, page_order, si
 /// Sums over nodes, of caches whose slabs are not many.
 const SUMS: &str = "select name, objects, slabs, partial, memory where size > 3000 and objects > 0";
 
-fn slabql(arguments: &[&str]) -> String {
+pub fn slabql(arguments: &[&str]) -> String {
     let Ran { code, out, err } = command(SLABQL).args(arguments).ran().into();
     assert_eq!(code, Some(0), "{arguments:?}: {err}");
     out
@@ -30,7 +30,7 @@ fn compare(query: &str, printed: impl Fn() -> String) {
 }
 
 /// The same in any format.
-fn compare_as(format: &str, query: &str, printed: impl Fn() -> String) -> String {
+pub fn compare_as(format: &str, query: &str, printed: impl Fn() -> String) -> String {
     let own = || slabql(&["--format", format, query]);
     let mut differed = String::new();
     for _ in 0..40 {
@@ -144,6 +144,9 @@ fn loaded_rows_are_the_answer() {
         (elsewhere, "table"),
         ("select distinct object_size, share(size) where size > 2k order by 1", "vertical"),
         ("select name where size > 64 and size < 64", "json"),
+        // What leaves 64 bits is computed by those who read the rows.
+        ("select name, addr - 64 as before where addr - 64 > 0 and addr * 2 > 5", "csv"),
+        ("select name, memory where memory > 100000 order by name", "csv"),
     ] {
         slabql(&["export", "--as", "rows", path, query]);
         compare_as(format, query, || slabql(&["--format", format, "load", path]));

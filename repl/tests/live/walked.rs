@@ -94,7 +94,8 @@ pub fn compile<S: Schema>(schema: &S, template: Template, text: &str) -> (Plan, 
     let statements = parse_text(text).unwrap();
     let query = statements[0].0.query().unwrap();
     let bound = query::bind::bind(query, schema).unwrap();
-    let target = Target::Kernel { template, pushdown: true, texts: false, pages: false };
+    let target =
+        Target::Kernel { template, pushdown: true, texts: false, repeatable: true, pages: false };
     let plan = plan(bound, target, text);
     let layout = Layout::new(&plan);
     // A cache has a row for each CPU.

@@ -10,8 +10,9 @@ use crate::report::error::Failure;
 use crate::source::Choice;
 use crate::source::stats::Stages;
 
-/// Plans a query for the template of other kernels, with or without the kernel's functions of texts, which no loader finds.
-pub fn planned(engine: &mut Engine, asked: Asked<'_>, no_texts: bool) -> Result<Plan, Failure> {
+/// Plans a query for the template of other kernels; as one that sends rows, what no program can do there is left to who reads
+/// them.
+pub fn planned(engine: &mut Engine, asked: Asked<'_>, portable: bool) -> Result<Plan, Failure> {
     let table = asked.query.from.as_ref();
     let found = table.and_then(|table| Some((table, catalog::table(&table.name)?)));
     if let Some((named, table)) = found
@@ -33,7 +34,7 @@ pub fn planned(engine: &mut Engine, asked: Asked<'_>, no_texts: bool) -> Result<
         return Err(no_kernel());
     }
     let before = engine.choice;
-    engine.choice = Choice { template: Some(Template::Iter), no_pushdown: false, no_texts };
+    engine.choice = Choice { template: Some(Template::Iter), no_pushdown: false, portable };
     let plan = engine.plan_once(asked, &mut Stages::default());
     engine.choice = before;
     plan

@@ -16,7 +16,7 @@ use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use ebpf_templates::template::rows::{self, ROW_ADDR};
+use ebpf_templates::template::rows::ROW_ADDR;
 use query::diagnostic::Diagnostic;
 use query::layout::{Layout, ValuePlace};
 use query::output::Output;
@@ -149,9 +149,6 @@ pub fn answer(engine: &mut Engine, object: &Path, attached: Attached) -> Result<
             "the rows took several reads: if a cache came or went meanwhile, some may be missing"
                 .to_owned(),
         );
-    }
-    if sent.flags & u64::from(rows::RANGE.cast_unsigned()) != 0 {
-        notes.push("arithmetic overflowed 64 bits in the kernel: rows may be missing".to_owned());
     }
     engine.finish(
         &plan,
