@@ -1,4 +1,5 @@
-//! Makes the system calls that need `unsafe`: bpf(2), mmap(2), sigaction(2), getauxval(3).
+//! Makes the system calls that need `unsafe`: bpf(2), mmap(2), sigaction(2), getauxval(3); and has the allocator and the
+//! memcpy(3) of the program.
 //!
 //! The only module with `unsafe` code. Each of its public functions is sound for any argument: descriptors are owned
 //! or borrowed, a map knows the size of its value, memory is passed with its length and outlives the call, and the
@@ -10,6 +11,8 @@
 #![allow(unsafe_code)]
 
 mod allocator;
+#[cfg(all(target_arch = "x86_64", any(target_env = "musl", test)))]
+mod copy;
 mod handler;
 mod memory;
 mod signal;

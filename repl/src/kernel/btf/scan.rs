@@ -74,7 +74,7 @@ impl Shape {
     }
 
     /// The bytes of a record with `info`; 0 where nobody tells.
-    #[inline]
+    #[inline(always)]
     fn length(self, info: u32) -> u32 {
         u32::from(self.record) + u32::from(self.each) * (info & 0x00ff_ffff)
     }
@@ -88,6 +88,12 @@ struct Lanes {
     ends: [u32; LANES],
     /// Of each lane where it was at the start of each block.
     marks: [Vec<u32>; LANES],
+}
+
+/// The records of a block that passed the filter.
+struct Notes {
+    places: [u32; NOTES],
+    count: usize,
 }
 
 /// A walk, window by window.
@@ -166,23 +172,21 @@ impl<'a> Scan<'a> {
             &types[..end.min(types.len())]
         });
         let mut marks: [Vec<u32>; LANES] = Default::default();
-        let mut notes = [0; NOTES];
+        let mut notes = Notes { places: [0; NOTES], count: 0 };
         loop {
             let before = at;
-            let mut count = 0;
+            notes.count = 0;
             for _ in 0..BLOCK {
                 // Not a loop: that would keep the lanes' places in memory.
-                at = array::from_fn(|lane| {
-                    let place = at[lane];
-                    let Some((name, info)) = head(parts[lane], place) else { return place };
-                    let kind = kind_of(info);
-                    notes[count % NOTES] = place;
-                    count += usize::from(filter.passes(kind, names, name as usize));
-                    // A record's length always fits; this sum need not.
-                    place.saturating_add(shapes[kind].length(info))
-                });
+                let [first, second, third, fourth] = at;
+                at = [
+                    step(parts[0], first, names, shapes, filter, &mut notes),
+                    step(parts[1], second, names, shapes, filter, &mut notes),
+                    step(parts[2], third, names, shapes, filter, &mut notes),
+                    step(parts[3], fourth, names, shapes, filter, &mut notes),
+                ];
             }
-            self.places.extend_from_slice(&notes[..count.min(NOTES)]);
+            self.places.extend_from_slice(&notes.places[..notes.count.min(NOTES)]);
             for (lane, marks) in marks.iter_mut().enumerate() {
                 if at[lane] > before[lane] {
                     marks.push(before[lane]);
@@ -233,14 +237,33 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// Takes a lane over the record at `place`, which is noted without a branch for the next one to overwrite. Gives where the
+/// next record begins.
+#[inline(always)]
+fn step(
+    part: &[u8],
+    place: u32,
+    names: &[u8],
+    shapes: &[Shape; KINDS],
+    filter: &Filter,
+    notes: &mut Notes,
+) -> u32 {
+    let Some((name, info)) = head(part, place) else { return place };
+    let kind = kind_of(info);
+    notes.places[notes.count % NOTES] = place;
+    notes.count += usize::from(filter.passes(kind, names, name as usize));
+    // A record's length always fits; this sum need not.
+    place.saturating_add(shapes[kind].length(info))
+}
+
 /// The name and the `info` of the record at `at`.
-#[inline]
+#[inline(always)]
 fn head(types: &[u8], at: u32) -> Option<(u32, u32)> {
     let head = types.get(at as usize..)?.first_chunk::<RECORD>()?;
     Some((le(&head[0..4]), le(&head[4..8])))
 }
 
-#[inline]
+#[inline(always)]
 fn kind_of(info: u32) -> usize {
     (info >> 24) as usize % KINDS
 }
@@ -278,12 +301,13 @@ impl Filter {
     }
 
     /// A number below 4096.
+    #[inline(always)]
     fn hash(start: u64) -> usize {
         (start.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52) as usize
     }
 
     /// Whether a type of this `kind`, whose name is at `at`, may be wanted.
-    #[inline]
+    #[inline(always)]
     fn passes(&self, kind: usize, names: &[u8], at: usize) -> bool {
         let Some(start) = names.get(at..).and_then(|name| name.first_chunk()) else {
             return at < names.len();
