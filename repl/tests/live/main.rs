@@ -10,6 +10,8 @@ mod churn;
 mod common;
 mod conditions;
 mod export;
+#[cfg(guest)]
+mod exported;
 mod groups;
 mod harm;
 mod host_tables;
