@@ -19,7 +19,7 @@ use std::io::{self, Write};
 use query::value::Value;
 
 use super::format::{Capacity, FormatRow, Frame, Rows};
-use super::unit::{decimal, plain};
+use super::unit::{Digits, plain};
 use crate::report::escape::printable;
 
 /// What `csv` is.
@@ -54,10 +54,11 @@ struct Separated {
 
 impl Rows for Separated {
     fn add(&mut self, frame: &Frame, rows: &[Vec<Value>], out: &mut dyn Write) -> io::Result<()> {
+        let mut digits = Digits::new();
         for row in rows {
             for (value, column) in row.iter().zip(&frame.columns) {
-                match decimal(value, column, &mut itoa::Buffer::new()) {
-                    Some(digits) => self.line.extend(digits.bytes()),
+                match digits.plain(value, column) {
+                    Some(digits) => self.line.extend_from_slice(digits),
                     None => self.push_field(frame, plain(value, column)),
                 }
                 self.line.push(self.separator);
@@ -108,9 +109,19 @@ fn drawn<'a>(frame: &Frame, field: Cow<'a, [u8]>) -> Cow<'a, [u8]> {
     if frame.options.terminal { printable(&field).into_bytes().into() } else { field }
 }
 
+/// Whether a byte has a meaning of its own in CSV.
+const SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
+    special[b',' as usize] = true;
+    special[b'"' as usize] = true;
+    special[b'\r' as usize] = true;
+    special[b'\n' as usize] = true;
+    special
+};
+
 fn push_quoted(line: &mut Vec<u8>, field: &[u8]) {
-    if !field.is_empty() && !field.iter().any(|byte| b",\"\r\n".contains(byte)) {
-        line.extend(field);
+    if !field.is_empty() && !field.iter().any(|byte| SPECIAL[usize::from(*byte)]) {
+        line.extend_from_slice(field);
         return;
     }
     line.push(b'"');

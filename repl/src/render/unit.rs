@@ -93,6 +93,45 @@ pub fn decimal<'a>(
     }
 }
 
+/// Room for the digits of an integer.
+pub struct Digits {
+    decimal: itoa::Buffer,
+    /// `0x` and the digits of 64 bits.
+    hex: [u8; 18],
+}
+
+impl Digits {
+    pub fn new() -> Self {
+        Self { decimal: itoa::Buffer::new(), hex: [0; 18] }
+    }
+
+    /// Returns an integer as [`plain`] does, without memory of its own; None for any other value, and for those below zero
+    /// in hexadecimal.
+    pub fn plain(&mut self, value: &Value, column: &OutputColumn) -> Option<&[u8]> {
+        match value {
+            Value::UInt(integer) if column.unit == Unit::Hex && !column.ty.is_flags() => {
+                Some(self.hex(*integer))
+            }
+            _ => decimal(value, column, &mut self.decimal).map(str::as_bytes),
+        }
+    }
+
+    fn hex(&mut self, mut integer: u64) -> &[u8] {
+        let mut start = self.hex.len();
+        loop {
+            start -= 1;
+            self.hex[start] = b"0123456789abcdef"[(integer & 15) as usize];
+            integer >>= 4;
+            if integer == 0 {
+                break;
+            }
+        }
+        start -= 2;
+        self.hex[start..start + 2].copy_from_slice(b"0x");
+        &self.hex[start..]
+    }
+}
+
 /// A value that is neither NULL nor text.
 fn plain_text(value: &Value, column: &OutputColumn) -> String {
     match (value, value.integer()) {
@@ -273,6 +312,27 @@ mod tests {
         ascii: false,
         table: None,
     };
+
+    #[test]
+    fn digits_are_those_of_the_plain_text() {
+        let integers = [0, 1, 9, 10, 15, 16, 255, 4096, u64::MAX - 1, u64::MAX];
+        let integers = integers.into_iter().flat_map(|integer| {
+            [Value::UInt(integer), Value::Int(integer.cast_signed().wrapping_neg())]
+        });
+        for value in integers.chain([Value::Null, Value::Bool(true), Value::Float(0.5)]) {
+            for (ty, unit) in [
+                (Type::UInt, Unit::Hex),
+                (Type::Int, Unit::Hex),
+                (Type::UInt, Unit::Bytes),
+                (Type::SlabFlags, Unit::None),
+            ] {
+                let column = OutputColumn::new("x", ty, unit);
+                let mut digits = Digits::new();
+                let Some(found) = digits.plain(&value, &column) else { continue };
+                assert_eq!(Some(found), plain(&value, &column).as_deref(), "{value:?}");
+            }
+        }
+    }
 
     fn show(value: &Value, unit: Unit) -> String {
         shown(value, &OutputColumn::new("x", Type::UInt, unit), &Options::default()).unwrap()
