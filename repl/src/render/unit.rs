@@ -147,8 +147,13 @@ fn plain_text(value: &Value, column: &OutputColumn) -> String {
 
 /// Returns an integer in hexadecimal. One below zero keeps its sign: the answer to a subtraction is no address.
 pub(super) fn hex(integer: i128) -> String {
-    let sign = if integer < 0 { "-" } else { "" };
-    format!("{sign}{:#x}", integer.unsigned_abs())
+    match u64::try_from(integer) {
+        Ok(integer) => String::from_utf8_lossy(Digits::new().hex(integer)).into_owned(),
+        Err(_) => {
+            let sign = if integer < 0 { "-" } else { "" };
+            format!("{sign}{:#x}", integer.unsigned_abs())
+        }
+    }
 }
 
 /// Returns the names of the bits that are set, by bit number, and last the bits without a name as one number.

@@ -32,7 +32,8 @@ pub fn row(line: &str, wanted: &Wanted, width: usize) -> Option<Vec<Value>> {
 struct Cells<'a> {
     wanted: &'a Wanted,
     width: usize,
-    /// Whether texts are strings without escapes, as nearly all are: they are copied once.
+    /// Whether texts are strings without escapes and integers fit 64 bits with a sign, as nearly all do: they are
+    /// copied once.
     plain: bool,
 }
 
@@ -44,7 +45,8 @@ impl<'de> Visitor<'de> for Cells<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut cells: A) -> Result<Self::Value, A::Error> {
-        let mut row = vec![Value::Null; self.width];
+        let mut row = Vec::with_capacity(self.width);
+        row.resize_with(self.width, || Value::Null);
         for wanted in self.wanted {
             let missing = || A::Error::custom("too few values");
             let Some((at, column)) = wanted else {
@@ -55,6 +57,10 @@ impl<'de> Visitor<'de> for Cells<'_> {
                 Type::UInt | Type::SlabFlags | Type::GfpFlags => {
                     let integer: Option<u64> = cells.next_element()?.ok_or_else(missing)?;
                     integer.map_or(Value::Null, Value::UInt)
+                }
+                Type::Int if self.plain => {
+                    let integer: Option<i64> = cells.next_element()?.ok_or_else(missing)?;
+                    integer.map_or(Value::Null, Value::Int)
                 }
                 Type::Text if self.plain => {
                     let text: Option<&str> = cells.next_element()?.ok_or_else(missing)?;
