@@ -147,13 +147,11 @@ fn plain_text(value: &Value, column: &OutputColumn) -> String {
 
 /// Returns an integer in hexadecimal. One below zero keeps its sign: the answer to a subtraction is no address.
 pub(super) fn hex(integer: i128) -> String {
-    match u64::try_from(integer) {
-        Ok(integer) => String::from_utf8_lossy(Digits::new().hex(integer)).into_owned(),
-        Err(_) => {
-            let sign = if integer < 0 { "-" } else { "" };
-            format!("{sign}{:#x}", integer.unsigned_abs())
-        }
-    }
+    let Ok(integer) = u64::try_from(integer) else {
+        let sign = if integer < 0 { "-" } else { "" };
+        return format!("{sign}{:#x}", integer.unsigned_abs());
+    };
+    String::from_utf8_lossy(Digits::new().hex(integer)).into_owned()
 }
 
 /// Returns the names of the bits that are set, by bit number, and last the bits without a name as one number.
