@@ -144,6 +144,31 @@ impl Lines<'_> {
         }
     }
 
+    /// Lines that were read ahead as a whole, up to one that begins with `end`; maybe none, and none longer than any may be.
+    /// [`Self::pass`] passes over them.
+    pub fn ahead(&mut self, end: u8) -> Result<&[u8], String> {
+        signals::check().map_err(|_| CUT_OFF.to_owned())?;
+        if let Err(error) = self.text.fill_buf() {
+            return Err(self.reason(&error));
+        }
+        // It was filled right now, and is not read again.
+        let bytes = self.text.fill_buf().unwrap_or_default();
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(PIECE);
+        let bytes = &bytes[..bytes.len().min(most)];
+        if bytes.first() == Some(&end) {
+            return Ok(&[]);
+        }
+        let ending = memchr::memmem::find(bytes, &[b'\n', end]);
+        let last = ending.or_else(|| memchr::memrchr(b'\n', bytes));
+        Ok(last.map_or(&[], |last| &bytes[..=last]))
+    }
+
+    /// Passes over so many bytes of those [`Self::ahead`].
+    pub fn pass(&mut self, bytes: usize) {
+        self.text.consume(bytes);
+        self.left -= bytes as u64;
+    }
+
     /// The line, with its end if it has one.
     pub fn raw(&self) -> &[u8] {
         &self.line
@@ -152,8 +177,13 @@ impl Lines<'_> {
     /// The line without its end.
     pub fn text(&self) -> Result<&str, String> {
         let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
+        str::from_utf8(line).map_err(|_| self.not_text())
+    }
+
+    /// That its bytes are no text.
+    pub fn not_text(&self) -> String {
         let packed = if self.is_packed { " when it is decompressed" } else { "" };
-        str::from_utf8(line).map_err(|_| format!("it is not UTF-8{packed}"))
+        format!("it is not UTF-8{packed}")
     }
 
     fn reason(&self, error: &io::Error) -> String {

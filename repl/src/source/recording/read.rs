@@ -37,7 +37,34 @@ impl<'a> Reader<'a> {
     /// Passes over the rows before those of a table.
     pub fn pass(&mut self, tables: usize) -> Result<(), String> {
         while self.ended < tables {
-            while self.row()?.is_some() {}
+            self.pass_ahead()?;
+            self.row()?;
+        }
+        Ok(())
+    }
+
+    /// Passes over the rows that were read ahead, all at once.
+    fn pass_ahead(&mut self) -> Result<(), String> {
+        // Without an end of a table, rows are told from nothing else.
+        if self.header.old.is_some() {
+            return Ok(());
+        }
+        let rows = self.lines.ahead(b'{')?;
+        let (length, count) = (rows.len(), memchr::memchr_iter(b'\n', rows).count());
+        self.sum.add(rows);
+        let text = str::from_utf8(rows).is_ok();
+        if !text {
+            return Err(self.lines.not_text());
+        }
+        self.lines.pass(length);
+        self.add(count as u64)
+    }
+
+    /// Counts rows.
+    fn add(&mut self, rows: u64) -> Result<(), String> {
+        self.count += rows;
+        if self.count > MAX_ROWS {
+            return Err(format!("a table has more than {MAX_ROWS} rows, which is the limit"));
         }
         Ok(())
     }
@@ -61,14 +88,11 @@ impl<'a> Reader<'a> {
             }
             _ => {}
         }
-        self.count += 1;
+        self.add(1)?;
         if self.lines.raw().len() > MAX_LINE && !self.lines.raw().ends_with(b"\n") {
             let name = self.header.parts.get(self.ended).map_or("", |part| &part.name);
             let row = format!("row {} of `{name}`", self.count);
             return Err(format!("{row} is longer than {MAX_LINE} bytes, which is the limit"));
-        }
-        if self.count > MAX_ROWS {
-            return Err(format!("a table has more than {MAX_ROWS} rows, which is the limit"));
         }
         self.sum.add(self.lines.raw());
         self.lines.text().map(Some)
