@@ -129,18 +129,35 @@ pub fn variables(
             compare(pred);
         }
     }
-    let used: Vec<(Span, String)> = Lexer::new(text)
-        .filter_map(|item| match item.ok()? {
-            Token { kind: TokenKind::Parameter(name), span } => Some((span, name)),
-            _ => None,
-        })
-        .collect();
+    let used = used(text);
     let fixed: BTreeSet<String> = used
         .iter()
         .filter(|(span, _)| !compared.contains(span))
         .map(|(_, name)| name.clone())
         .collect();
     (used.into_iter().filter(|(_, name)| !fixed.contains(name)).collect(), fixed)
+}
+
+/// The parameters of a text, by where they stand.
+fn used(text: &str) -> Vec<(Span, String)> {
+    Lexer::new(text)
+        .filter_map(|item| match item.ok()? {
+            Token { kind: TokenKind::Parameter(name), span } => Some((span, name)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Fails if a parameter of a text is called as the variable `name` that objects have.
+pub fn reserved(text: &str, name: &str) -> Result<(), Diagnostic> {
+    match used(text).into_iter().find(|(_, used)| used == name) {
+        Some((span, _)) => {
+            let message = format!("`${name}` cannot be a parameter of an export");
+            let label = "each object has a variable of this name";
+            Err(Diagnostic::new(span, message).label(label).help("call it otherwise"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Adds where the parameters stand that are a side of a comparison.

@@ -6,6 +6,7 @@
 //!                                                 └─► pinned: a name in bpffs, by which others read it
 //! ```
 
+use std::error::Error;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -25,6 +26,17 @@ use crate::report::error::{Environment, Failure};
 
 /// What a refused program's log has where an instruction reads a member that the kernel does not have.
 const POISONED: &str = "unknown#195896080";
+
+/// The file of an object may come from anywhere, so it is no bug that the kernel refuses it.
+fn unfit(what: &str, error: &(dyn Error + 'static)) -> Failure {
+    match refused(what, error) {
+        Failure::Bug(_) => {
+            let message = format!("cannot {what}: {error}");
+            Failure::environment(message, Some("export the query again"))
+        }
+        failure => failure,
+    }
+}
 
 /// A program that is attached, until this is dropped.
 pub struct Attached {
@@ -54,7 +66,7 @@ impl Attached {
             }
             // Without rights aya takes the kernel for one that has no variables.
             _ => Environment::of_bpf(&io::Error::from_raw_os_error(libc::EINVAL))
-                .map_or_else(|| refused("load the object", &error), Failure::from),
+                .map_or_else(|| unfit("load the object", &error), Failure::from),
         })?;
         let program = ebpf.programs_mut().find_map(|(name, program)| match program {
             Program::Iter(program) => Some((name == SENDS, program)),
@@ -68,7 +80,7 @@ impl Attached {
                 let message = "the object reads what this kernel does not have";
                 return Failure::environment(message, Some(help));
             }
-            refused("load the program", &error)
+            unfit("load the program", &error)
         })?;
         let link = program.attach().and_then(|link| program.take_link(link));
         let link = link.map_err(|error| refused("attach the program", &error))?;

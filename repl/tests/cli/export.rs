@@ -63,6 +63,11 @@ fn what_cannot_be_exported_is_refused_and_leaves_no_file() {
         assert_eq!((code, &*out), (Some(1), ""), "{query}: {err}");
         assert!(err.contains(words), "{query}: {err}");
     }
+    let reserved = ["--set", "possible_nodes=9", "export", path.to_str().unwrap()];
+    let query = "select name where size > $possible_nodes";
+    let Ran { code, err, .. } =
+        command(SLABQL).args(["--btf", TYPES]).args(reserved).arg(query).ran().into();
+    assert!(code == Some(1) && err.contains("cannot be a parameter of an export"), "{err}");
     assert!(folder.names().is_empty());
     let Ran { code, err, .. } = demo(["export", path.to_str().unwrap(), QUERY]);
     assert_eq!(code, Some(2), "{err}");

@@ -11,3 +11,4 @@ select name, memory, slabs * objects - 100000, objects * -1 * objects where size
 select name as "a,b", size as "x""y?/*" where name = 'a"b\c' or name like 'kmalloc-%' or name in ('task_struct', 'nsproxy')
 select size where flags has ACCOUNT or not flags has all (PANIC, HWCACHE_ALIGN)
 select size << 50, size << 60, size * size * size * size * size * size * size, 5 - size, size - 9000 < 0, size << (size & 63), (5 - size) >> 1, (5 - size) << 58
+select name, objects > -5 as a, -size < objects as b, (slabs ^ -1) > 0 as c, (slabs | -1) >> 4 as d, objects between -size and 18446744073709551615 as e where slabs >= -1

@@ -114,6 +114,7 @@ fn a_loaded_object_takes_values() {
         ("min=-1", "`-1` cannot be the value of `min`"),
         ("min=x", "`x` cannot be the value of `min`"),
         ("min", "does not set a parameter"),
+        ("possible_nodes=5", "is not to be set"),
     ] {
         let Ran { code, out, err } = command(SLABQL).args(["load", path, value]).ran().into();
         assert_eq!((code, &*out), (Some(1), ""), "{err}");
@@ -123,6 +124,12 @@ fn a_loaded_object_takes_values() {
     let fixed = ["export", path, "select name where size > $min * 2 or size / $most = 1"];
     let Ran { err, .. } = command(SLABQL).args(parameters).args(fixed).ran().into();
     assert!(err.contains("the value of `$min` is fixed") && err.contains("`$most` is"), "{err}");
+    // Of a fraction the comparison is another one.
+    let fraction = ["--set", "min=1.5", "export", path, "select name where page_order < $min"];
+    let Ran { code, err, .. } = command(SLABQL).args(fraction).ran().into();
+    assert!(code == Some(0) && err.contains("the value of `$min` is fixed"), "{err}");
+    let low = slabql(&["--format", "csv", "--set", "min=1.5", fraction[4]]);
+    assert_eq!(slabql(&["load", path]), low);
     for (file, words) in [("/dev/null", "no object"), ("/nonexistent", "cannot read")] {
         let Ran { code, err, .. } = command(SLABQL).args(["load", file]).ran().into();
         assert!(matches!(code, Some(1 | 2)) && err.contains(words), "{file}: {err}");
@@ -181,7 +188,7 @@ fn loaded_rows_are_the_answer() {
     let other = folder.path("y.o");
     let Ran { code, err, .. } =
         command(SLABQL).args(["load", other.to_str().unwrap()]).ran().into();
-    assert!(code == Some(2) && err.contains("the rows that the object sends"), "{err}");
+    assert!(code == Some(2) && err.contains("is the layout of another object"), "{err}");
     std::fs::remove_file(folder.path("y.json")).unwrap();
     let Ran { code, err, .. } =
         command(SLABQL).args(["load", other.to_str().unwrap()]).ran().into();

@@ -372,8 +372,8 @@ impl Writer<'_> {
     /// What a parameter's variable is called.
     pub(super) fn variable(&self, name: &str) -> String {
         let mut name = identifier(name);
-        // What is computed has such names.
-        if name.starts_with("number") || name.starts_with("null") {
+        // What is computed has such names, and what belongs to the compiler.
+        if ["number", "null", "__"].iter().any(|taken| name.starts_with(taken)) {
             name.push('_');
         }
         while self.plan.inputs.iter().any(|input| identifier(input.name()) == name) {

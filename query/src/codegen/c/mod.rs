@@ -33,7 +33,7 @@ const TAKEN: &[&str] = &[
     "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch",
     "typedef", "typeof", "union", "unsigned", "void", "volatile", "while", "ctx", "begins",
     "first", "flag", "i", "n", "name_of", "no_text", "node", "node_of", "out", "plain", "print",
-    "put", "read", "rest", "rows", "s", "s64", "text", "u64", "v", "LICENSE", "SEC",
+    "put", "read", "rest", "rows", "s", "s64", "text", "u64", "v", "license", "LICENSE", "SEC",
 ];
 
 /// What is asked of the kernel's types while the source is written.
@@ -244,7 +244,7 @@ impl Writer<'_> {
                 Some(Source::NodeSum(path)) => {
                     let found = member(self.schema, "kmem_cache_node", path)?;
                     self.types.node(path, &found);
-                    let _ = writeln!(text, "\tu64 {name} = 0;");
+                    let _ = writeln!(text, "\t{ty} {name} = 0;");
                     sums.push((name, path));
                 }
                 Some(Source::Text(path)) => {

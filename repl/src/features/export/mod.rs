@@ -129,6 +129,7 @@ pub fn export(
         Form::Text | Form::C => export::cells(&plan, asked.text),
     };
     let cells = cells.map_err(asked.wrong)?;
+    export::reserved(asked.text, NODES).map_err(asked.wrong)?;
     let (variables, fixed) = export::variables(&plan, &cells, asked.text);
     let fixed = fixed.iter().map(|name| {
         format!("the value of `${name}` is fixed: it does not only stand in comparisons of numbers in the kernel")
@@ -157,7 +158,7 @@ pub fn export(
         report.push_str(&format!(", variables {}", names.join(", ")));
     }
     let layout = (form == Form::Rows)
-        .then(|| rows::layout(&plan, asked.text, parameters, &names, schema.release()));
+        .then(|| rows::layout(&plan, asked.text, parameters, &names, schema.release(), &bytes));
     Ok(Exported { bytes, layout, report, notes })
 }
 
@@ -214,13 +215,13 @@ pub fn write(path: &Path, exported: &Exported, out: &mut dyn Write) -> Result<()
 /// The most bytes of an object that are read.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// Loads the program of a file, gives its variables values, and attaches it.
-pub fn attach(path: &Path, values: &[(String, u64)]) -> Result<Attached, Failure> {
+/// Reads an object.
+pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut object = Vec::new();
     own::open(path, Whose::Any)
         .and_then(|file| Checked(file).take(MAX_BYTES + 1).read_to_end(&mut object))
         .or_else(|error| signals::check().and(Err(Failure::file("read", path, &error))))?;
-    Attached::load(&object, values)
+    Ok(object)
 }
 
 /// Writes what an attached program prints.

@@ -17,6 +17,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ebpf_templates::template::rows::ROW_ADDR;
+use flate2::Crc;
 use query::diagnostic::Diagnostic;
 use query::layout::{Layout, ValuePlace};
 use query::output::Output;
@@ -56,6 +57,7 @@ pub fn layout(
     parameters: &ParameterValues,
     variables: &[&str],
     release: &str,
+    object: &[u8],
 ) -> String {
     let used = names(text);
     let parameters: Map<String, Json> = parameters
@@ -63,6 +65,7 @@ pub fn layout(
         .filter(|(name, _)| used.contains(*name))
         .map(|(name, value)| (name.clone(), json!(value)))
         .collect();
+    let sum = checksum(object, text, &parameters);
     let columns = plan.items().iter().map(|item| {
         json!({ "name": item.name, "type": item.expr.ty.name(), "unit": item.expr.unit.name() })
     });
@@ -75,12 +78,23 @@ pub fn layout(
         "columns": columns.collect::<Vec<_>>(),
         CONDITIONS: conditions(plan),
         ROW: row(plan, &Layout::new(plan)),
+        SUM: sum,
     });
     format!("{layout:#}\n")
 }
 
 const CONDITIONS: &str = "conditions";
 const ROW: &str = "row";
+/// What tells that a layout is that of an object: the CRC-32 of the object, the query and its parameters.
+const SUM: &str = "crc32";
+
+fn checksum(object: &[u8], query: &str, parameters: &Map<String, Json>) -> String {
+    let mut sum = Crc::new();
+    sum.update(object);
+    sum.update(query.as_bytes());
+    sum.update(json!(parameters).to_string().as_bytes());
+    format!("{:08x}", sum.sum())
+}
 
 /// The conditions that the program tests.
 fn conditions(plan: &Plan) -> Json {
@@ -108,8 +122,13 @@ fn row(plan: &Plan, layout: &Layout) -> Json {
 }
 
 /// The answer that the rows of an attached object come to, by the layout beside its file.
-pub fn answer(engine: &mut Engine, object: &Path, attached: Attached) -> Result<Output, Failure> {
-    let beside = beside(object)?;
+pub fn answer(
+    engine: &mut Engine,
+    path: &Path,
+    object: &[u8],
+    attached: Attached,
+) -> Result<Output, Failure> {
+    let beside = beside(path)?;
     let mut bytes = Vec::new();
     own::open(&beside, Whose::Any)
         .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
@@ -123,6 +142,7 @@ pub fn answer(engine: &mut Engine, object: &Path, attached: Attached) -> Result<
     let said: Map<String, Json> = serde_json::from_slice(&bytes).map_err(|_| none())?;
     let text = said.get("query").and_then(Json::as_str).ok_or_else(none)?;
     let given = said.get("parameters").and_then(Json::as_object).ok_or_else(none)?;
+    let sum = checksum(object, text, given);
     let given =
         given.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
     let mistake = |diagnostic: Diagnostic| Failure::query(diagnostic, text, beside.to_str());
@@ -136,6 +156,9 @@ pub fn answer(engine: &mut Engine, object: &Path, attached: Attached) -> Result<
         || said.get(ROW) != Some(&row(&plan, &layout))
     {
         return Err(wrong("lays rows out in another way than they would be here"));
+    }
+    if said.get(SUM).and_then(Json::as_str) != Some(&sum) {
+        return Err(wrong("is the layout of another object, or was changed"));
     }
     let sent = read::read_rows(attached.file()?)?;
     let decoded = layout.decode(&sent.bytes);

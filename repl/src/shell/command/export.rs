@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
+use query::codegen::NODES;
 use query::diagnostic::Diagnostic;
 use query::syntax::ast::Statement;
 use query::syntax::{parameter, parse_given};
@@ -11,6 +12,7 @@ use super::row::Next;
 use crate::engine::Asked;
 use crate::features::export::{self, Exported, Form, pins};
 use crate::file::path::{first, is_standard};
+use crate::kernel::iter::Attached;
 use crate::kernel::signals;
 use crate::report::error::Failure;
 use crate::report::message;
@@ -104,14 +106,20 @@ pub fn load(
             Failure::command(format!("`{value}` cannot be the value of `{name}`"), Some(&help))
         };
         let number = number.ok_or_else(wrong)?;
+        if name == NODES {
+            let message =
+                format!("`{NODES}` is not to be set: slabql sets it to what this machine has");
+            return Err(Failure::command(message, None));
+        }
         Ok((name, number))
     };
     let values = words.iter().map(value).collect::<Result<Vec<_>, Failure>>()?;
-    let attached = export::attach(file, &values)?;
+    let object = export::read(file)?;
+    let attached = Attached::load(&object, &values)?;
     if !attached.sends_rows {
         return export::print(attached, out);
     }
-    let output = export::rows::answer(&mut session.engine, file, attached)?;
+    let output = export::rows::answer(&mut session.engine, file, &object, attached)?;
     session.answer(&output, out)
 }
 
