@@ -148,13 +148,13 @@ fn used(text: &str) -> Vec<(Span, String)> {
         .collect()
 }
 
-/// Fails if a parameter of a text is called as the variable `name` that objects have.
+/// Fails if a parameter of a text has the name of a variable that objects have.
 pub fn reserved(text: &str, name: &str) -> Result<(), Diagnostic> {
     match used(text).into_iter().find(|(_, used)| used == name) {
         Some((span, _)) => {
             let message = format!("`${name}` cannot be a parameter of an export");
             let label = "each object has a variable of this name";
-            Err(Diagnostic::new(span, message).label(label).help("call it otherwise"))
+            Err(Diagnostic::new(span, message).label(label).help("give it another name"))
         }
         None => Ok(()),
     }
