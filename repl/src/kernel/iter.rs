@@ -10,6 +10,7 @@ use std::error::Error;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::{panic, process};
 
 use aya::programs::iter::IterLink;
 use aya::programs::links::FdLink;
@@ -23,9 +24,28 @@ use query::schema::Schema;
 use super::schema::KernelSchema;
 use super::trace::{refused, verified};
 use crate::report::error::{Environment, Failure};
+use crate::report::message;
 
 /// What a refused program's log has where an instruction reads a member that the kernel does not have.
 const POISONED: &str = "unknown#195896080";
+
+/// What helps where an object cannot be loaded.
+const HELP: &str = "`slabql export` writes objects";
+
+/// Parses an object. aya-obj panics on some that are damaged, and a release aborts where it panics, so the process ends
+/// there, with an error.
+fn parsed<T>(parse: impl FnOnce() -> T) -> T {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(|_| {
+        let damaged = "it is no object that can be loaded: it is damaged";
+        let failure = Failure::command(damaged, Some(HELP));
+        message::failure(&failure);
+        process::exit(failure.exit_code().into());
+    }));
+    let parsed = parse();
+    panic::set_hook(usual);
+    parsed
+}
 
 /// The file of an object may come from anywhere, so it is no bug that the kernel refuses it.
 fn unfit(what: &str, error: &(dyn Error + 'static)) -> Failure {
@@ -56,13 +76,12 @@ impl Attached {
         for (name, value) in values {
             loader.override_global(name, value, true);
         }
-        let mut ebpf = loader.load(object).map_err(|error| match &error {
+        let mut ebpf = parsed(|| loader.load(object)).map_err(|error| match &error {
             EbpfError::ParseError(ParseError::SymbolNotFound { name }) => {
                 Failure::command(format!("the object has no variable `{name}`"), None)
             }
             EbpfError::ParseError(_) => {
-                let help = "`slabql export` writes objects";
-                Failure::command(format!("it is no object that can be loaded: {error}"), Some(help))
+                Failure::command(format!("it is no object that can be loaded: {error}"), Some(HELP))
             }
             // Without rights aya takes the kernel for one that has no variables.
             _ => Environment::of_bpf(&io::Error::from_raw_os_error(libc::EINVAL))

@@ -136,6 +136,28 @@ fn a_loaded_object_takes_values() {
     }
 }
 
+/// What a file has instead of an object may be anything.
+#[test]
+fn a_damaged_object_is_refused_or_loaded() {
+    let Some(_turn) = common::iterated() else { return };
+    let folder = Folder::new();
+    let path = folder.path("x.o");
+    let path = path.to_str().unwrap();
+    for form in ["text", "rows"] {
+        slabql(&["export", "--as", form, path, "select name, size where size > 1000"]);
+        let whole = std::fs::read(path).unwrap();
+        for bit in (0..whole.len() * 8).step_by(331) {
+            let mut damaged = whole.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(path, damaged).unwrap();
+            // Where only its name is damaged, it may print rows that are no text.
+            let ran = command(SLABQL).args(["load", path]).ran();
+            let (code, err) = (ran.status.code(), String::from_utf8_lossy(&ran.stderr));
+            assert!(matches!(code, Some(0..=2)) && !err.contains("panicked"), "bit {bit}: {err}");
+        }
+    }
+}
+
 /// Rows that are sent are the answer in every format, with what user space does to them.
 #[test]
 fn loaded_rows_are_the_answer() {
