@@ -14,7 +14,7 @@ use crate::catalog::Source;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::input::Input;
 use crate::syntax::{Lexer, Token, TokenKind};
-use crate::value::{Type, Unit};
+use crate::value::{Type, Unit, Value};
 
 /// An item of the query as the kernel prints it.
 #[derive(Clone, Debug)]
@@ -114,7 +114,8 @@ pub fn cells(plan: &Plan, text: &str) -> Result<Vec<Cell>, Diagnostic> {
 /// The parameters that can be variables of the object, by where they stand; and those whose values are fixed, because
 /// one of their uses is no comparison of a number.
 ///
-/// What a comparison is lowered to depends on the sign of a value alone; of anything else the value may decide the form.
+/// What a comparison is lowered to depends on the sign of an integer alone, and on a fraction itself; of anything else the
+/// value may decide the form.
 #[must_use]
 pub fn variables(
     plan: &Plan,
@@ -129,6 +130,12 @@ pub fn variables(
             compare(pred);
         }
     }
+    let mut fractions = Vec::new();
+    let items = plan.items().iter().map(|item| &item.expr);
+    for expr in plan.conditions().map(|condition| &condition.expr).chain(items) {
+        note_floats(expr, &mut fractions);
+    }
+    compared.retain(|span| !fractions.contains(span));
     let used = used(text);
     let fixed: BTreeSet<String> = used
         .iter()
@@ -136,6 +143,14 @@ pub fn variables(
         .map(|(_, name)| name.clone())
         .collect();
     (used.into_iter().filter(|(_, name)| !fixed.contains(name)).collect(), fixed)
+}
+
+/// Adds where constants are floats.
+fn note_floats(expr: &Expr, into: &mut Vec<Span>) {
+    if let ExprKind::Const(Value::Float(_)) = expr.kind {
+        into.push(expr.span);
+    }
+    expr.children(&mut |child| note_floats(child, into));
 }
 
 /// The parameters of a text, by where they stand.

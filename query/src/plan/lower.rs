@@ -381,9 +381,7 @@ fn divided(op: Compare, float: &Expr) -> Option<(Compare, Expr)> {
     let range = Range::of(whole);
     let exact = eval::integer(whole, range.ty(), &mut Warnings::default());
     let kind = ExprKind::Const(exact.integer().map(|_| exact)?);
-    // It is not what the text says, which a parameter with another value would come to by another comparison.
-    let span = Span { end: float.span.start, ..float.span };
-    Some((op, Expr { kind, ty: range.ty(), range, span, ..float.clone() }))
+    Some((op, Expr { kind, ty: range.ty(), range, ..float.clone() }))
 }
 
 impl Lowerer<'_> {
