@@ -210,7 +210,7 @@ impl<B: AsRef<[u8]>> Btf<B> {
     }
 
     /// The bytes that a record with `info` has; none of a kind whose length nobody tells.
-    #[inline]
+    #[inline(always)]
     fn record(&self, info: u32) -> Option<usize> {
         let (fixed, each) = self.lengths[(info >> 24) as usize % KINDS];
         let added = usize::from(fixed) + usize::from(each) * (info & 0x00ff_ffff) as usize;
@@ -309,8 +309,24 @@ impl<B: AsRef<[u8]>> Btf<B> {
         self.by_id(id).map_or("", |found| self.name(found.name))
     }
 
+    /// Whether the name at `offset` is `text`; its bytes are not looked at as text first.
+    #[inline(always)]
+    fn is_name(&self, offset: u32, text: &str) -> bool {
+        is_name(self.name_bytes(), offset as usize, text)
+    }
+
     /// The enumerators of an enum with their values, a 64-bit value by its bits. Empty for anything else.
     pub fn enumerators(&self, id: TypeId) -> impl Iterator<Item = (&str, i64)> {
+        self.values(id).map(|(name, value)| (self.name(name), value))
+    }
+
+    /// The value of the enumerator `name` of an enum.
+    pub fn enumerator(&self, id: TypeId, name: &str) -> Option<i64> {
+        self.values(id).find(|(found, _)| self.is_name(*found, name)).map(|(_, value)| value)
+    }
+
+    /// The places of the names of enumerators, and their values.
+    fn values(&self, id: TypeId) -> impl Iterator<Item = (u32, i64)> {
         let found = self.by_id(id);
         let words = match found.map(|found| found.kind) {
             Some(Kind::Enum) => 2,
@@ -326,9 +342,16 @@ impl<B: AsRef<[u8]>> Btf<B> {
                 None if signed => i64::from(low.cast_signed()),
                 None => i64::from(low),
             };
-            Some((self.name(word(entry, 0)?), value))
+            Some((word(entry, 0)?, value))
         })
     }
+}
+
+/// Whether the name at `at` is `text`.
+fn is_name(names: &[u8], at: usize, text: &str) -> bool {
+    names
+        .get(at..)
+        .is_some_and(|name| name.starts_with(text.as_bytes()) && name.get(text.len()) == Some(&0))
 }
 
 /// The `u32` at `at`.

@@ -223,7 +223,7 @@ impl KernelSchema {
     #[must_use]
     pub fn unnamed_enumerator(&self, name: &str) -> Option<i64> {
         let id = self.btf.find_unnamed_enum(|found| found == name)?;
-        self.btf.enumerators(id).find(|(found, _)| *found == name).map(|(_, value)| value)
+        self.btf.enumerator(id, name)
     }
 
     /// The enumerators of `id` as `strip` shortens them, in order of their values; those it drops are left out.
@@ -293,9 +293,7 @@ impl Schema for KernelSchema {
 
     fn helper(&self, name: &str) -> Option<u32> {
         let id = self.id(Kind::Enum, "bpf_func_id")?;
-        let mut helpers = self.btf.enumerators(id);
-        let found = helpers.find(|(helper, _)| helper.strip_prefix("BPF_FUNC_") == Some(name));
-        u32::try_from(found?.1).ok()
+        u32::try_from(self.btf.enumerator(id, &format!("BPF_FUNC_{name}"))?).ok()
     }
 
     fn slab_flags(&self) -> &[(String, u32)] {

@@ -134,11 +134,10 @@ impl<B: AsRef<[u8]>> Btf<B> {
         }
         for field in Field::of(outer) {
             *budget = budget.checked_sub(1)?;
-            let member = self.name(field.name);
-            if member == name {
+            if self.is_name(field.name, name) {
                 return Some(field);
             }
-            if member.is_empty()
+            if self.is_name(field.name, "")
                 && let Some(nested) = self.resolve(field.of)
                 && let Some(inner) = self.field(&nested, name, depth + 1, budget)
             {

@@ -14,7 +14,7 @@
 
 use std::array;
 
-use super::{Btf, KINDS, Kind, Mark, RECORD, STRIDE, TypeId, UNKNOWN, le};
+use super::{Btf, KINDS, Kind, Mark, RECORD, STRIDE, TypeId, UNKNOWN, is_name, le};
 
 /// How many places are walked at once. More than four gain nothing.
 const LANES: usize = PARTS as usize;
@@ -315,11 +315,4 @@ impl Filter {
         let hash = Self::hash(u64::from_le_bytes(*start) & self.masks[kind]);
         self.hashes[hash / 64] >> (hash % 64) & 1 == 1
     }
-}
-
-/// Whether the name at `at` is `text`.
-fn is_name(names: &[u8], at: usize, text: &str) -> bool {
-    names
-        .get(at..)
-        .is_some_and(|name| name.starts_with(text.as_bytes()) && name.get(text.len()) == Some(&0))
 }
