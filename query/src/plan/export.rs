@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::kernel::{Operation, Pred, Scalar};
+use super::kernel::{Pred, Scalar};
 use super::lower::{Lowerer, Reason};
 use super::{Operator, Plan};
 use crate::bound::{Expr, ExprKind};
@@ -99,12 +99,7 @@ pub fn cells(plan: &Plan, text: &str) -> Result<Vec<Cell>, Diagnostic> {
     }
     let lowerer = Lowerer { text, inputs: &plan.inputs, texts: true, repeatable: true };
     let cell = |item: &crate::bound::Item| {
-        let value = printed(&item.expr, &lowerer).and_then(|value| match &value {
-            Printed::Unsigned(scalar) | Printed::Signed(scalar) | Printed::Hex(scalar) => {
-                in_range(scalar, &plan.inputs).map(|()| value)
-            }
-            Printed::Flags(_) | Printed::Truth(_) | Printed::Text(_) => Ok(value),
-        });
+        let value = printed(&item.expr, &lowerer);
         let value = value.map_err(|reason| alone(&item.expr, &item.name, reason))?;
         Ok(Cell { name: item.name.clone(), value })
     };
@@ -198,13 +193,17 @@ fn compared_with(pred: &Pred, into: &mut Vec<Span>) {
 
 /// How the kernel prints an expression.
 fn printed(expr: &Expr, lowerer: &Lowerer<'_>) -> Result<Printed, Reason> {
+    let number = || {
+        let scalar = lowerer.scalar(expr)?;
+        in_range(&scalar, lowerer.inputs).map(|()| scalar)
+    };
     Ok(match expr.ty {
-        Type::UInt if expr.unit == Unit::Hex => Printed::Hex(lowerer.scalar(expr)?),
+        Type::UInt if expr.unit == Unit::Hex => Printed::Hex(number()?),
         Type::Int if expr.unit == Unit::Hex => {
             return Err("the kernel prints no hexadecimal numbers below 0");
         }
-        Type::UInt => Printed::Unsigned(lowerer.scalar(expr)?),
-        Type::Int => Printed::Signed(lowerer.scalar(expr)?),
+        Type::UInt => Printed::Unsigned(number()?),
+        Type::Int => Printed::Signed(number()?),
         Type::SlabFlags => Printed::Flags(lowerer.scalar(expr)?),
         Type::GfpFlags => return Err(GFP),
         Type::Bool => {
@@ -230,46 +229,33 @@ const OVERFLOWS: Reason =
 
 /// Fails where what may overflow has such numbers in it: a program that prints cannot compute it again in 128 bits.
 fn in_range(scalar: &Scalar, inputs: &[Input]) -> Result<(), Reason> {
-    match scalar {
-        Scalar::Arith(Operation { checked: true, .. }, ..) | Scalar::Neg(_, true) => {
-            if is_large(scalar, inputs) { Err(OVERFLOWS) } else { Ok(()) }
-        }
-        Scalar::Arith(_, left, right) | Scalar::Extreme { left, right, .. } => {
-            in_range(left, inputs).and_then(|()| in_range(right, inputs))
-        }
-        Scalar::Neg(inner, _)
-        | Scalar::BitNot(inner)
-        | Scalar::Abs(inner)
-        | Scalar::Log2(inner, _) => in_range(inner, inputs),
-        Scalar::Const(_) | Scalar::Parameter { .. } | Scalar::Input(_) | Scalar::Far(_) => Ok(()),
-    }
+    let mut fits = true;
+    scalar.walk(&mut |part| {
+        fits &= !(part.may_overflow() && is_large(part, inputs));
+    });
+    if fits { Ok(()) } else { Err(OVERFLOWS) }
 }
 
 /// Whether an address or a number beyond 32 bits is part of it.
 fn is_large(scalar: &Scalar, inputs: &[Input]) -> bool {
-    match scalar {
-        Scalar::Const(bits) | Scalar::Parameter { bits, .. } => {
-            bits.cast_signed().unsigned_abs() > u64::from(u32::MAX)
-        }
-        Scalar::Input(input) | Scalar::Far(input) => {
-            let input = &inputs[*input];
-            input.unit() == Unit::Hex && input.range().1 > i128::from(i64::MAX)
-        }
-        Scalar::Neg(inner, _)
-        | Scalar::BitNot(inner)
-        | Scalar::Abs(inner)
-        | Scalar::Log2(inner, _) => is_large(inner, inputs),
-        Scalar::Arith(_, left, right) | Scalar::Extreme { left, right, .. } => {
-            is_large(left, inputs) || is_large(right, inputs)
-        }
-    }
+    let mut large = false;
+    scalar.walk(&mut |part| {
+        large |= match part {
+            Scalar::Const(bits) | Scalar::Parameter { bits, .. } => {
+                bits.cast_signed().unsigned_abs() > u64::from(u32::MAX)
+            }
+            Scalar::Input(input) | Scalar::Far(input) => {
+                let input = &inputs[*input];
+                input.unit() == Unit::Hex && input.range().1 > i128::from(i64::MAX)
+            }
+            _ => false,
+        };
+    });
+    large
 }
 
 /// Why a condition stays here, if it does.
 fn portable(pred: &Pred, inputs: &[Input]) -> Result<(), Reason> {
-    let mut fits = Ok(());
-    pred.scalars(&mut |scalar| fits = fits.and(in_range(scalar, inputs)));
-    fits?;
     match pred {
         Pred::TextHas { .. } => Err("loaders cannot find the kernel's string functions"),
         Pred::HasAll(scalar, _) | Pred::HasAny(scalar, _) => match scalar {
@@ -280,12 +266,11 @@ fn portable(pred: &Pred, inputs: &[Input]) -> Result<(), Reason> {
         Pred::And(left, right) | Pred::Or(left, right) => {
             portable(left, inputs).and_then(|()| portable(right, inputs))
         }
-        Pred::Const(_)
-        | Pred::Compare(..)
-        | Pred::In { .. }
-        | Pred::TextIn { .. }
-        | Pred::TextIsNull(_)
-        | Pred::IsNull(_) => Ok(()),
+        Pred::Compare(_, _, left, right) => {
+            in_range(left, inputs).and_then(|()| in_range(right, inputs))
+        }
+        Pred::In { scalar, .. } | Pred::IsNull(scalar) => in_range(scalar, inputs),
+        Pred::Const(_) | Pred::TextIn { .. } | Pred::TextIsNull(_) => Ok(()),
     }
 }
 

@@ -255,34 +255,37 @@ impl TextTest {
 }
 
 impl Scalar {
-    /// Calls `visit` on every parameter in it.
-    pub fn parameters(&self, visit: &mut dyn FnMut(Span, u64)) {
+    /// Calls `visit` on it and on every number in it.
+    pub fn walk(&self, visit: &mut dyn FnMut(&Self)) {
+        visit(self);
         match self {
-            Self::Parameter { at, bits } => visit(*at, *bits),
-            Self::Const(_) | Self::Input(_) | Self::Far(_) => {}
+            Self::Const(_) | Self::Parameter { .. } | Self::Input(_) | Self::Far(_) => {}
             Self::Neg(inner, _) | Self::BitNot(inner) | Self::Abs(inner) | Self::Log2(inner, _) => {
-                inner.parameters(visit);
+                inner.walk(visit);
             }
             Self::Arith(_, left, right) | Self::Extreme { left, right, .. } => {
-                left.parameters(visit);
-                right.parameters(visit);
+                left.walk(visit);
+                right.walk(visit);
             }
         }
     }
 
+    /// Calls `visit` on every parameter in it.
+    pub fn parameters(&self, visit: &mut dyn FnMut(Span, u64)) {
+        self.walk(&mut |part| {
+            if let Self::Parameter { at, bits } = part {
+                visit(*at, *bits);
+            }
+        });
+    }
+
     /// Calls `visit` on the number of every input that it reads.
     pub fn inputs(&self, visit: &mut dyn FnMut(usize)) {
-        match self {
-            Self::Const(_) | Self::Parameter { .. } => {}
-            Self::Input(input) | Self::Far(input) => visit(*input),
-            Self::Neg(inner, _) | Self::BitNot(inner) | Self::Abs(inner) | Self::Log2(inner, _) => {
-                inner.inputs(visit);
+        self.walk(&mut |part| {
+            if let Self::Input(input) | Self::Far(input) = part {
+                visit(*input);
             }
-            Self::Arith(_, left, right) | Self::Extreme { left, right, .. } => {
-                left.inputs(visit);
-                right.inputs(visit);
-            }
-        }
+        });
     }
 
     /// The slots of a program that computing it takes, or a few more.
@@ -304,18 +307,18 @@ impl Scalar {
         }
     }
 
+    /// Whether it can leave its register itself, and is checked for that.
+    #[must_use]
+    pub fn may_overflow(&self) -> bool {
+        matches!(self, Self::Arith(Operation { checked: true, .. }, ..) | Self::Neg(_, true))
+    }
+
     /// Whether a number in it can leave its register, and is checked for that.
     #[must_use]
     pub fn is_checked(&self) -> bool {
-        match self {
-            Self::Const(_) | Self::Parameter { .. } | Self::Input(_) | Self::Far(_) => false,
-            Self::Neg(inner, checked) => *checked || inner.is_checked(),
-            Self::BitNot(inner) | Self::Abs(inner) | Self::Log2(inner, _) => inner.is_checked(),
-            Self::Extreme { left, right, .. } => left.is_checked() || right.is_checked(),
-            Self::Arith(operation, left, right) => {
-                operation.checked || left.is_checked() || right.is_checked()
-            }
-        }
+        let mut checked = false;
+        self.walk(&mut |part| checked |= part.may_overflow());
+        checked
     }
 
     /// Whether there are rows of which it is NULL.

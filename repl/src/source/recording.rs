@@ -66,6 +66,7 @@ use crate::file::whole::{Readers, WholeFile};
 use crate::kernel::signals;
 use crate::report::error::Failure;
 use crate::report::escape::printable;
+pub use file::Sum;
 use file::{Bytes, Packed};
 pub use header::{Header, Part, is_recorded, missing, stored};
 use read::Reader;

@@ -17,7 +17,6 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ebpf_templates::template::rows::ROW_ADDR;
-use flate2::Crc;
 use query::diagnostic::Diagnostic;
 use query::layout::{Layout, ValuePlace};
 use query::output::Output;
@@ -34,6 +33,7 @@ use crate::file::path::is_standard;
 use crate::kernel::iter::Attached;
 use crate::kernel::{read, signals};
 use crate::report::error::Failure;
+use crate::source::recording::Sum;
 use crate::source::{ScanReport, Scanned};
 
 /// The most bytes of a layout that are read.
@@ -89,11 +89,11 @@ const ROW: &str = "row";
 const SUM: &str = "crc32";
 
 fn checksum(object: &[u8], query: &str, parameters: &Map<String, Json>) -> String {
-    let mut sum = Crc::new();
-    sum.update(object);
-    sum.update(query.as_bytes());
-    sum.update(json!(parameters).to_string().as_bytes());
-    format!("{:08x}", sum.sum())
+    let mut sum = Sum::default();
+    sum.add(object);
+    sum.add(query.as_bytes());
+    sum.add(json!(parameters).to_string().as_bytes());
+    sum.digits()
 }
 
 /// The conditions that the program tests.

@@ -290,11 +290,14 @@ impl Sum {
         Err(format!("it is damaged: its checksum is {found}, but should be {stated}"))
     }
 
-    fn digits(&self) -> String {
+    /// It as it is written.
+    #[must_use]
+    pub fn digits(&self) -> String {
         format!("{:0DIGITS$x}", self.0.sum())
     }
 
     /// The line of an object that states the checksum of what was added, and of itself.
+    #[must_use]
     pub fn seal(mut self, object: &str) -> String {
         let open = format!("{},{MARK}", object.strip_suffix('}').unwrap_or(object));
         let end = "\"}\n";

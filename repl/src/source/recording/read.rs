@@ -50,13 +50,12 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let rows = self.lines.ahead(b'{')?;
-        let (length, count) = (rows.len(), memchr::memchr_iter(b'\n', rows).count());
+        let (bytes, count) = (rows.len(), memchr::memchr_iter(b'\n', rows).count());
         self.sum.add(rows);
-        let text = str::from_utf8(rows).is_ok();
-        if !text {
+        if str::from_utf8(rows).is_err() {
             return Err(self.lines.not_text());
         }
-        self.lines.pass(length);
+        self.lines.pass(bytes);
         self.add(count as u64)
     }
 
