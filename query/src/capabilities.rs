@@ -64,6 +64,13 @@ impl<S: Schema> Capabilities for S {
             Source::Walk(walk) => return walked(self, walk, column),
             Source::Slab(figure) => return of_slab(self, figure, column),
             Source::Owner(_) => return owned(self, column),
+            Source::Site => return sited(self, column),
+            Source::Track(track) if self.member("track", track.member()).is_some() => {
+                return self.records().err();
+            }
+            Source::Track(track) => {
+                return Some(lacking(self.release(), "track", track.member(), column));
+            }
             Source::Cpu(figure) => {
                 let (owner, path) = match figure {
                     CpuFigure::Main | CpuFigure::Spare | CpuFigure::RcuFree => {
@@ -174,6 +181,15 @@ fn owned(schema: &dyn Schema, column: &Column) -> Option<String> {
         return Some(lacking(schema.release(), owner, path, column));
     }
     crate::codegen::owners(schema).err().map(|lacking| lacking.message)
+}
+
+/// Why the sites that allocated objects cannot be given.
+fn sited(schema: &dyn Schema, column: &Column) -> Option<String> {
+    if crate::codegen::site(schema).is_none() {
+        return Some(lacking(schema.release(), "slabobj_ext", "ref", column));
+    }
+    let unprofiled = schema.profiling().err();
+    unprofiled.or_else(|| crate::codegen::owners(schema).err().map(|lacking| lacking.message))
 }
 
 /// Why a walk's figure cannot be given. What a kernel is known to lack, and the column's reason is of, comes first.

@@ -198,6 +198,18 @@ pub trait Schema {
         None
     }
 
+    /// Whether the kernel notes which line of code allocates each object (Linux 6.10); or why it does not. What it was built
+    /// with is not asked.
+    fn profiling(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Whether any cache keeps records of who allocated its objects; or why none does. What the kernel was built with is not
+    /// asked.
+    fn records(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// What the way to the kernel's caches is called.
     fn source(&self) -> &'static str {
         "live"

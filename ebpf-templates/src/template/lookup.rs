@@ -6,7 +6,9 @@
 //! | [`Words`] | the eight bytes there, 0 where nothing is mapped |
 //! | [`Mapped`] | whether something is mapped there |
 //!
-//! All are `syscall` programs over a list of addresses at the end of the map's value, where the loader puts it. What
+//! [`Jiffies`] looks nothing up: it tells the kernel's time by its ticks.
+//!
+//! The others are `syscall` programs over a list of addresses at the end of the map's value, where the loader puts it. What
 //! they give stands before it, a record an address:
 //!
 //! ```text
@@ -55,6 +57,13 @@ pub struct Mapped {
     pub read: u32,
     /// How many addresses there are.
     pub count: u32,
+}
+
+/// The program that counts the ticks of the kernel's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Jiffies {
+    /// The number of the helper `bpf_jiffies64`.
+    pub jiffies64: u32,
 }
 
 /// What [`Owners`] gives of an address.
@@ -170,6 +179,27 @@ impl Mapped {
     #[must_use]
     pub fn decode(&self, value: &[u8], index: usize) -> bool {
         word(value, rows::HEADER as usize + 8 * index) == Some(0)
+    }
+}
+
+impl Jiffies {
+    /// Builds the program.
+    #[must_use]
+    pub fn build(&self) -> Program {
+        let mut asm = Assembler::new(Kind::Syscall, rows::HEADER);
+        asm.comment("syscall: the ticks so far");
+        asm.map_value(Reg::R6, 0);
+        asm.call(self.jiffies64, "jiffies64");
+        asm.push(Insn::store(Size::Dw, Reg::R6, NEXT, Reg::R0));
+        asm.push(Insn::mov_imm(Reg::R0, 0));
+        asm.push(Insn::exit());
+        asm.finish()
+    }
+
+    /// The ticks that the map's value tells.
+    #[must_use]
+    pub fn decode(&self, value: &[u8]) -> Option<u64> {
+        word(value, usize::from(NEXT.unsigned_abs()))
     }
 }
 

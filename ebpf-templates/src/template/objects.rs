@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Where owners are wanted and the slab has a vector of them ([`OWNED`]), a word an object ends the row: the address of the
-//! `struct obj_cgroup` that it is charged to, with flags in its lowest bits, or 0 with flags.
+//! `struct obj_cgroup` that it is charged to, with flags in its lowest bits, or 0 with flags. Where the sites of allocations
+//! are wanted too, there are two words an object: behind the owner the address of the `struct codetag`, or 0.
 //!
 //! A row of an object would be larger than a slab's bit, so rows of objects are made by the reader. It also knows which
 //! objects CPUs, sheaves and barns hold ready: to the slab they are in use.
@@ -35,7 +36,7 @@ use crate::program::Program;
 pub const PFN: i16 = 16;
 /// Where the number of its objects lies (u32).
 pub const OBJECTS: i16 = 24;
-/// Where its flags lie (u32): [`INCOMPLETE`], [`CORRUPT`], [`OF_CPU`], [`OWNED`].
+/// Where its flags lie (u32): [`INCOMPLETE`], [`CORRUPT`], [`OF_CPU`], [`OWNED`], [`SITED`].
 pub const FLAGS: i16 = 28;
 /// Where the bits begin.
 pub const BITS: i16 = 32;
@@ -50,6 +51,9 @@ pub const OF_CPU: i32 = 4;
 
 /// In [`FLAGS`]: the owners of its objects end the row.
 pub const OWNED: i32 = 8;
+
+/// In [`FLAGS`]: behind each owner is the site of the allocation.
+pub const SITED: i32 = 16;
 
 /// The lowest bits of a vector's address, and of owners, are flags.
 pub const OWNER_FLAGS: i32 = 7;
@@ -98,6 +102,16 @@ pub struct Owners {
     pub vector: i32,
     /// The distance of entries.
     pub stride: Stride,
+    /// The offset in an entry of the address of the `struct codetag`, if sites are wanted.
+    pub site: Option<i32>,
+}
+
+impl Owners {
+    /// Bytes of an object's entry in a row.
+    #[must_use]
+    pub fn entry(&self) -> u16 {
+        if self.site.is_some() { 16 } else { 8 }
+    }
 }
 
 /// How far entries lie from each other.
@@ -108,13 +122,13 @@ pub enum Stride {
     /// What these bits of the slab's counters say (7.0).
     Counted(Bits),
     /// Where `in_objects` is set in the slab's counters, the size of objects, in which entries lie; else so many bytes. Where
-    /// `owned` is not set, entries have no owners (7.3).
+    /// `owned` is not set, entries have no owners, and begin with what is behind them elsewhere (7.3).
     Marked {
         /// Whether there are owners.
         owned: Bits,
         /// Whether entries lie in objects.
         in_objects: Bits,
-        /// The distance of entries that lie elsewhere.
+        /// The distance of entries that lie elsewhere and have owners.
         bytes: i32,
     },
 }
@@ -138,14 +152,16 @@ pub struct Own {
     owner: i16,
     /// The distance of owners.
     stride: i16,
+    /// How far the site is behind the owner; 0 where there are no owners.
+    site: i16,
 }
 
 impl Own {
     /// Takes its numbers.
     pub fn new(scratch: &mut Scratch) -> Self {
-        let [steps, start, flags, row, index, object, owner, stride] =
-            [(); 8].map(|()| scratch.take());
-        Self { steps, start, flags, row, index, object, owner, stride }
+        let [steps, start, flags, row, index, object, owner, stride, site] =
+            [(); 9].map(|()| scratch.take());
+        Self { steps, start, flags, row, index, object, owner, stride, site }
     }
 }
 
@@ -179,8 +195,8 @@ impl Objects {
 
     /// The most that a slab takes with its objects, of which a row takes at most `row_max` bytes.
     fn slab_max(&self, row_max: u32) -> u32 {
-        let owner = if self.owners.is_some() { 8 } else { 0 };
-        u32::from(self.slab_row()) + u32::from(self.bits) * (row_max + owner)
+        let entry = self.owners.map_or(0, |owners| owners.entry());
+        u32::from(self.slab_row()) + u32::from(self.bits) * (row_max + u32::from(entry))
     }
 
     /// The room for rows of objects, with the space that they take together with those of their slabs.
@@ -366,21 +382,23 @@ impl SlabRows {
         asm.jump_imm(Cond::Ne, Reg::R2, page::CPU, other);
         asm.push(Insn::alu_imm(Alu::Or, Reg::R1, OF_CPU));
         asm.bind(other);
-        if self.objects.owners.is_some() {
+        if let Some(owners) = self.objects.owners {
             let unowned = asm.label("unowned");
+            let kinds = if owners.site.is_some() { OWNED | SITED } else { OWNED };
             load(asm, Reg::R2, self.own.owner);
             asm.jump_imm(Cond::Eq, Reg::R2, 0, unowned);
-            asm.push(Insn::alu_imm(Alu::Or, Reg::R1, OWNED));
+            asm.push(Insn::alu_imm(Alu::Or, Reg::R1, kinds));
             asm.bind(unowned);
         }
     }
 
-    /// Appends the owners of the slab's objects to the row at `R8`, and their bytes to `R9`. Takes `R0` to `R5`.
-    fn owners(&self, asm: &mut Assembler, Owners { vector, stride }: Owners) {
-        let Objects { vmemmap, size, bits, .. } = self.objects;
+    /// Appends the entries of the slab's objects to the row at `R8`, and their bytes to `R9`. Takes `R0` to `R5`.
+    fn owners(&self, asm: &mut Assembler, owners: Owners) {
+        let Objects { vmemmap, bits, .. } = self.objects;
         let own = self.own;
         let first = self.objects.slab_row().cast_signed();
-        let [owner, apart, all, cut, none, end] =
+        let entry = i32::from(owners.entry());
+        let [each, apart, all, cut, none, end] =
             ["owner", "owners_apart", "owners_all", "owners_cut", "no_owners", "owners_end"]
                 .map(|name| asm.label(name));
         let load = |asm: &mut Assembler, dst, from| {
@@ -391,38 +409,20 @@ impl SlabRows {
         };
         asm.comment("the owners of its objects");
         load(asm, Reg::R1, page::SLAB);
-        vmemmap.slab.peek.load(asm, vector);
+        vmemmap.slab.peek.load(asm, owners.vector);
         asm.push(Insn::alu_imm(Alu::And, Reg::R0, !OWNER_FLAGS));
         store(asm, own.owner, Reg::R0);
         asm.jump_imm(Cond::Eq, Reg::R0, 0, end);
         load(asm, Reg::R1, page::OBJECTS);
         asm.jump_imm(Cond::Gt, Reg::R1, bits.into(), none);
-        match stride {
-            Stride::Fixed(bytes) => asm.push(Insn::mov_imm(Reg::R1, bytes)),
-            Stride::Counted(bits) => {
-                load(asm, Reg::R1, page::COUNTERS);
-                bits.extract(asm, Reg::R1);
-            }
-            Stride::Marked { owned, in_objects, bytes } => {
-                let known = asm.label("stride_known");
-                load(asm, Reg::R1, page::COUNTERS);
-                asm.push(Insn::mov(Reg::R2, Reg::R1));
-                owned.extract(asm, Reg::R1);
-                asm.jump_imm(Cond::Eq, Reg::R1, 0, none);
-                in_objects.extract(asm, Reg::R2);
-                asm.push(Insn::mov_imm(Reg::R1, bytes));
-                asm.jump_imm(Cond::Eq, Reg::R2, 0, known);
-                asm.push(Insn::load(Size::W, Reg::R1, Reg::R7, size));
-                asm.bind(known);
-            }
-        }
-        if stride != Stride::Fixed(WORD) {
-            asm.jump_imm(Cond::Ne, Reg::R1, WORD, apart);
+        self.stride(asm, owners, none, apart);
+        if owners.stride != Stride::Fixed(entry) {
+            asm.jump_imm(Cond::Ne, Reg::R1, entry, apart);
         }
         asm.comment("side by side, so all at once");
         load(asm, Reg::R2, page::OBJECTS);
         asm.jump_imm(Cond::Gt, Reg::R2, bits.into(), none);
-        asm.push(Insn::alu_imm(Alu::Mul, Reg::R2, WORD));
+        asm.push(Insn::alu_imm(Alu::Mul, Reg::R2, entry));
         load(asm, Reg::R3, own.owner);
         asm.push(Insn::mov(Reg::R1, Reg::R8));
         asm.add(Reg::R1, first.into());
@@ -432,24 +432,20 @@ impl SlabRows {
         asm.bind(apart);
         store(asm, own.stride, Reg::R1);
         zero(asm, [own.index].into_iter());
-        asm.bind(owner);
+        asm.bind(each);
         asm.may_goto(cut);
         load(asm, Reg::R9, own.index);
         load(asm, Reg::R1, page::OBJECTS);
         asm.jump_reg(Cond::Ge, Reg::R9, Reg::R1, all);
         asm.jump_imm(Cond::Ge, Reg::R9, bits.into(), all);
+        self.entry(asm, owners, first);
         load(asm, Reg::R1, own.owner);
         load(asm, Reg::R2, own.stride);
-        asm.push(Insn::alu(Alu::Add, Reg::R2, Reg::R1));
-        store(asm, own.owner, Reg::R2);
-        vmemmap.slab.peek.load(asm, 0);
-        asm.push(Insn::mov(Reg::R1, Reg::R9));
-        asm.push(Insn::alu_imm(Alu::Mul, Reg::R1, WORD));
-        asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R8));
-        asm.push(Insn::store(Size::Dw, Reg::R1, first, Reg::R0));
+        asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R2));
+        store(asm, own.owner, Reg::R1);
         asm.add(Reg::R9, 1);
         store(asm, own.index, Reg::R9);
-        asm.jump(owner);
+        asm.jump(each);
         asm.bind(cut);
         asm.push(Insn::store_imm(Size::Dw, Reg::R6, own.flags, INCOMPLETE));
         asm.bind(none);
@@ -460,12 +456,88 @@ impl SlabRows {
         load(asm, Reg::R9, page::OBJECTS);
         load(asm, Reg::R1, page::BUDGET);
         asm.push(Insn::mov(Reg::R2, Reg::R9));
-        asm.push(Insn::alu_imm(Alu::Div, Reg::R2, OWNERS_A_SLAB));
+        asm.push(Insn::alu_imm(Alu::Div, Reg::R2, OWNERS_A_SLAB * WORD / entry));
         asm.push(Insn::alu(Alu::Sub, Reg::R1, Reg::R2));
         store(asm, page::BUDGET, Reg::R1);
-        asm.push(Insn::alu_imm(Alu::Mul, Reg::R9, WORD));
+        asm.push(Insn::alu_imm(Alu::Mul, Reg::R9, entry));
         asm.add(Reg::R9, first.into());
         asm.bind(end);
+    }
+
+    /// Appends `R1 = the distance of entries`, and notes where in them the site is. Goes to `none` where they have nothing that
+    /// is wanted, and to `apart` where they have less than an entry of a row. Takes `R2`.
+    fn stride(&self, asm: &mut Assembler, owners: Owners, none: Label, apart: Label) {
+        let Objects { size, .. } = self.objects;
+        let load = |asm: &mut Assembler, dst, from| {
+            asm.push(Insn::load(Size::Dw, dst, Reg::R6, from));
+        };
+        match owners.stride {
+            Stride::Fixed(bytes) => asm.push(Insn::mov_imm(Reg::R1, bytes)),
+            Stride::Counted(bits) => {
+                load(asm, Reg::R1, page::COUNTERS);
+                bits.extract(asm, Reg::R1);
+            }
+            Stride::Marked { owned, in_objects, bytes } => {
+                let known = asm.label("stride_known");
+                load(asm, Reg::R1, page::COUNTERS);
+                asm.push(Insn::mov(Reg::R2, Reg::R1));
+                owned.extract(asm, Reg::R1);
+                in_objects.extract(asm, Reg::R2);
+                if owners.site.is_some() {
+                    asm.push(Insn::alu_imm(Alu::Mul, Reg::R1, WORD));
+                    asm.push(Insn::store(Size::Dw, Reg::R6, self.own.site, Reg::R1));
+                    asm.add(Reg::R1, (bytes - WORD).into());
+                } else {
+                    asm.jump_imm(Cond::Eq, Reg::R1, 0, none);
+                    asm.push(Insn::mov_imm(Reg::R1, bytes));
+                }
+                asm.jump_imm(Cond::Eq, Reg::R2, 0, known);
+                asm.push(Insn::load(Size::W, Reg::R1, Reg::R7, size));
+                if owners.site.is_some() {
+                    // An object may be as large as an entry that has no owner.
+                    asm.jump(apart);
+                }
+                asm.bind(known);
+            }
+        }
+    }
+
+    /// Appends the entry of the object whose number is in `R9` to the row at `R8`. Takes `R0` to `R5`.
+    fn entry(&self, asm: &mut Assembler, owners: Owners, first: i16) {
+        let peek = self.objects.vmemmap.slab.peek;
+        let own = self.own;
+        let marked = matches!(owners.stride, Stride::Marked { .. });
+        let put = |asm: &mut Assembler, at: i16| {
+            asm.push(Insn::mov(Reg::R1, Reg::R9));
+            asm.push(Insn::alu_imm(Alu::Mul, Reg::R1, owners.entry().into()));
+            asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R8));
+            asm.push(Insn::store(Size::Dw, Reg::R1, at, Reg::R0));
+        };
+        let Some(site) = owners.site else {
+            asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, own.owner));
+            peek.load(asm, 0);
+            put(asm, first);
+            return;
+        };
+        let no_owner = asm.label("no_owner");
+        if marked {
+            asm.push(Insn::mov_imm(Reg::R0, 0));
+            asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R6, own.site));
+            asm.jump_imm(Cond::Eq, Reg::R2, 0, no_owner);
+        }
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, own.owner));
+        peek.load(asm, 0);
+        asm.bind(no_owner);
+        put(asm, first);
+        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, own.owner));
+        if marked {
+            asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R6, own.site));
+            asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R2));
+            peek.load(asm, 0);
+        } else {
+            peek.load(asm, site);
+        }
+        put(asm, first + 8);
     }
 
     /// Appends the setting of a bit of the row at `R8` for each object on the slab's freelist. Takes `R0` to `R5` and

@@ -21,6 +21,7 @@ pub enum HostTable {
     Slabinfo,
     Columns,
     Cgroups,
+    Callsites,
     Diff,
     Allocations,
     Frees,
@@ -35,6 +36,7 @@ pub static TABLES: &[&Table] = &[
     &SLABINFO,
     &COLUMNS,
     &CGROUPS,
+    &CALLSITES,
     &DIFF,
     &ALLOCATIONS,
     &FREES,
@@ -138,6 +140,25 @@ pub static CGROUPS: Table = Table {
         Column::new("kernel_memory", UINT, Bytes, Given, "The kernel's own count of the kernel memory of the cgroup and its children: `kernel` in `memory.stat`, or `memory.kmem.usage_in_bytes` in version 1; NULL where its directory is not visible."),
         Column::new("slab_reclaimable", UINT, Bytes, Given, "The kernel's own count of reclaimable slab memory of the cgroup and its children, from `memory.stat`; NULL in version 1, and where its directory is not visible."),
         Column::new("slab_unreclaimable", UINT, Bytes, Given, "The same for memory that cannot be reclaimed."),
+    ],
+};
+
+/// Lines of code that allocate.
+#[rustfmt::skip]
+pub static CALLSITES: Table = Table {
+    name: "callsites",
+    doc: "A row for each line of code that allocates memory of any kind, with what it holds now, from /proc/allocinfo.",
+    rows: Rows::Host(Made { table: HostTable::Callsites, takes: &[], needs: Needs::RunningKernel }),
+    star: &["function", "file", "line", "module", "calls", "bytes"],
+    identity: &["file", "line", "function", "module"],
+    columns: &[
+        Column::new("module", TEXT, None, Given, "The module that the code is in; NULL if it is in the kernel itself."),
+        Column::new("function", TEXT, None, Given, "The function that the line is in."),
+        Column::new("file", TEXT, None, Given, "The source file."),
+        Column::new("line", UINT, None, Given, "The number of the line."),
+        Column::new("bytes", INT, Bytes, Given, "The memory that it holds now: slab objects by the size of their cache, and pages."),
+        Column::new("calls", UINT, Count, Given, "The allocations of it that are not freed."),
+        Column::new("accurate", BOOL, None, Given, "Whether all of its allocations are counted; NULL before version 2.0 of the file, which added it."),
     ],
 };
 

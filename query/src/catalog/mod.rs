@@ -145,6 +145,10 @@ pub enum Source {
     Host(Lookup, &'static [&'static str]),
     /// What is known of the cgroup that the row's object is charged to.
     Owner(Owner),
+    /// The line of code that allocated the row's object, as allocation profiling knows it.
+    Site,
+    /// What the record of the allocation says that debugging keeps behind the row's object.
+    Track(Track),
     /// A value that comes with the rows, of a table that user space puts together.
     Given,
     /// An expression over other columns.
@@ -205,6 +209,29 @@ pub enum Owner {
     Id,
 }
 
+/// What is recorded of the allocation of an object where debugging is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Track {
+    /// The code that called the allocator.
+    Caller,
+    /// The process.
+    Pid,
+    /// How long ago it was.
+    Age,
+}
+
+impl Track {
+    /// The member of `struct track`.
+    #[must_use]
+    pub fn member(self) -> &'static str {
+        match self {
+            Self::Caller => "addr",
+            Self::Pid => "pid",
+            Self::Age => "when",
+        }
+    }
+}
+
 /// A figure that is found by walking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Walk {
@@ -247,6 +274,10 @@ pub enum Lookup {
     Local,
     /// Those of the other end.
     Remote,
+    /// The file system of the `struct super_block` at this address.
+    Superblock,
+    /// The name of the program of the `struct task_struct` at this address.
+    Comm,
     /// The struct that the objects of the cache are whose folder under `/sys/kernel/slab` is the first, whose name the
     /// second, and whose object size the third.
     Type,
@@ -314,7 +345,12 @@ impl Column {
     pub fn in_kernel(&self) -> bool {
         !matches!(
             self.source,
-            Source::Host(..) | Source::Derived(_) | Source::Given | Source::Owner(_)
+            Source::Host(..)
+                | Source::Derived(_)
+                | Source::Given
+                | Source::Owner(_)
+                | Source::Site
+                | Source::Track(_)
         )
     }
 }

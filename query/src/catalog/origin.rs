@@ -62,6 +62,8 @@ impl Column {
             }
             .to_owned(),
             Source::Owner(_) => "the object's entry in `slab->obj_exts`, and the `memcg` of that `struct obj_cgroup`".to_owned(),
+            Source::Site => "the object's entry in `slab->obj_exts`, and that `struct codetag`".to_owned(),
+            Source::Track(track) => format!("`{}` of the `struct track` behind the object", track.member()),
             Source::Given => "computed in user space".to_owned(),
         }
     }

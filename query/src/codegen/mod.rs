@@ -49,7 +49,7 @@ use ebpf_templates::template::rows::{self, Scratch};
 use ebpf_templates::template::text::buffer_bytes;
 
 pub use needs::{has_texts, templates};
-pub use objects::{objects, owners};
+pub use objects::{extensions, objects, owners, site};
 pub use portable::{NODES, portable};
 pub use walk::{pages, rounds};
 

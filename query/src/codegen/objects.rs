@@ -31,7 +31,23 @@ pub(super) fn of(plan: &Plan, schema: &dyn Schema) -> Result<Objects, Diagnostic
         ..Diagnostic::new(Span::default(), message)
     };
     let walk = objects(schema, &schema.objects(&arguments).map_err(unknown)?)?;
-    Ok(Objects { owners: if plan.reads_owners() { Some(owners(schema)?) } else { None }, ..walk })
+    Ok(Objects { owners: extensions(plan, schema)?, ..walk })
+}
+
+/// Where the owners of objects are and the sites that allocated them, as far as a plan reads them.
+pub fn extensions(plan: &Plan, schema: &dyn Schema) -> Result<Option<Owners>, Diagnostic> {
+    if !plan.reads_owners() && !plan.reads_sites() {
+        return Ok(None);
+    }
+    let site = if plan.reads_sites() { site(schema) } else { None };
+    Ok(Some(Owners { site, ..owners(schema)? }))
+}
+
+/// The offset of the site of an allocation in a `struct slabobj_ext`, if the kernel was built to keep it.
+pub fn site(schema: &dyn Schema) -> Option<i32> {
+    // It was renamed in 7.3, which counts it from the end of the owner.
+    let member = ["ref", "_ctref"].iter().find_map(|path| schema.member("slabobj_ext", path))?;
+    i32::try_from(member.offset).ok()
 }
 
 /// Where the owners of objects are, in each form that they have had.
@@ -55,10 +71,10 @@ pub fn owners(schema: &dyn Schema) -> Result<Owners, Diagnostic> {
     let entry = schema.struct_id("slabobj_ext").map(TypeId);
     let bytes = entry.and_then(|entry| schema.size_of(entry));
     let bytes = bytes.and_then(|bytes| i32::try_from(bytes).ok());
-    let has = |path| schema.has_member("slabobj_ext", path);
     let stride = if schema.has_member("slab", "obj_exts_in_object") {
-        // An entry has a word for its owner, and one for the site of its allocation if the kernel counts those.
-        let sites = has("_ctref") || has("ref");
+        // An entry has a word for its owner, and one for the site of its allocation if the kernel has profiled those since it
+        // was booted.
+        let sites = site(schema).is_some() && schema.profiling().is_ok();
         let (owned, in_objects) = (bits("obj_exts_needs_objcg")?, bits("obj_exts_in_object")?);
         Stride::Marked { owned, in_objects, bytes: if sites { 16 } else { 8 } }
     } else if schema.has_member("slab", "stride") {
@@ -66,7 +82,7 @@ pub fn owners(schema: &dyn Schema) -> Result<Owners, Diagnostic> {
     } else {
         Stride::Fixed(bytes.ok_or_else(|| lacking("struct `slabobj_ext`"))?)
     };
-    Ok(Owners { vector, stride })
+    Ok(Owners { vector, stride, site: None })
 }
 
 /// The walk over these objects.

@@ -31,6 +31,12 @@ pub(super) static ROWS: &[Function] = &[
     .nulls(Nulls::First)
     .implied(&["name", "aliases"]),
     Function::new(
+        "comm(task)",
+        (1, 1),
+        "The name of the program of the `struct task_struct` at this address: `comm(o->real_parent)` in `objects('task_struct')`.",
+        Meaning::LookedUp(Lookup::Comm),
+    ),
+    Function::new(
         "delta(x)",
         (1, 1),
         "In a watch: the change since the previous tick; NULL in the first tick and for rows that the previous tick did not have.",
@@ -95,6 +101,12 @@ pub(super) static ROWS: &[Function] = &[
         (0, 0),
         "Where the rows come from: `live`, `walk`, `proc`, `recording` or `demo`.",
         Meaning::Constant(|source| Literal::Text(source.source().to_owned())),
+    ),
+    Function::new(
+        "superblock(sb)",
+        (1, 1),
+        "The file system whose `struct super_block` is at this address, by its type, its name and the number of its device, as in `ext4 vda 254:0`: `superblock(o->d_sb)` in `objects('dentry')`, `superblock(o->i_sb)` of an inode.",
+        Meaning::LookedUp(Lookup::Superblock),
     ),
     Function::new(
         "symbol(address)",

@@ -317,6 +317,12 @@ impl Plan {
         self.inputs.iter().any(|input| matches!(input.source(), Some(Source::Owner(_))))
     }
 
+    /// Whether the sites that allocated objects are read.
+    #[must_use]
+    pub fn reads_sites(&self) -> bool {
+        self.inputs.iter().any(|input| matches!(input.source(), Some(Source::Site)))
+    }
+
     /// Whether its program may find that a number leaves a register, so that [`crate::exec::wide`] computes anew.
     #[must_use]
     pub fn can_overflow(&self) -> bool {

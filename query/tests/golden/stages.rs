@@ -273,6 +273,8 @@ impl Host for Machine {
             (Lookup::Online, _) => Value::Bool(true),
             (Lookup::Aliases, _) => Value::List([].into()),
             (Lookup::Type, _) => Value::text("kset"),
+            (Lookup::Superblock, _) => Value::text("ext4 vda 254:0"),
+            (Lookup::Comm, _) => Value::text("bash"),
             (Lookup::Path, _) => Value::text("/etc/passwd"),
             (Lookup::Local | Lookup::Remote, _) => Value::text("127.0.0.1:80"),
         };

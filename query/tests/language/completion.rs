@@ -58,7 +58,7 @@ const ALL: &[(&str, &str)] = &[
     ("explain select name fo|", ""),
     ("whatis |", ""),
     // Tables, and columns of the one that is read, which is named behind the cursor too.
-    ("select name from |", "caches nodes cpus slabs objects aliases flags slabinfo columns cgroups diff allocations frees audit contention"),
+    ("select name from |", "caches nodes cpus slabs objects aliases flags slabinfo columns cgroups callsites diff allocations frees audit contention"),
     ("select name from fl|", "flags"),
     ("select | from aliases", "distinct alias name addr sysfs_id"),
     ("select name from aliases where |", "alias name addr sysfs_id"),
@@ -71,7 +71,7 @@ const ALL: &[(&str, &str)] = &[
     ("select name from nodes as n1 where n1.nam|", "name"),
     ("select caches.nam|", "name"),
     ("select caches.nam| from caches c", ""),
-    ("select name from caches ca where c|", "cached_cpu cached_sheaves cached_barns cached complete cpu_partial cpu_partial_slabs ctor ca. ceil( coalesce( concat( contains( count( case cast"),
+    ("select name from caches ca where c|", "cached_cpu cached_sheaves cached_barns cached complete cpu_partial cpu_partial_slabs ctor ca. ceil( coalesce( comm( concat( contains( count( case cast"),
     // A subquery has a table of its own.
     ("select name where size > (sel|", "select"),
     ("select name where size > (select max(nr_par|) from nodes)", ""),

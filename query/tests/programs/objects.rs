@@ -8,7 +8,7 @@ use std::ops::Range;
 use ebpf_templates::Program;
 use ebpf_templates::insn::Size;
 use ebpf_templates::interpreter::Interpreter;
-use ebpf_templates::template::objects;
+use ebpf_templates::template::objects::{self, Owners};
 use ebpf_templates::template::rows::{self, page};
 use slabql_query::codegen;
 use slabql_query::eval::Warnings;
@@ -299,31 +299,41 @@ fn an_object_that_changes_behind_its_members_is_told() {
     assert!(told > 0 && gone > 0, "{told} told, {gone} gone");
 }
 
-/// How a kernel keeps the owners of objects: what it is called, the bytes of `struct slabobj_ext`, members of `struct slab`
+/// How a kernel keeps what it knows of objects: what it is called, the bytes of `struct slabobj_ext`, members of `struct slab`
 /// with the bits of the counters that they are, what the upper half of the counters is, where the vector is, counted from the
-/// slab's first page, and the distance of its entries.
-type Form = (&'static str, u64, &'static [(&'static str, u8, u8)], u64, u64, u64);
+/// slab's first page, the distance of its entries, and where in them the site of the allocation is, if it is kept.
+type Form = (&'static str, u64, &'static [(&'static str, u8, u8)], u64, u64, u64, Option<u64>);
 
-const FORMS: [Form; 7] = [
-    ("6.12", 8, &[], 0xabcd, 4096, 8),
-    ("6.12, sites counted", 16, &[], 0xabcd, 4096, 16),
-    ("7.0, elsewhere", 8, &[("stride", 32, 16)], 8, 4096, 8),
-    ("7.0, in objects", 8, &[("stride", 32, 16)], SIZE, 40, SIZE),
-    ("7.3, elsewhere", 8, MARKS, 2, 4096, 8),
-    ("7.3, in objects", 8, MARKS, 3, 40, SIZE),
-    ("7.3, no owners", 8, MARKS, 1, 40, SIZE),
+const FORMS: [Form; 13] = [
+    ("6.12", 8, &[], 0xabcd, 4096, 8, None),
+    ("6.12, sites", 16, &[], 0xabcd, 4096, 16, Some(8)),
+    ("7.0, elsewhere", 8, STRIDE, 8, 4096, 8, None),
+    ("7.0, elsewhere, sites", 16, STRIDE, 16, 4096, 16, Some(8)),
+    ("7.0, in objects", 8, STRIDE, SIZE, 40, SIZE, None),
+    ("7.0, in objects, sites", 16, STRIDE, SIZE, 32, SIZE, Some(8)),
+    ("7.3, elsewhere", 8, MARKS, 2, 4096, 8, None),
+    ("7.3, elsewhere, sites", 8, MARKS, 2, 4096, 16, Some(8)),
+    ("7.3, elsewhere, sites, no owners", 8, MARKS, 0, 4096, 8, Some(0)),
+    ("7.3, in objects", 8, MARKS, 3, 40, SIZE, None),
+    ("7.3, in objects, sites", 8, MARKS, 3, 32, SIZE, Some(8)),
+    ("7.3, in objects, sites, no owners", 8, MARKS, 1, 40, SIZE, Some(0)),
+    ("7.3, no owners", 8, MARKS, 1, 40, SIZE, None),
 ];
+const STRIDE: &[(&str, u8, u8)] = &[("stride", 32, 16)];
 const MARKS: &[(&str, u8, u8)] = &[("obj_exts_in_object", 32, 1), ("obj_exts_needs_objcg", 33, 1)];
 
-/// What the row of the slab at page 62 says of the owners of its objects; none if it says nothing.
-fn owners_of(world: &World) -> Option<Vec<u64>> {
+/// What the row of the slab at page 62 says of each of its objects: the owner, and the site if it is at this place in entries;
+/// none if it says nothing.
+fn entries_of(world: &World, site: Option<i32>) -> Option<Vec<(u64, u64)>> {
     let mut walk = codegen::objects(&world.types, &of(world)).unwrap();
-    walk.owners = Some(codegen::owners(&world.types).unwrap());
+    walk.owners = Some(Owners { site, ..codegen::owners(&world.types).unwrap() });
     let program = walk.build();
     let mut interpreter = Interpreter::new(world.kernel(), program.map_bytes);
     interpreter.map_mut()[usize::try_from(rows::SELF).unwrap()..].fill(0xaa);
     let places = walked(&mut interpreter, &program, (1, 2001));
     let map = interpreter.map();
+    let (entry, marked) =
+        if site.is_some() { (16, objects::OWNED | objects::SITED) } else { (8, objects::OWNED) };
     for place in places {
         let at = place.start;
         if number(map, at + 16) == 62 {
@@ -333,19 +343,29 @@ fn owners_of(world: &World) -> Option<Vec<u64>> {
                 assert_eq!(place.len(), plain);
                 return None;
             }
-            assert_eq!(flags, objects::OWNED.unsigned_abs());
-            assert_eq!(place.len(), plain + 8 * 42);
-            let owner = |index: usize| number(map, at + plain + 8 * index) & !7;
-            return Some((0..42).map(owner).collect());
+            assert_eq!(flags, marked.unsigned_abs());
+            assert_eq!(place.len(), plain + entry * 42);
+            let words = |index: usize| {
+                let at = at + plain + entry * index;
+                let site = if site.is_some() { number(map, at + 8) } else { 0 };
+                (number(map, at) & !7, site)
+            };
+            return Some((0..42).map(words).collect());
         }
     }
     panic!("there is no such slab");
 }
 
+/// The owners alone.
+fn owners_of(world: &World) -> Option<Vec<u64>> {
+    let entries = entries_of(world, None)?;
+    Some(entries.into_iter().map(|(owner, _)| owner).collect())
+}
+
 #[test]
 fn owners_are_found_in_each_form() {
     for era in ERAS {
-        for (name, entry, members, upper, vector, stride) in FORMS {
+        for (name, entry, members, upper, vector, stride, sites) in FORMS {
             let mut world = typed(era);
             let whole = |offset| Member {
                 offset,
@@ -371,6 +391,11 @@ fn owners_are_found_in_each_form() {
                 let member = Member { bits, ..whole(counters + u32::from(first / 32 * 4)) };
                 world.types.added.push((("slab", path), member));
             }
+            if sites.is_some() {
+                // From 7.3 on it is in a union with the owner.
+                let (path, at) = if entry == 16 { ("ref", 8) } else { ("_ctref", 0) };
+                world.types.added.push((("slabobj_ext", path), whole(at)));
+            }
             let start = memory(&world, 62);
             let at = record(62) + u64::from(counters);
             let lower = world.memory.read(at, 4).unwrap().try_into().unwrap();
@@ -388,6 +413,16 @@ fn owners_are_found_in_each_form() {
             }
             let expected = (!name.ends_with("no owners")).then(|| (0..42).map(owner).collect());
             assert_eq!(owners_of(&world), expected, "{era:?} {name}");
+            // Behind an owner is the site, which is alone where there are no owners.
+            if let Some(between) = sites {
+                let whole = |index: u64| (0xffff_ffff_8200_0000 + 40 * index) & !7;
+                for index in 0..42 {
+                    world.word(start + vector + stride * index + between, whole(index));
+                }
+                let owner = |index| if between == 0 { 0 } else { owner(index) };
+                let expected = (0..42).map(|index| (owner(index), whole(index))).collect();
+                assert_eq!(entries_of(&world, Some(8)), Some(expected), "{era:?} {name}");
+            }
             // A program that reads members gives the same rows.
             let [without, with] = ["", ", cgroup_id"].map(|column| {
                 let text =

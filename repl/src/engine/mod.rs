@@ -17,6 +17,7 @@
 
 pub mod analyze;
 mod ask;
+mod callsites;
 mod cgroups;
 mod chain;
 mod choice;
@@ -274,9 +275,11 @@ impl Ask for Engine {
                 | HostTable::Audit
                 | HostTable::Contention => true,
                 // They are made of files, types and recordings.
-                HostTable::Flags | HostTable::Slabinfo | HostTable::Columns | HostTable::Diff => {
-                    false
-                }
+                HostTable::Flags
+                | HostTable::Slabinfo
+                | HostTable::Callsites
+                | HostTable::Columns
+                | HostTable::Diff => false,
             },
             _ => true,
         };

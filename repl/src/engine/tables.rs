@@ -13,7 +13,7 @@ use query::traced;
 use query::value::Value;
 
 use super::snapshot::{Snapshot, compare};
-use super::{Ask, cgroups};
+use super::{Ask, callsites, cgroups};
 use crate::kernel::sysfs::SLABINFO;
 use crate::report::error::Failure;
 use crate::source::proc::slabinfo::{self, Line};
@@ -31,6 +31,7 @@ pub fn rows(table: HostTable) -> Make {
         HostTable::Flags => |ask, _, notes| flags(ask, notes),
         HostTable::Slabinfo => |_, _, _| read_slabinfo(),
         HostTable::Columns => |ask, _, _| Ok(columns(ask)),
+        HostTable::Callsites => |_, _, _| callsites::rows(),
         HostTable::Cgroups => |ask, _, notes| cgroups::rows(ask, notes),
         HostTable::Allocations => |_, _, _| Err(untraced(&host::ALLOCATIONS)),
         HostTable::Frees => |_, _, _| Err(untraced(&host::FREES)),

@@ -4,14 +4,14 @@
 //! [`ebpf_templates::template::lookup`].
 
 use ebpf_templates::Program;
-use ebpf_templates::template::lookup::{Mapped, Owner, Owners, Words as ReadWords};
+use ebpf_templates::template::lookup::{Jiffies, Mapped, Owner, Owners, Words as ReadWords};
 use ebpf_templates::template::peek::Peek;
 use query::schema::Schema;
 
 use super::load::{self, LoadError};
 use super::read::ReadError;
 use super::sys::{self, Map, MapValue, Prog};
-use crate::report::error::Environment;
+use crate::report::error::{Environment, Failure};
 
 /// How many addresses a run is for.
 const COUNT: u32 = 256;
@@ -35,14 +35,16 @@ impl Probe {
         Ok(Self { map, program: loaded, value, bytes })
     }
 
-    /// What the map's value is behind a run over at most [`COUNT`] addresses.
+    /// What the map's value is behind a run over at most [`COUNT`] addresses; none where the program takes none.
     fn run(&self, addresses: &[u64]) -> Result<Vec<u8>, ReadError> {
-        let mut table: Vec<u8> =
-            addresses.iter().flat_map(|address| address.to_le_bytes()).collect();
-        table.resize(8 * COUNT as usize, 0);
-        self.map
-            .fill(&table)
-            .map_err(|error| ReadError::Failed("the map could not be filled", error))?;
+        if !addresses.is_empty() {
+            let mut table: Vec<u8> =
+                addresses.iter().flat_map(|address| address.to_le_bytes()).collect();
+            table.resize(8 * COUNT as usize, 0);
+            self.map
+                .fill(&table)
+                .map_err(|error| ReadError::Failed("the map could not be filled", error))?;
+        }
         sys::test_run(&self.program)
             .map_err(|error| ReadError::Failed("the program could not be run", error))?;
         let value = self.value.copy(0..self.bytes as usize);
@@ -194,6 +196,12 @@ impl<'a> Memory<'a> {
             found.extend((0..part.len()).map(|index| mapped.decode(&value, index)));
         }
         Ok(found)
+    }
+
+    /// The ticks of the kernel's clock so far.
+    pub fn jiffies(&self, program: Jiffies) -> Result<u64, Failure> {
+        let value = Probe::load(&program.build())?.run(&[])?;
+        Ok(program.decode(&value).ok_or(ReadError::Malformed("the map has no value"))?)
     }
 
     /// The cache that each address lies in a slab of; none where it lies in no slab.

@@ -16,6 +16,7 @@
 //! - Bytes of the kernel, BTF and rows alike, are checked before they are believed.
 
 pub mod btf;
+pub mod called;
 pub mod cgroups;
 pub mod drop_privileges;
 pub mod fit;
@@ -34,12 +35,14 @@ pub mod read;
 pub mod rights;
 pub mod schema;
 pub mod signals;
+pub mod sites;
 mod situation;
 pub mod slab;
 pub mod sockets;
 pub mod sys;
 pub mod sysfs;
 pub mod trace;
+pub mod tracks;
 pub mod tree;
 pub mod types;
 pub mod vmemmap;

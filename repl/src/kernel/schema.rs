@@ -318,6 +318,7 @@ impl Schema for KernelSchema {
         }
         match (table.rows, column.source) {
             (Rows::Host(Made { table: HostTable::Slabinfo, .. }), _) => sysfs::slabinfo().err(),
+            (Rows::Host(Made { table: HostTable::Callsites, .. }), _) => sysfs::allocinfo().err(),
             (Rows::Host(Made { table: HostTable::Cgroups, .. }), _) => {
                 mounts::uncounted(column.name)
             }
@@ -326,6 +327,14 @@ impl Schema for KernelSchema {
             (_, Source::Host(Lookup::Online, _)) => sysfs::cpus("online").err(),
             _ => None,
         }
+    }
+
+    fn profiling(&self) -> Result<(), String> {
+        if self.foreign.is_some() { Ok(()) } else { sysfs::profiling() }
+    }
+
+    fn records(&self) -> Result<(), String> {
+        if self.foreign.is_some() { Ok(()) } else { sysfs::records() }
     }
 
     fn source(&self) -> &'static str {

@@ -17,6 +17,11 @@ const CPUS: &str = "/sys/devices/system/cpu";
 pub const SYMBOLS: &str = "/proc/kallsyms";
 /// Where the kernel prints figures of its own.
 pub const SLABINFO: &str = "/proc/slabinfo";
+/// Where the kernel prints what each line of code allocates.
+pub const ALLOCINFO: &str = "/proc/allocinfo";
+/// What is said where that is not.
+const UNPROFILED: &str = "there is no /proc/allocinfo: the kernel is older than 6.10, built without \
+    CONFIG_MEM_ALLOC_PROFILING, or booted without `sysctl.vm.mem_profiling=1`";
 /// The most that is read of the symbols, in bytes. A large kernel has some 10 MiB.
 const SYMBOLS_MAX: u64 = 256 << 20;
 
@@ -74,6 +79,22 @@ fn aliases_in(folder: &Path) -> Result<Aliases, String> {
     Ok(Aliases(found))
 }
 
+/// Whether a cache keeps records of who allocated its objects; or why none does. Where it cannot be told, one may.
+pub fn records() -> Result<(), String> {
+    records_in(Path::new(SLAB))
+}
+
+fn records_in(folder: &Path) -> Result<(), String> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+    let mut files = entries.flatten().map(|entry| fs::read(entry.path().join("store_user")));
+    if files.any(|file| file.is_ok_and(|text| text.starts_with(b"1"))) {
+        return Ok(());
+    }
+    Err("no cache records who allocates its objects: the kernel was booted without `slub_debug=U`, \
+         or `slub_debug=U,NAME` for the cache of this name"
+        .to_owned())
+}
+
 /// The numbers of the CPUs of a kind: `online` or `possible`. The error says why they are not known.
 pub fn cpus(kind: &str) -> Result<BTreeSet<u64>, String> {
     let path = format!("{CPUS}/{kind}");
@@ -101,6 +122,19 @@ pub fn numbers(text: &str) -> Option<BTreeSet<u64>> {
 /// Opens `/proc/slabinfo`. The error says why it cannot be.
 pub fn slabinfo() -> Result<File, String> {
     File::open(SLABINFO).map_err(|error| format!("{SLABINFO}: {}", errno(&error)))
+}
+
+/// Opens `/proc/allocinfo`. The error says why it cannot be.
+pub fn allocinfo() -> Result<File, String> {
+    File::open(ALLOCINFO).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => UNPROFILED.to_owned(),
+        _ => format!("{ALLOCINFO}: {}", errno(&error)),
+    })
+}
+
+/// Whether the kernel profiles allocations, or did since it was booted; or why it does not.
+pub fn profiling() -> Result<(), String> {
+    if Path::new(ALLOCINFO).exists() { Ok(()) } else { Err(UNPROFILED.to_owned()) }
 }
 
 /// Whether a list of symbols hides their addresses.

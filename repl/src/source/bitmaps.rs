@@ -10,6 +10,7 @@ use ebpf_templates::template::objects;
 use ebpf_templates::template::rows;
 use query::codegen;
 use query::diagnostic::Diagnostic;
+use query::plan::Plan;
 use query::schema::{PageArray, Schema, Unknown};
 use query::suggest;
 use query::value::Value;
@@ -21,12 +22,13 @@ use crate::kernel::load::Loaded;
 use crate::kernel::lookup::Memory;
 use crate::kernel::schema::KernelSchema;
 use crate::kernel::sysfs;
+use crate::kernel::tracks;
 use crate::kernel::zones::{self, Range};
 use crate::report::error::Failure;
 
 /// What is asked of caches.
-const CACHES: &str =
-    "select addr, name, size, object_size, red_left_pad, slabs, objects_per_slab, sysfs_id";
+const CACHES: &str = "select addr, name, size, object_size, red_left_pad, slabs, objects_per_slab, sysfs_id, \
+    free_offset, metadata_offset, cast(flags as int)";
 /// The fewest objects that a slab has bits for.
 const FEWEST: u64 = 512;
 
@@ -47,11 +49,13 @@ pub struct Cache {
     objects_per_slab: u64,
     /// Its folder under /sys/kernel/slab.
     folder: Vec<u8>,
+    /// How far behind the start of an object the record of its allocation is, if debugging keeps one.
+    pub track: Option<u64>,
 }
 
 /// All caches.
 pub(super) fn all(schema: &KernelSchema) -> Result<Vec<Cache>, Failure> {
-    caches(&Asked::new(schema, CACHES)?)
+    caches(schema, &Asked::new(schema, CACHES)?)
 }
 
 impl Cache {
@@ -96,15 +100,26 @@ pub struct Slab<'a> {
     /// The rows of its objects, if members are read.
     pub members: &'a [u8],
     bits: &'a [u8],
-    /// A word an object, if owners are read and the slab has them.
-    owners: &'a [u8],
+    /// An entry an object, if they are read and the slab has them.
+    extensions: &'a [u8],
+    /// Whether entries have two words: owner and site.
+    sited: bool,
+}
+
+/// What the kernel keeps of an object beside it, in its `struct slabobj_ext`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Extension {
+    /// The `struct obj_cgroup` that it is charged to, by its address; 0 if it is charged to none.
+    pub owner: u64,
+    /// The `struct codetag` of the line of code that allocated it; 0 if it is not known.
+    pub site: u64,
 }
 
 impl Slab<'_> {
     /// The same without what is known of its objects.
     #[must_use]
     pub fn bare(&self) -> Slab<'static> {
-        Slab { bits: &[], members: &[], owners: &[], ..*self }
+        Slab { bits: &[], members: &[], extensions: &[], ..*self }
     }
 
     /// Whether object number `index` is on the slab's freelist.
@@ -114,19 +129,28 @@ impl Slab<'_> {
         byte.is_some_and(|byte| byte >> (index % 8) & 1 == 1)
     }
 
-    /// The owners of its objects, in their order: the address of a `struct obj_cgroup`, or 0. None if it has none, or none
-    /// were read.
+    /// What is kept of each of its objects, in their order. None if nothing is, or nothing was read.
     #[must_use]
-    pub fn owners(&self) -> impl ExactSizeIterator<Item = u64> {
-        let (words, _) = self.owners.as_chunks();
+    pub fn extensions(&self) -> impl ExactSizeIterator<Item = Extension> {
         let flags = u64::from(objects::OWNER_FLAGS.unsigned_abs());
-        words.iter().map(move |word| u64::from_le_bytes(*word) & !flags)
+        let word =
+            move |bytes: Option<&[u8; 8]>| bytes.map_or(0, |it| u64::from_le_bytes(*it) & !flags);
+        self.extensions.chunks_exact(self.entry()).map(move |entry| Extension {
+            owner: word(entry.first_chunk()),
+            site: word(entry.get(8..).and_then(<[u8]>::first_chunk)),
+        })
     }
 
-    /// The owner of object number `index`; 0 where it has none.
+    /// Bytes of what is kept of an object.
+    fn entry(&self) -> usize {
+        if self.sited { 16 } else { 8 }
+    }
+
+    /// What is kept of object number `index`.
     #[must_use]
-    pub fn owner(&self, index: u64) -> u64 {
-        usize::try_from(index).ok().and_then(|index| self.owners().nth(index)).unwrap_or(0)
+    pub fn extension(&self, index: u64) -> Extension {
+        let index = usize::try_from(index).ok();
+        index.and_then(|index| self.extensions().nth(index)).unwrap_or_default()
     }
 
     /// How many are.
@@ -169,6 +193,7 @@ pub struct Walk<'a> {
     pub caches: Vec<Cache>,
     /// The distances of CPUs' own memory.
     pub cpus: &'a [u64],
+    schema: &'a KernelSchema,
     asked: Asked<'a>,
     page_size: u64,
     by_addr: HashMap<u64, usize>,
@@ -184,15 +209,18 @@ fn refused(why: &str) -> Failure {
     Failure::environment(format!("slabs cannot be walked: {why}"), None)
 }
 
-fn caches(asked: &Asked<'_>) -> Result<Vec<Cache>, Failure> {
+fn caches(schema: &KernelSchema, asked: &Asked<'_>) -> Result<Vec<Cache>, Failure> {
     let rows = asked.rows()?;
+    let tracked = tracks::flag(schema);
     let text = |value: &Value| match value {
         Value::Text(text) => text.to_vec(),
         _ => Vec::new(),
     };
     let number = |value: &Value| value.unsigned().unwrap_or(0);
     let cache = |row: Vec<Value>| {
-        let [addr, name, size, object_size, pad, slabs, objects, folder] = row.as_slice() else {
+        let [addr, name, size, object_size, pad, slabs, objects, folder, free, end, flags] =
+            row.as_slice()
+        else {
             return None;
         };
         Some(Cache {
@@ -204,6 +232,11 @@ fn caches(asked: &Asked<'_>) -> Result<Vec<Cache>, Failure> {
             slabs: slabs.integer().unwrap_or(-1),
             objects_per_slab: number(objects),
             folder: text(folder),
+            track: if number(flags) & tracked == 0 {
+                None
+            } else {
+                Some(tracks::behind(number(free), number(end)))
+            },
         })
     };
     Ok(rows.into_iter().filter_map(cache).collect())
@@ -244,21 +277,29 @@ pub fn is_cache(schema: &KernelSchema, name: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let asked = Asked::new(schema, CACHES)?;
-    named(&caches(&asked)?, name).map(|_| ())
+    named(&caches(schema, &asked)?, name).map(|_| ())
 }
 
 impl<'a> Walk<'a> {
     /// Takes what walks over the slabs of all caches need, or of the one of this name.
     pub fn open(schema: &'a KernelSchema, name: Option<&str>) -> Result<Self, Failure> {
-        Self::by(schema, name, None, false)
+        Self::by(schema, name, |cache, most| program(schema, most, cache, None))
     }
 
-    /// The same by a program that reads members as well, instead of the one that gives slabs alone, or their objects' owners.
+    /// The same by the program that reads what a plan asks of objects beside them.
+    pub(super) fn of(
+        schema: &'a KernelSchema,
+        plan: &Plan,
+        name: Option<&str>,
+    ) -> Result<Self, Failure> {
+        Self::by(schema, name, |cache, most| program(schema, most, cache, Some(plan)))
+    }
+
+    /// The same by a program that is made for a cache, by its address or 0 for all, and for so many objects of a slab.
     pub(super) fn by(
         schema: &'a KernelSchema,
         name: Option<&str>,
-        members: Option<Program>,
-        owned: bool,
+        make: impl FnOnce(u64, u64) -> Result<Program, Failure>,
     ) -> Result<Self, Failure> {
         // Whoever has no rights is told that, and how to get them.
         let memory = Memory::of_words(schema)?;
@@ -266,16 +307,13 @@ impl<'a> Walk<'a> {
         let cpus = schema.cpu_offsets().map_err(|why| refused(&why))?;
         let ranges = zones::ranges().map_err(|why| refused(&why))?;
         let asked = Asked::new(schema, CACHES)?;
-        let mut caches = caches(&asked)?;
+        let mut caches = caches(schema, &asked)?;
         if let Some(name) = name {
             caches = vec![caches.swap_remove(named(&caches, name)?)];
         }
         let only = name.and_then(|_| caches.first()).map_or(0, |cache| cache.addr);
         let most = most_objects(&caches);
-        let program = match members {
-            Some(program) => program,
-            None => program(schema, most, only, owned)?,
-        };
+        let program = make(only, most)?;
         let loaded = Loaded::load(&program)?;
         let by_addr = caches.iter().map(|cache| cache.addr).zip(0..).collect();
         let found = vec![0; caches.len()];
@@ -285,6 +323,7 @@ impl<'a> Walk<'a> {
             memory,
             caches,
             cpus,
+            schema,
             asked,
             page_size,
             by_addr,
@@ -350,7 +389,8 @@ impl<'a> Walk<'a> {
 
     /// Of which caches slabs came or went during the last walk, so that some may not have been seen.
     fn moved(&self) -> Result<Vec<String>, Failure> {
-        let after = caches(&self.asked)?.into_iter().map(|cache| (cache.addr, cache.slabs));
+        let after =
+            caches(self.schema, &self.asked)?.into_iter().map(|cache| (cache.addr, cache.slabs));
         let after: HashMap<u64, i128> = after.collect();
         let moved = |(cache, found): &(&Cache, &i128)| {
             let after = after.get(&cache.addr).copied().unwrap_or(cache.slabs);
@@ -366,14 +406,19 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The program that gives slabs with bits for so many objects, and their owners if they are wanted.
-fn program(schema: &KernelSchema, most: u64, cache: u64, owned: bool) -> Result<Program, Failure> {
+/// The program that gives slabs with bits for so many objects, and what a plan asks of objects beside them.
+fn program(
+    schema: &KernelSchema,
+    most: u64,
+    cache: u64,
+    plan: Option<&Plan>,
+) -> Result<Program, Failure> {
     let structure = Err(Unknown { message: String::new(), help: None, argument: None });
     let of = query::schema::Objects { cache, most, size: 0, structure };
     let lacks = |lacking: Diagnostic| refused(&lacking.message);
     let mut walk = codegen::objects(schema, &of).map_err(lacks)?;
-    if owned {
-        walk.owners = Some(codegen::owners(schema).map_err(lacks)?);
+    if let Some(plan) = plan {
+        walk.owners = codegen::extensions(plan, schema).map_err(lacks)?;
     }
     Ok(walk.build())
 }
@@ -403,8 +448,10 @@ fn slab(bytes: &[u8]) -> Option<(usize, u64, Slab<'_>)> {
     }
     let flags = half(objects::FLAGS)?;
     let has = |flag: i32| flags & flag.unsigned_abs() != 0;
-    let of_each = if has(objects::OWNED) { 8 * half(objects::OBJECTS)? as usize } else { 0 };
-    let owners = row.checked_sub(of_each)?;
+    let sited = has(objects::SITED);
+    let of_each = if sited { 16 } else { 8 };
+    let of_all = if has(objects::OWNED) { of_each * half(objects::OBJECTS)? as usize } else { 0 };
+    let extensions = row.checked_sub(of_all)?;
     let slab = Slab {
         pfn: word(objects::PFN)?,
         start: 0,
@@ -414,8 +461,9 @@ fn slab(bytes: &[u8]) -> Option<(usize, u64, Slab<'_>)> {
         of_cpu: has(objects::OF_CPU),
         corrupt: has(objects::CORRUPT),
         members: bytes.get(row..size)?,
-        bits: bytes.get(usize::from(objects::BITS.unsigned_abs())..owners)?,
-        owners: bytes.get(owners..row)?,
+        bits: bytes.get(usize::from(objects::BITS.unsigned_abs())..extensions)?,
+        extensions: bytes.get(extensions..row)?,
+        sited,
     };
     Some((size, word(rows::ROW_ADDR)?, slab))
 }

@@ -43,7 +43,7 @@ use crate::kernel::read::{Output, ReadError};
 use crate::kernel::schema::KernelSchema;
 use crate::kernel::sockets::{self, End};
 use crate::kernel::types::{self, Types};
-use crate::kernel::{signals, sysfs, tree};
+use crate::kernel::{called, signals, sysfs, tree};
 use crate::report::error::Failure;
 
 /// The most that the space for rows is multiplied by: 16 times the rows that it is made for at first, twice over.
@@ -459,10 +459,15 @@ impl Host for Live {
                 let path = |entry: &u64| paths.get(entry).map_or(Value::Null, Value::text);
                 Ok(entries.iter().map(path).collect())
             }),
+            Lookup::Superblock => self.read_memory(|memory| {
+                Ok(texts(called::superblocks(memory, &addresses(arguments))?))
+            }),
+            Lookup::Comm => {
+                self.read_memory(|memory| Ok(texts(called::comms(memory, &addresses(arguments))?)))
+            }
             Lookup::Local | Lookup::Remote => self.read_memory(|memory| {
                 let end = if lookup == Lookup::Local { End::Local } else { End::Remote };
-                let found = sockets::addresses(memory, &addresses(arguments), end)?;
-                Ok(found.into_iter().map(|it| it.map_or(Value::Null, Value::text)).collect())
+                Ok(texts(sockets::addresses(memory, &addresses(arguments), end)?))
             }),
         }
     }
@@ -470,6 +475,11 @@ impl Host for Live {
     fn interrupted(&self) -> bool {
         signals::happened()
     }
+}
+
+/// Texts as values.
+fn texts(found: Vec<Option<Vec<u8>>>) -> Vec<Value> {
+    found.into_iter().map(|it| it.map_or(Value::Null, Value::text)).collect()
 }
 
 /// The only argument of each call, an address; 0 for what is none.

@@ -9,6 +9,7 @@ pub mod objects;
 mod pages;
 pub mod proc;
 pub mod recording;
+mod resolve;
 mod run;
 mod runs;
 pub mod stats;

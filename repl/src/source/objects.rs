@@ -8,10 +8,10 @@ use query::plan::Plan;
 use query::schema::PageArray;
 use query::value::Value;
 
-use super::bitmaps::{Cache, Slab, Walk};
+use super::bitmaps::{Cache, Extension, Slab, Walk};
+use super::resolve::{self, Resolver, Word};
 use super::stats::ScanStats;
 use super::{ScanReport, Sink};
-use crate::kernel::cgroups::Cgroups;
 use crate::kernel::held::{Held, Holder};
 use crate::kernel::schema::KernelSchema;
 use crate::report::error::Failure;
@@ -32,8 +32,8 @@ enum Field {
     ObjectSize,
     State,
     Complete,
-    Cgroup,
-    CgroupId,
+    /// What a word of the kernel leads to, which is in the row until it is resolved.
+    Word(Word),
 }
 
 fn field(name: &str) -> Option<Field> {
@@ -48,9 +48,7 @@ fn field(name: &str) -> Option<Field> {
         "object_size" => Field::ObjectSize,
         "state" => Field::State,
         "complete" => Field::Complete,
-        "cgroup" => Field::Cgroup,
-        "cgroup_id" => Field::CgroupId,
-        _ => return None,
+        _ => Field::Word(resolve::word(name)?),
     })
 }
 
@@ -60,7 +58,7 @@ fn free_in(slab: &Slab<'_>) -> &'static str {
 }
 
 /// The state of an object that is handed out.
-const USED: &str = "used";
+pub(super) const USED: &str = "used";
 /// The states of objects.
 const STATES: [&str; 6] = [USED, "free", "cpu", "sheaf", "barn", "rcu"];
 
@@ -78,20 +76,21 @@ impl<'a> Expander<'a> {
         Self { array, fields, held }
     }
 
-    /// A row, as far as it is that of a slab. Where a cgroup is asked for, it has the owner: see [`Self::settle`].
+    /// A row, but that words are not resolved.
     pub(super) fn row(
         &self,
         slab: &Slab<'_>,
         cache: &Cache,
         index: u64,
         state: &str,
-        owner: u64,
+        extension: Extension,
     ) -> Row {
+        let addr = slab.start + index * cache.size + cache.red_left_pad;
         let value = |field: &Option<Field>| match field {
             None => Value::Null,
             Some(Field::Name) => Value::text(&cache.name),
             Some(Field::Cache) => Value::UInt(cache.addr),
-            Some(Field::Addr) => Value::UInt(slab.start + index * cache.size + cache.red_left_pad),
+            Some(Field::Addr) => Value::UInt(addr),
             Some(Field::Slab) => {
                 Value::UInt(self.array.base.wrapping_add(slab.pfn.wrapping_mul(self.array.record)))
             }
@@ -101,37 +100,14 @@ impl<'a> Expander<'a> {
             Some(Field::ObjectSize) => Value::UInt(cache.object_size),
             Some(Field::State) => Value::text(state),
             Some(Field::Complete) => Value::Bool(slab.complete),
-            Some(Field::Cgroup | Field::CgroupId) => Value::UInt(owner),
+            Some(Field::Word(word)) => Value::UInt(match word {
+                Word::Cgroup | Word::CgroupId => extension.owner,
+                Word::Site => extension.site,
+                Word::Track(_) if state != USED => 0,
+                Word::Track(_) => cache.track.map_or(0, |track| addr.wrapping_add(track)),
+            }),
         };
         Row { addr: cache.addr, values: self.fields.iter().map(value).collect() }
-    }
-
-    /// Puts the cgroups of owners into rows instead of them.
-    pub(super) fn settle(
-        &self,
-        rows: &mut [Row],
-        cgroups: &mut Cgroups<'_>,
-    ) -> Result<(), Failure> {
-        let asked: Vec<(usize, Field)> = self
-            .fields
-            .iter()
-            .enumerate()
-            .filter_map(|(at, field)| Some((at, (*field)?)))
-            .filter(|(_, field)| matches!(field, Field::Cgroup | Field::CgroupId))
-            .collect();
-        let Some((first, _)) = asked.first().copied() else { return Ok(()) };
-        cgroups.learn(rows.iter().filter_map(|row| row.values[first].unsigned()))?;
-        for row in rows {
-            for (at, field) in &asked {
-                let cgroup = row.values[*at].unsigned().and_then(|owner| cgroups.of(owner));
-                row.values[*at] = match (cgroup, field) {
-                    (None, _) => Value::Null,
-                    (Some(cgroup), Field::Cgroup) => Value::Text(cgroup.path.clone()),
-                    (Some(cgroup), _) => Value::UInt(cgroup.id),
-                };
-            }
-        }
-        Ok(())
     }
 
     /// The rows of the objects of a slab, added to `rows`.
@@ -144,8 +120,9 @@ impl<'a> Expander<'a> {
                 Some((_, held)) => held.holder.name(),
                 None => USED,
             };
-            let owner = if state == USED { slab.owner(index) } else { 0 };
-            rows.push(self.row(slab, cache, index, state, owner));
+            let extension =
+                if state == USED { slab.extension(index) } else { Extension::default() };
+            rows.push(self.row(slab, cache, index, state, extension));
         }
     }
 
@@ -164,27 +141,27 @@ impl<'a> Expander<'a> {
         counts
     }
 
-    /// How many of the used objects of a slab each owner has.
-    fn owners(&self, slab: &Slab<'_>, cache: &Cache) -> Vec<(u64, u64)> {
-        let mut owners = Vec::<(u64, u64)>::new();
+    /// Of how many of the used objects of a slab the same is kept.
+    fn alike(&self, slab: &Slab<'_>, cache: &Cache) -> Vec<(Extension, u64)> {
+        let mut alike = Vec::<(Extension, u64)>::new();
         let mut held = slab.held(self.held, cache).map(|(index, _)| index).peekable();
-        for (index, owner) in (0..).zip(slab.owners()) {
+        for (index, extension) in (0..).zip(slab.extensions()) {
             let is_held = held.next_if_eq(&index).is_some();
             if is_held || slab.is_free(index) {
                 continue;
             }
-            match owners.iter_mut().find(|(known, _)| *known == owner) {
+            match alike.iter_mut().find(|(known, _)| *known == extension) {
                 Some((_, count)) => *count += 1,
-                None => owners.push((owner, 1)),
+                None => alike.push((extension, 1)),
             }
         }
-        owners
+        alike
     }
 }
 
 /// What objects have in common that share a row: the cache, the node, the state, whether their slabs are complete, the slab
-/// where it is asked for, and the owner.
-type Place = (usize, Option<u32>, usize, bool, u64, u64);
+/// where it is asked for, and what is kept beside them.
+type Place = (usize, Option<u32>, usize, bool, u64, Extension);
 
 /// Rows that stand for as many objects as their last values say. Objects of several slabs share one where the slab is not
 /// asked for.
@@ -200,22 +177,22 @@ impl Counted {
     fn add(&mut self, expander: &Expander<'_>, slab: &Slab<'_>, cache: &Cache, number: usize) {
         let of_slab = expander.fields.iter().any(|field| matches!(field, Some(Field::Slab)));
         let pfn = if of_slab { slab.pfn } else { 0 };
-        let mut put = |state: usize, owner: u64, count: u64| {
-            let place = (number, slab.node, state, slab.complete, pfn, owner);
+        let mut put = |state: usize, extension: Extension, count: u64| {
+            let place = (number, slab.node, state, slab.complete, pfn, extension);
             let at = *self.places.entry(place).or_insert_with(|| {
-                self.rows.push((expander.row(slab, cache, 0, STATES[state], owner), 0));
+                self.rows.push((expander.row(slab, cache, 0, STATES[state], extension), 0));
                 self.rows.len() - 1
             });
             self.rows[at].1 += count;
         };
         let counts = expander.count(slab, cache);
         for (state, count) in counts.into_iter().enumerate().filter(|(_, count)| *count > 0) {
-            if slab.owners().len() > 0 && STATES[state] == USED {
-                for (owner, count) in expander.owners(slab, cache) {
-                    put(state, owner, count);
+            if slab.extensions().len() > 0 && STATES[state] == USED {
+                for (extension, count) in expander.alike(slab, cache) {
+                    put(state, extension, count);
                 }
             } else {
-                put(state, 0, count);
+                put(state, Extension::default(), count);
             }
         }
         if of_slab {
@@ -243,11 +220,11 @@ pub fn scan(
 ) -> Result<ScanReport, Failure> {
     let mut report = ScanReport { stats: ScanStats::default(), ..ScanReport::default() };
     let name = plan.arguments.first().map(|name| name.text.as_str());
-    let mut walk = Walk::by(schema, name, None, plan.reads_owners())?;
+    let mut walk = Walk::of(schema, plan, name)?;
     report.stats.stages.lap("load");
     let held = walk.held()?;
     let expander = Expander::new(plan, walk.array, &held);
-    let mut cgroups = Cgroups::new(schema);
+    let mut resolver = Resolver::new(schema, plan);
     let caches = walk.caches.clone();
     let (mut rows, mut counted, mut corrupt) = (Vec::new(), Counted::default(), 0);
     let ended = walk.run(&mut |slab, cache| {
@@ -264,13 +241,13 @@ pub fn scan(
             return Ok(ControlFlow::Continue(()));
         }
         let mut rows = std::mem::take(&mut rows);
-        expander.settle(&mut rows, &mut cgroups)?;
+        resolver.resolve(&mut rows)?;
         sink(rows)
     })?;
     report.stats.stages.lap("run");
     if ended.is_continue() {
         rows.append(&mut counted.take());
-        expander.settle(&mut rows, &mut cgroups)?;
+        resolver.resolve(&mut rows)?;
         let _ = sink(rows)?;
     }
     report.notes.append(&mut walk.notes(ended, corrupt)?);

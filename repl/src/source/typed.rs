@@ -16,11 +16,11 @@ use query::plan::Plan;
 use query::schema::{Objects, Unknown};
 use query::suggest;
 
-use super::bitmaps::{self, Cache, Slab, Walk};
-use super::objects::Expander;
+use super::bitmaps::{self, Cache, Extension, Slab, Walk};
+use super::objects::{Expander, USED};
+use super::resolve::Resolver;
 use super::stats::ScanStats;
 use super::{ScanReport, Sink};
-use crate::kernel::cgroups::Cgroups;
 use crate::kernel::held::Held;
 use crate::kernel::lookup::Memory;
 use crate::kernel::schema::KernelSchema;
@@ -30,13 +30,13 @@ use crate::report::error::{Failure, Message};
 /// So many rows wait for another look at what is kept ready.
 const FLUSH: usize = 32_768;
 
-/// The members of an object, in the row that the kernel sent, where it lies, in its slab and the cache of this number, and its
-/// owner.
+/// The members of an object, in the row that the kernel sent, where it lies, in its slab and the cache of this number, and what
+/// is kept beside it.
 struct Read {
     row: Row,
     slab: Slab<'static>,
     cache: usize,
-    owner: u64,
+    extension: Extension,
 }
 
 /// The number of the object at an address in its slab.
@@ -53,7 +53,7 @@ fn made(
     [before, after]: [&Held; 2],
     read: &mut Vec<Read>,
 ) -> Vec<Row> {
-    let row = |Read { row, mut slab, cache, owner }: Read| {
+    let row = |Read { row, mut slab, cache, extension }: Read| {
         let (addr, cache) = (row.addr, &caches[cache]);
         let is_held = |held: &Held| !held.within(addr, addr + 1).is_empty();
         if is_held(after) {
@@ -61,7 +61,7 @@ fn made(
         }
         slab.complete &= !is_held(before);
         let index = number(addr, &slab, cache);
-        let mut made = expander.row(&slab, cache, index, "used", owner);
+        let mut made = expander.row(&slab, cache, index, USED, extension);
         for ((value, input), member) in made.values.iter_mut().zip(&plan.inputs).zip(row.values) {
             if input.in_kernel() {
                 *value = member;
@@ -81,7 +81,7 @@ pub fn scan(
 ) -> Result<ScanReport, Failure> {
     let mut report = ScanReport { stats: ScanStats::default(), ..ScanReport::default() };
     let name = plan.arguments.first().map(|name| name.text.as_str());
-    let mut walk = Walk::by(schema, name, Some(program), false)?;
+    let mut walk = Walk::by(schema, name, |_, _| Ok(program))?;
     report.stats.stages.lap("load");
     let memory = Memory::of_words(schema)?;
     let (caches, cpus) = (walk.caches.clone(), walk.cpus);
@@ -89,7 +89,7 @@ pub fn scan(
     let held = || Held::read(&memory, &addresses, cpus);
     let nothing = Held::default();
     let expander = Expander::new(plan, walk.array, &nothing);
-    let mut cgroups = Cgroups::new(schema);
+    let mut resolver = Resolver::new(schema, plan);
     let mut before = held()?;
     let (mut read, mut corrupt) = (Vec::new(), 0);
     // The first rows are told at once: there may be a limit.
@@ -99,8 +99,8 @@ pub fn scan(
         let mut at = 0;
         while let Some((size, row)) = layout.row(&slab.members[at..]) {
             at += size;
-            let owner = slab.owner(number(row.addr, &slab, &caches[cache]));
-            read.push(Read { row, slab: slab.bare(), cache, owner });
+            let extension = slab.extension(number(row.addr, &slab, &caches[cache]));
+            read.push(Read { row, slab: slab.bare(), cache, extension });
         }
         if read.len() < flush {
             return Ok(ControlFlow::Continue(()));
@@ -109,14 +109,14 @@ pub fn scan(
         let after = held()?;
         let mut rows = made(plan, &expander, &caches, [&before, &after], &mut read);
         before = after;
-        expander.settle(&mut rows, &mut cgroups)?;
+        resolver.resolve(&mut rows)?;
         sink(rows)
     })?;
     report.stats.stages.lap("run");
     if ended.is_continue() {
         let after = held()?;
         let mut rows = made(plan, &expander, &caches, [&before, &after], &mut read);
-        expander.settle(&mut rows, &mut cgroups)?;
+        resolver.resolve(&mut rows)?;
         let _ = sink(rows)?;
     }
     report.notes.append(&mut walk.notes(ended, corrupt)?);

@@ -49,6 +49,8 @@ fn main() {
         fs::create_dir_all(folder).unwrap();
         mount(kind, folder, kind, MountFlags::empty(), None::<&CStr>).unwrap();
     }
+    // The network of the machine itself is up: IFF_UP | IFF_LOOPBACK.
+    fs::write("/sys/class/net/lo/flags", "0x9").unwrap();
     let mut out = OpenOptions::new().read(true).write(true).open("/dev/ttyS1").unwrap();
     let mut raw = tcgetattr(&out).unwrap();
     raw.make_raw();

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
@@ -101,4 +102,45 @@ fn symbols_are_those_of_columns() {
     for row in rows {
         assert!(row[0] == row[1] && row[1] == row[2], "{row:?}");
     }
+}
+
+#[test]
+fn file_systems_are_those_of_files() {
+    let Some(_turn) = common::live() else { return };
+    let Some(mut session) = ask::by_pages() else { return };
+    // Entries of tmpfs stay while their files do.
+    if !rustix::fs::statfs("/dev/shm").is_ok_and(|it| it.f_type == 0x0102_1994) {
+        return;
+    }
+    let name = format!("slabql-called-sb-{}", std::process::id());
+    let path = Path::new("/dev/shm").join(&name);
+    fs::write(&path, "").unwrap();
+    let device = fs::metadata(&path).unwrap().dev();
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let text = format!(
+        "select superblock(o->d_sb), superblock(o->d_inode->i_sb) \
+         from objects('dentry') where o->d_name.name = '{name}'"
+    );
+    let rows = ask::ask(&mut session, &text).0.rows;
+    let expected = Value::text(format!("tmpfs tmpfs {major}:{minor}"));
+    assert_eq!(rows, [[expected.clone(), expected]]);
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn programs_are_those_of_processes() {
+    let Some(_turn) = common::live() else { return };
+    let Some(mut session) = ask::by_pages() else { return };
+    let comm = |pid: u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let own = std::process::id();
+    let parent = std::os::unix::process::parent_id();
+    let text = format!(
+        "select comm(addr), comm(o->real_parent) from objects('task_struct') \
+         where o->pid = {own} and o->tgid = {own} and state = 'used'"
+    );
+    let rows = ask::ask(&mut session, &text).0.rows;
+    // The parent of the first process of a machine is no process.
+    let above = if parent == 0 { "swapper/0".to_owned() } else { comm(parent) };
+    let expected = [comm(own), above].map(|comm| Value::text(comm.trim_end()));
+    assert_eq!(rows, [expected]);
 }

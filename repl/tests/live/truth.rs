@@ -416,6 +416,7 @@ fn kmalloc(name: &str) -> Option<(&'static str, u64)> {
         ("reclaim", "kmalloc-rcl-"),
         ("cgroup", "kmalloc-cg-"),
         ("random", "kmalloc-rnd-"),
+        ("no_objext", "kmalloc-no-objext-"),
         ("normal", "kmalloc-"),
     ]
     .into_iter()

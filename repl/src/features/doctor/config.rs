@@ -22,6 +22,10 @@ const OPTIONS: &[(&str, &str)] = &[
     ("CONFIG_RANDOM_KMALLOC_CACHES", "kmalloc has several caches per size"),
     ("CONFIG_SLAB_BUCKETS", "some callers have their own kmalloc caches"),
     ("CONFIG_MEMCG", "objects are charged to control groups"),
+    (
+        "CONFIG_MEM_ALLOC_PROFILING",
+        "the lines of code that allocate can be counted, and are known of each object",
+    ),
 ];
 
 /// Words of the command line that change caches; some kernels spell them with `slub`.
@@ -32,6 +36,7 @@ const BOOT: &[(&str, &str)] = &[
     ("slub_merge", "caches of the same size are merged"),
     ("slab_debug", "caches are debugged: no objects in CPU slabs or sheaves"),
     ("slub_debug", "caches are debugged: no objects in CPU slabs or sheaves"),
+    ("sysctl.vm.mem_profiling", "whether the lines of code that allocate are counted"),
     ("slab_max_order", "maximum order of slabs"),
     ("slub_max_order", "maximum order of slabs"),
     ("slab_min_objects", "minimum number of objects per slab"),

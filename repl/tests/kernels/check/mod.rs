@@ -3,6 +3,7 @@
 //!
 //! A check changes its machine as it likes, and panics where something is wrong.
 
+mod allocated;
 mod audit;
 mod machine;
 mod memory;
@@ -28,6 +29,8 @@ pub fn run(name: &str, args: &[String]) {
         ("plugged", [node]) => memory::plugged(node),
         ("unmerged", []) => settings::unmerged(),
         ("debugged", []) => settings::debugged(),
+        ("profiled", []) => allocated::profiled(),
+        ("unprofiled", []) => allocated::unprofiled(),
         ("kfence", []) => settings::kfence(),
         ("interpreted", []) => settings::interpreted(),
         ("hidden", []) => settings::hidden(),

@@ -6,7 +6,7 @@ use std::fs;
 use rustix::mount::{MountFlags, mount};
 use serde_json::Value;
 
-use super::{number, slabql};
+use super::{allocated, number, slabql};
 
 /// The state and the words of a finding.
 fn finding<'a>(findings: &'a [Value], area: &str, check: &str) -> [&'a str; 2] {
@@ -72,6 +72,7 @@ pub fn debugged() {
         ("select sum(size) as n where debugged", "select sum(object_size) as n where debugged");
     assert!(number(size) > number(object));
     println!("debugged: {with} of {caches} caches");
+    allocated::recorded();
 }
 
 /// Some objects lie in pages of KFENCE, which look like slabs and are none: no figure counts them.
