@@ -486,7 +486,7 @@ impl SlabRows {
                 if owners.site.is_some() {
                     asm.push(Insn::alu_imm(Alu::Mul, Reg::R1, WORD));
                     asm.push(Insn::store(Size::Dw, Reg::R6, self.own.site, Reg::R1));
-                    asm.add(Reg::R1, (bytes - WORD).into());
+                    asm.add(Reg::R1, bytes - WORD);
                 } else {
                     asm.jump_imm(Cond::Eq, Reg::R1, 0, none);
                     asm.push(Insn::mov_imm(Reg::R1, bytes));

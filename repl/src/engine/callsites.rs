@@ -87,20 +87,28 @@ mod tests {
         let lines = "           0        0 init/main.c:1326 func:do_initcalls \n       \
             40960       10 fs/ext4/super.c:1390 [ext4] func:ext4_alloc_inode \n        \
             -4096        0 mm/slub.c:7 func:alloc accurate:no \n";
-        let shown = |text: String| -> Vec<String> {
-            let of = |row: &Vec<Value>| {
-                row.iter().map(|value| value.to_string()).collect::<Vec<_>>().join(" ")
-            };
-            parse(&text).unwrap().iter().map(of).collect()
+        let row = |module: Option<&str>, function, file, line, bytes, calls, accurate| {
+            let module = module.map_or(Value::Null, Value::text);
+            let (function, file) = (Value::text(function), Value::text(file));
+            let (line, bytes, calls) = (Value::UInt(line), Value::Int(bytes), Value::UInt(calls));
+            vec![module, function, file, line, bytes, calls, accurate]
         };
         let expected = [
-            " do_initcalls init/main.c 1326 0 0 true",
-            "ext4 ext4_alloc_inode fs/ext4/super.c 1390 40960 10 true",
-            " alloc mm/slub.c 7 -4096 0 false",
+            row(None, "do_initcalls", "init/main.c", 1326, 0, 0, Value::Bool(true)),
+            row(
+                Some("ext4"),
+                "ext4_alloc_inode",
+                "fs/ext4/super.c",
+                1390,
+                40960,
+                10,
+                Value::Bool(true),
+            ),
+            row(None, "alloc", "mm/slub.c", 7, -4096, 0, Value::Bool(false)),
         ];
-        assert_eq!(shown(format!("{TWO}{lines}")), expected);
-        let of_one = shown(format!("{ONE}{}", lines.lines().next().unwrap()));
-        assert_eq!(of_one, [" do_initcalls init/main.c 1326 0 0 "]);
+        assert_eq!(parse(&format!("{TWO}{lines}")).unwrap(), expected);
+        let of_one = parse(&format!("{ONE}{}", lines.lines().next().unwrap())).unwrap();
+        assert_eq!(of_one, [row(None, "do_initcalls", "init/main.c", 1326, 0, 0, Value::Null)]);
         assert!(parse(ONE).unwrap().is_empty());
     }
 

@@ -81,7 +81,7 @@ impl<'a> Tracks<'a> {
                 "the kernel has no helper `bpf_jiffies64`".to_owned(),
             ))
         })?;
-        Ok(self.memory.jiffies(Jiffies { jiffies64 })?)
+        self.memory.jiffies(Jiffies { jiffies64 })
     }
 }
 

@@ -102,8 +102,8 @@ pub struct Slab<'a> {
     bits: &'a [u8],
     /// An entry an object, if they are read and the slab has them.
     extensions: &'a [u8],
-    /// Whether entries have two words: owner and site.
-    sited: bool,
+    /// Bytes of an entry: the owner, and behind it the site if it is read.
+    entry: usize,
 }
 
 /// What the kernel keeps of an object beside it, in its `struct slabobj_ext`.
@@ -135,15 +135,10 @@ impl Slab<'_> {
         let flags = u64::from(objects::OWNER_FLAGS.unsigned_abs());
         let word =
             move |bytes: Option<&[u8; 8]>| bytes.map_or(0, |it| u64::from_le_bytes(*it) & !flags);
-        self.extensions.chunks_exact(self.entry()).map(move |entry| Extension {
+        self.extensions.chunks_exact(self.entry).map(move |entry| Extension {
             owner: word(entry.first_chunk()),
             site: word(entry.get(8..).and_then(<[u8]>::first_chunk)),
         })
-    }
-
-    /// Bytes of what is kept of an object.
-    fn entry(&self) -> usize {
-        if self.sited { 16 } else { 8 }
     }
 
     /// What is kept of object number `index`.
@@ -448,9 +443,8 @@ fn slab(bytes: &[u8]) -> Option<(usize, u64, Slab<'_>)> {
     }
     let flags = half(objects::FLAGS)?;
     let has = |flag: i32| flags & flag.unsigned_abs() != 0;
-    let sited = has(objects::SITED);
-    let of_each = if sited { 16 } else { 8 };
-    let of_all = if has(objects::OWNED) { of_each * half(objects::OBJECTS)? as usize } else { 0 };
+    let entry = if has(objects::SITED) { 16 } else { 8 };
+    let of_all = if has(objects::OWNED) { entry * half(objects::OBJECTS)? as usize } else { 0 };
     let extensions = row.checked_sub(of_all)?;
     let slab = Slab {
         pfn: word(objects::PFN)?,
@@ -463,7 +457,7 @@ fn slab(bytes: &[u8]) -> Option<(usize, u64, Slab<'_>)> {
         members: bytes.get(row..size)?,
         bits: bytes.get(usize::from(objects::BITS.unsigned_abs())..extensions)?,
         extensions: bytes.get(extensions..row)?,
-        sited,
+        entry,
     };
     Some((size, word(rows::ROW_ADDR)?, slab))
 }

@@ -70,9 +70,9 @@ pub fn profiled() {
             format!("from callsites where function = '{function}' and file = 'fs/eventpoll.c'");
         let calls = number(&format!("select calls as n {counted} and line = {line}"));
         assert_eq!(calls, count, "{site}");
-        let size = number("select size as n where name = 'eventpoll_epi'");
+        let each = number("select size as n where name = 'eventpoll_epi'");
         let bytes = number(&format!("select bytes as n {counted} and line = {line}"));
-        assert_eq!(bytes, count * size, "{site}");
+        assert_eq!(bytes, count * each, "{site}");
     });
     let counted =
         rows(&["select function, file, line, module, calls from callsites where calls > 0"]);
