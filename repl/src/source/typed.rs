@@ -24,7 +24,7 @@ use super::{ScanReport, Sink};
 use crate::kernel::held::Held;
 use crate::kernel::lookup::Memory;
 use crate::kernel::schema::KernelSchema;
-use crate::kernel::types::{self, Types};
+use crate::kernel::types::{self, Extent, Types};
 use crate::report::error::{Failure, Message};
 
 /// So many rows wait for another look at what is kept ready.
@@ -157,7 +157,7 @@ pub fn objects(schema: &KernelSchema, arguments: &[&str]) -> Result<Objects, Unk
 /// The struct that the query says.
 fn said(types: Types<'_>, cache: &Cache, text: &str) -> Result<String, Unknown> {
     let name = text.trim().strip_prefix("struct ").unwrap_or(text).trim();
-    let Some((least, _)) = types.bytes(name) else {
+    let Some(Extent { least, .. }) = types.extent(name) else {
         let help = suggest::meant(name, types.structs.keys().map(String::as_str));
         let message = format!("the kernel's types have no `struct {name}`");
         return Err(Unknown { message, help, argument: Some(1) });

@@ -80,7 +80,7 @@ fn sockets_have_their_ends() {
     let answer = ask::ask(
         &mut session,
         "select sock_local(o->socket.sk), sock_remote(o->socket.sk) \
-         from objects('sock_inode_cache', 'struct socket_alloc') where o->socket.sk is not null",
+         from objects('sock_inode_cache') where o->socket.sk is not null",
     );
     let end = |value: &Value| match value {
         Value::Null => None,

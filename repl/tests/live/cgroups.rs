@@ -132,7 +132,7 @@ fn two_cgroups_own_what_they_hold() {
     assert_eq!(row(&mut session, &text), expected);
     // With members there are as many.
     let text = format!(
-        "select count(*), count(o->socket.ops) from objects('sock_inode_cache', 'struct socket_alloc') \
+        "select count(*), count(o->socket.ops) from objects('sock_inode_cache') \
          where cgroup = '{a}' and o->vfs_inode.i_ino > 0"
     );
     assert_eq!(row(&mut session, &text), [Value::UInt(700), Value::UInt(700)]);

@@ -6,7 +6,9 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
+use query::schema::{Schema, TypeId};
 use query::value::Value;
+use slabql::kernel::schema::KernelSchema;
 
 use crate::common;
 use crate::common::ask;
@@ -111,6 +113,29 @@ fn types_are_told_by_names_and_sizes() {
     for (cache, structure) in types.iter().filter(|(_, told)| *told != "NULL").take(12) {
         let text = format!("select count(*) from objects('{cache}', 'struct {structure}')");
         assert_eq!(ask::whole(&mut session, &text).len(), 1, "{text}");
+    }
+}
+
+#[test]
+fn types_are_as_large_as_the_objects() {
+    let Some(_turn) = common::live() else { return };
+    let Some(mut session) = ask::by_pages() else { return };
+    let schema = KernelSchema::any().unwrap();
+    let text = "select name, type, object_size from caches where type is not null";
+    let answer = ask::whole(&mut session, text);
+    let (names, types) = (answer.texts("name"), answer.texts("type"));
+    // An array ends these, or something stands behind them.
+    let open =
+        ["kmem_cache", "kvm_vcpu", "mem_cgroup", "mm_struct", "proc_dir_entry", "task_struct"];
+    for ((name, structure), size) in names.iter().zip(types).zip(answer.numbers("object_size")) {
+        let id = schema.struct_id(&structure).unwrap();
+        let bytes = Schema::size_of(&schema, TypeId(id)).unwrap();
+        let same = bytes.next_multiple_of(8) == size.next_multiple_of(8);
+        assert!(same || open.contains(&name.as_str()), "{name} {size}: {structure} {bytes}");
+    }
+    // These are of each kernel, and their caches are not merged.
+    for name in ["sock_inode_cache", "task_struct", "mm_struct", "dentry", "filp"] {
+        assert!(names.iter().any(|it| it == name), "{name}: {names:?}");
     }
 }
 
