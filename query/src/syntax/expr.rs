@@ -11,6 +11,10 @@
 //!   recursion here nor the tree gets higher than `MAX_OPERATORS` + `MAX_NESTING` + 1.
 //! - No rule reads a token twice, and what is rewritten is read once more, so the time is proportional to the number of tokens.
 
+mod arguments;
+mod call;
+mod case;
+
 use super::ast::{BinaryOp, Expr, ExprKind, Ident, Literal, UnaryOp};
 use super::failure::{Parsed, commit, excerpt, refuse};
 use super::input::{Input, State};
@@ -18,11 +22,12 @@ use super::lexer::{interrupt, lex};
 use super::number::size_text;
 use super::path;
 use super::predicate::test;
-use super::rule::{ident, keyword, list, symbol, values, word};
+use super::rule::{ident, symbol, values};
 use super::select::subquery;
 use super::token::{Keyword, Symbol, TokenKind};
-use crate::aggregate;
 use crate::diagnostic::{Diagnostic, Span};
+use call::call;
+use case::{case, cast};
 
 /// How tightly something binds; more is tighter. The order is that of the levels in `GRAMMAR.md`.
 pub(super) type Level = u8;
@@ -202,108 +207,6 @@ pub(super) fn operands(input: Input<'_>) -> Parsed<'_, Vec<Expr>> {
     Ok((input, list))
 }
 
-/// Parses the arguments of a call, and the `)` behind them.
-fn called_with(input: Input<'_>) -> Parsed<'_, Vec<Expr>> {
-    let (input, list) = commit(list(operand)(input))?;
-    let (input, _) = commit(symbol(Symbol::ParenClose)(input))?;
-    Ok((input, list))
-}
-
-/// Parses the arguments of `position`, which may be written `part in text`.
-fn position(input: Input<'_>) -> Parsed<'_, Vec<Expr>> {
-    // What binds less tightly than the `in` is no part.
-    if input.peek_keyword() == Some(Keyword::Not) {
-        return called_with(input);
-    }
-    let (rest, part) = commit(climb(input, BIT_OR))?;
-    if rest.peek_keyword() == Some(Keyword::In) {
-        let (rest, text) = tighter(rest.skip(1), COMPARISON)?;
-        let (rest, _) = commit(symbol(Symbol::ParenClose)(rest))?;
-        return Ok((rest, vec![*text, *part]));
-    }
-    rest.hoped("`in`");
-    let (rest, first) = commit(climb_on(rest, part, OR))?;
-    others(rest, vec![*first])
-}
-
-/// Parses the arguments of `substring`, which may be written `text from start for length`, either part alone too.
-fn substring(input: Input<'_>) -> Parsed<'_, Vec<Expr>> {
-    let (mut input, text) = commit(operand(input))?;
-    let start = input.span();
-    let mut arguments = vec![text];
-    if let Ok((rest, _)) = keyword(Keyword::From)(input) {
-        let (rest, from) = commit(operand(rest))?;
-        arguments.push(from);
-        input = rest;
-    }
-    if word(input, &["for"]) {
-        let one = ExprKind::Literal(Literal::Int(1));
-        if arguments.len() == 1 {
-            arguments.push(Expr { kind: one, span: start });
-        }
-        let (rest, length) = commit(operand(input.skip(1)))?;
-        arguments.push(length);
-        input = rest;
-    } else {
-        input.hoped("`for`");
-    }
-    if arguments.len() == 1 {
-        return others(input, arguments);
-    }
-    let (input, _) = commit(symbol(Symbol::ParenClose)(input))?;
-    Ok((input, arguments))
-}
-
-/// The words before what is trimmed, and the functions that they stand for.
-const SIDES: [(&str, &str, &str); 3] = [
-    ("both", "`both`", "trim"),
-    ("leading", "`leading`", "ltrim"),
-    ("trailing", "`trailing`", "rtrim"),
-];
-
-/// Parses the arguments of `trim`, which may be written `both characters from text`, with the side or the characters left
-/// out. The name becomes that of the function of the side.
-fn trim<'a>(mut input: Input<'a>, name: &mut Ident) -> Parsed<'a, Vec<Expr>> {
-    for (side, quoted, function) in SIDES {
-        input.hoped(quoted);
-        // A column may be called so.
-        let is_side = match input.peek_at(1) {
-            Some(TokenKind::Symbol(mark)) => {
-                matches!(mark, Symbol::ParenOpen | Symbol::Minus | Symbol::Plus | Symbol::Tilde)
-            }
-            Some(kind) => kind.keyword() == Some(Keyword::Not) || infix(kind).is_none(),
-            None => true,
-        };
-        if is_side && word(input, &[side]) {
-            function.clone_into(&mut name.name);
-            input = input.skip(1);
-            break;
-        }
-    }
-    let mut arguments = Vec::new();
-    if input.peek_keyword() != Some(Keyword::From) {
-        let (rest, first) = commit(operand(input))?;
-        arguments.push(first);
-        input = rest;
-    }
-    let Ok((rest, _)) = keyword(Keyword::From)(input) else { return others(input, arguments) };
-    let (rest, text) = commit(operand(rest))?;
-    let (rest, _) = commit(symbol(Symbol::ParenClose)(rest))?;
-    arguments.insert(0, text);
-    Ok((rest, arguments))
-}
-
-/// Parses what stands behind the first argument of a call.
-fn others(input: Input<'_>, mut arguments: Vec<Expr>) -> Parsed<'_, Vec<Expr>> {
-    if let Ok((rest, _)) = symbol(Symbol::Comma)(input) {
-        let (rest, mut list) = called_with(rest)?;
-        arguments.append(&mut list);
-        return Ok((rest, arguments));
-    }
-    let (input, _) = commit(symbol(Symbol::ParenClose)(input))?;
-    Ok((input, arguments))
-}
-
 /// Parses an operand and the operators before it.
 fn prefix(input: Input<'_>, least: Level) -> Parsed<'_, Box<Expr>> {
     if (input.state().interrupted)() {
@@ -454,172 +357,4 @@ fn qualified(rest: Input<'_>, table: Ident) -> Parsed<'_, Box<Expr>> {
     }
     let span = rest.since(start);
     Ok((rest, Box::new(Expr { kind: ExprKind::Qualified(table, column), span })))
-}
-
-/// Parses the arguments of a call of `name`.
-fn call(input: Input<'_>, mut name: Ident) -> Parsed<'_, Box<Expr>> {
-    let (start, input) = (name.span, input.skip(1));
-    let aggregate = aggregate::find(&name.name);
-    let (input, kind) = match input.peek() {
-        Some(TokenKind::Symbol(Symbol::Star)) => {
-            let (input, _) = commit(symbol(Symbol::ParenClose)(input.skip(1)))?;
-            (input, ExprKind::CallStar(name))
-        }
-        // As DuckDB has it.
-        Some(TokenKind::Symbol(Symbol::ParenClose)) if name.name == "count" => {
-            (input.skip(1), ExprKind::CallStar(name))
-        }
-        Some(TokenKind::Symbol(Symbol::ParenClose)) => {
-            (input.skip(1), ExprKind::Call(name, Vec::new()))
-        }
-        Some(TokenKind::Keyword(Keyword::Distinct)) => {
-            let (input, arguments) = called_with(input.skip(1))?;
-            (input, ExprKind::CallDistinct(name, arguments))
-        }
-        Some(TokenKind::Keyword(Keyword::All)) if aggregate.is_some() => {
-            let (input, arguments) = called_with(input.skip(1))?;
-            (input, ExprKind::Call(name, arguments))
-        }
-        _ => {
-            // An empty list was possible too, and a message says so.
-            let _ = symbol(Symbol::ParenClose)(input);
-            let (input, arguments) = match name.name.as_str() {
-                "position" => position(input)?,
-                "substr" | "substring" => substring(input)?,
-                "trim" => trim(input, &mut name)?,
-                _ => called_with(input)?,
-            };
-            (input, ExprKind::Call(name, arguments))
-        }
-    };
-    if aggregate.is_some() {
-        input.hoped("`filter`");
-    }
-    let (input, call) = if opens(input, "filter") {
-        filtered(input, kind, start)?
-    } else {
-        (input, Box::new(Expr { kind, span: input.since(start) }))
-    };
-    if aggregate.is_some() {
-        input.hoped("`over ()`");
-    }
-    if opens(input, "over") { over(input, call, aggregate.is_some()) } else { Ok((input, call)) }
-}
-
-/// Whether `what` and a parenthesis come next.
-fn opens(input: Input<'_>, what: &str) -> bool {
-    input.peek_at(1).and_then(TokenKind::symbol) == Some(Symbol::ParenOpen) && word(input, &[what])
-}
-
-/// Parses `over ()` behind a call. The window is all rows of the answer.
-fn over(input: Input<'_>, call: Box<Expr>, aggregate: bool) -> Parsed<'_, Box<Expr>> {
-    if !aggregate {
-        return refuse(
-            Diagnostic::new(input.span(), "`over ()` belongs to an aggregate")
-                .label("there are no other window functions")
-                .help("`order by` and `limit` sort and truncate the answer"),
-        );
-    }
-    let rest = input.skip(2);
-    if rest.peek_symbol() != Some(Symbol::ParenClose) {
-        return refuse(
-            Diagnostic::new(rest.span(), "`over` takes an empty window only: `over ()`")
-                .label("there are no partitions, orders or frames")
-                .help("`group by` computes a value for each group"),
-        );
-    }
-    let (rest, start) = (rest.skip(1), call.span);
-    Ok((rest, Box::new(Expr { kind: ExprKind::Over(call), span: rest.since(start) })))
-}
-
-/// Parses `filter (where …)` behind a call of an aggregate, which then sees NULL where the condition does not hold.
-fn filtered(input: Input<'_>, mut call: ExprKind, start: Span) -> Parsed<'_, Box<Expr>> {
-    let (ExprKind::Call(name, _) | ExprKind::CallDistinct(name, _) | ExprKind::CallStar(name)) =
-        &call
-    else {
-        unreachable!("it is a call")
-    };
-    if aggregate::find(&name.name).is_none() {
-        return refuse(
-            Diagnostic::new(input.span(), "`filter` belongs to an aggregate")
-                .label(format!("`{}` is none", excerpt(&name.name)))
-                .help("`iif(…, x, null)` is NULL where a condition does not hold"),
-        );
-    }
-    input.rewrite(1)?;
-    let (input, _) = commit(keyword(Keyword::Where)(input.skip(2)))?;
-    let (input, condition) = commit(climb(input, OR))?;
-    let (input, _) = commit(symbol(Symbol::ParenClose)(input))?;
-    let span = input.since(start);
-    let only = |result: Expr| {
-        let kind = ExprKind::Case { arms: vec![(*condition, result)], otherwise: None };
-        Expr { kind, span }
-    };
-    match &mut call {
-        ExprKind::Call(_, arguments) | ExprKind::CallDistinct(_, arguments) => {
-            if let Some(first) = arguments.first_mut() {
-                let null = Expr { kind: ExprKind::Literal(Literal::Null), span };
-                *first = only(std::mem::replace(first, null));
-            }
-        }
-        ExprKind::CallStar(name) => {
-            let one = Expr { kind: ExprKind::Literal(Literal::Int(1)), span };
-            call = ExprKind::Call(name.clone(), vec![only(one)]);
-        }
-        _ => {}
-    }
-    Ok((input, Box::new(Expr { kind: call, span })))
-}
-
-/// Parses `case when … then … else … end`, and `case x when …`, which compares `x` in every arm.
-fn case(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
-    let start = input.span();
-    let mut input = input.skip(1);
-    let mut operand = None;
-    if keyword(Keyword::When)(input).is_err() {
-        let (rest, expr) = commit(climb(input, OR))?;
-        (input, operand) = (rest, Some(expr));
-    }
-    let mut arms = Vec::new();
-    while arms.is_empty() || input.peek_keyword() == Some(Keyword::When) {
-        let (rest, next) = arm(input, operand.as_deref())?;
-        arms.push(next);
-        input = rest;
-    }
-    input.hoped("`when`");
-    let mut otherwise = None;
-    if let Ok((rest, _)) = keyword(Keyword::Else)(input) {
-        let (rest, expr) = commit(climb(rest, OR))?;
-        (input, otherwise) = (rest, Some(expr));
-    }
-    let (input, _) = commit(keyword(Keyword::End)(input))?;
-    let kind = ExprKind::Case { arms, otherwise };
-    Ok((input, Box::new(Expr { kind, span: input.since(start) })))
-}
-
-/// Parses `when … then …`.
-fn arm<'a>(input: Input<'a>, operand: Option<&Expr>) -> Parsed<'a, (Expr, Expr)> {
-    let (input, _) = commit(keyword(Keyword::When)(input))?;
-    let (input, mut condition) = commit(climb(input, OR))?;
-    if let Some(operand) = operand {
-        input.rewrite(1)?;
-        let (_, operand) = input.repeat(operand)?;
-        let span = condition.span;
-        let kind = ExprKind::Binary(BinaryOp::Eq, operand, condition);
-        condition = Box::new(Expr { kind, span });
-    }
-    let (input, _) = commit(keyword(Keyword::Then)(input))?;
-    let (input, result) = commit(climb(input, OR))?;
-    Ok((input, (*condition, *result)))
-}
-
-/// Parses `cast(… as type)`.
-fn cast(input: Input<'_>) -> Parsed<'_, Box<Expr>> {
-    let start = input.span();
-    let (input, _) = commit(symbol(Symbol::ParenOpen)(input.skip(1)))?;
-    let (input, expr) = commit(climb(input, OR))?;
-    let (input, _) = commit(keyword(Keyword::As)(input))?;
-    let (input, to) = commit(ident(input, "a type"))?;
-    let (input, _) = commit(symbol(Symbol::ParenClose)(input))?;
-    Ok((input, Box::new(Expr { kind: ExprKind::Cast(expr, to), span: input.since(start) })))
 }
