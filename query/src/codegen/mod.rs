@@ -25,8 +25,11 @@
 //! Whether a condition runs in the kernel was decided by [`crate::plan`]; everything that arrives here has a form.
 
 pub mod c;
+mod conditions;
 mod figures;
+mod frame;
 mod group;
+mod inputs;
 mod needs;
 mod objects;
 mod pages;
@@ -40,29 +43,27 @@ mod slabs;
 mod text;
 mod walk;
 
-use ebpf_templates::assembler::{Assembler, FrameFull, Label};
-use ebpf_templates::insn::{Alu, Cond, Insn, Reg, Size};
+use ebpf_templates::assembler::{Assembler, Label};
+use ebpf_templates::insn::{Insn, Reg, Size};
 use ebpf_templates::program::Program;
-use ebpf_templates::template::driver::{self, Emitter, Hooks};
+use ebpf_templates::template::driver::{Emitter, Hooks};
 use ebpf_templates::template::objects::Objects;
 use ebpf_templates::template::rows::{self, Scratch};
-use ebpf_templates::template::text::buffer_bytes;
 
 pub use needs::{has_texts, templates};
 pub use objects::{extensions, objects, owners, site};
 pub use portable::{NODES, portable};
 pub use walk::{pages, rounds};
 
-use crate::catalog::{Rows, Source, Walk};
+use crate::catalog::{Rows, Source};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::layout::{Layout, ValuePlace};
-use crate::plan::export::Printed;
 use crate::plan::group::InKernel;
-use crate::plan::kernel::{Pred, Scalar};
-use crate::plan::{AFTER_ALL, CPU_WALK, NODE_WALK, Plan, SUM, Target, Template, cost, dearest};
-use crate::schema::{MemberKind, Schema};
+use crate::plan::kernel::Scalar;
+use crate::plan::{AFTER_ALL, CPU_WALK, NODE_WALK, Plan, SUM, Target, Template};
+use crate::schema::Schema;
 use group::Keys;
-use needs::{driver, member, offset};
+use needs::driver;
 use portable::{Constants, Luggage};
 
 /// Generates the program of `plan`; `factor` multiplies the space that rows get, see [`Layout::room`].
@@ -179,14 +180,6 @@ struct Generator<'a> {
     object: Option<i16>,
     /// What a program for other kernels takes along; none of the running one's.
     luggage: Option<Luggage<'a>>,
-}
-
-/// The frame is full. The planner bounds what a query puts there, so that no query that was ever seen comes here.
-impl From<FrameFull> for Diagnostic {
-    fn from(_: FrameFull) -> Self {
-        Self::new(Span::default(), "the query needs more stack than a BPF program has")
-            .help("split the condition, or run it in user space with `--no-pushdown`")
-    }
 }
 
 impl Hooks for Generator<'_> {
@@ -326,155 +319,5 @@ impl<'a> Generator<'a> {
             object: None,
             luggage: None,
         }
-    }
-}
-
-impl Generator<'_> {
-    /// Gives every part of the frame its place.
-    fn reserve(&mut self, asm: &mut Assembler) -> Result<(), FrameFull> {
-        let mut depth = 0;
-        let mut longest = None;
-        for operand in self.plan.group_in_kernel().into_iter().flat_map(InKernel::operands) {
-            depth = depth.max(operand.depth());
-            operand.texts(&mut |_, bytes| longest = longest.max(Some(bytes)));
-        }
-        for (_, pred) in self.plan.pushed() {
-            depth = depth.max(pred.depth());
-            pred.texts(&mut |_, bytes| longest = longest.max(Some(bytes)));
-        }
-        for cell in self.luggage.iter().flat_map(Luggage::cells) {
-            depth = depth.max(cell.value.depth());
-            if let Printed::Truth(pred) = &cell.value {
-                pred.texts(&mut |_, bytes| longest = longest.max(Some(bytes)));
-            }
-        }
-        for input in read(self.plan) {
-            if let Some(path) = self.plan.inputs[input].path() {
-                if !path.is_direct() && self.read.is_none() {
-                    self.read = Some(asm.reserve(8)?);
-                }
-                continue;
-            }
-            let price = cost(&self.plan.inputs[input]);
-            let source = self.plan.inputs[input].source();
-            let kept = if self.by_pages { pages::kept(source) } else { slabs::kept(source) };
-            if let Some(slot) = kept {
-                self.slots.push((input, slot));
-            } else if (SUM..AFTER_ALL).contains(&price) {
-                self.slots.push((input, self.scratch.take()));
-            }
-            if price > SUM && self.incomplete.is_none() {
-                self.incomplete = Some(self.scratch.take());
-            }
-        }
-        for _ in 0..depth {
-            self.temporaries.push(asm.reserve(8)?);
-        }
-        if let Some(longest) = longest {
-            let bytes = buffer_bytes(longest);
-            self.text_buffer = Some((asm.reserve(bytes.into())?, bytes));
-        }
-        self.reserve_keys(asm)
-    }
-
-    /// Appends the conditions of a price.
-    fn conditions(&self, asm: &mut Assembler, price: u8, skip: Label) -> Result<(), Diagnostic> {
-        for (number, (condition, pred)) in self.plan.pushed().enumerate() {
-            if dearest(pred, &self.plan.inputs) == price {
-                self.count(asm, 2 * number, "counted: asked");
-                self.condition(asm, &condition.text, pred, skip)?;
-                self.count(asm, 2 * number + 1, "counted: holds");
-            }
-        }
-        Ok(())
-    }
-
-    /// Appends the counting of counter number `counter`, where there are any: see [`Layout::counters`].
-    #[expect(clippy::cast_possible_truncation, reason = "it is less than the u16 of counters")]
-    fn count(&self, asm: &mut Assembler, counter: usize, what: &'static str) {
-        if counter < usize::from(self.layout.counters) {
-            asm.comment(what);
-            driver::count(asm, self.counters + 8 * counter as u32);
-        }
-    }
-
-    /// Appends code that goes to `skip` unless the condition is true.
-    fn condition(
-        &self,
-        asm: &mut Assembler,
-        text: &str,
-        pred: &Pred,
-        skip: Label,
-    ) -> Result<(), Diagnostic> {
-        asm.comment(format!("where {text}"));
-        let holds = asm.label("holds");
-        self.pred(asm, pred, pred::Exits { yes: holds, no: skip, null: skip, next: holds })?;
-        asm.bind(holds);
-        Ok(())
-    }
-
-    /// Appends the loading of an integer input into `dst`, with the sign of its column.
-    fn load_input(&self, asm: &mut Assembler, dst: Reg, input: usize) -> Result<(), Diagnostic> {
-        if let Some((_, slot)) = self.slots.iter().find(|(found, _)| *found == input) {
-            asm.push(Insn::load(Size::Dw, dst, Reg::R6, *slot));
-            return Ok(());
-        }
-        if let Some(path) = self.plan.inputs[input].path() {
-            path::direct(asm, dst, path);
-            return Ok(());
-        }
-        let source = self.plan.inputs[input].source();
-        let path = match source {
-            Some(Source::Walk(Walk::Complete)) => {
-                self.complete(asm, dst);
-                return Ok(());
-            }
-            Some(Source::Address) => {
-                self.number(asm, dst, Reg::R7);
-                return Ok(());
-            }
-            Some(Source::Refcount) => "refcount",
-            Some(Source::Member(path)) => path,
-            _ => unreachable!("`{}` is no integer of the kernel", self.plan.inputs[input].name()),
-        };
-        let found = member(self.schema, "kmem_cache", path)?;
-        let size = Size::of(found.size).unwrap_or(Size::Dw);
-        asm.push(Insn::load(size, dst, Reg::R7, offset(self.schema, "kmem_cache", path)?));
-        if found.kind == MemberKind::Pointer {
-            self.number(asm, dst, dst);
-        }
-        if found.signed && size != Size::Dw {
-            let unused = 64 - 8 * i32::from(size.bytes());
-            asm.push(Insn::alu_imm(Alu::Lsh, dst, unused));
-            asm.push(Insn::alu_imm(Alu::Arsh, dst, unused));
-        }
-        if source == Some(Source::Refcount) && self.iterates() {
-            // The iterator holds a reference of its own, but for boot caches, whose count is negative.
-            let kept = asm.label("boot_cache");
-            asm.jump_imm(Cond::SLe, dst, 0, kept);
-            asm.add(dst, -1);
-            asm.bind(kept);
-        }
-        Ok(())
-    }
-
-    /// Whether the kernel's iterator holds the cache.
-    fn iterates(&self) -> bool {
-        !self.by_pages
-            && !matches!(self.plan.target, Target::Kernel { template: Template::List, .. })
-    }
-
-    /// Appends `dst = whether no walk was given up`.
-    fn complete(&self, asm: &mut Assembler, dst: Reg) {
-        let known = asm.label("known");
-        let Some(incomplete) = self.incomplete else {
-            asm.set(dst, 1);
-            return;
-        };
-        asm.push(Insn::load(Size::Dw, Reg::R0, Reg::R6, incomplete));
-        asm.set(dst, 1);
-        asm.jump_imm(Cond::Eq, Reg::R0, 0, known);
-        asm.set(dst, 0);
-        asm.bind(known);
     }
 }
