@@ -21,16 +21,19 @@
 //! another length than the counters say, marks the row: [`INCOMPLETE`] if the slab changed meanwhile, else [`CORRUPT`].
 //! What could have changed is read again behind the members of all its objects.
 
+mod freelist;
+mod owners;
+
 use std::convert::Infallible;
 
 use super::driver::{Driver, Emitter, Hooks, Room};
-use super::node::{round, zero};
+use super::node::zero;
 use super::rows::{self, Scratch, page};
-use super::slab::{Bits, next_free};
 use super::vmemmap::Vmemmap;
 use crate::assembler::{Assembler, Label};
 use crate::insn::{Alu, Cond, Insn, Reg, Size};
 use crate::program::Program;
+pub use owners::{Owners, Stride};
 
 /// Where the number of the slab's first page lies in a row (u64).
 pub const PFN: i16 = 16;
@@ -57,8 +60,6 @@ pub const SITED: i32 = 16;
 
 /// The lowest bits of a vector's address, and of owners, are flags.
 pub const OWNER_FLAGS: i32 = 7;
-/// Bytes of an owner.
-const WORD: i32 = 8;
 
 /// The most objects that a row has bits for.
 pub const MAX_BITS: u16 = 8192;
@@ -92,45 +93,6 @@ pub struct Objects {
     pub only: u64,
     /// Where the owners of objects are, if they are wanted.
     pub owners: Option<Owners>,
-}
-
-/// Where the owners of a slab's objects are: a vector with an entry for each, which begins with the address of a
-/// `struct obj_cgroup`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Owners {
-    /// The offset of `obj_exts` in `struct slab`.
-    pub vector: i32,
-    /// The distance of entries.
-    pub stride: Stride,
-    /// The offset in an entry of the address of the `struct codetag`, if sites are wanted.
-    pub site: Option<i32>,
-}
-
-impl Owners {
-    /// Bytes of an object's entry in a row.
-    #[must_use]
-    pub fn entry(&self) -> u16 {
-        if self.site.is_some() { 16 } else { 8 }
-    }
-}
-
-/// How far entries lie from each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stride {
-    /// So many bytes.
-    Fixed(i32),
-    /// What these bits of the slab's counters say (7.0).
-    Counted(Bits),
-    /// Where `in_objects` is set in the slab's counters, the size of objects, in which entries lie; else so many bytes. Where
-    /// `owned` is not set, entries have no owners, and begin with what is behind them elsewhere (7.3).
-    Marked {
-        /// Whether there are owners.
-        owned: Bits,
-        /// Whether entries lie in objects.
-        in_objects: Bits,
-        /// The distance of entries that lie elsewhere and have owners.
-        bytes: i32,
-    },
 }
 
 /// The numbers that a walk over the objects of slabs keeps in the header.
@@ -390,200 +352,5 @@ impl SlabRows {
             asm.push(Insn::alu_imm(Alu::Or, Reg::R1, kinds));
             asm.bind(unowned);
         }
-    }
-
-    /// Appends the entries of the slab's objects to the row at `R8`, and their bytes to `R9`. Takes `R0` to `R5`.
-    fn owners(&self, asm: &mut Assembler, owners: Owners) {
-        let Objects { vmemmap, bits, .. } = self.objects;
-        let own = self.own;
-        let first = self.objects.slab_row().cast_signed();
-        let entry = i32::from(owners.entry());
-        let [each, apart, all, cut, none, end] =
-            ["owner", "owners_apart", "owners_all", "owners_cut", "no_owners", "owners_end"]
-                .map(|name| asm.label(name));
-        let load = |asm: &mut Assembler, dst, from| {
-            asm.push(Insn::load(Size::Dw, dst, Reg::R6, from));
-        };
-        let store = |asm: &mut Assembler, to, src| {
-            asm.push(Insn::store(Size::Dw, Reg::R6, to, src));
-        };
-        asm.comment("the owners of its objects");
-        load(asm, Reg::R1, page::SLAB);
-        vmemmap.slab.peek.load(asm, owners.vector);
-        asm.push(Insn::alu_imm(Alu::And, Reg::R0, !OWNER_FLAGS));
-        store(asm, own.owner, Reg::R0);
-        asm.jump_imm(Cond::Eq, Reg::R0, 0, end);
-        load(asm, Reg::R1, page::OBJECTS);
-        asm.jump_imm(Cond::Gt, Reg::R1, bits.into(), none);
-        self.stride(asm, owners, none, apart);
-        if owners.stride != Stride::Fixed(entry) {
-            asm.jump_imm(Cond::Ne, Reg::R1, entry, apart);
-        }
-        asm.comment("side by side, so all at once");
-        load(asm, Reg::R2, page::OBJECTS);
-        asm.jump_imm(Cond::Gt, Reg::R2, bits.into(), none);
-        asm.push(Insn::alu_imm(Alu::Mul, Reg::R2, entry));
-        load(asm, Reg::R3, own.owner);
-        asm.push(Insn::mov(Reg::R1, Reg::R8));
-        asm.add(Reg::R1, first.into());
-        asm.call(vmemmap.probe_read_kernel, "probe_read_kernel");
-        asm.jump_imm(Cond::Ne, Reg::R0, 0, cut);
-        asm.jump(all);
-        asm.bind(apart);
-        store(asm, own.stride, Reg::R1);
-        zero(asm, [own.index].into_iter());
-        asm.bind(each);
-        asm.may_goto(cut);
-        load(asm, Reg::R9, own.index);
-        load(asm, Reg::R1, page::OBJECTS);
-        asm.jump_reg(Cond::Ge, Reg::R9, Reg::R1, all);
-        asm.jump_imm(Cond::Ge, Reg::R9, bits.into(), all);
-        self.entry(asm, owners, first);
-        load(asm, Reg::R1, own.owner);
-        load(asm, Reg::R2, own.stride);
-        asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R2));
-        store(asm, own.owner, Reg::R1);
-        asm.add(Reg::R9, 1);
-        store(asm, own.index, Reg::R9);
-        asm.jump(each);
-        asm.bind(cut);
-        asm.push(Insn::store_imm(Size::Dw, Reg::R6, own.flags, INCOMPLETE));
-        asm.bind(none);
-        asm.push(Insn::mov_imm(Reg::R9, first.into()));
-        zero(asm, [own.owner].into_iter());
-        asm.jump(end);
-        asm.bind(all);
-        load(asm, Reg::R9, page::OBJECTS);
-        load(asm, Reg::R1, page::BUDGET);
-        asm.push(Insn::mov(Reg::R2, Reg::R9));
-        asm.push(Insn::alu_imm(Alu::Div, Reg::R2, OWNERS_A_SLAB * WORD / entry));
-        asm.push(Insn::alu(Alu::Sub, Reg::R1, Reg::R2));
-        store(asm, page::BUDGET, Reg::R1);
-        asm.push(Insn::alu_imm(Alu::Mul, Reg::R9, entry));
-        asm.add(Reg::R9, first.into());
-        asm.bind(end);
-    }
-
-    /// Appends `R1 = the distance of entries`, and notes where in them the site is. Goes to `none` where they have nothing that
-    /// is wanted, and to `apart` where they have less than an entry of a row. Takes `R2`.
-    fn stride(&self, asm: &mut Assembler, owners: Owners, none: Label, apart: Label) {
-        let Objects { size, .. } = self.objects;
-        let load = |asm: &mut Assembler, dst, from| {
-            asm.push(Insn::load(Size::Dw, dst, Reg::R6, from));
-        };
-        match owners.stride {
-            Stride::Fixed(bytes) => asm.push(Insn::mov_imm(Reg::R1, bytes)),
-            Stride::Counted(bits) => {
-                load(asm, Reg::R1, page::COUNTERS);
-                bits.extract(asm, Reg::R1);
-            }
-            Stride::Marked { owned, in_objects, bytes } => {
-                let known = asm.label("stride_known");
-                load(asm, Reg::R1, page::COUNTERS);
-                asm.push(Insn::mov(Reg::R2, Reg::R1));
-                owned.extract(asm, Reg::R1);
-                in_objects.extract(asm, Reg::R2);
-                if owners.site.is_some() {
-                    asm.push(Insn::alu_imm(Alu::Mul, Reg::R1, WORD));
-                    asm.push(Insn::store(Size::Dw, Reg::R6, self.own.site, Reg::R1));
-                    asm.add(Reg::R1, bytes - WORD);
-                } else {
-                    asm.jump_imm(Cond::Eq, Reg::R1, 0, none);
-                    asm.push(Insn::mov_imm(Reg::R1, bytes));
-                }
-                asm.jump_imm(Cond::Eq, Reg::R2, 0, known);
-                asm.push(Insn::load(Size::W, Reg::R1, Reg::R7, size));
-                if owners.site.is_some() {
-                    // An object may be as large as an entry that has no owner.
-                    asm.jump(apart);
-                }
-                asm.bind(known);
-            }
-        }
-    }
-
-    /// Appends the entry of the object whose number is in `R9` to the row at `R8`. Takes `R0` to `R5`.
-    fn entry(&self, asm: &mut Assembler, owners: Owners, first: i16) {
-        let peek = self.objects.vmemmap.slab.peek;
-        let own = self.own;
-        let marked = matches!(owners.stride, Stride::Marked { .. });
-        let put = |asm: &mut Assembler, at: i16| {
-            asm.push(Insn::mov(Reg::R1, Reg::R9));
-            asm.push(Insn::alu_imm(Alu::Mul, Reg::R1, owners.entry().into()));
-            asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R8));
-            asm.push(Insn::store(Size::Dw, Reg::R1, at, Reg::R0));
-        };
-        let Some(site) = owners.site else {
-            asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, own.owner));
-            peek.load(asm, 0);
-            put(asm, first);
-            return;
-        };
-        let no_owner = asm.label("no_owner");
-        if marked {
-            asm.push(Insn::mov_imm(Reg::R0, 0));
-            asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R6, own.site));
-            asm.jump_imm(Cond::Eq, Reg::R2, 0, no_owner);
-        }
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, own.owner));
-        peek.load(asm, 0);
-        asm.bind(no_owner);
-        put(asm, first);
-        asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, own.owner));
-        if marked {
-            asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R6, own.site));
-            asm.push(Insn::alu(Alu::Add, Reg::R1, Reg::R2));
-            peek.load(asm, 0);
-        } else {
-            peek.load(asm, site);
-        }
-        put(asm, first + 8);
-    }
-
-    /// Appends the setting of a bit of the row at `R8` for each object on the slab's freelist. Takes `R0` to `R5` and
-    /// `R9`.
-    fn freelist(&self, asm: &mut Assembler) {
-        let Objects { vmemmap, size, free_offset, red_left_pad, random, bits, .. } = self.objects;
-        let [object, corrupt, end] =
-            ["object", "corrupt", "freelist_end"].map(|name| asm.label(name));
-        asm.comment("the freelist");
-        asm.push(Insn::load(Size::Dw, Reg::R9, Reg::R6, page::FREELIST));
-        asm.bind(object);
-        asm.may_goto(corrupt);
-        asm.jump_imm(Cond::Eq, Reg::R9, 0, end);
-        round(asm, self.own.steps, bits.into(), corrupt);
-        asm.push(Insn::mov(Reg::R1, Reg::R9));
-        asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R6, self.own.start));
-        asm.push(Insn::alu(Alu::Sub, Reg::R1, Reg::R2));
-        if let Some(pad) = red_left_pad {
-            asm.push(Insn::load(Size::W, Reg::R2, Reg::R7, pad));
-            asm.push(Insn::alu(Alu::Sub, Reg::R1, Reg::R2));
-        }
-        asm.push(Insn::load(Size::W, Reg::R2, Reg::R7, size));
-        asm.jump_imm(Cond::Eq, Reg::R2, 0, corrupt);
-        asm.push(Insn::mov(Reg::R3, Reg::R1));
-        asm.push(Insn::alu(Alu::Div, Reg::R1, Reg::R2));
-        // Between two objects there is none.
-        asm.push(Insn::alu(Alu::Mul, Reg::R2, Reg::R1));
-        asm.jump_reg(Cond::Ne, Reg::R2, Reg::R3, corrupt);
-        asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R6, page::OBJECTS));
-        asm.jump_reg(Cond::Ge, Reg::R1, Reg::R2, corrupt);
-        asm.jump_imm(Cond::Ge, Reg::R1, bits.into(), corrupt);
-        asm.push(Insn::mov(Reg::R2, Reg::R1));
-        asm.push(Insn::alu_imm(Alu::And, Reg::R2, 63));
-        asm.push(Insn::alu_imm(Alu::Rsh, Reg::R1, 6));
-        asm.push(Insn::alu_imm(Alu::Lsh, Reg::R1, 3));
-        asm.push(Insn::mov(Reg::R3, Reg::R8));
-        asm.push(Insn::alu(Alu::Add, Reg::R3, Reg::R1));
-        asm.push(Insn::mov_imm(Reg::R4, 1));
-        asm.push(Insn::alu(Alu::Lsh, Reg::R4, Reg::R2));
-        asm.push(Insn::load(Size::Dw, Reg::R5, Reg::R3, BITS));
-        asm.push(Insn::alu(Alu::Or, Reg::R5, Reg::R4));
-        asm.push(Insn::store(Size::Dw, Reg::R3, BITS, Reg::R5));
-        next_free(asm, vmemmap.slab.peek, free_offset, random);
-        asm.jump(object);
-        asm.bind(corrupt);
-        asm.push(Insn::store_imm(Size::Dw, Reg::R6, self.own.flags, CORRUPT));
-        asm.bind(end);
     }
 }
