@@ -13,6 +13,8 @@
 //! Nothing holds the list that the template `list` follows. A run in which it changed is taken again, and if it never
 //! rests the answer says that rows may be missing.
 
+mod lookup;
+
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::path::Path;
@@ -20,14 +22,13 @@ use std::path::Path;
 use ebpf_templates::program::Program;
 use ebpf_templates::template::rows;
 use query::capabilities::Capabilities;
-use query::catalog::{Lookup, Rows};
+use query::catalog::Rows;
 use query::codegen;
 use query::eval::Warnings;
-use query::exec::{Host, wide};
+use query::exec::wide;
 use query::layout::Layout;
 use query::plan::{Plan, Target, Template, explain};
 use query::schema::Schema;
-use query::value::Value;
 
 use super::kind::Kind;
 use super::run::{analyzed, decode, has};
@@ -38,12 +39,9 @@ use super::{
 };
 use crate::kernel::kept::Kept;
 use crate::kernel::load::Loaded;
-use crate::kernel::lookup::Memory;
-use crate::kernel::read::{Output, ReadError};
+use crate::kernel::read::Output;
 use crate::kernel::schema::KernelSchema;
-use crate::kernel::sockets::{self, End};
-use crate::kernel::types::{self, Types};
-use crate::kernel::{called, signals, sysfs, tree};
+use crate::kernel::sysfs;
 use crate::report::error::Failure;
 
 /// The most that the space for rows is multiplied by: 16 times the rows that it is made for at first, twice over.
@@ -210,16 +208,6 @@ impl Live {
                 ));
             }
         }
-    }
-
-    /// What `read` finds in the kernel's memory; or why it finds nothing.
-    fn read_memory(
-        &self,
-        read: impl FnOnce(&Memory<'_>) -> Result<Vec<Value>, ReadError>,
-    ) -> Result<Vec<Value>, String> {
-        let why = |failure: Failure| failure.into_message().message;
-        let memory = Memory::of_words(&self.schema).map_err(|error| why(error.into()))?;
-        read(&memory).map_err(|error| why(error.into()))
     }
 
     /// What is to be said of a plan over slabs that finds no full ones, though they may be asked for.
@@ -401,89 +389,4 @@ impl Source for Live {
             format!("source walk: Linux {release}, by its list of caches, walked without a lock")
         })
     }
-}
-
-impl Host for Live {
-    fn look_up(&self, lookup: Lookup, arguments: &[Vec<Value>]) -> Result<Vec<Value>, String> {
-        match lookup {
-            Lookup::Aliases => {
-                let aliases = sysfs::aliases()?;
-                let names = |arguments: &Vec<Value>| {
-                    let [Value::Text(folder), name] = arguments.as_slice() else {
-                        return Value::Null;
-                    };
-                    let own = |alias: &&String| matches!(name, Value::Text(name) if **name == *alias.as_bytes());
-                    let links = aliases.of(&String::from_utf8_lossy(folder)).iter();
-                    Value::List(
-                        links
-                            .filter(|alias| !own(alias))
-                            .map(|alias| alias.as_bytes().into())
-                            .collect(),
-                    )
-                };
-                Ok(arguments.iter().map(names).collect())
-            }
-            Lookup::Online => {
-                let online = sysfs::cpus("online")?;
-                let known = |arguments: &Vec<Value>| match arguments.as_slice() {
-                    [Value::UInt(cpu)] => Value::Bool(online.contains(cpu)),
-                    _ => Value::Null,
-                };
-                Ok(arguments.iter().map(known).collect())
-            }
-            Lookup::Type => {
-                let aliases = sysfs::aliases()?;
-                let known = Types { schema: &self.schema, structs: self.schema.structs() };
-                let told = |arguments: &Vec<Value>| match arguments.as_slice() {
-                    [Value::Text(folder), Value::Text(name), size] => {
-                        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-                        let names = [text(name)].into_iter();
-                        let names = names.chain(aliases.of(&text(folder)).iter().cloned());
-                        let names: Vec<String> = names.collect();
-                        let found = types::of(known, &names, size.unsigned().unwrap_or(0));
-                        found.map_or(Value::Null, Value::text)
-                    }
-                    _ => Value::Null,
-                };
-                Ok(arguments.iter().map(told).collect())
-            }
-            Lookup::Symbol => {
-                let addresses = addresses(arguments);
-                let symbols = sysfs::symbols(&addresses)?;
-                let symbol = |address: &u64| symbols.get(address).map_or(Value::Null, Value::text);
-                Ok(addresses.iter().map(symbol).collect())
-            }
-            Lookup::Path => self.read_memory(|memory| {
-                let entries = addresses(arguments);
-                let paths = tree::of_dentries(memory, &entries)?;
-                let path = |entry: &u64| paths.get(entry).map_or(Value::Null, Value::text);
-                Ok(entries.iter().map(path).collect())
-            }),
-            Lookup::Superblock => self.read_memory(|memory| {
-                Ok(texts(called::superblocks(memory, &addresses(arguments))?))
-            }),
-            Lookup::Comm => {
-                self.read_memory(|memory| Ok(texts(called::comms(memory, &addresses(arguments))?)))
-            }
-            Lookup::Local | Lookup::Remote => self.read_memory(|memory| {
-                let end = if lookup == Lookup::Local { End::Local } else { End::Remote };
-                Ok(texts(sockets::addresses(memory, &addresses(arguments), end)?))
-            }),
-        }
-    }
-
-    fn interrupted(&self) -> bool {
-        signals::happened()
-    }
-}
-
-/// Texts as values.
-fn texts(found: Vec<Option<Vec<u8>>>) -> Vec<Value> {
-    found.into_iter().map(|it| it.map_or(Value::Null, Value::text)).collect()
-}
-
-/// The only argument of each call, an address; 0 for what is none.
-fn addresses(arguments: &[Vec<Value>]) -> Vec<u64> {
-    let address = |arguments: &Vec<Value>| arguments.first().and_then(Value::unsigned).unwrap_or(0);
-    arguments.iter().map(address).collect()
 }
