@@ -21,6 +21,7 @@ mod circles;
 #[path = "../common/mod.rs"]
 mod common;
 mod layers;
+mod length;
 mod locked;
 mod pages;
 mod rendered;
