@@ -6,7 +6,7 @@
 //! | a condition that overflows in the kernel, by each template and source | `live/analyze.rs`: `a_condition_that_overflows_…`; at random `query/tests/programs/equivalence.rs`, `live/random.rs` |
 //! | two lines of one name in `/proc/slabinfo`, watched live and by `proc` | `live/places.rs`: `lines_with_one_name_…`; `live/same_rows.rs` |
 //! | `diff` of two boots with two caches of one name in opposite order | `sqlite/diff.rs`: `caches_of_one_name_…` |
-//! | a tab in a paste that is not bracketed | `terminal/prompt.rs`: `a_tab_in_a_paste_is_text` |
+//! | a tab in a paste that is not bracketed | `terminal/prompt/typed.rs`: `a_tab_in_a_paste_is_text` |
 //! | Ctrl-Z in a watch; signals at the prompt and in a watch | `terminal/signals.rs`: `a_stop_gives_…`, `a_signal_that_ends_…` |
 //! | characters that are not seen, drawn or edited | `terminal/hostile.rs`; `cli/names.rs`; `terminal/editor.rs`: `the_cursor_stands_…` |
 //! | a full or closed standard output; `-` for every file option | `cli/files.rs`: `an_answer_that_is_lost_…`, `a_dash_is_…` |
@@ -14,7 +14,7 @@
 //! | links in a sticky folder; modes and owners; full disks; ends between two calls | `cli/files.rs`: `links_that_…`, `recordings_are_…`, `a_file_stays_…`, `a_saved_query_…`, `an_end_between_…` |
 //! | recordings that grow in memory | `cli/files.rs`: `what_a_recording_takes_…` |
 //! | long queries, scripts, settings, histories, saved queries and recordings | what they allocate: `cli/bounded.rs`, `query/tests/language/bounded.rs`, the tests of `shell/config.rs`, `shell/editor/history.rs`, `features/library.rs` |
-//! | an interrupt while a text is parsed, read or answered | `query/tests/language/interrupted.rs`; `source/recording/file.rs`; `terminal/prompt.rs`: `an_interrupt_…` |
+//! | an interrupt while a text is parsed, read or answered | `query/tests/language/interrupted.rs`; `source/recording/file.rs`; `terminal/prompt/interrupt.rs`: `an_interrupt_…` |
 //! | a map of larger values, read by a safe function | `live/sys.rs` |
 //! | columns that a process may not read | `live/rights.rs` |
 
