@@ -8,7 +8,7 @@
 //! | `diff` of two boots with two caches of one name in opposite order | `sqlite/diff.rs`: `caches_of_one_name_…` |
 //! | a tab in a paste that is not bracketed | `terminal/prompt/typed.rs`: `a_tab_in_a_paste_is_text` |
 //! | Ctrl-Z in a watch; signals at the prompt and in a watch | `terminal/signals.rs`: `a_stop_gives_…`, `a_signal_that_ends_…` |
-//! | characters that are not seen, drawn or edited | `terminal/hostile`; `cli/names.rs`; `terminal/editor.rs`: `the_cursor_stands_…` |
+//! | characters that are not seen, drawn or edited | `terminal/hostile`; `cli/names.rs`; `terminal/editor/editing.rs`: `the_cursor_stands_…` |
 //! | a full or closed standard output; `-` for every file option | `cli/files.rs`: `an_answer_that_is_lost_…`, `a_dash_is_…` |
 //! | a history that is a device, a FIFO, 300 MB, not UTF-8; a FIFO as settings | `cli/files.rs`: `a_history_…`, `settings_that_…` |
 //! | links in a sticky folder; modes and owners; full disks; ends between two calls | `cli/files.rs`: `links_that_…`, `recordings_are_…`, `a_file_stays_…`, `a_saved_query_…`, `an_end_between_…` |
