@@ -43,6 +43,7 @@ fn why_a_column_is_null() {
                objects.* is NULL: the demo has no table `objects`\n\
                `slabinfo` in the demo comes from a virtual machine (Linux 6.18.15+deb13-cloud-amd64), `caches` from another machine\n\
                cgroups.* is NULL: the demo has no table `cgroups`\n\
+               callsites.* is NULL: the demo has no table `callsites`\n\
                allocations.* is NULL: a recording has no table `allocations`\n\
                frees.* is NULL: a recording has no table `frees`\n\
                audit.* is NULL: a recording has no table `audit`\n\
@@ -74,7 +75,7 @@ fn why_a_column_is_null() {
     }
     let of_nodes = "there are `name`, `addr`, `node`, `slabs`, `objects`, `partial`, `free_partial`, `barn_full`, `barn_empty`, `cached_barns`, `complete`";
     let list = "`select * from columns` lists the columns";
-    let tables = "there are `caches`, `nodes`, `cpus`, `slabs`, `objects`, `aliases`, `flags`, `slabinfo`, `columns`, `cgroups`, `diff`, `allocations`, `frees`, `audit`, `contention`";
+    let tables = "there are `caches`, `nodes`, `cpus`, `slabs`, `objects`, `aliases`, `flags`, `slabinfo`, `columns`, `cgroups`, `callsites`, `diff`, `allocations`, `frees`, `audit`, `contention`";
     for (text, message, help) in [
         (".why nonsense", "unknown column `nonsense`", list),
         (".why cpu_partal", "unknown column `cpu_partal`", "did you mean `cpu_partial`?"),
