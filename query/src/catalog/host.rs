@@ -148,7 +148,7 @@ pub static CGROUPS: Table = Table {
 pub static CALLSITES: Table = Table {
     name: "callsites",
     doc: "A row for each line of code that allocates memory of any kind, with what it holds now, from /proc/allocinfo.",
-    rows: Rows::Host(Made { table: HostTable::Callsites, takes: &[], needs: Needs::RunningKernel }),
+    rows: Rows::Host(Made { table: HostTable::Callsites, takes: &[], needs: Needs::Profiling }),
     star: &["function", "file", "line", "module", "calls", "bytes"],
     identity: &["file", "line", "function", "module"],
     columns: &[

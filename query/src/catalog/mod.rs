@@ -85,6 +85,8 @@ pub enum Needs {
     SlabFlags,
     /// The running kernel, whose files are read.
     RunningKernel,
+    /// The running kernel, if it profiles allocations; few do.
+    Profiling,
     /// The table `objects`.
     Objects,
     /// The running kernel, in which programs are attached.

@@ -145,7 +145,15 @@ fn write<W: Write>(
     }
     let out = writer.finish().map_err(|error| failed(&error))?;
     signals::check()?;
-    for (table, reason) in &header.refused {
+    // Nobody misses what few kernels have, unless it is asked for.
+    let is_missed = |name: &str| {
+        let needs = |table: &Table| match table.rows {
+            Rows::Host(Made { needs, .. }) => Some(needs),
+            _ => None,
+        };
+        *tables == Tables::All || catalog::table(name).and_then(needs) != Some(Needs::Profiling)
+    };
+    for (table, reason) in header.refused.iter().filter(|(name, _)| is_missed(name)) {
         message::note(&format!("`{table}` is not recorded: {reason}"));
     }
     Ok((out, recorded))

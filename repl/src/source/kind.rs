@@ -75,7 +75,7 @@ impl Kind {
             Rows::Host(Made { needs, .. }) => match needs {
                 Needs::Caches => true,
                 Needs::SlabFlags => self != Self::Proc,
-                Needs::RunningKernel | Needs::Looks => self.is_here(),
+                Needs::RunningKernel | Needs::Profiling | Needs::Looks => self.is_here(),
                 Needs::Objects | Needs::Tracepoints => self.reads_memory(),
             },
         }

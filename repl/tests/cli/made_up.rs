@@ -15,7 +15,9 @@ pub fn tables() -> Vec<&'static Table> {
 /// The value of a column in a row: texts tell the row, numbers row and column, and every fifth of those that can be is
 /// NULL.
 fn value(table: &Table, column: &Column, at: usize, row: usize) -> Value {
-    if !["name", "path", "addr", "cache"].contains(&column.name) && (at + row).is_multiple_of(5) {
+    if !["name", "path", "function", "addr", "cache"].contains(&column.name)
+        && (at + row).is_multiple_of(5)
+    {
         return Value::Null;
     }
     let number = u64::try_from(row * 40 + at).unwrap();

@@ -25,7 +25,7 @@ pub fn is_recorded(table: &Table) -> bool {
     match table.rows {
         Rows::Caches | Rows::Nodes | Rows::Cpus | Rows::Slabs | Rows::Objects => true,
         Rows::Host(Made { needs, .. }) => {
-            matches!(needs, Needs::RunningKernel | Needs::Objects)
+            matches!(needs, Needs::RunningKernel | Needs::Profiling | Needs::Objects)
         }
     }
 }
