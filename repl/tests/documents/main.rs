@@ -33,10 +33,12 @@ use std::process::Output;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::common::lacks;
+use crate::common::program::Folder;
 use crate::common::start::{self, Start};
 use blocks::Kind;
 use query::catalog;
 use query::syntax::parse_text;
+use slabql::features::library;
 use slabql::source::Source as _;
 use slabql::source::recording::Recording;
 
@@ -108,6 +110,18 @@ fn answer(arguments: &[&str]) {
     assert!(!output.stdout.is_empty(), "{arguments:?}");
 }
 
+/// The same of the running kernel, but that a trace lasts a moment alone: what is shown takes seconds, and there is an answer
+/// after any time.
+fn answer_of_kernel(text: &str, arguments: &[&str]) {
+    let Some(duration) = library::traced(text) else { return answer(arguments) };
+    let traced = format!("trace {duration} ");
+    assert!(text.contains(&traced), "{text}");
+    let folder = Folder::new();
+    let file = folder.path("traced.slabql");
+    fs::write(&file, text.replace(&traced, "trace 300ms ")).unwrap();
+    answer(&["-f", file.to_str().unwrap()]);
+}
+
 /// What a text asks and no recording holds.
 struct NotRecorded {
     what: String,
@@ -141,7 +155,7 @@ fn answer_of_demo(text: &str, arguments: &[&str]) {
     let error = String::from_utf8(refused.stderr).unwrap();
     assert!(error.contains(missed.says), "{arguments:?}: {error}");
     if let Some(_turn) = common::live() {
-        answer(arguments);
+        answer_of_kernel(text, arguments);
         eprintln!(
             "asked on the running kernel alone, as recordings have no {}: {arguments:?}",
             missed.what
