@@ -96,7 +96,7 @@ impl Binder<'_> {
                     let message = format!("`{}` cannot take this", function.name);
                     return Err(Diagnostic::new(argument.span, message)
                         .label("no address that a column or a member gives")
-                        .help(format!("for example `{}(addr)`", function.name)));
+                        .help(format!("for example `{}`", function.example())));
                 }
             }
         }

@@ -235,6 +235,15 @@ impl Function {
         [self.name].into_iter().chain(self.aliases.iter().copied())
     }
 
+    /// The first call that its doc shows; else one of the address that most rows have.
+    #[must_use]
+    pub fn example(&self) -> String {
+        let start = format!("{}(", self.name);
+        let quoted = self.doc.split('`').skip(1).step_by(2);
+        let shown = quoted.map(str::to_owned).find(|text| text.starts_with(&start));
+        shown.unwrap_or_else(|| format!("{start}addr)"))
+    }
+
     /// Its sentence, and its other names.
     #[must_use]
     pub fn described(&self) -> String {

@@ -28,6 +28,12 @@ impl Plan {
         self.inputs.iter().any(|input| matches!(input.source(), Some(Source::Owner(_))))
     }
 
+    /// Whether records of the allocations of objects are read.
+    #[must_use]
+    pub fn reads_tracks(&self) -> bool {
+        self.inputs.iter().any(|input| matches!(input.source(), Some(Source::Track(_))))
+    }
+
     /// Whether the sites that allocated objects are read.
     #[must_use]
     pub fn reads_sites(&self) -> bool {

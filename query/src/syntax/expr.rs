@@ -283,7 +283,8 @@ fn duration(input: Input<'_>) -> Diagnostic {
         Some(count) if count.bytes().all(|c| c.is_ascii_digit() || c == b'_') => {
             error.label("`m` stands for minutes").help(format!("`{count}M` is a size"))
         }
-        _ => error,
+        _ => error
+            .help("ages and times are in nanoseconds: `track_age > 3600 * 1000000000` is an hour"),
     }
 }
 

@@ -22,7 +22,8 @@ const HEADING: &str = "allocinfo - version: ";
 const INACCURATE: &str = " accurate:no";
 
 /// Reads the file.
-pub fn rows() -> Result<Vec<Vec<Value>>, Failure> {
+pub fn rows(notes: &mut Vec<String>) -> Result<Vec<Vec<Value>>, Failure> {
+    notes.extend(sysfs::unprofiled_now());
     let mut file = sysfs::allocinfo().map_err(|why| Failure::environment(why, None))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)

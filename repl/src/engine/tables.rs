@@ -31,7 +31,7 @@ pub fn rows(table: HostTable) -> Make {
         HostTable::Flags => |ask, _, notes| flags(ask, notes),
         HostTable::Slabinfo => |_, _, _| read_slabinfo(),
         HostTable::Columns => |ask, _, _| Ok(columns(ask)),
-        HostTable::Callsites => |_, _, _| callsites::rows(),
+        HostTable::Callsites => |_, _, notes| callsites::rows(notes),
         HostTable::Cgroups => |ask, _, notes| cgroups::rows(ask, notes),
         HostTable::Allocations => |_, _, _| Err(untraced(&host::ALLOCATIONS)),
         HostTable::Frees => |_, _, _| Err(untraced(&host::FREES)),

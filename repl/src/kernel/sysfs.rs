@@ -137,6 +137,17 @@ pub fn profiling() -> Result<(), String> {
     if Path::new(ALLOCINFO).exists() { Ok(()) } else { Err(UNPROFILED.to_owned()) }
 }
 
+/// What is to be said where the kernel can profile allocations and does not now.
+#[must_use]
+pub fn unprofiled_now() -> Option<String> {
+    let value = fs::read_to_string("/proc/sys/vm/mem_profiling").ok()?;
+    let is_off = value.starts_with('0') && Path::new(ALLOCINFO).exists();
+    is_off.then(|| {
+        "allocations are not profiled now, as `vm.mem_profiling` is 0: what was allocated since is not known"
+            .to_owned()
+    })
+}
+
 /// Whether a list of symbols hides their addresses.
 pub fn hides_addresses(symbols: &Path) -> io::Result<bool> {
     /// More than a kernel has per-CPU symbols, which come first and whose addresses may be 0.

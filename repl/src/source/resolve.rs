@@ -7,9 +7,11 @@ use query::layout::Row;
 use query::plan::Plan;
 use query::value::Value;
 
+use super::bitmaps::Cache;
 use crate::kernel::cgroups::Cgroups;
 use crate::kernel::schema::KernelSchema;
 use crate::kernel::sites::Sites;
+use crate::kernel::sysfs;
 use crate::kernel::trace::symbols::Names;
 use crate::kernel::tracks::Tracks;
 use crate::report::error::{Environment, Failure};
@@ -58,6 +60,20 @@ impl<'a> Resolver<'a> {
         let asked = inputs.filter_map(|(at, input)| Some((at, word(input.name())?))).collect();
         let (cgroups, sites) = (Cgroups::new(schema), Sites::new(schema));
         Self { schema, asked, cgroups, sites, tracks: None, names: None }
+    }
+
+    /// What is to be said of a plan's columns, of objects of these caches, that are NULL.
+    pub(super) fn notes(plan: &Plan, caches: &[Cache]) -> Vec<String> {
+        let profiled = plan.reads_sites().then(sysfs::unprofiled_now).flatten();
+        let untracked = plan.reads_tracks() && caches.iter().all(|cache| cache.track.is_none());
+        let why = || match caches {
+            [cache] => format!(
+                "`{0}` does not record who allocates its objects: booting with `slub_debug=U,{0}` makes it",
+                cache.text()
+            ),
+            _ => "none of the caches records who allocates its objects".to_owned(),
+        };
+        profiled.into_iter().chain(untracked.then(why)).collect()
     }
 
     /// Puts into rows what their words lead to.

@@ -120,6 +120,7 @@ pub fn scan(
         let _ = sink(rows)?;
     }
     report.notes.append(&mut walk.notes(ended, corrupt)?);
+    report.notes.append(&mut Resolver::notes(plan, &walk.caches));
     Ok(report)
 }
 

@@ -144,3 +144,25 @@ fn programs_are_those_of_processes() {
     let expected = [comm(own), above].map(|comm| Value::text(comm.trim_end()));
     assert_eq!(rows, [expected]);
 }
+
+#[test]
+fn what_is_no_struct_of_a_function_has_no_answer() {
+    let Some(_turn) = common::live() else { return };
+    let Some(mut session) = ask::by_pages() else { return };
+    for name in ["dentry", "filp", "vm_area_struct", "kmalloc-64", "kmalloc-4k"] {
+        let text = format!(
+            "select count(comm(addr)), count(superblock(addr)) from objects('{name}') where state = 'used'"
+        );
+        assert_eq!(
+            ask::ask(&mut session, &text).0.rows,
+            [[Value::UInt(0), Value::UInt(0)]],
+            "{name}"
+        );
+    }
+    // Every entry has a file system; a task that ends meanwhile may have lost its leader.
+    let text = "select count(*) - count(superblock(o->d_sb)) from objects('dentry')";
+    assert_eq!(ask::ask(&mut session, text).0.rows, [[Value::Int(0)]]);
+    let text = "select count(*) - count(comm(addr)) <= 2 from objects('task_struct', 'struct task_struct') \
+        where state = 'used'";
+    assert_eq!(ask::ask(&mut session, text).0.rows, [[Value::Bool(true)]]);
+}

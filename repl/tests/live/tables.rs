@@ -291,6 +291,7 @@ fn a_recording_says_what_it_has_not() {
         "caches,the recording has no column `type`",
         "objects,the demo has no table `objects`",
         "cgroups,the demo has no table `cgroups`",
+        "callsites,the demo has no table `callsites`",
         "allocations,a recording has no table `allocations`",
         "frees,a recording has no table `frees`",
         "audit,a recording has no table `audit`",

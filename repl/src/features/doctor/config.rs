@@ -34,9 +34,18 @@ const BOOT: &[(&str, &str)] = &[
     ("slub_nomerge", "no caches are merged"),
     ("slab_merge", "caches of the same size are merged"),
     ("slub_merge", "caches of the same size are merged"),
-    ("slab_debug", "caches are debugged: no objects in CPU slabs or sheaves"),
-    ("slub_debug", "caches are debugged: no objects in CPU slabs or sheaves"),
-    ("sysctl.vm.mem_profiling", "whether the lines of code that allocate are counted"),
+    (
+        "slab_debug",
+        "debugging is on, for the caches that are named or for all: they have no objects in CPU slabs or sheaves",
+    ),
+    (
+        "slub_debug",
+        "debugging is on, for the caches that are named or for all: they have no objects in CPU slabs or sheaves",
+    ),
+    (
+        "sysctl.vm.mem_profiling",
+        "the lines of code that allocate are counted with 1, and not with 0 or never",
+    ),
     ("slab_max_order", "maximum order of slabs"),
     ("slub_max_order", "maximum order of slabs"),
     ("slab_min_objects", "minimum number of objects per slab"),

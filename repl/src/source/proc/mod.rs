@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use query::capabilities::Capabilities;
-use query::catalog::{Column, Lookup, Rows, Source as Of, Table};
+use query::catalog::{Column, Lookup, Needs, Rows, Source as Of, Table};
 use query::exec::Host;
 use query::input::Input;
 use query::layout::Row;
@@ -243,6 +243,13 @@ impl Capabilities for Proc {
             }
             Place::OfNode(file, _) => self.refusal(file, column.absent),
             Place::Nowhere(reason) => Some(reason.to_owned()),
+        }
+    }
+
+    fn refused(&self, table: &Table, _: &Column) -> Option<String> {
+        match table.rows {
+            Rows::Host(made) if made.needs == Needs::Profiling => sysfs::allocinfo().err(),
+            _ => None,
         }
     }
 

@@ -152,8 +152,10 @@ impl Ledger {
             | Hook::ProbedCreated
             | Hook::ProbedCreatedBefore
             | Hook::Allocated => "create",
-            // It is the new cache's own name.
-            Hook::Merged | Hook::ProbedMerged if aliases <= 1 => return,
+            // It is the new cache's own name. A cache has no reference yet when that is told, and one where only the return
+            // is; the name that is merged first is told while there is one.
+            Hook::Merged if aliases < 1 => return,
+            Hook::ProbedMerged if aliases <= 1 => return,
             Hook::Merged | Hook::ProbedMerged => "merge",
             Hook::Destroyed | Hook::ProbedDestroyed if aliases > 1 => "unmerge",
             Hook::Destroyed | Hook::ProbedDestroyed => "destroy",
