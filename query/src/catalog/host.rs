@@ -105,7 +105,7 @@ pub static SLABINFO: Table = Table {
 pub static COLUMNS: Table = Table {
     name: "columns",
     doc: "A row for each column of each table, with whether it is available here.",
-    rows: Rows::Host(Made { table: HostTable::Columns, takes: &[], needs: Needs::Caches }),
+    rows: Rows::Host(Made { table: HostTable::Columns, takes: &[], needs: Needs::Nothing }),
     star: &["table", "column", "type", "unit", "available", "reason", "meaning"],
     identity: &[],
     columns: &[
@@ -167,7 +167,7 @@ pub static CALLSITES: Table = Table {
 pub static DIFF: Table = Table {
     name: "diff",
     doc: "A row for each cache, comparing two snapshots, or a snapshot and the running kernel: `from diff('before.slab', 'live')`.",
-    rows: Rows::Host(Made { table: HostTable::Diff, takes: &["before.slab", "live"], needs: Needs::Caches }),
+    rows: Rows::Host(Made { table: HostTable::Diff, takes: &["before.slab", "live"], needs: Needs::Nothing }),
     star: &["name", "state", "delta_memory", "delta_active", "delta_objects", "memory_before", "memory_after",
         "active_before", "active_after", "objects_before", "objects_after"],
     identity: &["addr", "name"],

@@ -58,6 +58,20 @@ pub enum Rows {
 }
 
 impl Rows {
+    /// Whether they are made of what the source reads of the kernel, and not of types, files or recordings alone.
+    #[must_use]
+    pub fn are_read(self) -> bool {
+        match self {
+            Self::Host(made) => match made.needs {
+                Needs::Nothing | Needs::SlabFlags | Needs::RunningKernel | Needs::Profiling => {
+                    false
+                }
+                Needs::Caches | Needs::Objects | Needs::Tracepoints | Needs::Looks => true,
+            },
+            _ => true,
+        }
+    }
+
     /// Whether the kernel's program gives them in as many runs as it takes.
     #[must_use]
     pub fn in_several_runs(self) -> bool {
@@ -79,6 +93,8 @@ pub struct Made {
 /// What a source must have for a table that user space puts together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
+    /// Nothing: it is made of the catalog, or of recordings.
+    Nothing,
     /// Nothing but the table `caches`.
     Caches,
     /// The names of the kernel's slab flags.

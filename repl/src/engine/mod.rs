@@ -266,26 +266,9 @@ impl Ask for Engine {
     }
 
     fn unavailable(&self, table: &'static Table, column: &'static Column) -> Option<String> {
-        let reads = match &table.rows {
-            Rows::Host(made) => match made.table {
-                HostTable::Aliases
-                | HostTable::Cgroups
-                | HostTable::Allocations
-                | HostTable::Frees
-                | HostTable::Audit
-                | HostTable::Contention => true,
-                // They are made of files, types and recordings.
-                HostTable::Flags
-                | HostTable::Slabinfo
-                | HostTable::Callsites
-                | HostTable::Columns
-                | HostTable::Diff => false,
-            },
-            _ => true,
-        };
         self.chain
             .refusal(&*self.source)
-            .filter(|_| reads)
+            .filter(|_| table.rows.are_read())
             .map(|reason| reason.message.clone())
             .or_else(|| availability::unavailable(table, column, self.source.capabilities()))
     }

@@ -73,7 +73,7 @@ impl Kind {
             Rows::Nodes => self.is_here(),
             Rows::Cpus | Rows::Slabs | Rows::Objects => self.reads_memory(),
             Rows::Host(Made { needs, .. }) => match needs {
-                Needs::Caches => true,
+                Needs::Nothing | Needs::Caches => true,
                 Needs::SlabFlags => self != Self::Proc,
                 Needs::RunningKernel | Needs::Profiling | Needs::Looks => self.is_here(),
                 Needs::Objects | Needs::Tracepoints => self.reads_memory(),
