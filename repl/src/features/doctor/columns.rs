@@ -6,8 +6,7 @@ use query::catalog::{self, Table};
 
 use super::finding::{Finding, State};
 
-/// A line for each table with what is there, and one for each column that is NULL, with the reason; only one where all are
-/// for one reason.
+/// A line for each table with what is there, and one for each column that is NULL, with the reason.
 pub(super) fn examine(capabilities: &dyn Capabilities) -> Vec<Finding> {
     catalog::TABLES.iter().flat_map(|table| of_table(table, capabilities)).collect()
 }
@@ -23,17 +22,11 @@ fn of_table(table: &'static Table, capabilities: &dyn Capabilities) -> Vec<Findi
         }
     }
     let state = if there.is_empty() { State::Lacking } else { State::Ok };
-    let check = format!("{} of {} columns", there.len(), table.columns.len());
-    if let [first, others @ ..] = findings.as_slice()
-        && there.is_empty()
-        && others.iter().all(|other| other.found == first.found)
-    {
-        return vec![Finding::new(table.name, check, state, first.found.clone())];
-    }
     let found = match there.len() {
         0 => "no column".to_owned(),
         _ => there.join(", "),
     };
+    let check = format!("{} of {} columns", there.len(), table.columns.len());
     findings.insert(0, Finding::new(table.name, check, state, found));
     findings
 }
