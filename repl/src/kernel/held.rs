@@ -11,6 +11,8 @@ use super::read::ReadError;
 
 /// The most objects of a freelist, and the most sheaves of a barn, that are followed.
 const STEPS: usize = 32_767;
+/// The bits of an address within the largest slab that there may be, of 4 MiB: it begins at a multiple of its size.
+const SLAB_MASK: u64 = (4 << 20) - 1;
 /// The most objects that are remembered.
 const MOST: usize = 1 << 22;
 
@@ -149,10 +151,13 @@ impl Held {
             let at = |cursor: &Cursor| cursor.object.wrapping_add(cursor.offset);
             let stored = memory.words(&cursors.iter().map(at).collect::<Vec<_>>())?;
             for (cursor, stored) in cursors.iter_mut().zip(stored) {
-                cursor.object = match cursor.random {
+                let next = match cursor.random {
                     Some(random) => stored ^ random ^ at(cursor).swap_bytes(),
                     None => stored,
                 };
+                // What was allocated meanwhile has no pointer there, and would lead on and on.
+                let is_near = next & !SLAB_MASK == cursor.object & !SLAB_MASK;
+                cursor.object = if is_near { next } else { 0 };
             }
         }
         Ok(())
