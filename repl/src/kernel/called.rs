@@ -40,7 +40,8 @@ pub fn superblocks(memory: &dyn Words, blocks: &[u64]) -> Result<Vec<Option<Vec<
     Ok(types.into_iter().zip(names).zip(devices).map(text).collect())
 }
 
-/// Those that are tasks, and 0 instead of the others: a task's leader leads itself, and its process is the leader's.
+/// Those that are tasks, and 0 instead of the others: a task's leader leads itself, its process is the leader's, and the list of
+/// its threads leads to it, as it does not to what is left of a task in memory. Idle tasks are in none, and stay.
 fn led(memory: &dyn Words, found: &[u64]) -> Result<Vec<u64>, ReadError> {
     let of = |tasks: &[u64], path| memory.words(&members(memory, tasks, "task_struct", path)?);
     // These have half a word.
@@ -50,9 +51,13 @@ fn led(memory: &dyn Words, found: &[u64]) -> Result<Vec<u64>, ReadError> {
     let leaders = of(found, "group_leader")?;
     let (above, processes) = (of(&leaders, "group_leader")?, number(found, "tgid")?);
     let (first, own) = (number(&leaders, "pid")?, number(&leaders, "tgid")?);
+    let before = of(found, "thread_node.prev")?;
+    let listed = memory.words(&before)?;
+    let nodes = members(memory, found, "task_struct", "thread_node")?;
     let is_one = |at: usize| {
         let same = processes[at] == first[at] && processes[at] == own[at];
-        leaders[at] != 0 && above[at] == leaders[at] && same
+        let is_listed = first[at] == 0 || (before[at] != 0 && listed[at] == nodes[at]);
+        leaders[at] != 0 && above[at] == leaders[at] && same && is_listed
     };
     Ok(kept(found, is_one))
 }
