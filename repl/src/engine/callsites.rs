@@ -14,7 +14,7 @@ use query::value::Value;
 
 use crate::kernel::sysfs::{self, ALLOCINFO};
 use crate::report::error::Failure;
-use crate::report::escape::printable;
+use crate::source::proc::slabinfo::malformed;
 
 /// How the file begins.
 const HEADING: &str = "allocinfo - version: ";
@@ -42,11 +42,10 @@ fn parse(text: &str) -> Result<Vec<Vec<Value>>, String> {
         _ => return Err(format!("line 1 is not `{HEADING}` with 1 or 2")),
     };
     let rows = lines.zip(2..).filter(|(line, _)| !line.starts_with('#'));
-    rows.map(|(line, number)| {
-        row(line, marks)
-            .ok_or_else(|| format!("line {number} is malformed: `{}`", printable(line.as_bytes())))
-    })
-    .collect()
+    let row = |(line, number): (&str, usize)| {
+        row(line, marks).ok_or_else(|| malformed(number, line.as_bytes()))
+    };
+    rows.map(row).collect()
 }
 
 /// The row of a line, in the order of the table's columns.

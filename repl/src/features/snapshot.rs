@@ -146,13 +146,10 @@ fn write<W: Write>(
     let out = writer.finish().map_err(|error| failed(&error))?;
     signals::check()?;
     // Nobody misses what few kernels have, unless it is asked for.
-    let is_missed = |name: &str| {
-        let needs = |table: &Table| match table.rows {
-            Rows::Host(Made { needs, .. }) => Some(needs),
-            _ => None,
-        };
-        *tables == Tables::All || catalog::table(name).and_then(needs) != Some(Needs::Profiling)
-    };
+    let is_rare =
+        |table: &Table| matches!(table.rows, Rows::Host(made) if made.needs == Needs::Profiling);
+    let is_missed =
+        |name: &str| *tables == Tables::All || !catalog::table(name).is_some_and(is_rare);
     for (table, reason) in header.refused.iter().filter(|(name, _)| is_missed(name)) {
         message::note(&format!("`{table}` is not recorded: {reason}"));
     }

@@ -11,7 +11,7 @@ use query::schema::Schema;
 use super::load::{self, LoadError};
 use super::read::ReadError;
 use super::sys::{self, Map, MapValue, Prog};
-use crate::report::error::{Environment, Failure};
+use crate::report::error::Environment;
 
 /// How many addresses a run is for.
 const COUNT: u32 = 256;
@@ -198,12 +198,6 @@ impl<'a> Memory<'a> {
         Ok(found)
     }
 
-    /// The ticks of the kernel's clock so far.
-    pub fn jiffies(&self, program: Jiffies) -> Result<u64, Failure> {
-        let value = Probe::load(&program.build())?.run(&[])?;
-        Ok(program.decode(&value).ok_or(ReadError::Malformed("the map has no value"))?)
-    }
-
     /// The cache that each address lies in a slab of; none where it lies in no slab.
     pub fn owners(&self, addresses: &[u64]) -> Result<Vec<Option<Owner>>, ReadError> {
         let mut found = Vec::with_capacity(addresses.len());
@@ -213,6 +207,28 @@ impl<'a> Memory<'a> {
             found.extend((0..part.len()).map(|index| owners.decode(&value, index)));
         }
         Ok(found)
+    }
+}
+
+/// The ticks of the kernel's clock.
+pub struct Ticks {
+    jiffies: Jiffies,
+    probe: Probe,
+}
+
+impl Ticks {
+    /// Loads what reads them.
+    pub fn open(schema: &dyn Schema) -> Result<Self, LoadError> {
+        let jiffies64 =
+            schema.helper("jiffies64").ok_or_else(|| lacking("helper `bpf_jiffies64`"))?;
+        let jiffies = Jiffies { jiffies64 };
+        Ok(Self { jiffies, probe: Probe::load(&jiffies.build())? })
+    }
+
+    /// How many there were so far.
+    pub fn now(&self) -> Result<u64, ReadError> {
+        let value = self.probe.run(&[])?;
+        self.jiffies.decode(&value).ok_or(ReadError::Malformed("the map has no value"))
     }
 }
 

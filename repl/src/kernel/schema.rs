@@ -90,6 +90,8 @@ pub struct KernelSchema {
     caches: OfCaches,
     objects: OfObjects,
     may_goto: OnceCell<bool>,
+    /// Whether any cache keeps records of allocations, which only a boot changes.
+    records: OnceCell<Result<(), String>>,
     structs: OnceCell<Structs>,
     page_size: u64,
     source: &'static str,
@@ -196,6 +198,7 @@ impl KernelSchema {
             caches: |_| Err("the caches are not known".to_owned()),
             objects: |_, _| Err(Unknown::new("the caches are not known", "ask the running kernel")),
             may_goto: OnceCell::new(),
+            records: OnceCell::new(),
             structs: OnceCell::new(),
             page_size: sys::page_size(),
             source: "live",
@@ -334,7 +337,11 @@ impl Schema for KernelSchema {
     }
 
     fn records(&self) -> Result<(), String> {
-        if self.foreign.is_some() { Ok(()) } else { sysfs::records() }
+        if self.foreign.is_some() {
+            Ok(())
+        } else {
+            self.records.get_or_init(sysfs::records).clone()
+        }
     }
 
     fn source(&self) -> &'static str {

@@ -81,11 +81,7 @@ fn aliases_in(folder: &Path) -> Result<Aliases, String> {
 
 /// Whether a cache keeps records of who allocated its objects; or why none does. Where it cannot be told, one may.
 pub fn records() -> Result<(), String> {
-    records_in(Path::new(SLAB))
-}
-
-fn records_in(folder: &Path) -> Result<(), String> {
-    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+    let Ok(entries) = fs::read_dir(SLAB) else { return Ok(()) };
     let mut files = entries.flatten().map(|entry| fs::read(entry.path().join("store_user")));
     if files.any(|file| file.is_ok_and(|text| text.starts_with(b"1"))) {
         return Ok(());

@@ -7,14 +7,13 @@
 //!
 //! Where the freelist pointer lies in the object, the record follows at once.
 
-use ebpf_templates::template::lookup::Jiffies;
 use query::catalog::Track;
 use query::schema::Schema;
 use rustix::time::{ClockId, clock_getres};
 
-use super::lookup::{Memory, Words};
+use super::lookup::{Memory, Ticks, Words};
 use super::schema::KernelSchema;
-use crate::report::error::{Environment, Failure};
+use crate::report::error::Failure;
 
 /// Bytes of a freelist pointer.
 const POINTER: u64 = 8;
@@ -36,12 +35,13 @@ pub fn behind(offset: u64, inuse: u64) -> u64 {
 pub struct Tracks<'a> {
     schema: &'a KernelSchema,
     memory: Memory<'a>,
+    ticks: Ticks,
 }
 
 impl<'a> Tracks<'a> {
     /// Loads what reads them.
     pub fn open(schema: &'a KernelSchema) -> Result<Self, Failure> {
-        Ok(Self { schema, memory: Memory::of_words(schema)? })
+        Ok(Self { schema, memory: Memory::of_words(schema)?, ticks: Ticks::open(schema)? })
     }
 
     /// A member of each of these records; none where the address is 0, and of what was never allocated. The age is in
@@ -62,7 +62,7 @@ impl<'a> Tracks<'a> {
         };
         let (now, tick) = match member {
             // Later than each of them.
-            Track::Age => (self.jiffies()?, tick()),
+            Track::Age => (self.ticks.now()?, tick()),
             Track::Caller | Track::Pid => (0, 0),
         };
         let value = |word: u64| match member {
@@ -72,16 +72,6 @@ impl<'a> Tracks<'a> {
         };
         let pairs = words.into_iter().zip(callers);
         Ok(pairs.map(|(word, caller)| (caller != 0).then(|| value(word))).collect())
-    }
-
-    /// The ticks of the kernel's clock so far.
-    fn jiffies(&self) -> Result<u64, Failure> {
-        let jiffies64 = self.schema.helper("jiffies64").ok_or_else(|| {
-            Failure::Environment(Environment::new(
-                "the kernel has no helper `bpf_jiffies64`".to_owned(),
-            ))
-        })?;
-        self.memory.jiffies(Jiffies { jiffies64 })
     }
 }
 

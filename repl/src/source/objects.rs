@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+use query::input::Input;
 use query::layout::Row;
 use query::plan::Plan;
 use query::schema::PageArray;
@@ -36,8 +37,8 @@ enum Field {
     Word(Word),
 }
 
-fn field(name: &str) -> Option<Field> {
-    Some(match name {
+fn field(input: &Input) -> Option<Field> {
+    Some(match input.name() {
         "name" => Field::Name,
         "cache" => Field::Cache,
         "addr" => Field::Addr,
@@ -48,7 +49,7 @@ fn field(name: &str) -> Option<Field> {
         "object_size" => Field::ObjectSize,
         "state" => Field::State,
         "complete" => Field::Complete,
-        _ => Field::Word(resolve::word(name)?),
+        _ => Field::Word(resolve::word(input)?),
     })
 }
 
@@ -72,7 +73,7 @@ pub(super) struct Expander<'a> {
 impl<'a> Expander<'a> {
     /// Makes rows of a plan, of a walk.
     pub(super) fn new(plan: &Plan, array: PageArray, held: &'a Held) -> Self {
-        let fields = plan.inputs.iter().map(|input| field(input.name())).collect();
+        let fields = plan.inputs.iter().map(field).collect();
         Self { array, fields, held }
     }
 
@@ -101,7 +102,7 @@ impl<'a> Expander<'a> {
             Some(Field::State) => Value::text(state),
             Some(Field::Complete) => Value::Bool(slab.complete),
             Some(Field::Word(word)) => Value::UInt(match word {
-                Word::Cgroup | Word::CgroupId => extension.owner,
+                Word::Owner(_) => extension.owner,
                 Word::Site => extension.site,
                 Word::Track(_) if state != USED => 0,
                 Word::Track(_) => cache.track.map_or(0, |track| addr.wrapping_add(track)),

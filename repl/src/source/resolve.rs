@@ -2,7 +2,8 @@
 //!
 //! Until then a row has the word itself, and 0 where there is none.
 
-use query::catalog::Track;
+use query::catalog::{Owner, Source, Track};
+use query::input::Input;
 use query::layout::Row;
 use query::plan::Plan;
 use query::value::Value;
@@ -19,27 +20,22 @@ use crate::report::error::{Environment, Failure};
 /// What a column has a word for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Word {
-    /// The path of the cgroup of an owner.
-    Cgroup,
-    /// Its number.
-    CgroupId,
+    /// The cgroup of an owner.
+    Owner(Owner),
     /// A line of code.
     Site,
     /// A member of the record of an allocation.
     Track(Track),
 }
 
-/// What the column of this name has a word for.
-pub(super) fn word(name: &str) -> Option<Word> {
-    Some(match name {
-        "cgroup" => Word::Cgroup,
-        "cgroup_id" => Word::CgroupId,
-        "site" => Word::Site,
-        "track_site" => Word::Track(Track::Caller),
-        "track_pid" => Word::Track(Track::Pid),
-        "track_age" => Word::Track(Track::Age),
-        _ => return None,
-    })
+/// What a column has a word for, if it has one.
+pub(super) fn word(input: &Input) -> Option<Word> {
+    match input.source()? {
+        Source::Owner(owner) => Some(Word::Owner(owner)),
+        Source::Site => Some(Word::Site),
+        Source::Track(track) => Some(Word::Track(track)),
+        _ => None,
+    }
 }
 
 /// Resolves words.
@@ -57,7 +53,7 @@ impl<'a> Resolver<'a> {
     /// Resolves those of a plan's rows.
     pub(super) fn new(schema: &'a KernelSchema, plan: &Plan) -> Self {
         let inputs = plan.inputs.iter().enumerate();
-        let asked = inputs.filter_map(|(at, input)| Some((at, word(input.name())?))).collect();
+        let asked = inputs.filter_map(|(at, input)| Some((at, word(input)?))).collect();
         let (cgroups, sites) = (Cgroups::new(schema), Sites::new(schema));
         Self { schema, asked, cgroups, sites, tracks: None, names: None }
     }
@@ -93,12 +89,12 @@ impl<'a> Resolver<'a> {
     fn values(&mut self, word: Word, words: &[u64]) -> Result<Vec<Value>, Failure> {
         let number = |number: Option<u64>| number.map_or(Value::Null, Value::UInt);
         Ok(match word {
-            Word::Cgroup | Word::CgroupId => {
+            Word::Owner(figure) => {
                 self.cgroups.learn(words.iter().copied())?;
-                let cgroup = |owner: &u64| match (self.cgroups.of(*owner), word) {
+                let cgroup = |owner: &u64| match (self.cgroups.of(*owner), figure) {
                     (None, _) => Value::Null,
-                    (Some(cgroup), Word::Cgroup) => Value::Text(cgroup.path.clone()),
-                    (Some(cgroup), _) => Value::UInt(cgroup.id),
+                    (Some(cgroup), Owner::Path) => Value::Text(cgroup.path.clone()),
+                    (Some(cgroup), Owner::Id) => Value::UInt(cgroup.id),
                 };
                 words.iter().map(cgroup).collect()
             }

@@ -122,7 +122,9 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Line>, String> {
     }
 }
 
-fn malformed(number: usize, line: &[u8]) -> String {
+/// Says that a line of a file is none of its lines.
+#[must_use]
+pub fn malformed(number: usize, line: &[u8]) -> String {
     format!("line {number} is malformed: `{}`", shown(line))
 }
 
