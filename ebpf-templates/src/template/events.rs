@@ -11,15 +11,13 @@
 //!   stacks   map 2: the frames of a stack ─► its number, which is what the field holds
 //! ```
 //!
+//! Counts of what comes often are not in map 0 but in the last map, in slots that take no lookup ([`SLOT_WORDS`]).
+//!
 //! Where counts are of turns, the last map holds the number of the turn. Whoever reads counts begins the next turn first: then
 //! nothing is added any more to those of the turn before, but by a program that runs at that moment.
 //!
-//! Map 1 counts what is lost for each CPU: entries of map 0 that had no room, records of the ring, stacks.
-//!
-//! The frames themselves are the key of a stack, so that no two stacks are ever taken for one. The number is made of a
-//! count, the CPU and the program: whoever puts a stack into the map first gives it its number, and all others read it
-//! there. The frames are gathered in map 3, in which each program has a place of its own on each CPU, because one
-//! program may interrupt another.
+//! Map 1 counts what is lost for each CPU: entries of map 0 that had no room, records of the ring, stacks. Behind these it counts
+//! objects that were freed and of which no record is wanted.
 //!
 //! # Registers
 //!
@@ -38,6 +36,8 @@
 //! - A sample is one of objects, not of events ([`is_sampled`]): whoever sees an object allocated sees it freed.
 
 mod event;
+mod slots;
+mod stack;
 
 use crate::assembler::{Assembler, FrameFull, Label};
 use crate::insn::{Alu, Cond, Insn, Reg, Size};
@@ -45,15 +45,22 @@ use crate::object::{MapKind, MapSpec};
 use crate::program::{Kind, Program};
 use crate::template::maps::{address, count_loss, increment, look_up};
 pub use event::{Field, Point};
+pub use slots::SLOT_WORDS;
+use slots::{STACKS_BITS, TAKERS};
+use stack::stack;
 
 /// The map of counts or objects.
 pub const ENTRIES: u32 = 0;
 /// The map that counts losses.
 pub const LOST: u32 = 1;
+/// Where that map counts objects that were freed without a record.
+const FREED: i16 = 24;
 /// The map of stacks, if they are taken.
 pub const STACKS: u32 = 2;
 /// The map in which the frames of a stack are gathered.
 const FRAMES: u32 = 3;
+/// The map of the stacks that programs remember.
+const KNOWN: u32 = 4;
 
 /// The most frames of a stack.
 pub const DEPTH: usize = 48;
@@ -135,6 +142,8 @@ struct Frame {
     number: i16,
     /// Where the frames of the stack are gathered.
     frames: i16,
+    /// The slot that remembers such a stack.
+    slot: i16,
 }
 
 impl Events {
@@ -170,13 +179,15 @@ impl Events {
         let entries = self.entries;
         let mut maps = vec![
             MapSpec::new("slabql_entries", kind, key_bytes, value_bytes, entries),
-            MapSpec::new("slabql_lost", MapKind::PercpuArray, 4, 24, 1),
+            MapSpec::new("slabql_lost", MapKind::PercpuArray, 4, 32, 1),
         ];
         if self.takes_stacks() {
             let bytes = 8 * u32::try_from(DEPTH).unwrap_or(0);
+            let remembered = (TAKERS << STACKS_BITS).unsigned_abs();
             maps.extend([
                 MapSpec::new("slabql_stacks", MapKind::Hash, bytes, 8, MAX_STACKS),
                 MapSpec::new("slabql_frames", MapKind::PercpuArray, 4, bytes + 8, 4),
+                MapSpec::new("slabql_known", MapKind::PercpuArray, 4, bytes + 8, remembered),
             ]);
         }
         match self.mode {
@@ -186,7 +197,11 @@ impl Events {
             Mode::Counts if self.turns => {
                 maps.push(MapSpec::new("slabql_turn", MapKind::PercpuArray, 4, 8, 1));
             }
-            _ => {}
+            Mode::Counts => {
+                let bytes = 8 * u32::try_from(SLOT_WORDS).unwrap_or(0);
+                maps.push(MapSpec::new("slabql_slots", MapKind::PercpuArray, 4, bytes, 4));
+            }
+            Mode::Objects { freed: false } => {}
         }
         maps
     }
@@ -200,12 +215,19 @@ impl Events {
     /// The number of the ring of objects that were freed.
     #[must_use]
     pub fn ring(&self) -> u32 {
-        if self.takes_stacks() { FRAMES + 1 } else { LOST + 1 }
+        if self.takes_stacks() { KNOWN + 1 } else { LOST + 1 }
     }
 
     /// The number of the map that holds the number of the turn. There is no ring where counts are of turns.
     #[must_use]
     pub fn turn(&self) -> u32 {
+        self.ring()
+    }
+
+    /// The number of the map of slots for counts: a value of [`SLOT_WORDS`] words for each program. There are none where counts
+    /// are of turns, which hash maps alone tell apart.
+    #[must_use]
+    pub fn slots(&self) -> u32 {
         self.ring()
     }
 
@@ -228,6 +250,7 @@ impl Events {
             record: asm.reserve(if objects { words + 24 } else { 0 })?,
             number: asm.reserve(8)?,
             frames: asm.reserve(8)?,
+            slot: asm.reserve(8)?,
         };
         let [out, lost] = ["out", "lost"].map(|name| asm.label(name));
         asm.comment(format!("raw_tp/{}", point.tracepoint()));
@@ -240,7 +263,7 @@ impl Events {
         } else {
             self.found(&mut asm, point, out);
             match self.mode {
-                Mode::Counts => self.counted(&mut asm, point, &frame, lost),
+                Mode::Counts => self.counted(&mut asm, point, &frame, [lost, out]),
                 Mode::Objects { freed } => self.held(&mut asm, point, &frame, freed, lost),
             }
             asm.jump(out);
@@ -361,9 +384,12 @@ impl Events {
     }
 
     /// Adds 1 to the count of the fields.
-    fn counted(&self, asm: &mut Assembler, point: Point, frame: &Frame, lost: Label) {
+    fn counted(&self, asm: &mut Assembler, point: Point, frame: &Frame, [lost, out]: [Label; 2]) {
         let there = asm.label("there");
         self.store(asm, point, frame, frame.key);
+        if !self.turns {
+            self.counted_in_slot(asm, point, frame, out);
+        }
         asm.comment("one more");
         look_up(asm, ENTRIES, Reg::R10, frame.key);
         asm.jump_imm(Cond::Ne, Reg::R0, 0, there);
@@ -400,10 +426,14 @@ impl Events {
 
     /// Lets go of an object that was freed.
     fn freed(&self, asm: &mut Assembler, frame: &Frame, out: Label) {
+        let records = self.mode == (Mode::Objects { freed: true });
         asm.push(Insn::store(Size::Dw, Reg::R10, frame.key, Reg::R7));
-        look_up(asm, ENTRIES, Reg::R10, frame.key);
-        asm.jump_imm(Cond::Eq, Reg::R0, 0, out);
-        if self.mode == (Mode::Objects { freed: true }) {
+        // To remove an object takes a lock, also if it is not there, as most objects of other caches.
+        if records || !self.only.is_empty() {
+            look_up(asm, ENTRIES, Reg::R10, frame.key);
+            asm.jump_imm(Cond::Eq, Reg::R0, 0, out);
+        }
+        if records {
             let written = asm.label("written");
             asm.push(Insn::mov(Reg::R8, Reg::R0));
             asm.call(TIME.0, TIME.1);
@@ -415,6 +445,14 @@ impl Events {
         asm.map(Reg::R1, ENTRIES);
         address(asm, Reg::R2, Reg::R10, frame.key);
         asm.call(DELETE.0, DELETE.1);
+        if !records {
+            asm.jump_imm(Cond::Ne, Reg::R0, 0, out);
+            asm.comment("freed, without a record");
+            asm.zero(Reg::R10, frame.number, 8);
+            look_up(asm, LOST, Reg::R10, frame.number);
+            asm.jump_imm(Cond::Eq, Reg::R0, 0, out);
+            increment(asm, FREED);
+        }
     }
 
     /// Writes the record of the entry that `R8` points to, whose object is in `R7`, and goes on at `next`.
@@ -433,62 +471,6 @@ impl Events {
         asm.jump_imm(Cond::Eq, Reg::R0, 0, next);
         count_loss(asm, LOST, frame.number, 8, next);
     }
-}
-
-/// Stores the number of the stack.
-fn stack(asm: &mut Assembler, point: Point, frame: &Frame, at: i16, depth: usize) {
-    let [taken, known, lost] = ["taken", "known", "no_stack"].map(|name| asm.label(name));
-    let bytes = i32::try_from(8 * depth.clamp(1, DEPTH)).unwrap_or(0);
-    let look_up_frames = |asm: &mut Assembler| {
-        asm.map(Reg::R1, STACKS);
-        asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R10, frame.frames));
-        asm.add(Reg::R2, 8);
-        asm.call(LOOKUP.0, LOOKUP.1);
-    };
-    asm.comment("the place of this program on this CPU");
-    asm.zero(Reg::R10, at, 8);
-    asm.push(Insn::store_imm(Size::Dw, Reg::R10, frame.number, point.number()));
-    look_up(asm, FRAMES, Reg::R10, frame.number);
-    asm.jump_imm(Cond::Eq, Reg::R0, 0, taken);
-    asm.push(Insn::store(Size::Dw, Reg::R10, frame.frames, Reg::R0));
-    asm.comment("the frames, and zeros behind them");
-    asm.push(Insn::mov(Reg::R1, Reg::R6));
-    asm.push(Insn::mov(Reg::R2, Reg::R0));
-    asm.add(Reg::R2, 8);
-    asm.push(Insn::mov_imm(Reg::R3, bytes));
-    asm.push(Insn::mov_imm(Reg::R4, OWN_FRAMES));
-    asm.call(STACK.0, STACK.1);
-    asm.jump_imm(Cond::SLe, Reg::R0, 0, lost);
-    look_up_frames(asm);
-    asm.jump_imm(Cond::Ne, Reg::R0, 0, known);
-    asm.comment("a new one: its number is count, CPU, program");
-    asm.call(CPU.0, CPU.1);
-    asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R10, frame.frames));
-    asm.push(Insn::load(Size::Dw, Reg::R2, Reg::R1, 0));
-    asm.add(Reg::R2, 1);
-    asm.push(Insn::store(Size::Dw, Reg::R1, 0, Reg::R2));
-    asm.push(Insn::alu_imm(Alu::Lsh, Reg::R2, 16));
-    asm.push(Insn::alu(Alu::Or, Reg::R2, Reg::R0));
-    asm.push(Insn::alu_imm(Alu::Lsh, Reg::R2, 2));
-    asm.add(Reg::R2, point.number());
-    asm.push(Insn::store(Size::Dw, Reg::R10, at, Reg::R2));
-    asm.push(Insn::mov(Reg::R2, Reg::R1));
-    asm.add(Reg::R2, 8);
-    asm.map(Reg::R1, STACKS);
-    address(asm, Reg::R3, Reg::R10, at);
-    asm.push(Insn::mov_imm(Reg::R4, BPF_NOEXIST));
-    asm.call(UPDATE.0, UPDATE.1);
-    asm.comment("another CPU may have been first");
-    look_up_frames(asm);
-    asm.jump_imm(Cond::Ne, Reg::R0, 0, known);
-    asm.zero(Reg::R10, at, 8);
-    asm.bind(lost);
-    count_loss(asm, LOST, frame.number, 16, taken);
-    asm.jump(taken);
-    asm.bind(known);
-    asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R0, 0));
-    asm.push(Insn::store(Size::Dw, Reg::R10, at, Reg::R1));
-    asm.bind(taken);
 }
 
 /// Gives the key the value.

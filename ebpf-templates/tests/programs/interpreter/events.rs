@@ -1,5 +1,7 @@
 //! Events are counted and objects held as the kernel's arguments say.
 
+use std::collections::BTreeMap;
+
 use slabql_ebpf_templates::interpreter::{Behaviour, Interpreter, Kernel};
 use slabql_ebpf_templates::template::events::{
     DEPTH, ENTRIES, Events, Field, LOST, Mode, Point, STACKS, is_sampled,
@@ -70,9 +72,28 @@ fn entries(interpreter: &Interpreter, map: u32) -> Vec<(Vec<u64>, Vec<u64>)> {
     entries.filter(|(key, _)| key.len() >= 8).map(|(k, v)| (words(&k), words(&v))).collect()
 }
 
+/// Fields and how often they were counted, in slots and in the hash map, in the order of the fields.
+fn counts(interpreter: &Interpreter, events: &Events) -> Vec<(Vec<u64>, u64)> {
+    let mut counts = BTreeMap::new();
+    let slots = interpreter.table(events.slots()).entries();
+    let in_slots =
+        slots.iter().flat_map(|(_, slots)| events.counts_in(&words(slots)).collect::<Vec<_>>());
+    let in_map =
+        entries(interpreter, ENTRIES).into_iter().map(|(fields, count)| (fields, count[0]));
+    for (fields, count) in in_slots.chain(in_map) {
+        *counts.entry(fields).or_insert(0) += count;
+    }
+    counts.into_iter().collect()
+}
+
 /// What was lost: entries, records and stacks.
 fn lost(interpreter: &Interpreter) -> Vec<u64> {
-    words(&interpreter.table(LOST).entries()[0].1)
+    words(&interpreter.table(LOST).entries()[0].1)[..3].to_vec()
+}
+
+/// How many objects were freed without a record.
+fn freed(interpreter: &Interpreter) -> u64 {
+    words(&interpreter.table(LOST).entries()[0].1)[3]
 }
 
 #[test]
@@ -95,7 +116,7 @@ fn events_of_every_point_are_counted_by_cache_and_site() {
             arguments[1] = object;
             run(&mut interpreter, &events, point, &arguments);
         }
-        assert_eq!(entries(&interpreter, ENTRIES), [(vec![CACHE, SITE], vec![3])], "{point:?}");
+        assert_eq!(counts(&interpreter, &events), [(vec![CACHE, SITE], 3)], "{point:?}");
         assert_eq!(lost(&interpreter), [0, 0, 0], "{point:?}");
     }
 }
@@ -108,13 +129,11 @@ fn every_field_is_that_of_the_event() {
     run(&mut interpreter, &events, Point::CacheAlloc, &[SITE, OBJECT, CACHE, 0xdc0, 1]);
     let comm = u64::from_le_bytes(*b"make\0\0\0\0");
     let any = u64::from(u32::MAX);
-    let mut found = entries(&interpreter, ENTRIES);
-    found.sort();
     assert_eq!(
-        found,
+        counts(&interpreter, &events),
         [
-            (vec![CACHE, SITE, 0, 0, 0xdc0, 1, 3, PID, comm, 0, CGROUP, FIRST[1]], vec![1]),
-            (vec![CACHE, SITE, 40, 64, 0xcc0, any, 3, PID, comm, 0, CGROUP, FIRST[1]], vec![1]),
+            (vec![CACHE, SITE, 0, 0, 0xdc0, 1, 3, PID, comm, 0, CGROUP, FIRST[1]], 1),
+            (vec![CACHE, SITE, 40, 64, 0xcc0, any, 3, PID, comm, 0, CGROUP, FIRST[1]], 1),
         ]
     );
 }
@@ -156,13 +175,14 @@ fn each_stack_has_one_number() {
         take_stack(&mut interpreter, [0; 3]);
         run(&mut interpreter, &events, Point::CacheAlloc, &[SITE, OBJECT, CACHE, 0, 0]);
         assert_eq!(lost(&interpreter), [0, 0, 1]);
-        let numbers = entries(&interpreter, ENTRIES);
         match mode {
             Mode::Counts => assert_eq!(
-                numbers,
-                [(vec![0, 0], vec![1]), (vec![FIRST[0], 0], vec![3]), (vec![FIRST[1], 0], vec![1])]
+                counts(&interpreter, &events),
+                [(vec![0, 0], 1), (vec![FIRST[0], 0], 3), (vec![FIRST[1], 0], 1)]
             ),
-            Mode::Objects { .. } => assert_eq!(numbers, [(vec![OBJECT], vec![TIME, 0, 0])]),
+            Mode::Objects { .. } => {
+                assert_eq!(entries(&interpreter, ENTRIES), [(vec![OBJECT], vec![TIME, 0, 0])]);
+            }
         }
     }
 }
@@ -179,7 +199,7 @@ fn a_stack_without_room_is_counted_as_lost() {
     }
     let number = (1 << 16 | 3) << 2 | 3;
     assert_eq!(entries(&interpreter, STACKS), [(frames(&[1]), vec![number])]);
-    assert_eq!(entries(&interpreter, ENTRIES), [(vec![0, 0], vec![2]), (vec![number, 0], vec![2])]);
+    assert_eq!(counts(&interpreter, &events), [(vec![0, 0], 2), (vec![number, 0], 2)]);
     assert_eq!(lost(&interpreter), [0, 0, 2]);
 }
 
@@ -191,7 +211,7 @@ fn a_kmalloc_of_pages_and_a_kernel_without_the_function_have_no_cache() {
     for (events, object) in [(known, 0xffff_8882_0000_0000), (unknown, OBJECT)] {
         let mut interpreter = interpreter(&events, PID);
         run(&mut interpreter, &events, Point::Kmalloc, &[SITE, object, 8192, 8192, 0, 0]);
-        assert_eq!(entries(&interpreter, ENTRIES), [(vec![0, 8192], vec![1])]);
+        assert_eq!(counts(&interpreter, &events), [(vec![0, 8192], 1)]);
     }
 }
 
@@ -203,7 +223,7 @@ fn other_caches_and_slabql_itself_are_left_out() {
     for (events, process, count) in [(others, PID, 0), (these, PID, 1), (all, 4, 0)] {
         let mut interpreter = interpreter(&events, process);
         run(&mut interpreter, &events, Point::CacheAlloc, &[SITE, OBJECT, CACHE, 0, 0]);
-        assert_eq!(entries(&interpreter, ENTRIES).len(), count);
+        assert_eq!(counts(&interpreter, &events).len(), count);
     }
 }
 
@@ -268,7 +288,7 @@ fn a_sample_is_counted_alone() {
         for object in objects.clone() {
             run(&mut interpreter, &events, Point::Kfree, &[SITE, object]);
         }
-        entries(&interpreter, ENTRIES).first().map_or(0, |(_, count)| count[0])
+        counts(&interpreter, &events).first().map_or(0, |(_, count)| *count)
     };
     let sampled =
         |sample| objects.clone().filter(|object| is_sampled(*object, sample)).count() as u64;
@@ -280,8 +300,9 @@ fn a_sample_is_counted_alone() {
 
 #[test]
 fn what_has_no_room_is_counted_as_lost() {
-    let counts = events(&[Field::Site], Mode::Counts);
     let held = events(&[Field::Site], Mode::Objects { freed: false });
+    // Counts of turns have no slots.
+    let counts = Events { turns: true, ..events(&[Field::Site], Mode::Counts) };
     for events in [counts, held] {
         let mut interpreter = interpreter(&events, PID);
         for number in [1, 2, 3, 3, 1] {
@@ -291,6 +312,61 @@ fn what_has_no_room_is_counted_as_lost() {
         assert_eq!(entries(&interpreter, ENTRIES).len(), 2);
         assert_eq!(lost(&interpreter), [2, 0, 0]);
     }
+}
+
+#[test]
+fn what_finds_no_slot_of_its_own_goes_to_the_hash_map() {
+    for fields in [&[Field::Site][..], &[Field::Cache, Field::Site], &Field::ALL] {
+        let most = 200;
+        let events = Events { entries: most, ..events(fields, Mode::Counts) };
+        let mut interpreter = interpreter(&events, PID);
+        // More than there are slots, each as often as its number says, in turn.
+        let sites = || (1..2000).map(|number| (SITE + 16 * number, number % 5 + 1));
+        for round in 0..5 {
+            for (site, _) in sites().filter(|(_, times)| *times > round) {
+                let arguments = [site, OBJECT, CACHE, 0, 0];
+                run(&mut interpreter, &events, Point::CacheAlloc, &arguments);
+            }
+        }
+        let counts = counts(&interpreter, &events);
+        let at = events.place(Field::Site).unwrap();
+        let mut rest: BTreeMap<u64, u64> = sites().collect();
+        for (fields, count) in &counts {
+            assert_eq!(rest.remove(&fields[at]), Some(*count), "{fields:?}");
+        }
+        // All that has a slot or an entry is exact, and what has neither is told.
+        assert_eq!(entries(&interpreter, ENTRIES).len(), most as usize);
+        assert!(counts.len() > most as usize + 50, "{}", counts.len());
+        assert_eq!(lost(&interpreter), [rest.values().sum(), 0, 0]);
+    }
+}
+
+#[test]
+fn stacks_that_share_a_slot_keep_their_numbers() {
+    let events = Events { entries: 1000, ..events(&[Field::Stack], Mode::Counts) };
+    let mut interpreter = interpreter(&events, PID);
+    // Those that differ in their outermost frame alone have the same slot or not; the innermost is of few.
+    let stacks = || (0..600).map(|number| [SITE + 8 * (number % 7), SITE, SITE + 32 * number]);
+    for _ in 0..3 {
+        for stack in stacks() {
+            take_stack(&mut interpreter, stack);
+            run(&mut interpreter, &events, Point::Kfree, &[SITE, OBJECT]);
+            run(&mut interpreter, &events, Point::Kfree, &[SITE, OBJECT]);
+        }
+    }
+    let numbers: BTreeMap<Vec<u64>, u64> = entries(&interpreter, STACKS)
+        .into_iter()
+        .map(|(stack, number)| (stack, number[0]))
+        .collect();
+    let counts: BTreeMap<u64, u64> = counts(&interpreter, &events)
+        .into_iter()
+        .map(|(fields, count)| (fields[0], count))
+        .collect();
+    for stack in stacks() {
+        assert_eq!(counts[&numbers[&frames(&stack)]], 6, "{stack:x?}");
+    }
+    assert_eq!((numbers.len(), counts.len()), (600, 600));
+    assert_eq!(lost(&interpreter), [0, 0, 0]);
 }
 
 #[test]
@@ -315,6 +391,7 @@ fn objects_are_held_until_they_are_freed() {
             let gone = vec![first, TIME, TIME, SITE, PID];
             assert_eq!(records, [gone, vec![second, 0, TIME, SITE + 1, PID]]);
         }
+        assert_eq!(self::freed(&interpreter), u64::from(!freed));
         assert_eq!(lost(&interpreter), [0, 0, 0]);
     }
 }

@@ -15,7 +15,7 @@ use super::meanwhile::{Gathered, Report, Tracing, kernel, noted, now, refused};
 use super::room::{in_mib, room};
 use super::rows::{Caches, Known, Maker};
 use super::stacks::Stacks;
-use super::wanted::{Wanted, only, passing};
+use super::wanted::{Wanted, only, passes_freed, passing};
 use crate::engine::{Counted, Engine};
 use crate::features::whatis;
 use crate::kernel::signals::Interrupts;
@@ -79,7 +79,11 @@ impl Gathering {
         let caches = Caches::read(engine)?;
         let schema = kernel(engine, plan)?;
         let names = Names::open().map_err(|error| refused(&error))?;
-        let mode = if wanted.objects() { Mode::Objects { freed: true } } else { Mode::Counts };
+        let mode = if wanted.objects() {
+            Mode::Objects { freed: passes_freed(plan) }
+        } else {
+            Mode::Counts
+        };
         let followed = only(plan, &caches);
         let mut events = Events {
             fields: wanted.fields(),
@@ -188,7 +192,11 @@ impl Gathering {
             ),
         ];
         let took = ended - self.made;
-        let report = Report { took, events: rows.iter().map(|row| row.1).sum(), missing };
+        let report = Report {
+            took,
+            events: losses.freed + rows.iter().map(|row| row.1).sum::<u64>(),
+            missing,
+        };
         Ok((rows, report, notes))
     }
 
@@ -250,7 +258,7 @@ impl Tracing for Gathering {
         let (mut rows, report, mut notes) =
             self.rows(engine, plan, (&counts, &objects), losses, ended)?;
         // It is worth telling where something is missing.
-        if losses != Losses::default() || self.dropped > 0 {
+        if losses.any() || self.dropped > 0 {
             notes.push(report.to_string());
         }
         (self.made, self.dropped) = (ended, 0);

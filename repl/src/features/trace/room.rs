@@ -1,11 +1,35 @@
 //! How large the maps of a trace are.
 
-use ebpf_templates::template::events::Events;
+use ebpf_templates::template::events::{Events, Field, Mode};
 
 use crate::report::error::Failure;
 
 /// The fewest entries of a map that are worth a trace, and the most.
 const ENTRIES: (u64, u64) = (1 << 10, 1 << 18);
+/// What counts by cache and site need at most, as a power of two. Kernels have some ten thousand sites, of which hundreds
+/// run in a trace.
+const SITES_BITS: u32 = 14;
+
+/// The most entries that are of use. The kernel makes all of them at the start, which takes half a second for a million.
+fn most(events: &Events, cpus: u64) -> u64 {
+    if events.mode != Mode::Counts {
+        return ENTRIES.1;
+    }
+    let bits: u32 = events.fields.iter().map(|field| more(*field, cpus)).sum();
+    (1 << (SITES_BITS + bits + u32::from(events.turns))).min(ENTRIES.1)
+}
+
+/// How many times as many counts there are if they are by this field as well, as a power of two. What an allocation at a
+/// site is like hardly changes; who allocates there does.
+fn more(field: Field, cpus: u64) -> u32 {
+    match field {
+        Field::Cache | Field::Site => 0,
+        Field::BytesAlloc | Field::Gfp | Field::Node | Field::Stack => 1,
+        Field::BytesReq | Field::Cgroup => 2,
+        Field::Comm | Field::Pid => 4,
+        Field::Cpu => cpus.next_power_of_two().ilog2(),
+    }
+}
 
 /// How many entries there is room for in `memory` bytes besides all else, and the bytes that all of it takes.
 pub fn room(events: &Events, cpus: u64, memory: u64) -> Result<(u32, u64), Failure> {
@@ -15,7 +39,7 @@ pub fn room(events: &Events, cpus: u64, memory: u64) -> Result<(u32, u64), Failu
         let maps = Events { entries, ..events.clone() }.maps();
         other + maps.first().map_or(0, |map| map.memory(cpus))
     };
-    let (fewest, most) = ENTRIES;
+    let (fewest, most) = (ENTRIES.0, most(events, cpus));
     let each = (all(most) - other).div_ceil(most).max(1);
     if all(fewest) > memory {
         let needed = in_mib(all(fewest));
@@ -41,6 +65,26 @@ mod tests {
     use ebpf_templates::template::events::{Field, Mode};
 
     use super::*;
+
+    #[test]
+    fn a_map_is_as_large_as_its_fields_may_need() {
+        let of = |fields: &[Field], mode, turns| {
+            let (fields, only, get_kmem_cache) = (fields.to_vec(), Vec::new(), None);
+            let (own, entries, sample, depth) = (1, 0, 1, 48);
+            let events =
+                Events { fields, mode, get_kmem_cache, only, own, entries, sample, turns, depth };
+            room(&events, 2, 1 << 30).unwrap().0
+        };
+        let by = |fields: &[Field]| {
+            of(&[&[Field::Cache, Field::Site], fields].concat(), Mode::Counts, false)
+        };
+        assert_eq!(by(&[]), 1 << 14);
+        assert_eq!(by(&[Field::Cpu]), 1 << 15);
+        assert_eq!(by(&[Field::Pid]), 1 << 18);
+        assert_eq!(by(&Field::ALL), 1 << 18);
+        assert_eq!(of(&[Field::Site], Mode::Counts, true), 1 << 15);
+        assert_eq!(of(&[Field::Site], Mode::Objects { freed: false }, false), 1 << 18);
+    }
 
     #[test]
     fn maps_fit_their_memory_or_say_what_would_do() {

@@ -1,6 +1,7 @@
 //! What a query needs of a trace: what programs keep of an event, and which caches they follow.
 
 use ebpf_templates::template::events::Field;
+use query::bound::Expr;
 use query::catalog::{HostTable, Made, Rows};
 use query::diagnostic::Span;
 use query::eval::{self, Warnings};
@@ -76,30 +77,113 @@ pub fn only(plan: &Plan, caches: &Caches) -> Option<Vec<u64>> {
     }
 }
 
+/// Whether conditions let objects pass that were freed, as far as that can be told without a row.
+pub fn passes_freed(plan: &Plan) -> bool {
+    let known = [("state", Value::text("freed")), ("freed", Value::Bool(true))];
+    Conditions::on(plan, &known.clone().map(|(column, _)| column)).let_pass(&known)
+}
+
 /// The caches that conditions on their names let pass; none if what has no name passes too.
 pub fn passing(plan: &Plan, caches: &Caches) -> Option<Vec<u64>> {
-    let at = plan.inputs.iter().position(|input| input.column().is_some_and(|c| c.name == "name"));
-    let at = at?;
-    let conditions: Vec<_> = plan
-        .operators
-        .iter()
-        .filter_map(|operator| match operator {
-            Operator::Filter(condition) => Some(&condition.expr),
-            _ => None,
-        })
-        .filter(|expr| expr.inputs().iter().all(|input| *input == at))
-        .collect();
-    let passes = |name: Value| {
-        let mut row = vec![Value::Null; plan.inputs.len()];
-        row[at] = name;
-        let mut warnings = Warnings::default();
-        conditions.iter().all(|expr| {
-            let value = eval::eval(expr, &row, &mut warnings);
-            eval::truth(&value) == Some(true)
-        })
-    };
-    if conditions.is_empty() || passes(Value::Null) {
+    let conditions = Conditions::on(plan, &["name"]);
+    let passes = |name| conditions.let_pass(&[("name", name)]);
+    if passes(Value::Null) {
         return None;
     }
     Some(caches.all().filter(|(_, name)| passes(Value::text(name))).map(|cache| cache.0).collect())
+}
+
+/// The conditions of a plan that read nothing but a few columns.
+struct Conditions<'a> {
+    plan: &'a Plan,
+    conditions: Vec<&'a Expr>,
+}
+
+impl<'a> Conditions<'a> {
+    /// Those that read nothing but `columns`.
+    fn on(plan: &'a Plan, columns: &[&str]) -> Self {
+        let known = |input: &usize| {
+            let column = plan.inputs[*input].column();
+            column.is_some_and(|column| columns.contains(&column.name))
+        };
+        let conditions = plan.operators.iter().filter_map(|operator| match operator {
+            Operator::Filter(condition) => Some(&condition.expr),
+            _ => None,
+        });
+        let conditions = conditions.filter(|expr| expr.inputs().iter().all(known)).collect();
+        Self { plan, conditions }
+    }
+
+    /// Whether all of them are true of a row with these values.
+    fn let_pass(&self, values: &[(&str, Value)]) -> bool {
+        let value = |input: &Input| {
+            let of =
+                |(column, _): &&(&str, Value)| input.column().is_some_and(|c| c.name == *column);
+            values.iter().find(of).map_or(Value::Null, |(_, value)| value.clone())
+        };
+        let row: Vec<Value> = self.plan.inputs.iter().map(value).collect();
+        let mut warnings = Warnings::default();
+        self.conditions
+            .iter()
+            .all(|expr| eval::truth(&eval::eval(expr, &row, &mut warnings)) == Some(true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use query::capabilities::Capabilities;
+    use query::catalog::{Column, Table};
+    use query::plan::{Target, plan};
+    use query::syntax::ast::Statement;
+    use query::syntax::parse_text;
+
+    use super::*;
+
+    /// What gives all columns.
+    struct Everything;
+
+    impl Capabilities for Everything {
+        fn missing(&self, _: &Table, _: &Column) -> Option<String> {
+            None
+        }
+
+        fn source(&self) -> &'static str {
+            "everything"
+        }
+
+        fn page_size(&self) -> u64 {
+            4096
+        }
+
+        fn slab_flags(&self) -> &[(String, u32)] {
+            &[]
+        }
+
+        fn gfp_flags(&self) -> &[(String, u32)] {
+            &[]
+        }
+    }
+
+    #[test]
+    fn freed_objects_are_recorded_where_conditions_let_them_pass() {
+        for (condition, passes) in [
+            ("", true),
+            ("where state = 'held'", false),
+            ("where state in ('held', 'unconfirmed') and name = 'dentry'", false),
+            ("where not freed", false),
+            ("where state <> 'freed' or freed is null", false),
+            ("where state = 'freed'", true),
+            ("where state = 'held' or bytes_req > 64", true),
+            ("where state <> 'held' and age > 5", true),
+            ("where lifetime is null", true),
+            ("where freed is not null", true),
+        ] {
+            let text = format!("trace 1s select addr, state from allocations {condition}");
+            let (statements, _) = parse_text(&text).unwrap().remove(0);
+            let Statement::Trace(traced) = statements else { panic!("{text}") };
+            let bound = query::bind::bind(&traced.query, &Everything).unwrap();
+            let plan = plan(bound, Target::Rows("none"), &text);
+            assert_eq!(passes_freed(&plan), passes, "{condition}");
+        }
+    }
 }

@@ -30,7 +30,9 @@ use aya::{Ebpf, EbpfLoader, Pod};
 use ebpf_templates::Program;
 use ebpf_templates::assembler::FrameFull;
 use ebpf_templates::object::{self, Function, MapKind, MapSpec};
-use ebpf_templates::template::events::{DEPTH, ENTRIES, Events, LOST, Point, STACKS};
+use ebpf_templates::template::events::{DEPTH, ENTRIES, Events, LOST, Point, SLOT_WORDS, STACKS};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::sys;
 use crate::report::error::{Environment, Failure};
@@ -80,9 +82,17 @@ pub struct Losses {
     pub stacks: u64,
     /// Events in the middle of the same program on the same CPU.
     pub missed: u64,
+    /// Objects that were freed and of which no record was wanted, which is no loss.
+    pub freed: u64,
 }
 
 impl Losses {
+    /// Whether anything was missed.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self != Self { freed: self.freed, ..Self::default() }
+    }
+
     /// What was missed since it was `before`.
     #[must_use]
     pub fn since(self, before: Self) -> Self {
@@ -91,6 +101,7 @@ impl Losses {
             records: self.records - before.records,
             stacks: self.stacks - before.stacks,
             missed: self.missed - before.missed,
+            freed: self.freed - before.freed,
         }
     }
 }
@@ -147,10 +158,10 @@ impl Tracer {
             let info = program.fd().ok().and_then(|fd| sys::prog_info(fd).ok());
             missed += info.map_or(0, |info| info.missed);
         }
-        let map: PerCpuArray<_, [u64; 3]> = self.map(LOST)?.try_into().map_err(unreadable)?;
+        let map: PerCpuArray<_, [u64; 4]> = self.map(LOST)?.try_into().map_err(unreadable)?;
         let lost = map.get(&0, 0).map_err(unreadable)?;
         let sum = |at: usize| lost.iter().map(|lost| lost[at]).sum();
-        Ok(Losses { entries: sum(0), records: sum(1), stacks: sum(2), missed })
+        Ok(Losses { entries: sum(0), records: sum(1), stacks: sum(2), missed, freed: sum(3) })
     }
 
     /// Detaches the programs: what is in the maps then stays as it is. Gives what was missed.
@@ -165,7 +176,23 @@ impl Tracer {
 
     /// How often each combination of fields was seen.
     pub fn counts(&mut self) -> Result<Counts, Failure> {
-        self.counts_until(0)
+        let mut sums = collections::HashMap::new();
+        for (fields, count) in self.counts_until(0)?.into_iter().chain(self.counts_of_slots()?) {
+            *sums.entry(fields).or_insert(0) += count;
+        }
+        Ok(sums.into_iter().collect())
+    }
+
+    /// What was counted in slots; the same fields may be in some of them.
+    fn counts_of_slots(&self) -> Result<Counts, Failure> {
+        let map: PerCpuArray<_, [u64; SLOT_WORDS]> =
+            self.map(self.events.slots())?.try_into().map_err(unreadable)?;
+        let mut counts = Counts::new();
+        for program in 0..map.len() {
+            let cpus = map.get(&program, 0).map_err(unreadable)?;
+            counts.extend(cpus.iter().flat_map(|slots| self.events.counts_in(slots)));
+        }
+        Ok(counts)
     }
 
     /// Ends a turn. Gives how often each combination of fields was seen since the one before.
@@ -272,8 +299,23 @@ fn load(
     let elf = object::write(maps, &functions).map_err(|error| {
         Failure::bug("the object of a trace cannot be written", error.to_string())
     })?;
-    let loaded = EbpfLoader::new().btf(None).load(&elf);
+    let loaded = loader().btf(None).load(&elf);
     loaded.map_err(|error| refused("load the programs", &error))
+}
+
+/// A loader that knows nothing of the kernel's types. aya 0.14 reads and unpacks them whenever it makes one, also for an object that
+/// needs none, in 20 ms and as many megabytes; from 0.15 on, which Rust 1.98 compiles, it does so when they are needed. A process
+/// that may open no more files for a moment makes one without them.
+fn loader() -> EbpfLoader<'static> {
+    let before = getrlimit(Resource::Nofile);
+    let none = Rlimit { current: Some(0), ..before };
+    let limited = setrlimit(Resource::Nofile, none).is_ok();
+    let loader = EbpfLoader::new();
+    if limited {
+        // Raising a limit again up to the same maximum is always allowed.
+        let _ = setrlimit(Resource::Nofile, before);
+    }
+    loader
 }
 
 /// Loads a program of an object, however many signals come meanwhile.
