@@ -195,7 +195,6 @@ impl<'a> Slabs<'a> {
     /// The slabs that begin at these pages; none where none does.
     pub fn at(&self, pages: &[u64]) -> Result<Vec<Option<Slab>>, ReadError> {
         let Vmemmap { slab, freelist, flags, page_type, head, slab_page, bytes, .. } = self.pages;
-        let record = |pfn: u64| self.array.base.wrapping_add(pfn.wrapping_mul(self.array.record));
         let offsets = [
             page_type,
             flags,
@@ -205,7 +204,7 @@ impl<'a> Slabs<'a> {
             slab.peek.counters.into(),
         ];
         let at = |offset: i32| -> Result<Vec<u64>, ReadError> {
-            let records: Vec<u64> = pages.iter().map(|pfn| record(*pfn)).collect();
+            let records: Vec<u64> = pages.iter().map(|pfn| self.record(*pfn)).collect();
             self.memory.words_behind(&records, offset.unsigned_abs().into())
         };
         let mut words = Vec::with_capacity(offsets.len());
@@ -222,7 +221,7 @@ impl<'a> Slabs<'a> {
             let order = if order <= MAX_ORDER.unsigned_abs() { order } else { 0 };
             let (pfn, counters) = (pages[index], word(5));
             Some(Slab {
-                description: record(pfn),
+                description: self.record(pfn),
                 pfn,
                 order,
                 start: self.array.page_offset.wrapping_add(pfn.wrapping_mul(self.page_size)),
@@ -238,10 +237,32 @@ impl<'a> Slabs<'a> {
         Ok((0..pages.len()).map(found).collect())
     }
 
+    /// Whether each of these addresses of the kernel's own mapping is a `kmalloc` of whole pages; none where the kernel does not mark
+    /// their descriptors, as it does since Linux 6.15.
+    pub fn are_large(&self, addresses: &[u64]) -> Result<Option<Vec<bool>>, ReadError> {
+        let Some(large) = self.memory.schema().enumerator("pagetype", "PGTY_large_kmalloc") else {
+            return Ok(None);
+        };
+        let records: Vec<u64> = self.pages_of(addresses).map(|pfn| self.record(pfn)).collect();
+        let at = self.pages.page_type.unsigned_abs().into();
+        let types = self.memory.words_behind(&records, at)?;
+        Ok(Some(types.into_iter().map(|word| i64::from((word >> 24) as u8) == large).collect()))
+    }
+
+    /// The page descriptor of a page.
+    fn record(&self, pfn: u64) -> u64 {
+        self.array.base.wrapping_add(pfn.wrapping_mul(self.array.record))
+    }
+
+    /// The pages of addresses.
+    fn pages_of(&self, addresses: &[u64]) -> impl Iterator<Item = u64> {
+        let page = |address: &u64| address.wrapping_sub(self.array.page_offset) / self.page_size;
+        addresses.iter().map(page)
+    }
+
     /// The slabs that these addresses of the kernel's own mapping lie in; none where one lies in none.
     pub fn of(&self, addresses: &[u64]) -> Result<Vec<Option<Slab>>, ReadError> {
-        let page = |address: &u64| address.wrapping_sub(self.array.page_offset) / self.page_size;
-        let pages: Vec<u64> = addresses.iter().map(page).collect();
+        let pages: Vec<u64> = self.pages_of(addresses).collect();
         let mut found = vec![None; addresses.len()];
         // A slab of 2^n pages begins at a multiple of 2^n.
         for order in 0..=MAX_ORDER {

@@ -9,7 +9,7 @@ use query::value::Value;
 
 use super::stacks::Stacks;
 use crate::engine::{Ask, Engine};
-use crate::features::whatis;
+use crate::features::whatis::{self, Home};
 use crate::kernel::trace::Object;
 use crate::kernel::trace::cgroups::Cgroups;
 use crate::kernel::trace::symbols::Names;
@@ -141,11 +141,13 @@ impl<'a> Maker<'a> {
     /// Looks which objects are in use that no event freed.
     pub fn confirm(&mut self, ask: &mut dyn Ask, objects: &[Object]) -> Result<(), Failure> {
         let names_none = self.known.events.get_kmem_cache.is_none();
-        let held = |object: &Object| {
-            let cache = self.cache_of(&object.fields);
-            (object.freed.is_none() && (cache != 0 || names_none)).then_some((object.addr, cache))
+        let home = |object: &Object| match self.cache_of(&object.fields) {
+            0 if names_none => Home::Unknown,
+            0 => Home::Pages,
+            cache => Home::Cache(cache),
         };
-        let held: Vec<(u64, u64)> = objects.iter().filter_map(held).collect();
+        let held = objects.iter().filter(|object| object.freed.is_none());
+        let held: Vec<(u64, Home)> = held.map(|object| (object.addr, home(object))).collect();
         let states = whatis::in_use(ask, &held)?;
         self.in_use = held.iter().map(|(object, _)| *object).zip(states).collect();
         self.dropped = self.in_use.values().filter(|state| **state == Some(false)).count() as u64;

@@ -116,9 +116,19 @@ pub fn knows_use(ask: &dyn Ask) -> bool {
     ask.source().kernel().is_some_and(|schema| Memory::is_readable(schema))
 }
 
-/// Whether each of these objects is in use, of which its cache is known or 0; none where that is not known. A slab with
-/// many of them is read once.
-pub fn in_use(ask: &dyn Ask, objects: &[(u64, u64)]) -> Result<Vec<Option<bool>>, Failure> {
+/// Where an object was when it was allocated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// In a slab of this cache.
+    Cache(u64),
+    /// In pages of its own.
+    Pages,
+    /// It is not known.
+    Unknown,
+}
+
+/// Whether each of these objects is in use; none where that is not known. A slab with many of them is read once.
+pub fn in_use(ask: &dyn Ask, objects: &[(u64, Home)]) -> Result<Vec<Option<bool>>, Failure> {
     let schema = schema(ask)?;
     if !Memory::is_readable(schema) {
         return Ok(vec![None; objects.len()]);
@@ -130,12 +140,17 @@ pub fn in_use(ask: &dyn Ask, objects: &[(u64, u64)]) -> Result<Vec<Option<bool>>
     let pages: BTreeSet<u64> = of.iter().flatten().map(|slab| slab.pfn).collect();
     let pages: Vec<u64> = pages.into_iter().collect();
     let looks = slabs.look(&pages)?;
-    let state = |((object, cache), slab): (&(u64, u64), &Option<Slab>)| {
-        // Where the slab is gone, the object is too; but large allocations never lay in one.
-        let Some(slab) = slab else { return (*cache != 0).then_some(false) };
-        if *cache != 0 && *cache != slab.cache {
-            return Some(false);
-        }
+    let large = slabs.are_large(&addresses)?;
+    let state = |(index, (object, home)): (usize, &(u64, Home))| {
+        let slab = match (home, &of[index]) {
+            (Home::Cache(cache), Some(slab)) if *cache != slab.cache => return Some(false),
+            (Home::Pages, Some(_)) => return Some(false),
+            (_, Some(slab)) => slab,
+            // Where the slab is gone, the object is too.
+            (Home::Cache(_), None) => return Some(false),
+            (Home::Pages, None) => return large.as_ref().map(|large| large[index]),
+            (Home::Unknown, None) => return None,
+        };
         let look = pages.binary_search(&slab.pfn).ok().map(|at| &looks[at]);
         match look {
             Some(Look::Rests(looked)) if is_whole(looked) => {
@@ -144,7 +159,7 @@ pub fn in_use(ask: &dyn Ask, objects: &[(u64, u64)]) -> Result<Vec<Option<bool>>
             _ => None,
         }
     };
-    Ok(objects.iter().zip(&of).map(state).collect())
+    Ok(objects.iter().enumerate().map(state).collect())
 }
 
 /// The running kernel.

@@ -2,10 +2,12 @@
 //! estimate.
 
 use std::fs;
-use std::io::{IoSlice, Write};
+use std::io::{self, IoSlice, Write};
 use std::process;
 use std::thread;
 
+use query::schema::Schema;
+use rustix::pipe::fcntl_setpipe_size;
 use slabql::kernel::lookup::Memory;
 use slabql::kernel::schema::KernelSchema;
 
@@ -139,6 +141,34 @@ fn frees_are_counted() {
         let (rows, err) = trace.end();
         (counts(&rows, &["sock_inode_cache"])[0] >= COUNT, format!("{rows:?}\n{err}"))
     });
+}
+
+/// An array of pages for each pipe is larger than any slab's object.
+#[test]
+fn a_large_allocation_is_held_until_it_is_freed() {
+    let Some(_turn) = common::live() else { return };
+    let schema = KernelSchema::any().unwrap();
+    let marked = schema.enumerator("pagetype", "PGTY_large_kmalloc").is_some();
+    let (held, freed, bytes) = (50, 30, 256 * 40);
+    let query = format!(
+        "select state, count(*), count(name) from allocations where pid = {} and bytes_req = {bytes} group by state order by state",
+        process::id()
+    );
+    let enlarged = || {
+        let (reader, writer) = io::pipe().unwrap();
+        fcntl_setpipe_size(&writer, 256 << 12).unwrap();
+        (reader, writer)
+    };
+    let trace = Trace::start(&query, 4);
+    let pipes: Vec<_> = (0..held).map(|_| enlarged()).collect();
+    for _ in 0..freed {
+        enlarged();
+    }
+    let (rows, told) = trace.end();
+    let state = if marked { "held" } else { "unconfirmed" };
+    let expected = [["freed", &freed.to_string(), "0"], [state, &held.to_string(), "0"]];
+    assert_eq!(rows, expected, "{told}");
+    drop(pipes);
 }
 
 /// The kernel tells of most large allocations twice: in the name of its own function, and in that of who called it.
