@@ -237,8 +237,8 @@ impl<'a> Slabs<'a> {
         Ok((0..pages.len()).map(found).collect())
     }
 
-    /// Whether each of these addresses of the kernel's own mapping is a `kmalloc` of whole pages; none where the kernel does not mark
-    /// their descriptors, as it does since Linux 6.15.
+    /// Whether each of these addresses of the kernel's own mapping is a `kmalloc` of whole pages; none where the kernel does
+    /// not mark their descriptors. Linux 6.16 does, 6.12 does not.
     pub fn are_large(&self, addresses: &[u64]) -> Result<Option<Vec<bool>>, ReadError> {
         let Some(large) = self.memory.schema().enumerator("pagetype", "PGTY_large_kmalloc") else {
             return Ok(None);
