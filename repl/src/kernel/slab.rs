@@ -246,7 +246,7 @@ impl<'a> Slabs<'a> {
         let records: Vec<u64> = self.pages_of(addresses).map(|pfn| self.record(pfn)).collect();
         let at = self.pages.page_type.unsigned_abs().into();
         let types = self.memory.words_behind(&records, at)?;
-        Ok(Some(types.into_iter().map(|word| i64::from((word >> 24) as u8) == large).collect()))
+        Ok(Some(types.into_iter().map(|word| (word >> 24 & 0xff).cast_signed() == large).collect()))
     }
 
     /// The page descriptor of a page.

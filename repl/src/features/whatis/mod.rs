@@ -144,10 +144,9 @@ pub fn in_use(ask: &dyn Ask, objects: &[(u64, Home)]) -> Result<Vec<Option<bool>
     let state = |(index, (object, home)): (usize, &(u64, Home))| {
         let slab = match (home, &of[index]) {
             (Home::Cache(cache), Some(slab)) if *cache != slab.cache => return Some(false),
-            (Home::Pages, Some(_)) => return Some(false),
+            // Where its pages became a slab or its slab is gone, so is the object.
+            (Home::Pages, Some(_)) | (Home::Cache(_), None) => return Some(false),
             (_, Some(slab)) => slab,
-            // Where the slab is gone, the object is too.
-            (Home::Cache(_), None) => return Some(false),
             (Home::Pages, None) => return large.as_ref().map(|large| large[index]),
             (Home::Unknown, None) => return None,
         };
