@@ -178,15 +178,33 @@ impl Recording {
         let mut reader = self.reader()?;
         reader.pass(at)?;
         let mut number = 0;
-        while let Some(line) = reader.row()? {
+        let mut wants_more = |line: &str| -> Result<bool, String> {
             number += 1;
-            let values = row(line, &wanted, columns.len())
-                .ok_or_else(|| format!("row {number} of `{}` is malformed", part.name))?;
-            if !each(values) {
+            let values = row(line, &wanted, columns.len());
+            values
+                .map(&mut *each)
+                .ok_or_else(|| format!("row {number} of `{}` is malformed", part.name))
+        };
+        loop {
+            let all = |lines: &str| -> Result<bool, String> {
+                for line in lines.lines() {
+                    if !wants_more(line)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            };
+            let more = match reader.ahead(all)?? {
+                false => false,
+                true => match reader.row()? {
+                    Some(line) => wants_more(line)?,
+                    None => return Ok(reader.notes),
+                },
+            };
+            if !more {
                 return Ok(Vec::new());
             }
         }
-        Ok(reader.notes)
     }
 }
 

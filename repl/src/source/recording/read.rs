@@ -37,26 +37,29 @@ impl<'a> Reader<'a> {
     /// Passes over the rows before those of a table.
     pub fn pass(&mut self, tables: usize) -> Result<(), String> {
         while self.ended < tables {
-            self.pass_ahead()?;
+            self.ahead(|_| ())?;
             self.row()?;
         }
         Ok(())
     }
 
-    /// Passes over the rows that were read ahead, all at once.
-    fn pass_ahead(&mut self) -> Result<(), String> {
-        // Without an end of a table, rows are told from nothing else.
-        if self.header.old.is_some() {
-            return Ok(());
-        }
+    /// Hands on the rows that were read ahead, all at once; maybe none. Each has the end of its line.
+    pub fn ahead<T>(&mut self, take: impl FnOnce(&str) -> T) -> Result<T, String> {
+        let has_sums = self.has_sums();
         let rows = self.lines.ahead(b'{')?;
         let (bytes, count) = (rows.len(), memchr::memchr_iter(b'\n', rows).count());
-        self.sum.add(rows);
-        if str::from_utf8(rows).is_err() {
-            return Err(self.lines.not_text());
+        if has_sums {
+            self.sum.add(rows);
         }
+        let Ok(text) = str::from_utf8(rows) else { return Err(self.lines.not_text()) };
+        let taken = take(text);
         self.lines.pass(bytes);
-        self.add(count as u64)
+        self.add(count as u64).map(|()| taken)
+    }
+
+    /// Whether there may be checksums.
+    fn has_sums(&self) -> bool {
+        !matches!(self.header.old, Some((_, None)))
     }
 
     /// Counts rows.
@@ -93,7 +96,9 @@ impl<'a> Reader<'a> {
             let row = format!("row {} of `{name}`", self.count);
             return Err(format!("{row} is longer than {MAX_LINE} bytes, which is the limit"));
         }
-        self.sum.add(self.lines.raw());
+        if self.has_sums() {
+            self.sum.add(self.lines.raw());
+        }
         self.lines.text().map(Some)
     }
 

@@ -9,10 +9,11 @@ use serde_core::de::{Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value as Json;
 
 use super::file::MAX_LINE;
+use super::plain;
 use crate::render::from_json;
 
 /// The columns of a row that are wanted, with their places.
-type Wanted = [Option<(usize, &'static Column)>];
+pub type Wanted = [Option<(usize, &'static Column)>];
 
 /// A line as a row of `width` values, with the columns that are wanted in their places. A value that its column cannot
 /// have makes it none.
@@ -20,21 +21,23 @@ pub fn row(line: &str, wanted: &Wanted, width: usize) -> Option<Vec<Value>> {
     if line.len() > MAX_LINE {
         return None;
     }
-    let read = |plain| {
+    plain::row(line, wanted, width).or_else(|| {
         let mut reader = serde_json::Deserializer::from_str(line);
-        let row = reader.deserialize_seq(Cells { wanted, width, plain }).ok()?;
+        let row = reader.deserialize_seq(Cells { wanted, width }).ok()?;
         reader.end().ok().map(|()| row)
-    };
-    read(true).or_else(|| read(false))
+    })
 }
 
-/// Reads the cells of a line.
+/// Whether a column can have a value.
+pub fn fits(column: &Column, value: &Value) -> bool {
+    let (low, high) = column.range();
+    column.ty == Type::Float || value.integer().is_none_or(|value| (low..=high).contains(&value))
+}
+
+/// Reads the cells of any line.
 struct Cells<'a> {
     wanted: &'a Wanted,
     width: usize,
-    /// Whether texts are strings without escapes and integers fit 64 bits with a sign, as nearly all do: they are
-    /// copied once.
-    plain: bool,
 }
 
 impl<'de> Visitor<'de> for Cells<'_> {
@@ -45,44 +48,107 @@ impl<'de> Visitor<'de> for Cells<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut cells: A) -> Result<Self::Value, A::Error> {
-        let mut row = Vec::with_capacity(self.width);
-        row.resize_with(self.width, || Value::Null);
+        let mut row = vec![Value::Null; self.width];
         for wanted in self.wanted {
             let missing = || A::Error::custom("too few values");
             let Some((at, column)) = wanted else {
                 cells.next_element::<IgnoredAny>()?.ok_or_else(missing)?;
                 continue;
             };
-            let value = match column.ty {
-                Type::UInt | Type::SlabFlags | Type::GfpFlags => {
-                    let integer: Option<u64> = cells.next_element()?.ok_or_else(missing)?;
-                    integer.map_or(Value::Null, Value::UInt)
-                }
-                Type::Int if self.plain => {
-                    let integer: Option<i64> = cells.next_element()?.ok_or_else(missing)?;
-                    integer.map_or(Value::Null, Value::Int)
-                }
-                Type::Text if self.plain => {
-                    let text: Option<&str> = cells.next_element()?.ok_or_else(missing)?;
-                    text.map_or(Value::Null, |text| Value::Text(text.as_bytes().into()))
-                }
-                ty => {
-                    let cell: Json = cells.next_element()?.ok_or_else(missing)?;
-                    from_json(cell, ty)
-                        .ok_or_else(|| A::Error::custom("a value of another type"))?
-                }
-            };
-            let (low, high) = column.range();
-            let fits = column.ty == Type::Float
-                || value.integer().is_none_or(|value| (low..=high).contains(&value));
-            if !fits {
-                return Err(A::Error::custom("a value that the column cannot have"));
-            }
-            row[*at] = value;
+            let cell: Json = cells.next_element()?.ok_or_else(missing)?;
+            let value = from_json(cell, column.ty).filter(|value| fits(column, value));
+            row[*at] =
+                value.ok_or_else(|| A::Error::custom("a value that the column cannot have"))?;
         }
         match cells.next_element::<IgnoredAny>()? {
             None => Ok(row),
             Some(_) => Err(A::Error::custom("too many values")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use query::catalog::TABLES;
+
+    use super::*;
+
+    /// Columns of each type that a recording holds.
+    fn columns() -> Vec<&'static Column> {
+        let mut columns: Vec<&'static Column> = Vec::new();
+        for column in TABLES.iter().flat_map(|table| table.columns) {
+            if columns.iter().all(|known| known.ty != column.ty) {
+                columns.push(column);
+            }
+        }
+        columns
+    }
+
+    fn by_json(line: &str, wanted: &Wanted, width: usize) -> Option<Vec<Value>> {
+        let mut reader = serde_json::Deserializer::from_str(line);
+        let row = reader.deserialize_seq(Cells { wanted, width }).ok()?;
+        reader.end().ok().map(|()| row)
+    }
+
+    fn cell() -> impl Strategy<Value = String> {
+        prop_oneof![
+            4 => any::<u32>().prop_map(|number| number.to_string()),
+            2 => any::<i64>().prop_map(|number| number.to_string()),
+            2 => any::<u64>().prop_map(|number| number.to_string()),
+            2 => "[a-z:-]{0,9}".prop_map(|text| format!("\"{text}\"")),
+            1 => ".{0,6}".prop_map(|text| Json::from(text).to_string()),
+            3 => prop::sample::select(vec![
+                "null", "true", "false", "[]", "[\"a\"]", "[\"a\",\"b\"]", "0", "-0", "-1", "00", "01", "1.5", "1e3", "-", "+1",
+                "18446744073709551615", "18446744073709551616", "9999999999999999999", "10000000000000000000", "nul", "nulll",
+                "\"a", "a\"", "\"\u{1}\"", "\"\\n\"", "\"\\\\x41\"", " 1", "1 ", "[1]", "[\"a\",]", "[,]", "[\"a\"", "{}", "",
+            ]).prop_map(str::to_owned),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+
+        /// What is read in one pass is what a reader of JSON reads.
+        #[test]
+        fn a_plain_line_is_read_as_json_is(
+            cells in prop::collection::vec((cell(), any::<prop::sample::Index>(), any::<bool>()), 0..5),
+            ends in prop::sample::select(vec![("[", "]"), ("[", "]"), ("[", "]"), ("[", ""), ("", "]"), ("[", "],"), ("[", "]]"), ("[ ", "]"), ("[", ",]")]),
+            arity in prop::sample::select(vec![0, 0, 0, 0, -1, 1]),
+        ) {
+            let columns = columns();
+            let line: Vec<&str> = cells.iter().map(|(cell, ..)| cell.as_str()).collect();
+            let line = format!("{}{}{}", ends.0, line.join(","), ends.1);
+            let mut wanted: Vec<_> = cells
+                .iter()
+                .enumerate()
+                .map(|(at, (_, column, is_wanted))| is_wanted.then(|| (at, *column.get(&columns))))
+                .collect();
+            match arity {
+                -1 => drop(wanted.pop()),
+                1 => wanted.push(None),
+                _ => {}
+            }
+            let expected = by_json(&line, &wanted, cells.len());
+            if let Some(row) = plain::row(&line, &wanted, cells.len()) {
+                prop_assert_eq!(Some(row), expected.clone(), "{}", line);
+            }
+            prop_assert_eq!(row(&line, &wanted, cells.len()), expected, "{}", line);
+        }
+    }
+
+    #[test]
+    fn what_slabql_writes_is_plain() {
+        let name = |name| TABLES[0].column(name).map(|column| (0, column));
+        for (line, column, value) in [
+            (r#"["kmalloc-64"]"#, "name", Value::text("kmalloc-64")),
+            ("[64]", "size", Value::UInt(64)),
+            ("[null]", "size", Value::Null),
+            ("[[]]", "aliases", Value::List([].into())),
+            (r#"[["a","b"]]"#, "aliases", Value::List([Box::from(*b"a"), Box::from(*b"b")].into())),
+        ] {
+            assert_eq!(plain::row(line, &[name(column)], 1), Some(vec![value]), "{line}");
+            assert_eq!(plain::row(line, &[None], 1), Some(vec![Value::Null]), "{line}");
         }
     }
 }
