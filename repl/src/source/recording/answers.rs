@@ -11,8 +11,8 @@ use query::plan::{Plan, Target};
 use query::value::Value;
 
 use super::demo::renumber;
-use super::rows::row;
-use super::{Recording, is_recorded};
+use super::rows::{Wanted, is_row, row};
+use super::{Recording, is_recorded, stored};
 use crate::kernel::signals;
 use crate::report::error::{Environment, Failure};
 use crate::source::kind::Kind;
@@ -163,11 +163,32 @@ impl Recording {
     }
 
     /// The same. The error says why it is no recording.
-    pub(super) fn read_rows(
+    fn read_rows(
         &self,
         table: &Table,
         columns: &[Option<&'static Column>],
         each: &mut dyn FnMut(Vec<Value>) -> bool,
+    ) -> Result<Vec<String>, String> {
+        self.read_lines(table, columns, &mut |line, wanted| {
+            row(line, wanted, columns.len()).map(&mut *each)
+        })
+    }
+
+    /// Looks whether all rows of a table are what they should be.
+    pub(super) fn check_rows(&self, table: &'static Table) -> Result<(), String> {
+        let columns: Vec<_> = stored(table).map(Some).collect();
+        let check =
+            &mut |line: &str, wanted: &Wanted| is_row(line, wanted, columns.len()).then_some(true);
+        self.read_lines(table, &columns, check).map(drop)
+    }
+
+    /// Hands the lines of a table to `each`, with the columns of them that are wanted and their places, until it wants no more.
+    /// Of what is no row it gives none.
+    fn read_lines(
+        &self,
+        table: &Table,
+        columns: &[Option<&'static Column>],
+        each: &mut dyn FnMut(&str, &Wanted) -> Option<bool>,
     ) -> Result<Vec<String>, String> {
         let Some((at, part)) = self.part(table) else { return Ok(Vec::new()) };
         let wanted = |name: &String| {
@@ -178,11 +199,9 @@ impl Recording {
         let mut reader = self.reader()?;
         reader.pass(at)?;
         let mut number = 0;
-        let mut wants_more = |line: &str| -> Result<bool, String> {
+        let mut wants_more = |line: &str| {
             number += 1;
-            let values = row(line, &wanted, columns.len());
-            values
-                .map(&mut *each)
+            each(line, &wanted)
                 .ok_or_else(|| format!("row {number} of `{}` is malformed", part.name))
         };
         loop {
@@ -194,14 +213,12 @@ impl Recording {
                 }
                 Ok(true)
             };
-            let more = match reader.ahead(all)?? {
-                false => false,
-                true => match reader.row()? {
-                    Some(line) => wants_more(line)?,
-                    None => return Ok(reader.notes),
-                },
-            };
-            if !more {
+            if !reader.ahead(all)?? {
+                return Ok(Vec::new());
+            }
+            // What was not read ahead: the end of a piece, or of all rows.
+            let Some(line) = reader.row()? else { return Ok(reader.notes) };
+            if !wants_more(line)? {
                 return Ok(Vec::new());
             }
         }

@@ -21,8 +21,32 @@ enum Cell<'a> {
 /// A line as a row of `width` values, with the columns that are wanted in their places; none if it is not so plain, or has
 /// a value that its column cannot have.
 pub fn row(line: &str, wanted: &Wanted, width: usize) -> Option<Vec<Value>> {
+    let mut row = Vec::with_capacity(width);
+    row.resize_with(width, || Value::Null);
+    let place = |cell: &Cell<'_>, at: usize, column| {
+        row[at] = value(cell, column)?;
+        Some(())
+    };
+    cells(line, wanted, place).map(|()| row)
+}
+
+/// Whether a line is a plain row whose columns can have its values. It makes none.
+pub fn is_row(line: &str, wanted: &Wanted) -> bool {
+    let check = |cell: &Cell<'_>, _, column: &Column| match (cell, column.ty) {
+        (Cell::Text(_), Type::Text) | (Cell::List(_), Type::List) => Some(()),
+        _ => value(cell, column).map(|_| ()),
+    };
+    cells(line, wanted, check).is_some()
+}
+
+/// Hands on the cells of a line that are wanted, each with its place; none if that is refused, or the line is not so
+/// plain.
+fn cells<'a>(
+    line: &'a str,
+    wanted: &Wanted,
+    mut each: impl FnMut(&Cell<'a>, usize, &'static Column) -> Option<()>,
+) -> Option<()> {
     let mut rest = line.as_bytes().strip_prefix(b"[")?;
-    let mut row = vec![Value::Null; width];
     for (number, wanted) in wanted.iter().enumerate() {
         if number > 0 {
             rest = rest.strip_prefix(b",")?;
@@ -30,10 +54,10 @@ pub fn row(line: &str, wanted: &Wanted, width: usize) -> Option<Vec<Value>> {
         let (cell, behind) = cell(rest)?;
         rest = behind;
         if let Some((at, column)) = wanted {
-            row[*at] = value(&cell, column)?;
+            each(&cell, *at, column)?;
         }
     }
-    (rest == b"]").then_some(row)
+    (rest == b"]").then_some(())
 }
 
 /// The first cell of `bytes`, and what is behind it.
