@@ -25,7 +25,7 @@ use super::{Fixture, NoHost};
 const NODES: u64 = 176;
 /// The per-CPU pointer that the first byte of each CPU's area has.
 const PERCPU: u64 = 0x3_0000;
-/// Bytes of a CPU's area.
+/// Bytes of a CPU's area: enough for 128 caches.
 const AREA: usize = 8192;
 /// The secret of mangled freelists.
 pub const RANDOM: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -57,6 +57,8 @@ pub struct World {
     /// How many instructions the last run took.
     pub steps: Cell<u64>,
     areas: Vec<u64>,
+    /// Bytes of a CPU's area, and how many of them are taken.
+    area: usize,
     used: usize,
 }
 
@@ -70,8 +72,13 @@ pub struct Answer {
 
 impl World {
     pub fn new(era: Era, nodes: u32, cpus: usize, hardened: bool) -> Self {
+        Self::with_area(AREA, era, nodes, cpus, hardened)
+    }
+
+    /// The same with this many bytes in each CPU's area, of which a cache takes up to 64.
+    pub fn with_area(area: usize, era: Era, nodes: u32, cpus: usize, hardened: bool) -> Self {
         let mut memory = Memory::new();
-        let areas: Vec<u64> = (0..cpus).map(|_| memory.allocate(AREA)).collect();
+        let areas: Vec<u64> = (0..cpus).map(|_| memory.allocate(area)).collect();
         let offsets = areas.iter().map(|area| area.wrapping_sub(PERCPU)).collect();
         let head = memory.allocate(16);
         for at in [head, head + 8] {
@@ -99,6 +106,7 @@ impl World {
             meanwhile: None,
             steps: Cell::new(0),
             areas,
+            area,
             used: 0,
         }
     }
@@ -132,7 +140,7 @@ impl World {
     fn percpu(&mut self, bytes: usize) -> (u64, Vec<u64>) {
         let at = self.used as u64;
         self.used += bytes;
-        assert!(self.used <= AREA);
+        assert!(self.used <= self.area);
         (PERCPU + at, self.areas.iter().map(|area| area + at).collect())
     }
 
