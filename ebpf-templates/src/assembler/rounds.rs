@@ -33,7 +33,6 @@ use std::collections::BTreeMap;
 use super::{Assembler, Label};
 use crate::insn::{Alu, Cond, Insn, PSEUDO_MAP_VALUE, Reg, Size};
 use crate::program::{Line, Program, Text};
-use crate::template::{driver, rows};
 use live::{Old, Registers, bit};
 
 /// Bytes of the map's value before the header.
@@ -63,6 +62,8 @@ pub struct Rounds {
     pub bpf_loop: u32,
     /// The number of the helper `bpf_probe_read_kernel`.
     pub probe_read_kernel: u32,
+    /// Where flags are, from the header, and the one which says that the program was ended before it was through.
+    pub cut: (i16, i32),
 }
 
 /// The registers of a set, but `R6`, which is always the header, and `R10`.
@@ -170,7 +171,10 @@ impl<'a> Rewriter<'a> {
         asm.call(self.rounds.bpf_loop, "loop");
         asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, PC));
         asm.jump_imm(Cond::Eq, Reg::R1, DONE, done);
-        driver::flag(asm, rows::CUT);
+        let (flags, cut) = self.rounds.cut;
+        asm.push(Insn::load(Size::Dw, Reg::R0, Reg::R6, flags));
+        asm.push(Insn::alu_imm(Alu::Or, Reg::R0, cut));
+        asm.push(Insn::store(Size::Dw, Reg::R6, flags, Reg::R0));
         asm.bind(done);
         asm.push(Insn::mov_imm(Reg::R0, 0));
         asm.push(Insn::exit());

@@ -7,6 +7,7 @@ use ebpf_templates::template::node::{Entries, Nodes};
 use ebpf_templates::template::partial::{self, Partial};
 use ebpf_templates::template::peek::Peek;
 use ebpf_templates::template::percpu::{self, CpuSlab, PerCpu, Sheaves};
+use ebpf_templates::template::rows;
 use ebpf_templates::template::slab::{Bits, Slab};
 use ebpf_templates::template::vmemmap::Vmemmap;
 
@@ -38,6 +39,7 @@ pub fn rounds(schema: &dyn Schema) -> Result<Option<Rounds>, Diagnostic> {
     Ok(Some(Rounds {
         bpf_loop: helper(schema, "loop")?,
         probe_read_kernel: helper(schema, "probe_read_kernel")?,
+        cut: (rows::FLAGS, rows::CUT),
     }))
 }
 
