@@ -137,12 +137,14 @@ impl Recording {
 
     fn checked(bytes: Bytes) -> Result<Self, String> {
         let recording = Self::trusted(bytes)?;
-        // The rows of an old one are all there is of it.
+        let whole = || recording.reader()?.finish();
+        // Of an old one without a checksum the rows are all there is to look at.
         let old = recording.header.old.as_ref().is_some_and(|(_, sum)| sum.is_none());
-        let sealed = !old && recording.reader()?.finish()?;
+        let sealed = !old && whole()?;
         // What has no checksum was written by hand, or damaged just there.
         for table in recording.tables().filter(|_| !sealed) {
-            recording.check_rows(table)?;
+            // That it was cut off says more than that its last row is malformed.
+            recording.check_rows(table).map_err(|reason| whole().err().unwrap_or(reason))?;
         }
         Ok(recording)
     }

@@ -11,7 +11,8 @@ use query::plan::{Plan, Target};
 use query::value::Value;
 
 use super::demo::renumber;
-use super::rows::{Wanted, is_row, row};
+use super::plain::Wanted;
+use super::rows::{is_row, row};
 use super::{Recording, is_recorded, stored};
 use crate::kernel::signals;
 use crate::report::error::{Environment, Failure};

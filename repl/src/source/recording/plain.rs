@@ -4,7 +4,14 @@
 use query::catalog::Column;
 use query::value::{Type, Value};
 
-use super::rows::{Wanted, fits};
+/// The columns of a row that are wanted, with their places.
+pub type Wanted = [Option<(usize, &'static Column)>];
+
+/// Whether a column can have a value.
+pub fn fits(column: &Column, value: &Value) -> bool {
+    let (low, high) = column.range();
+    column.ty == Type::Float || value.integer().is_none_or(|value| (low..=high).contains(&value))
+}
 
 /// A cell.
 enum Cell<'a> {

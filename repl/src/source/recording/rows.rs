@@ -2,18 +2,14 @@
 
 use std::fmt;
 
-use query::catalog::Column;
-use query::value::{Type, Value};
+use query::value::Value;
 use serde_core::Deserializer;
 use serde_core::de::{Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value as Json;
 
 use super::file::MAX_LINE;
-use super::plain;
+use super::plain::{self, Wanted, fits};
 use crate::render::from_json;
-
-/// The columns of a row that are wanted, with their places.
-pub type Wanted = [Option<(usize, &'static Column)>];
 
 /// A line as a row of `width` values, with the columns that are wanted in their places. A value that its column cannot
 /// have makes it none.
@@ -31,12 +27,6 @@ pub fn row(line: &str, wanted: &Wanted, width: usize) -> Option<Vec<Value>> {
 /// Whether a line is a row whose columns can have its values.
 pub fn is_row(line: &str, wanted: &Wanted, width: usize) -> bool {
     line.len() <= MAX_LINE && plain::is_row(line, wanted) || row(line, wanted, width).is_some()
-}
-
-/// Whether a column can have a value.
-pub fn fits(column: &Column, value: &Value) -> bool {
-    let (low, high) = column.range();
-    column.ty == Type::Float || value.integer().is_none_or(|value| (low..=high).contains(&value))
 }
 
 /// Reads the cells of any line.
@@ -75,7 +65,7 @@ impl<'de> Visitor<'de> for Cells<'_> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use query::catalog::TABLES;
+    use query::catalog::{Column, TABLES};
 
     use super::*;
 
