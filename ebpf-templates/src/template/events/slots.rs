@@ -1,8 +1,7 @@
 //! Shortcuts for what comes again and again: a few slots for each program on each CPU, in which a lookup takes no call.
 //!
-//! A lookup in a hash map hashes all of its key, which takes as long as everything else that a program does about an
-//! event, and most events are like one of the last few. So a program first looks at the slot that a cheap hash of
-//! the fields leads to. Counts of the fields in a slot are added up there, and those of other fields that lead to the same slot
+//! A lookup in a hash map hashes all of its key, of a stack 384 bytes, and most events are like one of the last few. So a
+//! program first looks at the slot that a cheap hash of the fields leads to. Counts of the fields in a slot are added up there, and those of other fields that lead to the same slot
 //! go to the hash map; both together are the counts. A slot for stacks remembers the number of the stack that was there last.
 //!
 //! Programs do not share slots, because one may interrupt another; none interrupts itself.
