@@ -56,6 +56,9 @@ pub fn room(events: &Events, cpus: u64, memory: u64) -> Result<(u32, u64), Failu
 
 /// A number of bytes as people read it.
 pub fn in_mib(bytes: u64) -> String {
+    if bytes < (1 << 20) / 10 {
+        return format!("{bytes} bytes");
+    }
     let tenths = (bytes * 10).div_ceil(1 << 20);
     format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
@@ -84,6 +87,18 @@ mod tests {
         assert_eq!(by(&Field::ALL), 1 << 18);
         assert_eq!(of(&[Field::Site], Mode::Counts, true), 1 << 15);
         assert_eq!(of(&[Field::Site], Mode::Objects { freed: false }, false), 1 << 18);
+    }
+
+    #[test]
+    fn little_memory_is_told_as_it_is() {
+        for (bytes, text) in [
+            (100, "100 bytes"),
+            (1 << 10, "1024 bytes"),
+            (1 << 17, "0.2 MiB"),
+            (1 << 20, "1.0 MiB"),
+        ] {
+            assert_eq!(in_mib(bytes), text);
+        }
     }
 
     #[test]
