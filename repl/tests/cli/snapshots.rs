@@ -168,7 +168,7 @@ fn what_a_later_slabql_adds_is_passed_over() {
     let wrong = text.replacen("[\"a0\"", "[{}", 1);
     assert_ne!(wrong, text);
     let reason = Recording::read(wrong.as_bytes()).unwrap_err();
-    assert_eq!(reason, "row 1 of `caches` is malformed");
+    assert_eq!(reason, "row 1 of `caches` is malformed: `name` cannot be {}");
     let long = text.replacen("[\"a0\"", &format!("[\"{}\"", "a".repeat(1 << 20)), 1);
     let reason = Recording::read(long.as_bytes()).unwrap_err();
     assert_eq!(reason, "row 1 of `caches` is longer than 1048576 bytes, which is the limit");
@@ -187,8 +187,10 @@ fn a_row_that_is_none_is_told() {
     let mut session = ask::session(Box::new(recording), Choice::default());
     let failure = session.ask("select name").unwrap_err();
     assert_eq!(failure.exit_code(), 2);
-    let says = "is not a recording: row 1 of `caches` is malformed\n";
-    assert!(failure.text().ends_with(says), "{}", failure.text());
+    let columns = header["columns"].as_array().unwrap().len();
+    let reason = format!("it has {} values for {columns} columns", columns + 1);
+    let says = format!("is not a recording: row 1 of `caches` is malformed: {reason}\n");
+    assert!(failure.text().ends_with(&says), "{}", failure.text());
 }
 
 /// A file as version 1 began: without a boot and a checksum.

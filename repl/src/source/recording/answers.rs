@@ -12,7 +12,7 @@ use query::value::Value;
 
 use super::demo::renumber;
 use super::plain::Wanted;
-use super::rows::{is_row, row};
+use super::rows::{is_row, row, wrong};
 use super::{Recording, is_recorded, stored};
 use crate::kernel::signals;
 use crate::report::error::{Environment, Failure};
@@ -202,8 +202,10 @@ impl Recording {
         let mut number = 0;
         let mut wants_more = |line: &str| {
             number += 1;
-            each(line, &wanted)
-                .ok_or_else(|| format!("row {number} of `{}` is malformed", part.name))
+            each(line, &wanted).ok_or_else(|| {
+                let reason = wrong(line, &part.columns, &wanted);
+                format!("row {number} of `{}` is malformed: {reason}", part.name)
+            })
         };
         loop {
             let all = |lines: &str| -> Result<bool, String> {

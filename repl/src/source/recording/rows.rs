@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use query::catalog::Column;
 use query::value::Value;
 use serde_core::Deserializer;
 use serde_core::de::{Error, IgnoredAny, SeqAccess, Visitor};
@@ -10,6 +11,9 @@ use serde_json::Value as Json;
 use super::file::MAX_LINE;
 use super::plain::{self, Wanted, fits};
 use crate::render::from_json;
+
+/// The most characters that are shown of a value.
+const SHOWN: usize = 40;
 
 /// A line as a row of `width` values, with the columns that are wanted in their places. A value that its column cannot
 /// have makes it none.
@@ -27,6 +31,37 @@ pub fn row(line: &str, wanted: &Wanted, width: usize) -> Option<Vec<Value>> {
 /// Whether a line is a row whose columns can have its values.
 pub fn is_row(line: &str, wanted: &Wanted, width: usize) -> bool {
     line.len() <= MAX_LINE && plain::is_row(line, wanted) || row(line, wanted, width).is_some()
+}
+
+/// Why a line is no row of columns with these names, for people.
+pub fn wrong(line: &str, names: &[String], wanted: &Wanted) -> String {
+    if line.trim().is_empty() {
+        return "it is empty".to_owned();
+    }
+    if line.len() > MAX_LINE {
+        return format!("it is longer than {MAX_LINE} bytes, which is the limit");
+    }
+    let cells = match serde_json::from_str(line) {
+        Ok(Json::Array(cells)) => cells,
+        Ok(_) => return "it is no array".to_owned(),
+        Err(error) => return format!("it is not JSON from byte {} on", error.column()),
+    };
+    if cells.len() != names.len() {
+        return format!("it has {} values for {} columns", cells.len(), names.len());
+    }
+    let refused = |(cell, wanted): &(&Json, &Option<(usize, &'static Column)>)| {
+        let Some((_, column)) = wanted else { return false };
+        !from_json((*cell).clone(), column.ty).is_some_and(|value| fits(column, &value))
+    };
+    let Some((cell, Some((_, column)))) = cells.iter().zip(wanted).find(refused) else {
+        return "a reader of JSON does not take it".to_owned();
+    };
+    let mut shown = cell.to_string();
+    if let Some((end, _)) = shown.char_indices().nth(SHOWN) {
+        shown.truncate(end);
+        shown.push('…');
+    }
+    format!("`{}` cannot be {shown}", column.name)
 }
 
 /// Reads the cells of any line.
@@ -65,7 +100,7 @@ impl<'de> Visitor<'de> for Cells<'_> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use query::catalog::{Column, TABLES};
+    use query::catalog::TABLES;
 
     use super::*;
 
@@ -131,6 +166,32 @@ mod tests {
                 prop_assert_eq!(&read, &expected, "{}", line);
             }
             prop_assert_eq!(row(&line, &wanted, cells.len()), expected, "{}", line);
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_no_row_is_told_why() {
+        let names = ["name", "size", "mystery"].map(str::to_owned);
+        let column = |(at, name): (usize, &String)| TABLES[0].column(name).map(|c| (at, c));
+        let wanted: Vec<_> = names.iter().enumerate().map(column).collect();
+        let long = format!("[\"a\",\"{}\",0]", "é".repeat(100));
+        let shown = format!("`size` cannot be \"{}…", "é".repeat(SHOWN - 1));
+        for (line, reason) in [
+            ("", "it is empty"),
+            (" ", "it is empty"),
+            ("{}", "it is no array"),
+            ("[\"a\",1 2]", "it is not JSON from byte 8 on"),
+            ("[\"a\",1", "it is not JSON from byte 6 on"),
+            ("[\"a\",1]", "it has 2 values for 3 columns"),
+            ("[]", "it has 0 values for 3 columns"),
+            ("[1,1,1]", "`name` cannot be 1"),
+            ("[\"a\",-1,1]", "`size` cannot be -1"),
+            ("[\"a\",4294967296,[[]]]", "`size` cannot be 4294967296"),
+            ("[\"a\",1.0,1]", "`size` cannot be 1.0"),
+            (&long, &shown),
+        ] {
+            assert_eq!(row(line, &wanted, 3), None, "{line}");
+            assert_eq!(wrong(line, &names, &wanted), reason, "{line}");
         }
     }
 
