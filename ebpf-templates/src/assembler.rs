@@ -123,6 +123,13 @@ impl Assembler {
         }
     }
 
+    /// Appends `*(u64 *)(base + off) |= bits`. `R0` is lost.
+    pub fn or_into(&mut self, base: Reg, off: i16, bits: i32) {
+        self.push(Insn::load(Size::Dw, Reg::R0, base, off));
+        self.push(Insn::alu_imm(Alu::Or, Reg::R0, bits));
+        self.push(Insn::store(Size::Dw, base, off, Reg::R0));
+    }
+
     /// Appends `call name`, a helper by its number.
     pub fn call(&mut self, helper: u32, name: &'static str) {
         self.program.push(&[Insn::call(helper.cast_signed())], Text::Helper(name));

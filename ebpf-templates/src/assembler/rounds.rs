@@ -172,9 +172,7 @@ impl<'a> Rewriter<'a> {
         asm.push(Insn::load(Size::Dw, Reg::R1, Reg::R6, PC));
         asm.jump_imm(Cond::Eq, Reg::R1, DONE, done);
         let (flags, cut) = self.rounds.cut;
-        asm.push(Insn::load(Size::Dw, Reg::R0, Reg::R6, flags));
-        asm.push(Insn::alu_imm(Alu::Or, Reg::R0, cut));
-        asm.push(Insn::store(Size::Dw, Reg::R6, flags, Reg::R0));
+        asm.or_into(Reg::R6, flags, cut);
         asm.bind(done);
         asm.push(Insn::mov_imm(Reg::R0, 0));
         asm.push(Insn::exit());

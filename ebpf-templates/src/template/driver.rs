@@ -333,9 +333,7 @@ pub fn count(asm: &mut Assembler, at: u32) {
 
 /// Appends `header.flags |= bit`. `R0` is lost.
 pub fn flag(asm: &mut Assembler, bit: i32) {
-    asm.push(Insn::load(Size::Dw, Reg::R0, Reg::R6, rows::FLAGS));
-    asm.push(Insn::alu_imm(Alu::Or, Reg::R0, bit));
-    asm.push(Insn::store(Size::Dw, Reg::R6, rows::FLAGS, Reg::R0));
+    asm.or_into(Reg::R6, rows::FLAGS, bit);
 }
 
 /// Appends the zeroing of a row's fixed part and the filling of its header.

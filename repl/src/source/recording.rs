@@ -139,8 +139,7 @@ impl Recording {
         let recording = Self::trusted(bytes)?;
         let whole = || recording.reader()?.finish();
         // Of an old one without a checksum the rows are all there is to look at.
-        let old = recording.header.old.as_ref().is_some_and(|(_, sum)| sum.is_none());
-        let sealed = !old && whole()?;
+        let sealed = recording.header.has_sums() && whole()?;
         // What has no checksum was written by hand, or damaged just there.
         for table in recording.tables().filter(|_| !sealed) {
             // That it was cut off says more than that its last row is malformed.

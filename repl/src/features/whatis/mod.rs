@@ -9,7 +9,7 @@
 
 mod place;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ebpf_templates::template::lookup::Owner;
 use query::output::{Output, OutputColumn};
@@ -140,14 +140,17 @@ pub fn in_use(ask: &dyn Ask, objects: &[(u64, Home)]) -> Result<Vec<Option<bool>
     let pages: BTreeSet<u64> = of.iter().flatten().map(|slab| slab.pfn).collect();
     let pages: Vec<u64> = pages.into_iter().collect();
     let looks = slabs.look(&pages)?;
-    let large = slabs.are_large(&addresses)?;
-    let state = |(index, (object, home)): (usize, &(u64, Home))| {
-        let slab = match (home, &of[index]) {
+    let alone = objects.iter().filter(|(_, home)| *home == Home::Pages);
+    let alone: Vec<u64> = alone.map(|(object, _)| *object).collect();
+    let large = slabs.are_large(&alone)?;
+    let large: Option<BTreeMap<_, _>> = large.map(|large| alone.into_iter().zip(large).collect());
+    let state = |((object, home), slab): (&(u64, Home), &Option<Slab>)| {
+        let slab = match (home, slab) {
             (Home::Cache(cache), Some(slab)) if *cache != slab.cache => return Some(false),
             // Where its pages became a slab or its slab is gone, so is the object.
             (Home::Pages, Some(_)) | (Home::Cache(_), None) => return Some(false),
             (_, Some(slab)) => slab,
-            (Home::Pages, None) => return large.as_ref().map(|large| large[index]),
+            (Home::Pages, None) => return large.as_ref().map(|large| large[object]),
             (Home::Unknown, None) => return None,
         };
         let look = pages.binary_search(&slab.pfn).ok().map(|at| &looks[at]);
@@ -158,7 +161,7 @@ pub fn in_use(ask: &dyn Ask, objects: &[(u64, Home)]) -> Result<Vec<Option<bool>
             _ => None,
         }
     };
-    Ok(objects.iter().enumerate().map(state).collect())
+    Ok(objects.iter().zip(&of).map(state).collect())
 }
 
 /// The running kernel.

@@ -31,7 +31,6 @@ use ebpf_templates::Program;
 use ebpf_templates::assembler::FrameFull;
 use ebpf_templates::object::{self, Function, MapKind, MapSpec};
 use ebpf_templates::template::events::{DEPTH, ENTRIES, Events, LOST, Point, SLOT_WORDS, STACKS};
-
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::sys;

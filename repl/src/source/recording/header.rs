@@ -153,6 +153,12 @@ impl Header {
         Sum::default().seal(&header.to_string())
     }
 
+    /// Whether rows may have checksums: of an old one the header tells, of others their ends.
+    #[must_use]
+    pub fn has_sums(&self) -> bool {
+        !matches!(self.old, Some((_, None)))
+    }
+
     /// The most bytes of the text.
     #[must_use]
     pub fn most(&self) -> u64 {

@@ -25,11 +25,9 @@ impl<'a> Reader<'a> {
     pub fn new(bytes: &'a Bytes, header: &'a Header) -> Result<Self, String> {
         let mut lines = bytes.lines(header.most())?;
         lines.advance()?;
-        let (mut sum, mut sealed) = (Sum::default(), true);
-        match &header.old {
-            Some((_, Some(stated))) => sum.add_sealed(lines.raw(), stated)?,
-            Some((_, None)) => sealed = false,
-            None => {}
+        let (mut sum, sealed) = (Sum::default(), header.has_sums());
+        if let Some((_, Some(stated))) = &header.old {
+            sum.add_sealed(lines.raw(), stated)?;
         }
         Ok(Self { lines, header, ended: 0, count: 0, sum, sealed, notes: Vec::new() })
     }
@@ -45,21 +43,15 @@ impl<'a> Reader<'a> {
 
     /// Hands on the rows that were read ahead, all at once; maybe none. Each has the end of its line.
     pub fn ahead<T>(&mut self, take: impl FnOnce(&str) -> T) -> Result<T, String> {
-        let has_sums = self.has_sums();
         let rows = self.lines.ahead(b'{')?;
         let (bytes, count) = (rows.len(), memchr::memchr_iter(b'\n', rows).count());
-        if has_sums {
+        if self.header.has_sums() {
             self.sum.add(rows);
         }
         let Ok(text) = str::from_utf8(rows) else { return Err(self.lines.not_text()) };
         let taken = take(text);
         self.lines.pass(bytes);
         self.add(count as u64).map(|()| taken)
-    }
-
-    /// Whether there may be checksums.
-    fn has_sums(&self) -> bool {
-        !matches!(self.header.old, Some((_, None)))
     }
 
     /// Counts rows.
@@ -96,7 +88,7 @@ impl<'a> Reader<'a> {
             let row = format!("row {} of `{name}`", self.count);
             return Err(format!("{row} is longer than {MAX_LINE} bytes, which is the limit"));
         }
-        if self.has_sums() {
+        if self.header.has_sums() {
             self.sum.add(self.lines.raw());
         }
         self.lines.text().map(Some)
